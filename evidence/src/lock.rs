@@ -1,4 +1,4 @@
-//! The lock file of a book, `qed.lock` beside `book.toml`: which kernel stands behind the name of each guest. No I/O.
+//! The lock file of a book, `qed.lock` beside `book.toml`: the exact kernel of each guest that the book names. No I/O.
 
 use std::collections::BTreeMap;
 use std::fmt;

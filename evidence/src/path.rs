@@ -1,4 +1,4 @@
-//! Paths: the one grammar that names every value, for placeholders, claims, exhibits and drift alike.
+//! Paths: the grammar for names of values, common to placeholders, claims, exhibits and drift.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,9 @@
-//! Leaves that the document itself computes from others, or states of one thing in several places. A negative control
-//! that changed one of them alone would look at a document that there cannot be, and a claim that they agree
-//! (`duration_ns == return_time_ns - time_ns`) would seem to be able to fail.
+//! Leaves that a document computes from others, or states in several places. A negative control that changed only one of them
+//! would test a document that cannot exist, and a claim that they agree (`duration_ns == return_time_ns - time_ns`) would
+//! appear able to fail.
 //!
-//! What was measured twice and happens to be compared when evidence is read, such as the slide by several symbols, is
-//! none of this: that it agrees is what the measurements show.
+//! Values that were measured twice and are compared when evidence is read, such as the slide by several symbols, are not among
+//! them: their agreement is a result of the measurement.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

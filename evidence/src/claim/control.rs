@@ -1,4 +1,5 @@
-//! The negative control: a claim that passes has to fail on other values, and each of its parts has to come out otherwise.
+//! The negative control: a claim that passes has to fail on other values, and each of its parts has to change its result on
+//! some.
 
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};

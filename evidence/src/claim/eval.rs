@@ -1,4 +1,4 @@
-//! Evaluation: every operand is looked at, nothing is hidden by short-circuiting, and different kinds never meet.
+//! Evaluation: every operand is evaluated without short-circuiting, and values of different kinds are never compared.
 
 use std::cmp::Ordering;
 use std::ops::Range;

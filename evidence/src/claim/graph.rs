@@ -1,5 +1,5 @@
-//! Functions in the tree of a call: whether one ran, how often, and by whom it was called. Runs that were seen are facts; that there were
-//! no others needs the proof that the tracer sees every copy of the function.
+//! Claims about functions in the tree of a call: that one ran, how often, and by which function it was called. Runs that were
+//! seen are facts; that there were no others needs proof that the tracer sees every copy of the function.
 
 use crate::diagnostic::nearest;
 use crate::document::value::Value;

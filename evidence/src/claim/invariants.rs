@@ -1,5 +1,5 @@
-//! Invariants of evidence: what every document satisfies, so that a negative control may not break it. A claim that only
-//! such values contradict is true of all evidence, and says nothing of this.
+//! Invariants of evidence: rules that every document satisfies and that a negative control may not break. A claim that fails
+//! only on values that break them is true of all evidence, and says nothing about this evidence.
 
 use crate::document::facts::is_prototype;
 use crate::document::value::{Frame, Value};

@@ -1,4 +1,4 @@
-//! Verdicts: what a claim comes to on one machine, and the negative control that a PASS has to survive.
+//! Judgement: the verdict on a claim on one machine, and the negative control that a PASS has to survive.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Obstacles: what keeps an expression from being evaluated.
+//! Obstacles: the reasons why an expression cannot be evaluated.
 
 use std::ops::Range;
 

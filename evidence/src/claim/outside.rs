@@ -1,4 +1,4 @@
-//! Claims outside of the kernels on which they hold: there their negation has to be true.
+//! Judgement of claims on kernels outside their interval: there the negation has to be true.
 
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::Indexed;

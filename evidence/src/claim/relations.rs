@@ -1,5 +1,4 @@
-//! Relations between the leaves of every document: a negative control that broke one would look at a document that there
-//! cannot be.
+//! Relations between the leaves of every document: a negative control that broke one would test a document that cannot exist.
 
 use crate::document::{Evidence, MachineKind};
 

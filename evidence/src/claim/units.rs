@@ -1,9 +1,9 @@
-//! Units of what a claim compares: that a process id is not some integer from memory, or that a duration is greater than
-//! a flag, is true of nearly all values, and so of nearly every kernel.
+//! Units of the values that a claim compares. That a process id is not some integer from memory, or that a duration is greater
+//! than a flag, is true of nearly all values, and so on nearly every kernel.
 //!
-//! Values of two units are never compared ([`compare`](super::value::compare)). A C integer may count anything, and so an
-//! equality with it says something. A difference or an order says nothing, until the author takes the bare number with
-//! `int(…)`. Even then two things of which both are known to be of different kinds are not told apart by that.
+//! Values of two units are never compared ([`compare`](super::value::compare)). A C integer may count anything, so an equality
+//! with it says something. That it is different, or greater or less, says nothing, unless the author takes the bare number with
+//! `int(…)`. Even then, two values that are both known to be of different kinds are refused.
 
 use super::ast::{Binary, Node, NodeKind};
 use super::builtins::Reads;

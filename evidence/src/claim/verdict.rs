@@ -1,4 +1,4 @@
-//! Verdicts on claims, with what led to them.
+//! Verdicts on claims, with their operands and reasons.
 
 use std::ops::Range;
 

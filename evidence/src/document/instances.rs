@@ -1,7 +1,7 @@
 //! The copies of a kernel function that a build has, and which of them a probe watched.
 //!
-//! A compiler inlines a function here and calls it there, splits it, clones it, and two files can have functions of one
-//! name. A probe sits on copies with an address of their own; what the others did, it does not see.
+//! A compiler inlines a function in one place and calls it in another, splits it or clones it, and two source files can have
+//! functions of the same name. A probe is attached to copies that have an address of their own; it does not see the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The place of a kernel in memory.
+//! The location of a kernel in memory.
 
 use super::command::Reader;
 use super::value::Datum;

@@ -1,4 +1,4 @@
-//! The objects that an experiment allocated, and what became of them.
+//! The objects that an experiment allocated, and their frees.
 
 use super::value::{Address, Frame};
 use schemars::JsonSchema;

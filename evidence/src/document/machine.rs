@@ -1,7 +1,7 @@
-//! Names of machines, and how a book or a command line asks for one.
+//! Names of machines, and the forms in which a book or a command line requests one.
 //!
-//! A machine's name stands on pages, in evidence and in the names of files. So a guest that boots a kernel image of the
-//! builder's is never called by the image's path, which would tell the builder's folders.
+//! A machine's name appears on pages, in evidence and in file names. So a guest that boots the builder's own kernel image is
+//! never named after the image's path, which would reveal the builder's folders.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

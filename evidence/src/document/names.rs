@@ -1,9 +1,8 @@
 //! The meaning of the names in a document.
 //!
-//! An address can carry the symbol that it leads to, and a number the enumerator that it is. Such a pair says the
-//! same thing twice, and a claim may look at either half. So that one half cannot change without the other, the
-//! document holds the tables that the names were taken from, and every pair is checked against them: when a document
-//! is read, and again when a claim is judged.
+//! An address can be stored with its symbol, and a number with its enumerator. Such a pair states the same fact twice, and a
+//! claim may read either half. So that one half cannot change without the other, the document contains the tables that the
+//! names were taken from, and every pair is checked against them: when a document is read, and again when a claim is judged.
 
 use std::collections::BTreeMap;
 use std::fmt;

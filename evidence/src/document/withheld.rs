@@ -1,4 +1,4 @@
-//! Texts that redaction took out of a document: what stands in their place says so. Values are [`Missing`](super::Missing).
+//! Markers in place of texts that redaction removed from a document. Removed values are [`Missing`](super::Missing).
 
 /// The beginning of what stands in the place of a text that is not told.
 pub const WITHHELD: &str = "withheld: ";

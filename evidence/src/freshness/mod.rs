@@ -1,4 +1,4 @@
-//! Staleness: whether evidence still speaks of the machine, the kernel, the programs and the question at hand.
+//! Staleness: a comparison of evidence with the current machine, kernel, programs and investigation.
 
 mod model;
 mod programs;

@@ -1,4 +1,4 @@
-//! The state that evidence is compared with, and what a comparison came to.
+//! The state that evidence is compared with, and the outcome of a comparison.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The programs behind workloads and commands: whether they are still those that ran.
+//! Comparison of the programs of workloads and commands with those that ran.
 
 use crate::document::{Evidence, FileRole, ProgramFile};
 

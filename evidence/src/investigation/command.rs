@@ -1,4 +1,4 @@
-//! Commands of an investigation: ordinary programs that a reader can run himself, and what to look for in their output.
+//! Commands of an investigation: ordinary programs that readers can run themselves, and the parts of their output to take.
 
 use std::ops::Range;
 

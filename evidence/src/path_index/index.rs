@@ -1,5 +1,5 @@
-//! Every leaf of a document under its path. Which fields are leaves, and when they may change, is in the tables of
-//! [`fields`](crate::document::fields); what is computed from several fields is here.
+//! Every leaf of a document under its path. The tables of [`fields`](crate::document::fields) define which fields are leaves
+//! and when they may change; leaves that are computed from several fields are defined here.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The list of leaves while it is made: fields become leaves as the tables of the document say.
+//! The list of leaves under construction: fields become leaves according to the tables of the document.
 
 use std::borrow::Cow;
 use std::convert::Infallible;

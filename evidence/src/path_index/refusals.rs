@@ -1,4 +1,4 @@
-//! Refusals of paths that name nothing, with the name that was probably meant.
+//! Errors for paths that name nothing, with the name that was probably meant.
 
 use crate::diagnostic::nearest;
 use crate::path::Path;

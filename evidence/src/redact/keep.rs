@@ -1,4 +1,4 @@
-//! Keeping values that are harmless, and the reason in the place of others.
+//! Values that redaction keeps because they are harmless, and the reasons in place of all others.
 
 use crate::document::Missing;
 use crate::document::value::{Datum, Value};

@@ -1,4 +1,4 @@
-//! Parts of addresses: numbers of 32 bits that would tell where something is.
+//! Parts of addresses: 32-bit numbers that would reveal where something is.
 
 use std::collections::{BTreeMap, BTreeSet};
 

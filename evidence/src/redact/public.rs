@@ -1,9 +1,9 @@
-//! The rules by which a live machine's evidence is published: all that is known to be harmless, and nothing else.
+//! The rules for publishing a live machine's evidence: everything that is known to be harmless, and nothing else.
 //!
-//! The tables of the document ([`fields`](crate::document::fields)) say it of each field. What a rule means is here, and
-//! rules that need other fields are in [`in_context`](super::in_context).
+//! The tables of the document ([`fields`](crate::document::fields)) name the rule of each field. The rules are defined here,
+//! and those that depend on other fields in [`in_context`](super::in_context).
 //!
-//! Addresses are left to the pseudonyms that come afterwards.
+//! Addresses are not removed here: they are replaced by pseudonyms afterwards.
 
 use std::collections::BTreeSet;
 

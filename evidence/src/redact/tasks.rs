@@ -1,4 +1,4 @@
-//! Names of tasks: the workload's own one, kernel threads, and all others, which are nobody's business.
+//! Names of tasks: those of the workload and of kernel threads are published, all others are private.
 
 use crate::document::Experiment;
 

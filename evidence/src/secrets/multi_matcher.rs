@@ -1,8 +1,8 @@
-//! Thousands of needles in one look at a text.
+//! Search for thousands of needles in one pass over a text.
 //!
-//! Each needle is filed under its last bytes. The text is read once: where a filter of one bit per hash of such an ending
-//! says that some needle may end, those filed there are compared. An automaton for the same needles takes longer to
-//! build than to use on a document, and most of what is searched is one document.
+//! Each needle is indexed by its last bytes. The text is read once: wherever a Bloom-like filter (one bit per hash of such an
+//! ending) says that a needle may end, the needles with that ending are compared. An automaton for the same needles takes
+//! longer to build than to use on a document, and most of what is searched is one document.
 //!
 //! There are two such indexes, of needles with endings of six bytes and of four: the lowest bytes of addresses are thousands
 //! of needles of four bytes, which are looked for in each picture and each font of a site.

@@ -1,4 +1,4 @@
-//! Looking for secrets in bytes, in all the forms in which they could have got there.
+//! Search for secrets in bytes, in every form in which they could occur there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Secrets: numbers and bytes that must not become known, and which numbers are such.
+//! Secrets: numbers and bytes that must not become known, and the test whether a number is one.
 
 use std::collections::BTreeSet;
 

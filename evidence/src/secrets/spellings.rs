@@ -1,4 +1,4 @@
-//! The forms in which a secret could have got into a text.
+//! The forms in which a secret could occur in a text.
 
 use std::collections::BTreeSet;
 

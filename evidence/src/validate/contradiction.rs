@@ -1,9 +1,9 @@
 //! Facts that a document states in two places and must not state differently: outcomes, orders of events, the ledger,
 //! the slide.
 //!
-//! Each rule holds of whatever a collector can have seen. Somebody who edits a document by hand, or a collector with a
-//! mistake, breaks one of them sooner or later; then nothing of the document is believed. (Names beside numbers are the
-//! affair of [`names`](crate::document::names).)
+//! Every document that a collector can have made satisfies each rule. Editing a document by hand, or a bug of a collector,
+//! breaks one of them sooner or later; then the whole document is rejected. (Names beside numbers are checked by
+//! [`names`](crate::document::names).)
 
 use std::collections::{BTreeMap, BTreeSet};
 

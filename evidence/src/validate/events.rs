@@ -1,4 +1,4 @@
-//! Events of one experiment: each has one place in the order, and all that is said of one event agrees.
+//! Checks of the events of one experiment: each has one place in the order, and all statements about one event agree.
 
 use std::collections::BTreeMap;
 

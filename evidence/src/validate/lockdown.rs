@@ -1,4 +1,4 @@
-//! Lockdown and the command line of the kernel: what is locked down there, nothing unlocks.
+//! Check of lockdown against the kernel's command line: lockdown that is enabled there cannot be lifted later.
 
 use super::finding::Finding;
 use crate::document::Evidence;

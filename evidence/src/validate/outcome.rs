@@ -1,4 +1,4 @@
-//! The outcome of a workload: what it returned, how it ended, and what it printed say the same.
+//! Check of a workload's outcome: its results, its end and its output agree.
 
 use super::finding::{Finding, number};
 use crate::constants::errno_number;

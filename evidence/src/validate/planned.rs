@@ -1,4 +1,4 @@
-//! A document against the very investigation that was run.
+//! Checks of a document against the exact investigation that was run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

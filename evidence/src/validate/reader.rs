@@ -1,4 +1,4 @@
-//! Reading evidence strictly: what is not exactly of this schema is refused, with the place and the reason.
+//! Strict reading of evidence: a document that does not match this schema exactly is refused, with the place and the reason.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! The functions of claims: the one table that says which there are, what they take and what they mean.
+//! The functions of claims: the single table of their names, parameters and meanings.
 
 mod compute;
 

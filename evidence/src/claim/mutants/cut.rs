@@ -1,4 +1,4 @@
-//! Values that were cut: none of them says more than the whole.
+//! Mutants of truncated values: none of them says more than the whole value would.
 
 use crate::document::value::{Bytes, Cut, Frame, Value};
 

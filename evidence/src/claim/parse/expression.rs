@@ -1,4 +1,4 @@
-//! Parsing: from the text of a claim to its tree, refusing all of CEL that claims may not use.
+//! Parsing of a claim's text to its tree; the parts of CEL that claims may not use are refused.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Checks of an expression's text before CEL's parser reads it: spellings that a reader takes for something else are
-//! refused, and names below a dot may be words that CEL keeps for itself.
+//! Checks of an expression's text before CEL's parser reads it: misleading spellings are refused, and names after a dot may be
+//! words that CEL reserves.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Reasons that hold of a whole experiment: what may have gone on in it that none of its probes could see.
+//! Reasons that apply to a whole experiment: activity that none of its probes could see.
 
 use crate::claim::ast::{Node, NodeKind};
 use crate::claim::builtins::{Function, Reads};

@@ -1,4 +1,4 @@
-//! Reasons why silence and counts prove nothing: all that claims about `never`, `fired`, `hits` and `freed` rest on.
+//! Reasons why silence and counts prove nothing: the preconditions of claims with `never`, `fired`, `hits` and `freed`.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The ways in which an evaluation has no result.
+//! The reasons why an evaluation has no result.
 
 /// The reason why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
-//! Questions about values of which only the beginning was kept: what follows from it, and what does not.
+//! Questions about truncated values: those that the stored beginning answers, and those that it does not.
 //!
-//! Each question is answered only where every continuation of the kept part gives the same answer. To all others the
-//! evidence does not say.
+//! A question is answered only if every continuation of the stored part gives the same answer. All others are undecided.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! Addresses, of which those of a live machine are pseudonyms.
+//! Addresses; those of a live machine are pseudonyms.
 
 use crate::document::value::Address;
 

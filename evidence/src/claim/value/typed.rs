@@ -1,4 +1,5 @@
-//! Values while a claim is evaluated: exact integers with what they count, so that different things are never compared.
+//! Typed values during the evaluation of a claim: exact integers with their units, so that values of different units are never
+//! compared.
 
 use crate::document::names::Names;
 use crate::document::value::{Frame, Location, Value};
