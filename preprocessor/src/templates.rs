@@ -1,10 +1,10 @@
 //! The templates: every piece of HTML that is more than one element. A book may replace each of them.
 //!
-//! A book's own template is the file `qed/NAME.hbs` in its theme folder (`theme`, unless `output.html.theme` says
-//! otherwise), written in [handlebars](https://handlebarsjs.com/guide/). It is given the same data as the built-in
-//! one, which `mdbook-qed template NAME` prints. Every value is escaped for HTML; naming one that the data does not
-//! have is an error; `{{code VALUE}}` shows what stands between backticks in it as code. Lines of the output are joined without what surrounds them, because a block of HTML in Markdown
-//! must stay in one piece.
+//! A book's own template is the file `qed/NAME.hbs` in its theme folder (`theme`, unless `output.html.theme` says otherwise),
+//! written in [handlebars](https://handlebarsjs.com/guide/). It is given the same data as the built-in one, which
+//! `mdbook-qed template NAME` prints. Every value is escaped for HTML; naming one that the data does not have is an error;
+//! `{{code VALUE}}` shows text between backticks in it as code. Lines of the output are joined without the white space around
+//! them, because a block of HTML in Markdown must stay in one piece.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

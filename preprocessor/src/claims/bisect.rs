@@ -1,4 +1,5 @@
-//! A turn of a claim narrowed down among releases that nobody has captured yet. Pure: it says which kernel to ask next.
+//! Bisection of a claim's turn (its change of verdict between two kernels) among releases without a capture. Pure: it chooses
+//! the kernel to ask next.
 
 use crate::claims::timeline::Answer;
 

@@ -1,4 +1,4 @@
-//! The captures that a book shows, as they enter its history.
+//! History entries for the captures that a book shows.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Claims over kernels: where each is true, where false, and between which two of them it turned.
+//! Claims over kernels: the releases on which each is true or false, and the pairs between which it turned.
 
 use qed_evidence::claim::{Judgement, Verdict};
 

@@ -1,4 +1,4 @@
-//! Judging claims on what was measured, and telling it without what must not be known.
+//! Judgement of claims on raw evidence, and redaction of the results.
 
 use qed_evidence::claim::{Claim, Judgement, Verdict, judge};
 use qed_evidence::redact::{is_redacted, phrase};

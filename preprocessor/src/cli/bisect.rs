@@ -1,4 +1,4 @@
-//! `bisect`: narrows the turns of a claim down among all releases that can be had, with as few captures as it takes.
+//! `bisect`: narrows down the turns of a claim among all available releases, with as few captures as possible.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

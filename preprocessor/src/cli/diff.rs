@@ -1,4 +1,4 @@
-//! `diff`: what changed between two captures, by how much it may surprise, and which claims it turns.
+//! `diff`: shows what changed between two captures, sorted by how surprising it is, and the claims whose verdict it changes.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `init`: a new live book, or what an existing one lacks.
+//! `init`: creates a new live book, or adds the missing parts to an existing one.
 
 mod workflow;
 

@@ -1,4 +1,4 @@
-//! `merge`: takes over what `redact` wrote on other machines, and the parts of a sweep that were captured there.
+//! `merge`: imports the output of `redact` from other machines, and the parts of a sweep that were captured there.
 
 mod error;
 mod sweep;

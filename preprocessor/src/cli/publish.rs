@@ -1,5 +1,5 @@
-//! `publish`: puts beside the pages of a built site what it takes to check them, and refuses to if an address got out or the
-//! pages are not what the book makes.
+//! `publish`: adds to a built site the files that are needed to check its pages. It refuses if a secret of a live machine got
+//! into the site, or if the pages are not those that the book makes.
 
 use std::path::Path;
 

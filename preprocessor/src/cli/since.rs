@@ -1,4 +1,4 @@
-//! `since`: on which kernels of a sweep each claim is true, and between which two it turned.
+//! `since`: shows the kernels of a sweep on which each claim is true, and the two between which it turned.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,8 @@
-//! `verify`: whether a built site shows what the evidence says, nothing that should have been replaced, and nothing
-//! that must not be known.
+//! `verify`: checks that a built site agrees with the evidence, and contains no unfilled placeholder and no secret.
 //!
-//! With `--evidence` it is the owner's check before the site goes out: on raw evidence, with the search for leaks.
-//! Without, it is anybody's check of what was published: every digest, every verdict that the published evidence supports,
-//! and every page, made again from the published chapters and evidence.
+//! With `--evidence` it is the owner's check before publication: on raw evidence, with the search for leaks. Without it,
+//! anybody can check what was published: every digest, every verdict that the published evidence supports, and every page,
+//! which is made again from the published chapters and evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The data of a book: every path, on the machine that the reader is shown.
+//! The data of a book: every path, on the machine that is shown to the reader.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

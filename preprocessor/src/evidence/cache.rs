@@ -1,8 +1,8 @@
-//! The cache of what follows from evidence alone: under `mdbook serve` the same evidence is redacted, written
-//! out and packed again and again.
+//! A cache of results that depend on evidence alone: under `mdbook serve` the same evidence is redacted, serialised and
+//! compressed again and again.
 //!
-//! What is kept stands under the digest of everything that it was made from, this program included, so it is either
-//! exactly what would be made again or it is not found. Verdicts are never kept: they are reached in every build.
+//! An entry is stored under the digest of everything that it was made from, this program included, so a hit is exactly what
+//! would be made again. Verdicts are never cached: every build judges the claims anew.
 
 use std::fs::File;
 use std::io::Read;

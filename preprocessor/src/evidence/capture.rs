@@ -1,4 +1,4 @@
-//! Capturing at build time, where the book's owner asks for it.
+//! Captures at build time, if the book's owner asks for them.
 //!
 //! mdBook runs a preprocessor once for each renderer, again for `mdbook test`, and again whenever a chapter is
 //! edited under `serve`. One of these runs captures, under a lock; the others find fresh evidence. A capture that

@@ -1,4 +1,4 @@
-//! Reasons about raw evidence, without what they would disclose of it.
+//! Redaction of reasons about raw evidence.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The history of captures: what was measured when, and what came of it. It only grows, up to a bound, and is
-//! published with the site, from where the next publication continues it.
+//! The history of captures: what was measured, when, and with which outcome. It only grows, up to a limit, and is published
+//! with the site; the next publication continues it from there.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The evidence of a book: which file speaks for each machine, and how far it can be trusted.
+//! Loading of a book's evidence: the file for each machine, and how far it can be trusted.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Facts of now that evidence is compared with: programs, kernel images and the collector, as they are on this machine.
+//! The current state that evidence is compared with: programs, kernel images and the collector on this machine.
 //!
-//! Nothing is run but `ldd`: the collector need not be here, and if it is, its file is only looked at.
+//! Only `ldd` is run: the collector need not be here, and if it is, only its file is read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

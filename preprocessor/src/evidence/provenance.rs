@@ -1,4 +1,4 @@
-//! The values that a page shows, and where each comes from.
+//! The values that a page shows, with the origin of each.
 
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;

@@ -1,4 +1,4 @@
-//! Verdicts as they are written to files: beside redacted evidence on its way to the site, and in the site.
+//! Files with verdicts: those beside redacted evidence on its way to the site, and those in the site.
 
 use std::collections::BTreeMap;
 

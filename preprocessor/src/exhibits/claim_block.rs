@@ -1,4 +1,4 @@
-//! A claim as it stands in its chapter.
+//! The block of a claim in its chapter.
 
 use qed_evidence::Value;
 use qed_evidence::claim::{Judgement, Verdict};

@@ -1,5 +1,5 @@
-//! The assumptions of a chapter: names that nothing introduced, claims that no evidence carries, and whether it
-//! may be believed as a whole.
+//! The assumptions of a chapter: names that are neither observed nor defined, claims without evidence, and a verdict on the
+//! chapter as a whole.
 
 use std::collections::BTreeSet;
 

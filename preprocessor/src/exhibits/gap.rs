@@ -1,4 +1,4 @@
-//! Reasons for an exhibit, or a part of one, to show nothing.
+//! Reasons why an exhibit, or a part of one, shows nothing.
 
 use qed_evidence::path::ParsePathError;
 use qed_evidence::resolve::PathError;

@@ -1,4 +1,4 @@
-//! The layout of a structure: offsets, sizes, holes and cache lines, and beside it what moved on another machine.
+//! The layout of a structure: offsets, sizes, holes and cache lines, with the differences on another machine.
 
 use std::fmt::Write as _;
 

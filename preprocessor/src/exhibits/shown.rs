@@ -1,4 +1,4 @@
-//! Single values as exhibits show them: each with its provenance, or with the reason why it is missing.
+//! Single values in exhibits: each with its provenance, or with the reason why it is missing.
 
 use std::ops::Range;
 

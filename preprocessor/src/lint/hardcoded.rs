@@ -1,4 +1,4 @@
-//! `typed-literal`: values that somebody typed where the machine should have filled them in.
+//! `typed-literal`: values that were typed by hand instead of being filled in from evidence.
 
 pub mod literal;
 pub mod measured;

@@ -1,4 +1,4 @@
-//! Texts in braces that are almost placeholders: nothing fills them, so they would be published as they are.
+//! Misspelt placeholders: texts in braces that nothing fills, so that they would be published as they are.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Lints: values typed by hand, evidence that nothing uses, chapters that prove nothing, claims that
-//! nobody judges. `deny` in `book.toml` turns each of them into an error.
+//! Lints: values typed by hand, unused evidence, chapters that prove nothing, claims that are not judged. `deny` in `book.toml`
+//! turns each of them into an error.
 
 mod chapters;
 mod exposed;

@@ -1,4 +1,4 @@
-//! `unshown-claim`: files with claims beside the chapters, which no page shows and nobody judges.
+//! `unshown-claim`: files with claims that are not chapters, so that no page shows the claims and they are not judged.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

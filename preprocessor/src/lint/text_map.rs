@@ -1,8 +1,8 @@
 //! A chapter as a reader sees it: stretches of text with their places, and the marks that an author puts before them.
 //!
-//! A mark is a comment that stands alone: `<!-- qed:literal REASON -->` says of the paragraph or block behind it that
-//! what looks like a measured value in it is quoted on purpose, `<!-- qed:no-claim REASON -->` says anywhere in a
-//! chapter why it makes no claim.
+//! A mark is a comment that stands alone: `<!-- qed:literal REASON -->` says that the paragraph or block after it quotes text
+//! that looks like a measured value on purpose, `<!-- qed:no-claim REASON -->`, anywhere in a chapter, says why the chapter
+//! makes no claim.
 
 use std::ops::Range;
 

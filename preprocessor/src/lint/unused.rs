@@ -1,4 +1,4 @@
-//! `unused-evidence`: what the investigation asks for and no placeholder, claim or exhibit uses.
+//! `unused-evidence`: values that the investigation asks for and no placeholder, claim or exhibit uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Everything that answers are made of: the book's evidence as it may be shown, its investigation, and its claims.
+//! The data behind the answers: the book's evidence after redaction, its investigation, and its claims.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

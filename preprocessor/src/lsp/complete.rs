@@ -1,4 +1,4 @@
-//! Completion: what can be written at a place of a chapter.
+//! Completion at a position in a chapter.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The thing at one place of a chapter: a path, a word of a claim, an option or its value.
+//! The item at one position in a chapter: a path, a word of a claim, an option or its value.
 
 use std::ops::Range;
 

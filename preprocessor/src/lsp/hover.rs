@@ -1,4 +1,4 @@
-//! Hover: a value on each machine with its type and where it comes from; what a claim, a function or a probe is.
+//! Hover: a value on each machine with its type and origin; a description of a claim, a function or a probe.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Going somewhere: from a name in a chapter to where it is defined, and from an investigation to where it is used.
+//! Navigation: from a name in a chapter to its definition, and from an investigation to its uses.
 
 use std::ops::Range;
 use std::path::PathBuf;

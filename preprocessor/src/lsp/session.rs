@@ -1,4 +1,4 @@
-//! The conversation with an editor: its documents, its requests, and when the book has to be loaded anew.
+//! The session with an editor: its documents, its requests, and the conditions for reloading the book.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Values as an editor shows them: those that a page may show, with the reason where there is none.
+//! Values as an editor shows them: those that a page may show, or the reason why there is none.
 
 use qed_evidence::Path;
 use qed_evidence::path_index::Drift;

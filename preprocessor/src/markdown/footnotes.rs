@@ -1,4 +1,4 @@
-//! Footnotes that mdBook leaves out of the page: what stands in one is shown to nobody.
+//! Footnotes that mdBook leaves out of the page, so that their content is not shown.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

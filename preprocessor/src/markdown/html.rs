@@ -1,4 +1,4 @@
-//! HTML as a browser reads it: html5ever's tokenizer, and what its tokens say.
+//! HTML as a browser reads it: html5ever's tokenizer, and the interpretation of its tokens.
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Replacing by byte offset: what no edit names comes out as it went in.
+//! Replacement by byte offset: text outside the edits is unchanged.
 
 use std::ops::Range;
 

@@ -1,5 +1,4 @@
-//! Building a book: captures where the book asks for them, evidence from disk, chapters filled, complaints where the author
-//! sees them.
+//! The build of a book: capture if the book asks for it, load evidence, fill chapters, and report complaints to the author.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Warnings that were printed already in this build of a book with several outputs.
+//! Deduplication of warnings within one build of a book with several outputs.
 //!
-//! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not
-//! depend on the renderer. The runs of one build have the same parent; a renderer that comes a second time begins the
-//! next build (`mdbook serve`). Where that cannot be told, everything is printed: a warning too often is better than none.
+//! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not depend on
+//! the renderer. The runs of one build have the same parent process; a second run for the same renderer begins the next build
+//! (`mdbook serve`). If this cannot be determined, everything is printed: a repeated warning is better than none.
 
 use std::collections::BTreeSet;
 use std::path::Path;

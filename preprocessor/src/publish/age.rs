@@ -1,6 +1,6 @@
 //! The age of evidence when a site was built, as its pages say.
 //!
-//! The pages tell ages in words, and are published some time after they were made: what they say is read from them.
+//! The pages state ages in words, and are published some time after they were made: so the age is read from the pages.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Comparing the files of a site with those that were made again from its sources and its evidence.
+//! Comparison of the files of a site with those that were made again from its sources and its evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 

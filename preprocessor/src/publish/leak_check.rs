@@ -1,4 +1,4 @@
-//! The leak check: no byte of a site says what must not be known of a live machine.
+//! The leak check: a search of every file of a site for secrets of a live machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 

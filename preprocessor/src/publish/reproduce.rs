@@ -1,4 +1,4 @@
-//! Making the site again and comparing it: what `publish` does before a site goes out, and `verify` behind it.
+//! Reproduction of a site and comparison with it: `publish` does this before publication, and `verify` afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Comparing each value, verdict and gap that a page shows with the evidence, by itself: whatever made the page.
+//! Comparison of each value, verdict and gap on a page with the evidence, independent of how the page was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Findings: everything that a check has to say at a line of the book, whatever it is written as.
+//! Findings: everything that a check reports at a line of the book, in any output format.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The workflow of a new book: what it builds with comes from where this program came from.
+//! The CI workflow of a new book, which installs the programs from the same source as this one.
 
 /// The source from which this program can be had again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Files of a folder that is verified which are not parts of the site, or are sites of their own.
+//! Files in the verified folder that are not part of the site, or are sites of their own.
 
 use crate::publish::manifest;
 use crate::util::files::File;

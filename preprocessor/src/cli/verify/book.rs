@@ -1,4 +1,4 @@
-//! A book at hand, compared with the sources that a site publishes.
+//! Comparison of a local book with the sources that a site publishes.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Reasons for a site not to be verified.
+//! Reasons why a site cannot be verified.
 
 use qed_evidence::redact::RedactError;
 use thiserror::Error;

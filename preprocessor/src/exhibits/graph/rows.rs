@@ -1,4 +1,4 @@
-//! The rows of the tree of a call: what is shown of it, in which order, and how wide each bar is.
+//! The rows of the tree of a call: their selection, their order, and the width of their bars.
 
 use qed_evidence::document::{Graph, GraphCall};
 

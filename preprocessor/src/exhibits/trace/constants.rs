@@ -1,4 +1,4 @@
-//! Names of the numbers that the workload passed, where a function takes them as they were passed.
+//! Names of the constants that the workload passed, for functions that receive them unchanged.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The steps of a trace as a table, and as aligned lines where there are no tables.
+//! The steps of a trace as a table, or as aligned lines in outputs without tables.
 
 use serde::Serialize;
 

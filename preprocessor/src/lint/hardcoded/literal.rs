@@ -1,5 +1,5 @@
-//! Values that somebody typed: what looks like an address, a descriptor, a process id or a line of the source, and
-//! stands in a chapter without having been measured.
+//! Values typed by hand: text in a chapter that looks like an address, a descriptor, a process id or a source line, and was not
+//! filled in from evidence.
 
 use std::ops::Range;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! An element around something measured, and whether it surely shows what is in it.
+//! Elements around measured values, and the check that they certainly show their content.
 
 /// Elements that show what is in them: those of Markdown, and plain ones of HTML.
 const SHOWN: &[&str] = &[
