@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Check that aya understands what is made for it.
+    /// Check that aya accepts the BTF that is made for it.
     #[test]
     fn aya_understands_it() {
         assert!(naming(&[("socket_create", 90_000), ("file_open", 3)]).is_ok());

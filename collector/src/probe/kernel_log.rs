@@ -43,7 +43,7 @@ impl KernelLog {
             match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) => records.push(message(&String::from_utf8_lossy(&buffer[..length]))),
-                // The oldest records were overwritten; the next read goes on behind the gap.
+                // The oldest records were overwritten; the next read continues after the gap.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(_) => return None,
@@ -117,7 +117,8 @@ mod tests {
     const NOTRACE: &str = "4,812,5140900,-;trace_kprobe: Could not probe notrace function x64_sys_call\n SUBSYSTEM=x\n";
     const LIST: &str = "0xffffffff81001000-0xffffffff81001040\tasm_exc_nmi\n0x0000000000000000-0x0000000000000000\thidden\n";
 
-    /// Check that the log goes before the list, that the list is asked by address, and that only what was read is told.
+    /// Check that the log takes precedence over the blacklist, that the blacklist is searched by address, and that only what
+    /// was read is reported.
     #[test]
     fn reasons() {
         let notrace = [message(NOTRACE)];
@@ -137,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Check that a log that cannot be opened is not taken for one that says nothing.
+    /// Check that a log that cannot be opened is not treated as an empty one.
     #[test]
     fn without_a_log() {
         assert_eq!(KernelLog(None).fresh(), None);

@@ -48,20 +48,19 @@ pub struct KprobeEvents {
     pub probe: u64,
     /// Offset, in the event, of a per-CPU pointer to the count of hits, an `unsigned long`.
     pub hits: u64,
-    /// Address of the array that holds, for each CPU, what is added to such a pointer.
+    /// Address of the array that holds, for each CPU, the offset that is added to such a pointer.
     pub cpu_offsets: u64,
 }
 
-/// Reads kernel memory: so many bytes at an address, or why not.
+/// A read of kernel memory: this many bytes at an address, or the reason why they cannot be read.
 pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, Reason>;
 
 /// The kernel's counters of one probed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Addresses of those of what was skipped. Several probes may share the address: they all count the same hits.
+    /// Addresses of the counters of skipped hits. Several probes may share one probed address: they all count the same hits.
     pub missed: Vec<u64>,
-    /// The per-CPU pointer to the count of hits of the one event that is there; `None`: there are others, or it is not
-    /// known.
+    /// The per-CPU pointer to the hit counter of the only event at this address; `None`: there are several, or it is not known.
     pub hits: Option<u64>,
 }
 
@@ -249,8 +248,8 @@ mod tests {
         }
     }
 
-    /// Check that the counter of each probed address is found, also where several probes share it, and that what cannot
-    /// be read is not taken for 0.
+    /// Check that the counter of each probed address is found, also where several probes share it, and that a counter that
+    /// cannot be read does not count as 0.
     #[test]
     fn counters_are_found() {
         let mut words = words();

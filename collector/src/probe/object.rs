@@ -7,8 +7,8 @@ pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), 
 pub const OBJECT_SHA256: &str = env!("QED_EBPF_SHA256");
 /// The version of the compiler of [`OBJECT`], as the compiler prints it.
 pub const OBJECT_COMPILER: &str = env!("QED_EBPF_COMPILER");
-/// The version of this program with that digest. `mdbook-qed` looks for it in this program's file, so that it knows, without
-/// running anything, by which object evidence would be captured now.
+/// The version of this program with that digest. `mdbook-qed` searches this program's file for it, so that it knows, without
+/// running anything, with which object evidence would be captured now.
 pub const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\neBPF object sha256:",

@@ -125,8 +125,8 @@ fn syscall(
 mod tests {
     use super::*;
 
-    /// Check that a tracepoint is found in each group that has it, that one that is nowhere is told from a tracefs that is not there,
-    /// and that the second folder counts only where the first is missing.
+    /// Check that a tracepoint is found in each group that has it, that a missing tracepoint is distinguished from a missing
+    /// tracefs, and that the second folder is used only if the first is missing.
     #[test]
     fn formats_of_events() {
         let dir = tempfile::tempdir().unwrap();

@@ -32,7 +32,7 @@ pub struct RawCapture {
     pub refusals: Vec<Option<AttachFailure>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
     pub listed: Vec<Result<String, Reason>>,
-    /// 32-bit system calls were told from others.
+    /// True if 32-bit system calls could be distinguished from others.
     pub tells_compat: bool,
     /// Per experiment of the plan.
     pub experiments: Vec<RawExperiment>,
