@@ -28,7 +28,7 @@ pub trait Names {
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
     /// Facts about a function whose frame may be missing from a stack.
     fn frame_elision(&self, function: &str) -> FrameElision;
-    /// An error that says why there is no function of this name, if that is certain.
+    /// An error with the reason why there is no function of this name, if that is certain.
     fn check_exists(&self, function: &str) -> Result<(), Reason>;
 }
 

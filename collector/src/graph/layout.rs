@@ -82,7 +82,7 @@ pub(super) struct ExitRecord {
 pub(super) struct Syscall {
     pub id: u64,
     pub number: Field,
-    /// The first argument, or what it returned.
+    /// The first argument, or the return value.
     pub value: Field,
 }
 

@@ -75,7 +75,7 @@ pub(super) fn records<'a>(raw: &'a RawCpu, layout: &Layout) -> Result<Vec<Record
     }
 }
 
-/// The number behind `name: ` in the text of `stats`.
+/// The number after `name: ` in the text of `stats`.
 fn stat(stats: &str, name: &str) -> Option<u64> {
     let value = |line: &str| {
         line.strip_prefix(name)?

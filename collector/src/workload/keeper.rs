@@ -54,7 +54,7 @@ impl PipeProxy {
         match unsafe { fork() }? {
             ForkResult::Parent { .. } => Ok(Self(shared)),
             ForkResult::Child => {
-                // It ends with the workload, whose pipes the collector takes for closed then.
+                // The keeper ends with the workload, so that the collector sees the pipes closed.
                 let dies = prctl::set_pdeathsig(Signal::SIGKILL);
                 if dies.is_ok() && getppid() == workload {
                     serve(shared);
@@ -107,7 +107,7 @@ fn words(shared: NonNull<Shared>) -> (&'static AtomicU32, &'static AtomicU32) {
     unsafe { (&(*shared.as_ptr()).task, &(*shared.as_ptr()).length) }
 }
 
-/// The other process: do what is asked for, until the workload ends and takes it along, or the collector is gone.
+/// The keeper process: serve requests until the workload ends, which ends this process as well, or until the collector is gone.
 fn serve(shared: NonNull<Shared>) {
     let (state, size) = words(shared);
     // SAFETY: the memory is mapped as long as the process lives.

@@ -16,7 +16,7 @@ pub struct WorkloadSpec {
     pub drop_capabilities: bool,
     /// Number of calls to make, closing what they open, before the gate. Of system calls only.
     pub warm_up: u32,
-    /// In how many threads to make the call at once; 0 or 1: in the one that there is. Of system calls only.
+    /// The number of threads that make the call at once; 0 or 1: only the process's own one. For system calls only.
     pub threads: u32,
     /// The most of its output to keep, in bytes.
     pub max_output: usize,

@@ -39,10 +39,10 @@ struct Caller {
 /// Makes the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
 /// signal, so that a call that would wait forever ends with EINTR. Returns what all the calls returned.
 ///
-/// The threads go in one after the other, and are woken one after the other, each time while the thread that waits for them
-/// sleeps: timers do both. A thread that enters the kernel while another is preempted inside of a probe's program, on the same
-/// processor, is not seen by that program: Linux 7.3 runs those of `sys_enter` and `sys_exit` with preemption on, and skips a
-/// program that is under way there.
+/// The threads enter their calls one after the other, and are woken one after the other, each time while the thread that waits
+/// for them sleeps: timers do both. A thread that enters the kernel while another is preempted inside of a probe's program, on
+/// the same processor, is not seen by that program: Linux 7.3 runs those of `sys_enter` and `sys_exit` with preemption on, and
+/// skips a program that is under way there.
 ///
 /// # Errors
 /// When a thread cannot be started, or the calls did not all return the same.
@@ -149,7 +149,7 @@ impl Caller {
     }
 }
 
-/// The state in a line of `/proc/PID/stat`: behind the name, which may hold anything.
+/// The state in a line of `/proc/PID/stat`: it follows the name, which may contain any characters.
 fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
@@ -158,7 +158,7 @@ fn state(stat: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// Check that the state is found behind a name that holds what a state looks like.
+    /// Check that the state is found after a name that contains text like a state.
     #[test]
     fn states() {
         assert_eq!(state("12 (a) S) R 1 2"), Some('R'));
