@@ -36,7 +36,7 @@ struct Part {
     conclusion: &'static str,
 }
 
-/// One thing that a capture needs, or would use.
+/// One facility that a capture needs, or would use.
 #[derive(Debug, Serialize)]
 struct Check {
     name: String,

@@ -281,7 +281,7 @@ fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
     print(&format!("{} MB in all\n", bytes.div_ceil(1_000_000)))
 }
 
-/// The folders of packages that go: all but those of the newest kernel of each series.
+/// The folders of packages to remove: all but those of the newest kernel of each series.
 fn removable(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<&Path> {
     let version = |sidecar: &Sidecar| archive::upstream(&sidecar.package.version);
     let superseded = |sidecar: &Sidecar| {

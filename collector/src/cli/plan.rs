@@ -321,7 +321,7 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
     out
 }
 
-/// The parameters of a probed function, and what it returns.
+/// The parameters and the result of a probed function.
 fn signature(probe: &PlannedProbe) -> String {
     let parameters: Vec<String> = probe
         .parameters

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 pub(super) struct MachineReport {
     /// The machine.
     pub machine: String,
-    /// Programs that are run, and what is left out, in words.
+    /// The programs that will be run, and those that are left out, in words.
     pub announced: Vec<String>,
     /// The experiments.
     pub experiments: Vec<ExperimentReport>,

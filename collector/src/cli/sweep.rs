@@ -53,7 +53,7 @@ pub struct Args {
     /// Guests at a time [default: one for each processor, at most 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
-    /// Source lines: fetch what is served (auto), or do without (none)
+    /// Source lines: download debug information that is served (auto), or do without (none)
     #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
     debuginfo: String,
     /// Folder for the evidence of each kernel

@@ -61,8 +61,8 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// The machine that is asked for. Images of kernels are looked for from `folder`; one without a name is read, for
-    /// it is called by its digest.
+    /// The requested machine. Paths of kernel images are relative to `folder`; an image without a name is read, because it is
+    /// named by its digest.
     fn of(request: &Request, folder: &Path) -> Result<Self, TargetError> {
         match request {
             Request::Named(name) if name == HOST => Ok(Target::Host),
@@ -296,8 +296,8 @@ mod tests {
         );
     }
 
-    /// Check that a book's images are looked for from its folder, that their names tell no folder, and that the same
-    /// image cannot be two machines.
+    /// Check that paths of a book's images are relative to its folder, that their names reveal no folder, and that one image
+    /// cannot be two machines.
     #[test]
     fn images() {
         let folder = tempfile::tempdir().unwrap();

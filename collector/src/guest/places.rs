@@ -112,7 +112,7 @@ impl CandidatePaths {
     }
 }
 
-/// The root of the system or package whose kernels stand in `folder`.
+/// The root of the system or package whose kernels are in `folder`.
 fn root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
     let tails = [
         "boot".into(),

@@ -18,7 +18,7 @@ pub struct Attachments {
     nearest: HashMap<String, Option<String>>,
 }
 
-/// Reads of one probe did not fit beside those of others on the same attachment.
+/// Reads of one probe did not fit together with those of others on the same attachment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
 

@@ -22,7 +22,7 @@ pub struct TargetKernel<'s, 'a> {
     pub chosen: &'s CopiesInFile<'s>,
     /// The reason why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
-    /// Readable memory without anything that a pointer could lead to: first address and one behind the last.
+    /// Readable memory to which no valid pointer leads: the first address, and the one after the last.
     pub nowhere: Option<(u64, u64)>,
     /// The reason why kprobes are not possible here, if so.
     pub no_kprobes: Option<&'s str>,

@@ -30,7 +30,7 @@ pub(super) fn not_a_path(
     error: &ExprError,
 ) -> Diagnostic {
     let start = read.span.start;
-    // An escape in the TOML text would shift what comes behind it.
+    // An escape in the TOML text would shift the offsets after it.
     let whole = read.span.len() == read.expression.len();
     let span = if whole {
         start + error.span.start..start + error.span.end

@@ -80,9 +80,9 @@ pub enum Called {
 /// The longest call through a pointer: prefix, opcode, ModRM, SIB and displacement.
 const LONGEST_CALL: usize = 8;
 
-/// The target of the call before `return_address`. `before` are the bytes in front of it, at most as many as are known;
-/// `None`: no call ends there. An instruction cannot be read backwards for certain: whoever asks has to compare the
-/// address of a direct call with one that is expected.
+/// The target of the call before `return_address`. `before` are the bytes that precede it, as far as they are known; `None`: no
+/// call ends there. x86 code cannot be decoded backwards reliably: the caller has to compare the address of a direct call with
+/// an expected one.
 pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
     let decode = |length: usize| {
         let code = before.get(before.len().checked_sub(length)?..)?;
@@ -108,13 +108,13 @@ pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
 /// The ways out of a function's code without coming back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Jumps {
-    /// Addresses outside of it that it jumps to.
+    /// Addresses outside the function to which it jumps.
     pub to: Vec<u64>,
     /// It jumps to where a pointer leads.
     pub through_pointer: bool,
 }
 
-/// Find the jumps out of the code of a function, which stands at `address`.
+/// Find the jumps out of the code of a function at `address`.
 pub fn jumps(code: &[u8], address: u64) -> Jumps {
     let mut jumps = Jumps::default();
     let inside = address..address + code.len() as u64;
@@ -233,7 +233,7 @@ pub fn locate(
             })?
         }
         Position::Body => {
-            // Before it stands at most one that marks the entry as a place for indirect calls.
+            // At most one instruction precedes it: the mark of an entry for indirect calls.
             let traced = code.iter().take(2).position(|at| at.bytes == TRACER_NOP);
             let traced = traced.ok_or(LocateError::NotTraced)?;
             code.get(traced + 1).ok_or(LocateError::BehindTracer)?

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 pub struct Named<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
 
 impl<'n, T> Named<'n, T> {
-    /// Looks at each row of `table` once, whose rows are a name and what is wanted of it.
+    /// Reads each row of `table` once; a row is a name and the data that is wanted for it.
     pub fn of<'t>(
         names: impl IntoIterator<Item = &'n str>,
         table: impl IntoIterator<Item = (&'t str, T)>,

@@ -84,7 +84,7 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
     })
 }
 
-/// Find what is wrong with `path` on every kernel, without looking at one.
+/// Find the mistakes in `path` that do not depend on the kernel.
 ///
 /// # Errors
 /// An [`ErrorClass::Syntax`] error.

@@ -91,7 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
     }
 }
 
-/// A step behind a primary.
+/// A step after a primary expression.
 enum Step {
     Member(Name),
     Index(i128),

@@ -44,7 +44,7 @@ impl Compiler<'_, '_, '_> {
             && start == register
             && read >= size
         {
-            // All of a result that is no address.
+            // The complete result, which is not an address.
             compiled.retyped = false;
         }
         match (&mut compiled.decode, narrow) {

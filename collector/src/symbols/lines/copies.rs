@@ -66,7 +66,7 @@ pub(super) fn copies(
     Ok(names.zip(found).collect())
 }
 
-/// The names of all functions of which there is an inlined copy. Parses everything.
+/// The names of all functions that have an inlined copy. Parses everything.
 pub(super) fn inlined_names(
     index: &mut Index,
     data: &[u8],
