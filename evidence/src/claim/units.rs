@@ -69,7 +69,7 @@ pub(super) fn unlike(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstac
             }
         };
         look(part.node, Some(part.truth));
-        // What stands inside of a number, such as the condition of `(a < b ? 1 : 2) == 1`.
+        // Parts inside a numeric expression, such as the condition of `(a < b ? 1 : 2) == 1`.
         if !is_joint(part.node) {
             part.node.walk(&mut |node| {
                 if node.range != part.node.range {
@@ -81,7 +81,7 @@ pub(super) fn unlike(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstac
     })
 }
 
-/// True if what stands below a node is parts of its own.
+/// True if the operands of a node are parts of their own.
 fn is_joint(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Binary(Binary::And | Binary::Or, _) | NodeKind::Conditional(_) => true,
@@ -112,7 +112,7 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
         _ => return None,
     };
     let [a, b] = sides.as_ref();
-    // A difference that is compared with a number is a comparison of what it is made of.
+    // A difference that is compared with a number is a comparison of its operands.
     let mixed = [a, b].into_iter().find_map(|side| mixed(side, bindings));
     if let Some((x, y)) = mixed {
         return Some(complaint(&x, &y, node));
@@ -200,7 +200,7 @@ fn of_address(number: Option<Unit>) -> Unit {
     }
 }
 
-/// The unit of a number or an address; `None` of what is written, and of everything else.
+/// The unit of a number or an address; `None` for literals, and for everything else.
 fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
     match &node.kind {
         NodeKind::Literal(_) | NodeKind::Constant(_) => None,

@@ -21,7 +21,7 @@ pub enum Argument {
     Graph,
     /// A text that is written out, `'6.6'`.
     Literal,
-    /// The text that tells something, `'chapter'` or `'book'`.
+    /// The text whose mentions count, `'chapter'` or `'book'`.
     Scope,
 }
 

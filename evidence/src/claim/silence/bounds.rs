@@ -82,7 +82,7 @@ fn bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
     let least = match operator {
         Binary::Greater => number + 1,
         Binary::GreaterEqual => number,
-        // A count is no less than nothing.
+        // A count is not negative.
         Binary::NotEqual if number == 0 => 1,
         _ => return None,
     };

@@ -88,7 +88,7 @@ impl Returned {
         crate::constants::errno_names_of(self.errno)
     }
 
-    /// The failure where it is taken for a number or an address.
+    /// The failure if it is used as a number or an address.
     pub fn misread(self) -> Failure {
         let name = self.names().into_iter().next().unwrap_or_default();
         let instead = if self.pointer {

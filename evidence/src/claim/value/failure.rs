@@ -8,7 +8,7 @@ pub(in crate::claim) enum Failure {
         message: String,
         help: Option<String>,
     },
-    /// The values at hand have no result: overflow, division by zero.
+    /// The operation has no result for these values: overflow, division by zero.
     Value(String),
     /// The evidence does not say.
     Missing(String),
