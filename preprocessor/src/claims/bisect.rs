@@ -36,7 +36,7 @@ impl Bisection {
         }
     }
 
-    /// The releases between the bounds that nobody has asked.
+    /// The releases between the bounds that have not been asked yet.
     fn unknown(&self) -> Vec<usize> {
         (self.before + 1..self.after)
             .filter(|index| self.states[*index] == State::Unknown)

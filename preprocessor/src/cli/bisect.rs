@@ -141,11 +141,11 @@ fn version(kernel: &Kernel) -> Option<Version> {
 struct Narrowed {
     before: Point,
     after: Point,
-    /// Those that were judged on the way, in that order.
+    /// The releases that were judged during the search, in that order.
     judged: Vec<(String, Answer)>,
-    /// Those that could not be captured, or have no answer, with the reason.
+    /// The releases that could not be captured, or have no answer, with the reason.
     not_had: Vec<(String, String)>,
-    /// Those between the two that nobody serves.
+    /// Releases between the two that are not served.
     not_served: Vec<String>,
 }
 

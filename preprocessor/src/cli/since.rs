@@ -67,7 +67,7 @@ fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnosti
     })
 }
 
-/// A sweep of which no record is written.
+/// The reasons why no record of a sweep is written.
 #[derive(Debug, thiserror::Error)]
 enum SweepWriteError {
     #[error("{0} lives on: what was measured there is no part of a record")]

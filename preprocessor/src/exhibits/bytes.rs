@@ -40,7 +40,7 @@ fn compare(bytes: &[u8], first: &[u8]) -> Vec<Byte> {
         .collect()
 }
 
-/// A row without markup: what differs stands in square brackets.
+/// A row without markup: bytes that differ are in square brackets.
 fn plain(bytes: &[Byte]) -> String {
     let marked = |byte: &Byte| match byte.differs {
         true => format!("[{}]", byte.hex),

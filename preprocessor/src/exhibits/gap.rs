@@ -9,7 +9,7 @@ use crate::evidence::book_data::UnsoundExperiment;
 use crate::evidence::format::FormatError;
 use crate::markdown::syntax::SyntaxError;
 
-/// Something that an exhibit cannot show. The message is what the page says of it.
+/// The reason why an exhibit cannot show something. The message is the text on the page.
 #[derive(Debug, Error)]
 pub enum ExhibitGap {
     /// The experiment is not sound on the machine.

@@ -84,8 +84,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         Ok(view) => return Ok(block(book_data, first, &options, view)),
         Err(why) => why,
     };
-    // The tree of a live machine is not published, and one of another machine may be. Where the author asks for a machine, no
-    // other one is shown in its place.
+    // The tree of a live machine is not published, so that of another machine is shown. If the author names a machine, no other
+    // one replaces it.
     let others = book_data
         .machine_ids()
         .filter(|other| asked.is_none() && *other != first);

@@ -27,7 +27,7 @@ struct LayoutRow {
     offset: String,
     /// Bytes, or the bits of a bit field.
     size: String,
-    /// The member, or what is there in its place.
+    /// The name of the member, or a description of the gap.
     name: String,
     /// Its type.
     type_name: String,

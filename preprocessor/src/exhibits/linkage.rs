@@ -116,7 +116,7 @@ mod tests {
     fn stays_aligned() {
         let drawing = |file: &str, socket: &str| -> Vec<String> {
             let text = text(&map(file, socket));
-            // All heads of arrows stand in the column in which the drawing begins.
+            // All heads of arrows are in the column in which the drawing begins.
             let heads = text
                 .lines()
                 .filter_map(|line| line.chars().position(|c| c == '<'));

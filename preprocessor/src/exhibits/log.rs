@@ -78,7 +78,7 @@ fn line(
     }
 }
 
-/// The readings, those of one file together.
+/// The lines that were read, grouped by file.
 fn files(
     book_data: &BookData<'_>,
     machine: MachineId,

@@ -28,7 +28,7 @@ pub struct ShownRow {
     provenance: String,
     /// There is no value.
     pub missing: bool,
-    /// A line is not broken inside of it.
+    /// True if a line must not be broken inside it.
     whole: bool,
     #[serde(skip)]
     used: Option<Use>,

@@ -26,7 +26,7 @@ struct StepValue {
     text: String,
     provenance: String,
     missing: bool,
-    /// A line is not broken inside of it.
+    /// True if a line must not be broken inside it.
     whole: bool,
 }
 

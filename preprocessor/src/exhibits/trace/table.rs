@@ -38,7 +38,7 @@ pub(super) struct Row {
     work: Option<String>,
     /// The call's source line.
     caller: Option<String>,
-    /// Functions that the compiler inlined on the way to it, of which nothing was measured.
+    /// Functions that the compiler inlined on the way to it, in which nothing was measured.
     inlined: Vec<String>,
     /// Their number in words.
     folded: Option<String>,
@@ -59,7 +59,7 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
             continue;
         }
         let returns = record.kind == RecordKind::Return;
-        // What the system call returned is told where it comes out.
+        // The result of the system call is shown at its exit.
         let gate = !returns && record.name.starts_with("SYSCALL_DEFINE");
         rows.push(Row {
             number: record.number.to_string(),
