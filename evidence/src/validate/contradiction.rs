@@ -286,14 +286,14 @@ fn functions(evidence: &Evidence) -> Option<Finding> {
                 let (experiment, name) = (escape(experiment), escape(name));
                 format!("/experiments/{experiment}/probes/{name}")
             };
-            // Inside of a function, its parameters are no longer where they were.
+            // Inside a function, its parameters are no longer in their registers.
             let inside = probe.instruction.as_ref().map(|one| one.offset);
             let key = (function.as_str(), place, inside);
             let Some((first, other)) = known.get(&key) else {
                 known.insert(key, (probe, at()));
                 continue;
             };
-            // What is not watched is not told.
+            // A probe does not report what it does not watch.
             let both = |told: fn(&Probe) -> bool| told(first) && told(probe);
             let differs = [
                 (

@@ -70,8 +70,8 @@ pub fn chapters(
     found.problems
 }
 
-/// The blocks of a chapter that are marked with `qed:literal`, without the mark. One with a claim or an exhibit in it is not
-/// among them: what these show is measured, whatever stands before them.
+/// The blocks of a chapter that are marked with `qed:literal`, without the mark. A block with a claim or an exhibit in it is
+/// not included: these show measured values, whatever mark precedes them.
 pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
     let text = chapter.source.text.as_str();
     if !text_map::may_hold_marks(text) {

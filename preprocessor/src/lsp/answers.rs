@@ -23,18 +23,18 @@ use crate::lsp::rename::{RenameError, rename};
 use crate::lsp::workspace::Workspace;
 use crate::markdown::chapter::Chapter;
 
-/// All that answers are made of.
+/// The answers to requests, with the data that they are made from.
 pub struct Answerer<'w, 'b, 'a> {
     /// The index of the book, from which answers are taken.
     pub known: BookIndex<'b, 'a>,
     /// Its files.
     pub workspace: &'w Workspace,
-    /// The chapter that was looked at last, with the state of its document.
+    /// The chapter that was used last, with the version of its document.
     last: Option<(PathBuf, i32, Rc<Chapter>)>,
 }
 
 impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
-    /// Answers of what is known of a book.
+    /// Answers from the index of a book.
     pub fn new(known: BookIndex<'b, 'a>, workspace: &'w Workspace) -> Self {
         Answerer {
             known,
@@ -115,7 +115,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         })
     }
 
-    /// The investigation as it is open, if that is what `uri` names and it can be read.
+    /// The investigation as it is open, if `uri` is its file and it can be parsed.
     fn investigation(&self, uri: &Uri, documents: &Documents) -> Option<Investigation> {
         let file = to_file(uri)?;
         let is_it = self.workspace.investigation_file()? == file;
@@ -123,7 +123,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         is_it.then(read).flatten()
     }
 
-    /// The thing that is named at a position, the investigation as it is now, and whether its definition stands there.
+    /// The item that is named at a position, the current investigation, and true if the position is that of its definition.
     fn named(
         &mut self,
         uri: &Uri,

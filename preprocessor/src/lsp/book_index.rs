@@ -15,7 +15,7 @@ pub type Explanations = BTreeMap<String, String>;
 
 /// An index of a book, used while it is open in an editor.
 pub struct BookIndex<'b, 'a> {
-    /// Evidence and investigation. No machine is loaded where there is no evidence.
+    /// Evidence and investigation. Without evidence no machine is loaded.
     pub book_data: &'b BookData<'a>,
     /// The paths of all values on any machine.
     names: BTreeSet<&'b str>,
@@ -117,7 +117,7 @@ fn reads(
     }
 }
 
-/// The thing that a probe watches, in words.
+/// The target of a probe, in words.
 pub fn target(probe: &Probe) -> String {
     match &probe.target {
         Target::Function(name) => format!("function {name}"),

@@ -43,7 +43,7 @@ pub struct Checker<'b, 'a> {
     book: LoadedBook,
     workspace: Workspace,
     book_data: &'b BookData<'a>,
-    /// The chapters that do not stand in the book as they are on disk.
+    /// The chapters whose text in the book differs from that on disk.
     replaced: BTreeSet<String>,
 }
 

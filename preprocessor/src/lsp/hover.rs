@@ -116,7 +116,7 @@ fn name(machine: crate::evidence::machine_id::MachineId, known: &BookIndex<'_, '
     markdown(&known.book_data.machine(machine).machine)
 }
 
-/// An experiment: what it runs and which probes it has.
+/// The description of an experiment: its workload and its probes.
 pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let experiment = known.book_data.investigation.experiment(name)?;
     let workload = shorten(&experiment.workload_text());
@@ -132,7 +132,7 @@ pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String>
     ))
 }
 
-/// A probe: what it watches and reads, and how it went on each machine.
+/// The description of a probe: its target, its reads, and its outcome on each machine.
 pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     let probe = book_data

@@ -22,7 +22,7 @@ pub enum Named {
     Claim(String),
 }
 
-/// The thing that is named at byte `at` of a chapter.
+/// The item that is named at byte `at` of a chapter.
 pub fn named_in_chapter(
     chapter: &Chapter,
     at: usize,
@@ -54,7 +54,7 @@ pub fn named_in_chapter(
     }
 }
 
-/// The thing that is named at byte `at` of an investigation, and its span there.
+/// The item that is named at byte `at` of an investigation, and its span there.
 pub fn named_in_investigation(
     investigation: &Investigation,
     at: usize,
@@ -99,7 +99,7 @@ pub fn definition(named: &Named, investigation: &Investigation) -> Option<Range<
     }
 }
 
-/// The experiments in whose paths this probe stands: the one that defines it, and those that inherit it.
+/// The experiments that have this probe in their paths: the one that defines it, and those that inherit it.
 fn holders<'i>(
     investigation: &'i Investigation,
     experiment: &str,

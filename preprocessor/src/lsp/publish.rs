@@ -61,7 +61,7 @@ impl Published {
     }
 }
 
-/// The file and the range of a diagnostic. One that belongs to no place stands at the settings of the preprocessor.
+/// The file and the range of a diagnostic. One without a place is shown at the settings of the preprocessor.
 fn place(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (PathBuf, Range) {
     let Some((source, span)) = &diagnostic.place else {
         let file = paths.root.join("book.toml");
@@ -72,7 +72,7 @@ fn place(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (
     };
     let name = Path::new(&source.name);
     let file = paths.root.join(name);
-    // A place that could not be found in the author's own file is told by the name of the chapter.
+    // A diagnostic whose place was not found in the author's own file has only the name of the chapter.
     let file = match file.is_file() {
         true => file,
         false => paths.root.join(&paths.src).join(name),

@@ -41,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// The next step after a session with a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The same with the book as it is then.
+    /// Another session, with the then current state of the book.
     Reload,
     /// The end.
     Exit,
@@ -129,7 +129,7 @@ impl<'c> Session<'c> {
         self.connection
     }
 
-    /// Tells the editor something. One that has gone away is told nothing.
+    /// Sends the editor a notification. If the editor has gone away, this does nothing.
     pub fn notify(&self, method: &str, params: impl Serialize) {
         let notification = Notification::new(method.to_owned(), params);
         let _ = self
@@ -187,7 +187,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Takes in what the editor tells.
+    /// Handles a notification of the editor.
     fn take(&mut self, told: Notification, generation: &mut Generation) -> Option<Next> {
         let taken = match told.method.as_str() {
             Exit::METHOD => return Some(Next::Exit),

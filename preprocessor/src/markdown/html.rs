@@ -114,7 +114,7 @@ impl TokenKind {
             || style.contains("visibility:hidden")
     }
 
-    /// As it could stand in a page, for messages.
+    /// The text of the token as HTML, for messages.
     pub fn shown(&self) -> String {
         match self {
             TokenKind::Start {

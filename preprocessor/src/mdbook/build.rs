@@ -32,7 +32,7 @@ pub fn build(
         let cache = Cache::for_book(&paths.root);
         let (warnings, fresh) =
             crate::evidence::capture::refresh(&paths.root, config, &here, &cache);
-        // A capture takes its time, and what it found is not from the future.
+        // A capture takes a while, so the time is read after it: its evidence must not appear to be from the future.
         let here = LocalMachine {
             time: Timestamp::now(),
             ..here

@@ -156,7 +156,7 @@ pub fn redact_live_evidence(
         .collect()
 }
 
-/// The investigation that a site publishes: its text, and what it says.
+/// The investigation that a site publishes: its text, and its parsed form.
 pub fn investigation(files: &[File]) -> Option<(&[u8], Investigation)> {
     let name = manifest::INVESTIGATION;
     let file = files.iter().find(|file| file.name == name)?;
