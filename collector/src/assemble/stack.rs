@@ -107,7 +107,7 @@ pub fn nmi(frames: &[Frame]) -> bool {
 }
 
 /// True if a probe's program raised the interrupt in which this ran, to defer work that it may not do itself: a signal is sent
-/// by the kernel's irq_work, which interrupts the program at once.
+/// by the kernel's `irq_work`, which interrupts the program at once.
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L877>
 pub fn raised_by_program(frames: &[Frame]) -> bool {
     let inner = running(frames);

@@ -22,7 +22,7 @@ pub enum ExhibitGap {
     #[error("the experiment watched no allocation")]
     NoLedger,
     /// The experiment's workload is a command.
-    #[error("the experiment runs a command, whose code is not looked at")]
+    #[error("the experiment runs a command, whose code is not read")]
     NoCode,
     /// The evidence has no value there, for this reason.
     #[error("{0}")]
