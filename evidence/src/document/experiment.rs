@@ -65,7 +65,7 @@ impl Experiment {
         })
     }
 
-    /// The end of a workload that returned nothing, behind what is said of it; empty if that is not known.
+    /// The end of a workload that returned nothing, as a suffix of the text about it; empty if it is not known.
     fn end(&self) -> String {
         let ended = match (self.outcome.exit.value(), self.outcome.signal.value()) {
             (Some(status), _) => format!("ended with status {status}"),

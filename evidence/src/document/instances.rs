@@ -25,8 +25,8 @@ pub struct Instances {
     /// stands on the stack in its place. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_by_jump: Option<bool>,
-    /// True if the debug info says of each copy with code of its own that it does not return (`noreturn`): then a return that was
-    /// not seen is not missed. `None`: not known.
+    /// True if the debug info marks each copy with code of its own as not returning (`noreturn`): then an unseen return does
+    /// not count as missed. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never_returns: Option<bool>,
     /// The reason why not all inlined copies are known.

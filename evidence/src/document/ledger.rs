@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
-    /// The wait for the last free, in nanoseconds, after the workload had let go.
+    /// The wait for the last free, in nanoseconds, after the workload had released its objects.
     pub waited_ns: u64,
     /// The allocations, in order.
     pub allocations: Vec<Allocation>,

@@ -18,13 +18,13 @@ const GUEST: &str = "guest:";
 /// The beginning of names that belong to kernels of a distribution.
 const DISTRIBUTION: &str = "debian-";
 
-/// The longest word behind `guest:`.
+/// The longest word after `guest:`.
 const LONGEST: usize = 64;
 
 /// Hex digits of an image's digest in its name.
 const DIGITS: usize = 8;
 
-/// A machine as somebody asks for it.
+/// A request for a machine, on a command line or in a book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// One with a name: `host`, `guest:debian-6.1`.
@@ -33,12 +33,12 @@ pub enum Request {
     Image {
         /// The image, as it was written.
         path: PathBuf,
-        /// The word by which the guest is called, behind `guest:`.
+        /// The guest's name after `guest:`.
         word: Option<String>,
     },
 }
 
-/// A text that asks for no machine, or a name that no machine can have.
+/// The errors of a text that does not request a machine, or of an impossible name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MachineError {
     /// Neither the host nor a guest.

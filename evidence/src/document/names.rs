@@ -153,16 +153,16 @@ pub enum NameError {
     FrameSymbol(Address),
 }
 
-/// A symbol that cannot stand where it does in the table.
+/// The reasons why a symbol cannot be at its place in the table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolError {
     /// It has no bytes.
     #[error("symbol `{0}` has no bytes")]
     Empty(String),
-    /// It is not behind the one ahead of it.
+    /// It begins before the end of the previous one.
     #[error("symbol `{0}` begins before the one ahead of it ends")]
     Overlap(String),
-    /// It is longer than what is left of the address space.
+    /// It extends beyond the end of the address space.
     #[error("symbol `{0}` ends behind all addresses")]
     End(String),
 }

@@ -344,7 +344,7 @@ impl Redaction {
         }
     }
 
-    /// Redacts a typed value in its place, or says why it cannot be told.
+    /// Redacts a typed value in place, or returns the reason why it has to be withheld.
     fn value(&mut self, map: &mut Map<String, Json>) -> Option<WithholdReason> {
         let in_section = |name: &str| self.path.first().is_some_and(|first| first == name);
         let last = self.path.last().map_or("", String::as_str);

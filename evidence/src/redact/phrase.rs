@@ -24,7 +24,7 @@ const DIGITS: usize = 4;
 const LONG: usize = 7;
 /// A text that is shorter could be a piece of any other.
 const SHORTEST_TEXT: usize = 3;
-/// From so many numbers in a row on, with points or colons between them, they are an address in a network.
+/// The number of consecutive numbers, with points or colons between them, that counts as a network address.
 const NETWORK: usize = 4;
 
 /// The texts in public places of one document.
