@@ -1,4 +1,4 @@
-//! What the commands answer that run nothing or only look: as text, and as JSON for programs.
+//! Answers of the commands that capture nothing: as text, and as JSON for programs.
 
 use std::path::Path;
 use std::process::Output;

@@ -71,7 +71,7 @@ impl BuildId {
     }
 }
 
-/// The kernel looks for the same note: <https://elixir.bootlin.com/linux/v6.1/source/lib/buildid.c#L12>.
+/// The kernel searches for the same note: <https://elixir.bootlin.com/linux/v6.1/source/lib/buildid.c#L12>.
 const NT_GNU_BUILD_ID: u32 = 3;
 
 /// One ELF note.

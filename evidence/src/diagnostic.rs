@@ -1,4 +1,4 @@
-//! Diagnostics: what is wrong, where, and what to do about it, with the source line and a caret.
+//! Diagnostics: the problem, its place and its remedy, with the source line and a caret.
 
 use std::fmt;
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub enum Severity {
     Warning,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Its severity.

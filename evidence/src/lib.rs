@@ -1,8 +1,8 @@
 //! Typed evidence of kernel captures: the document, its values, the paths that name them, the
 //! investigations that ask for them, and the claims that are judged by them.
 //!
-//! This crate has no privileges and does no I/O: it takes text and gives data back. `docs/architecture.md` has its
-//! layers; `tests/layers.rs` holds it to them.
+//! This crate has no privileges and does no I/O: it takes text and returns data. `docs/architecture.md` describes its layers;
+//! `tests/layers.rs` enforces them.
 
 // The limit is in clippy.toml. Tables of cases in tests may be as long as they are.
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]

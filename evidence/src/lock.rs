@@ -1,4 +1,4 @@
-//! The lock file of a book, `qed.lock` beside `book.toml`: which kernel stands behind the name of each guest. No I/O.
+//! The lock file of a book, `qed.lock` beside `book.toml`: the exact kernel of each guest that the book names. No I/O.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ pub const FILE: &str = "qed.lock";
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// The comment above the table, for whoever opens the file.
+/// The comment above the table, for readers of the file.
 const HEAD: &str =
     "# The kernels of this book's guests. `qed-collector kernels update` moves them on.\n";
 
@@ -128,7 +128,7 @@ pub enum LockProblem {
     /// The row of this machine has a malformed digest.
     #[error("{0}: a `sha256` has 64 hexadecimal digits")]
     Digest(String),
-    /// A row has a word that cannot be what it stands for.
+    /// A row has an invalid word.
     #[error("{machine}: `{word}` is not a {what}")]
     Word {
         /// The machine.
@@ -147,7 +147,7 @@ impl Lock {
     /// Reads the text of the file.
     ///
     /// # Errors
-    /// [`LockError`] says what is wrong with it.
+    /// [`LockError`] if the text is not a lock file.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         let file: File = toml::from_str(text).map_err(LockProblem::Form)?;
         if file.version != VERSION {

@@ -1,4 +1,4 @@
-//! Paths: the one grammar that names every value, for placeholders, claims, exhibits and drift alike.
+//! Paths: the grammar for names of values, common to placeholders, claims, exhibits and drift.
 
 use std::fmt;
 use std::str::FromStr;
@@ -73,7 +73,7 @@ pub const EXPERIMENT_SECTIONS: &[&str] = &[
     "outcome", "quality", "objects", "cost", "workload", "call", "graph",
 ];
 
-/// The longest path that is looked at, in bytes.
+/// The longest path that is parsed, in bytes.
 const MAX_LENGTH: usize = 512;
 
 /// A dotted name of a value: `create.sock_alloc.exit.state`.
@@ -108,7 +108,7 @@ impl fmt::Display for Path {
 /// A text that is not a [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParsePathError {
-    /// It has so many bytes.
+    /// It has this many bytes.
     #[error("a path of {0} bytes is too long (at most {MAX_LENGTH})")]
     Length(usize),
     /// It begins or ends with a dot, or has two in a row.

@@ -1,4 +1,5 @@
-//! The plan of a sweep, as each of its parts carries it: which kernels all parts together capture, and by what. No I/O.
+//! The plan of a sweep, which each of its parts contains: the kernels that all parts together capture, and the collector that
+//! captures them. No I/O.
 
 use serde::{Deserialize, Serialize};
 

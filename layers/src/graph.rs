@@ -126,8 +126,8 @@ struct Resolver<'n> {
 }
 
 impl Resolver<'_> {
-    /// The path from the crate's root, if `path` as written in `module` begins with a module of this crate.
-    /// `by_import`: a first segment that a `use` item brought in stands for what is behind it.
+    /// The path from the crate's root, if `path` as written in `module` begins with a module of this crate. `by_import`: a
+    /// first segment that a `use` item imported is replaced by the imported path.
     fn absolute(&self, module: &ModulePath, path: &Segments, by_import: bool) -> Option<Segments> {
         let (first, rest) = path.split_first()?;
         let mut base = match first.as_str() {

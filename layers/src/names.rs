@@ -18,7 +18,7 @@ pub type Segments = Vec<String>;
 pub struct Names {
     /// Paths of all kinds.
     pub paths: Vec<Segments>,
-    /// Local names of `use` items with the paths behind them.
+    /// Local names of `use` items with the imported paths.
     pub imports: BTreeMap<String, Segments>,
     /// The part of `imports` that others can name through this module.
     pub exports: BTreeMap<String, Segments>,

@@ -1,8 +1,9 @@
-//! How long an author waits for the language server, against a plain `check` of the same book, in one run.
+//! Benchmark of the language server: an author's wait for its answers, against a plain `check` of the same book in the same
+//! run.
 //!
 //!     cargo bench -p mdbook-qed --bench lsp
 //!
-//! The book is the flagship on its recorded evidence. A fourth machine is one of these, which lives on: so that what is redacted is
+//! The book is the flagship on its recorded evidence. One of its machines is copied as a fourth, live one, so that redaction is
 //! measured, too. Times are medians of wall time, from sending a request to its answer.
 
 #[path = "../tests/common/editor.rs"]

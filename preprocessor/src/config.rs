@@ -92,7 +92,7 @@ pub enum CaptureMode {
 pub enum OnFail {
     /// The build fails.
     Error,
-    /// The build goes on with a warning.
+    /// The build continues with a warning.
     Warn,
 }
 
@@ -117,7 +117,7 @@ pub enum Lint {
     UnusedEvidence,
     /// A value typed by hand, or a mark that excuses none.
     TypedLiteral,
-    /// A claim that stands where nobody judges it.
+    /// A claim in a place where it is not judged.
     UnshownClaim,
     /// A chapter that proves nothing.
     ChapterWithoutClaim,
@@ -125,7 +125,7 @@ pub enum Lint {
     TooWide,
     /// A name that neither a capture nor the glossary introduced, in a chapter with a derivation check.
     UndefinedName,
-    /// More functions of a call that the text tells nowhere than its exhibit `coverage` allows.
+    /// More functions of a call that the text does not mention than its exhibit `coverage` allows.
     Untold,
 }
 

@@ -1,5 +1,5 @@
-//! The QED preprocessor for mdBook: fills chapters from measured evidence, judges the claims that they make,
-//! and says where every value comes from.
+//! The QED preprocessor for mdBook: it fills chapters from measured evidence, judges their claims, and states the origin of
+//! every value.
 
 // Functions fit on a screen and a half (`clippy.toml` has the number). Tables of cases in tests may be longer.
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]

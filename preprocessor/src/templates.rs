@@ -1,10 +1,10 @@
 //! The templates: every piece of HTML that is more than one element. A book may replace each of them.
 //!
-//! A book's own template is the file `qed/NAME.hbs` in its theme folder (`theme`, unless `output.html.theme` says
-//! otherwise), written in [handlebars](https://handlebarsjs.com/guide/). It is given the same data as the built-in
-//! one, which `mdbook-qed template NAME` prints. Every value is escaped for HTML; naming one that the data does not
-//! have is an error; `{{code VALUE}}` shows what stands between backticks in it as code. Lines of the output are joined without what surrounds them, because a block of HTML in Markdown
-//! must stay in one piece.
+//! A book's own template is the file `qed/NAME.hbs` in its theme folder (`theme`, unless `output.html.theme` says otherwise),
+//! written in [handlebars](https://handlebarsjs.com/guide/). It is given the same data as the built-in one, which
+//! `mdbook-qed template NAME` prints. Every value is escaped for HTML; naming one that the data does not have is an error;
+//! `{{code VALUE}}` shows text between backticks in it as code. Lines of the output are joined without the white space around
+//! them, because a block of HTML in Markdown must stay in one piece.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,7 @@ fn escaped(text: &str) -> String {
     escape::html(&escape::visible_lines(text))
 }
 
-/// The helper `{{code TEXT}}`: a text with what stands between backticks as code.
+/// The helper `{{code TEXT}}`: a text in which parts between backticks become code.
 fn code(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -99,7 +99,7 @@ static DEFAULTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     templates
 });
 
-/// Takes the built-in templates apart, which whoever needs one first does otherwise.
+/// Parses the built-in templates ahead of their first use.
 pub fn prepare() {
     LazyLock::force(&DEFAULTS);
 }
@@ -209,8 +209,8 @@ impl Templates {
         own.map(|(name, source)| (format!("{name}.hbs"), source.text.as_str()))
     }
 
-    /// Fills a template: one line of HTML, every value in it escaped. What goes wrong with one of the book's own is
-    /// kept for [`problems`](Self::problems), and the built-in one is used.
+    /// Fills a template: one line of HTML, every value in it escaped. If one of the book's own templates fails, the error is
+    /// stored for [`problems`](Self::problems), and the built-in one is used.
     ///
     /// # Panics
     /// If `data` lacks what the built-in template names: a mistake in this crate, which its tests would show.
@@ -237,7 +237,7 @@ impl Templates {
         one_line(&text.unwrap_or_else(|error| panic!("template {name}: {error}")))
     }
 
-    /// From now on nobody sees what comes out: of the built-in templates, with which nothing can go wrong, that is nothing.
+    /// From now on the output is not used: so the built-in templates, which cannot fail, return nothing.
     pub fn set_unseen(&self) {
         self.unseen.store(true, Ordering::Relaxed);
     }

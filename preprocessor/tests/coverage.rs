@@ -42,7 +42,7 @@ fn exhibit(options: &str, body: &str) -> String {
 /// A claim, without which `check` has nothing to do.
 const CLAIM: &str = "\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
 
-/// What `check` says of a book of this one chapter and a claim, and its exit status.
+/// The output of `check` for a book of this one chapter and a claim, and its exit status.
 fn said(chapter: &str, settings: &str) -> (Option<i32>, String) {
     let chapter = format!("{chapter}{CLAIM}");
     let checked = book_of(&[("one.md", &chapter)], settings).qed(&["check"]);

@@ -30,7 +30,7 @@ pub const SETTLING: Duration = Duration::from_secs(2);
 /// The form of the cache's file. Another form is not read.
 const FORMAT: u32 = 1;
 
-/// The most entries that are kept.
+/// The largest number of entries.
 const MAX_ENTRIES: usize = 1024;
 
 /// The search for the digest alone, among the texts of an entry.

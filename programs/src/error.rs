@@ -15,7 +15,7 @@ pub enum ProgramError {
     /// Nothing is at the path.
     #[error("there is no such file")]
     Absent,
-    /// The file cannot be looked at; the system's message.
+    /// The file cannot be accessed; the system's message.
     #[error("{0}")]
     Inaccessible(String),
     /// A file cannot be read.

@@ -20,7 +20,7 @@ pub(crate) struct Environment {
 }
 
 impl Default for Environment {
-    /// One of which nothing is known, so that nothing is concluded from it.
+    /// An unknown state, so that nothing is concluded from it.
     fn default() -> Self {
         Environment {
             is_directed: true,

@@ -21,7 +21,7 @@ const MAX_DEPTH: u32 = 4;
 pub struct Part<C = Vec<u8>> {
     /// Its role in the program.
     pub role: FileRole,
-    /// The path by which it is looked for; of the program itself, as it was named.
+    /// The path at which it is looked up; for the program itself, the name that was given.
     pub name: String,
     /// Its path on this machine.
     pub path: PathBuf,
@@ -203,7 +203,7 @@ fn interpreters(line: Option<&str>) -> Vec<String> {
     found
 }
 
-/// The program among the arguments of `env`: behind its options and the variables that it sets.
+/// The program among the arguments of `env`: after its options and the variables that it sets.
 /// <https://www.gnu.org/software/coreutils/manual/html_node/env-invocation.html>
 fn started_by_env<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     while let Some(word) = words.next() {
@@ -236,7 +236,7 @@ impl<E: Clone> FileCache<E> {
     /// The records of the files that `find` finds, which is not asked again for the same `what` and `folder`.
     ///
     /// # Errors
-    /// What `find` says.
+    /// The error that `find` returned.
     pub fn files(
         &self,
         what: &str,

@@ -12,13 +12,13 @@ use crate::error::ProgramError;
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/binfmts.h#L18>).
 const MAX_SCRIPT_LINE: usize = 4096;
 
-/// The content of a file, or what is known of it.
+/// The content of a file, or its digest.
 pub trait Content {
     /// Its size in bytes.
     fn size(&self) -> u64;
     /// Its SHA-256, hex.
     fn sha256(&self) -> String;
-    /// The first line of a script behind its `#!`; `None` if it is not a script.
+    /// The first line of a script after its `#!`; `None` if it is not a script.
     fn script_line(&self) -> Option<String>;
 }
 
@@ -36,7 +36,7 @@ impl Content for Vec<u8> {
     }
 }
 
-/// The first line behind `#!`, if `content` begins with that.
+/// The first line after `#!`, if `content` begins with that.
 pub(crate) fn script_line(content: &[u8]) -> Option<String> {
     let rest = content.strip_prefix(b"#!")?;
     let line = rest.split(|byte| *byte == b'\n').next()?;

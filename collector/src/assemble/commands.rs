@@ -132,7 +132,7 @@ pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'
     }
 }
 
-/// Its output, whole or cut, or why that cannot be looked at.
+/// Its output, complete or truncated, or the reason why it cannot be used.
 fn printed(raw: &RawCommand) -> Result<Value, Reason> {
     if let Err(reason) = &raw.ended {
         return Err(reason.clone());
@@ -184,8 +184,8 @@ mod tests {
     const VALUES: &str = r#"{ name = "at", pattern = '^([0-9a-f]+) T', kind = "address" }, { name = "who", pattern = 'of (\S+)' }, { name = "release", pattern = '\d\.\S+' }"#;
     const PRINTED: &[u8] = b"ffffffff81000000 T _text of sam 6.1.0\n";
 
-    /// Check that of a machine that is gone all is kept, and of one that lives on only what is a typed value or known
-    /// anyway; and nothing that names the builder.
+    /// Check that all output of a throwaway machine is kept, of a live machine only typed values and facts that are known
+    /// anyway, and nothing that names the builder.
     #[test]
     fn what_is_kept() {
         let mut planned = planned(VALUES);
@@ -215,8 +215,8 @@ mod tests {
         assert!(holds_word("SAM-PC", "sam") && holds_word("of sam.", "Sam"));
     }
 
-    /// Check that a command that fails, ends too late, prints too much or no text gives no value, and that its status
-    /// is told where it has one.
+    /// Check that a command that fails, ends too late, prints too much or no text gives no value, and that its status is
+    /// reported if it has one.
     #[test]
     fn what_failed() {
         let planned = planned(VALUES);
@@ -231,7 +231,7 @@ mod tests {
             let at = said(&made.values["at"]);
             assert!(at.starts_with("none: ") && at.contains(why), "{at}");
         }
-        // Of one that printed more than was asked to be kept, the beginning is kept, and nothing is looked for in it.
+        // If a command printed more than the limit, the beginning is kept, and patterns are not searched for in it.
         for printed in [Some(99), None] {
             let cut = RawCommand {
                 printed,

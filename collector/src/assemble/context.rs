@@ -11,7 +11,7 @@ use crate::kaslr::KaslrReport;
 use crate::kaslr::config::KernelConfig;
 use crate::reason::Reason;
 
-/// Everything known about a capture besides what it says itself.
+/// Everything known about a capture that is not in the capture itself.
 pub struct Context<'a> {
     /// The request.
     pub investigation: &'a Investigation,

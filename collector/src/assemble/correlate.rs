@@ -1,5 +1,5 @@
-//! From events to hits: which events belong to the experiment, which probe each one is of, and which
-//! return ends which call.
+//! Correlation of events to hits: the events that belong to the experiment, the probe of each, and the return that ends each
+//! call.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct Assembled {
     pub accepted: u64,
     pub lost: u64,
     pub missed: u64,
-    /// Nothing from outside of the workload is among it.
+    /// No event from outside the workload is included.
     pub marked: bool,
     /// Everything up to the workload's next look at user space is among it; `None`: it did not run.
     pub until_user_space: Option<bool>,
@@ -169,7 +169,7 @@ impl Correlation<'_> {
             return;
         }
         let stack = Stack::of(event, self.seen.names);
-        // The stack may be deeper than what is kept of it.
+        // The stack may be deeper than the stored part.
         let cut = stack.replaced || event.frames().len() >= self.seen.max_frames;
         let takers: Vec<&PlannedProbe> = takers
             .into_iter()
@@ -191,7 +191,7 @@ impl Correlation<'_> {
         self.out.accepted += u64::from(counted);
     }
 
-    /// Record a hit, unless it is the free of something that was allocated outside of the call. Says if it did.
+    /// Record a hit, unless it is the free of an object that was allocated outside the call. Return true if it was recorded.
     fn hit(&mut self, event: &Event, planned: &PlannedProbe, stack: &Stack, cut: bool) -> bool {
         let seen = self.seen;
         let order = self.out.accepted + 1;
@@ -225,7 +225,7 @@ impl Correlation<'_> {
                 .book
                 .free(entry, event.in_target != 0, task_name(event))
             {
-                // Its allocation was outside of the call, and so its free is not part of it.
+                // Its allocation was outside the call, so its free does not belong to the call.
                 return false;
             }
         }
@@ -246,14 +246,14 @@ impl Correlation<'_> {
     }
 }
 
-/// True if a probe wants hits whoever runs.
+/// True if a probe counts hits in every task.
 fn anybodys(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
     let asked = seen.asked.probe(&planned.name);
     asked.is_some_and(|probe| probe.any_task)
 }
 
-/// The way that may have led to the probe's program: a breakpoint does inside of a function, and at an entry that the
-/// function tracer cannot use, until the kernel replaces it by a jump. An NMI on the way then stands on the stack.
+/// The way that may have led to the probe's program. Inside a function, and at an entry that the function tracer cannot use, it
+/// is a breakpoint, until the kernel replaces that by a jump. A real NMI is then visible on the stack.
 fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObservation<'_>) -> Way {
     let hit = |source: &&Source| source.usage == event.probe as usize;
     let Some(source) = planned.sources().find(hit) else {
@@ -271,7 +271,7 @@ fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObserva
     }
 }
 
-/// True if a hit meets the condition of its probe, which has had this many; what is not known is counted.
+/// True if a hit meets the condition of its probe, which has had this many hits; hits for which this is not known are counted.
 fn meets(
     condition: &mut Within,
     hits: usize,

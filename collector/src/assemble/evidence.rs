@@ -1,4 +1,4 @@
-//! The document, from a raw capture and its context.
+//! Construction of the evidence document from a raw capture and its context.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::session::raw::{RawCapture, RawOutcome, Record};
 /// Make evidence of a capture.
 pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
     let name = &context.investigation.source.name;
-    // All at once: each look through the debug info takes its time. Before the stacks, which use what it finds.
+    // All at once, because each pass over the debug info takes long; and before the stacks, which use the results.
     let copies = copies(raw, context);
     let never_return: BTreeSet<String> = copies
         .iter()
@@ -127,7 +127,7 @@ fn events(records: &[Record]) -> (Vec<Box<Event>>, Vec<String>) {
     (events, damaged)
 }
 
-/// True if the process ended in its call, or by a signal: what it had entered then it does not return from.
+/// True if the process ended in its call, or by a signal: functions that it had entered then do not return.
 fn ended_inside(asked: &asked::Experiment, outcome: &RawOutcome) -> bool {
     let is_call = matches!(asked.workload.action, Action::Syscall { .. });
     outcome.signal.is_some() || is_call && outcome.returned.is_none() && outcome.exit.is_some()

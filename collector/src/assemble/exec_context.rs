@@ -1,14 +1,13 @@
-//! On whose behalf a CPU ran, by its preemption count.
+//! The execution context of a CPU, from its preemption count.
 
 use qed_collector_ebpf::UNKNOWN_CONTEXT;
 use qed_evidence::document::Context;
 
-/// The bit that is set while the CPU serves work that interrupts have put off. It has been there in all layouts of the
-/// count:
+/// The bit that is set while the CPU runs softirqs. It is the same in all layouts of the count:
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/preempt.h#L34>
 const SERVING_SOFTIRQ: u32 = 0x100;
-/// All bits that count interrupts, in all layouts; those of the older ones are the lower half of these. The highest bit
-/// of the word counts nothing.
+/// All bits that count interrupts, in all layouts; older layouts use the lower half of these bits. The highest bit of the word
+/// is not part of a count.
 const INTERRUPTS: u32 = 0x7fff_0000;
 /// The count that a breakpoint adds, which interrupts as an NMI does, in the older layout and in the newer one.
 const TRAPS: [u32; 2] = [0x0011_0000, 0x1100_0000];
@@ -20,7 +19,7 @@ pub enum Way {
     Direct,
     /// Perhaps a breakpoint, which it counts as an NMI and which is not an interrupt.
     Breakpoint,
-    /// A breakpoint or, where a jump has replaced it, an NMI: nothing tells which.
+    /// A breakpoint or, if a jump has replaced it, an NMI: the two cannot be distinguished.
     Unknown,
 }
 

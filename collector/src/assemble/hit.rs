@@ -1,4 +1,4 @@
-//! One event as a hit of one probe.
+//! Conversion of one event to a hit of one probe.
 
 use std::collections::BTreeMap;
 
@@ -200,7 +200,7 @@ impl ProbeEvent<'_> {
     }
 }
 
-/// A value that came in a register, of which only the low bytes may count.
+/// A value that was passed in a register, of which only the low bytes may be significant.
 fn in_register(value: u64, how: &Decode) -> Decoded {
     let mut bytes = [0; MAX_READ_BYTES];
     bytes[..8].copy_from_slice(&value.to_le_bytes());

@@ -1,4 +1,4 @@
-//! The copies of functions in one kernel: what its symbol table and its debug info say together.
+//! The copies of functions in one kernel, from its symbol table and its debug info together.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +14,9 @@ use crate::symbols::disasm::{jumps, only_returns};
 use crate::symbols::kallsyms::copies::is_cold;
 use crate::symbols::lines::{Copies, LineResolver, OwnCopy as Own};
 
-/// Tail calls are searched for only if a function is inlined into at most so many others.
+/// Tail calls are searched for only if a function is inlined into at most this many others.
 const MAX_HOLDERS: usize = 64;
-/// Bytes of code that are looked at to see whether it only returns.
+/// Bytes of code that are examined to see whether a function only returns.
 const RETURN_BYTES: usize = 16;
 
 /// The tables to look in.
@@ -29,7 +29,7 @@ pub struct SymbolTables<'a> {
     pub lines: Result<&'a RefCell<LineResolver>, Reason>,
 }
 
-/// The name that the source has for a function, of which a clone has more.
+/// The name of a function in the source, to which a clone's symbol adds a suffix.
 fn in_source(symbol: &str) -> &str {
     symbol.split('.').next().unwrap_or(symbol)
 }
@@ -68,8 +68,8 @@ impl SymbolTables<'_> {
             .map_err(Reason::from_error)
     }
 
-    /// Adds what the debug info says of a function under another name of its address: system calls without arguments
-    /// are aliases of the function that the source defines.
+    /// Adds the debug info that describes a function under another name of its address: system calls without arguments are
+    /// aliases of the function that the source defines.
     fn by_other_names(&self, functions: &[&str], known: &mut BTreeMap<String, Copies>) {
         let undescribed = functions.iter().filter(|function| {
             !function.contains('.') && known.get(**function).is_none_or(|copies| !copies.described)
@@ -132,7 +132,7 @@ impl SymbolTables<'_> {
         }
     }
 
-    /// True if the debug info says of each of `copies` that it does not return; `None` if it does not describe all of them.
+    /// True if according to the debug info none of `copies` returns; `None` if it does not describe all of them.
     fn never_returns(&self, copies: &[OwnCopy], described: &[Own]) -> Option<bool> {
         let slide = self.slide?;
         let of = |copy: &OwnCopy| {
@@ -316,7 +316,7 @@ impl SymbolTables<'_> {
         Some(leaves)
     }
 
-    /// An error that says why there is no function of this name, if that is certain.
+    /// An error with the reason why there is no function of this name, if that is certain.
     pub fn check_exists(&self, function: &str) -> Result<(), Reason> {
         let Some(kallsyms) = self.kallsyms else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The KASLR section.
+//! The KASLR section of the evidence.
 
 use std::collections::BTreeMap;
 
@@ -82,8 +82,8 @@ fn configured(context: &Context<'_>, option: &str) -> Datum {
     }
 }
 
-/// True where independent sources say the same. A source that is missing is no disagreement, and one that disagrees leaves no
-/// value of anything: there is no `false`.
+/// True if independent sources agree. A missing source is not a disagreement, and if a source disagrees, there is no slide at
+/// all: so this is never `false`.
 fn agree(report: &KaslrReport) -> Datum {
     if report.agree {
         return Value::Bool { value: true }.into();

@@ -1,4 +1,4 @@
-//! The kernel section.
+//! The kernel section of the evidence.
 
 use qed_evidence::document::Kernel;
 use qed_evidence::value::{Datum, Value};
@@ -27,8 +27,7 @@ fn unlisted(option: &str, config: &KernelConfig) -> String {
     )
 }
 
-/// Facts about the kernel. A command line may name a host's disks, so only that of a machine that
-/// is gone afterwards is kept.
+/// Facts about the kernel. A command line may name a host's disks, so only that of a throwaway machine is kept.
 pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> Kernel {
     Kernel {
         release: facts.release.clone(),

@@ -1,4 +1,4 @@
-//! Commands that look into files of the captured kernel, on the machine that makes the evidence.
+//! Commands that examine files of the captured kernel, run on the machine that assembles the evidence.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ impl Artefacts<'_> {
         }
     }
 
-    /// Begins with the commands of `investigation` that run on the builder: in a folder that holds nothing but the
-    /// files, so that no path of this machine is in a command or in what it prints.
+    /// Starts the commands of `investigation` that run on the builder, in a folder that holds nothing but the files, so that no
+    /// path of this machine is in a command or in its output.
     pub fn begin(&self, investigation: &Investigation) -> Commands {
         let commands = investigation.commands.iter();
         let wanted = commands.filter(|command| command.on == Reader::Builder);
@@ -115,7 +115,8 @@ impl Artefacts<'_> {
     }
 }
 
-/// The whole name of a host, its name without the domain, and the domain. A part of one or two letters names nobody.
+/// The whole name of a host, its name without the domain, and the domain. A part of one or two letters does not identify
+/// anything.
 fn parts_of_host_name(host: &str) -> Vec<String> {
     let parts = host.split_once('.');
     let parts = parts.into_iter().flat_map(|(name, domain)| [name, domain]);
@@ -154,8 +155,8 @@ mod tests {
     use super::*;
     use qed_evidence::investigation::parse;
 
-    /// Check that a command gets the names of files and no folder, that one without its file is not run and says why,
-    /// and that what the commands can print of this machine is on the list of what is private.
+    /// Check that a command gets the names of files and no folder, that one without its file is not run and gives the reason,
+    /// and that everything that the commands can print about this machine is on the list of private texts.
     #[test]
     fn names_without_folders() {
         let text = r#"

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 use crate::symbols::disasm::{Called, LONGEST_INSTRUCTION, called};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
-/// Kernel symbols, and lines where a vmlinux of the same build is at hand.
+/// Kernel symbols, and source lines if a vmlinux of the same build is available.
 pub struct KernelNames<'a> {
     kallsyms: Option<&'a Kallsyms>,
     /// Live minus static.
@@ -27,9 +27,8 @@ pub struct KernelNames<'a> {
     frame_elisions: RefCell<HashMap<String, FrameElision>>,
 }
 
-/// Prefixes of the names of entries that lie outside of those bounds: that of what cannot be masked, and what newer
-/// processors come by from inside of the kernel.
-/// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
+/// Prefixes of the names of entries outside those bounds: that of NMIs, and those that newer processors (FRED)
+/// use from inside the kernel. <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64_fred.S#L45>
 const BESIDES: &[&str] = &["asm_exc_", "asm_fred_entrypoint_kernel"];
 

@@ -16,7 +16,7 @@ pub struct LedgerBuilder {
     live: HashMap<u64, usize>,
 }
 
-/// One allocation or free of an object, as an event tells it.
+/// One allocation or free of an object, from an event.
 pub struct LedgerEvent {
     pub address: u64,
     pub probe: String,

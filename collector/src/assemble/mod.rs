@@ -1,4 +1,4 @@
-//! From a raw capture to evidence. Pure: a recorded capture gives the same evidence on any machine.
+//! Assembly of evidence from a raw capture. Pure: a recorded capture gives the same evidence on any machine.
 
 pub mod commands;
 mod context;

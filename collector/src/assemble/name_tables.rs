@@ -1,4 +1,4 @@
-//! The tables that the names in a capture are checked against: what each symbol spans, what each enumerator is.
+//! The tables that the names in a capture are checked against: the address range of each symbol, the value of each enumerator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +87,7 @@ fn decodes(probe: &PlannedProbe) -> impl Iterator<Item = &Decode> {
         .flat_map(Decode::values)
 }
 
-/// Sizes and signs of the C types of these names. A type of which two sizes or signs are seen is not known.
+/// Sizes and signs of the C types of these names. A type that is seen with two sizes or signs is left out.
 fn integers(types: &BTreeSet<String>, plan: &[PlannedExperiment]) -> BTreeMap<String, IntegerType> {
     let mut found: BTreeMap<String, Option<IntegerType>> = BTreeMap::new();
     for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {

@@ -1,4 +1,4 @@
-//! The questions about addresses of the captured kernel that evidence is made with.
+//! Look-ups by address in the captured kernel, as the assembly of evidence needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub trait Names {
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
     /// Facts about a function whose frame may be missing from a stack.
     fn frame_elision(&self, function: &str) -> FrameElision;
-    /// An error that says why there is no function of this name, if that is certain.
+    /// An error with the reason why there is no function of this name, if that is certain.
     fn check_exists(&self, function: &str) -> Result<(), Reason>;
 }
 

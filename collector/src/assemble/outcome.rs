@@ -15,7 +15,7 @@ use crate::workload::CallSite;
 /// The reason why a process that ran into its time limit has no exit status.
 pub const TIMED_OUT: &str = "the process did not end in time and was killed";
 
-/// The workload's own code, taken apart. A call inside of it has no name that would mean anything.
+/// The workload's own code, disassembled. The target of a call in it has no meaningful name.
 pub fn call(raw: &CallSite) -> document::CallSite {
     document::CallSite {
         function: Address(raw.function),
@@ -91,7 +91,7 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
     }
 }
 
-/// What a system call returned, as a value.
+/// The result of a system call, as a value.
 fn result(returned: i64, means: Returns) -> Value {
     match i32::try_from(returned) {
         Ok(error @ -4095..0) => errno(error),
@@ -103,7 +103,7 @@ fn result(returned: i64, means: Returns) -> Value {
     }
 }
 
-/// What each call returned whose result has a name.
+/// The results of the calls, of those whose result has a name.
 fn results(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum> {
     let last = experiment.workload.calls().saturating_sub(1);
     let named = experiment.workload.results();
@@ -141,12 +141,12 @@ fn output(kept: &[u8], whole: Option<u64>) -> Datum {
     printed(kept, whole).map_or_else(Datum::unavailable, Datum::from)
 }
 
-/// Printed output, of which `kept` are the first bytes; or that it is no text.
+/// The printed output, of which `kept` are the first bytes, or the error that it is not text.
 pub fn printed(kept: &[u8], printed: Option<u64>) -> Result<Value, Reason> {
     let is_whole = printed == Some(kept.len() as u64);
     let text = match std::str::from_utf8(kept) {
         Ok(text) => text,
-        // The cut may have split a character, of which the whole is not known.
+        // The truncation may have split a character, which is then not known.
         Err(error) if error.error_len().is_none() && !is_whole => {
             std::str::from_utf8(&kept[..error.valid_up_to()]).unwrap_or_default()
         }
@@ -192,8 +192,8 @@ fn buffers(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum>
 mod tests {
     use super::*;
 
-    /// Check that an output that is whole is told from one that was cut, with its length where that is known, and that
-    /// a character which the cut split is left out.
+    /// Check that a complete output is distinguished from a truncated one, with its length if that is known, and that a split
+    /// character is left out.
     #[test]
     fn cut_outputs() {
         let cut = |value: &str, whole| Value::CutText {

@@ -1,4 +1,4 @@
-//! Taking out of evidence what tells of the machine that made it: folders that its user has chosen, and names.
+//! Removal of details of the collecting machine from evidence: folders that its user has chosen, and names.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use super::commands::{NAMES_BUILDER, holds_word, in_image};
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
 
-/// Takes it out of each reason that was composed outside of the captured machine: why there are no lines, why a source
-/// of the slide says nothing, why a guest was not run faster.
+/// Removes private texts from each reason that was composed outside the captured machine: why there are no source lines, why a
+/// source of the slide gives none, why a guest was not run with KVM.
 pub fn clean(evidence: &mut Evidence, private: &[String]) {
     let kaslr = &mut evidence.kaslr;
     let symbols = kaslr.symbols.values_mut();

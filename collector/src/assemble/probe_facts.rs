@@ -1,4 +1,4 @@
-//! A probe as evidence describes it before its first hit.
+//! Facts of a probe in evidence that do not depend on its hits.
 
 use std::collections::BTreeMap;
 

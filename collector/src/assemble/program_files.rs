@@ -1,4 +1,4 @@
-//! The files of the programs that an investigation runs, as evidence tells of them. Pure.
+//! The files of the programs that an investigation runs, as recorded in evidence. Pure.
 
 use std::collections::BTreeMap;
 

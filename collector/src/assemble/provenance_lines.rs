@@ -1,4 +1,4 @@
-//! The lines of files that the addresses came from, for readers who want to look themselves. Pure.
+//! The lines of the files that addresses were read from, for readers who want to check them. Pure.
 //!
 //! No `grep` is run: the collector reads the files. `grep -n` finds the same lines under the same numbers.
 
@@ -125,7 +125,7 @@ impl List<'_> {
         });
     }
 
-    /// Adds what tells where a running kernel is.
+    /// Adds a line that reveals where a running kernel is.
     fn live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), Reason>) {
         let found = found.and_then(|found| {
             if self.read.ephemeral {
@@ -210,8 +210,8 @@ mod tests {
             .collect()
     }
 
-    /// Check that each line is the file's own, under the number that `grep -n` gives it, and that what is not there
-    /// is said.
+    /// Check that each line is taken verbatim from the file, with the number that `grep -n` gives it, and that missing lines
+    /// are reported.
     #[test]
     fn as_they_stand() {
         let lines = lines(true);
@@ -254,7 +254,7 @@ mod tests {
         assert!(texts("config-6.1.0 CONFIG_PHYSICAL_ALIGN")[0].is_err());
     }
 
-    /// Check that of a machine that lives on no line with a live address is kept, and static ones are.
+    /// Check that for a live machine no line with a live address is kept, and that lines with static addresses are.
     #[test]
     fn live_machines_stay_private() {
         // The absence of a symbol from a table is not secret.

@@ -1,4 +1,4 @@
-//! Everything that was seen in one experiment, before hits are made of it.
+//! The observations of one experiment, before they are turned into hits.
 
 use std::collections::BTreeSet;
 

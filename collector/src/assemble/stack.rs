@@ -1,4 +1,4 @@
-//! Kernel stacks with names and lines: who is on them, who is not, and who called.
+//! Kernel stacks with names and source lines: the functions on them, those that may be missing, and the caller.
 
 use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
@@ -24,12 +24,12 @@ const PLUMBING: &[&str] = &[
     "bpf_trampoline_",
 ];
 
-/// The stack of an event, as far as it is to be believed.
+/// The stack of an event, up to the frame to which it can be trusted.
 pub struct Stack {
     /// The innermost first; none if the kernel could give none.
     pub frames: Vec<Frame>,
-    /// In the place of the last frame's return address stands one to which a return probe leads that is not ours: who
-    /// called is not known, and what the kernel reports behind it is guesswork.
+    /// True if the last frame's return address was replaced by the trampoline of a return probe that is not ours: the caller is
+    /// not known, and the frames that the kernel reports after it are guesswork.
     pub replaced: bool,
 }
 
@@ -74,22 +74,22 @@ impl Stack {
     }
 }
 
-/// True if `outer` is not behind a call but the first byte of a trampoline, which stands in the place of the
-/// return address of the function at `inner`. Of our own return probes, and of others on a kernel whose unwinder knows
-/// them, the kernel puts the true address back; where it does not, a stack ends there or goes on with anything.
+/// True if `outer` does not follow a call, but is the first byte of a trampoline that replaces the return address of the
+/// function at `inner`. For our own return probes, and for others that the kernel's unwinder knows, the kernel restores the
+/// true address; otherwise a stack ends there or continues with arbitrary frames.
 fn replaced(inner: u64, outer: u64, names: &dyn Names) -> bool {
     // What an interrupt came upon is any instruction.
     if names.interrupts(inner) == Some(true) || !matches!(names.symbol(outer), Some((_, 0))) {
         return false;
     }
-    // A call that does not return can be a function's last instruction. It calls what is on the stack.
+    // A call that does not return can be a function's last instruction. Its target is then on the stack.
     let begins = names
         .symbol(inner)
         .map_or(inner, |(_, offset)| inner.wrapping_sub(offset));
     not_called(names, outer, begins).is_some()
 }
 
-/// The frames of what ran, without those of what it interrupted.
+/// The frames of the code that ran, without those of the code that it interrupted.
 pub fn running(frames: &[Frame]) -> &[Frame] {
     frames
         .split_inclusive(|frame| frame.interrupts)
@@ -97,7 +97,7 @@ pub fn running(frames: &[Frame]) -> &[Frame] {
         .unwrap_or_default()
 }
 
-/// True if an interrupt that cannot be masked stands on the stack.
+/// True if an NMI is on the stack.
 pub fn nmi(frames: &[Frame]) -> bool {
     let entry = |frame: &Frame| {
         let symbol = frame.symbol.as_deref();
@@ -106,8 +106,8 @@ pub fn nmi(frames: &[Frame]) -> bool {
     frames.iter().any(entry)
 }
 
-/// True if a watcher's program raised the interrupt in which this ran, to have done what it may not do itself: a signal
-/// is sent by the kernel's deferred work, which interrupts the program at once.
+/// True if a probe's program raised the interrupt in which this ran, to defer work that it may not do itself: a signal is sent
+/// by the kernel's `irq_work`, which interrupts the program at once.
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L877>
 pub fn raised_by_program(frames: &[Frame]) -> bool {
     let inner = running(frames);
@@ -143,7 +143,7 @@ pub enum Presence {
     Yes,
     /// It is not, and it was not left by a jump to one that is.
     No,
-    /// Neither can be told, and why.
+    /// Neither is known, for this reason.
     Unknown(String),
 }
 
@@ -178,8 +178,8 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
     if frame_elision.leaves_by_jump == Some(false) {
         return Presence::No;
     }
-    // It may have jumped to a function that then stands on the stack in its place: where each function was called as such,
-    // none did.
+    // It may have jumped to a function that is then on the stack in its place. If every function on the stack was reached by a
+    // call of itself, there was no such jump.
     let gap = frames.windows(2).find_map(|pair| {
         let [inner, outer] = pair else { return None };
         let begins = inner.address.0.wrapping_sub(inner.offset?);
@@ -203,8 +203,8 @@ fn may_hold(frame: &Frame, frame_elision: &FrameElision) -> bool {
     }
 }
 
-/// Bytes that may stand between a function's address and where a direct call enters it: the mark of a place for
-/// indirect calls, over which the kernel lets direct calls skip.
+/// Bytes that may lie between a function's address and the point at which a direct call enters it: the `endbr64` for indirect
+/// calls, which the kernel makes direct calls skip.
 const ENTRY_MARK: u64 = 4;
 
 /// The reason why the function that begins at `begins` was not, or may not have been, called by the instruction before
@@ -296,7 +296,7 @@ mod tests {
     /// The place where an interrupt enters.
     const INTERRUPT: u64 = 0x14f0;
 
-    /// A kernel in which the instruction before each return address calls what is said.
+    /// A kernel in which the instruction before each return address calls the given function.
     struct Kernel {
         calls: BTreeMap<u64, Called>,
         frame_elision: FrameElision,
@@ -364,8 +364,8 @@ mod tests {
         }
     }
 
-    /// Check that the function to whose code a call returns is the caller only where that code calls the function that
-    /// was hit, and that where the call returns to is told in any case.
+    /// Check that the function to whose code a call returns is the caller only if that code calls the function that was hit,
+    /// and that the return address is reported in any case.
     #[test]
     fn callers() {
         let frames = [frame(0x1204, None), frame(0x1010, Some("entry"))];
@@ -388,8 +388,8 @@ mod tests {
         assert!(says(Called::Pointer).contains("through a pointer"));
     }
 
-    /// Check that a stack ends at the first byte of a function, to which no call returns, and that nobody is the caller
-    /// then; a function that ends with a call of one that does not return does not leave one.
+    /// Check that a stack ends at the first byte of a function, to which no call returns, and that there is no caller then;
+    /// except after a function that ends with a call of one that does not return.
     #[test]
     fn foreign_trampolines() {
         let event = |addresses: &[u64]| {

@@ -1,4 +1,4 @@
-//! Finishing a raw capture on the host: static symbols, the slide, lines, and then the evidence.
+//! The last steps of a capture, on the host: static symbols, the slide, source lines, and then the evidence.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ pub struct Static {
     pub config: Option<PathBuf>,
     /// The reason why there is no file with its configuration.
     pub no_config: Option<Reason>,
-    /// The reason why there can be no debug information, if nobody looked for it.
+    /// The reason why there is no debug information, if it was not searched for.
     pub no_debuginfo: Option<Reason>,
     /// The kernel image that was booted.
     pub image: Option<PathBuf>,
@@ -200,7 +200,7 @@ fn artefacts<'a>(
     }
 }
 
-/// The static sides at hand, in order of preference.
+/// The available static tables, in order of preference.
 fn static_sources<'v>(
     map: &'v FoundMap,
     vmlinux: &Result<Vmlinux, Reason>,

@@ -1,4 +1,4 @@
-//! From decoded bytes to typed values of the evidence.
+//! Conversion of decoded bytes to typed values of the evidence.
 
 use qed_evidence::constants::{constant_name, errno_name};
 use qed_evidence::investigation::ReadKind;
@@ -17,7 +17,7 @@ const ENXIO: i32 = 6;
 const INVALID_POINTER: &str = "a pointer on the way is a per-CPU pointer, which is not an address by itself, or leads into memory that the \
                        kernel has given back";
 
-/// The reason of a read through a descriptor behind which no file was.
+/// The reason for a read through a descriptor that had no file.
 const NO_FILE: &str =
     "there is no file behind the descriptor: the call returned none, or it is not open";
 /// The error of a read through such a descriptor.
@@ -26,7 +26,7 @@ const EBADF: i32 = 9;
 /// The meaning of a number or pointer beyond its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role<'a> {
-    /// A read; its author may have said what it is.
+    /// A read; its author may have declared its kind.
     Read(Option<ReadKind>),
     /// One of a set of constants, as its author said.
     Constant(&'a str),

@@ -53,7 +53,7 @@ impl Window {
         self.parts.iter().any(|part| part.contains(&index)) && !self.beside(index, event)
     }
 
-    /// True if the event is of the workload's process and of none of the threads that make the call, or of one outside of
+    /// True if the event is of the workload's process, but not of a thread that makes the call, or is of such a thread outside
     /// its own call.
     fn beside(&self, index: usize, event: &Event) -> bool {
         if event.tgid != self.pid || self.threads.is_empty() {
@@ -67,7 +67,7 @@ impl Window {
     }
 }
 
-/// Find the calls between their markers; `None`: none was seen going in, or there are no markers.
+/// Find the calls between their markers; `None`: no entry was seen, or there are no markers.
 pub(super) fn window(seen: &RawObservation<'_>) -> Option<Window> {
     let markers = seen.markers?;
     let marks = Marks::of(seen, markers);
@@ -79,13 +79,13 @@ pub(super) fn window(seen: &RawObservation<'_>) -> Option<Window> {
 
 /// The events that are markers, by their places.
 struct Marks {
-    /// Where a call begins, with the use that saw it.
+    /// The events at which a call begins, each with the probe use that saw it.
     enters: Vec<(usize, usize)>,
-    /// Where one ends, with the use that saw it.
+    /// The events at which a call ends, each with the probe use that saw it.
     exits: Vec<(usize, usize)>,
     /// The last event before the next system call goes in.
     backs: Vec<usize>,
-    /// It is known that they are of the workload's own instruction.
+    /// True if the address of the workload's own instruction is known, and only its events were taken.
     own: bool,
 }
 
@@ -187,7 +187,7 @@ fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Opti
         parts.push(begin..=end.unwrap_or(usize::MAX));
     }
     let calls = markers.calls.len();
-    // The last one need not come out.
+    // The last call need not return.
     let needed = calls - usize::from(open);
     let all_in = marks.own && in_order && marks.enters.len() == calls;
     Some(Window {
@@ -201,8 +201,8 @@ fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Opti
     })
 }
 
-/// The first event of the same entering of a system call as the one of this number: a probe of the investigation may see
-/// it before the marker does.
+/// The first event of the system call entry to which the event of this index belongs: a probe of the investigation may see the
+/// entry before the marker does.
 fn entering(seen: &RawObservation<'_>, at: usize) -> usize {
     let marker = &seen.events[at];
     let sees_it = |event: &Event| {

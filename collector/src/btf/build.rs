@@ -1,4 +1,4 @@
-//! Makes small BTF for tests.
+//! A builder of small BTF for tests.
 
 use super::kinds::{TypeId, kind};
 

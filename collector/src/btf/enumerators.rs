@@ -1,4 +1,4 @@
-//! Constants of the kernel's enumerations by name, whatever enumeration has them.
+//! Constants of the kernel's enumerations by name, in any enumeration.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use super::types::Type;
 type Enumerators<'a> = Vec<(&'a str, i128)>;
 
 impl<'a> Btf<'a> {
-    /// The values that the enumerations of this BTF and its base give `name`, each once. Anonymous enumerations count:
-    /// most constants of the kernel's interface stand in one.
+    /// The values that the enumerations of this BTF and its base give `name`, each once. Anonymous enumerations are included:
+    /// most constants of the kernel's interface are defined in one.
     pub fn enumerator(&self, name: &str) -> Result<Vec<i128>, BtfError> {
         let mut found = Vec::new();
         self.each_enumerator(&mut |other, value| {
@@ -24,7 +24,7 @@ impl<'a> Btf<'a> {
         Ok(found)
     }
 
-    /// The names of enumerators that resemble `name`, the best first. It is for messages only: damaged ones are nobody's neighbours.
+    /// The names of enumerators that resemble `name`, the best first. For messages only: damaged names are never suggested.
     pub fn nearest_enumerators(&self, name: &str) -> Vec<String> {
         let mut names = BTreeSet::new();
         let _ = self.each_enumerator(&mut |other, _| {

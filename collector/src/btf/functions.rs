@@ -1,4 +1,4 @@
-//! Functions, tracepoints and LSM hooks: what they take, where it arrives, what they return.
+//! Functions, tracepoints and LSM hooks: their parameters, the locations in which those are passed, and their results.
 
 use super::abi::{BY_VALUE, FLOATING, Passing, Places, REGISTERS};
 use super::error::BtfError;
@@ -21,7 +21,7 @@ pub enum Linkage {
 /// A function of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function<'a> {
-    /// Its number, which tells it apart from others of its name.
+    /// Its type id, which distinguishes it from others of the same name.
     pub id: TypeId,
     /// Its name.
     pub name: &'a str,
@@ -69,8 +69,8 @@ impl<'a> Parameter<'a> {
 }
 
 impl<'a> Btf<'a> {
-    /// All functions called `name`. Several mean static functions of different files; where their
-    /// signatures differ, which one an address belongs to cannot be told from BTF.
+    /// All functions called `name`. Several are static functions of different files; if their signatures differ, BTF does not
+    /// tell which of them an address belongs to.
     pub fn functions(&self, name: &str) -> Result<Vec<Function<'a>>, BtfError> {
         self.find(NameKind::Function, name)
             .into_iter()

@@ -1,4 +1,4 @@
-//! Names to types.
+//! An index from names to types.
 
 use super::kinds::{TypeId, kind};
 

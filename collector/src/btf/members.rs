@@ -73,8 +73,8 @@ impl<'a> Btf<'a> {
         Ok(found)
     }
 
-    /// All named members, those of anonymous members included, in the order of their declaration, with their offsets from the start of
-    /// `composite`.
+    /// All named members, including those of anonymous members, in the order of their declaration, with their offsets from the
+    /// start of `composite`.
     pub fn all_members(&self, composite: &Composite<'a>) -> Result<Members<'a>, BtfError> {
         let mut members = Vec::new();
         self.walk(composite, &mut |member| {

@@ -1,5 +1,5 @@
-//! The BTF of several modules as that of one. Each continues the kernel's, so that their numbers overlap: here those of all but the
-//! first are moved behind the ones before.
+//! A merge of the BTF of several modules into one. The type ids of each module continue those of the kernel, so they overlap:
+//! all but the first module's are renumbered to follow those of the modules before.
 
 use super::error::BtfError;
 use super::kinds::{TypeId, kind};
@@ -11,7 +11,7 @@ struct Merged {
     strings: Vec<u8>,
 }
 
-/// The distance by which a module's own numbers move; those of the kernel stay.
+/// The offset that is added to a module's own type ids; those of the kernel stay.
 struct Shift {
     first_type: u32,
     types: u32,
@@ -108,8 +108,8 @@ impl Merged {
     }
 }
 
-/// The layout of the entries behind the record of a kind: words of one entry, and which of them are names and which types.
-/// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/btf.h#L94>
+/// The layout of the entries that follow the record of a kind: the words of one entry, and which of them are names and which
+/// are types. <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/btf.h#L94>
 fn references(kind: u8) -> (usize, &'static [usize], &'static [usize]) {
     match kind {
         kind::ARRAY => (3, &[], &[0, 1]),

@@ -116,7 +116,7 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// A qualifier stands after the star of a pointer, and before anything else.
+    /// A qualifier is written after the star of a pointer, and before any other type.
     fn qualify(
         &self,
         word: &str,
@@ -130,7 +130,7 @@ impl<'a> Btf<'a> {
         }
     }
 
-    /// The type of `id` behind qualifiers and tags, but not behind typedefs.
+    /// The type of `id` without qualifiers and tags; typedefs are kept.
     fn unqualified(&self, id: TypeId) -> Result<Type<'a>, BtfError> {
         let mut at = id;
         for _ in 0..MAX_CHAIN {

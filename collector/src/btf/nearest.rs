@@ -1,9 +1,9 @@
-//! Names like a name that does not exist.
+//! Suggestions for a name that does not exist.
 
 use super::index::NameKind;
 use super::raw::Btf;
 
-/// At most so many suggestions.
+/// The largest number of suggestions.
 const MAX_SUGGESTIONS: usize = 3;
 
 /// The letters of a name, as a set: a name that shares few with another cannot be near it.
@@ -56,14 +56,14 @@ fn apart(one: &str, other: &str) -> usize {
 }
 
 impl Btf<'_> {
-    /// Existing `wanted` names like `name`, the nearest first, at most three. Looks at every type, so it
-    /// is for messages only. A damaged name is nobody's neighbour.
+    /// Existing `wanted` names like `name`, the nearest first, at most three. Examines every type, so it is for messages only.
+    /// Damaged names are never suggested.
     pub fn nearest(&self, wanted: NameKind, name: &str) -> Vec<String> {
         let limit = limit(name);
         let shortest = name.len().saturating_sub(limit);
         let mut names = Vec::new();
         self.each_text(wanted, &mut |text| {
-            // Most names are too short or too long, which a look at where this one should end tells.
+            // Most names are too short or too long, which the position of the terminating NUL shows.
             let ends = text.get(shortest..).unwrap_or_default();
             if ends[..ends.len().min(name.len() + limit + 1 - shortest)].contains(&0)
                 && let Some(Ok(other)) = text.split(|&byte| byte == 0).next().map(str::from_utf8)

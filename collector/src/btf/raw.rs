@@ -39,7 +39,7 @@ const SHAPES: [(u8, u8); kind::LAST as usize + 1] = [
     (0, 12),
 ];
 
-/// One type as it stands in the BTF.
+/// One type record of the BTF, undecoded.
 pub(super) struct Record<'a> {
     pub name: u32,
     pub kind: u8,
@@ -47,7 +47,7 @@ pub(super) struct Record<'a> {
     pub flag: bool,
     /// Size in bytes or a type number, as the kind has it.
     pub size_or_type: u32,
-    /// The part behind the fixed one: whole entries, `vlen` of them.
+    /// The part after the fixed one: `vlen` complete entries.
     pub body: &'a [u8],
 }
 
@@ -167,7 +167,7 @@ impl<'a> Btf<'a> {
         self.strings
     }
 
-    /// Bytes of the strings of a kernel's BTF, where those of a module begin to count.
+    /// The length of the strings of a kernel's BTF; offsets of a module's strings begin there.
     pub(super) fn strings_len(&self) -> u32 {
         // `open` refuses longer ones.
         self.strings.len() as u32

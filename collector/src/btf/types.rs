@@ -4,8 +4,8 @@ use super::error::BtfError;
 use super::kinds::{TypeId, kind};
 use super::raw::{Btf, Record, number};
 
-/// Types that may stand between a name and what it means (typedefs, qualifiers), and levels of nesting.
-/// Kernels need fewer than ten; BTF that needs more is a cycle.
+/// The largest number of types between a name and its meaning (typedefs, qualifiers), and of levels of nesting. Kernels need
+/// fewer than ten; BTF that needs more is a cycle.
 pub(super) const MAX_CHAIN: usize = 64;
 
 /// A type, one level deep.
@@ -30,7 +30,7 @@ pub enum Type<'a> {
     Union(Composite<'a>),
     /// An enumeration.
     Enum(Enumeration<'a>),
-    /// A structure or union of which only the name is known.
+    /// A structure or union that is only declared.
     Forward {
         /// Its name.
         name: &'a str,
@@ -144,7 +144,7 @@ pub struct Stripped<'a> {
     pub id: TypeId,
     /// Neither typedef nor qualifier nor tag.
     pub ty: Type<'a>,
-    /// Was tagged `user`: it stands in the task's memory.
+    /// True if it is tagged `user`: it is in the task's memory.
     pub user: bool,
     /// Was tagged `percpu`: it is not an address until a CPU's offset is added.
     pub percpu: bool,

@@ -48,7 +48,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Reads the command line and does what it says.
+/// Parses the command line and runs the command.
 pub fn run() -> Result<(), Failure> {
     let cli = Cli::parse();
     progress::set_verbosity(match (cli.verbose, cli.quiet) {

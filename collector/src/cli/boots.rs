@@ -19,8 +19,8 @@ use crate::reason::Reason;
 /// Most attempts at a boot before its failure is reported.
 const ATTEMPTS: u32 = 3;
 
-/// The boots that earlier evidence has of the kernel that was captured now. A boot does not go out of date: what it
-/// says, with its time, stays true of that kernel.
+/// The boots in earlier evidence of the kernel that is captured now. A boot does not go out of date: with its time, it remains
+/// true of that kernel.
 pub fn reuse_boots(earlier: Option<&Evidence>, now: &Evidence, wanted: u32) -> Vec<Boot> {
     let same = |earlier: &&Evidence| {
         let (was, is) = (&earlier.kernel, &now.kernel);

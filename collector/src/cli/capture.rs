@@ -153,7 +153,7 @@ fn output(
     Ok((parent.to_owned(), Some(name.to_string_lossy().into_owned())))
 }
 
-/// Tell on standard error what whoever captures should know at once.
+/// Print notes on standard error that the user should see at once.
 fn tell_notes(
     target: &Target,
     investigation: &Investigation,

@@ -1,4 +1,4 @@
-//! Warnings for whoever runs a capture, which are in the evidence as well.
+//! Warnings for the user who runs a capture; the evidence contains them as well.
 
 use qed_evidence::Evidence;
 use qed_evidence::document::{Experiment, MachineKind};
@@ -8,7 +8,7 @@ use crate::assemble::TIMED_OUT;
 use crate::session::NOT_RUN;
 
 /// Experiments that went wrong on a machine that could have run them, each with its reason. Probes and reads that the machine's
-/// kernel does not have are told by [`notes`](qed_evidence::observation::notes), with their places.
+/// kernel does not have are reported by [`notes`](qed_evidence::observation::notes), with their places.
 pub fn capture_warnings(evidence: &Evidence) -> Vec<String> {
     let of = |(name, experiment): (&String, &Experiment)| {
         let why = match &experiment.unavailable {
@@ -46,7 +46,7 @@ fn missed(experiment: &Experiment) -> Option<String> {
     })
 }
 
-/// Advice for an experiment of which no probe saw anything: another capture would see as little.
+/// Advice for an experiment in which no probe saw anything: another capture would not help.
 fn unseen(experiment: &Experiment) -> String {
     let attached = experiment
         .probes
@@ -91,7 +91,7 @@ fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
         _ if said.is_empty() => return None,
         _ => "",
     };
-    // This may stand in the public log of a publication, where a live machine has nothing to say.
+    // This may appear in the public log of a publication, which must not contain output of a live machine.
     let last = match kind {
         MachineKind::Guest => said.lines().next_back().unwrap_or_default(),
         MachineKind::Host if said.is_empty() => "",

@@ -50,7 +50,7 @@ pub struct Args {
         conflicts_with = "call"
     )]
     pub investigation: PathBuf,
-    /// Levels that are shown; what is deeper is counted [default: 6]
+    /// Levels to show; deeper calls are only counted [default: 6]
     #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub depth: Option<u32>,
     /// Show only this function and what it calls
@@ -65,7 +65,8 @@ pub struct Args {
     /// Write a first investigation of the call into this new file: its functions, as deep as they are shown, as probes
     #[arg(long, value_name = "FILE", conflicts_with = "experiment")]
     pub write: Option<PathBuf>,
-    /// Source lines: from what is at hand (auto), none, or from this vmlinux. Nothing is downloaded for them
+    /// Source lines: from debug information that is available (auto), none, or from this vmlinux. Nothing is downloaded for
+    /// them
     #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
     pub debuginfo: DebugInfo,
     /// Take the kernels of guests from this lock file

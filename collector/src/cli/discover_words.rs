@@ -1,4 +1,4 @@
-//! From the words of a command line to an investigation, and from a traced call to the first one of a new chapter. Pure.
+//! Conversion of command-line words to an investigation, and of a traced call to a first investigation for a new chapter. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -109,13 +109,13 @@ fn argument(at: usize, word: &str) -> Result<String, CallError> {
     ))
 }
 
-/// A text of a whole investigation, of which only the workload is used.
+/// The text of a whole investigation, from which only the workload is used.
 pub fn to_trace(experiment: &str) -> String {
     format!("[[experiment]]\n{experiment}\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n")
 }
 
-/// The first investigation of a call: the functions that are shown, each once, that a probe can be put on, but for those of
-/// interrupts. Those that cannot are named with the reason.
+/// A first investigation of a call: the functions that are shown and can be probed, each once, except those of interrupts.
+/// Functions that cannot be probed are named with the reason.
 pub fn starter(
     experiment: &str,
     machine: &str,

@@ -1,4 +1,4 @@
-//! `qed-collector doctor`: what this machine can capture, by which back-end, and what would have to change.
+//! `qed-collector doctor`: reports what this machine can capture, by which back-end, and what would have to change.
 
 use std::path::Path;
 
@@ -20,28 +20,28 @@ pub struct Args {
     pub format: Format,
 }
 
-/// All that was tried.
+/// The checks of both kinds of machines.
 #[derive(Debug, Serialize)]
 struct Report {
     host: Part,
     guest: Part,
 }
 
-/// What was tried of one kind of machine.
+/// The checks of one kind of machine.
 #[derive(Debug, Serialize)]
 struct Part {
-    /// Something can be captured.
+    /// True if a capture works.
     captures: bool,
     checks: Vec<Check>,
     conclusion: &'static str,
 }
 
-/// One thing that a capture needs, or would use.
+/// One facility that a capture needs, or would use.
 #[derive(Debug, Serialize)]
 struct Check {
     name: String,
     works: bool,
-    /// What was found, or why it does not work and what would have to change.
+    /// The finding, or the reason why it does not work and what would have to change.
     detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! The end of a command that did not succeed.
+//! Failures of a command: the message and the exit status.
 
 use crate::guest::GuestError;
 

@@ -1,4 +1,4 @@
-//! The copies of each probed function, and the proof in a probe that does not fire, for `plan`.
+//! The copies of each probed function, for `plan`, and how much it would prove if a probe does not fire.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub struct ProbedFunctions {
     unknown: BTreeMap<String, Reason>,
 }
 
-/// The copies of all functions of a plan, from the symbols and the debug info that are at hand.
+/// The copies of all functions of a plan, from the available symbols and debug info.
 pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedFunctions, Reason> {
     let table = fixed.system_map.iter().find_map(|path| {
         let text = std::fs::read(path).ok()?;

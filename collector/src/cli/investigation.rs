@@ -1,4 +1,4 @@
-//! Reading an investigation, before any kernel is looked at or booted.
+//! Loading of an investigation, before any kernel is examined or booted.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub fn read_investigation(path: &Path) -> Result<Investigation, Failure> {
     })?;
     let bad = |problems: Vec<Diagnostic>| Failure::input(render(&problems));
     let investigation = parse(&path.display().to_string(), &text).map_err(bad)?;
-    // All that is wrong on every kernel, in one message and before one is looked at or booted.
+    // All mistakes that do not depend on the kernel, in one message and before a kernel is examined or booted.
     let mut problems = unknown_names(&investigation);
     problems.extend(wrong_paths(&investigation));
     if problems.is_empty() {

@@ -40,7 +40,7 @@ impl std::str::FromStr for DebugInfo {
 pub struct DebugInfoChoice {
     /// Of all, where the command line names one.
     all: Option<DebugInfo>,
-    /// Of those of which the book names one.
+    /// The choices for machines for which the book makes one.
     by_machine: BTreeMap<String, DebugInfo>,
 }
 
@@ -75,7 +75,7 @@ pub fn of_this_machine(wanted: &DebugInfo) -> Vec<PathBuf> {
     }
 }
 
-/// Find the static facts of a guest's kernel. Never fails: without them there are no lines, and the reason is kept.
+/// Find the static facts of a guest's kernel. Never fails: without them there are no source lines, and the reason is recorded.
 pub fn static_sources(
     kernel: &KernelImage,
     cache: &Cache,

@@ -1,4 +1,4 @@
-//! `qed-collector kernels`: what Debian serves, what is cached, and how to change that.
+//! `qed-collector kernels`: lists the kernels that Debian serves and those in the cache, and changes the cache.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -281,7 +281,7 @@ fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
     print(&format!("{} MB in all\n", bytes.div_ceil(1_000_000)))
 }
 
-/// The folders of packages that go: all but those of the newest kernel of each series.
+/// The folders of packages to remove: all but those of the newest kernel of each series.
 fn removable(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<&Path> {
     let version = |sidecar: &Sidecar| archive::upstream(&sidecar.package.version);
     let superseded = |sidecar: &Sidecar| {

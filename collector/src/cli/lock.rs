@@ -1,4 +1,4 @@
-//! The lock file of a book: reading it, and asking it for a kernel.
+//! The lock file of a book: loading, and look-ups of kernels in it.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub fn beside(root: &Path) -> Result<Option<Lock>, Failure> {
     }
 }
 
-/// The kernel of a guest: the one that it is pinned to, or without a lock the newest that its name means.
+/// The kernel of a guest: the pinned one, or without a lock file the newest that its name can mean.
 ///
 /// # Errors
 /// When it cannot be had, or the lock does not name the guest.

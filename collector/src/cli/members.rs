@@ -35,7 +35,7 @@ pub struct Args {
 #[error("a type is written as C names it: file, sockaddr_in")]
 struct TypeNameError;
 
-/// A name as C has it, after the word that says what it is of.
+/// The name of a type, without C's keyword before it.
 fn type_name(text: &str) -> Result<String, TypeNameError> {
     let name = text.rsplit(' ').next().unwrap_or(text);
     let is_one = !name.is_empty()
@@ -98,7 +98,7 @@ fn of_host(name: &str) -> Result<Option<TypeFacts>, Failure> {
     Ok(type_facts(&btf, name))
 }
 
-/// The nearest name of the running kernel, where that is the one that was asked.
+/// The nearest name of the running kernel, if that is the kernel that was asked.
 fn near(name: &str, on: &Target) -> String {
     let found = (*on == Target::Host).then(host_btf).and_then(|bytes| {
         let bytes = bytes.ok()?;

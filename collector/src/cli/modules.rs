@@ -1,4 +1,4 @@
-//! The modules that the experiments of an investigation want.
+//! The kernel modules that the experiments of an investigation need.
 
 use std::collections::BTreeMap;
 

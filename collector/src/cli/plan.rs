@@ -1,4 +1,4 @@
-//! `qed-collector plan`: what would be probed and read, with types, and what would be refused and why.
+//! `qed-collector plan`: shows what would be probed and read, with types, and what would be refused and why.
 
 use qed_evidence::document::{Reader, Target as ProbeTarget};
 use qed_evidence::investigation::{Action, Investigation};
@@ -321,7 +321,7 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
     out
 }
 
-/// The parameters of a probed function, and what it returns.
+/// The parameters and the result of a probed function.
 fn signature(probe: &PlannedProbe) -> String {
     let parameters: Vec<String> = probe
         .parameters

@@ -1,4 +1,4 @@
-//! The plan as data, for programs that read it: `plan --format json`.
+//! The plan as data for other programs: `plan --format json`.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::reason::Reason;
 pub(super) struct MachineReport {
     /// The machine.
     pub machine: String,
-    /// Programs that are run, and what is left out, in words.
+    /// The programs that will be run, and those that are left out, in words.
     pub announced: Vec<String>,
     /// The experiments.
     pub experiments: Vec<ExperimentReport>,
-    /// What is refused and may not be missing.
+    /// The refused probes and reads that are not optional.
     pub refused: Vec<String>,
 }
 

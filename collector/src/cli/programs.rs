@@ -1,5 +1,5 @@
-//! The programs that an investigation runs: found before anything else, so that one that is missing is told with its
-//! place, and with the digests that say later whether they are still the same.
+//! The programs that an investigation runs. They are looked up before anything else, so that the message about a missing one
+//! names its place in the investigation, and with their digests, which later show whether they have changed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub fn folder_of(investigation: &Investigation) -> std::io::Result<PathBuf> {
     folder.unwrap_or(Path::new(".")).canonicalize()
 }
 
-/// Find the programs as a guest will run them: what is packed is what is told. Gives back the files that the guest
-/// needs, by their names in it, too.
+/// Find the programs as a guest will run them, so that the evidence describes exactly what is packed. Also returns the files
+/// that the guest needs, by their names in it.
 ///
 /// # Errors
 /// The programs and files that are missing, each with its place.
@@ -96,7 +96,7 @@ pub fn on_host(
     })
 }
 
-/// The files of a program and those among its arguments, as evidence tells of them.
+/// The files of a program and those among its arguments, as recorded in evidence.
 fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
     let mut parts = qed_programs::parts(program, folder)?;
     parts.extend(qed_programs::arguments(&WholeFiles, words, folder));

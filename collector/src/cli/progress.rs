@@ -7,10 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::guest::download::DOWNLOADING;
 
-/// The variable that asks for a line of each step where there is no terminal: a build of a book passes them on to its own.
+/// The environment variable that requests a line for each step without a terminal: the build of a book sets it, and passes the
+/// lines on to its own terminal.
 const PROGRESS: &str = "QED_PROGRESS";
 
-/// How much is said besides answers, warnings and errors.
+/// The amount of output besides answers, warnings and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
     /// Nothing.
@@ -33,20 +34,21 @@ fn verbosity() -> Verbosity {
     *VERBOSITY.get().unwrap_or(&Verbosity::Normal)
 }
 
-/// Tell a note on standard error, unless none is wanted.
+/// Print a note on standard error, unless `-q` was given.
 pub fn note(text: &str) {
     if verbosity() != Verbosity::Quiet {
         eprintln!("note: {text}");
     }
 }
 
-/// Shows what is going on: a spinner on a terminal; in a pipe only downloads, a line for each tenth, for they can take minutes.
+/// Shows progress: a spinner on a terminal; in a pipe only downloads, with a line for each tenth, because they can take
+/// minutes.
 pub struct Progress {
     bar: ProgressBar,
     lines: Lines,
 }
 
-/// The steps that are told as lines.
+/// The steps that are reported as lines.
 enum Lines {
     None,
     /// Only where there is no terminal.
@@ -80,7 +82,7 @@ impl Progress {
         }
     }
 
-    /// Says what is being done now.
+    /// Shows the current step.
     pub fn say(&self, what: &str) {
         let line = match self.lines {
             Lines::None => false,

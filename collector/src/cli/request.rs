@@ -1,4 +1,4 @@
-//! What the command line asks to capture or to plan, and what the book says of it.
+//! The request on the command line to capture or to plan, completed from the book.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ pub struct RequestArgs {
     /// beside its book.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Source lines: fetch or find what fits (auto), do without (none), or use this vmlinux [default: what the book says of
-    /// the machine, or auto]
+    /// Source lines: find or download matching debug information (auto), do without (none), or use this vmlinux [default: the
+    /// book's setting for the machine, or auto]
     #[arg(long, value_name = "auto|none|VMLINUX")]
     pub debuginfo: Option<DebugInfo>,
     /// Seconds without progress after which a guest is given up
@@ -117,7 +117,7 @@ pub fn refuse_overwriting_book_evidence(asked: &RequestArgs) -> Result<(), Failu
     };
     let same = match (named.canonicalize(), book.investigation.canonicalize()) {
         (Ok(named), Ok(own)) => named == own,
-        // What cannot be found is told by whoever reads it.
+        // A missing file is reported when it is read.
         _ => true,
     };
     if same {

@@ -1,4 +1,4 @@
-//! The runtime that a command waits in.
+//! The async runtime of a command.
 
 use super::failure::Failure;
 

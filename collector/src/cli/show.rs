@@ -1,4 +1,4 @@
-//! `qed-collector show`: the events of an experiment, one after the other, as evidence holds them.
+//! `qed-collector show`: prints the events of an experiment in order, as evidence holds them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

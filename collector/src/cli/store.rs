@@ -1,4 +1,4 @@
-//! Writing evidence: whole or not at all, readable only by its owner, one writer at a time.
+//! Storage of evidence: written atomically, readable only by its owner, one writer at a time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -44,10 +44,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the folder, with a `.gitignore` of its own, and takes the lock. Waits for nobody.
+    /// Makes the folder, with a `.gitignore` of its own, and takes the lock. Fails at once if another process holds it.
     ///
-    /// The `.gitignore` is inside, because mdBook's watcher follows that of the book's root: what is ignored
-    /// there is not watched, and new evidence would not show.
+    /// The `.gitignore` is inside the folder, because mdBook's watcher obeys that of the book's root: files that are ignored
+    /// there are not watched, and new evidence would not show up.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(folder).map_err(io_error("create the folder", folder))?;
         if folder
@@ -102,11 +102,11 @@ impl Store {
 /// Prefix of the name of a file that is not whole yet.
 const UNFINISHED: &str = ".evidence-";
 
-/// Removes what a capture was writing when it was killed. The caller has the lock, so nobody is writing now.
+/// Removes temporary files of a capture that was killed. The caller has the lock, so no other process is writing now.
 fn remove_left_overs(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            // What cannot be removed is only lost space: nobody takes it for evidence.
+            // A file that cannot be removed only wastes space: it is not read as evidence.
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -1,5 +1,5 @@
-//! `qed-collector sweep`: one investigation on a kernel of each series, several at a time; what is there already is
-//! kept.
+//! `qed-collector sweep`: captures one investigation on a kernel of each series, several at a time; evidence that exists
+//! already is not captured again.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub struct Args {
     /// Guests at a time [default: one for each processor, at most 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
-    /// Source lines: fetch what is served (auto), or do without (none)
+    /// Source lines: download debug information that is served (auto), or do without (none)
     #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
     debuginfo: String,
     /// Folder for the evidence of each kernel

@@ -61,8 +61,8 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// The machine that is asked for. Images of kernels are looked for from `folder`; one without a name is read, for
-    /// it is called by its digest.
+    /// The requested machine. Paths of kernel images are relative to `folder`; an image without a name is read, because it is
+    /// named by its digest.
     fn of(request: &Request, folder: &Path) -> Result<Self, TargetError> {
         match request {
             Request::Named(name) if name == HOST => Ok(Target::Host),
@@ -122,7 +122,7 @@ pub struct Book {
     pub root: PathBuf,
     /// The kernels that its guests are pinned to, if it has a lock file.
     pub lock: Option<Lock>,
-    /// Where source lines come from, by the names of machines.
+    /// The source of debug information for source lines, by the name of the machine.
     pub debuginfo: BTreeMap<String, DebugInfo>,
 }
 
@@ -208,7 +208,7 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     })
 }
 
-/// Where the source lines of `machines` come from, as a book says; files are named from `root`.
+/// The sources of debug information that a book names for `machines`; paths of files are relative to `root`.
 fn debuginfo_of(
     asked: BTreeMap<String, String>,
     machines: &[Target],
@@ -296,8 +296,8 @@ mod tests {
         );
     }
 
-    /// Check that a book's images are looked for from its folder, that their names tell no folder, and that the same
-    /// image cannot be two machines.
+    /// Check that paths of a book's images are relative to its folder, that their names reveal no folder, and that one image
+    /// cannot be two machines.
     #[test]
     fn images() {
         let folder = tempfile::tempdir().unwrap();

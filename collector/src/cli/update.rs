@@ -1,4 +1,4 @@
-//! `qed-collector kernels update`: the lock file of a book, moved on to what is served.
+//! `qed-collector kernels update`: updates the lock file of a book to the kernels that are served now.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::target::{Book, Target, book};
 use crate::guest::cache::Cache;
 use crate::guest::{Source, archive, fetch, pinned};
 
-/// Pins the guests of a book to what is served now, and says what moved.
+/// Pins the guests of a book to the kernels that are served now, and prints the changes.
 ///
 /// # Errors
 /// When the archive cannot be asked or serves one of them no more. Then nothing is changed.
@@ -63,7 +63,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     Ok(())
 }
 
-/// The lock with those guests that are `wanted` pinned to what is there now. Guests that the book does not name are
+/// The lock with the guests in `wanted` pinned to the kernels that are available now. Guests that the book does not name are
 /// removed.
 fn moved(
     old: &Lock,
@@ -144,8 +144,8 @@ mod tests {
     use super::*;
     use crate::cli::lock::beside;
 
-    /// Check that images are pinned without asking anybody, that only those move that are named, that guests which left
-    /// the book are let go, and that an image that cannot be read changes nothing.
+    /// Check that images are pinned without a network, that only the named guests are updated, that guests which the book no
+    /// longer has are removed, and that an unreadable image changes nothing.
     #[test]
     fn images_move() {
         let folder = tempfile::tempdir().unwrap();

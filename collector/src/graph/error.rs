@@ -88,7 +88,7 @@ pub enum GraphError {
         record: usize,
         /// Its depth.
         depth: u64,
-        /// The depth behind the innermost function that is open.
+        /// The depth below the innermost open function.
         expected: u64,
     },
     /// The trace ends before the task was back in user space.

@@ -1,4 +1,4 @@
-//! The places of the fields of a record, from tracefs's `format` files.
+//! The offsets and sizes of the fields of a trace record, from tracefs's `format` files.
 //!
 //! ```text
 //! ID: 11
@@ -82,7 +82,7 @@ pub(super) struct ExitRecord {
 pub(super) struct Syscall {
     pub id: u64,
     pub number: Field,
-    /// The first argument, or what it returned.
+    /// The first argument, or the return value.
     pub value: Field,
 }
 

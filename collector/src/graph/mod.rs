@@ -1,8 +1,8 @@
-//! The kernel's function-graph tracer: from the bytes of its ring buffer to the tree of the functions that one call ran
-//! through.
+//! Parser for the kernel's function-graph tracer: it turns the bytes of the ring buffer into the tree of the functions that one
+//! call ran through.
 //!
-//! Binary records and not the tracer's text: they hold addresses (so a name that several functions share stays one function),
-//! nanoseconds, the context (interrupt or task) of every record, and say by themselves where something was lost.
+//! It reads binary records and not the tracer's text: they hold addresses (so functions that share a name are told apart),
+//! nanoseconds and the context (interrupt or task) of every record, and they mark where something was lost.
 //!
 //! | module | content |
 //! | --- | --- |
@@ -12,7 +12,7 @@
 //! | [`preemption`] | the scheduler's work against the task's will, which is not the call's |
 //! | [`tree`] | the records of one task as the trees of its system calls |
 //!
-//! All of it is pure. Tracefs is driven by `session::tracer`.
+//! All of it is pure; `session::tracer` reads and writes tracefs.
 
 mod error;
 mod layout;

@@ -1,6 +1,6 @@
 //! The pages of the kernel's ring buffer, as records with times.
 //!
-//! Every record has a header of four bytes, 5 bits of type and length and 27 bits of time since the one before:
+//! Every record has a header of four bytes (5 bits of type and length, 27 bits of time since the record before):
 //! <https://elixir.bootlin.com/linux/v6.12/source/include/linux/ring_buffer.h#L15>.
 
 use super::error::GraphError;
@@ -75,7 +75,7 @@ pub(super) fn records<'a>(raw: &'a RawCpu, layout: &Layout) -> Result<Vec<Record
     }
 }
 
-/// The number behind `name: ` in the text of `stats`.
+/// The number after `name: ` in the text of `stats`.
 fn stat(stats: &str, name: &str) -> Option<u64> {
     let value = |line: &str| {
         line.strip_prefix(name)?

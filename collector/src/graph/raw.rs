@@ -1,4 +1,4 @@
-//! The yield of one run under the tracer, as plain data: out of a guest it travels as bytes.
+//! The result of one run under the tracer, as plain data, which a guest sends to the host as bytes.
 
 use serde::{Deserialize, Serialize};
 

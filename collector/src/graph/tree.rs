@@ -1,8 +1,8 @@
 //! The records of one task as the trees of its system calls.
 //!
-//! A call is what the task ran from the kernel's event `sys_enter` about it until the next one, whose call is made at once: what the
-//! kernel has put off until the task goes back to user space comes behind `sys_exit`. Functions that are open at one of these events
-//! are those that report it, and belong to tracing.
+//! A call is what the task ran from its event `sys_enter` until the next `sys_enter`, whose system call follows at once. It
+//! does not end at `sys_exit`, because work that the kernel defers until the task returns to user space runs after that.
+//! Functions that are open at one of these events are those that report it, and belong to tracing.
 
 use super::error::GraphError;
 use super::layout::{Field, Layout};
@@ -35,7 +35,7 @@ pub struct Call {
 /// One run of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// An address inside of the function: that of its call of the tracer.
+    /// An address inside the function: that of its call of the tracer.
     pub address: u64,
     /// Number of functions of the tree that were open when it began.
     pub depth: u32,
@@ -90,7 +90,7 @@ pub fn matching(calls: Vec<Call>, number: i64, args: &[Option<i64>]) -> Result<C
     }
 }
 
-/// The value of a field of a record, which is the one of this number among those of the task.
+/// The value of a field of the record with this number among those of the task.
 fn value(field: Field, record: &Record<'_>, number: usize) -> Result<u64, GraphError> {
     field
         .read(record.bytes)
@@ -105,7 +105,7 @@ struct Open {
     /// Its place among the frames of the call; `None`: it is not of the call.
     frame: Option<usize>,
     interrupt: bool,
-    /// It came while the tracer recorded another function, and stands below the depth of that one.
+    /// It occurred while the tracer recorded another function, and is recorded one level below that.
     within_tracer: bool,
     /// The kernel has counted it out, and what comes before the record of its return is an interrupt's.
     counted_out: bool,
@@ -122,7 +122,7 @@ struct Task<'l> {
     entering: Option<u64>,
     /// Calls that were too deep, as the task's counter stood at first.
     overrun: Option<u64>,
-    /// The call that goes on, and when it began.
+    /// The call in progress, and its start time.
     call: Option<(Call, u64)>,
     done: Vec<Call>,
 }
@@ -352,7 +352,7 @@ impl<'l> Task<'l> {
         call.frames.len()
     }
 
-    /// End the call that goes on.
+    /// End the call in progress.
     fn close(&mut self) {
         if let Some((mut call, _)) = self.call.take() {
             if call.returned.is_none() {

@@ -1,4 +1,4 @@
-//! KVM where it works, emulation where it does not.
+//! The choice of KVM where it works, and of emulation where it does not.
 //!
 //! KVM may exist and still not boot a guest (nested virtualisation that hangs in firmware, an MSR that
 //! is refused), so it must show a first sign of life soon; a failure is remembered until this host

@@ -1,4 +1,4 @@
-//! The half of the collector that does the host's jobs inside a guest, as its first process.
+//! The part of the collector that runs as the first process of a guest and does the host's jobs there.
 
 use std::fs;
 use std::path::Path;
@@ -110,7 +110,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// All that is wrong with an investigation, in one message without colours: it is told on another machine.
+/// All mistakes of an investigation, in one message without colours, because it is printed on another machine.
 fn complaint(problems: &[Diagnostic]) -> anyhow::Error {
     let each: Vec<String> = problems.iter().map(|p| p.render(false)).collect();
     anyhow::anyhow!(each.join("\n\n"))

@@ -1,8 +1,8 @@
-//! Asking Debian's archive through apt, as an ordinary user.
+//! Queries to Debian's archive through apt, as an ordinary user.
 //!
-//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches,
-//! sources), so that all suites are seen whatever the machine itself uses, and nothing of the machine's own
-//! configuration changes; its proxies and credentials are used as they are.
+//! apt checks every list and package against Debian's signatures. It works on a state of our own (lists, caches, sources), so
+//! that all suites are available whatever the machine itself uses, and the machine's own configuration does not change; its
+//! proxies and credentials are used as they are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ pub const MIRROR_VARIABLE: &str = "QED_DEBIAN_MIRROR";
 /// Likewise for the archive of security updates.
 pub const SECURITY_VARIABLE: &str = "QED_DEBIAN_SECURITY_MIRROR";
 
-/// apt's own downloader, which goes on with a file that is there in part. `apt-get download` removes it first.
+/// apt's own downloader, which resumes a partial file. `apt-get download` removes it first.
 const HELPER: &str = "/usr/lib/apt/apt-helper";
 
 /// A private state of apt that sees all suites of Debian.
@@ -107,7 +107,7 @@ impl Apt {
         }
         let format = "--format=$(REPO_URI) $(RELEASE) $(COMPONENT)";
         let doing = "look at this machine's apt sources";
-        // Without that option apt tells only of lists that were fetched, and images for containers are delivered without.
+        // Without that option apt only lists indexes that were fetched, and container images are delivered without them.
         let arguments = ["indextargets", "--no-release-info", format];
         let targets = run("apt-get", &arguments, None, doing)?;
         mirror::of_targets(&targets).ok_or(GuestError::NoMirror {
@@ -306,8 +306,7 @@ fn run(
     output(command, program, doing)
 }
 
-/// Run a program to its end, bound to this process's life; its standard output, or an error with what
-/// it said.
+/// Run a program to its end; it is killed if this process dies. Return its standard output, or an error with its message.
 ///
 /// # Errors
 /// When it cannot be started or fails.

@@ -1,5 +1,4 @@
-//! The parts of a kernel that stand around an image of the user's: looked for, and refused where they are of another
-//! build.
+//! Search for the other parts of a kernel near an image of the user's. Parts of another build are refused.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -33,7 +32,7 @@ pub struct KernelArtifacts {
 pub fn look(path: &Path) -> KernelArtifacts {
     let release = header(path).as_deref().and_then(stated_release);
     let mut places = CandidatePaths::around(path, release.as_deref());
-    // A link such as /vmlinuz or arch/x86_64/boot/bzImage stands elsewhere than what it leads to.
+    // A link such as /vmlinuz or arch/x86_64/boot/bzImage is in another folder than its target.
     if let Ok(real) = path.canonicalize()
         && real != path
     {
@@ -48,7 +47,7 @@ pub fn look(path: &Path) -> KernelArtifacts {
             .find(|folder| folder.join("modules.order").is_file()),
         ..KernelArtifacts::default()
     };
-    // The running system may have the debug package of a kernel that stands elsewhere; the build id decides.
+    // The running system may have the debug package of a kernel image in another place; the build id decides.
     let system = debuginfo::vmlinux_candidates(release.as_deref().unwrap_or_default(), None);
     for candidate in there(system) {
         if !found.vmlinux.contains(&candidate) {
@@ -99,7 +98,7 @@ enum OtherConfig {
     Edited,
 }
 
-/// Check that a configuration can be the one that the image was built with; it holds no build id.
+/// Check that a configuration can be the one that the image was built with, although it contains no build id.
 fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<(), OtherConfig> {
     let text = std::fs::read_to_string(config)?;
     KernelConfig::parse(&text)?;
@@ -111,7 +110,7 @@ fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<
             release: release.to_owned(),
         });
     }
-    // A build writes the image after it has read its `.config`; whoever edits that later has not built with it.
+    // A build writes the image after it has read its `.config`; a later edit of that file is not in the image.
     if config.file_name().is_some_and(|name| name == ".config") {
         let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
         match (changed(config), changed(image)) {

@@ -174,7 +174,7 @@ impl Cache {
         scratch: tempfile::TempDir,
         target: PathBuf,
     ) -> Result<PathBuf, GuestError> {
-        // An incomplete one (its sidecar missing) may stand there; a complete one is never replaced.
+        // An incomplete entry (without its sidecar) may exist there; a complete one is never replaced.
         if target.exists() {
             fs::remove_dir_all(&target).map_err(GuestError::io("remove", &target))?;
         }

@@ -1,4 +1,4 @@
-//! Text from a guest's serial ports: kept whole up to a cap, with the last lines always at hand.
+//! Text from a guest's serial ports: stored up to a limit, with the last lines always available.
 
 use std::collections::VecDeque;
 

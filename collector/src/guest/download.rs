@@ -1,4 +1,4 @@
-//! The part of a download that has arrived.
+//! Progress of a download: the bytes that have arrived.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use super::archive::Served;
 
-/// Says what is being done, in a few words. Called from several threads.
+/// Reports the current step, in a few words. Called from several threads.
 pub type ProgressFn<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Prefix of the message that tells of a download.
+/// Prefix of the progress message of a download.
 pub const DOWNLOADING: &str = "downloading ";
 
-/// Time between two looks at the folder.
+/// The interval at which the size of the file is polled.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// The next share of a download that is told, in percent.
+/// The interval between progress messages, in percent of the download.
 const STEP: u64 = 10;
 
-/// Say what is downloaded, and how much of it has arrived in `file`, while `work` runs.
+/// Report the download, and how much of it has arrived in `file`, while `work` runs.
 pub fn watched<T>(
     package: &Served,
     file: &Path,

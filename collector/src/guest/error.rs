@@ -102,7 +102,7 @@ pub enum GuestError {
         /// The variable that names the main mirror.
         variable: &'static str,
     },
-    /// A kernel that a lock file names is not cached, and nobody can be asked for it.
+    /// A kernel that a lock file names is not cached, and there is no network to download it.
     #[error(
         "{machine} is pinned to {pin} by {file}, which is not cached here, and Debian could not be asked for it: {reason}"
     )]
@@ -152,7 +152,7 @@ pub enum GuestError {
         program: String,
         /// Its exit status.
         status: String,
-        /// The end of what it said.
+        /// The end of its output.
         said: String,
     },
     /// A file or folder.
@@ -170,7 +170,7 @@ pub enum GuestError {
         "there is no folder to keep kernels in: set HOME or XDG_CACHE_HOME to a folder that you may write to"
     )]
     NoCache,
-    /// The kernel image or the binary is not what it should be.
+    /// The kernel image or the binary is unsuitable.
     #[error("cannot boot {path}: {reason}")]
     Unbootable {
         /// The file.
@@ -241,7 +241,7 @@ pub enum GuestError {
     },
 }
 
-/// What to do about lists that did not come.
+/// The advice for package lists that could not be downloaded.
 fn without_lists(reason: &str) -> &'static str {
     match ["GPG error", "signature"]
         .iter()
@@ -252,7 +252,7 @@ fn without_lists(reason: &str) -> &'static str {
     }
 }
 
-/// What to do about a download that failed.
+/// The advice for a download that failed.
 fn next_step(reason: &str) -> &'static str {
     match reason.contains("404") {
         true => "The archive has something newer by now: ask it again with --refresh",
@@ -271,7 +271,7 @@ impl GuestError {
         }
     }
 
-    /// The same error, or [`GuestError::DiskFull`] if that is what it means.
+    /// The same error, or [`GuestError::DiskFull`] if a full disk is its cause.
     #[must_use]
     pub(crate) fn on_full_disk(self, cache: &std::path::Path) -> Self {
         let full = std::io::Error::from_raw_os_error(nix::libc::ENOSPC);

@@ -1,4 +1,4 @@
-//! From `guest:debian-6.1` to a kernel image on this disk.
+//! Resolution of a name such as `guest:debian-6.1` to a kernel image on this disk.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,8 @@ pub struct KernelImage {
 }
 
 impl KernelImage {
-    /// The kernel's configuration, if it is at hand: of a package beside the image (`config-RELEASE` by
-    /// `vmlinuz-RELEASE`), of an image that the user named where [`beside::look`] found it.
+    /// The kernel's configuration, if it is available: for a package, beside the image (`config-RELEASE` by `vmlinuz-RELEASE`);
+    /// for an image that the user named, the one that [`beside::look`] found.
     #[must_use]
     pub fn config(&self) -> Option<PathBuf> {
         if self.package.is_none() {
@@ -218,7 +218,7 @@ pub fn obtain(
     store(&parts, &kernel.release, cache, lock, progress)
 }
 
-/// Download packages, unpack what is kept of them, and put it into the cache under the name of the first.
+/// Download packages, unpack the needed files, and put these into the cache under the name of the first package.
 pub(super) fn store(
     parts: &[&Served],
     release: &str,

@@ -1,4 +1,4 @@
-//! Finding a program of the host.
+//! Look-up of a program on the host.
 
 use std::path::PathBuf;
 

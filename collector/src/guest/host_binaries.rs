@@ -39,8 +39,8 @@ pub enum AddError {
 }
 
 impl Files {
-    /// Add files under the names that they will be looked for by: a name without a folder in the folder of programs, a
-    /// relative path at the root, which stands for the investigation's folder.
+    /// Add files under the paths at which they will be looked up: a name without a folder in the folder of programs, a relative
+    /// path below the root, which takes the place of the investigation's folder.
     ///
     /// # Errors
     /// When a name leads elsewhere, or another file is there.
@@ -62,7 +62,7 @@ impl Files {
         Ok(())
     }
 
-    /// Add a program and what it needs. Gives back its files.
+    /// Add a program with its dependencies. Return its files.
     ///
     /// # Errors
     /// When the program, or a file that it needs, cannot be found or read.

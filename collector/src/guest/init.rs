@@ -1,7 +1,7 @@
-//! The half that runs inside the guest, as process 1 of a kernel that has just booted.
+//! The part of the collector that runs as process 1 of a guest.
 //!
-//! Nothing here may hang or return: whatever happens is sent out, and then the machine is powered off.
-//! It detaches and unmounts nothing, because letting the probes of one capture go takes about 900 ms.
+//! Nothing here may hang or return: any outcome is sent to the host, and then the machine is powered off. Nothing is detached
+//! or unmounted before that, because detaching the probes of one capture takes about 900 ms.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -41,8 +41,8 @@ static OUT: OnceLock<Mutex<Option<Channel>>> = OnceLock::new();
 static FINISHER: OnceLock<ThreadId> = OnceLock::new();
 static LINES: OnceLock<Mutex<File>> = OnceLock::new();
 
-/// True if this process is a guest's init: process 1, with our word on the kernel's command line.
-/// Mounts `/proc` where that is what it takes to know, which only such a process needs and may do.
+/// True if this process is a guest's init: process 1, with our word on the kernel's command line. Mounts `/proc` if that is
+/// needed to find out, which is only the case, and only permitted, for such a process.
 #[must_use]
 pub fn is_guest_init() -> bool {
     if std::process::id() != 1 {
@@ -59,7 +59,7 @@ fn is_marked(line: &str) -> bool {
     line.split_whitespace().any(|word| word == MARK)
 }
 
-/// Set the machine up, run `job`, send what it returns (or why it failed) to the host, power off.
+/// Set up the machine, run `job`, send its result (or the reason why it failed) to the host, power off.
 pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
     std::panic::set_hook(Box::new(|what| {
         finish(
@@ -90,7 +90,7 @@ pub fn ping() -> anyhow::Result<Vec<u8>> {
     Ok(format!("pong {} {}", release.trim(), symbol.trim()).into_bytes())
 }
 
-/// Tell the host what is being done, in one line. Never fails: a guest without a second serial port works.
+/// Report the current step to the host, in one line. Never fails: a guest without a second serial port works.
 pub fn progress(line: &str) {
     if let Some(Ok(mut port)) = LINES.get().map(|port| port.lock()) {
         let _ = port.write_all(format!("{}\n", line.replace('\n', " ")).as_bytes());
@@ -99,7 +99,7 @@ pub fn progress(line: &str) {
 
 fn set_up() -> anyhow::Result<()> {
     for (kind, target, optional) in MOUNTS {
-        // Some stand on what one before it has mounted. That it could not be made is told by the mount.
+        // Some folders are on a file system that was mounted before. If one could not be made, its mount reports the failure.
         if optional {
             let _ = fs::create_dir_all(target);
         }
@@ -126,7 +126,7 @@ fn set_up() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The reason why there is no way out; `lockdown` is such as `none integrity [confidentiality]`.
+/// The reason why the guest cannot send an answer; `lockdown` is text such as `none integrity [confidentiality]`.
 fn no_channel(error: &std::io::Error, lockdown: &str) -> String {
     let why = format!("cannot open the channel to the host: {error}");
     let mode = lockdown

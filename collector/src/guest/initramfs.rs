@@ -1,8 +1,8 @@
 //! The initramfs of a guest: a `newc` cpio archive, built in memory.
 //!
-//! Written out here because it is forty lines, and needs a device node, which archive crates leave to
-//! the caller anyway. Format: <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>.
-//! It stays uncompressed: unpacking costs an emulated CPU more than copying.
+//! Our own code because it is forty lines, and needs a device node, which archive crates leave to the caller anyway. Format:
+//! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>. It stays uncompressed: unpacking costs an emulated
+//! CPU more than copying.
 
 use std::collections::BTreeMap;
 

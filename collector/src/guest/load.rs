@@ -1,4 +1,4 @@
-//! Loading modules into the kernel of a guest, from where its initramfs holds them.
+//! Loading of modules into the kernel of a guest, from its initramfs.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The kernel that a lock file names: that one or none.
+//! The exact kernel that a lock file names; no other one is used in its place.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::{GuestError, KernelImage, ProgressFn, Source, fetch};
 /// Find, and if need be fetch, the kernel to which `machine` is pinned. Blocking, as [`fetch::kernel`].
 ///
 /// # Errors
-/// [`GuestError::Pinned`] when it is not what the lock file says, or neither cached nor served any more;
+/// [`GuestError::Pinned`] when it differs from the lock file, or is neither cached nor served any more;
 /// [`GuestError::PinnedUnreachable`] when it is not cached and there is no network.
 pub fn kernel(
     machine: &str,

@@ -1,4 +1,4 @@
-//! Reading everything that a guest says while it runs.
+//! The output of a running guest, read from its pipes.
 
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
@@ -39,8 +39,8 @@ pub(super) struct Limits {
     pub(super) started: Instant,
     /// Time within which the first progress line has to come.
     pub(super) sign_of_life: Option<Duration>,
-    /// Longest time without a progress line. A guest that goes on may take as long as its job does: how long that is depends
-    /// on the investigation, and on what else the machine does.
+    /// The longest time without a progress line. A guest that makes progress may take as long as its job needs: that depends on
+    /// the investigation, and on the load of the machine.
     pub(super) silence: Duration,
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Check that a guest may take longer than the limit as long as it goes on, and not once it falls silent.
+    /// Check that a guest may take longer than the limit as long as it makes progress, but not once it falls silent.
     #[tokio::test]
     async fn silence() {
         let (console, console_out) = std::io::pipe().unwrap();

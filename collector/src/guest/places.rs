@@ -1,4 +1,4 @@
-//! Places of the parts of a kernel around its image. No I/O.
+//! The locations of a kernel's other parts relative to its image. No I/O.
 //!
 //! `R` is the release, what `uname -r` prints; `ROOT` is `/`, or the folder into which a package was unpacked.
 //!
@@ -112,7 +112,7 @@ impl CandidatePaths {
     }
 }
 
-/// The root of the system or package whose kernels stand in `folder`.
+/// The root of the system or package whose kernels are in `folder`.
 fn root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
     let tails = [
         "boot".into(),

@@ -22,7 +22,7 @@ pub enum Job {
         name: String,
         /// Its text.
         text: String,
-        /// The functions that it names together with a file, or why those cannot be told apart.
+        /// The functions that it names together with a file, or the reason why those cannot be distinguished.
         chosen: Result<Vec<FunctionInFile>, Reason>,
         /// The modules to load before it is planned, in this order; [`load::files`](super::load::files) brings them along.
         modules: Vec<String>,
@@ -33,7 +33,7 @@ pub enum Job {
         name: String,
         /// Its text.
         text: String,
-        /// The functions that it names together with a file, or why those cannot be told apart.
+        /// The functions that it names together with a file, or the reason why those cannot be distinguished.
         chosen: Result<Vec<FunctionInFile>, Reason>,
         /// The modules to load before it is planned, in this order; [`load::files`](super::load::files) brings them along.
         modules: Vec<String>,

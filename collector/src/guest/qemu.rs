@@ -1,4 +1,4 @@
-//! Running one guest.
+//! The QEMU process of one guest.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -85,8 +85,8 @@ pub struct GuestRun {
     pub append: String,
 }
 
-/// Boot a guest, wait until it has powered off, and return what it sent. QEMU is killed and reaped when
-/// the future is dropped, and dies with this thread.
+/// Boot a guest, wait until it has powered off, and return its answer. QEMU is killed and reaped when the future is dropped,
+/// and dies with this thread.
 ///
 /// # Errors
 /// When it cannot be started, panics, exceeds its limit, or its job fails.
@@ -133,7 +133,7 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
 }
 
 fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
-    // Only the part that is loaded is looked at, an eighth of a program with its debug information.
+    // Only the part that is loaded is packed, an eighth of a program with its debug information.
     let binary =
         Mapping::open(&spec.init).map_err(GuestError::io("read the guest's init", &spec.init))?;
     let unbootable = |e: elf::ExecutableError| GuestError::Unbootable {
@@ -212,7 +212,7 @@ impl Machine<'_> {
         let (mut running, mut pipes) = self.start(accelerator, &window)?;
         let seen = pipes.read_all(&limits, progress).await;
         if seen.timed_out {
-            // It may be gone already, which is what is wanted.
+            // It is not an error if it has ended already.
             let _ = running.0.start_kill();
         }
         let status = running
@@ -232,7 +232,7 @@ impl Machine<'_> {
         }))
     }
 
-    /// Start QEMU, with a pipe for each thing that comes out of it.
+    /// Start QEMU, with a pipe for each of its outputs.
     fn start(
         &self,
         accelerator: Accelerator,

@@ -3,7 +3,7 @@
 use super::Accelerator;
 use super::wire::WINDOW;
 
-/// The word on the kernel's command line that tells the binary that it is a guest's init.
+/// The word on the kernel's command line by which the binary recognises that it is a guest's init.
 pub const MARK: &str = "qed.guest";
 
 /// Prefix of the lines that a guest's init writes to the console when it has no other way out.

@@ -12,7 +12,7 @@ use super::init::progress;
 /// Make the folders in which workloads start, and run the commands of `[guest] setup`, one after the other.
 ///
 /// # Errors
-/// When a command cannot be run or fails: what is captured afterwards would not be what was asked for.
+/// When a command cannot be run or fails: a capture after that would not match the investigation.
 pub(super) fn set_up(investigation: &Investigation) -> anyhow::Result<()> {
     for line in &investigation.setup {
         run(line)?;

@@ -80,7 +80,7 @@ impl std::str::FromStr for Selector {
     }
 }
 
-/// A name that stands for no guest.
+/// A name that does not denote a guest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "unknown guest `guest:{name}`: {reason}; write guest:debian-SERIES (guest:debian-6.12), guest:debian-RELEASE (guest:debian-6.12.117), \

@@ -27,7 +27,7 @@ const FOLDERS: [(&str, u32); 12] = [
     ("/tmp", 0o1777),
 ];
 
-/// Files, which stand back where the investigation gives others.
+/// Default files, which files of the investigation replace.
 const FILES: [(&str, &str); 8] = [
     (
         "/etc/passwd",

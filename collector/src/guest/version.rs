@@ -1,5 +1,5 @@
-//! Debian's version order. Own code: `dpkg --compare-versions` would be a process for each pair of versions; the test has its
-//! answers.
+//! Debian's version order. Our own code: `dpkg --compare-versions` would be a process for each pair of versions; the test
+//! compares with its answers.
 
 use std::cmp::Ordering;
 

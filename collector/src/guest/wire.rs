@@ -1,8 +1,8 @@
 //! The form of a guest's answer: one frame in a window of memory that guest and host share.
 //!
-//! The guest writes the body, then the header, whose magic comes last; so a guest that died half way
-//! leaves no frame, and the checksum catches a copy that went wrong. Guest and host are one program on one machine,
-//! so nobody forges a frame, and a cryptographic digest would only cost: an emulated processor is slow at it.
+//! The guest writes the body, then the header, whose magic comes last; so a guest that dies half way leaves no frame, and the
+//! checksum detects a corrupted copy. Guest and host are one program on one machine, so nobody forges a frame, and a
+//! cryptographic digest would only cost time: an emulated processor computes it slowly.
 //!
 //! | offset | bytes | |
 //! | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! Every symbol of the core image, live against static.
+//! Comparison of every symbol of the core image: its live address against its static one.
 //!
 //! **Which symbols count.** A symbol of the static table counts when its address lies in `_text.._end` and its type is
 //! not absolute (`A`/`a`, `SHN_ABS`). That leaves out, by rule and not by name, per-CPU variables (their static

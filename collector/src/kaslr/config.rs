@@ -77,8 +77,8 @@ impl KernelConfig {
         self.set.get(name).map(String::as_str)
     }
 
-    /// The value of an option that the configuration lists, `n` where it is listed as not set. `None` where it is not
-    /// listed: there is no such option, or it depends on one that is not set. `name` with its `CONFIG_`.
+    /// The value of an option that the configuration lists, `n` where it is listed as not set. `None` if it is not listed:
+    /// there is no such option, or it depends on one that is not set. `name` includes the prefix `CONFIG_`.
     pub fn listed(&self, name: &str) -> Option<&str> {
         let unset = || self.unset.contains(name).then_some("n");
         self.get(name).or_else(unset)

@@ -1,4 +1,4 @@
-//! One judgement from all sources.
+//! The judgement of the slide from all sources.
 //!
 //! **Which sources are independent.** Each source belongs to a group, and only groups are counted:
 //! - `measured`: live addresses of `/proc/kallsyms` against static ones of the same build, be they from a System.map,

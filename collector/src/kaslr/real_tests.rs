@@ -1,4 +1,4 @@
-//! On real files, given by the environment; they print what they cost.
+//! Tests on real files, which environment variables name; they print the time that they take.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -30,7 +30,7 @@ pub enum Status {
         /// The distance in bytes.
         slide: u64,
     },
-    /// It stands at its static address.
+    /// The kernel is at its static address.
     Disabled {
         /// The source of this.
         why: String,
@@ -98,7 +98,7 @@ pub struct Check {
     pub name: &'static str,
     /// The comparison, with numbers.
     pub detail: String,
-    /// True if it holds, or why that could not be told.
+    /// True if the rule is satisfied, or the reason why that is not known.
     pub holds: Result<bool, Reason>,
 }
 
@@ -121,7 +121,7 @@ pub struct KaslrReport {
     pub checks: Vec<Check>,
 }
 
-/// A static side at hand.
+/// An available static table.
 pub struct StaticSource<'a> {
     /// Name of the source that compares with it: `kallsyms-systemmap`, `kallsyms-vmlinux`.
     pub name: &'static str,
@@ -147,7 +147,7 @@ pub struct Inputs<'a> {
     pub build_id: Result<BuildId, Reason>,
     /// Its symbol table.
     pub live: Result<&'a Kallsyms, KaslrSourceError>,
-    /// Static sides at hand, in order of preference.
+    /// The available static tables, in order of preference.
     pub statics: Vec<StaticSource<'a>>,
     /// The kernel image that was booted.
     pub image: Result<ImageBase, KaslrSourceError>,

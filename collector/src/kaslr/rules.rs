@@ -29,7 +29,7 @@ fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, Reason> {
     value.ok_or_else(|| format!("the kernel's configuration does not set {name}").into())
 }
 
-/// The image can only stand at multiples of `CONFIG_PHYSICAL_ALIGN`:
+/// The image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/boot/compressed/kaslr.c>, `find_random_virt_addr`.
 fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
     let align =

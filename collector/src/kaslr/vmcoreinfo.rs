@@ -1,4 +1,4 @@
-//! VMCOREINFO: what the kernel leaves in memory for crash dumps, which states its offset and its build id.
+//! VMCOREINFO, the note that the kernel keeps in memory for crash dumps; it states the kernel's offset and its build id.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;

@@ -1,7 +1,7 @@
-//! The kernel inside a bootable image: a static base and a build id where no debug info is at hand.
+//! The kernel inside a bootable image: the source of a static base and a build id if there is no debug info.
 //!
-//! The image's ELF file is stripped, but states where it is linked to stand and which build it is. Against the live
-//! `_text` that gives the slide without any debug package.
+//! The image's ELF file is stripped, but states its link address and its build id. Against the live `_text` that gives the
+//! slide without any debug package.
 
 use std::io::Read;
 
@@ -126,7 +126,7 @@ fn too_large() -> VmlinuzError {
     VmlinuzError::Damaged(format!("it unpacks to more than {MAX_BYTES} bytes"))
 }
 
-/// Blocks of the legacy format, each behind its length; the build appends the length of the whole, unpacked.
+/// Blocks of the legacy format, each preceded by its length; the build appends the total unpacked length.
 fn lz4(mut blocks: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
     let damaged = |what: &str| VmlinuzError::Damaged(what.to_owned());
     let total = blocks
@@ -181,7 +181,7 @@ mod tests {
         payload
     }
 
-    /// xz as a kernel's build makes it (scripts/xz_wrap.sh): CRC32, a filter for x86 code, the length behind it.
+    /// xz as a kernel's build makes it (scripts/xz_wrap.sh): CRC32, a filter for x86 code, followed by the length.
     fn xz_payload(kernel: &[u8]) -> Vec<u8> {
         let mut options = lzma_rust2::XzOptions::with_preset(1);
         options.set_check_sum_type(lzma_rust2::CheckType::Crc32);

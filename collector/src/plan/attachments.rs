@@ -1,5 +1,5 @@
-//! The attachments of a capture: each function once for all experiments that share the kernel, and
-//! once more for each experiment that wants it alone.
+//! The attachments of a capture: each function once for all experiments that share the kernel, and once more for each isolated
+//! experiment.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub struct Attachments {
     nearest: HashMap<String, Option<String>>,
 }
 
-/// Reads of one probe did not fit beside those of others on the same attachment.
+/// Reads of one probe did not fit together with those of others on the same attachment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
 

@@ -7,7 +7,7 @@ use crate::symbols::disasm::LocateError;
 /// Prefix of the reason where the kernel has nothing of a name.
 pub const NO_SUCH: &str = "this kernel has no";
 
-/// A probe that cannot be placed in this kernel, or cannot do there what it is asked to.
+/// The reasons why a probe cannot be placed in this kernel, or cannot do there what the investigation asks for.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PlaceError {
     /// The kernel's types cannot be read.

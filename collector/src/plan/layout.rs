@@ -1,4 +1,4 @@
-//! The places of a kernel's data that programs and collector read: offsets from its BTF, addresses from its symbols.
+//! The locations of kernel data that the eBPF programs and the collector read: offsets from BTF, addresses from the symbols.
 
 use qed_collector_ebpf::{FdWalk, Layout};
 

@@ -1,7 +1,7 @@
-//! From an investigation and a kernel's BTF to what the eBPF programs are told. Pure: it opens nothing.
+//! Planning: from an investigation and a kernel's BTF to the configuration of the eBPF programs. Pure: no file is opened.
 //!
-//! What this kernel cannot do is planned as unavailable, with the reason, and the rest goes on. Only what
-//! is wrong on every kernel, such as a read path that does not parse, is an error of the investigation.
+//! A probe or a read that this kernel does not support is planned as unavailable, with the reason, and the rest goes on. Only a
+//! mistake on every kernel, such as a read path that does not parse, is an error of the investigation.
 
 mod attachments;
 mod error;

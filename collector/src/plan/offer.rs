@@ -1,13 +1,13 @@
-//! The kernel to plan for, as data.
+//! The kernel to plan for, as data: its types, symbols and other facts.
 
 use crate::btf::Btf;
 use crate::reason::Reason;
 use crate::symbols::disasm::Instruction;
 
-/// A question for the live addresses of the copies of a function that one file defines.
+/// A look-up of the live addresses of the copies of a function that one source file defines.
 pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, Reason> + 's;
 
-/// The kernel's offers, as data.
+/// Everything that planning needs of a kernel, as data.
 #[derive(Clone, Copy)]
 pub struct TargetKernel<'s, 'a> {
     /// Its types.
@@ -18,19 +18,19 @@ pub struct TargetKernel<'s, 'a> {
     pub per_cpu: &'s dyn Fn(&str) -> Option<u64>,
     /// Symbol and live address of each copy of a function: itself, namesakes, and the clones that the compiler made.
     pub copies: &'s dyn Fn(&str) -> Vec<(String, u64)>,
-    /// Live addresses of the copies of a function that one file defines, or why that is not known.
+    /// Live addresses of the copies of a function that one source file defines, or the reason why they are not known.
     pub chosen: &'s CopiesInFile<'s>,
     /// The reason why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
-    /// Readable memory without anything that a pointer could lead to: first address and one behind the last.
+    /// Readable memory to which no valid pointer leads: the first address, and the one after the last.
     pub nowhere: Option<(u64, u64)>,
     /// The reason why kprobes are not possible here, if so.
     pub no_kprobes: Option<&'s str>,
     /// The reason why LSM programs are not possible here, if so.
     pub no_lsm: Option<&'s str>,
-    /// The instructions of the function at an address, or why they cannot be had.
+    /// The instructions of the function at an address, or the reason why they are not available.
     pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, Reason>,
-    /// The distance by which the running image was moved, in bytes, as the kernel states it, or why it is not known.
+    /// The KASLR slide of the running image, in bytes, as the kernel states it, or the reason why it is not known.
     pub slide: &'s dyn Fn() -> Result<u64, Reason>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,

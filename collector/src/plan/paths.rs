@@ -1,5 +1,5 @@
-//! Read paths that are wrong on every kernel: they are told before one is looked at, together with all else
-//! that is wrong in an investigation.
+//! Read paths that are wrong on every kernel: they are reported before any kernel is examined, together with the other mistakes
+//! of an investigation.
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, Read};
@@ -30,7 +30,7 @@ pub(super) fn not_a_path(
     error: &ExprError,
 ) -> Diagnostic {
     let start = read.span.start;
-    // An escape in the TOML text would shift what comes behind it.
+    // An escape in the TOML text would shift the offsets after it.
     let whole = read.span.len() == read.expression.len();
     let span = if whole {
         start + error.span.start..start + error.span.end

@@ -1,4 +1,4 @@
-//! The place of a probe: the kernel's facts about its target.
+//! The target of a probe, with the kernel's facts about it.
 
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Position, Probe, ProbeAddress};
@@ -19,7 +19,7 @@ pub(super) struct ProbePlace<'a> {
     pub returned: Returned,
     /// The reason why the type of a function's result is not known here, if it returns at all.
     pub untyped: Option<Reason>,
-    /// Of a probe inside of a function.
+    /// The instruction, for a probe inside a function.
     pub instruction: Option<Instruction>,
     /// Symbols and addresses of further copies of the function.
     pub others: Vec<(String, u64)>,
@@ -268,8 +268,8 @@ fn no_such(kind: &'static str, name: &str, near: Option<String>) -> PlaceError {
     }
 }
 
-/// Parameters and result of the functions of one name, if they agree: which of them is at an address cannot be told, so
-/// otherwise nothing is claimed of either.
+/// Parameters and result of the functions of one name, if they agree: it is not known which of them is at an address, so
+/// otherwise neither is stated.
 fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
     match functions {
         [first, rest @ ..] if rest.iter().all(|f| f.signature == first.signature) => (
@@ -280,7 +280,7 @@ fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
     }
 }
 
-/// The reason why the result of a function is not known, where that many prototypes have its name and so many further copies are
+/// The reason why the result of a function is not known, if this many prototypes have its name and this many further copies are
 /// watched.
 fn untyped(name: &str, prototypes: usize, copies: usize) -> Reason {
     let why = match (prototypes, copies) {
@@ -294,7 +294,7 @@ fn untyped(name: &str, prototypes: usize, copies: usize) -> Reason {
         .into()
 }
 
-/// A function of which there are only clones.
+/// The error for a function of which only clones exist.
 fn only_clones(name: &str, clones: &[(String, u64)]) -> PlaceError {
     let clones = clones.iter().map(|(symbol, _)| format!("`{symbol}`"));
     PlaceError::OnlyClones {

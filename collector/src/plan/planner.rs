@@ -16,7 +16,7 @@ pub struct Planner<'p, 'o, 's, 'a> {
     pub number: u32,
     pub attachments: &'p mut Attachments,
     pub problems: &'p mut Vec<Diagnostic>,
-    /// Tracepoints that are attached to, with the system call that is looked for there, in this order.
+    /// Tracepoints to attach to, with the system call that each filters for, in this order.
     pub filters: Vec<(String, Option<u32>)>,
 }
 
@@ -41,8 +41,8 @@ impl Planner<'_, '_, '_, '_> {
             .ok_or_else(|| PlaceError::NoSystemCall(wanted.clone()))
     }
 
-    /// The number of the attachment to `tracepoint` that has the hits of `syscall` in this experiment: a program looks for one system
-    /// call, or for all.
+    /// The number of the attachment to `tracepoint` that has the hits of `syscall` in this experiment: a program filters for
+    /// one system call, or sees all.
     pub(super) fn nth(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
         let wanted = (tracepoint.to_owned(), syscall);
         let before = |filters: &[(String, Option<u32>)]| {

@@ -16,9 +16,9 @@ use crate::reason::Reason;
 use crate::workload::BACK;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
-    /// Watches the workload's own system calls going in and coming out, so that what the process does before, between
-    /// and after them can be told apart, and the next one behind each going in, up to which the kernel may still be at work for
-    /// it. Only where the workload makes its calls itself.
+    /// Adds the markers: probes at entry and exit of the workload's own system calls, so that what the process does before,
+    /// between and after them can be cut off, and at the entry of the next system call after each, until which the kernel may
+    /// still do work for it. Only if the workload makes its calls itself.
     pub fn markers(&mut self) -> Option<Markers> {
         let workload = &self.experiment.workload;
         let Action::Syscall { name, .. } = &workload.action else {

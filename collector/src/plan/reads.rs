@@ -1,4 +1,4 @@
-//! Values at a place: parameters, results and reads.
+//! Values at a probe's target: parameters, results and reads.
 
 use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
 use qed_evidence::constants::constant_sets;
@@ -307,7 +307,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    /// Check the paths of a probe that is not possible for what is wrong on every kernel.
+    /// Check the paths of a probe that is not possible here for mistakes that do not depend on the kernel.
     pub(super) fn syntax_only(&mut self, probe: &Probe) {
         let symbols = |_: &str| None;
         let nothing = ProbePlace {
@@ -334,7 +334,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 }
 
-/// The reason why what is said of one value cannot be said of a read, if it is a structure.
+/// The reason why an option for a single value cannot be used for a read, if that is a structure.
 fn several_values(read: &Read, decode: &Decode) -> Option<Reason> {
     let is_structure = matches!(decode, Decode::Structure { .. });
     (is_structure && (read.kind.is_some() || read.names.is_some())).then(|| {

@@ -24,7 +24,7 @@ pub struct Plan {
     pub experiments: Vec<PlannedExperiment>,
     /// Per experiment: the uses whose events mark the workload's system calls, where it makes them itself.
     pub markers: Vec<Option<Markers>>,
-    /// Per experiment: its workload, as its process is told.
+    /// Per experiment: its workload, in the form that is sent to its process.
     pub workloads: Vec<Result<WorkloadKind, Reason>>,
 }
 

@@ -51,7 +51,7 @@ pub(super) enum FillError {
 /// Fills structures of one kernel.
 pub(super) struct Filler<'f, 'a> {
     pub btf: &'f Btf<'a>,
-    /// Turns an argument into what stands for it in the workload's process.
+    /// Converts an argument to its form in the workload's process.
     pub argument: &'f dyn Fn(&Argument) -> Result<Arg, Reason>,
     /// The structure.
     pub memory: &'f mut Memory,

@@ -1,4 +1,4 @@
-//! The meaning of the events that will come, and what will never come and why.
+//! The plan: the meaning of the events to expect, and the probes and reads that are unavailable, with the reasons.
 //!
 //! It travels with the raw capture from the guest to the host, so everything here can be serialized.
 
@@ -139,7 +139,7 @@ fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<Loaded<'e>>> {
     slots.iter().map(load).collect()
 }
 
-/// The number of elements, as another read says, and the one of them that is read.
+/// The read that gives the number of elements, and the index of the element that is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedElements {
     /// The path of their number, for people.

@@ -1,4 +1,4 @@
-//! Workloads with the numbers that their names stand for, and structures as this kernel lays them out.
+//! Workloads with names resolved to numbers, and structures in this kernel's layout.
 
 use std::cell::Cell;
 
@@ -45,15 +45,15 @@ pub(super) enum WorkloadPlanError {
     NoResult(String),
 }
 
-/// The workload as its process is told, for a machine on which nothing else is planned.
+/// The workload in the form that is sent to its process, for a machine on which nothing else is planned.
 ///
 /// # Errors
-/// When a name means nothing here, or a structure of this kernel cannot hold what it gets.
+/// When a name is unknown here, or a value does not fit into this kernel's structure.
 pub fn workload_alone(btf: &Btf<'_>, asked: &Workload) -> Result<WorkloadKind, Reason> {
     workload(btf, asked).map_err(Reason::from_error)
 }
 
-/// The workload as its process is told.
+/// The workload in the form that is sent to its process.
 pub(super) fn workload(
     btf: &Btf<'_>,
     workload: &Workload,

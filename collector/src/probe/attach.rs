@@ -1,14 +1,14 @@
-//! Things to attach to.
+//! The targets that programs can be attached to.
 
-/// One thing to attach, once per capture, however many experiments look there.
+/// One target to attach to, once per capture, however many experiments use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Attach {
     /// A kernel function, or an instruction in it.
     Kprobe {
         /// Its name, for messages.
         function: String,
-        /// Its live address: the probe is placed by address, so that of several functions of one name the
-        /// wanted one is probed, and hits are told apart by it.
+        /// Its live address: the probe is placed by address, so that the right one of several functions with the same name is
+        /// probed, and hits are distinguished by it.
         address: u64,
         /// Bytes from `address` to the probed instruction. Not 0: entry only, without return probe.
         offset: u64,

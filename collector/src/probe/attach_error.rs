@@ -1,4 +1,4 @@
-//! Refusals of the kernel to load or attach something: the reason in words, and what would have to change.
+//! Refusals of the kernel to load or attach a program: the reason in words, and what would have to change.
 
 use std::{fmt, fs, io};
 
@@ -124,8 +124,8 @@ impl Refusal {
         let (mut reason, remedy) = explain(action, errno, machine);
         if let ProgramError::LoadError { verifier_log, .. } = error {
             let log = verifier_log.to_string();
-            // The verifier's last word says why; what stands before is its trace. A refusal of rights
-            // comes without a log.
+            // The last line of the verifier's log gives the reason; everything before it is its trace. A refusal for missing
+            // privileges has no log.
             let statistics = ["processed ", "stack depth ", "verification time ", "live "];
             let says = |line: &&str| {
                 !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start))

@@ -1,4 +1,4 @@
-//! Attaching programs, and taking them away again.
+//! Attaching and detaching of programs.
 
 use aya::Ebpf;
 use aya::programs::{
@@ -15,8 +15,8 @@ use super::load::Probes;
 use super::slots::copies_of;
 
 impl Probes {
-    /// Attach those of [`Setup::attaches`] that `which` names, and say for each how it went. One that is
-    /// attached already stays so.
+    /// Attach the targets of [`Setup::attaches`] that `which` names, and return the outcome for each. One that is already
+    /// attached stays attached.
     pub fn attach(&mut self, which: &[usize]) -> Vec<(usize, Result<(), Refusal>)> {
         which
             .iter()
@@ -268,7 +268,7 @@ impl Probes {
     }
 }
 
-/// A program of the object, as what it is.
+/// A program of the object, converted to its own type.
 fn typed<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Refusal>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,

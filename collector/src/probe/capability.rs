@@ -7,7 +7,7 @@ use super::attach_error::{Machine, Refusal};
 use super::load::Probes;
 use super::setup::{LoadError, Setup};
 
-/// One thing that a capture may need.
+/// One capability that a capture may need.
 #[derive(Clone, Debug)]
 pub struct Capability {
     /// Its name, e.g. "kretprobe".
@@ -21,8 +21,8 @@ pub struct Capability {
 pub struct Capabilities {
     /// Facts about this machine.
     pub machine: Machine,
-    /// Each thing with its result: `load`, `ring buffer`, `raw tracepoint`, `read kernel memory`,
-    /// `kprobe`, `kretprobe`, `LSM`.
+    /// Each capability with its result: `load`, `ring buffer`, `raw tracepoint`, `read kernel memory`, `kprobe`, `kretprobe`,
+    /// `LSM`.
     pub list: Vec<Capability>,
 }
 

@@ -1,7 +1,7 @@
-//! The number of an LSM hook's function, in the form in which aya wants it.
+//! The BTF type id of an LSM hook's function, in the form that aya needs.
 //!
-//! aya looks `bpf_lsm_HOOK` up in a parsed BTF of its own. To parse the kernel's whole BTF takes aya 100 to 600 ms
-//! in an emulated guest, and the number is known from the plan: so aya gets a BTF in which that one type has a name.
+//! aya looks `bpf_lsm_HOOK` up in a BTF that it has parsed itself. Parsing the kernel's whole BTF takes aya 100 to 600 ms in an
+//! emulated guest, and the id is known from the plan: so aya gets a BTF in which only that type has a name.
 
 use aya::Btf;
 
@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Check that aya understands what is made for it.
+    /// Check that aya accepts the BTF that is made for it.
     #[test]
     fn aya_understands_it() {
         assert!(naming(&[("socket_create", 90_000), ("file_open", 3)]).is_ok());

@@ -1,4 +1,4 @@
-//! The kernel's words on a probe that it refused: its log, and its list of places where no probe may be.
+//! The kernel's explanation of a probe that it refused: its log, and its blacklist of addresses.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ const FORBIDDEN: &str = "/sys/kernel/debug/kprobes/blacklist";
 /// The longest record, in bytes (`CONSOLE_EXT_LOG_MAX`).
 const RECORD: usize = 8192;
 
-/// Records read at once before the log is given up as one that fills faster than it is read.
+/// The number of records after which reading stops, because the log fills faster than it is read.
 const MAX_RECORDS: usize = 10_000;
 
 /// The log from one moment on.
@@ -21,7 +21,7 @@ const MAX_RECORDS: usize = 10_000;
 pub(super) struct KernelLog(Option<File>);
 
 impl KernelLog {
-    /// The log from now on; without content where it cannot be read.
+    /// The log from now on; empty if it cannot be read.
     pub(super) fn from_now() -> Self {
         let open = || -> std::io::Result<File> {
             let mut file = File::options()
@@ -43,7 +43,7 @@ impl KernelLog {
             match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) => records.push(message(&String::from_utf8_lossy(&buffer[..length]))),
-                // The oldest records were overwritten; the next read goes on behind the gap.
+                // The oldest records were overwritten; the next read continues after the gap.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(_) => return None,
@@ -70,7 +70,7 @@ fn message(record: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The reason for EINVAL, from the records since the probe was asked for and the list of forbidden places.
+/// The reason for EINVAL, from the log records since the probe was requested and from the blacklist.
 ///
 /// The kernel refuses a function marked notrace with a line in its log alone: it is on no list
 /// (<https://elixir.bootlin.com/linux/v6.1/A/ident/within_notrace_func>).
@@ -117,7 +117,8 @@ mod tests {
     const NOTRACE: &str = "4,812,5140900,-;trace_kprobe: Could not probe notrace function x64_sys_call\n SUBSYSTEM=x\n";
     const LIST: &str = "0xffffffff81001000-0xffffffff81001040\tasm_exc_nmi\n0x0000000000000000-0x0000000000000000\thidden\n";
 
-    /// Check that the log goes before the list, that the list is asked by address, and that only what was read is told.
+    /// Check that the log takes precedence over the blacklist, that the blacklist is searched by address, and that only what
+    /// was read is reported.
     #[test]
     fn reasons() {
         let notrace = [message(NOTRACE)];
@@ -137,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Check that a log that cannot be opened is not taken for one that says nothing.
+    /// Check that a log that cannot be opened is not treated as an empty one.
     #[test]
     fn without_a_log() {
         assert_eq!(KernelLog(None).fresh(), None);

@@ -26,7 +26,7 @@ pub enum KprobeListError {
     NotListed,
 }
 
-/// The list as it is now, or why it cannot be had.
+/// The current list, or the reason why it cannot be read.
 pub fn read() -> Result<String, KprobeListError> {
     fs::read_to_string(LIST).map_err(KprobeListError::Read)
 }
@@ -54,9 +54,9 @@ pub fn unarmed() -> Option<&'static str> {
     switches.find_map(|(file, reason)| off(file).then_some(*reason))
 }
 
-/// The entries of `list` for a probe `offset` bytes into the function at `address`, joined by `; `: what kind each
-/// is (`k` at the entry, `r` at the return), the place as the kernel names it, and marks such as `[FTRACE]`. Without the
-/// address. At a function's entry the kernel may have moved the probe behind an `endbr64`.
+/// The entries of `list` for a probe `offset` bytes into the function at `address`, joined by `; `: what kind each is (`k` at
+/// the entry, `r` at the return), the place as the kernel names it, and marks such as `[FTRACE]`. Without the address. At a
+/// function's entry the kernel may have moved the probe past an `endbr64`.
 /// <https://elixir.bootlin.com/linux/v6.1/A/ident/report_probe>
 pub fn entries(list: &str, address: u64, offset: u64) -> Result<String, KprobeListError> {
     const ENDBR64: u64 = 4;
@@ -92,8 +92,8 @@ mod tests {
         ffffffff8d8697b1  k  sock_alloc+0x11    [OPTIMIZED]\n\
         ffffffff8d8697c0  k  sock_close+0x0    \n";
 
-    /// Check that all entries of a place are found, with their marks and without the address; behind an `endbr64` only
-    /// for an entry; and that what is not listed, or hidden, is said to be so.
+    /// Check that all entries at an address are found, with their marks and without the address; past an `endbr64` only for an
+    /// entry; and that probes that are not listed, or hidden, are reported as such.
     #[test]
     fn found_by_place() {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Watching which processes belong to a workload.
+//! Tracking of the processes that belong to a workload.
 
 use aya::{
     maps::{HashMap, MapError},

@@ -1,4 +1,4 @@
-//! Loading the object, filling its maps, and telling the programs what to do.
+//! Loading of the eBPF object, and filling of the maps that configure its programs.
 
 use std::{mem, os::fd::AsFd as _};
 
@@ -29,7 +29,7 @@ pub struct Probes {
     pub(super) slots: Vec<Option<usize>>,
     pub(super) links: Vec<Option<Links>>,
     pub(super) kprobes: Option<KprobeTable>,
-    /// The kernel's counters of what it skipped, of the kprobes that were attached when they were looked for.
+    /// The kernel's counters of skipped hits, for the kprobes that were attached when the counters were searched for.
     pub(super) counters: Hits,
     layout: Layout,
     pub(super) machine: Machine,
@@ -174,16 +174,15 @@ impl Probes {
     }
 }
 
-/// A loader that has not parsed the kernel's BTF. The programs need no relocation against the kernel's
-/// types, and `EbpfLoader::new` parses them all before one can say so: 20 of 21 ms on a host, 100 of
-/// 110 ms in an emulated guest. It goes on without when it cannot open the file, so for that moment no
-/// file can be opened.
+/// A loader that has not parsed the kernel's BTF. The programs need no relocation against the kernel's types, but
+/// `EbpfLoader::new` parses all of them before it can be told not to: 20 of 21 ms on a host, 100 of 110 ms in an emulated
+/// guest. It continues without them if it cannot open the file, so the limit of open files is lowered for that moment.
 fn loader_without_btf() -> EbpfLoader<'static> {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).ok();
     let closed = limit.is_some_and(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, 0, hard).is_ok());
     let mut loader = EbpfLoader::new();
     if let (true, Some((soft, hard))) = (closed, limit) {
-        // Raising the soft limit to what it was is always allowed.
+        // Raising the soft limit to its old value is always allowed.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
     }
     loader.btf(None);

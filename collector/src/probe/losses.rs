@@ -1,4 +1,4 @@
-//! Events that did not arrive: counters of the programs and of the kernel.
+//! Lost events, from counters of the programs and of the kernel.
 
 use aya::maps::{HashMap, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use qed_collector_ebpf::{Call, CallKey, Object, counter};
@@ -37,8 +37,8 @@ pub struct Losses {
     pub unfollowed: u64,
     /// 32-bit system calls of the workload that a probe or marker of system calls came by.
     pub compat_calls: u64,
-    /// Per attachment, hits that the kernel skipped: a kprobe inside of another's program, a program inside of itself.
-    /// Any task's, also those that no experiment asked for. `None`: not known.
+    /// Per attachment, the hits that the kernel skipped: of a kprobe inside another one's program, of a program inside itself.
+    /// Hits of all tasks count, also those that no experiment asked for. `None`: not known.
     pub skipped: Vec<Option<u64>>,
     /// Per attachment, hits while its counts were read, which count as skipped. Those of two readings of equal length
     /// are the same.
@@ -101,7 +101,7 @@ impl Losses {
     }
 }
 
-/// An object that the workload allocated and nobody has freed.
+/// An object that the workload allocated and that was not freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveObject {
     /// Kernel address.
@@ -115,15 +115,14 @@ pub struct LiveObject {
 /// Hits for which the kernel ran no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LeftOut {
-    /// Number of them; too many by some of those of `meanwhile`.
+    /// Their number, which is too high by some of `meanwhile`.
     total: u64,
     /// Hits while the counts were read.
     meanwhile: u64,
 }
 
-/// Compare two readings of the kernel's count of hits with two of the program's runs, each of which came behind
-/// one of the former. `None`: they do not fit together, because something was hit meanwhile and has not run yet, or
-/// never will.
+/// Compare two readings of the kernel's count of hits with two of the program's runs, each of which was taken after one of the
+/// former. `None`: they do not fit together, because a probe was hit in between whose program has not run yet, or never will.
 fn left_out(
     hits: (Option<&u64>, Option<&u64>),
     runs: (Option<&u64>, Option<&u64>),
@@ -135,8 +134,8 @@ fn left_out(
 }
 
 impl Probes {
-    /// Find the kernel's own counters of the kprobes that are attached now. Where that does not work, what it skips is
-    /// not known.
+    /// Find the kernel's own counters of the kprobes that are attached now. If that fails, the number of skipped hits is not
+    /// known.
     pub fn find_counters(&mut self, memory: Memory<'_>) -> Result<(), Reason> {
         self.counters.clear();
         let wanted: BTreeSet<u64> = (self.attached().into_iter())
@@ -232,8 +231,8 @@ impl Probes {
         Ok(known)
     }
 
-    /// Starts to count the runs of the program at a place. Where that does not work there is no count, and what the
-    /// kernel left out is not known.
+    /// Start counting the program's runs at an address. If that fails there is no count, and the number of skipped runs is not
+    /// known.
     pub(super) fn count_runs_from_now(&mut self, site: u64) {
         let (Some(runs), Ok(cpus)) = (self.ebpf.map_mut("RUNS"), aya::util::nr_cpus()) else {
             return;
@@ -277,7 +276,7 @@ impl Probes {
                 // A return that the program was left out of shows: its call has none.
                 Some(count(&counters.missed, memory)? + left_out?)
             }
-            // A hit is lost if all copies were busy: so often at most as the one that was busy least.
+            // A hit is lost only if all copies were busy: so the copy that was busy least often gives the upper bound.
             Attach::Tracepoint { copies, .. } => {
                 let slots = slot?..slot? + (*copies).max(1) as usize;
                 let each = slots.map(|slot| self.skipped(&format!("tp_{slot}")));
@@ -353,8 +352,8 @@ fn recursion_misses(fdinfo: &str) -> Option<u64> {
         .and_then(|number| number.trim().parse().ok())
 }
 
-/// Addresses at which the kernel may have put a kprobe: the one that was asked for, or behind the instruction that
-/// marks the target of an indirect jump, which is four bytes long
+/// Addresses at which the kernel may have put a kprobe: the requested one, or the one after the instruction that marks the
+/// target of an indirect jump, which is four bytes long
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/kprobes/core.c#L340>).
 fn probed(attach: &Attach) -> Option<impl Iterator<Item = u64> + use<>> {
     let Attach::Kprobe {
@@ -380,7 +379,7 @@ mod tests {
         assert_eq!(recursion_misses("pos:\t0\n"), None);
     }
 
-    /// Check that hits without a run are told only where the counts fit together: not while one that was hit has not
+    /// Check that hits without a run are reported only if the counts fit together: not while a program that was hit has not
     /// run.
     #[test]
     fn hits_without_runs() {
@@ -400,8 +399,8 @@ mod tests {
         assert_eq!(left_out((Some(&1), Some(&1)), (None, Some(&1))), None);
     }
 
-    /// Check that totals of an earlier experiment do not count again, and that a counter that is not known, or that
-    /// went down, is not taken for 0.
+    /// Check that totals of an earlier experiment do not count again, and that a counter that is unknown, or that went down,
+    /// does not count as 0.
     #[test]
     fn losses_are_differences() {
         let earlier = Losses {

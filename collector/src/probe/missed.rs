@@ -1,17 +1,17 @@
-//! Hits of each kprobe that the kernel skipped: its own counters, in its own memory.
+//! Hits of each kprobe that the kernel skipped, from counters in the kernel's memory.
 //!
-//! A kprobe whose function is called while another kprobe's program runs on the same CPU is not run; the kernel counts
-//! that in the probe itself (`kprobes_inc_nmissed_count`,
-//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1257>). Of probes by perf no file shows the count, and
-//! only newer kernels tell it by the link; so it is read where it stands, in all kernels alike.
+//! If the function of a kprobe is called while another kprobe's program runs on the same CPU, the kernel does not run the
+//! kprobe and counts that in the probe itself (`kprobes_inc_nmissed_count`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1257>). For probes that perf made, no file shows this count,
+//! and only newer kernels report it with the BPF link; so it is read from the kernel's memory on all kernels alike.
 //!
-//! A kprobe that is run need not run the program that is attached to it: while the CPU is in another program, or in a
-//! part of bpf(2) that programs must not interrupt, the kernel leaves programs out, and up to 6.6 it counts that
-//! nowhere (`trace_call_bpf`, <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on
-//! 6.1.192: an update of a hash table by bpf(2) is entered, and neither its program nor any counter of the kernel knows
-//! of it). What it does count is each hit of the probe's event, before that (`kprobe_dispatcher`,
-//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_kprobe.c#L1653>). The programs count their runs; what is
-//! missing between the two was left out.
+//! A kprobe that runs need not run the program that is attached to it: while the CPU is in another program, or in a part of
+//! bpf(2) that programs must not interrupt, the kernel skips the program, and up to 6.6 does not count that (`trace_call_bpf`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L110>; seen on 6.1.192: at a probed function inside
+//! an update of a hash table by bpf(2), neither the program ran nor did any counter of the kernel change). It does count each
+//! hit of the probe's event before that (`kprobe_dispatcher`,
+//! <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/trace_kprobe.c#L1653>). The programs count their runs; the
+//! difference between the two was skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,20 +48,19 @@ pub struct KprobeEvents {
     pub probe: u64,
     /// Offset, in the event, of a per-CPU pointer to the count of hits, an `unsigned long`.
     pub hits: u64,
-    /// Address of the array that holds, for each CPU, what is added to such a pointer.
+    /// Address of the array that holds, for each CPU, the offset that is added to such a pointer.
     pub cpu_offsets: u64,
 }
 
-/// Reads kernel memory: so many bytes at an address, or why not.
+/// A read of kernel memory: this many bytes at an address, or the reason why they cannot be read.
 pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, Reason>;
 
 /// The kernel's counters of one probed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Addresses of those of what was skipped. Several probes may share the address: they all count the same hits.
+    /// Addresses of the counters of skipped hits. Several probes may share one probed address: they all count the same hits.
     pub missed: Vec<u64>,
-    /// The per-CPU pointer to the count of hits of the one event that is there; `None`: there are others, or it is not
-    /// known.
+    /// The per-CPU pointer to the hit counter of the only event at this address; `None`: there are several, or it is not known.
     pub hits: Option<u64>,
 }
 
@@ -249,8 +248,8 @@ mod tests {
         }
     }
 
-    /// Check that the counter of each probed address is found, also where several probes share it, and that what cannot
-    /// be read is not taken for 0.
+    /// Check that the counter of each probed address is found, also where several probes share it, and that a counter that
+    /// cannot be read does not count as 0.
     #[test]
     fn counters_are_found() {
         let mut words = words();

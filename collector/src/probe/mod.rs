@@ -1,8 +1,8 @@
-//! Loading the eBPF programs, attaching them, telling them what to read, and reading what they saw.
+//! The eBPF programs in the kernel: loading, attaching and configuring them, and reading their events.
 //!
-//! The caller says as data what to attach ([`Attach`]) and what to read there in which experiment
-//! ([`AttachmentUse`]); nothing here knows a kernel function. A refused attachment is an answer, not a failure:
-//! it comes back as a [`Refusal`] with the kernel's reason, and the rest goes on.
+//! The caller describes as data what to attach ([`Attach`]) and what to read there in which experiment ([`AttachmentUse`]); no
+//! kernel function is named in this module. A refused attachment is an answer, not a failure: it is returned as a [`Refusal`]
+//! with the kernel's reason, and the rest goes on.
 
 mod attach;
 mod attach_error;

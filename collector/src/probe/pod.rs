@@ -1,4 +1,4 @@
-//! The one place where records change between Rust types and the bytes of maps and ring buffer.
+//! Conversion of records between Rust types and the bytes of maps and ring buffer; no other module does this.
 
 use aya::Pod;
 use qed_collector_ebpf::{
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use std::mem::offset_of;
 
-    /// Check that fields come out of the places where the eBPF side puts them, at any alignment.
+    /// Check that fields are read from the offsets at which the eBPF side writes them, at any alignment.
     #[test]
     fn fields_are_found() {
         let mut bytes = vec![0u8; size_of::<Event>() + 1];

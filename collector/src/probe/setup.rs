@@ -1,4 +1,4 @@
-//! All that one capture needs to be loaded, as data.
+//! The data that loading the programs for one capture needs.
 
 use aya::EbpfError;
 use aya::maps::MapError;
@@ -30,7 +30,7 @@ pub struct Setup {
     pub fd_walk: Option<FdWalk>,
     /// The places of what the programs ask of each task and each CPU; zeros: not known.
     pub layout: Layout,
-    /// The kernel's table of kprobes, with what it skipped of each; `None`: not known.
+    /// The kernel's table of kprobes, which has the number of skipped hits of each; `None`: not known.
     pub kprobes: Option<KprobeTable>,
     /// Size of the ring buffer in bytes, a power of two of at least a page; 0: 1 MiB (about 350 events).
     pub ring_bytes: u32,

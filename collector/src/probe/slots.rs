@@ -1,4 +1,4 @@
-//! From a setup to program slots and to the keys under which programs find their specs. Pure.
+//! Assignment of program slots, and of the keys under which programs find their specs, for a setup. Pure.
 
 use qed_collector_ebpf::{
     LSM_SLOTS, MAX_ARGS, MAX_EXPERIMENTS, MAX_PROBES, ProbeSpec, TRACEPOINT_SLOTS, act, attachment,

@@ -11,7 +11,7 @@ use crate::probe::{Lifecycle, Losses};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
 
-/// Error prefix of a workload that could not be started, let go or heard of.
+/// Error prefix of a workload that could not be started or released, or that did not answer.
 pub const NOT_RUN: &str = "the workload could not be run";
 /// The reason not to run an experiment whose files would be written to a machine that somebody uses.
 const FOR_GUESTS: &str = "not run, because its `files` are put into guests alone, never on a host";
@@ -74,7 +74,8 @@ impl<M: Machine> Attempts<'_, M> {
 
     /// Losses that another run may not have.
     fn is_worth_another(&self, losses: &Losses) -> bool {
-        // Where a probe acts, the kernel works inside of its program, and skips what it comes by there every time.
+        // If a probe acts, the kernel does that work inside the probe's program, and skips all probes that it hits there, every
+        // time.
         let acts = |probe: &Probe| probe.signal.is_some() || probe.deny.is_some();
         let by_chance = !self.experiment.probes.iter().any(acts);
         let skipped = |&index: &usize| losses.skipped.get(index).is_some_and(|s| *s > Some(0));
@@ -161,7 +162,7 @@ impl<M: Machine> Attempts<'_, M> {
         collected: &mut Collected,
     ) -> anyhow::Result<WorkloadOutcome> {
         running.report().await?;
-        // A command's process group is ended when it is let go of: its descendants are waited for before.
+        // A command's process group is killed when it is released, so its descendants are waited for before that.
         let command = is_command(self.experiment);
         if command {
             self.wait_for_descendants(deadline, collected).await?;
@@ -248,8 +249,8 @@ impl<M: Machine> Attempts<'_, M> {
     }
 }
 
-/// The median time of the workload's call in nanoseconds, made over and over by a process of its own. `watch` is told
-/// the process before.
+/// The median time of the workload's call in nanoseconds, made repeatedly by a process of its own. `watch` gets the process
+/// first.
 pub(super) async fn time<M: Machine>(
     machine: &mut M,
     spec: &WorkloadSpec,

@@ -1,7 +1,7 @@
-//! The boundary between a session and the machine: all that it does there, and all that it learns.
+//! The boundary between a session and the machine, as traits: everything that a session does to the machine or asks of it.
 //!
-//! [`live`](super::live) is the machine that this process runs on. The tests have a recorded one, so that the order of
-//! things is tried without a kernel.
+//! [`live`](super::live) is the machine that this process runs on. The tests use a recorded one, so that the order of steps is
+//! tested without a kernel.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::workload::{CallSite, Finished, WorkloadOutcome, WorkloadSpec};
 pub trait Machine {
     /// Its eBPF programs, once they are loaded.
     type Programs: Programs;
-    /// A process that waits at the gate, or is behind it.
+    /// A process that waits at the gate, or has passed it.
     type Workload: Workload;
 
     /// Load the eBPF programs, which look at nothing yet.
@@ -44,10 +44,10 @@ pub trait Machine {
     /// The reason why probes of functions see nothing now, though they are attached; `None`: they see what comes by.
     fn unarmed(&self) -> Option<Reason>;
 
-    /// Count those of these processes that still run.
+    /// Count how many of these processes are still running.
     fn running(&self, processes: &[u32]) -> u64;
 
-    /// Give up all privileges but those for what is left to do, or say why they are kept.
+    /// Drop all privileges that are no longer needed, or return the reason why they are kept.
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason>;
 
     /// The time, by a clock that never goes back.
@@ -82,7 +82,7 @@ pub trait Programs {
     /// Watch processes begin; and, for `commands`, when they become another program.
     fn watch_life(&mut self, commands: bool) -> Lifecycle;
 
-    /// Find the kernel's counters of what it skips, for what is attached now.
+    /// Find the kernel's counters of skipped hits, for the probes that are attached now.
     fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), Reason>;
 
     /// Look at a task from now on.
@@ -91,7 +91,7 @@ pub trait Programs {
     /// Look at nothing any more.
     fn stop(&mut self) -> anyhow::Result<()>;
 
-    /// Forget what the maps hold of the last run.
+    /// Clear the data of the last run from the maps.
     fn forget(&mut self) -> anyhow::Result<()>;
 
     /// All counters, as they are now.
@@ -127,11 +127,11 @@ pub trait Workload {
     /// Have it say what became of the call.
     async fn report(&mut self) -> anyhow::Result<()>;
 
-    /// Let it end, and what it started with it.
+    /// Let the workload end, together with the processes that it started.
     async fn release(self) -> anyhow::Result<WorkloadOutcome>;
 }
 
-/// A look into the kernel's memory: so many bytes at an address, or why not.
+/// A read of the kernel's memory: this many bytes at an address, or the reason why they cannot be read.
 pub type Memory<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, Reason> + 'a;
 
 /// A second look at each experiment by other means, while the first one is taken.

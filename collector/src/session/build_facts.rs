@@ -1,5 +1,5 @@
-//! Facts of the running kernel's build that no file of the build has: formats of tracepoints from tracefs, and the kernel's table of
-//! system calls.
+//! Facts about the running kernel's build that only the running kernel provides: formats of tracepoints from tracefs, and its
+//! table of system calls.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -27,7 +27,7 @@ const TABLE: &str = "sys_call_table";
 /// The groups of events that have a tracepoint, with its format.
 pub type Formats = Vec<(String, String)>;
 
-/// What the running kernel says of its build.
+/// Facts that the running kernel states about its build.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RawBuildFacts {
     /// Types of the modules that the investigation loads, on top of the kernel's; empty: there are none.
@@ -125,8 +125,8 @@ fn syscall(
 mod tests {
     use super::*;
 
-    /// Check that a tracepoint is found in each group that has it, that one that is nowhere is told from a tracefs that is not there,
-    /// and that the second folder counts only where the first is missing.
+    /// Check that a tracepoint is found in each group that has it, that a missing tracepoint is distinguished from a missing
+    /// tracefs, and that the second folder is used only if the first is missing.
     #[test]
     fn formats_of_events() {
         let dir = tempfile::tempdir().unwrap();

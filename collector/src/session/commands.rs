@@ -1,4 +1,4 @@
-//! Running the commands of an investigation: ordinary programs, one after the other, beside what else is being done.
+//! Runs of the commands of an investigation: ordinary programs, one after the other, in parallel with other work.
 
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -13,14 +13,14 @@ use crate::workload::{
     Exit, Running, WorkloadEnvironment, WorkloadKind, WorkloadOutcome, WorkloadSpec,
 };
 
-/// The exit status of the workload's process where the program could not be executed, and how it says why.
+/// The exit status of the workload's process if the program could not be executed, and the prefix of its reason.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 
-/// A command to run, or why it cannot be.
+/// A command to run, or the reason why it cannot be run.
 pub struct Task {
-    /// As it is told.
+    /// The command line, as the evidence states it.
     pub argv: Vec<String>,
-    /// The reason for not even trying, if so.
+    /// The reason for not trying at all, if there is one.
     pub impossible: Option<Reason>,
     /// The longest that it may take.
     pub timeout: Duration,
@@ -32,7 +32,7 @@ pub struct Task {
 pub struct Commands(JoinHandle<Vec<RawCommand>>);
 
 impl Commands {
-    /// Begins with those of `investigation` that run on the machine.
+    /// Starts the commands of `investigation` that run on the captured machine.
     pub fn of_machine(investigation: &Investigation) -> Self {
         let commands = investigation.commands.iter();
         let tasks = commands
@@ -46,7 +46,7 @@ impl Commands {
         Self::start(tasks.collect(), PathBuf::from("/"), None)
     }
 
-    /// Begins with `tasks`, in `folder`; `keep` is dropped when the last has ended.
+    /// Starts `tasks`, in `folder`; `keep` is dropped when the last one has ended.
     pub fn start(tasks: Vec<Task>, folder: PathBuf, keep: Option<tempfile::TempDir>) -> Self {
         Commands(thread::spawn(move || {
             let done = run(&tasks, &folder);
@@ -55,7 +55,7 @@ impl Commands {
         }))
     }
 
-    /// Waits for the end of the last.
+    /// Waits until the last one has ended.
     pub fn wait(self) -> Vec<RawCommand> {
         match self.0.join() {
             Ok(done) => done,
@@ -115,7 +115,7 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, Workloa
     let stderr = String::from_utf8_lossy(&outcome.stderr);
     let ended = match outcome.exit {
         Exit::Exited(status) if status == NOT_EXECUTED.0 && stderr.starts_with(NOT_EXECUTED.1) => {
-            // Of its own message only what the system says: paths of this machine are nobody's business.
+            // Only the system's part of the message is kept: paths of this machine are private.
             let why = stderr.trim_end().rsplit(": ").next().unwrap_or_default();
             Err(format!("it could not be started: {why}").into())
         }

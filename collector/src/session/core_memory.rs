@@ -10,7 +10,7 @@ use crate::symbols::kcore::{self, KcoreError};
 pub struct CoreMemory(Result<File, Reason>);
 
 impl CoreMemory {
-    /// Open it. A failure is told by each read.
+    /// Open it. A failure is returned by each read.
     pub fn open() -> Self {
         Self(File::open("/proc/kcore").map_err(|error| Reason::from_error(KcoreError::from(error))))
     }

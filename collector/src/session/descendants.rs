@@ -2,8 +2,8 @@
 
 use std::fs;
 
-/// Count those of `processes` that have a thread that runs. A process that nobody has waited for yet has ended all the
-/// same.
+/// Count those of `processes` that have a running thread. A process that has ended but was not waited for yet (a zombie) does
+/// not count.
 pub fn running(processes: &[u32]) -> usize {
     processes.iter().filter(|&&process| runs(process)).count()
 }
@@ -17,9 +17,8 @@ fn runs(process: u32) -> bool {
     })
 }
 
-/// True if a line of `stat` is that of a thread that has let go of everything: a zombie, or one that is being removed.
-/// The name before the state may hold anything.
-/// <https://elixir.bootlin.com/linux/v6.1/source/fs/proc/array.c#L131>
+/// True if a line of `stat` is that of a thread that has released everything: a zombie, or one that is being removed. The name
+/// before the state may contain any characters. <https://elixir.bootlin.com/linux/v6.1/source/fs/proc/array.c#L131>
 fn has_ended(stat: &str) -> bool {
     let state = stat
         .rsplit_once(") ")
@@ -32,7 +31,7 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    /// Check that the state is found behind a name that looks like one.
+    /// Check that the state is found after a name that looks like a state.
     #[test]
     fn the_state_is_behind_the_name() {
         assert!(has_ended("12 (a) R b) Z 1 12 12"));
@@ -41,7 +40,7 @@ mod tests {
         assert!(!has_ended(""));
     }
 
-    /// Check that this process runs, that one that nobody has waited for does not, and that there is none of number 0.
+    /// Check that this process counts as running, that a zombie does not, and that there is no process 0.
     #[test]
     fn a_zombie_has_ended() {
         let mut child = Command::new("true").stdin(Stdio::null()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! The kernel of the machine that this process runs on: the facts that a plan is made with.
+//! The kernel of the machine that this process runs on: the facts for a plan.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ impl ThisKernel {
     /// Reads BTF and symbols of the running kernel and of `modules`, which are loaded.
     ///
     /// # Errors
-    /// When the kernel has no types, or those of a module cannot be understood.
+    /// When the kernel has no types, or those of a module cannot be parsed.
     pub fn read(modules: &[String], progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
         let btf = types(Path::new(machine_facts::BTF))?;
         progress("read the kernel's types");
@@ -132,7 +132,7 @@ impl ThisKernel {
                 no_symbols: no_symbols.as_deref(),
                 nowhere: match &self.kallsyms {
                     Ok(_) => unreadable::unmapped_range(&symbols),
-                    // Somewhere in there, and nobody says where.
+                    // The range lies somewhere in the image, but its bounds are not known.
                     Err(_) => Some(unreadable::IMAGE),
                 },
                 no_kprobes: (!self.machine.kprobe_pmu).then_some(NO_KPROBES),
@@ -194,7 +194,7 @@ impl ThisKernel {
             .collect())
     }
 
-    /// The instructions of the function at `address`, as they stand in memory now, before anything is probed.
+    /// The instructions of the function at `address`, as they are in memory now, before anything is probed.
     fn code(&self, address: u64) -> Result<Vec<Instruction>, Reason> {
         let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
         let end = table.next_after(address).unwrap_or(u64::MAX);
@@ -234,8 +234,8 @@ fn stated_slide() -> Result<u64, Reason> {
 mod tests {
     use super::*;
 
-    /// Check that a kernel without types is told as such, with the option that it lacks, and told apart from types that cannot
-    /// be read.
+    /// Check that a kernel without types is reported as such, with the option that it lacks, and distinguished from types that
+    /// cannot be read.
     #[test]
     fn no_types() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Modules of the running kernel: whether they are there, and their types.
+//! Modules that the running kernel has loaded, and their types.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::btf::{Btf, BtfError, merge};
 /// The folder with the types of the kernel and of each module that has some.
 const TYPES: &str = "/sys/kernel/btf";
 
-/// Those of `wanted` that are neither loaded nor, as far as is known, a part of the running kernel.
+/// The modules of `wanted` that are neither loaded nor, as far as is known, built into the running kernel.
 pub fn missing<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let list = format!("/lib/modules/{}/modules.builtin", release.trim());
@@ -24,7 +24,7 @@ pub fn missing<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
     wanted.filter(|name| !is_there(name)).collect()
 }
 
-/// The types of modules, as those of one on top of the kernel's; empty where none brings types of its own.
+/// The types of the modules, merged to those of one module on top of the kernel's; empty if none has types of its own.
 ///
 /// # Errors
 /// When the kernel's types, or a module's, cannot be understood.

@@ -1,5 +1,5 @@
-//! The running machine's statements about itself. Opens files under `/proc` and `/sys`; never the host's name,
-//! users or network.
+//! Facts that the running machine states about itself. They come from files under `/proc` and `/sys`; the host's name, users
+//! and network are never read.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::symbols::running;
 /// The kernel's own types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Reads what is worth knowing. `btf`, `build` and `kallsyms` were read before, because the plan needs them too.
+/// Reads the facts for the evidence. `btf`, `build` and `kallsyms` were read before, because the plan needs them, too.
 pub fn read(
     btf: Vec<u8>,
     build: RawBuildFacts,
@@ -130,7 +130,7 @@ fn physical_text(iomem: &str) -> Result<u64, Reason> {
 mod tests {
     use super::*;
 
-    /// Check that each file's form is understood, and that zeros are not taken for an address.
+    /// Check that each file's format is parsed, and that zeros do not count as an address.
     #[test]
     fn forms() {
         assert_eq!(

@@ -1,7 +1,7 @@
 //! One capture on the machine that is watched, from the plan to the raw capture.
 //!
-//! The raw capture is plain data: out of a guest it travels as bytes. On the host, where debug information is,
-//! [`assemble`](crate::assemble) makes evidence of it.
+//! The raw capture is plain data, which a guest sends to the host as bytes. On the host, which has the debug information,
+//! [`assemble`](crate::assemble) turns it into evidence.
 //!
 //! | module | content | I/O |
 //! | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! Giving up what is no longer needed, once everything is attached.
+//! Dropping of privileges that are no longer needed, once everything is attached.
 
 use caps::{CapSet, Capability};
 

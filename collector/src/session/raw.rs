@@ -1,7 +1,7 @@
-//! Everything that a capture brings back before evidence is made of it.
+//! The raw result of a capture, before evidence is made from it.
 //!
-//! In a guest this travels to the host as it is: symbols, lines and static addresses are looked up there,
-//! where debug information is at hand and the processor is not emulated.
+//! A guest sends it to the host as it is: symbols, lines and static addresses are looked up there, where debug information is
+//! available and the processor is not emulated.
 
 use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct RawCapture {
     pub refusals: Vec<Option<AttachFailure>>,
     /// Per attachment: its entries in the kernel's list of probes while it was attached, or why they are not known.
     pub listed: Vec<Result<String, Reason>>,
-    /// 32-bit system calls were told from others.
+    /// True if 32-bit system calls could be distinguished from others.
     pub tells_compat: bool,
     /// Per experiment of the plan.
     pub experiments: Vec<RawExperiment>,

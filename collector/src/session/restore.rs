@@ -1,5 +1,6 @@
-//! Waiting until the kernel has rewritten its own code: a probe is not what the experiment says as long as a breakpoint
-//! stands where a jump will, and the next experiment is another one as long as the jump still stands there.
+//! Waiting until the kernel has rewritten its own code. After attaching, a kprobe is a breakpoint until the kernel optimises it
+//! to a jump; after detaching, the jump stays until the kernel removes it. An experiment during either would not run as it is
+//! described.
 
 use std::time::Duration;
 
@@ -10,17 +11,17 @@ use crate::reason::Reason;
 
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
-/// The longest that the kernel may take to put back the code under a probe that was taken away.
+/// The longest time that the kernel may take to restore the code under a probe after it was detached.
 const RESTORE_LIMIT: Duration = Duration::from_secs(5);
-/// Time between two looks at code that the kernel has yet to put back.
+/// The polling interval for code that the kernel has yet to restore.
 const RESTORE_STEP: Duration = Duration::from_millis(2);
-/// Time between two looks at a breakpoint that the kernel has yet to replace.
+/// The polling interval for a breakpoint that the kernel has yet to replace.
 const SETTLE_STEP: Duration = Duration::from_millis(5);
 
-/// A probe inside of a function: its attachment, the address, and the bytes of the instruction that stand there without it.
+/// A probe inside a function: its attachment, the address, and the bytes of the instruction there without the probe.
 pub(super) type ProbedInstruction = (usize, u64, Vec<u8>);
 
-/// The probes inside of functions.
+/// The probes inside functions.
 pub(super) fn probed_instructions(
     planned: &[PlannedExperiment],
     attaches: &[Attach],
@@ -44,8 +45,9 @@ fn address_of(attach: &Attach) -> Option<u64> {
     }
 }
 
-/// Wait, for at most `limit`, until the kernel has replaced the breakpoints of those of `which` that it marks for it: it
-/// does so some time after it has said so. Gives back why the experiment is another one, if so.
+/// Wait, for at most `limit`, until the kernel has replaced the breakpoints of those of `which` that it has marked as
+/// optimised: it replaces them some time after it marks them. Return the reason why the experiment would not run as described,
+/// if so.
 pub(super) async fn settle(
     machine: &impl Machine,
     attaches: &[Attach],
@@ -85,9 +87,9 @@ pub(super) async fn settle(
     None
 }
 
-/// Wait until the kernel has put back what stood where those of `gone` were: where it had replaced a breakpoint by a
-/// jump, it does so some time after the probe has been taken away. Gives back why the next experiment is another one, if
-/// so.
+/// Wait until the kernel has restored the code at the probes of `gone`: if it had replaced a breakpoint by a jump, it restores
+/// the code some time after the probe has been detached. Return the reason why the next experiment would not run as described,
+/// if so.
 pub(super) async fn restored(
     machine: &impl Machine,
     probed_instructions: &[ProbedInstruction],

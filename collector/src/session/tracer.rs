@@ -1,4 +1,4 @@
-//! The kernel's function-graph tracer, driven through tracefs. Writes to files below `/sys/kernel/tracing`.
+//! The kernel's function-graph tracer, controlled through tracefs. This module writes to files below `/sys/kernel/tracing`.
 //!
 //! Documentation of the files: <https://docs.kernel.org/trace/ftrace.html>.
 
@@ -24,9 +24,9 @@ const BUFFER_KIB: &str = "16384";
 const ATTEMPTS: u32 = 3;
 /// Files that are written, and what into them before the tracer is on. Each is set back afterwards.
 ///
-/// Records are kept and not overwritten, so that what is lost is counted. The clock is the same on all processors, and reading it is not
-/// traced itself, as `mono` is where the kernel keeps time by the HPET. A function that
-/// the task sleeps in lasts as long as the task is there.
+/// Old records are not overwritten, so that lost ones are counted. The clock is the same on all processors, and reading it is
+/// not traced, unlike `mono` on kernels that keep time by the HPET. The duration of a function in which the task sleeps
+/// includes the sleep.
 const SETTINGS: [(&str, &str); 6] = [
     ("tracing_on", "0"),
     ("trace_clock", "global"),
@@ -156,7 +156,7 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// The functions that the tracer sees, one a line, with the module behind its name.
+    /// The functions that the tracer sees, one per line, with the module after the name.
     ///
     /// # Errors
     /// When the list cannot be read.
@@ -416,7 +416,7 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // Of a tracer that was not stopped, because something else has failed and is told.
+        // The tracer was not stopped, because something else failed; that failure is reported.
         let _ = self.set_back();
     }
 }
@@ -474,7 +474,7 @@ fn chosen(content: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Check that what is set back is what the kernel takes, not what it shows.
+    /// Check that settings are restored with the values that the kernel accepts, not with the text that it shows.
     #[test]
     fn shown_and_taken() {
         for (shown, taken) in [

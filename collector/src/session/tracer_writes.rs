@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
-/// A watch over files, whoever writes to them, and by whatever mount.
+/// A watch for writes to files, by any process and through any mount.
 pub struct Writes {
     inotify: Inotify,
     files: Vec<(WatchDescriptor, PathBuf)>,
 }
 
 impl Writes {
-    /// Watch those of `files` that there are.
+    /// Watch those of `files` that exist.
     ///
     /// # Errors
     /// When the kernel has no inotify, or no room for more watches; with the file.
@@ -61,7 +61,8 @@ impl Writes {
 mod tests {
     use super::*;
 
-    /// Check that a write is told once, with its file, also when the old content was written back, and that reading is not told.
+    /// Check that a write is reported once, with its file, also if the old content was written back, and that reads are not
+    /// reported.
     #[test]
     fn tells_writes() {
         let folder = tempfile::tempdir().unwrap();

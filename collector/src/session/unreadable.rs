@@ -1,10 +1,9 @@
-//! Addresses that can be read and hold nothing that a pointer could lead to. Pure.
+//! Address ranges that can be read although no pointer could validly lead there. Pure.
 
-/// Memory where a pointer leads to nothing, although it can be followed: the part of the image that the kernel gives
-/// back once it has booted, and, where per-CPU variables have addresses of the image (x86-64 since 6.15; before, they
-/// count from 0, where nothing can be read), that of per-CPU pointers. Those of the first chunk, which every allocator
-/// hands out first, lie behind the variables; those of all others, as far away as vmalloc is, where nothing can be read
-/// either.
+/// Memory that can be read although no valid pointer leads there: the part of the image that the kernel frees once it has
+/// booted, and, where per-CPU variables have addresses in the image (x86-64 since 6.15; before, they are offsets from 0, where
+/// nothing can be read), the range of per-CPU pointers. Pointers into the first chunk, from which allocations are served first,
+/// lie behind the variables; those into all other chunks are as far away as vmalloc's area, where nothing can be read either.
 ///
 /// <https://elixir.bootlin.com/linux/v6.18/source/mm/percpu.c#L88>
 pub(super) fn unmapped_range(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64, u64)> {
@@ -31,6 +30,6 @@ const KERNEL_HALF: u64 = 1 << 63;
 /// <https://elixir.bootlin.com/linux/v6.18/source/arch/x86/include/asm/page_64_types.h#L47>.
 pub(super) const IMAGE: (u64, u64) = (0xffff_ffff_8000_0000, 0xffff_ffff_c000_0000);
 
-/// More than the first chunk has behind the per-CPU variables: 64 KiB for modules and 80 KiB for all else at most.
-/// <https://elixir.bootlin.com/linux/v6.18/source/include/linux/percpu.h#L15>
+/// An upper bound for the first chunk's size behind the per-CPU variables: that is at most 64 KiB for modules and 80 KiB for
+/// everything else. <https://elixir.bootlin.com/linux/v6.18/source/include/linux/percpu.h#L15>
 const FIRST_CHUNK: u64 = 256 << 10;

@@ -1,4 +1,4 @@
-//! From an experiment to what its process is told. Pure.
+//! Conversion of an experiment to the instructions for its process. Pure.
 
 use std::ops::Range;
 use std::path::Path;

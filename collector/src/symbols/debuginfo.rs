@@ -1,4 +1,4 @@
-//! Debug info of a host's kernels, and the search for what belongs to the kernel at hand.
+//! Debug info of a host's kernels, and the search for the one that matches a given kernel.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    /// The text for evidence, without folders: one that a user has chosen tells about that user.
+    /// The text for evidence, without folders: the name of a folder that a user has chosen reveals something about that user.
     pub fn for_evidence(&self) -> String {
         let (Self::Absent { path }
         | Self::Unreadable { path, .. }
@@ -128,7 +128,7 @@ pub fn open(path: &Path) -> Result<Vmlinux, Mismatch> {
     })
 }
 
-/// Open the first of `candidates` that has the build id `wanted`, and say of each one before it why it was passed over.
+/// Open the first of `candidates` that has the build id `wanted`, and give the reason for each one that was skipped before it.
 pub fn open_matching(candidates: &[PathBuf], wanted: &BuildId) -> (Option<Vmlinux>, Vec<Mismatch>) {
     let mut passed = Vec::new();
     for path in candidates {

@@ -1,15 +1,13 @@
-//! Machine code as instructions: what the workload's call consists of, and where in a kernel function a probe goes.
-//! Pure: bytes in, instructions out.
+//! A disassembler for the code around the workload's call, and for addresses within a kernel function at which a probe can be
+//! placed. Pure: bytes in, instructions out.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpKind};
 use qed_evidence::investigation::Position;
 
-/// The kernel's stand-in for a call of the function tracer that nobody wants: an instruction of five bytes that
-/// does nothing.
+/// The five-byte NOP that the kernel puts in place of a disabled call of the function tracer.
 const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
 
-/// Length of the longest instruction of x86-64, in bytes: as much as is read in front of a return address to see what
-/// was called there.
+/// Length of the longest instruction of x86-64, in bytes: this much is read before a return address to find the call there.
 pub const LONGEST_INSTRUCTION: usize = 15;
 
 /// One machine instruction.
@@ -19,14 +17,14 @@ pub struct Instruction {
     pub offset: u64,
     /// Its encoding.
     pub bytes: Vec<u8>,
-    /// In Intel's notation; where it jumps or calls, by the name that was given for it.
+    /// In Intel's syntax; the target of a jump or call has the name that was given for it.
     pub text: String,
     /// The address that it calls, if it names one.
     pub calls: Option<u64>,
 }
 
-/// The instructions of `code`, which stands at `address`, up to the first that cannot be understood. `names` turns
-/// the target of a jump or call into a name.
+/// The instructions of `code` at `address`, up to the first that cannot be decoded. `names` turns the target of a jump or call
+/// into a name.
 pub fn disassemble(
     code: &[u8],
     address: u64,
@@ -82,9 +80,9 @@ pub enum Called {
 /// The longest call through a pointer: prefix, opcode, ModRM, SIB and displacement.
 const LONGEST_CALL: usize = 8;
 
-/// The target of the call before `return_address`. `before` are the bytes in front of it, at most as many as are known;
-/// `None`: no call ends there. An instruction cannot be read backwards for certain: whoever asks has to compare the
-/// address of a direct call with one that is expected.
+/// The target of the call before `return_address`. `before` are the bytes that precede it, as far as they are known; `None`: no
+/// call ends there. x86 code cannot be decoded backwards reliably: the caller has to compare the address of a direct call with
+/// an expected one.
 pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
     let decode = |length: usize| {
         let code = before.get(before.len().checked_sub(length)?..)?;
@@ -110,13 +108,13 @@ pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
 /// The ways out of a function's code without coming back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Jumps {
-    /// Addresses outside of it that it jumps to.
+    /// Addresses outside the function to which it jumps.
     pub to: Vec<u64>,
     /// It jumps to where a pointer leads.
     pub through_pointer: bool,
 }
 
-/// Find the jumps out of the code of a function, which stands at `address`.
+/// Find the jumps out of the code of a function at `address`.
 pub fn jumps(code: &[u8], address: u64) -> Jumps {
     let mut jumps = Jumps::default();
     let inside = address..address + code.len() as u64;
@@ -235,7 +233,7 @@ pub fn locate(
             })?
         }
         Position::Body => {
-            // Before it stands at most one that marks the entry as a place for indirect calls.
+            // At most one instruction precedes it: the mark of an entry for indirect calls.
             let traced = code.iter().take(2).position(|at| at.bytes == TRACER_NOP);
             let traced = traced.ok_or(LocateError::NotTraced)?;
             code.get(traced + 1).ok_or(LocateError::BehindTracer)?

@@ -1,4 +1,4 @@
-//! Functions told apart by the file that defines them, where several have one name, as the debug info says.
+//! Functions of the same name, told apart by the source file that defines them, from the debug info.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ pub struct FunctionInFile {
     pub offsets: Vec<u64>,
 }
 
-/// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened; else
-/// why they cannot be told apart. Opens nothing where no file is named.
+/// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened, or the reason
+/// why they cannot be distinguished. If no file is named, nothing is opened.
 pub fn chosen(
     investigation: &Investigation,
     vmlinux: &[PathBuf],

@@ -1,10 +1,10 @@
-//! Kernel memory as `/proc/kcore` shows it: an ELF core whose segments are the kernel's address space.
+//! Kernel memory from `/proc/kcore`: an ELF core whose segments are the kernel's address space.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use thiserror::Error;
 
-/// Segments that are looked at; a machine with much scattered memory has some dozens.
+/// The most segments that are read; a machine with much scattered memory has a few dozen.
 const MAX_SEGMENTS: u64 = 4096;
 const SEGMENT: usize = 56;
 const PT_LOAD: u64 = 1;

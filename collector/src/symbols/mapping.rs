@@ -1,11 +1,11 @@
-//! The one place that maps files into memory.
+//! Memory-mapped files; no other module maps a file.
 
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
 
-/// A file mapped for reading. Only the pages that are looked at are read: a 590 MB vmlinux costs a few MB.
+/// A file mapped for reading. Only the pages that are accessed are read: a 590 MB vmlinux costs a few MB.
 #[derive(Debug)]
 pub struct Mapping(memmap2::Mmap);
 

@@ -1,7 +1,7 @@
 //! Kernel symbols, build ids, source lines and inlined frames.
 //!
-//! Everything that parses works on slices; [`mapping`] is the one place that maps a file, [`debuginfo`] and
-//! [`running`] are the thin layers that find and open what the machine has.
+//! All parsers work on slices; only [`mapping`] maps a file, and [`debuginfo`] and [`running`] are the thin layers that find
+//! and open the machine's files.
 
 pub use qed_evidence::build_id;
 pub mod debuginfo;

@@ -1,4 +1,4 @@
-//! Several names in one look at a table.
+//! Look-up of several names in one pass over a symbol table.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 pub struct Named<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
 
 impl<'n, T> Named<'n, T> {
-    /// Looks at each row of `table` once, whose rows are a name and what is wanted of it.
+    /// Reads each row of `table` once; a row is a name and the data that is wanted for it.
     pub fn of<'t>(
         names: impl IntoIterator<Item = &'n str>,
         table: impl IntoIterator<Item = (&'t str, T)>,

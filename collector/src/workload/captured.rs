@@ -1,4 +1,4 @@
-//! The output of a workload, kept up to a limit.
+//! The output of a workload, stored up to a limit.
 
 use std::io;
 

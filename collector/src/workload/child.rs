@@ -1,4 +1,4 @@
-//! The workload's side.
+//! The workload's side of the protocol: the process that makes the call.
 
 use std::{
     env,
@@ -31,7 +31,7 @@ use super::threads::together;
 /// The first argument that makes this program a workload. The second is its parent's process id.
 pub const HIDDEN_ARGUMENT: &str = "__workload";
 
-/// The exit status of a workload that could not do what it was told.
+/// The exit status of a workload that could not prepare its call or command.
 pub(super) const EXIT_SETUP_FAILED: i32 = 126;
 /// The beginning of the line in which it says why.
 pub(super) const WHY: &str = "workload: ";
@@ -166,8 +166,8 @@ fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Stop until the collector continues us, then execute, in a process group of our own. The pipe is closed before,
-/// because closing it later would be part of what is traced.
+/// Stop until the collector continues us, then execute, in a process group of our own. The pipe is closed before that, because
+/// closing it later would be traced as well.
 fn command(
     argv: &[String],
     around: &WorkloadEnvironment,
@@ -189,9 +189,8 @@ fn command(
     exit(127);
 }
 
-/// Leave a process behind that kills our process group when the collector lets go of its pipe, also by dying: what
-/// the command has started is not killed with it. It is not a child of ours, because the command may wait for all its
-/// children.
+/// Leave a process behind that kills our process group when the collector closes its pipe, or dies: processes that the command
+/// has started would not be killed otherwise. It is not a child of ours, because the command may wait for all its children.
 fn leave_guard() -> io::Result<()> {
     let group = getpid();
     // SAFETY: this process has one thread, so the child may do anything.
@@ -225,7 +224,7 @@ fn guard_group(group: Pid) -> ! {
             _ => break,
         }
     }
-    // Nobody may be left, which is what is wanted.
+    // It is not an error if the group is already empty.
     let _ = killpg(group, Signal::SIGKILL);
     leave(0)
 }
@@ -236,7 +235,7 @@ fn leave(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Close what a call opened, and open again what it closed, though not on the same file.
+/// Close descriptors that a call opened, and reopen those that it closed, although not on the same file.
 fn tidy(endangers: bool) {
     close_all();
     if endangers {
@@ -416,7 +415,7 @@ fn call(
     tell(made, link)
 }
 
-/// Say what came of the calls when the collector asks, until it lets go.
+/// Report the outcome of the calls whenever the collector asks, until it releases the process.
 fn tell(made: Result<Made, OperandsError>, link: &mut Link) -> io::Result<()> {
     loop {
         match link.receive()? {

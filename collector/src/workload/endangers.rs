@@ -1,7 +1,7 @@
 //! System calls that change or use the descriptors through which a workload talks to the collector.
 
-/// True if the call, `words[0]` with its arguments behind it, may close, replace or change descriptor 0, 1 or 2, or read
-/// from 0. One that writes to 1 or 2 only adds to what is printed.
+/// True if the call, `words[0]` followed by its arguments, may close, replace or change descriptor 0, 1 or 2, or read from 0. A
+/// call that writes to 1 or 2 only adds to the output.
 pub(super) fn endangers_link(words: &[i64; 7]) -> bool {
     // The kernel takes descriptors as 32-bit numbers.
     let is_standard = |word: i64| (word as u32) <= 2;

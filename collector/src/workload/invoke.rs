@@ -1,4 +1,4 @@
-//! The system call itself: the one place that makes it, in code whose bytes are known.
+//! The instruction that makes the watched system call, in code whose bytes are known.
 
 use std::arch::global_asm;
 
@@ -91,7 +91,7 @@ global_asm!(
     ".popsection",
 );
 
-/// The system call that marks that the task is back in user space.
+/// The system call that marks the task's return to user space.
 pub const BACK: &str = "write";
 
 unsafe extern "C" {
@@ -116,9 +116,8 @@ fn returns_twice(number: i64) -> bool {
     .contains(&number)
 }
 
-/// Make system call `words[0]` with the arguments `words[1..]`, and then the one that marks that the task is back in user
-/// space; returns what the kernel returns of the first. Where the call makes another process or thread, that one ends at
-/// once.
+/// Make system call `words[0]` with the arguments `words[1..]`, and then the one that marks the return to user space. Return
+/// the result of the first. If the call makes another process or thread, that one ends at once.
 ///
 /// # Safety
 /// Pointers among the arguments must be valid for what the call does with them.
@@ -130,7 +129,7 @@ pub(super) unsafe fn invoke(words: &[i64; 7]) -> i64 {
     returned
 }
 
-/// As [`invoke`], without the mark behind it.
+/// Like [`invoke`], without the marking call after it.
 ///
 /// # Safety
 /// As of [`invoke`].

@@ -1,5 +1,5 @@
-//! A process that keeps the pipes to the collector for a workload whose call may close them, replace them or read from
-//! them. The two talk through shared memory, which no call on descriptors reaches.
+//! A process that holds the pipes to the collector for a workload whose call may close, replace or read them. Workload and
+//! keeper talk through shared memory, which no call on descriptors affects.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::os::fd::FromRawFd as _;
@@ -54,7 +54,7 @@ impl PipeProxy {
         match unsafe { fork() }? {
             ForkResult::Parent { .. } => Ok(Self(shared)),
             ForkResult::Child => {
-                // It ends with the workload, whose pipes the collector takes for closed then.
+                // The keeper ends with the workload, so that the collector sees the pipes closed.
                 let dies = prctl::set_pdeathsig(Signal::SIGKILL);
                 if dies.is_ok() && getppid() == workload {
                     serve(shared);
@@ -107,7 +107,7 @@ fn words(shared: NonNull<Shared>) -> (&'static AtomicU32, &'static AtomicU32) {
     unsafe { (&(*shared.as_ptr()).task, &(*shared.as_ptr()).length) }
 }
 
-/// The other process: do what is asked for, until the workload ends and takes it along, or the collector is gone.
+/// The keeper process: serve requests until the workload ends, which ends this process as well, or until the collector is gone.
 fn serve(shared: NonNull<Shared>) {
     let (state, size) = words(shared);
     // SAFETY: the memory is mapped as long as the process lives.

@@ -1,4 +1,4 @@
-//! The workload's way to the collector: lines in on descriptor 0, lines out on 1 and 2.
+//! The workload's connection to the collector: lines in on descriptor 0, lines out on 1 and 2.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
@@ -10,7 +10,7 @@ use super::protocol::{FromChild, MESSAGE};
 
 /// The way to the collector.
 pub(super) enum Link {
-    /// Its pipes, which are never closed by us: descriptor 0 stays what it is.
+    /// Its pipes, which we never close: descriptor 0 stays open.
     Pipe(ManuallyDrop<BufReader<File>>),
     /// Another process, which has the pipes.
     Kept(PipeProxy),
@@ -38,7 +38,7 @@ impl Link {
         serde_json::from_str(&line).map_err(io::Error::other)
     }
 
-    /// Send a message, told by its first byte from what the call may have written to the same pipe.
+    /// Send a message. Its first byte distinguishes it from output of the call on the same pipe.
     pub(super) fn send(&self, message: &FromChild) -> io::Result<()> {
         let mut line = vec![MESSAGE];
         serde_json::to_writer(&mut line, message).map_err(io::Error::other)?;

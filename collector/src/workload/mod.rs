@@ -1,6 +1,6 @@
-//! Running the workload in a process of its own: a second copy of this program, started with a hidden
-//! argument, which stops at a gate until the probes look at it, makes the system call that is watched (or
-//! executes a command), and keeps its objects open until every reader has finished.
+//! The workload in a process of its own: a second instance of this program, started with a hidden argument. It waits at a gate
+//! until the probes watch it, makes the watched system call (or executes a command), and keeps its objects open until every
+//! reader has finished.
 //!
 //! Only descriptors 0, 1 and 2 are open in it, so the first descriptor that it gets is 3. They are the pipes to the
 //! collector; a call that closes or changes them (`close_range(0, ~0, 0)`) finds copies there.

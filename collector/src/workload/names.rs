@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(constant("zzz").unwrap_err().nearest, None);
     }
 
-    /// Check the expressions that an investigation may use, and that nonsense is not taken for 0.
+    /// Check the expressions that an investigation may use, and that invalid ones do not count as 0.
     #[test]
     fn expressions_are_evaluated() {
         assert_eq!(constant("AF_INET"), Ok(2));

@@ -46,9 +46,9 @@ pub(super) struct Operands {
     pub head: String,
     /// Memory that the arguments point to.
     memory: Vec<Vec<u8>>,
-    /// The calls that were made before: what they were given lives as long.
+    /// The operands of the calls that were made before, kept alive as long.
     earlier: Vec<Operands>,
-    /// What these returned.
+    /// The results of these calls.
     results: Vec<i64>,
 }
 
@@ -170,7 +170,7 @@ impl Operands {
         Ok(bytes)
     }
 
-    /// Keep `bytes` as long as `self`, and return their address. They do not move when more are kept.
+    /// Store `bytes` for the lifetime of `self`, and return their address. They do not move when more bytes are stored.
     fn keep(&mut self, mut bytes: Vec<u8>, name: Option<&String>) -> i64 {
         let address = bytes.as_mut_ptr() as i64;
         match name {
@@ -197,7 +197,7 @@ impl Operands {
         unsafe { invoke(&self.words) }
     }
 
-    /// Make the call alone, without the mark that follows it: what is timed.
+    /// Make the call without the marking call after it, for timing.
     pub(super) fn call_unmarked(&self) -> i64 {
         // SAFETY: as in `call`.
         unsafe { invoke_unmarked(&self.words) }
@@ -303,7 +303,7 @@ mod tests {
         }
     }
 
-    /// Check that what an earlier call returned is an argument of the next, and that one that fails is told.
+    /// Check that the result of an earlier call is an argument of the next, and that a failed call is reported.
     #[test]
     fn results_are_handed_on() {
         let socket = call(

@@ -1,15 +1,14 @@
-//! Messages between collector and workload: one JSON value per line, to the workload over the pipe
-//! that is its descriptor 0, from it over the one that is its descriptor 2. Pipes, because a process that
-//! is killed closes them, and a socket's release would appear among what is traced of a socket. The
-//! workload says nothing between the gate and [`ToChild::Report`], because
-//! a message allocates kernel memory that would appear among the traced allocations; that its call has
-//! returned is seen by the line on its standard output.
+//! Messages between collector and workload: one JSON value per line, to the workload over the pipe that is its descriptor 0,
+//! from it over the one that is its descriptor 2. Pipes, because a killed process closes them, and because the release of a
+//! socket would appear in a trace of sockets. The workload sends nothing between the gate and [`ToChild::Report`], because a
+//! message allocates kernel memory that would appear among the traced allocations; the line on its standard output tells that
+//! its call has returned.
 
 use serde::{Deserialize, Serialize};
 
 use super::spec::{WorkloadEnvironment, WorkloadKind};
 
-/// The byte before a message of the workload, which tells it from what the call wrote to the same pipe: ASCII's record
+/// The byte before a message of the workload, which tells it apart from what the call wrote to the same pipe: ASCII's record
 /// separator, as in <https://www.rfc-editor.org/rfc/rfc7464>.
 pub(super) const MESSAGE: u8 = 0x1e;
 
@@ -27,13 +26,13 @@ pub(super) struct Job {
 /// From the collector.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToChild {
-    /// Make the call this many times, closing what it opens, and say how long one takes.
+    /// Make the call this many times, closing what it opens, and report how long one takes.
     Time(u32),
     /// Make the calls.
     Go,
-    /// Say what came of it.
+    /// Report the outcome.
     Report,
-    /// Let go of everything and end.
+    /// Release everything and exit.
     Release,
 }
 
@@ -48,7 +47,7 @@ pub(super) enum FromChild {
         function: u64,
         /// The function's machine code, in hexadecimal.
         code: String,
-        /// The beginning of the line that it will print about its call.
+        /// The prefix of the line that it will print about its call.
         head: String,
         /// Address of the `syscall` instruction that it makes its next system call with.
         back: u64,
@@ -58,7 +57,7 @@ pub(super) enum FromChild {
     /// The last call returned.
     Done {
         returned: i64,
-        /// What the calls before it returned, if it is the last of several.
+        /// The results of the calls before it, if it is the last of several.
         earlier: Vec<i64>,
         buffers: Vec<(String, String)>,
     },

@@ -1,4 +1,4 @@
-//! The collector's side.
+//! The collector's side of the protocol: the process that starts and watches the workload.
 
 use std::{
     io,
@@ -30,10 +30,11 @@ use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 /// Bytes kept of standard error.
 const KEPT: usize = 64 * 1024;
 
-/// Time for what is left in the pipes, where somebody else still has them open.
+/// The time for reading the rest of the pipes if another process still has them open.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// The workload could not be run as asked. A workload that fails by itself is no error: that is its [`WorkloadOutcome`].
+/// The workload could not be run as requested. A workload that fails by itself is not an error: that is its
+/// [`WorkloadOutcome`].
 #[derive(Debug, Error)]
 pub enum WorkloadError {
     /// The operating system refused something.
@@ -69,7 +70,7 @@ pub enum WorkloadError {
         /// Its exit status.
         status: String,
     },
-    /// Its call took away what it talks to the collector by.
+    /// Its call destroyed its connection to the collector.
     #[error(
         "the workload made its call and could not tell what came of it: {0}. A call that takes the way to the collector \
          away cannot be made as `syscall`: make it in a program of your own, as `command`"
@@ -97,7 +98,7 @@ pub struct CallSite {
     pub back: u64,
 }
 
-/// The state of the workload after it was let go.
+/// The state of the workload after it passed the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// The system call returned; the process waits with its objects open.
@@ -106,7 +107,7 @@ pub enum Finished {
     Ended,
 }
 
-/// A workload at its gate, or behind it. Dropping it kills the process, and what a command started.
+/// A workload at its gate, or past it. Dropping it kills the process, and those that a command started.
 pub struct Running {
     child: Child,
     tgid: u32,
@@ -116,7 +117,7 @@ pub struct Running {
     stderr: Captured<ChildStderr>,
     limit: Duration,
     is_command: bool,
-    /// The line of a system call up to what it returned, by which its return is known.
+    /// The printed line about a system call, up to its result; it shows that the call has returned.
     head: Option<String>,
     /// [`WorkloadSpec::max_output`].
     max_output: usize,
@@ -324,7 +325,7 @@ impl Running {
         }
     }
 
-    /// Read what it prints until its line is there (if that counts), or it has ended.
+    /// Read its output until its line has arrived (if `until_line`), or it has ended.
     async fn progress(&mut self, until_line: bool) -> Result<Finished, WorkloadError> {
         loop {
             if let Some(head) = self.head.as_ref().filter(|_| until_line)
@@ -333,7 +334,7 @@ impl Running {
                 return Ok(Finished::Returned);
             }
             tokio::select! {
-                // What it printed is looked at before its end.
+                // Its output is read before its end is handled.
                 biased;
                 more = self.stdout.more(), if !self.stdout.closed => more,
                 more = self.stderr.more(), if !self.stderr.closed => more,
@@ -347,7 +348,7 @@ impl Running {
         }
     }
 
-    /// Take what is still in the pipes. Somebody else may hold them open, so this does not wait for their end for long.
+    /// Read the rest of the pipes. Another process may hold them open, so this does not wait long for their end.
     async fn drain(&mut self) {
         let rest = async {
             while !self.stdout.closed && self.stdout.more().await.is_ok() {}

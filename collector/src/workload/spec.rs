@@ -16,7 +16,7 @@ pub struct WorkloadSpec {
     pub drop_capabilities: bool,
     /// Number of calls to make, closing what they open, before the gate. Of system calls only.
     pub warm_up: u32,
-    /// In how many threads to make the call at once; 0 or 1: in the one that there is. Of system calls only.
+    /// The number of threads that make the call at once; 0 or 1: only the process's own one. For system calls only.
     pub threads: u32,
     /// The most of its output to keep, in bytes.
     pub max_output: usize,
@@ -102,7 +102,8 @@ pub enum Arg {
     },
     /// The address of these bytes.
     Memory(Memory),
-    /// What the call at this place in [`WorkloadKind::Syscall::before`] and then [`WorkloadKind::Syscall::sequence`] returned.
+    /// The result of the call with this index in [`WorkloadKind::Syscall::before`] followed by
+    /// [`WorkloadKind::Syscall::sequence`].
     Result(usize),
 }
 
@@ -150,7 +151,7 @@ pub struct WorkloadOutcome {
     pub complained: Option<u64>,
     /// Name and content of each buffer argument after the call, in order.
     pub buffers: Vec<(String, Vec<u8>)>,
-    /// What each call of [`WorkloadKind::Syscall::sequence`] returned, as the kernel returns it.
+    /// The results of the calls of [`WorkloadKind::Syscall::sequence`], as the kernel returned them.
     pub earlier: Vec<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! The same system call in several threads at once, for what needs many calls under way together.
+//! The same system call in several threads at once, for experiments that need many calls in progress together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -17,14 +17,15 @@ use super::invoke::invoke;
 
 /// The signal that wakes a thread that sleeps in its call.
 const WAKE: Signal = Signal::SIGUSR1;
-/// How long a thread sleeps before its call, and until it is woken: by then the thread that waits for it sleeps itself.
+/// The time that a thread sleeps before its call, and the delay until it is woken: by then the thread that waits for it sleeps
+/// itself.
 const APART: Duration = Duration::from_millis(2);
-/// Between two looks at what the threads do: longer than [`APART`] and the way into the call.
+/// The interval at which the state of the threads is polled: longer than [`APART`] and the way into the call.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Until a thread that slept on is woken again.
+/// The interval at which a thread that went on sleeping is woken again.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long the next thread waits for one that neither sleeps in its call nor returns: calls that compute are to be under
-/// way together as well.
+/// The longest wait for a thread that neither sleeps in its call nor returns, before the next one starts: calls that compute
+/// are to overlap as well.
 const COMPUTES: Duration = Duration::from_millis(100);
 
 extern "C" fn woken(_: i32) {}
@@ -38,10 +39,10 @@ struct Caller {
 /// Makes the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
 /// signal, so that a call that would wait forever ends with EINTR. Returns what all the calls returned.
 ///
-/// The threads go in one after the other, and are woken one after the other, each time while the thread that waits for them
-/// sleeps: timers do both. A thread that enters the kernel while another is preempted inside of a probe's program, on the same
-/// processor, is not seen by that program: Linux 7.3 runs those of `sys_enter` and `sys_exit` with preemption on, and skips a
-/// program that is under way there.
+/// The threads enter their calls one after the other, and are woken one after the other, each time while the thread that waits
+/// for them sleeps: timers do both. A thread that enters the kernel while another is preempted inside of a probe's program, on
+/// the same processor, is not seen by that program: Linux 7.3 runs those of `sys_enter` and `sys_exit` with preemption on, and
+/// skips a program that is under way there.
 ///
 /// # Errors
 /// When a thread cannot be started, or the calls did not all return the same.
@@ -148,7 +149,7 @@ impl Caller {
     }
 }
 
-/// The state in a line of `/proc/PID/stat`: behind the name, which may hold anything.
+/// The state in a line of `/proc/PID/stat`: it follows the name, which may contain any characters.
 fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
@@ -157,7 +158,7 @@ fn state(stat: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// Check that the state is found behind a name that holds what a state looks like.
+    /// Check that the state is found after a name that contains text like a state.
     #[test]
     fn states() {
         assert_eq!(state("12 (a) S) R 1 2"), Some('R'));

@@ -1,4 +1,5 @@
-//! Other documents for an expression: what it reads, with some leaves changed, and with what follows from those.
+//! Alternative evidence for an expression: the values that it reads, with some leaves changed and everything that follows from
+//! them.
 
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
@@ -27,10 +28,10 @@ impl<'g> Leaf<'g> {
     }
 }
 
-/// The leaves that an expression, or a part of one, reads, and what every document makes of them.
+/// The leaves that an expression, or a part of one, reads, and those that every document derives from them.
 pub(super) struct Alternatives<'g> {
     gathered: &'g Inputs<'g>,
-    /// Those that can be changed, each once, under the path that is read first.
+    /// The leaves that can be changed, each once, under the path that is read first.
     pub leaves: Vec<Leaf<'g>>,
     derived: Vec<Derived<'g>>,
     relations: Relations<'g>,
@@ -40,7 +41,7 @@ pub(super) struct Alternatives<'g> {
 pub(super) type Changed<'g> = Vec<(&'g str, Value)>;
 
 impl<'g> Alternatives<'g> {
-    /// Those of these reads.
+    /// The alternatives for these reads.
     pub fn new(
         reads: &[ReadPath],
         gathered: &'g Inputs<'g>,
@@ -89,8 +90,8 @@ impl<'g> Alternatives<'g> {
         }
     }
 
-    /// Lets an evaluation see other values of some leaves, and of what follows from them. All that is other then; `None` if
-    /// no document has these values together.
+    /// Gives the next evaluation other values for some leaves, and for those that follow from them. Returns all changes; `None`
+    /// if no document can have these values together.
     pub fn bind(
         &self,
         changes: &[(&Leaf<'g>, &Value)],
@@ -120,7 +121,7 @@ impl<'g> Alternatives<'g> {
         self.relations.hold(bindings).then_some(all)
     }
 
-    /// Lets an evaluation see what was measured again.
+    /// Gives the next evaluation the measured values again.
     pub fn restore(&self, leaf: &Leaf<'g>, bindings: &mut Bindings<'g>) {
         let derived = self.derived.iter().map(Derived::leaf);
         for key in leaf.keys.iter().copied().chain(derived) {

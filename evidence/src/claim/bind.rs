@@ -74,11 +74,11 @@ impl Tables<'_> {
     }
 }
 
-/// Leaves and what stands there instead of what was measured.
+/// Leaves with the values that replace the measured ones.
 pub type Replaced<'a> = &'a [(&'a str, &'a Datum)];
 
-/// Looks up all that `expression` reads. Leaves may be replaced by whoever asks, and again by the values of a negative
-/// control; those need not be of this very document, whose tables would not know another kernel's symbols.
+/// Looks up all values that `expression` reads. The caller may replace leaves, and a negative control replaces them again; its
+/// values need not occur in this document, whose tables would not contain another kernel's symbols.
 pub(super) fn bind<'a>(
     expression: &Expression,
     catalog: &Catalog<'_>,

@@ -1,13 +1,13 @@
-//! The numbers that C types hold, as the tables of a document tell them.
+//! The ranges of C types, from the tables of a document.
 
 use crate::document::value::Value;
 use crate::document::{Evidence, Width};
 
 use super::hints::Hints;
 
-/// True if the value of this path, which is `own` here, could have been `number`: it fits into the width that the document tells of
-/// it. Where that is missing, the narrowest width that holds `own` is assumed, so that missing evidence never makes a claim
-/// pass.
+/// True if the value of this path, which is `own` here, could have been `number`: that fits into the width that the document
+/// states for it. If the width is missing, the narrowest one that holds `own` is assumed, so that missing evidence never makes
+/// a claim pass.
 pub(super) fn fits(path: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
     match width(path, hints.evidence) {
         Recorded::NoRead => true,
@@ -18,14 +18,14 @@ pub(super) fn fits(path: &str, own: i128, number: i128, hints: &Hints<'_>) -> bo
     }
 }
 
-/// True if the document does not tell the width of the number that was read under this path.
+/// True if the document does not state the width of the number that was read under this path.
 pub(super) fn width_is_missing(path: &str, value: &Value, evidence: &Evidence) -> bool {
     value.as_integer().is_some() && matches!(width(path, evidence), Recorded::Missing)
 }
 
-/// The width of a value, as a document tells it.
+/// The width of a value, as a document states it.
 enum Recorded {
-    /// It is no part of a hit that a probe read.
+    /// The value is not part of a hit that a probe read.
     NoRead,
     Width(Width),
     Missing,
@@ -54,7 +54,7 @@ fn width(path: &str, evidence: &Evidence) -> Recorded {
     }
 }
 
-/// True if so many bits hold the number, with or without a sign.
+/// True if the number fits into this many bits, with or without a sign.
 fn in_bits(number: i128, bits: u32) -> bool {
     let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
     end.is_none_or(|end| (-(end / 2)..end).contains(&number))

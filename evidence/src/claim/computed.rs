@@ -1,9 +1,9 @@
-//! Leaves that the document itself computes from others, or states of one thing in several places. A negative control
-//! that changed one of them alone would look at a document that there cannot be, and a claim that they agree
-//! (`duration_ns == return_time_ns - time_ns`) would seem to be able to fail.
+//! Leaves that a document computes from others, or states in several places. A negative control that changed only one of them
+//! would test a document that cannot exist, and a claim that they agree (`duration_ns == return_time_ns - time_ns`) would
+//! appear able to fail.
 //!
-//! What was measured twice and happens to be compared when evidence is read, such as the slide by several symbols, is
-//! none of this: that it agrees is what the measurements show.
+//! Values that were measured twice and are compared when evidence is read, such as the slide by several symbols, are not among
+//! them: their agreement is a result of the measurement.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ pub(super) type Values = BTreeMap<String, Value>;
 const RUNS: &str = "#runs";
 const ALL_RUNS: &str = "#all#runs";
 
-/// The one name of all paths that lead to the same value: of a probe that fired once, each has two, with `hit1` and
-/// without; and a thing that is told of several probes is the same thing.
+/// The canonical name of all paths that lead to the same value: for a probe that fired once, each value has two paths, with
+/// `hit1` and without; and a fact that is stated for several probes is the same fact.
 pub(super) fn one_name<'p>(
     path: &'p str,
     investigation: &Investigation,
@@ -47,7 +47,7 @@ pub(super) fn one_name<'p>(
     }
 }
 
-/// The name of a thing that more than one probe tells.
+/// The name of a fact that more than one probe states.
 fn shared(path: &str, investigation: &Investigation, evidence: &Evidence) -> Option<String> {
     let segments: Vec<&str> = path.split('.').collect();
     let [experiment, probe, rest @ ..] = &segments[..] else {
@@ -67,7 +67,7 @@ fn shared(path: &str, investigation: &Investigation, evidence: &Evidence) -> Opt
         return Some(format!("{above}.returns_to"));
     }
     if of_hit == ["pid"] {
-        // Only hits of the workload's own process are told.
+        // Only hits of the workload's own process are recorded.
         let asked = investigation.experiment(experiment)?;
         let watch = asked.probe(probe)?;
         let own = !asked.follow && !watch.any_task && watch.frees.is_none();

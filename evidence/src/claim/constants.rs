@@ -30,7 +30,7 @@ c_constants! {
 
 /// The reason why a constant has no value.
 pub(super) enum Unknown {
-    /// The machine's own tables do not hold it; those of another machine do.
+    /// The machine's own tables do not contain it, but those of another machine do.
     Here(String),
     /// Nothing holds it, or it has several values.
     Anywhere(String),

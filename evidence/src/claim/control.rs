@@ -1,4 +1,5 @@
-//! The negative control: a claim that passes has to fail on other values, and each of its parts has to come out otherwise.
+//! The negative control: a claim that passes has to fail on other values, and each of its parts has to change its result on
+//! some.
 
 use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
@@ -104,7 +105,7 @@ impl<'a> Evaluator<'a> {
                         verdict: Verdict::Fail,
                     });
                 }
-                // Without what it counts the claim would not be decided: it matters.
+                // Another value leaves the claim undecided, so the leaf matters.
                 None if leaf.mutants(&hints).any(|mutant| {
                     others.bind(&[(leaf, &mutant)], &mut bindings);
                     is_open(&expression.root, &bindings)
@@ -219,8 +220,8 @@ impl<'a> Evaluator<'a> {
 /// A question about changed leaves and what the expression reads then.
 type Test<'t, 'g> = dyn FnMut(&Changed<'g>, &Bindings<'g>) -> bool + 't;
 
-/// Changes all leaves at once, in as many ways as the one with the most mutants has, until `test` is content. The change
-/// that it was content with.
+/// Changes all leaves at once, in as many ways as the leaf with the most mutants has, until `test` accepts one. Returns that
+/// change.
 fn all_at_once<'l, 'g>(
     others: &'l Alternatives<'g>,
     hints: &Hints<'_>,

@@ -43,7 +43,7 @@ pub struct Mentions {
     pub folded: BTreeSet<String>,
 }
 
-/// How a text mentions a function.
+/// The way in which a text mentions a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mention {
     /// By its name.
@@ -56,7 +56,7 @@ pub enum Mention {
     Nowhere,
 }
 
-/// How a text mentions the functions of a tree.
+/// The mentions of a tree's functions in a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Each function of the call's own, by its place in [`Graph::functions`], in the order in which they ran first.
@@ -88,7 +88,7 @@ impl Coverage {
     }
 }
 
-/// A symbol without what the compiler appends to those of clones and parts (`sock_alloc.part.0`).
+/// A symbol without the suffix that the compiler appends for clones and parts (`sock_alloc.part.0`).
 fn function_of(symbol: &str) -> &str {
     match symbol.split_once('.') {
         Some((function, _)) if !function.is_empty() => function,
@@ -212,7 +212,7 @@ mod tests {
         all.into_iter().map(text).collect()
     }
 
-    /// Check that a name tells a function and its clones, and nothing of what it calls.
+    /// Check that a name covers a function and its clones, but not the functions that it calls.
     #[test]
     fn names_alone() {
         let mentions = mentioning(&["entry", "alloc", "absent", "[no symbol 0]"], &[], &[]);
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(mentions.cover(&graph()).percent(), 25);
     }
 
-    /// Check that a function is told with its callers only if each of its runs is, and that the nearest of them decides.
+    /// Check that a function is covered by its callers only if each of its runs is, and that the nearest caller decides.
     #[test]
     fn callers() {
         let some = mentioning(&["open"], &["open"], &["way_back"]);
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(described(&mixed)[3], "zero folded free");
     }
 
-    /// Check that a function which the text does not name tells nothing of what it calls.
+    /// Check that a function which the text does not name covers none of the functions that it calls.
     #[test]
     fn unnamed_caller() {
         let mentions = mentioning(&[], &["entry"], &[]);
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(mentions.cover(&graph()).percent(), 0);
     }
 
-    /// Check that of no function nothing is told, and that a rest of less than a percent is not rounded away.
+    /// Check that without functions nothing is covered, and that a remainder of less than a percent is not rounded away.
     #[test]
     fn percentages() {
         assert_eq!(Coverage::default().percent(), 0);

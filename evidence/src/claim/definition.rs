@@ -30,8 +30,7 @@ impl Claim {
         (!good).then(|| format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*"))
     }
 
-    /// Parses a claim: its id, its text and where that stands, and its condition likewise. All complaints are
-    /// reported at once.
+    /// Parses a claim: its id, its text, its condition, and the places of both. All complaints are reported at once.
     pub fn parse(
         id: &str,
         body: &str,
@@ -77,7 +76,7 @@ impl Claim {
     /// false.
     ///
     /// # Errors
-    /// All that is wrong with the interval, which stands at `place`.
+    /// All mistakes in the interval, which is at `place`.
     pub fn holding(self, interval: &str, place: &SourceMap) -> Result<Self, Vec<Diagnostic>> {
         let holds = Holds::parse(interval, place, &self.expression)?;
         Ok(Claim {
@@ -94,8 +93,8 @@ impl Claim {
         }
     }
 
-    /// Lets the claim know what the texts tell that it asks for their coverage: `tell` gives what the text of a scope says of the
-    /// functions of an experiment. To be called last: an interval that is added later knows nothing of it.
+    /// Gives the claim the mentions in the texts whose coverage it asks for: `tell` returns the mentions of an experiment's
+    /// functions in the text of a scope. Must be called last: an interval that is added later would not have them.
     pub fn with_mentions(mut self, tell: &dyn Fn(Scope, &str) -> Mentions) -> Self {
         let all: BookMentions = self
             .reads()

@@ -1,4 +1,4 @@
-//! Evaluation: every operand is looked at, nothing is hidden by short-circuiting, and different kinds never meet.
+//! Evaluation: every operand is evaluated without short-circuiting, and values of different kinds are never compared.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -76,7 +76,7 @@ fn of_literal(literal: &Literal) -> Typed {
     }
 }
 
-/// Both results, or the worse of the two failures: a mistake goes before what is merely missing.
+/// Both results, or the worse of the two failures: a mistake takes precedence over a missing value.
 fn both(a: Evaluated, b: Evaluated) -> Result<(Typed, Typed), Located> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
@@ -88,8 +88,8 @@ fn both(a: Evaluated, b: Evaluated) -> Result<(Typed, Typed), Located> {
     }
 }
 
-/// `c ? a : b`. Both branches are looked at; only what the values alone forbid (a division by zero) may stand in
-/// the branch that is not taken.
+/// `c ? a : b`. Both branches are evaluated; the branch that is not taken may only fail because of its values (a division by
+/// zero).
 fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Evaluated {
     let [condition, yes, no] = parts;
     let (outcomes, condition_value) = (
@@ -379,7 +379,7 @@ fn distance(a: &Number, b: &Number, common: Kind) -> Kind {
     }
 }
 
-/// The unit of a product or quotient: nothing in particular if both sides count the same thing.
+/// The unit of a product or quotient: none if both sides have the same unit.
 fn ratio(a: &Number, b: &Number, common: Kind) -> Kind {
     match (&a.kind, &b.kind) {
         (Kind::Literal, Kind::Literal) => Kind::Literal,

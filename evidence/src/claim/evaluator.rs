@@ -134,7 +134,7 @@ fn truth(expression: &Expression, gathered: &Inputs<'_>) -> Result<bool, Stopped
     }
 }
 
-/// All that is missing, each thing once and each reason once.
+/// All missing values, each value once and each reason once.
 fn missing(gathered: &Inputs<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {

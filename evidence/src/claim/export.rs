@@ -1,4 +1,4 @@
-//! Claims and their values as plain JSON, for a second, independent implementation of CEL to check.
+//! Claims and their values as plain JSON, so that a second, independent implementation of CEL can check them.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,4 +1,4 @@
-//! The answer to a read.
+//! The result of looking up a value that an expression reads.
 
 use crate::document::value::Value;
 

@@ -1,5 +1,5 @@
-//! Functions in the tree of a call: whether one ran, how often, and by whom it was called. Runs that were seen are facts; that there were
-//! no others needs the proof that the tracer sees every copy of the function.
+//! Claims about functions in the tree of a call: that one ran, how often, and by which function it was called. Runs that were
+//! seen are facts; that there were no others needs proof that the tracer sees every copy of the function.
 
 use crate::diagnostic::nearest;
 use crate::document::value::Value;
@@ -13,7 +13,7 @@ use super::found::ReadResult;
 /// The part of a key between an experiment and a function: `EXPERIMENT.graph#FUNCTION#LEAF`.
 pub(super) const GRAPH: &str = ".graph#";
 
-/// The leaf below the name of a text, instead of a function's, that says how much of the tree it tells.
+/// The leaf below the name of a text, in the place of a function's name, that holds how much of the tree the text tells.
 pub(super) const COVERAGE: &str = "coverage";
 
 /// The complaint about the tree of an experiment that nothing plans, and advice.
@@ -51,7 +51,7 @@ pub(super) fn find(
             "the evidence does not hold experiment `{experiment}`"
         ));
     };
-    // It is another run, but of the same experiment, of which nothing is believed then.
+    // The tree is of another run, but of the same experiment, so nothing of it is trusted then.
     if let Some(reason) = seen.broken() {
         return ReadResult::Broken(format!("experiment `{experiment}` {reason}"));
     }

@@ -1,4 +1,4 @@
-//! Hints for mutants: what the surroundings of a claim suggest as other values.
+//! Hints for mutants: other values that a claim and its evidence suggest.
 
 use crate::document::Evidence;
 use crate::document::names::Names;

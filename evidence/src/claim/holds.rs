@@ -19,7 +19,7 @@ pub fn release_order(release: &str) -> Option<ReleaseOrder> {
 /// The text before the expression in its negation.
 pub(super) const NOT: &str = "!(";
 
-/// An interval of kernel versions, both ends included, and what has to be true outside of it.
+/// An interval of kernel versions, both ends included, and the expression that has to be true outside it.
 #[derive(Clone, Debug)]
 pub struct Holds {
     text: String,
@@ -37,8 +37,8 @@ struct Bound {
 }
 
 impl Holds {
-    /// Parses `6.6..7.0`, `6.6..` or `..7.0`, which stands at `place`, for a claim of this expression. The errors point
-    /// there, or into the expression.
+    /// Parses `6.6..7.0`, `6.6..` or `..7.0` at `place`, for a claim with this expression. The errors point there, or into the
+    /// expression.
     pub(super) fn parse(
         text: &str,
         place: &SourceMap,

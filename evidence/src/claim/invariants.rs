@@ -1,5 +1,5 @@
-//! Invariants of evidence: what every document satisfies, so that a negative control may not break it. A claim that only
-//! such values contradict is true of all evidence, and says nothing of this.
+//! Invariants of evidence: rules that every document satisfies and that a negative control may not break. A claim that fails
+//! only on values that break them is true of all evidence, and says nothing about this evidence.
 
 use crate::document::facts::is_prototype;
 use crate::document::value::{Frame, Value};
@@ -8,9 +8,8 @@ use crate::path_index::words;
 
 use super::value::Version;
 
-/// The lowest release of which there can be evidence: every event of every collector came through a BPF ring buffer, which
-/// older kernels do not have (`BPF_MAP_TYPE_RINGBUF`,
-/// <https://elixir.bootlin.com/linux/v5.8/source/include/uapi/linux/bpf.h>).
+/// The lowest release of which evidence can exist: every event of every collector came through a BPF ring buffer, which older
+/// kernels do not have (`BPF_MAP_TYPE_RINGBUF`, <https://elixir.bootlin.com/linux/v5.8/source/include/uapi/linux/bpf.h>).
 pub(super) const LOWEST_RELEASE: &str = "5.8.0";
 
 /// The highest error number that a system call returns
@@ -33,8 +32,8 @@ pub(super) fn begins_at_probe(path: &str) -> bool {
     Event::of(&segments).is_some_and(|event| event.leaf == "stack")
 }
 
-/// The function that a stack begins in, where that is known: the one that the probe is in. What is inlined at its place may
-/// be another one.
+/// The function of a stack's innermost frame, if it is known: the probed one. A function that is inlined at that place may be
+/// another one.
 pub(super) fn beginning(stack: &[Frame]) -> Option<&str> {
     let first = stack.first()?;
     match &first.site {
@@ -87,7 +86,7 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
     }
 }
 
-/// The function whose prototype stands under this path.
+/// The function whose prototype is under this path.
 fn declared_function(path: &str) -> Option<&str> {
     path.strip_prefix("functions.")?.strip_suffix(".prototype")
 }
@@ -161,8 +160,7 @@ pub(super) fn same_form(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(alike)
 }
 
-/// True if the investigation alone says what stands under this path, so that nothing which the kernel does could have
-/// changed it.
+/// True if the investigation alone determines the value of this path, so that nothing in the kernel could have changed it.
 pub(super) fn given(path: &str) -> bool {
     let segments: Vec<&str> = path.split('.').collect();
     match segments[..] {
@@ -179,7 +177,7 @@ pub(super) fn is_result(path: &str) -> bool {
     segments.next() == Some("outcome") && matches!(segments.next(), Some("returned" | "results"))
 }
 
-/// True if a text or bytes under this path can be empty: what is read from memory, or written by a program.
+/// True if a text or bytes under this path can be empty: those that are read from memory, or written by a program.
 fn may_be_empty(path: &str) -> bool {
     let segments: Vec<&str> = path.split('.').collect();
     match segments[..] {

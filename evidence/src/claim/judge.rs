@@ -1,4 +1,4 @@
-//! Verdicts: what a claim comes to on one machine, and the negative control that a PASS has to survive.
+//! Judgement: the verdict on a claim on one machine, and the negative control that a PASS has to survive.
 
 use std::ops::Range;
 
@@ -57,8 +57,8 @@ pub fn judge_replacing(
     }
 }
 
-/// True if a machine of the book shows that the claim is true where it says that it holds. Else it could say anything
-/// of kernels that nobody has looked at.
+/// True if a machine of the book shows that the claim is true inside its interval. Otherwise it could say anything about
+/// kernels that were never captured.
 fn shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {
         matches!(outside::stated(claim, machine, &[]), Ok(None))
@@ -117,8 +117,8 @@ fn judge_stated(
 }
 
 impl Evaluator<'_> {
-    /// Adds to the reason of a claim that is UNVERIFIED though each of its values is there that nothing has a name which it asks for:
-    /// often it is misspelt. The names that there are stay out of it, for they may be a live machine's.
+    /// If a claim is UNVERIFIED although all its values are there, adds to the reason the words in it that occur nowhere: often
+    /// they are misspelt. Existing names are not suggested, because they may be a live machine's.
     fn doubt_names(&self, judgement: &mut Judgement) {
         let all_there = judgement.operands.iter().all(|one| one.missing.is_none());
         let Some(reason) = &mut judgement.reason else {
@@ -136,8 +136,8 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A claim that passes writes only words that there are, and rests on no object that may have been freed unseen; so does the
-    /// condition under which it does, or does not apply.
+    /// Checks that a claim that passes contains only words that exist, and does not depend on an object that may have been
+    /// freed unseen; likewise the condition because of which it applies, or does not apply.
     fn check_text(&self, judgement: &mut Judgement) {
         let body = match judgement.verdict {
             Verdict::Pass => Some(&self.claim.expression),
@@ -150,7 +150,7 @@ impl Evaluator<'_> {
             .iter()
             .map(|when| (when, "in the condition: "));
         let mut written = body.into_iter().map(|body| (body, "")).chain(conditions);
-        // A claim that does not apply rests on its condition being false.
+        // A claim that does not apply depends on its condition being false.
         let holds = judgement.verdict == Verdict::Pass;
         let found = written.find_map(|(expression, place)| {
             let name = || self.unresolved(expression);
@@ -177,7 +177,7 @@ impl Evaluator<'_> {
         )
     }
 
-    /// A part that rests on an object that may have been freed unseen. `holds`: the expression is true.
+    /// A part that depends on an object that may have been freed unseen. `holds`: the expression is true.
     fn unseen_free(&self, expression: &Expression, holds: bool) -> Option<Stopped> {
         let (range, reason) = unseen_free(&expression.root, holds, self.catalog, self.machine)?;
         Some(unverified(expression, range, &reason))
@@ -230,8 +230,8 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The first comparison of things that count something else, in the claim or in its condition. A negated claim denies
-    /// what it says elsewhere, and there it is looked at.
+    /// The first comparison of values with different units, in the claim or in its condition. A negated claim is checked in its
+    /// original form, on the machines inside its interval.
     fn unlike<'d>(
         &'d self,
         decided: &'d Decided<'_>,
@@ -313,7 +313,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// The verdict on an expression of which a part proves nothing.
+/// The verdict on an expression with a part that proves nothing.
 fn unverified(expression: &Expression, part: Range<usize>, why: &str) -> Stopped {
     Stopped {
         verdict: Verdict::Unverified,

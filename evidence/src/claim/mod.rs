@@ -1,18 +1,19 @@
 //! Claims: boolean expressions over evidence, and the verdicts on them.
 //!
-//! The language is a part of CEL (its parser is the `cel` crate's) with exact integers that know what they count.
-//! The rules that make a PASS worth something:
+//! The language is a subset of CEL (parsed by the `cel` crate) with exact integers that have units. These rules give a PASS its
+//! worth:
 //!
-//! - Every value that the expression reads is looked up first. One that is missing makes the claim UNVERIFIED, one
-//!   that is broken makes it an ERROR, even where `&&`, `||` or `?:` would not have looked at it.
+//! - Every value that the expression reads is looked up first. A missing value makes the claim UNVERIFIED, a broken one makes
+//!   it an ERROR, even where `&&`, `||` or `?:` would not have evaluated it.
 //! - Different kinds are never compared: an address with a number, an fd with an errno, a text with an enumerator.
-//! - Floating point, `has`, `in`, lists and quantifiers are refused. That something did not happen is claimed with
+//! - Floating point, `has`, `in`, lists and quantifiers are refused. The claim that something did not happen is made with
 //!   [`never`](FUNCTIONS).
-//! - A name that nothing has which was captured or is planned proves nothing by its absence: a PASS with one is an ERROR.
-//!   So is one that compares a leaf of a few words with another word, and a condition that does either: the claim would
-//!   apply to the wrong machines, or to none.
-//! - Of a value that was cut, only what its kept beginning decides is known; any other question to it is UNVERIFIED.
-//! - Nor does a difference or an order of two things that count something else, such as a process id and a flag.
+//! - The absence of a name that occurs nowhere in captures or plans proves nothing: a PASS that relies on one is an ERROR. So
+//!   is a PASS that compares a leaf with a fixed set of words with a word outside the set, and a condition that does either:
+//!   the claim would apply to the wrong machines, or to none.
+//! - Of a truncated value only what its stored beginning decides is known; any other question about it is UNVERIFIED.
+//! - A comparison by `!=` or by order of two values with different units, such as a process id and a flag, proves nothing
+//!   either, and makes a PASS an ERROR.
 //! - A claim that reads nothing, or that no change of what it reads can make FAIL, is an ERROR.
 
 mod alternatives;

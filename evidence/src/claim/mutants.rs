@@ -14,8 +14,8 @@ use super::invariants::{
 };
 use super::value::Version;
 
-/// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. The likeliest to
-/// be told apart come first. Each is made when it is asked for.
+/// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. Those that most
+/// likely change the result come first. Each is made on demand.
 pub(super) fn mutants<'v>(
     path: &'v str,
     value: &'v Value,
@@ -62,7 +62,7 @@ fn begins_like(measured: &Value, mutant: &Value) -> bool {
     }
 }
 
-/// True if a value is no text, or one of the same form as the measured one.
+/// True if a value is not text, or is text of the same form as the measured one.
 fn is_formed_like(measured: &Value, mutant: &Value) -> bool {
     match (measured, mutant) {
         (Value::Text { value: measured }, Value::Text { value: mutant }) => {
@@ -185,7 +185,8 @@ fn other_symbols<'v>(
         })
 }
 
-/// The name of a symbol that no document holds: it stands for all symbols of the kernel that nothing leads to.
+/// The name of a symbol that no document contains: it stands for all symbols of the kernel to which nothing in the document
+/// leads.
 const ANOTHER_SYMBOL: &str = "qed_another_symbol";
 
 /// Names of symbols that the document's tables need not hold: [`ANOTHER_SYMBOL`], and what the claim writes.

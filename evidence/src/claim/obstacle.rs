@@ -1,8 +1,8 @@
-//! Obstacles: what keeps an expression from being evaluated.
+//! Obstacles: the reasons why an expression cannot be evaluated.
 
 use std::ops::Range;
 
-/// A thing that stands in the way of evaluating, and where.
+/// One reason why an expression cannot be evaluated, and its place.
 pub(super) struct Obstacle {
     pub message: String,
     pub range: Range<usize>,

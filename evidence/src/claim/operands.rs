@@ -46,7 +46,7 @@ pub(super) fn operands(expression: &Expression, gathered: &Inputs<'_>) -> Vec<Op
             .collect();
         if reasons.is_empty() && value.is_none() {
             reasons = missing;
-            // The same path was complained about where it stands first.
+            // The same path was reported at its first occurrence.
             if let NodeKind::Path(path) = &node.kind {
                 let first = gathered
                     .missing

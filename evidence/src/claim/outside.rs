@@ -1,4 +1,4 @@
-//! Claims outside of the kernels on which they hold: there their negation has to be true.
+//! Judgement of claims on kernels outside their interval: there the negation has to be true.
 
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::Indexed;
@@ -11,7 +11,7 @@ use super::verdict::{Judgement, Verdict};
 /// The leaf that says which kernel it is.
 const RELEASE: &str = "kernel.release";
 
-/// A kernel of which it is not known whether a claim holds on it.
+/// The error for a kernel of which it is not known whether it is in a claim's interval.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undecided {
     #[error(transparent)]
@@ -39,7 +39,7 @@ fn expects_true(
     })
 }
 
-/// The claim that has to be true on this machine: the claim itself, or outside of its interval its negation.
+/// The claim that has to be true on this machine: the claim itself, or outside its interval its negation.
 pub(super) fn stated(
     claim: &Claim,
     machine: &Indexed<'_>,
@@ -57,7 +57,7 @@ pub(super) fn stated(
     }))
 }
 
-/// The judgement on the negation, told as one on the claim.
+/// The judgement on the negation, expressed as one on the claim.
 pub(super) fn of_negation(
     mut judgement: Judgement,
     claim: &Claim,
@@ -84,7 +84,7 @@ pub(super) fn of_negation(
     judgement
 }
 
-/// The judgement where the claim is false outside of its interval, and no machine shows that it is true inside.
+/// The judgement if the claim is false outside its interval, and no machine shows that it is true inside.
 pub(super) fn never_shown(judgement: &mut Judgement, claim: &Claim) {
     let holds = claim.holds.as_ref().map_or("", Holds::text);
     judgement.verdict = Verdict::Unverified;

@@ -1,5 +1,5 @@
-//! The parts of an expression that its truth rests on: what `&&`, `||`, `!` and `?:` join. Each has to be able to come out
-//! otherwise; one that cannot says nothing, and only looks as if it did.
+//! The parts of an expression that its truth depends on: the operands of `&&`, `||`, `!` and `?:`. Each has to be able to
+//! change its result; one that cannot says nothing, and only seems to.
 
 use super::ast::{Binary, Literal, Node, NodeKind, Unary};
 

@@ -22,7 +22,7 @@ impl Claim {
     }
 }
 
-/// Complaints about names that nothing plans and constants that nobody knows.
+/// Complaints about names that are not planned and unknown constants.
 fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut seen: Vec<(String, &Range<usize>)> = Vec::new();

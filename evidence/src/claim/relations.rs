@@ -1,5 +1,4 @@
-//! Relations between the leaves of every document: a negative control that broke one would look at a document that there
-//! cannot be.
+//! Relations between the leaves of every document: a negative control that broke one would test a document that cannot exist.
 
 use crate::document::{Evidence, MachineKind};
 
@@ -23,7 +22,7 @@ pub(super) struct Relations<'p> {
     sums: Vec<Sum<'p>>,
 }
 
-/// Counts of parts, and the count of the whole, which is no less than all of them together.
+/// Counts of parts, and the count of the whole, which is at least their sum.
 #[derive(Debug, PartialEq, Eq)]
 struct Sum<'p> {
     parts: Vec<&'p str>,
@@ -107,7 +106,7 @@ fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
         ([e, p], [f, "objects", "allocated" | "leaked"]) if e == f => {
             (p.split_once('#')?.1 == *b.last()?).then_some(AtMost)
         }
-        // What a call takes without probes is no less than nothing.
+        // The time of a call without probes is not negative.
         ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
         // A guest's processors are numbered without gaps; of a host, some may be off.
         (_, ["machine", "cpus"]) if guest => (Event::of(a)?.leaf == "cpu").then_some(Less),

@@ -1,9 +1,9 @@
-//! Units of what a claim compares: that a process id is not some integer from memory, or that a duration is greater than
-//! a flag, is true of nearly all values, and so of nearly every kernel.
+//! Units of the values that a claim compares. That a process id is not some integer from memory, or that a duration is greater
+//! than a flag, is true of nearly all values, and so on nearly every kernel.
 //!
-//! Values of two units are never compared ([`compare`](super::value::compare)). A C integer may count anything, and so an
-//! equality with it says something. A difference or an order says nothing, until the author takes the bare number with
-//! `int(…)`. Even then two things of which both are known to be of different kinds are not told apart by that.
+//! Values of two units are never compared ([`compare`](super::value::compare)). A C integer may count anything, so an equality
+//! with it says something. That it is different, or greater or less, says nothing, unless the author takes the bare number with
+//! `int(…)`. Even then, two values that are both known to be of different kinds are refused.
 
 use super::ast::{Binary, Node, NodeKind};
 use super::builtins::Reads;
@@ -13,7 +13,7 @@ use super::obstacle::Obstacle;
 use super::parts::{Part, joins};
 use super::value::{Kind, Typed};
 
-/// What a number that was not written in the claim counts.
+/// The unit of a number that does not stand in the claim itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Measure {
     /// A C integer, which may count anything.
@@ -69,7 +69,7 @@ pub(super) fn unlike(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstac
             }
         };
         look(part.node, Some(part.truth));
-        // What stands inside of a number, such as the condition of `(a < b ? 1 : 2) == 1`.
+        // Parts inside a numeric expression, such as the condition of `(a < b ? 1 : 2) == 1`.
         if !is_joint(part.node) {
             part.node.walk(&mut |node| {
                 if node.range != part.node.range {
@@ -81,7 +81,7 @@ pub(super) fn unlike(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstac
     })
 }
 
-/// True if what stands below a node is parts of its own.
+/// True if the operands of a node are parts of their own.
 fn is_joint(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Binary(Binary::And | Binary::Or, _) | NodeKind::Conditional(_) => true,
@@ -112,7 +112,7 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
         _ => return None,
     };
     let [a, b] = sides.as_ref();
-    // A difference that is compared with a number is a comparison of what it is made of.
+    // A difference that is compared with a number is a comparison of its operands.
     let mixed = [a, b].into_iter().find_map(|side| mixed(side, bindings));
     if let Some((x, y)) = mixed {
         return Some(complaint(&x, &y, node));
@@ -143,8 +143,8 @@ fn complaint(a: &Measure, b: &Measure, node: &Node) -> Obstacle {
     }
 }
 
-/// What a sum or a difference inside of a number is made of, if that counts different things of which each says what it is. An
-/// address, an offset and a size are calculated with each other.
+/// The units of the operands of a sum or a difference inside of an expression, if they differ and both are known. An address,
+/// an offset and a size may be combined.
 fn mixed(node: &Node, bindings: &dyn Lookup) -> Option<(Measure, Measure)> {
     let says = |measure: &Measure| {
         !matches!(
@@ -200,7 +200,7 @@ fn of_address(number: Option<Unit>) -> Unit {
     }
 }
 
-/// The unit of a number or an address; `None` of what is written, and of everything else.
+/// The unit of a number or an address; `None` for literals, and for everything else.
 fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
     match &node.kind {
         NodeKind::Literal(_) | NodeKind::Constant(_) => None,

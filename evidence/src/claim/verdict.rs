@@ -1,4 +1,4 @@
-//! Verdicts on claims, with what led to them.
+//! Verdicts on claims, with their operands and reasons.
 
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ pub struct Operand {
     pub range: Range<usize>,
     /// Its text: a path, or a call of a function that reads evidence.
     pub text: String,
-    /// The measured value, as it is in the evidence; of a call, what it came to.
+    /// The measured value, as it is in the evidence; for a call of a function, its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// The reason why there is no value.

@@ -1,4 +1,4 @@
-//! Drift: what differs between two captures, told by when it may.
+//! The differences between two captures, sorted by when each of them may change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub enum What {
     Inlined,
     /// There is a value where there was none.
     Appeared,
-    /// There is no value any more.
+    /// The value no longer exists.
     Vanished,
     /// An experiment lost events, or does so no more.
     Soundness,
@@ -99,7 +99,7 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
             path.strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.starts_with('.'))
         });
-        // Which probe is no longer attached, or planned, is told of each one.
+        // Each probe that is no longer attached, or planned, is reported by itself.
         let counted = path.ends_with(".quality.attached") || path.ends_with(".quality.planned");
         if !below_skipped && !counted && !is_alias(path, old) && !is_alias(path, new) {
             changes.extend(leaf(path, before.get(path), after.get(path)));
@@ -221,7 +221,7 @@ fn experiment(
             });
             skip.insert(path);
         } else if was.hits.len() != is.hits.len() {
-            // The change of `hits` says it; which hit is which cannot be told.
+            // The change of `hits` reports it; it is unknown which hit corresponds to which.
             changes.push(Change {
                 path: format!("{path}.hits"),
                 class: Drift::Invariant,
@@ -247,7 +247,7 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
         (Ok(old), Ok(new)) => changed(&old, &new, class),
         (Ok(old), Err(new)) => (What::Vanished, Drift::PerKernel, full(&old), new),
         (Err(old), Ok(new)) => (What::Appeared, Drift::PerKernel, old, full(&new)),
-        // Both missing: the reason may be told in other words, that is not drift.
+        // Both are missing: a different wording of the reason is not drift.
         (Err(_), Err(_)) => return None,
     };
     Some(Change {

@@ -1,4 +1,4 @@
-//! Drift: what differs between two captures, told by when it may.
+//! Drift: the differences between two captures, sorted by when each of them may change.
 
 mod changes;
 mod render;

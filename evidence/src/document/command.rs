@@ -30,7 +30,7 @@ pub struct Command {
     pub exit: Datum,
     /// Its standard output, or why that is not kept.
     pub output: Datum,
-    /// The values that the investigation looks for in its output, by name.
+    /// The values that the investigation finds in its output, by name.
     #[serde(
         default,
         deserialize_with = "crate::document::de::named_map",
@@ -47,7 +47,7 @@ impl Command {
     }
 }
 
-/// A file of a program that was run: what it was, without the folder that it was in.
+/// A file of a program that was run, identified without its folder.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]

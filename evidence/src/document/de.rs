@@ -34,7 +34,7 @@ where
     deserializer.deserialize_map(Unique(PhantomData))
 }
 
-/// As [`unique_map`], with keys that can stand in a path.
+/// Like [`unique_map`], with keys that can be part of a path.
 pub(crate) fn named_map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -67,7 +67,7 @@ where
         .collect())
 }
 
-/// Text that is looked at where it lies, without a copy.
+/// Text that is parsed in place, without a copy.
 pub(crate) fn parse_text<'de, D, T, F>(
     deserializer: D,
     expected: &'static str,

@@ -55,7 +55,7 @@ pub struct Evidence {
     pub experiments: BTreeMap<String, Experiment>,
 }
 
-/// The capture: what identifies it and what it was made with.
+/// The capture: its identity, and the tools that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
@@ -109,7 +109,7 @@ pub enum MachineKind {
 }
 
 impl MachineKind {
-    /// The word that stands in the evidence.
+    /// The word for it in the evidence.
     pub fn word(self) -> &'static str {
         match self {
             MachineKind::Host => "host",
@@ -165,7 +165,7 @@ pub struct Kernel {
 pub struct Boot {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
-    /// When it was booted, UTC, RFC 3339. Boots are kept when the same kernel is captured again.
+    /// The time of the boot, UTC, RFC 3339. Boots are kept when the same kernel is captured again.
     pub time: String,
     /// The slide of that boot, in bytes, as the kernel itself states it.
     pub slide: Datum,

@@ -65,7 +65,7 @@ impl Experiment {
         })
     }
 
-    /// The end of a workload that returned nothing, behind what is said of it; empty if that is not known.
+    /// The end of a workload that returned nothing, as a suffix of the text about it; empty if it is not known.
     fn end(&self) -> String {
         let ended = match (self.outcome.exit.value(), self.outcome.signal.value()) {
             (Some(status), _) => format!("ended with status {status}"),
@@ -112,7 +112,7 @@ pub struct Outcome {
     /// Its standard error. `None`: it was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<Datum>,
-    /// What each watched system call whose result has a name returned, as `returned`, by that name.
+    /// The results of the watched system calls whose result has a name, by that name; encoded like `returned`.
     #[serde(
         default,
         deserialize_with = "crate::document::de::unique_map",

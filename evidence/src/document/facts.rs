@@ -65,7 +65,7 @@ pub struct TypeFacts {
     /// Bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Datum>,
-    /// The named members, those of anonymous members included, by name.
+    /// The named members, including those of anonymous members, by name.
     #[serde(
         default,
         deserialize_with = "crate::document::de::unique_map",
@@ -79,7 +79,7 @@ pub struct TypeFacts {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub enumerators: BTreeMap<String, EnumeratorFacts>,
-    /// The number of members and enumerators together: by it a list from which one was taken is told from a whole one.
+    /// The number of members and enumerators together: it shows whether an entry was removed from a list.
     pub count: u64,
 }
 
@@ -215,8 +215,8 @@ fn existence(exists: &Datum) -> Option<bool> {
 }
 
 impl Facts {
-    /// The answer to whether a member, a field or an enumerator exists of which the lists have nothing: `Ok(false)` where they are
-    /// known to be whole.
+    /// The existence of a member, a field or an enumerator that is not in the lists: `Ok(false)` if these are known to be
+    /// complete.
     ///
     /// # Errors
     /// The reason why that is not known; `None` where the path is of nothing that the facts hold.
@@ -287,7 +287,7 @@ fn bool_or_gap(exists: &Datum) -> Option<String> {
     (!known).then(|| "`exists` is neither true nor false".into())
 }
 
-/// The complaint about something that does not exist, or of which that is not known, and that has parts.
+/// The complaint about something that has parts although it does not exist, or although that is not known.
 fn nothing_of_it(exists: &Datum, is_empty: bool) -> Option<String> {
     bool_or_gap(exists).or_else(|| {
         (existence(exists) != Some(true) && !is_empty)

@@ -22,7 +22,7 @@ pub struct Graph {
     /// one that did not return. One that belongs to an interrupt, or to a preemption by one, ends in ` i`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<String>,
-    /// Number of `calls`, told apart from them: some that are taken away are missed.
+    /// Number of `calls`, stored separately, so that the removal of some is noticed.
     pub runs: u64,
     /// Number of `calls` before `sys_exit`; the others ran on the way back to user space.
     pub before_exit: u64,
@@ -32,7 +32,7 @@ pub struct Graph {
     pub traceable: Vec<String>,
 }
 
-/// True of what stands for a function without a symbol.
+/// True for the placeholder name of a function without a symbol.
 pub fn is_nameless(function: &str) -> bool {
     function.starts_with('[')
 }
@@ -172,7 +172,7 @@ impl Graph {
             if at as u64 == self.before_exit && run.depth > 0 {
                 return Some("a function began before sys_exit and called others after it".into());
             }
-            // Functions stand in the order in which they ran first.
+            // Functions are in the order in which they ran first.
             if run.function > named || run.function >= self.functions.len() {
                 return Some(format!(
                     "run {at} is of a function that is not next in the table"

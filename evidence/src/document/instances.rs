@@ -1,7 +1,7 @@
 //! The copies of a kernel function that a build has, and which of them a probe watched.
 //!
-//! A compiler inlines a function here and calls it there, splits it, clones it, and two files can have functions of one
-//! name. A probe sits on copies with an address of their own; what the others did, it does not see.
+//! A compiler inlines a function in one place and calls it in another, splits it or clones it, and two source files can have
+//! functions of the same name. A probe is attached to copies that have an address of their own; it does not see the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +25,8 @@ pub struct Instances {
     /// stands on the stack in its place. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_by_jump: Option<bool>,
-    /// True if the debug info says of each copy with code of its own that it does not return (`noreturn`): then a return that was
-    /// not seen is not missed. `None`: not known.
+    /// True if the debug info marks each copy with code of its own as not returning (`noreturn`): then an unseen return does
+    /// not count as missed. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never_returns: Option<bool>,
     /// The reason why not all inlined copies are known.

@@ -1,4 +1,4 @@
-//! The place of a kernel in memory.
+//! The location of a kernel in memory.
 
 use super::command::Reader;
 use super::value::Datum;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// The value of `kaslr.status` for a kernel that was moved.
 pub const RANDOMIZED: &str = "randomized";
 
-/// The value for one that stands at its static address.
+/// The value for a kernel at its static address.
 pub const DISABLED: &str = "disabled";
 
 /// The place of the kernel image, against where it was linked to be.
@@ -51,7 +51,7 @@ pub struct Reading {
     pub by: Reader,
     /// The file. Of one on the building machine only the last part of its path.
     pub file: String,
-    /// The text that was looked for in it: a symbol, an option.
+    /// The text that was searched for in it: a symbol, an option.
     pub key: String,
     /// The number of the line, from 1. `None`: the file is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]

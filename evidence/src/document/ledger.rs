@@ -1,4 +1,4 @@
-//! The objects that an experiment allocated, and what became of them.
+//! The objects that an experiment allocated, and their frees.
 
 use super::value::{Address, Frame};
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
-    /// The wait for the last free, in nanoseconds, after the workload had let go.
+    /// The wait for the last free, in nanoseconds, after the workload had released its objects.
     pub waited_ns: u64,
     /// The allocations, in order.
     pub allocations: Vec<Allocation>,

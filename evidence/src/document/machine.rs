@@ -1,7 +1,7 @@
-//! Names of machines, and how a book or a command line asks for one.
+//! Names of machines, and the forms in which a book or a command line requests one.
 //!
-//! A machine's name stands on pages, in evidence and in the names of files. So a guest that boots a kernel image of the
-//! builder's is never called by the image's path, which would tell the builder's folders.
+//! A machine's name appears on pages, in evidence and in file names. So a guest that boots the builder's own kernel image is
+//! never named after the image's path, which would reveal the builder's folders.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ const GUEST: &str = "guest:";
 /// The beginning of names that belong to kernels of a distribution.
 const DISTRIBUTION: &str = "debian-";
 
-/// The longest word behind `guest:`.
+/// The longest word after `guest:`.
 const LONGEST: usize = 64;
 
 /// Hex digits of an image's digest in its name.
 const DIGITS: usize = 8;
 
-/// A machine as somebody asks for it.
+/// A request for a machine, on a command line or in a book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// One with a name: `host`, `guest:debian-6.1`.
@@ -33,12 +33,12 @@ pub enum Request {
     Image {
         /// The image, as it was written.
         path: PathBuf,
-        /// The word by which the guest is called, behind `guest:`.
+        /// The guest's name after `guest:`.
         word: Option<String>,
     },
 }
 
-/// A text that asks for no machine, or a name that no machine can have.
+/// The errors of a text that does not request a machine, or of an impossible name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MachineError {
     /// Neither the host nor a guest.

@@ -14,7 +14,7 @@ use super::withheld::{WITHHELD, withheld};
 pub enum Missing {
     /// It was planned and not delivered.
     Unavailable(String),
-    /// It was measured, and is not told of a live machine.
+    /// It was measured, but is not published of a live machine.
     Withheld(String),
 }
 

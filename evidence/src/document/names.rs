@@ -1,9 +1,8 @@
 //! The meaning of the names in a document.
 //!
-//! An address can carry the symbol that it leads to, and a number the enumerator that it is. Such a pair says the
-//! same thing twice, and a claim may look at either half. So that one half cannot change without the other, the
-//! document holds the tables that the names were taken from, and every pair is checked against them: when a document
-//! is read, and again when a claim is judged.
+//! An address can be stored with its symbol, and a number with its enumerator. Such a pair states the same fact twice, and a
+//! claim may read either half. So that one half cannot change without the other, the document contains the tables that the
+//! names were taken from, and every pair is checked against them: when a document is read, and again when a claim is judged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -154,16 +153,16 @@ pub enum NameError {
     FrameSymbol(Address),
 }
 
-/// A symbol that cannot stand where it does in the table.
+/// The reasons why a symbol cannot be at its place in the table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolError {
     /// It has no bytes.
     #[error("symbol `{0}` has no bytes")]
     Empty(String),
-    /// It is not behind the one ahead of it.
+    /// It begins before the end of the previous one.
     #[error("symbol `{0}` begins before the one ahead of it ends")]
     Overlap(String),
-    /// It is longer than what is left of the address space.
+    /// It extends beyond the end of the address space.
     #[error("symbol `{0}` ends behind all addresses")]
     End(String),
 }

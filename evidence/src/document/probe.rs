@@ -28,7 +28,7 @@ pub struct Probe {
     /// The function's parameters in order, as this kernel's BTF gives them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<Parameter>,
-    /// C type of what it returns; `None` for `void`.
+    /// C type of its result; `None` for `void`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<String>,
     /// The address of the function.
@@ -46,7 +46,7 @@ pub struct Probe {
     /// The place of its definition in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Datum>,
-    /// The instruction that the probe sits on, of a probe inside of a function: what stood there before the probe came.
+    /// The original instruction at the probe's address, for a probe inside a function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<Instruction>,
     /// The line about it in the kernel's own list of probes while it was attached, without the address.
@@ -70,8 +70,8 @@ pub struct Probe {
     /// a live machine other plain numbers, texts and bytes are not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public: Vec<String>,
-    /// The reads of which a part of an address may come, `entry.READ` or `exit.READ`: a cast calls memory something else than
-    /// the kernel's types do, or takes a part of 64 bits. Of a live machine nothing publishes them.
+    /// The reads that may return a part of an address, `entry.READ` or `exit.READ`: a cast gives memory another type than the
+    /// kernel's, or takes a part of 64 bits. Of a live machine they are never published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retyped: Vec<String>,
     /// Hits that the kernel skipped because a probe's program was running on that CPU already, and that may have been the
@@ -98,8 +98,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// The function that is watched: by its name, or by the address of its symbol, where other copies of it run as unseen as
-    /// beside a probe on the name. `None`: it is no function, or a bare address does not say which.
+    /// The function that is watched, by its name or by the address of its symbol; in both cases other copies of it may run
+    /// unseen. `None`: the target is not a function, or is a bare address whose function is not known.
     pub fn function(&self) -> Option<&str> {
         match self {
             Target::Function(name) => Some(name),
@@ -311,7 +311,7 @@ pub struct Hit {
     /// The return value.
     #[serde(rename = "return", default, skip_serializing_if = "Option::is_none")]
     pub return_value: Option<Datum>,
-    /// Which of several watched copies of the function it was, by its symbol.
+    /// The copy of the function that was called, if several are watched, by its symbol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Datum>,
     /// The address that the call returns to, by its symbol.
@@ -347,7 +347,7 @@ impl Hit {
 pub enum Context {
     /// The task's, its page faults and other exceptions included.
     Task,
-    /// Work that interrupts have put off, which may be anybody's.
+    /// Work that interrupts have deferred, which may belong to any task.
     Softirq,
     /// An interrupt.
     Hardirq,

@@ -21,8 +21,7 @@ impl Address {
         Address(PSEUDONYM << 32 | u64::from(number))
     }
 
-    /// True if it stands for an address that must not be known. All that can be said of two of one document is
-    /// whether they are equal.
+    /// True if it stands for an address that must not be known. Two of them in one document can only be compared for equality.
     pub fn is_pseudonym(self) -> bool {
         self.0 >> 32 == PSEUDONYM
     }
@@ -39,7 +38,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// The address that this text is, if it is one. Most texts are none, and nobody wants to hear why.
+    /// The address in this text, if it is one. There is no error, because most texts are not addresses.
     pub(crate) fn read(text: &str) -> Option<Self> {
         if let Some(number) = text.strip_prefix("pointer#") {
             return number

@@ -57,7 +57,7 @@ pub struct InlineFrame {
     pub line: u32,
 }
 
-/// The facts about a value of which only the beginning was kept.
+/// The facts about a value of which only the beginning was stored.
 #[derive(
     Clone,
     Copy,
@@ -93,7 +93,7 @@ pub struct Frame {
     /// Bytes from the start of `symbol`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// The call's source line, where debug info was at hand.
+    /// The call's source line, if debug info was available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Location>,
     /// The kernel was entered here, by an interrupt or an exception: what comes further out did not call this, it was
@@ -184,7 +184,7 @@ pub enum Value {
         /// The bytes, the lowest address first.
         value: Bytes,
     },
-    /// Memory of which only the first bytes were kept. In JSON: `bytes` with `cut`.
+    /// Memory of which only the first bytes were stored. In JSON: `bytes` with `cut`.
     #[serde(rename = "bytes")]
     CutBytes {
         /// The bytes that were kept, the lowest address first.
@@ -197,7 +197,7 @@ pub enum Value {
         /// The text.
         value: String,
     },
-    /// Text of which only the beginning was kept. In JSON: `text` with `cut`.
+    /// Text of which only the beginning was stored. In JSON: `text` with `cut`.
     #[serde(rename = "text")]
     CutText {
         /// The beginning, up to the last character that was kept whole.
@@ -283,7 +283,7 @@ impl Value {
         })
     }
 
-    /// The number behind the value, for the kinds that are one. Addresses and symbols are not numbers here.
+    /// The numeric value, for the kinds that have one. Addresses and symbols do not count as numbers here.
     pub fn as_integer(&self) -> Option<i128> {
         match self {
             Value::Int { value, .. } | Value::Offset { value } => Some(value.get()),
@@ -344,7 +344,7 @@ fn write_frames(f: &mut fmt::Formatter<'_>, frames: &[Frame]) -> fmt::Result {
 }
 
 impl Value {
-    /// The mark behind the kept part of a value that was cut; empty for one that is whole.
+    /// The mark after the stored part of a truncated value; empty for a complete one.
     pub fn cut_mark(&self) -> String {
         self.cut()
             .map(|cut| format!("… ({cut})"))

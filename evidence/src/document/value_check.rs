@@ -1,4 +1,4 @@
-//! Values that their JSON types allow and that cannot be.
+//! Checks for impossible values that their JSON types allow.
 
 use super::value::{Cut, Value};
 

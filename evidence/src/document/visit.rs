@@ -80,7 +80,7 @@ impl<'a, T> Visit<'a> for Walk<'a, '_, T> {
 }
 
 impl Evidence {
-    /// Calls `visit` on every value that there is.
+    /// Calls `visit` on every value of the document.
     pub fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
         walk::<()>(self, &mut |_, found| {
             if let Visited::Datum(Datum::Value(value)) = found {
@@ -168,7 +168,7 @@ mod tests {
         fn data(json: &serde_json::Value, at: String, list: &mut Vec<String>) {
             match json {
                 serde_json::Value::Object(object) => {
-                    // A reason that is a text stands beside other fields; a datum's stands alone.
+                    // A reason that is a text has other fields beside it; that of a datum has none.
                     let is_datum = object.contains_key("kind") && !object.contains_key("boot_id")
                         || object.len() == 1
                             && ["unavailable", "withheld"]

@@ -1,6 +1,6 @@
-//! Texts that redaction took out of a document: what stands in their place says so. Values are [`Missing`](super::Missing).
+//! Markers in place of texts that redaction removed from a document. Removed values are [`Missing`](super::Missing).
 
-/// The beginning of what stands in the place of a text that is not told.
+/// The beginning of the text that replaces a withheld text.
 pub const WITHHELD: &str = "withheld: ";
 
 /// The reason why a text was withheld, a phrase that can follow "because"; `None` if this is another text.

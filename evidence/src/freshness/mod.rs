@@ -1,4 +1,4 @@
-//! Staleness: whether evidence still speaks of the machine, the kernel, the programs and the question at hand.
+//! Staleness: a comparison of evidence with the current machine, kernel, programs and investigation.
 
 mod model;
 mod programs;
@@ -73,7 +73,7 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
     found
 }
 
-/// Another kernel behind the same name.
+/// Reports another kernel under the same name.
 fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
     let cannot = |why: &str| format!("the kernel image: {why}");
     match (&evidence.kernel.image_digest, &now.image_digest) {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::testing::evidence;
 
-    /// One thing that can change.
+    /// One change of the current state.
     type Change = fn(&mut Now);
 
     fn now() -> Now {

@@ -1,4 +1,4 @@
-//! The state that evidence is compared with, and what a comparison came to.
+//! The state that evidence is compared with, and the outcome of a comparison.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ pub struct Now {
     pub image_digest: Option<DigestNow>,
     /// The kernel that the book's lock file pins the machine to.
     pub pin: Option<Pin>,
-    /// The files of what is run, as they are here.
+    /// The local files of the programs that are run.
     pub programs: BTreeMap<Runs, ProgramNow>,
     /// The time.
     pub time: Timestamp,
@@ -37,7 +37,7 @@ pub struct Now {
     pub max_age: Option<Duration>,
 }
 
-/// The digest of a file, as it is here.
+/// The digest of a local file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DigestNow {
     /// SHA-256, hex.
@@ -179,7 +179,7 @@ impl fmt::Display for Runs {
     }
 }
 
-/// A time in words, in the greatest unit of which there are two.
+/// A duration in words, in the largest unit of which it has at least two.
 fn words(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),

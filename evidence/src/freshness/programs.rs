@@ -1,4 +1,4 @@
-//! The programs behind workloads and commands: whether they are still those that ran.
+//! Comparison of the programs of workloads and commands with those that ran.
 
 use crate::document::{Evidence, FileRole, ProgramFile};
 
@@ -48,7 +48,7 @@ fn one(of: &Runs, was: &[ProgramFile], here: &ProgramNow, found: &mut Comparison
                 role,
                 file: name,
             },
-            // Of the system's, only the author's are at hand.
+            // The system's files are not available here, only the author's.
             false if !whole => continue,
             false => StaleReason::Files {
                 of: of.clone(),
@@ -58,7 +58,7 @@ fn one(of: &Runs, was: &[ProgramFile], here: &ProgramNow, found: &mut Comparison
         };
         found.stale.push(reason);
     }
-    // A file that a program is told to write is none of it, and so is not in the evidence.
+    // A file that a program writes does not belong to it, and so is not in the evidence.
     let new = files
         .iter()
         .filter(|file| file.role != FileRole::Argument)

@@ -100,7 +100,7 @@ pub struct Structure {
     pub span: Range<usize>,
     /// Values of its members, in the order in which they are written.
     pub members: Vec<(String, MemberValue)>,
-    /// The name in the evidence under which its bytes after the call are kept.
+    /// The name in the evidence under which its bytes after the call are stored.
     pub buffer: Option<String>,
 }
 

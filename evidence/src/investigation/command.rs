@@ -1,4 +1,4 @@
-//! Commands of an investigation: ordinary programs that a reader can run himself, and what to look for in their output.
+//! Commands of an investigation: ordinary programs that readers can run themselves, and the parts of their output to take.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use crate::document::Reader;
 use crate::document::value::{Integer, Value};
 
-/// The part of a command's output that is kept by default, in bytes.
+/// The part of a command's output that is stored by default, in bytes.
 pub const OUTPUT_OF_COMMAND: u32 = 4096;
 
 /// Files of the captured kernel that a command of the builder can be given, by the words that stand for them.
@@ -26,7 +26,7 @@ pub struct Command {
     pub on: Reader,
     /// The time limit, in milliseconds.
     pub timeout_ms: u64,
-    /// The part of its output that is kept, in bytes. Nothing is looked for in one that is longer: what was cut off
+    /// The part of its output that is stored, in bytes. Patterns are not searched for in a longer output, because the rest
     /// could match, too.
     pub max_output: u32,
     /// The values to look for in its output.
@@ -48,7 +48,7 @@ impl Command {
     }
 }
 
-/// The text before the word in braces, the word, and the text behind: of `--exec={vmlinux}`.
+/// The text before the word in braces, the word, and the text after it, for example of `--exec={vmlinux}`.
 pub fn artefact(word: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = word.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
@@ -81,7 +81,7 @@ pub enum CommandValueKind {
     Offset,
 }
 
-/// An output without the value that is looked for.
+/// The reasons why an output does not have the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
     /// Nothing matches this pattern.
@@ -150,7 +150,7 @@ impl CommandValue {
     }
 }
 
-/// True if a value can have been found in `output`: it stands there, in one of the ways in which it is understood.
+/// True if a value can have been found in `output`: the output contains it, in one of the accepted forms.
 pub(crate) fn stands_in(value: &Value, output: &str) -> bool {
     // Leading zeros, `0x` and capital letters make no other number.
     let hexadecimal = |digits: String| output.to_ascii_lowercase().contains(&digits);

@@ -1,4 +1,4 @@
-//! Investigations: which experiments to run, and what to watch in each.
+//! Investigations: the experiments to run, and the probes of each.
 
 mod argument;
 mod command;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The longest output that can be asked to be kept, in bytes.
 pub const MAX_OUTPUT: u32 = 1 << 20;
 
-/// The part of a workload's output that is kept by default, in bytes.
+/// The part of a workload's output that is stored by default, in bytes.
 pub const OUTPUT_OF_WORKLOAD: u32 = 64 << 10;
 
 /// A parsed and checked investigation.
@@ -27,7 +27,7 @@ pub struct Investigation {
     pub config: Vec<String>,
     /// Facts of a kernel's build that go into the evidence.
     pub facts: FactNames,
-    /// The number of boots of each guest whose slide is noted, besides the one that is captured.
+    /// The number of boots of each guest whose slide is recorded, besides the captured one.
     pub boots: u32,
     /// Command lines that prepare a guest, in this order. They are never run on a host.
     pub setup: Vec<Setup>,
@@ -74,8 +74,8 @@ pub struct FactNames {
     pub syscalls: Vec<String>,
     /// Options of the configuration, in lower case without `CONFIG_`.
     pub config: Vec<String>,
-    /// Paths of what no machine of the book is meant to have, without `.exists`: `types.socket.members.wq`. Any other name that
-    /// none of them has is taken for a misspelt one.
+    /// Paths of facts that no machine of the book is meant to have, without `.exists`: `types.socket.members.wq`. Any other
+    /// name that no machine has counts as misspelt.
     pub absent: Vec<String>,
 }
 
@@ -197,7 +197,7 @@ pub struct Workload {
     pub limits: Vec<(String, u64)>,
     /// Run it without any capability.
     pub drop_capabilities: bool,
-    /// Make the system call in so many threads at once.
+    /// The number of threads that make the system call at once.
     pub threads: u32,
     /// Its surroundings.
     pub around: Surroundings,
@@ -326,7 +326,7 @@ pub struct LeakExemption {
 }
 
 impl LeakExemption {
-    /// As a ledger tells it.
+    /// The text in a ledger.
     pub fn text(&self) -> String {
         format!("{}: {}", self.within, self.reason)
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// probe.
 pub const MAX_READ: u32 = 1024;
 
-/// One thing to watch.
+/// One probe: a target to watch, and what to read there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// Second segment of its paths.
@@ -54,12 +54,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// True if both look at the same thing: where one fires, the other would have been seen.
+    /// True if both watch the same target: when one fires, a hit of the other would have been seen.
     pub fn watches_the_same(&self, other: &Probe) -> bool {
         self.within == other.within && self.watches_the_same_apart_from_within(other)
     }
 
-    /// True if both look at the same thing, whatever `within` either asks for.
+    /// True if both watch the same target, whatever their `within`.
     pub(crate) fn watches_the_same_apart_from_within(&self, other: &Probe) -> bool {
         self.target == other.target
             && self.position == other.position
@@ -81,10 +81,10 @@ pub enum Position {
     Instruction(u32),
     /// At the instruction that calls this function.
     BeforeCall(String),
-    /// At the instruction behind it, where that call returns to.
+    /// At the instruction after it, to which that call returns.
     AfterCall(String),
-    /// At the first instruction behind the bytes at its entry that the function tracer uses: where the function goes on
-    /// when the probes at its entry are done.
+    /// At the first instruction after the bytes at its entry that the function tracer uses: there the function continues after
+    /// the probes at its entry.
     Body,
 }
 

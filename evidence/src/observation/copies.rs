@@ -1,4 +1,4 @@
-//! Copies of a function that a probe did not watch: why its silence and its counts may be less than what ran.
+//! Copies of a function that a probe did not watch: reasons why the function may have run more often than the probe counted.
 
 use std::collections::BTreeSet;
 

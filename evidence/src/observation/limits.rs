@@ -1,11 +1,11 @@
-//! The blind spots of an experiment as a whole: why its silence and its counts may be those of another run than the one
-//! that is claimed. Pure, from the document and what was planned.
+//! The blind spots of an experiment as a whole: reasons why its silence and its counts may not be those of the whole run. Pure,
+//! from the document and the plan.
 
 use crate::document::value::{Datum, Value};
 use crate::document::{Context, Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as Plan, Probe as Planned};
 
-/// The reason why hits of `probe` may be fewer than there were, whatever it watches.
+/// The reason why `probe` may have missed hits, whatever it watches.
 pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
     let mut reasons: Vec<String> = ended(plan, seen).into_iter().collect();
     reasons.extend(unwatched(plan, seen, probe));
@@ -16,8 +16,8 @@ pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<Str
     reasons
 }
 
-/// The reason why work that the call left behind may not have been seen: the kernel does it on the task's way back to user
-/// space, behind `sys_exit`.
+/// The reason why deferred work of the call may not have been seen: the kernel does it on the task's way back to user space,
+/// after `sys_exit`.
 pub(crate) fn way_back(seen: &Experiment) -> Option<String> {
     match seen.quality.until_user_space {
         Some(true) => None,
@@ -33,15 +33,16 @@ pub(crate) fn way_back(seen: &Experiment) -> Option<String> {
     }
 }
 
-/// The reason why hits of `probe` may be none of what is claimed: others than the workload, or the workload outside of
-/// its call.
+/// The reason why hits of `probe` may not be those that are claimed: they may be of other tasks than the workload, or of the
+/// workload outside its call.
 pub(crate) fn foreign(seen: &Experiment, probe: &Planned) -> Vec<String> {
     let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
     reasons.extend(interrupts(seen, probe));
     reasons
 }
 
-/// The reasons why the number of events may not be that of the workload: some of others, and none of a part of it.
+/// The reasons why the number of events may not be that of the workload: it may include events of other tasks, or lack some of
+/// its own.
 pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
     let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
     let hits = seen.probes.values().flat_map(|probe| &probe.hits);
@@ -60,7 +61,7 @@ pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
     reasons
 }
 
-/// The reason why it is not known where the workload begins and ends, and so which events are of it.
+/// The reason why the beginning and the end of the workload are not known, nor therefore which events belong to it.
 pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
     match seen.quality.marked {
         Some(true) => None,
@@ -73,7 +74,7 @@ pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
     }
 }
 
-/// The reason why the run was shorter than the workload is.
+/// The reason why the run may have been shorter than the workload.
 fn ended(plan: &Plan, seen: &Experiment) -> Option<String> {
     let outcome = &seen.outcome;
     if outcome.exit.value().is_some() {
@@ -112,7 +113,7 @@ fn shorter(reason: &str) -> String {
     format!("the run may be shorter than the workload: {reason}")
 }
 
-/// Which of the processes that the workload started the probe did not see.
+/// The reasons why the probe may not have seen all processes that the workload started.
 fn unwatched(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
     let Some(one) = seen.quality.descendants else {
         return match probe.any_task {
@@ -166,12 +167,12 @@ pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
     }
 }
 
-/// True of the tracepoints of all system calls, going in and coming out.
+/// True for the tracepoints at entry and exit of all system calls.
 fn is_syscall_tracepoint(target: &Target) -> bool {
     matches!(target, Target::Tracepoint(name) if name == "sys_enter" || name == "sys_exit")
 }
 
-/// A call of another name that only looks like the probe's.
+/// The reason why hits may be of another system call: a 32-bit one, which has its own numbers.
 fn compat_calls(plan: &Plan, seen: &Experiment, probe: &Planned) -> Option<String> {
     let by_number = is_syscall_tracepoint(&probe.target)
         && (probe.syscall.is_some() || matches!(plan.workload.action, Action::Syscall { .. }));
@@ -188,7 +189,7 @@ fn compat_calls(plan: &Plan, seen: &Experiment, probe: &Planned) -> Option<Strin
     }
 }
 
-/// Hits that an interrupt on top of the workload's task had.
+/// Hits in an interrupt on top of the workload's task.
 fn interrupts(seen: &Experiment, probe: &Planned) -> Option<String> {
     if probe.any_task || probe.frees.is_some() {
         return None;

@@ -1,5 +1,5 @@
-//! Notes for the author of an investigation: what no machine could watch or read, and what was read as something that was
-//! hardly meant.
+//! Notes for the author of an investigation: probes and reads that no machine could perform, and reads that probably did not
+//! get what was intended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

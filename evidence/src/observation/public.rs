@@ -1,4 +1,4 @@
-//! Names in `public` that no machine's function has: nothing is published because of them, which is not what was meant.
+//! Names in `public` that no machine's function has: they publish nothing, which their author cannot have intended.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! The words of a document's values and frames: what a name in a claim can be compared with.
+//! The words of a document's values and frames, with which a name in a claim can be compared.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The evidence that paths are looked up in, and the investigation that plans them.
+//! The evidence in which paths are looked up, and the investigation that plans them.
 
 use std::sync::{Arc, OnceLock};
 

@@ -68,7 +68,7 @@ fn type_words() -> impl Iterator<Item = &'static str> + Clone {
     TypeFacts::leaf_names().chain(["members", "enumerators"])
 }
 
-/// The answer to a path of facts that the index does not have: that something does not exist, or why there is no value.
+/// The answer to a path of facts that is not in the index: that the fact does not exist, or the reason why there is no value.
 pub(super) fn resolve_absent(evidence: &Evidence, segments: &[&str]) -> Result<Value, Missing> {
     let missing = |reason: String| Err(Missing::Unavailable(reason));
     let (section, name) = (segments[0], segments.get(1).copied().unwrap_or_default());

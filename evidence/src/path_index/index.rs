@@ -1,5 +1,5 @@
-//! Every leaf of a document under its path. Which fields are leaves, and when they may change, is in the tables of
-//! [`fields`](crate::document::fields); what is computed from several fields is here.
+//! Every leaf of a document under its path. The tables of [`fields`](crate::document::fields) define which fields are leaves
+//! and when they may change; leaves that are computed from several fields are defined here.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub fn words(path: &str) -> Option<&'static [&'static str]> {
 /// Lists all leaves of `evidence`. A probe that fired once has its values both below its own name and below
 /// `hit1`; one that fired more often only below `hit1`, `hit2`, ….
 ///
-/// In a document whose collector did not mark cut values, those that may have been cut are taken for cut.
+/// In a document whose collector did not mark truncated values, those that may be truncated count as such.
 pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
     let mut list = List::new(evidence.run.marks_cuts, about(evidence));
     list.below("run", |list| list.fields(&evidence.run));

@@ -1,4 +1,4 @@
-//! Names of leaves that an author can use whatever was captured, from the tables of the document.
+//! Names of leaves that are available whatever was captured, from the tables of the document.
 
 use crate::document::fields::Structure;
 use crate::document::{

@@ -23,7 +23,7 @@ pub struct Leaf<'a> {
 /// All leaves of a document by path.
 #[derive(Clone, Debug, Default)]
 pub struct Leaves<'a> {
-    /// All paths, one behind the other.
+    /// All paths, concatenated.
     text: String,
     /// Each leaf with the place of its path in the text, in the order in which they were listed.
     rows: Vec<(Range<usize>, Leaf<'a>)>,
@@ -33,7 +33,8 @@ pub struct Leaves<'a> {
     ordered: OnceLock<Vec<usize>>,
 }
 
-/// Fixed: whoever could choose names in evidence would gain nothing by slowing its reader down.
+/// A fixed hash without a random seed: an attacker who could choose names in evidence would gain nothing from slowing this
+/// down.
 fn hash(path: &str) -> u64 {
     FixedState::default().hash_one(path)
 }

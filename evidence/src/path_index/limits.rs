@@ -1,17 +1,18 @@
-//! Values that are as long as a value can be that was cut, and have no mark of it. The investigation says how much was asked
-//! for. Whoever takes a mark out of evidence leaves such a value behind; so it is taken for cut.
+//! Values that have exactly the length limit of the investigation, and no mark that they were truncated. Removing such a mark
+//! from evidence leaves exactly such a value; so it is treated as truncated.
 //!
-//! Seldom it is whole: an array of just as many bytes as were asked for, an output that ends there. Then the author asks for
-//! a byte more.
+//! Such a value is rarely complete (an array of exactly as many bytes as were requested, an output that ends there). Then the
+//! author can request one byte more.
 
 use crate::document::value::{Cut, Value};
 use crate::investigation::{Investigation, ONE_LOAD};
 use crate::path::hit_number;
 
-/// The most bytes that a character has in UTF-8, but for the first: what is left of one that was split is dropped.
+/// The number of bytes that a split UTF-8 character can lose: the longest has this many after its first, and its remainder is
+/// dropped.
 const REST_OF_CHARACTER: usize = 3;
 
-/// The value under this path as one that was cut, if it may have been.
+/// The value under this path, marked as truncated if it may have been.
 pub(super) fn at_limit(
     investigation: &Investigation,
     segments: &[&str],
@@ -43,26 +44,26 @@ pub(super) fn at_limit(
     }
 }
 
-/// The lengths of what is left of longer values.
+/// The lengths to which longer values are truncated.
 #[derive(Clone, Copy, Debug)]
 struct Lengths {
     /// Of a string, or of an output.
     string: usize,
-    /// Of an array; `None` of one that is only read whole.
+    /// Of an array; `None` if it is only read whole.
     array: Option<usize>,
-    /// Nothing that was kept is longer.
+    /// The maximum length: no stored value is longer.
     most: usize,
 }
 
 impl Lengths {
-    /// True if a value of so many bytes is as long as one that was cut, or up to `split` bytes shorter.
+    /// True if a value of this many bytes is as long as a truncated one, or up to `split` bytes shorter.
     fn reaches(self, length: usize, split: usize) -> bool {
         let near = |end: usize| (end.saturating_sub(split)..=end).contains(&length);
         near(self.string) || self.array.is_some_and(near) || length > self.most
     }
 }
 
-/// The lengths at which values under this path are cut; `None` of those that never are.
+/// The lengths to which values under this path are truncated; `None` if they never are.
 fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> {
     let output = |most: u32| {
         let most = usize::try_from(most).ok()?;
@@ -100,8 +101,8 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
     }
 }
 
-/// Those of a read for which the investigation asks for so many bytes. A string is read in as many loads as that takes, each
-/// of which ends with a byte that is not of it.
+/// The lengths for a read for which the investigation requests this many bytes. A string is read in as many loads as that
+/// takes, and the last byte of each load does not belong to it.
 fn of_read(asked: Option<u32>) -> Lengths {
     let load = ONE_LOAD - 1;
     let loads = asked.map_or(1, |asked| asked / load + 1);
@@ -119,7 +120,8 @@ mod tests {
     use super::*;
     use crate::document::value::Bytes;
 
-    /// Check at which lengths a value of a read, of an argument and of an output is taken for cut, and at which it is not.
+    /// Check the lengths at which a value of a read, of an argument and of an output counts as truncated, and those at which it
+    /// does not.
     #[test]
     fn lengths_of_what_was_cut() {
         let mut plan = crate::testing::investigation();

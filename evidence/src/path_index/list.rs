@@ -1,4 +1,4 @@
-//! The list of leaves while it is made: fields become leaves as the tables of the document say.
+//! The list of leaves under construction: fields become leaves according to the tables of the document.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -18,9 +18,9 @@ pub(super) struct List<'a> {
     marked: bool,
     /// The path of what is being listed.
     path: String,
-    /// The class of what the command at hand printed.
+    /// The drift class of the current command's output.
     pub(super) by_reader: Drift,
-    /// It is known what the code before the return address of the hit at hand calls.
+    /// True if the target of the call before the current hit's return address is known.
     pub(super) caller_known: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Paths of a document: every leaf under its path, and from a path to its value.
+//! Paths of a document: the index of all leaves, and look-ups in it.
 
 pub mod boot_stats;
 mod captured_words;

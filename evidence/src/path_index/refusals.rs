@@ -1,4 +1,4 @@
-//! Refusals of paths that name nothing, with the name that was probably meant.
+//! Errors for paths that name nothing, with the name that was probably meant.
 
 use crate::diagnostic::nearest;
 use crate::path::Path;
@@ -18,7 +18,7 @@ pub(super) fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
     })
 }
 
-/// The refusal of segment `at`, with the `known` names that could stand there.
+/// The error for segment `at`, with the `known` names that would be valid there.
 pub(super) fn unknown<'n>(
     segments: &[&str],
     at: usize,

@@ -1,4 +1,4 @@
-//! From a path to its value on one machine, or to the exact reason why there is none.
+//! Resolution of a path to its value on one machine, or to the exact reason why there is none.
 
 use std::borrow::Cow;
 

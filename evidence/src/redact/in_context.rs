@@ -1,4 +1,4 @@
-//! Rules of redaction that need other fields.
+//! Rules of redaction that depend on other fields.
 
 use crate::document::value::{Datum, Value};
 use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Probe, Reading};

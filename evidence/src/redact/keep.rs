@@ -1,4 +1,4 @@
-//! Keeping values that are harmless, and the reason in the place of others.
+//! Values that redaction keeps because they are harmless, and the reasons in place of all others.
 
 use crate::document::Missing;
 use crate::document::value::{Datum, Value};
@@ -7,12 +7,12 @@ use crate::document::withheld::withheld;
 use super::phrase::PublicTexts;
 use super::reason::WithholdReason;
 
-/// Withholds a value, whatever it is; a reason loses what is not known.
+/// Withholds a value in any case; unknown words are removed from a reason.
 pub(super) fn refuse(datum: &mut Datum, why: WithholdReason, known: &PublicTexts<'_>) {
     keep_if(datum, known, |_| Err(why));
 }
 
-/// Keeps a value for which `harmless` has no reason against; a reason loses what is not known.
+/// Keeps a value unless `harmless` returns a reason against it; unknown words are removed from a reason.
 pub(super) fn keep_if(
     datum: &mut Datum,
     known: &PublicTexts<'_>,
@@ -30,7 +30,7 @@ pub(super) fn keep_if(
     }
 }
 
-/// A reason that stands as a text, without what is not known.
+/// A reason that is stored as text, without unknown words.
 pub(super) fn reason(text: &str, known: &PublicTexts<'_>) -> String {
     match withheld(text) {
         Some(_) => text.to_owned(),

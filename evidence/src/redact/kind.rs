@@ -1,4 +1,4 @@
-//! Values that are harmless by their kind, of whatever leaf.
+//! Values that are harmless because of their kind, in any leaf.
 
 use crate::document::value::{Location, Value};
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::document::names::Names;
 use crate::secrets::is_pointer;
 
-/// The places of the symbols in a kernel that never was: one behind the other, by their names.
+/// The places of the symbols in an imaginary kernel, in which they follow each other in the order of their names.
 pub(super) struct Layout {
     /// By live address: the size, and the number that stands for the first byte.
     symbols: BTreeMap<u64, (u64, u32)>,
-    /// The first number behind all symbols.
+    /// The first number after all symbols.
     pub end: u32,
 }
 
@@ -48,7 +48,7 @@ impl Layout {
         layout
     }
 
-    /// The number of an address inside of a symbol.
+    /// The number of an address inside a symbol.
     pub fn number(&self, address: u64) -> Option<u32> {
         let (start, (size, base)) = self.symbols.range(..=address).next_back()?;
         let offset = address - start;

@@ -1,14 +1,15 @@
-//! Redaction: a live machine's evidence without what would tell where its kernel is, or whose machine it is.
+//! Redaction: removal of everything from a live machine's evidence that would reveal where its kernel is in memory, or whose
+//! machine it is.
 //!
-//! Only what is known to be harmless stays ([`public`]). After that come the addresses, and at last a search for all that
-//! may not be in what is left.
+//! First, only values that are known to be harmless are kept ([`public`]). Then addresses are replaced, and finally the result
+//! is searched for everything that it must not contain.
 //!
-//! Pointers become pseudonyms. Those into a symbol of the kernel are laid out by the symbols' names and the bytes of
-//! them that the document shows: `symbol+0x1f` says as much. All others are numbered in the order of the places where
-//! the document names them. So a pseudonym is a function of which pointers are equal, of what is shown anyway, and of
-//! nothing else: neither order nor distance survives, and there is no key that could become known. Everything else that
-//! says where something is becomes unavailable, with the reason. What is left is evidence of the same schema: a claim that needs no more than the equality of pointers
-//! comes to the same verdict, one that needs more is UNVERIFIED.
+//! Pointers become pseudonyms. Pseudonyms of pointers into a symbol of the kernel are laid out by the symbols' names and by the
+//! bytes of them that the document shows: `symbol+0x1f` reveals as much. All others are numbered in the order in which the
+//! document mentions them. So a pseudonym depends on the equality of pointers, on information that is shown anyway, and on
+//! nothing else: neither order nor distance survives, and there is no key that could become known. Everything else that reveals
+//! a location becomes unavailable, with the reason. The result is evidence of the same schema: a claim that only needs the
+//! equality of pointers has the same verdict, one that needs more is UNVERIFIED.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -343,7 +344,7 @@ impl Redaction {
         }
     }
 
-    /// Redacts a typed value in its place, or says why it cannot be told.
+    /// Redacts a typed value in place, or returns the reason why it has to be withheld.
     fn value(&mut self, map: &mut Map<String, Json>) -> Option<WithholdReason> {
         let in_section = |name: &str| self.path.first().is_some_and(|first| first == name);
         let last = self.path.last().map_or("", String::as_str);

@@ -1,4 +1,4 @@
-//! Parts of addresses: numbers of 32 bits that would tell where something is.
+//! Parts of addresses: 32-bit numbers that would reveal where something is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::document::value::Address;
 use crate::secrets::{Secret, integer, is_address, is_pointer};
 
-/// Lower halves of pointers, and slides: a number of 32 bits that is equal to one is taken for it.
+/// Lower halves of pointers, and slides: a 32-bit number that is equal to one counts as one.
 pub(super) fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
     let mut parts = low_halves(document);
     parts.extend(secrets.keys().filter_map(Secret::as_slide));
@@ -22,7 +22,7 @@ pub(super) fn leaks_address(bits: u64, parts: &BTreeSet<u64>) -> bool {
     is_address(bits) || part
 }
 
-/// The lower halves of all pointers, in both orders of bytes: a number of 32 bits that is equal to one is taken for it.
+/// The lower halves of all pointers, in both byte orders: a 32-bit number that is equal to one counts as one.
 fn low_halves(node: &Json) -> BTreeSet<u64> {
     fn walk(node: &Json, out: &mut BTreeSet<u64>) {
         match node {

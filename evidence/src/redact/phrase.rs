@@ -1,9 +1,8 @@
-//! Words that may be told of a live machine, and texts made of them.
+//! Words that may be published of a live machine, and texts made of them.
 //!
-//! Reasons and notes are composed while a machine is watched: of the programs' own words, of names that the investigation
-//! and the kernel's tables have, and of what the system says, such as the path of a file. A word stays if it is one that
-//! every copy of the programs has (`words.txt`), or one that the document says in a public place. All others become an
-//! ellipsis.
+//! Reasons and notes are composed while a machine is watched: from the programs' own words, from names in the investigation and
+//! the kernel's tables, and from output of the system, such as the path of a file. A word is kept if it is in every copy of the
+//! programs (`words.txt`), or if the document has it in a public field. All others become an ellipsis.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -25,7 +24,7 @@ const DIGITS: usize = 4;
 const LONG: usize = 7;
 /// A text that is shorter could be a piece of any other.
 const SHORTEST_TEXT: usize = 3;
-/// From so many numbers in a row on, with points or colons between them, they are an address in a network.
+/// The number of consecutive numbers, with points or colons between them, that counts as a network address.
 const NETWORK: usize = 4;
 
 /// The texts in public places of one document.

@@ -1,9 +1,9 @@
-//! The rules by which a live machine's evidence is published: all that is known to be harmless, and nothing else.
+//! The rules for publishing a live machine's evidence: everything that is known to be harmless, and nothing else.
 //!
-//! The tables of the document ([`fields`](crate::document::fields)) say it of each field. What a rule means is here, and
-//! rules that need other fields are in [`in_context`](super::in_context).
+//! The tables of the document ([`fields`](crate::document::fields)) name the rule of each field. The rules are defined here,
+//! and those that depend on other fields in [`in_context`](super::in_context).
 //!
-//! Addresses are left to the pseudonyms that come afterwards.
+//! Addresses are not removed here: they are replaced by pseudonyms afterwards.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +17,8 @@ use super::kind::{by_kind, is_setting, is_source, is_source_file};
 use super::phrase::{PublicTexts, is_hex, is_list};
 use super::reason::WithholdReason;
 
-/// Takes out of the evidence of a live machine what is not known to be harmless.
-/// A number that is one of the `parts` of an address is withheld, whatever it is said to mean.
+/// Removes everything from the evidence of a live machine that is not known to be harmless. A number that is one of the `parts`
+/// of an address is withheld, whatever its declared meaning.
 pub(super) fn withhold(evidence: &mut Evidence, parts: &BTreeSet<u64>) {
     let known = PublicTexts::of(evidence, parts);
     in_context(evidence, &known);
@@ -38,7 +38,7 @@ impl VisitMut for Public<'_> {
     fn datum(&mut self, field: &'static Field, datum: &mut Datum) {
         let known = self.known;
         match field.publish {
-            // These have been looked at with the fields around them.
+            // These have been handled together with the fields around them.
             Publish::InContext | Publish::Declared => {}
             Publish::Value | Publish::Pseudonyms => keep_if(datum, known, |_| Ok(())),
             Publish::Withheld(why) => refuse(datum, why.into(), known),

@@ -1,4 +1,4 @@
-//! Names of tasks: the workload's own one, kernel threads, and all others, which are nobody's business.
+//! Names of tasks: those of the workload and of kernel threads are published, all others are private.
 
 use crate::document::Experiment;
 
@@ -27,7 +27,7 @@ const ANOTHER: &str = "another task";
 /// The name of the collector's program, as the process is called that makes a system call.
 const COLLECTOR: &[&str] = &["exe", "qed", "qed-collector"];
 
-/// A name of a task has at most so many bytes (`TASK_COMM_LEN` is 16, with the byte that ends it).
+/// The largest number of bytes in a task's name (`TASK_COMM_LEN` is 16, with the terminating NUL).
 const LONGEST: usize = 15;
 
 /// The process that hit a probe first: the workload's.
@@ -62,7 +62,7 @@ fn shown(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> Opti
     generalized(name)
 }
 
-/// The kernel thread of this name, without what tells it from others of its kind.
+/// The name of a kernel thread, without the part that distinguishes it from others of its kind.
 pub(super) fn generalized(name: &str) -> Option<String> {
     KERNEL_THREADS
         .iter()

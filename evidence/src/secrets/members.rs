@@ -1,5 +1,5 @@
-//! Members of the kernel's structures that hold secrets of a boot: who knows one can do what the kernel defends itself against
-//! with it. They are no addresses, so nothing tells them from other numbers but their names.
+//! Members of the kernel's structures that hold secrets of a boot, such as stack canaries: knowing one defeats the protection
+//! that the kernel builds on it. They are not addresses, so only their names tell them apart from other numbers.
 
 /// The structure as C writes it, and the member. Without a member, all of it is a secret.
 const SECRET: &[(&str, Option<&str>)] = &[

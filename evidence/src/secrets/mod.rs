@@ -1,9 +1,9 @@
 //! Secrets in a live machine's evidence, and a search for them in any bytes.
 //!
-//! A leaf is secret if it says where the kernel, its data or a process is in memory: every pointer, every number that
-//! can hardly be anything else, every such word inside of text and bytes, and the slide. Numbers that say little are
-//! no secrets ([`is_pointer`]), because they would be found everywhere: null and the first page, error numbers,
-//! patterns such as all ones, and the addresses that the kernel's documentation gives.
+//! A leaf is secret if it reveals where the kernel, its data or a process is in memory: every pointer, every number that can
+//! hardly be anything else, every such word inside text and bytes, and the slide. Numbers that reveal little are not secrets
+//! ([`is_pointer`]), because they would be found everywhere: null and the first page, error numbers, patterns such as all ones,
+//! and the addresses in the kernel's documentation.
 
 mod collect;
 mod members;

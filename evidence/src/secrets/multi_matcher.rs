@@ -1,8 +1,8 @@
-//! Thousands of needles in one look at a text.
+//! Search for thousands of needles in one pass over a text.
 //!
-//! Each needle is filed under its last bytes. The text is read once: where a filter of one bit per hash of such an ending
-//! says that some needle may end, those filed there are compared. An automaton for the same needles takes longer to
-//! build than to use on a document, and most of what is searched is one document.
+//! Each needle is indexed by its last bytes. The text is read once: wherever a Bloom-like filter (one bit per hash of such an
+//! ending) says that a needle may end, the needles with that ending are compared. An automaton for the same needles takes
+//! longer to build than to use on a document, and most of what is searched is one document.
 //!
 //! There are two such indexes, of needles with endings of six bytes and of four: the lowest bytes of addresses are thousands
 //! of needles of four bytes, which are looked for in each picture and each font of a site.
@@ -10,13 +10,13 @@
 /// Bits of a hash: some thousands of needles leave nearly all bits of the filter unset.
 const HASH_BITS: u32 = 18;
 
-/// Needles, ready to be looked for.
+/// Needles, prepared for the search.
 #[derive(Debug)]
 pub(super) struct MultiMatcher {
     needles: Vec<Needle>,
     long: Endings<6>,
     middle: Endings<4>,
-    /// Needles without such endings. They are few, and each is looked for by itself.
+    /// Needles without such endings. They are few, and each is searched for separately.
     short: Vec<usize>,
 }
 
@@ -49,7 +49,7 @@ fn hash(ending: u64) -> usize {
 }
 
 impl<const SIZE: usize> Endings<SIZE> {
-    /// The bit that tells small letters from capitals, in all bytes of an ending.
+    /// The bit that distinguishes small letters from capitals, in all bytes of an ending.
     const SMALL: u64 = 0x2020_2020_2020_2020 >> (8 * (8 - SIZE));
 
     /// The last bytes of eight as a number. Letters are small in it: what has the same number may differ, what is the same

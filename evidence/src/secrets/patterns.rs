@@ -1,4 +1,4 @@
-//! Looking for secrets in bytes, in all the forms in which they could have got there.
+//! Search for secrets in bytes, in every form in which they could occur there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -20,18 +20,18 @@ pub struct SecretMatch {
     pub form: &'static str,
 }
 
-/// All forms of all secrets, ready to be looked for.
+/// All forms of all secrets, prepared for the search.
 #[derive(Debug)]
 pub struct Searcher {
     /// Each secret with its leaf.
     secrets: Vec<(Secret, String)>,
-    /// The patterns that are looked for in the bytes as they are.
+    /// The patterns that are searched for in the unchanged bytes.
     plain: (MultiMatcher, Vec<Needle>),
-    /// Digits in groups: looked for in [`squeezed`] bytes.
+    /// Digits in groups: searched for in [`squeezed`] bytes.
     grouped: (MultiMatcher, Vec<Needle>),
-    /// Four bytes of an address: looked for in texts with bytes that are not text.
+    /// Four bytes of an address: searched for in texts with bytes that are not text.
     raw: (MultiMatcher, Vec<Needle>),
-    /// Secrets that are not looked for, because another machine makes the same number known.
+    /// The number of secrets that are not searched for, because another machine makes the same number known.
     pub coincidences: usize,
 }
 
@@ -63,17 +63,17 @@ impl Searcher {
         }
     }
 
-    /// The number of secrets that are looked for.
+    /// The number of secrets that are searched for.
     pub fn len(&self) -> usize {
         self.secrets.len()
     }
 
-    /// True if there is nothing to look for.
+    /// True if there is nothing to search for.
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty()
     }
 
-    /// Every secret in `bytes`: each once, where it stands first.
+    /// Every secret in `bytes`, each once, at its first occurrence.
     pub fn find(&self, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut first: BTreeMap<usize, (usize, &'static str)> = BTreeMap::new();
         self.visit(bytes, &mut |secret, place, form| {

@@ -1,4 +1,4 @@
-//! Secrets: numbers and bytes that must not become known, and which numbers are such.
+//! Secrets: numbers and bytes that must not become known, and the test whether a number is one.
 
 use std::collections::BTreeSet;
 
@@ -98,7 +98,7 @@ impl Secret {
         Secret::number(Kind::Slide, bytes)
     }
 
-    /// A piece of memory or text, if it is worth looking for: eight bytes or more, of which some differ. Shorter pieces
+    /// A piece of memory or text, if a search for it makes sense: eight bytes or more, of which some differ. Shorter pieces
     /// would be found everywhere.
     pub(crate) fn memory(bytes: &[u8]) -> Option<Self> {
         let different: BTreeSet<&u8> = bytes.iter().collect();
@@ -141,7 +141,7 @@ pub(crate) fn is_address(number: u64) -> bool {
     (KERNEL_HALF..MODULES_END).contains(&number) && !is_pattern(number)
 }
 
-/// True if a number is so simple that it stands for nothing: nearly all ones, or known to all.
+/// True if a number is so simple that it reveals nothing: nearly all ones, or a well-known address.
 pub(super) fn is_pattern(number: u64) -> bool {
     KNOWN_TO_ALL.contains(&number) || (!number).count_ones() <= 2
 }

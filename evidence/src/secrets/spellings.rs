@@ -1,4 +1,4 @@
-//! The forms in which a secret could have got into a text.
+//! The forms in which a secret could occur in a text.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use Around::{Anything, Base64End, DecimalEnd, HexEnd, OctalEnd};
 use Case::{Any, Own};
 use Haystack::{Grouped, Plain, Raw};
 
-/// The characters that have to stand around a needle, so that a short one is not found inside of something else.
+/// The characters that have to surround a needle, so that a short one is not found inside something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Around {
     /// Anything: the needle is long enough.
@@ -42,7 +42,7 @@ pub(super) enum Case {
 /// The separators of groups of digits, of numbers that are too short to be looked for in [`squeezed`] bytes.
 const GAPS: &[&str] = &[" ", "_", ",", "'", "\u{a0}", "\u{202f}", ":", "-"];
 
-/// The bytes in which needles are looked for.
+/// The bytes in which needles are searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Haystack {
     /// The bytes as they are.
@@ -308,7 +308,7 @@ impl Speller<'_> {
     }
 }
 
-/// True if the lower half is told from a number that stands there for another reason: it has seven digits or eight.
+/// True if the lower half can be distinguished from unrelated numbers: it has seven digits or eight.
 fn detailed(low: u32) -> bool {
     low >= 1 << 24 && (5..=27).contains(&low.count_ones())
 }

@@ -1,4 +1,4 @@
-//! The caller of a hit: what it says and what its stack says are the same.
+//! Check that a hit's caller agrees with its stack.
 
 use crate::document::Hit;
 use crate::document::value::{Datum, Frame, Value};

@@ -1,4 +1,4 @@
-//! What an experiment counts as missed, and how long it may have taken.
+//! Checks of an experiment's count of missed returns, and of the time that its events took.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) fn missed(
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
-    // What a process that was killed, or that ended in its call, does not return from is not missed.
+    // A call that did not return because the process was killed or ended in it is not missed.
     found.outcome.exit.value()?;
     let is_call = matches!(asked.workload.action, Action::Syscall { .. });
     if is_call && found.outcome.returned.value().is_none() {
@@ -45,8 +45,8 @@ pub(super) fn missed(
 /// The time that an experiment may take beyond the limits of its steps, in nanoseconds.
 const SLACK_NS: u64 = 60_000_000_000;
 
-/// Events come while the experiment runs: the workload has its time limit to get ready, to run and to end, and what it
-/// allocated has its own to be freed.
+/// Events occur while the experiment runs: the workload has its time limit to prepare, to run and to end, and its objects have
+/// their own limit to be freed.
 pub(super) fn late(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     let limit_ms = asked.timeout_ms.saturating_mul(4);
     let limit_ms = limit_ms.saturating_add(asked.grace_ms);

@@ -1,9 +1,9 @@
 //! Facts that a document states in two places and must not state differently: outcomes, orders of events, the ledger,
 //! the slide.
 //!
-//! Each rule holds of whatever a collector can have seen. Somebody who edits a document by hand, or a collector with a
-//! mistake, breaks one of them sooner or later; then nothing of the document is believed. (Names beside numbers are the
-//! affair of [`names`](crate::document::names).)
+//! Every document that a collector can have made satisfies each rule. Editing a document by hand, or a bug of a collector,
+//! breaks one of them sooner or later; then the whole document is rejected. (Names beside numbers are checked by
+//! [`names`](crate::document::names).)
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -286,14 +286,14 @@ fn functions(evidence: &Evidence) -> Option<Finding> {
                 let (experiment, name) = (escape(experiment), escape(name));
                 format!("/experiments/{experiment}/probes/{name}")
             };
-            // Inside of a function, its parameters are no longer where they were.
+            // Inside a function, its parameters are no longer in their registers.
             let inside = probe.instruction.as_ref().map(|one| one.offset);
             let key = (function.as_str(), place, inside);
             let Some((first, other)) = known.get(&key) else {
                 known.insert(key, (probe, at()));
                 continue;
             };
-            // What is not watched is not told.
+            // A probe does not report what it does not watch.
             let both = |told: fn(&Probe) -> bool| told(first) && told(probe);
             let differs = [
                 (

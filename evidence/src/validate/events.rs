@@ -1,4 +1,4 @@
-//! Events of one experiment: each has one place in the order, and all that is said of one event agrees.
+//! Checks of the events of one experiment: each has one place in the order, and all statements about one event agree.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) enum Side {
     Return,
 }
 
-/// One event, as one hit tells it.
+/// One event, as stated by one hit.
 #[derive(Clone, Debug)]
 pub(super) struct Event<'a> {
     pub side: Side,
@@ -226,7 +226,7 @@ fn one_hit<'a>(
     Ok(caller(hit, stack)?)
 }
 
-/// A hit tells no more than its probe can have seen.
+/// A hit states no more than its probe can have seen.
 fn shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let returns = hit.return_order.is_some();
     let function = matches!(probe.target, Target::Function(_) | Target::Address(_));

@@ -2,7 +2,7 @@
 
 use crate::document::value::Datum;
 
-/// A JSON pointer (RFC 6901) and what is wrong there.
+/// A JSON pointer (RFC 6901) and the problem there.
 pub type Finding = (String, String);
 
 pub(super) fn number(datum: &Datum) -> Option<i128> {

@@ -1,4 +1,4 @@
-//! The ledger of objects: each row is what a probe saw, and what it saw there.
+//! Checks of the ledger of objects: each row has its event, and agrees with what the probe saw there.
 
 use super::finding::Finding;
 use crate::document::{Experiment, Hit, Ledger};

@@ -1,4 +1,4 @@
-//! Lockdown and the command line of the kernel: what is locked down there, nothing unlocks.
+//! Check of lockdown against the kernel's command line: lockdown that is enabled there cannot be lifted later.
 
 use super::finding::Finding;
 use crate::document::Evidence;
@@ -18,7 +18,7 @@ pub(super) fn lockdown(evidence: &Evidence) -> Option<Finding> {
     };
     let mode = text(&evidence.kernel.lockdown)?;
     let line = evidence.kernel.command_line.as_ref()?;
-    // What is behind it is for the first process.
+    // Words after `--` are for the first process.
     let words = line.split_whitespace().take_while(|word| *word != "--");
     let asked = words.filter_map(|word| word.strip_prefix("lockdown="));
     let (asked, least) = asked

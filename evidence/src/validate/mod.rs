@@ -1,4 +1,4 @@
-//! Reading documents, and what a document must not say differently in two places.
+//! Reading of documents, and checks that a document does not contradict itself.
 
 mod caller;
 mod completeness;

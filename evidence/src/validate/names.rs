@@ -1,4 +1,4 @@
-//! The names of values that a read brought back.
+//! Checks of the names of values that a read returned.
 
 use std::collections::BTreeSet;
 

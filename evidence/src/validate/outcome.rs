@@ -1,4 +1,4 @@
-//! The outcome of a workload: what it returned, how it ended, and what it printed say the same.
+//! Check of a workload's outcome: its results, its end and its output agree.
 
 use super::finding::{Finding, number};
 use crate::constants::errno_number;
@@ -37,7 +37,7 @@ fn errno(at: &str, experiment: &Experiment) -> Option<Finding> {
 
 /// The workload's own line about its call, `socket(2, 1, 0) = 3`, says what the call returned.
 fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
-    // A program prints what it likes.
+    // The output of an ordinary program can be anything.
     experiment.call.as_ref()?;
     let returned = experiment.outcome.returned.value()?;
     let text = match experiment.outcome.stdout.value()? {

@@ -1,4 +1,4 @@
-//! Places in the kernel's code: one address has one name and one line, on all stacks of a document.
+//! Check of locations in the kernel's code: one address has one name and one line, on all stacks of a document.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A document against the very investigation that was run.
+//! Checks of a document against the exact investigation that was run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ use crate::document::{
 };
 use crate::investigation::{Action, Experiment as Asked, Investigation, Probe as Watch};
 
-/// The first thing that `evidence` cannot say if it comes from a run of `investigation`; `None` of evidence of another
-/// version of it, which is out of date.
+/// The first statement that `evidence` cannot contain if it comes from a run of `investigation`; `None` for evidence of another
+/// version of the investigation, which is out of date.
 ///
 /// The place is a JSON pointer (RFC 6901) into the document.
 pub fn against(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {

@@ -1,4 +1,4 @@
-//! The processes whose events were recorded, and how many of them the document says that there were.
+//! Check of the processes whose events were recorded against the number of processes in the document.
 
 use std::collections::BTreeSet;
 

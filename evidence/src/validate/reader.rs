@@ -1,4 +1,4 @@
-//! Reading evidence strictly: what is not exactly of this schema is refused, with the place and the reason.
+//! Strict reading of evidence: a document that does not match this schema exactly is refused, with the place and the reason.
 
 use thiserror::Error;
 
@@ -54,7 +54,7 @@ pub fn read(bytes: &[u8]) -> Result<Evidence, ReadError> {
         return Err(ReadError::TooLarge(bytes.len()));
     }
     let text = std::str::from_utf8(bytes)?;
-    // One pass where all is well; only a document that is refused is looked at again, to say where and why.
+    // A valid document takes one pass; only a refused one is read again, to find the place and the reason.
     let Ok(evidence) = serde_json::from_str::<Evidence>(text) else {
         return Err(refusal(text));
     };

@@ -1,4 +1,4 @@
-//! Stacks: all that were taken during a call end with the frames of that call.
+//! Check of stacks: all that were taken during a call end with the frames of that call.
 
 use super::events::{EventPlace, Events, Side, calls, thread};
 use super::finding::Finding;

@@ -1,4 +1,4 @@
-//! One edit per rule: each is refused at its place, and the same document without it is read.
+//! Tests with one edit per rule: each is refused at its place, and the same document without it is accepted.
 
 use serde_json::{Value as Json, json};
 

@@ -1,4 +1,4 @@
-//! Widths of numbers: each is of a place in a hit, and no measured number needs more bits.
+//! Checks of the widths of numbers: each belongs to a place in a hit, and no measured number needs more bits.
 
 use crate::document::pointer::escape;
 use crate::document::value::{Datum, Value};

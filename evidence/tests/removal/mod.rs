@@ -192,7 +192,7 @@ enum Removal {
     Frame,
     DebugInformation,
     Key,
-    /// What tells the type or the width of a number.
+    /// The type or the width of a number.
     Type,
 }
 

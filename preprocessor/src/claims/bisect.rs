@@ -1,4 +1,5 @@
-//! A turn of a claim narrowed down among releases that nobody has captured yet. Pure: it says which kernel to ask next.
+//! Bisection of a claim's turn (its change of verdict between two kernels) among releases without a capture. Pure: it chooses
+//! the kernel to ask next.
 
 use crate::claims::timeline::Answer;
 
@@ -35,7 +36,7 @@ impl Bisection {
         }
     }
 
-    /// The releases between the bounds that nobody has asked.
+    /// The releases between the bounds that have not been asked yet.
     fn unknown(&self) -> Vec<usize> {
         (self.before + 1..self.after)
             .filter(|index| self.states[*index] == State::Unknown)

@@ -22,7 +22,7 @@ use crate::util::report::has_errors;
 /// All claims by id.
 #[derive(Debug, Default)]
 pub struct Claims {
-    /// What the chapters tell of functions.
+    /// The functions that the chapters mention.
     book_mentions: BookMentions,
     by_id: BTreeMap<String, JudgedClaim>,
     by_block: BTreeMap<(usize, usize), String>,
@@ -90,7 +90,7 @@ impl Claims {
         ))
     }
 
-    /// What the chapters tell of functions.
+    /// The functions that the chapters mention.
     pub fn book_mentions(&self) -> &BookMentions {
         &self.book_mentions
     }

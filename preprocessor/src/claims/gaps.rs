@@ -1,4 +1,4 @@
-//! What a check could not decide.
+//! Claims and machines that a check could not decide.
 
 use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::Diagnostic;
@@ -11,8 +11,8 @@ use crate::evidence::book_data::BookData;
 /// The rule of a machine without evidence.
 pub const NO_EVIDENCE: &str = "machine-without-evidence";
 
-/// Claims that some machine could not show, one diagnostic for each, and machines that have shown nothing. What is an error
-/// is left out: it is among the complaints.
+/// Claims that are UNVERIFIED on some machine, one diagnostic for each, and machines without evidence. Those that are errors
+/// are left out: they are among the complaints.
 pub fn gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut gaps = Vec::new();
     for judged in claims.in_order() {

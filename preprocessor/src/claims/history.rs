@@ -1,4 +1,4 @@
-//! The captures that a book shows, as they enter its history.
+//! History entries for the captures that a book shows.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
                 let word = judged.judgements[index].verdict.word();
                 *verdicts.entry(word.to_owned()).or_insert(0) += 1;
             }
-            // The addresses of a live machine are of use until it is booted again, whoever accepted to show them now.
+            // The addresses of a live machine can be misused until its next boot, even if its owner accepts to show them now.
             let harmless = evidence.machine.ephemeral && !is_redacted(evidence);
             let slide = evidence.kaslr.slide.value().and_then(Value::as_integer);
             PastCapture {

@@ -27,7 +27,7 @@ pub struct JudgedClaim {
     pub on_unverified: OnMissing,
     /// The judgement on each machine that has evidence, in the book's order: as it may be published.
     pub judgements: Vec<Judgement>,
-    /// The verdicts on the evidence that may be shown, likewise.
+    /// The verdicts on the evidence that may be shown, in the same order.
     pub supported: Vec<Verdict>,
 }
 

@@ -1,4 +1,4 @@
-//! Claims over kernels: where each is true, where false, and between which two of them it turned.
+//! Claims over kernels: the releases on which each is true or false, and the pairs between which it turned.
 
 use qed_evidence::claim::{Judgement, Verdict};
 
@@ -14,7 +14,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The answer of a judgement. A claim that passes outside of the kernels on which it holds is false there.
+    /// The answer of a judgement. A claim that passes outside its interval of kernels is false there.
     pub fn of(judgement: &Judgement) -> Self {
         match (judgement.verdict, &judgement.outside) {
             (Verdict::Pass, None) | (Verdict::Fail, Some(_)) => Answer::True,
@@ -122,7 +122,7 @@ pub fn summary(answers: &[Answer], releases: &[&str]) -> String {
     parts.join("; ")
 }
 
-/// A run in words. The first began before the first kernel, as far as is known, and the last goes on.
+/// A run of equal answers, in words. The first may have begun before the first kernel, and the last is open-ended.
 fn describe(run: &Interval, first: bool, last: bool, releases: &[&str]) -> String {
     let word = if run.holds { "true" } else { "false" };
     let (from, to) = (series(releases[run.first]), series(releases[run.last]));
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Check that the runs of a claim are told from the first kernel to the last.
+    /// Check that the runs of a claim are described from the first kernel to the last.
     #[test]
     fn runs_in_words() {
         let releases = ["6.1.0-56", "6.12.118", "7.0.13", "7.1.2", "7.3.4"];

@@ -1,4 +1,4 @@
-//! Judging claims on what was measured, and telling it without what must not be known.
+//! Judgement of claims on raw evidence, and redaction of the results.
 
 use qed_evidence::claim::{Claim, Judgement, Verdict, judge};
 use qed_evidence::redact::{is_redacted, phrase};
@@ -13,7 +13,7 @@ use crate::evidence::verdict_files::withheld_control;
 pub struct PublicVerdict {
     /// The verdict on the raw evidence; operands, reason and control as they may be shown.
     pub judgement: Judgement,
-    /// The verdict on the evidence that may be shown: the same, or UNVERIFIED where it takes what is withheld.
+    /// The verdict on the evidence that may be shown: the same, or UNVERIFIED if it needs withheld values.
     pub supported: Verdict,
 }
 
@@ -23,7 +23,7 @@ pub struct RawJudge<'a> {
 }
 
 impl<'a> RawJudge<'a> {
-    /// Indexes it, where it is not what is shown.
+    /// Indexes raw evidence, if it differs from the evidence that is shown.
     pub fn new(book_data: &BookData<'a>) -> Self {
         let raw = book_data
             .loaded
@@ -74,8 +74,8 @@ impl<'a> RawJudge<'a> {
     }
 }
 
-/// The judgement where a verdict came along with the evidence. Only what is withheld is taken on trust; the rest is
-/// judged again, and has to come to the same.
+/// The judgement for evidence that was imported with a verdict. The verdict is trusted only if the claim needs withheld values;
+/// otherwise the claim is judged again, with the same result, or it is an ERROR.
 fn merge_travelled(verdict: Verdict, redacted: bool, judgement: Judgement) -> Judgement {
     if verdict == judgement.verdict {
         return judgement;
@@ -98,7 +98,7 @@ fn merge_travelled(verdict: Verdict, redacted: bool, judgement: Judgement) -> Ju
     }
 }
 
-/// The judgement on raw evidence with nothing in it that the one on redacted evidence does not say.
+/// The judgement on raw evidence, without anything that the one on redacted evidence does not contain.
 fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -> Judgement {
     if raw.verdict == judgement.verdict {
         return judgement;

@@ -81,7 +81,7 @@ enum Command {
         /// The folder of the sweep's evidence, relative to the book's
         #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
         from: PathBuf,
-        /// Source lines: fetch what is served (auto), or do without (none)
+        /// Source lines: download debug information that is served (auto), or do without (none)
         #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
         debuginfo: String,
         /// Output format
@@ -93,7 +93,7 @@ enum Command {
         /// The folder of the book, or its book.toml; without it, that of the editor's folder or of the first document
         #[arg(value_parser = book_folder)]
         book: Option<PathBuf>,
-        /// What editors say that can speak over other ways, too: there is no other one here
+        /// Accepted because some editors pass it to say how they talk to a server; standard input and output are always used
         #[arg(long, hide = true)]
         stdio: bool,
     },
@@ -142,7 +142,7 @@ enum Command {
         /// The machines whose addresses must not be known, instead of what the site says
         #[arg(long, value_enum)]
         addresses: Option<Addresses>,
-        /// The folder of the book, if its chapters are at hand: the published ones are compared with them
+        /// The folder of the book, if you have its chapters: the published ones are compared with them
         #[arg(long, value_parser = book_folder)]
         book: Option<PathBuf>,
     },
@@ -216,7 +216,7 @@ fn lsp(book: Option<PathBuf>) -> u8 {
     }
 }
 
-/// Runs the program; gives back the exit status. `source` is where the program came from.
+/// Runs the program and returns the exit status. `source` is the origin of the program.
 pub fn run(source: Source<'_>) -> u8 {
     match Cli::parse().command {
         None => preprocess::run(),

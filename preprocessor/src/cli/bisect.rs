@@ -1,4 +1,4 @@
-//! `bisect`: narrows the turns of a claim down among all releases that can be had, with as few captures as it takes.
+//! `bisect`: narrows down the turns of a claim among all available releases, with as few captures as possible.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -141,15 +141,15 @@ fn version(kernel: &Kernel) -> Option<Version> {
 struct Narrowed {
     before: Point,
     after: Point,
-    /// Those that were judged on the way, in that order.
+    /// The releases that were judged during the search, in that order.
     judged: Vec<(String, Answer)>,
-    /// Those that could not be captured, or have no answer, with the reason.
+    /// The releases that could not be captured, or have no answer, with the reason.
     not_had: Vec<(String, String)>,
-    /// Those between the two that nobody serves.
+    /// Releases between the two that are not served.
     not_served: Vec<String>,
 }
 
-/// What came of asking one kernel.
+/// The outcome of asking one kernel.
 enum Asked {
     /// Its release, and the judgement on it.
     Judged(String, Box<Judgement>),

@@ -38,7 +38,7 @@ pub enum CheckFormat {
 }
 
 impl CheckFormat {
-    /// True for what is read by programs that want complaints in it, also where the book cannot be loaded.
+    /// True for formats whose readers need the complaints in the output, even if the book cannot be loaded.
     fn is_report(self) -> bool {
         matches!(
             self,
@@ -81,7 +81,7 @@ struct Problem {
     help: Option<String>,
 }
 
-/// The comparison of a machine's evidence with what is here now.
+/// The comparison of a machine's evidence with the current state.
 #[derive(Serialize)]
 struct Freshness<'a> {
     machine: &'a str,

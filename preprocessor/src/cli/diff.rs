@@ -1,4 +1,4 @@
-//! `diff`: what changed between two captures, by how much it may surprise, and which claims it turns.
+//! `diff`: shows what changed between two captures, sorted by how surprising it is, and the claims whose verdict it changes.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ pub enum DiffFormat {
     Markdown,
 }
 
-/// One side, as a reader wants to know it.
+/// One side of the comparison, with the facts that identify it to a reader.
 #[derive(Serialize)]
 struct Side {
     file: String,
@@ -89,7 +89,8 @@ struct DiffDocument<'a> {
     report: &'a Report,
 }
 
-/// Evidence as it may be shown, and as it is if that is another: what is printed ends up in logs and reports.
+/// Evidence as it may be shown, and raw evidence if that differs: only the former is printed, because output ends up in logs
+/// and reports.
 type ReadEvidence = (Evidence, Option<Evidence>);
 
 fn read(path: &Path) -> Result<ReadEvidence, Diagnostic> {
@@ -217,7 +218,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
         cache: Cache::default(),
     };
     let book_data = BookData::new(&book.config, &evidence_set);
-    // What is wrong with a claim is for `check` to say; here only counts what it comes to on each side.
+    // `check` reports what is wrong with a claim; here only its verdict on each side counts.
     let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
     let mut turned = Turned::default();
     let mut judged = 0;

@@ -1,4 +1,4 @@
-//! `explain`: one claim, each operand on each machine, and why.
+//! `explain`: explains one claim, with each operand on each machine.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `init`: a new live book, or what an existing one lacks.
+//! `init`: creates a new live book, or adds the missing parts to an existing one.
 
 mod workflow;
 
@@ -132,7 +132,7 @@ fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
     Ok(Some(book))
 }
 
-/// The settings that are added to those of a book that is there.
+/// The settings that are added to those of an existing book.
 fn addition(existing: &Existing, recorded: bool) -> String {
     let settings = settings(recorded);
     let table = &settings[settings.find("[preprocessor.qed]").unwrap_or(0)..];
@@ -220,7 +220,7 @@ fn doctor() -> String {
     )
 }
 
-/// Writes what is missing and says so. The error is the file that could not be written, and why.
+/// Writes the missing files and lists them. The error is the file that could not be written, with the reason.
 fn fill(
     dir: &Path,
     existing: Option<&Existing>,

@@ -1,4 +1,4 @@
-//! `merge`: takes over what `redact` wrote on other machines, and the parts of a sweep that were captured there.
+//! `merge`: imports the output of `redact` from other machines, and the parts of a sweep that were captured there.
 
 mod error;
 mod sweep;
@@ -95,7 +95,7 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
     let captured = root.join(locations::CAPTURED);
     let swept = root.join(locations::SWEPT);
     if !machines.is_empty() {
-        // The folder of the sweep is inside of that of the evidence, and stays.
+        // The folder of the sweep is inside that of the evidence, and is kept.
         let files = machines.iter().flat_map(|(machine, taken)| {
             let file = PathBuf::from(evidence_file(machine));
             let verdicts = file.with_extension(VERDICTS_EXTENSION);
@@ -139,7 +139,7 @@ fn check_handover(
                 machine,
             });
         }
-        // Whoever sent it has told its addresses already; nobody else must be.
+        // The sender has already disclosed its addresses; they must not spread further.
         if config.addresses.hide(&evidence) && !is_redacted(&evidence) {
             return Err(HandoverError::Raw(name.clone()));
         }
@@ -187,7 +187,7 @@ fn check_handover(
     Ok(out)
 }
 
-/// Puts all into `folder`, in the place of what was there but for the folder `stays` inside of it.
+/// Puts all files into `folder`, replacing its content except for the folder `stays` inside it.
 fn replace_folder<'a>(
     folder: &Path,
     files: impl Iterator<Item = (PathBuf, &'a Vec<u8>)>,

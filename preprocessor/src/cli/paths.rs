@@ -1,4 +1,4 @@
-//! `paths`: everything that an author can write, with type, value and machine.
+//! `paths`: lists all paths that an author can write, with type, value and machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `publish`: puts beside the pages of a built site what it takes to check them, and refuses to if an address got out or the
-//! pages are not what the book makes.
+//! `publish`: adds to a built site the files that are needed to check its pages. It refuses if a secret of a live machine got
+//! into the site, or if the pages are not those that the book makes.
 
 use std::path::Path;
 
@@ -144,7 +144,7 @@ fn states(
         .collect()
 }
 
-/// Writes what is published into the site, in the place of what an earlier run left.
+/// Writes the published files into the site, replacing those of an earlier run.
 fn write_extras(
     site: &Path,
     book_data: &BookData<'_>,
@@ -185,8 +185,8 @@ fn write_extras(
     Ok(())
 }
 
-/// Makes the site again from what goes out, as whoever verifies it will. Says in which folder the pages are: the first one in
-/// which they are what the book makes.
+/// Makes the site again from the published files, as a verifier will. Returns the folder of the pages: the first one whose
+/// pages are those that the book makes.
 fn rehearse(
     pages: &[File],
     book_data: &BookData<'_>,

@@ -1,4 +1,5 @@
-//! `redact`: the evidence of a book as it may leave this machine, with the verdicts that only this machine can reach.
+//! `redact`: writes the evidence of a book without anything that must not leave this machine, with the verdicts that only this
+//! machine can reach.
 
 use std::path::{Path, PathBuf};
 

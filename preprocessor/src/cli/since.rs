@@ -1,4 +1,4 @@
-//! `since`: on which kernels of a sweep each claim is true, and between which two it turned.
+//! `since`: shows the kernels of a sweep on which each claim is true, and the two between which it turned.
 
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,7 @@ fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnosti
     })
 }
 
-/// A sweep of which no record is written.
+/// The reasons why no record of a sweep is written.
 #[derive(Debug, thiserror::Error)]
 enum SweepWriteError {
     #[error("{0} lives on: what was measured there is no part of a record")]

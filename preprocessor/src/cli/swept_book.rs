@@ -71,7 +71,7 @@ impl SweptBook {
             return Err(stale);
         }
         let book_data = BookData::new(&book.config, &evidence_set);
-        // Complaints about chapters are those of `check`, which knows the book's own machines.
+        // `check` reports complaints about chapters, because it judges on the book's own machines.
         let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
         Ok(Self {
             evidence_set,

@@ -1,9 +1,8 @@
-//! `verify`: whether a built site shows what the evidence says, nothing that should have been replaced, and nothing
-//! that must not be known.
+//! `verify`: checks that a built site agrees with the evidence, and contains no unfilled placeholder and no secret.
 //!
-//! With `--evidence` it is the owner's check before the site goes out: on raw evidence, with the search for leaks.
-//! Without, it is anybody's check of what was published: every digest, every verdict that the published evidence supports,
-//! and every page, made again from the published chapters and evidence.
+//! With `--evidence` it is the owner's check before publication: on raw evidence, with the search for leaks. Without it,
+//! anybody can check what was published: every digest, every verdict that the published evidence supports, and every page,
+//! which is made again from the published chapters and evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -52,7 +51,7 @@ pub struct Options<'o> {
     pub evidence: Option<&'o Path>,
     /// The machines whose addresses are searched for, instead of what the manifest says.
     pub addresses: Option<Addresses>,
-    /// The folder of the book, if its chapters are at hand.
+    /// The folder of the book, if its chapters are available.
     pub book: Option<&'o Path>,
 }
 
@@ -106,7 +105,7 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
     }
 }
 
-/// Checks a site, and each site inside of it by itself.
+/// Checks a site, and each site inside it separately.
 fn check_all(
     files: &[File],
     raw: Option<Vec<Evidence>>,
@@ -116,7 +115,7 @@ fn check_all(
     if inside.is_empty() {
         return check(files, files, raw, options);
     }
-    // The innermost site that a file is in is the one that it belongs to.
+    // A file belongs to the innermost site that contains it.
     let site_of = |name: &str| {
         let folders = inside
             .iter()
@@ -155,8 +154,8 @@ fn check_all(
     Ok(found)
 }
 
-/// Everything that can be said of a site: `all` are its files, `own` those that are not of a site inside of it. The error
-/// is why nothing can.
+/// All findings about a site: `all` are its files, `own` those that do not belong to a site inside it. The error is the reason
+/// why it cannot be checked.
 fn check(
     all: &[File],
     own: &[File],
@@ -265,7 +264,7 @@ fn conceal(checks: &[leak_check::Check], lines: &mut [String]) {
     }
 }
 
-/// Searches all files for what must not be known of a machine, and compares what is published with what was captured.
+/// Searches all files for secrets of a machine, and compares the published evidence with the captured one.
 fn secrets(
     (all, own): (&[File], &[File]),
     raw: &[Evidence],
@@ -275,7 +274,7 @@ fn secrets(
     history: Option<&History>,
     found: &mut SiteFindings,
 ) -> Vec<leak_check::Check> {
-    // `publish` let nothing by that does not stand in the author's own file.
+    // `publish` only permitted numbers in blocks that are in the author's own file.
     let quoted = match BookSource::read(own) {
         Ok(Some(source)) => Quoted::read(&source, &|_, _| true),
         _ => Quoted::default(),
@@ -313,7 +312,7 @@ struct SiteDocuments<'s> {
     addresses: Addresses,
 }
 
-/// Makes the site again from its sources, and compares; the sources with the book, if it is at hand.
+/// Makes the site again from its sources and compares the two; compares the sources with the book, if it is available.
 fn reproduce_site(
     files: &[File],
     site: &SiteDocuments<'_>,
@@ -410,8 +409,8 @@ fn texts(
     }
 }
 
-/// Compares the evidence with the investigation that is published, and with what it ran as that is here. Only its owner has
-/// raw evidence, and the machine that captured it.
+/// Compares the evidence with the published investigation, and with the local versions of the programs that were run. Only the
+/// owner has raw evidence, and the machine that captured it.
 fn compare_with_now(
     files: &[File],
     published: &[Evidence],
@@ -419,7 +418,7 @@ fn compare_with_now(
     book: Option<&Path>,
     found: &mut SiteFindings,
 ) {
-    // What is missing of these is told where the pages are made again.
+    // Missing ones are reported when the pages are made again.
     let mut told = Vec::new();
     let said: Option<BookRecord> = document(files, BOOK, &mut told);
     let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
@@ -430,7 +429,7 @@ fn compare_with_now(
         None => (published, Origin::Recorded),
     };
     let time = jiff::Timestamp::now();
-    // That a book cannot be loaded is told where its sources are compared.
+    // A book that cannot be loaded is reported when its sources are compared.
     let loaded = book.and_then(|root| {
         let loaded = crate::mdbook::load::load(root, Parallelism::default()).ok()?;
         Some((root, loaded))
@@ -473,7 +472,7 @@ fn judge_again(
     }
 }
 
-/// Prints what was found; gives back the exit status.
+/// Prints the findings and returns the exit status.
 fn print_findings(found: &SiteFindings) -> u8 {
     for line in &found.wrong {
         print(&format!("{line}\n"));

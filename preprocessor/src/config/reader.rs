@@ -63,7 +63,7 @@ pub fn read_in(
         Some((source, span)) => Diagnostic::error(&source, span, message),
         None => Diagnostic::error_without_place(message),
     };
-    // serde quotes what is wrong first, then all that would be right.
+    // serde quotes the wrong key or value first, then all valid ones.
     let mut words = problem.split('`').skip(1).step_by(2);
     let wrong = words.next().filter(|_| problem.starts_with("unknown "));
     Err(match wrong.and_then(|wrong| nearest(wrong, words)) {

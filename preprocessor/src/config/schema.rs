@@ -1,4 +1,4 @@
-//! The JSON Schema of `book.toml` as far as it is ours: the table `[preprocessor.qed]`.
+//! The JSON Schema of our part of `book.toml`: the table `[preprocessor.qed]`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The data of a book: every path, on the machine that the reader is shown.
+//! The data of a book: every path, on the machine that is shown to the reader.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -275,7 +275,7 @@ impl<'a> BookData<'a> {
         }
     }
 
-    /// The machine that an author names; the error says what is wrong with the name.
+    /// The machine that an author names; the error explains what is wrong with the name.
     pub fn find_machine(&self, name: &str) -> Result<Option<MachineId>, UnknownMachine> {
         if let Some(machine) = position(self.loaded, |m| m.machine == name) {
             return Ok(Some(machine));
@@ -296,7 +296,7 @@ impl<'a> BookData<'a> {
         })
     }
 
-    /// The value behind `path`: on `machine`, or on the machine that the reader is shown.
+    /// The value of `path`: on `machine`, or on the machine that is shown to the reader.
     pub fn show(&self, path: &Path, machine: Option<MachineId>) -> LookupResult {
         let key = (path.as_str().to_owned(), machine);
         // Whoever panicked with it had nothing half done in it.
@@ -319,7 +319,7 @@ impl<'a> BookData<'a> {
         // What belongs to no experiment may be missing on the preferred machine alone.
         if machine.is_none() && SECTIONS.contains(&path.first()) {
             for other in self.machine_ids() {
-                // What is withheld is not missing: the reader is told.
+                // A withheld value does not count as missing: the page says that it is withheld.
                 if matches!(&shown.what, PathValue::Value(..))
                     || matches!(&shown.what, PathValue::Missing(Missing::Withheld(_)))
                 {

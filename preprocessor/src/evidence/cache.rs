@@ -1,8 +1,8 @@
-//! The cache of what follows from evidence alone: under `mdbook serve` the same evidence is redacted, written
-//! out and packed again and again.
+//! A cache of results that depend on evidence alone: under `mdbook serve` the same evidence is redacted, serialised and
+//! compressed again and again.
 //!
-//! What is kept stands under the digest of everything that it was made from, this program included, so it is either
-//! exactly what would be made again or it is not found. Verdicts are never kept: they are reached in every build.
+//! An entry is stored under the digest of everything that it was made from, this program included, so a hit is exactly what
+//! would be made again. Verdicts are never cached: every build judges the claims anew.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use crate::evidence::locations::CACHE_FOLDER;
 use crate::util::state;
 
-/// The most entries that are kept: those of some captures of some machines. The oldest make room.
+/// The largest number of entries: those of a few captures of a few machines. The oldest are evicted.
 const MAX_FILES: usize = 32;
 
-/// The largest thing that is kept, in bytes.
+/// The largest entry, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// SHA-256.
@@ -82,14 +82,14 @@ impl Cache {
     }
 }
 
-/// The digest before the bytes: the key is in it, so that a file under another name is not taken for this one.
+/// The digest that precedes the bytes: it covers the key, so that a file under another name is not mistaken for this one.
 fn checksum(key: &Sha256Digest, bytes: &[u8]) -> Sha256Digest {
     let digest = Sha256::new().chain_update(key).chain_update(bytes);
     digest.finalize().into()
 }
 
-/// The identity of this program, different for each build of the same version: not its bytes, which would
-/// take longer to read than all that is kept takes to make.
+/// The identity of this program, different for each build of the same version. It is not a digest of its bytes, which would
+/// take longer to read than the cached results take to make.
 fn program() -> Option<Sha256Digest> {
     let own = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
     let build = format!(
@@ -106,7 +106,7 @@ fn program() -> Option<Sha256Digest> {
     Some(sha256(build.as_bytes()))
 }
 
-/// Deletes the oldest files, and what an interrupted build left behind with them.
+/// Deletes the oldest files, and with them the temporary files of interrupted builds.
 fn evict_oldest(folder: &Path) -> std::io::Result<()> {
     let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder)? {

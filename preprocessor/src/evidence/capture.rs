@@ -1,4 +1,4 @@
-//! Capturing at build time, where the book's owner asks for it.
+//! Captures at build time, if the book's owner asks for them.
 //!
 //! mdBook runs a preprocessor once for each renderer, again for `mdbook test`, and again whenever a chapter is
 //! edited under `serve`. One of these runs captures, under a lock; the others find fresh evidence. A capture that
@@ -36,8 +36,8 @@ enum CaptureError {
     Stale,
 }
 
-/// Captures what is missing or stale, if the book says `capture = "if-stale"`. Gives back warnings: without a
-/// capture, older or recorded evidence is shown, and says so; and the evidence that is fresh, which was read for that.
+/// Captures missing or stale evidence, if the book says `capture = "if-stale"`. Returns warnings (without a capture, older or
+/// recorded evidence is shown, and marked as such), and the fresh evidence, which was read for the comparison.
 pub fn refresh(
     root: &Path,
     config: &Config,
@@ -47,7 +47,7 @@ pub fn refresh(
     if config.capture == CaptureMode::Never {
         return Default::default();
     }
-    // What is wrong with the investigation is told where it is loaded.
+    // Mistakes in the investigation are reported when it is loaded.
     let Ok(investigation) = investigation(root, config) else {
         return Default::default();
     };
@@ -230,13 +230,13 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
     }
 }
 
-/// The most of a collector's message that is kept, in bytes: its end says why it failed.
+/// The part of a collector's message that is stored, in bytes: its end gives the reason of a failure.
 const KEPT: usize = 4 << 10;
 
 /// The variable by which the collector is asked for its progress as lines, which a pipe can take.
 const PROGRESS: &str = "QED_PROGRESS";
 
-/// Passes on what the collector says as it comes, and gives back the end of it, without its progress.
+/// Passes on the collector's output as it arrives, and returns the end of it, without progress lines.
 fn passed_on(from: impl Read, machine: &str) -> String {
     let mut kept = String::new();
     let progress = format!("{machine}: ");

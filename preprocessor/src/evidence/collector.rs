@@ -1,4 +1,5 @@
-//! The collector as a program: which kernels it can have, and a capture on one of them. The book itself needs no privileges.
+//! The collector as an external program: it lists the kernels that it can boot, and captures on one of them. Building the book
+//! itself needs no privileges.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};

@@ -1,10 +1,10 @@
-//! Reasons about raw evidence, without what they would disclose of it.
+//! Redaction of reasons about raw evidence.
 
 use std::collections::BTreeSet;
 
 use qed_evidence::redact::{phrase, scrub};
 
-/// The words that a claim says itself.
+/// The words of a claim itself.
 pub fn words_of<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c str> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let texts = [expression, when.unwrap_or_default()].into_iter();
@@ -26,7 +26,7 @@ pub fn strip_numbers(reason: &str) -> String {
         .collect()
 }
 
-/// A message about raw evidence, cut to its place and the reason without anything that the evidence says.
+/// A message about raw evidence, reduced to its place and its reason, without content of the evidence.
 pub fn redact_message(message: &str) -> String {
     let message = strip_addresses(message);
     let reason = |text: &str| phrase(text, &|_| false);

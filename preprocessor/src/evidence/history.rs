@@ -1,5 +1,5 @@
-//! The history of captures: what was measured when, and what came of it. It only grows, up to a bound, and is
-//! published with the site, from where the next publication continues it.
+//! The history of captures: what was measured, when, and with which outcome. It only grows, up to a limit, and is published
+//! with the site; the next publication continues it from there.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The most captures that are kept; of more the oldest are dropped.
+/// The largest number of captures in the history; the oldest are dropped.
 pub const BOUND: usize = 1_000;
 
 /// The version of this form.
@@ -112,8 +112,8 @@ fn time(capture: &PastCapture) -> Option<Timestamp> {
     capture.time.parse().ok()
 }
 
-/// The history with these captures added. One that it has already stays as it was told first: only its verdicts are
-/// those of now, because claims change without a capture.
+/// The history with these captures added. An existing entry stays unchanged, except that its verdicts are updated, because
+/// claims change without a capture.
 pub fn extend_history(mut history: History, captures: Vec<PastCapture>) -> History {
     for capture in captures {
         let same =

@@ -1,4 +1,4 @@
-//! The evidence of a book: which file speaks for each machine, and how far it can be trusted.
+//! Loading of a book's evidence: the file for each machine, and how far it can be trusted.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl MachineEvidence {
 
     /// The parts of what ran there that could not be compared, in words; `None` if everything could be.
     pub fn uncompared(&self) -> Option<String> {
-        // Which collector would capture matters to whoever captures.
+        // Which collector would capture only matters to a machine that captures.
         let open = self
             .not_compared
             .iter()
@@ -337,7 +337,7 @@ impl Sources<'_> {
     }
 }
 
-/// A machine of the book without evidence, and what a page says of that.
+/// The name of a machine without evidence, and the text about it on a page.
 pub fn describe_absence(machine: &str) -> (String, String) {
     let why = format!("there is no evidence of `{machine}` yet");
     (machine.to_owned(), why)
@@ -345,7 +345,7 @@ pub fn describe_absence(machine: &str) -> (String, String) {
 
 /// The complaint about evidence that is none.
 fn refuse(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
-    // What is wrong with raw evidence must not tell what is in it.
+    // A message about raw evidence must not disclose its content.
     let reason = match machine.starts_with("guest:") {
         true => reason.to_owned(),
         false => redact_message(reason),

@@ -1,6 +1,6 @@
-//! Facts of now that evidence is compared with: programs, kernel images and the collector, as they are on this machine.
+//! The current state that evidence is compared with: programs, kernel images and the collector on this machine.
 //!
-//! Nothing is run but `ldd`: the collector need not be here, and if it is, its file is only looked at.
+//! Only `ldd` is run: the collector need not be here, and if it is, only its file is read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,8 @@ pub enum ObjectError {
     NoObject,
 }
 
-/// Files of a command or workload that cannot be had. The message tells no path of this machine: readers may see it.
+/// The reasons why files of a command or workload are not available. The message contains no path of this machine, because
+/// readers may see it.
 #[derive(Clone, Debug, thiserror::Error)]
 enum ProgramsError {
     /// A file of a workload.
@@ -157,7 +158,7 @@ impl LocalFiles {
                 };
                 let mut parts =
                     qed_programs::parts_from(&*self.digests, program, root).map_err(named)?;
-                // A guest holds no file but those of its programs.
+                // A guest only contains the files of its programs.
                 if on == RunsOn::Host {
                     parts.extend(qed_programs::arguments(&*self.digests, &command.run, root));
                 }

@@ -1,4 +1,4 @@
-//! The folders of evidence in a book, and which of them a document came from.
+//! The folders of evidence in a book, and the origin of a document among them.
 
 /// The folder of captured evidence, relative to the book's root.
 pub const CAPTURED: &str = ".qed/evidence";

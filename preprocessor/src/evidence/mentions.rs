@@ -31,7 +31,7 @@ pub struct Fold {
 pub struct Lines {
     /// Functions that the text explains with all that they call.
     pub below: Vec<Spanned>,
-    /// What it leaves out, in order.
+    /// The functions that it leaves out, in order.
     pub folds: Vec<Fold>,
 }
 
@@ -122,8 +122,8 @@ pub struct BookMentions {
 }
 
 impl BookMentions {
-    /// Reads all chapters, if one of them asks for coverage. An exhibit that cannot be read says nothing here, and complains where it
-    /// stands.
+    /// Reads all chapters, if one of them asks for coverage. An exhibit that cannot be parsed is ignored here; its mistake is
+    /// reported when it is rendered.
     pub fn read(chapters: &[Chapter]) -> Self {
         let asks = |chapter: &Chapter| {
             let text = &chapter.source.text;

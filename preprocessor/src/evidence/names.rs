@@ -1,4 +1,4 @@
-//! The names that a chapter uses, and those that something introduced: a capture that observed them, or the glossary.
+//! The names that a chapter uses, and those that a capture observed or the glossary defines.
 //!
 //! A *name* is an identifier in a code span (`sock_alloc`; `struct sock` is one name) or a word of capitals in the
 //! text (RAX). A code span that holds a file name or a command line is one name as a whole.

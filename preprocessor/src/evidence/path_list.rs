@@ -1,4 +1,4 @@
-//! Lists of paths: what an author can write.
+//! Lists of the paths that an author can write.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The values that a page shows, and where each comes from.
+//! The values that a page shows, with the origin of each.
 
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
@@ -12,16 +12,16 @@ pub struct Use {
     pub machine: Option<MachineId>,
     /// Its `as`.
     pub style: Option<String>,
-    /// The text that stands in the page.
+    /// The text on the page.
     pub text: String,
     /// A description, with the reason if the value is missing.
     pub note: String,
-    /// It stands where no markup can, so the page's list has to say where it comes from.
+    /// True if it is in a place without markup, so that its origin has to be in the page's list.
     pub listed: bool,
 }
 
 impl Use {
-    /// A path that a claim or an exhibit rests on, and does not show as a value of its own.
+    /// A path that a claim or an exhibit depends on, but does not show as a value of its own.
     pub fn rests_on(path: impl Into<String>, machine: MachineId) -> Self {
         Use {
             path: path.into(),

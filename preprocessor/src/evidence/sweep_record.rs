@@ -1,5 +1,5 @@
-//! The record of a sweep: what every claim came to on a kernel of each series. It is what a book keeps of some ten documents of
-//! evidence, and it is published with the site.
+//! The record of a sweep: the verdict on every claim on a kernel of each series. A book keeps it instead of some ten documents
+//! of evidence, and publishes it with the site.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Verdicts as they are written to files: beside redacted evidence on its way to the site, and in the site.
+//! Files with verdicts: those beside redacted evidence on its way to the site, and those in the site.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub struct PublishedClaim {
 pub struct PublishedVerdict {
     /// The verdict where it was captured.
     pub verdict: String,
-    /// The verdict on the published evidence: the same, or UNVERIFIED where it takes what is withheld.
+    /// The verdict on the published evidence: the same, or UNVERIFIED if it needs withheld values.
     pub supported: String,
     /// The reason, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,12 +76,12 @@ pub struct TravellingVerdict {
     /// The reason, as it may be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The negative control, as it may be told.
+    /// The part of the negative control that may be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     control: Option<PublishedControl>,
 }
 
-/// The negative control of a verdict that rests on withheld values, as it may be told.
+/// The part that may be published of the negative control behind a verdict that depends on withheld values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedControl {
@@ -116,7 +116,7 @@ impl PublishedControl {
 }
 
 impl TravellingVerdict {
-    /// The judgement with what was told beside the verdict.
+    /// The judgement, completed with the details that were published with the verdict.
     pub(crate) fn fill(&self, judgement: Judgement) -> Judgement {
         let control = self.control.as_ref().and_then(|told| {
             Some(withheld_control(Control {
@@ -226,7 +226,7 @@ impl TravellingVerdicts {
         Ok(read)
     }
 
-    /// The verdict on this very claim, and what may be told of it.
+    /// The verdict on exactly this claim, with the details that may be published.
     pub(crate) fn on(&self, claim: &Claim) -> Option<(Verdict, &TravellingVerdict)> {
         let found = self.claims.get(&claim.id)?;
         let same = found.expression == claim.expression.text()

@@ -20,7 +20,7 @@ pub enum Target {
     Nothing,
 }
 
-/// The words that stand where a value could not.
+/// The words that appear in place of a value.
 pub const GAPS: &[&str] = &["UNVERIFIED", "ERROR", "WITHHELD"];
 
 /// A block that replaces a claim or an exhibit.

@@ -1,5 +1,5 @@
-//! The same bytes at several times, one below the other, with a mark on each that is not as it was at first.
-//! Each line of the body is `LABEL: PATH`, the path of bytes.
+//! The exhibit `bytes`: the same bytes at several times, one below the other, with a mark on each byte that has changed since
+//! the first time. Each line of the body is `LABEL: PATH`, the path of bytes.
 
 use qed_evidence::Value;
 use serde::Serialize;
@@ -40,7 +40,7 @@ fn compare(bytes: &[u8], first: &[u8]) -> Vec<Byte> {
         .collect()
 }
 
-/// A row without markup: what differs stands in square brackets.
+/// A row without markup: bytes that differ are in square brackets.
 fn plain(bytes: &[Byte]) -> String {
     let marked = |byte: &Byte| match byte.differs {
         true => format!("[{}]", byte.hex),

@@ -58,7 +58,7 @@ fn rest(call: &Call<'_>, write: &dyn Fn(&Value) -> String) -> String {
         .iter()
         .filter_map(|p| Some(format!("{}={}", p.name, shown(call.hit.args.get(&p.name)?))))
         .collect();
-    // A tracepoint is not a call: what it carries is told apart from arguments.
+    // A tracepoint is not a call: its values are distinguished from arguments.
     match matches!(call.probe.target, Target::Function(_)) {
         true => rest.push_str(&format!("({})", args.join(", "))),
         false if args.is_empty() => {}

@@ -1,4 +1,4 @@
-//! A claim as it stands in its chapter.
+//! The block of a claim in its chapter.
 
 use qed_evidence::Value;
 use qed_evidence::claim::{Judgement, Verdict};
@@ -16,7 +16,7 @@ use crate::exhibits::block::RenderedBlock;
 #[derive(Serialize)]
 struct Operand {
     text: String,
-    /// Set where the value is one of the evidence, written as it is: `verify` compares it.
+    /// Set if the value is a plain value of the evidence: `verify` then compares it.
     path: Option<String>,
     machine: String,
     value: String,
@@ -94,7 +94,7 @@ fn kind(value: &Value) -> String {
     }
 }
 
-/// True if a text would bury what stands around it.
+/// True if a text is so long that it would hide the text around it.
 pub fn is_long(text: &str) -> bool {
     text.chars().count() > 150
 }
@@ -157,7 +157,7 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: MachineId)
     out
 }
 
-/// A note on a verdict that was reached on evidence which is not shown as it is.
+/// A note about a verdict on evidence that is not shown unredacted.
 fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
     let machine = book_data.machine(judged.shown);
     let verdict = judged.judgement().verdict;

@@ -1,4 +1,5 @@
-//! What the text tells of the functions that a call ran through: named, told with what calls them, left out for a reason, nowhere.
+//! The exhibit `coverage`: the functions that a call ran through, sorted by what the text does with them: it names them,
+//! explains them together with a function that calls them, leaves them out for a reason, or does not mention them.
 
 use std::fmt::Write as _;
 
@@ -18,15 +19,15 @@ use crate::exhibits::request::{Request, caption, render_gap};
 use crate::markdown::syntax::{Spanned, SyntaxError};
 use crate::util::report::counted;
 
-/// Functions that are told alike.
+/// Functions that the text covers in the same way.
 #[derive(Serialize)]
 struct Group {
-    /// With what they are told, or why they are left out.
+    /// The function together with which they are explained, or the reason why they are left out.
     head: Option<String>,
     functions: Vec<String>,
 }
 
-/// One of the ways in which a function is told.
+/// The functions that are covered in one of the four ways.
 #[derive(Serialize)]
 struct PartView {
     name: &'static str,
@@ -54,7 +55,7 @@ struct CoverageView {
     notes: Vec<String>,
 }
 
-/// The most functions that may be told nowhere.
+/// The largest number of functions that the text may leave unmentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
     Functions(usize),
@@ -72,7 +73,7 @@ impl Limit {
         }
     }
 
-    /// True if so many functions may be told nowhere.
+    /// True if the number of unmentioned functions is within the limit.
     fn allows(self, coverage: &Coverage) -> bool {
         let untold = coverage.untold();
         match self {
@@ -91,10 +92,10 @@ impl std::fmt::Display for Limit {
     }
 }
 
-/// What a machine's tree comes to, or why there is none.
+/// The tree of a machine and its coverage, or the reason why there is none.
 type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
 
-/// Renders the exhibit; more functions that are told nowhere than it allows are a complaint of the lint `untold`.
+/// Renders the exhibit; the lint `untold` complains about more unmentioned functions than it allows.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let experiment = planned(request)?;
     let scope = scope(request)?;
@@ -215,7 +216,7 @@ fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), 
     }
 }
 
-/// The complaints about machines on which more is told nowhere than is allowed.
+/// The complaints about machines with more unmentioned functions than allowed.
 fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec<Diagnostic> {
     let config = request.book_data.config;
     let complaint = |(machine, covered): &OnMachine<'_>| {
@@ -245,7 +246,7 @@ fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec
     all.iter().filter_map(complaint).collect()
 }
 
-/// Warnings about lines that are about no function that ran, if all machines of the book that could tell have told.
+/// Warnings about lines whose function did not run on any machine, if every machine whose tree may be published has one.
 fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Diagnostic> {
     let book_data = request.book_data;
     let silent = all
@@ -305,7 +306,7 @@ fn summary(coverage: &Coverage, scope: Scope) -> String {
     )
 }
 
-/// The four ways in which functions are told, with the functions.
+/// The four ways in which the text covers functions, with the functions of each.
 fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
     let name = |at: usize| graph.functions[at].clone();
     let (mut named, mut untold) = (Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! The assumptions of a chapter: names that nothing introduced, claims that no evidence carries, and whether it
-//! may be believed as a whole.
+//! The assumptions of a chapter: names that are neither observed nor defined, claims without evidence, and a verdict on the
+//! chapter as a whole.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
     (shown, Some(judged.shown))
 }
 
-/// The status of a chapter with these verdicts and so many names that nothing introduced.
+/// The status of a chapter with these verdicts and this many undefined names.
 fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
     let count = |wanted: Verdict| verdicts.iter().filter(|v| **v == wanted).count();
     let failed = verdicts.iter().filter(|v| v.is_failure()).count();
@@ -87,7 +87,7 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
     }
 }
 
-/// Renders the exhibit; each name that nothing introduced is a warning at its place.
+/// Renders the exhibit; each undefined name is a warning at its place.
 pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let investigation = &book_data.investigation;

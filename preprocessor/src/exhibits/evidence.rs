@@ -1,5 +1,5 @@
-//! The whole evidence of a machine: every path with its value, folded by experiment, and the document itself to be
-//! downloaded, where its addresses may be known.
+//! The whole evidence of a machine: every path with its value, folded by experiment, and the document itself for download, if
+//! its addresses may be published.
 
 use std::io::Write;
 

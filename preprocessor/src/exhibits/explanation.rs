@@ -1,4 +1,4 @@
-//! One claim explained: each operand on each machine, and why.
+//! An explanation of one claim: each operand on each machine, and the reason of each verdict.
 
 use crate::claims::judged::JudgedClaim;
 use crate::evidence::book_data::BookData;

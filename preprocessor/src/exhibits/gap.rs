@@ -1,4 +1,4 @@
-//! Reasons for an exhibit, or a part of one, to show nothing.
+//! Reasons why an exhibit, or a part of one, shows nothing.
 
 use qed_evidence::path::ParsePathError;
 use qed_evidence::resolve::PathError;
@@ -9,7 +9,7 @@ use crate::evidence::book_data::UnsoundExperiment;
 use crate::evidence::format::FormatError;
 use crate::markdown::syntax::SyntaxError;
 
-/// Something that an exhibit cannot show. The message is what the page says of it.
+/// The reason why an exhibit cannot show something. The message is the text on the page.
 #[derive(Debug, Error)]
 pub enum ExhibitGap {
     /// The experiment is not sound on the machine.
@@ -22,7 +22,7 @@ pub enum ExhibitGap {
     #[error("the experiment watched no allocation")]
     NoLedger,
     /// The experiment's workload is a command.
-    #[error("the experiment runs a command, whose code is not looked at")]
+    #[error("the experiment runs a command, whose code is not read")]
     NoCode,
     /// The evidence has no value there, for this reason.
     #[error("{0}")]

@@ -39,7 +39,7 @@ struct GraphRow {
     time: String,
     /// The mark of an interrupt.
     mark: Option<&'static str>,
-    /// What stands above it: where the way back to user space begins.
+    /// The heading above the row at which the way back to user space begins.
     heading: Option<&'static str>,
     /// The rows that it calls follow.
     branch: bool,
@@ -84,8 +84,8 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         Ok(view) => return Ok(block(book_data, first, &options, view)),
         Err(why) => why,
     };
-    // The tree of a live machine is not published, and one of another machine may be. Where the author asks for a machine, no
-    // other one is shown in its place.
+    // The tree of a live machine is not published, so that of another machine is shown. If the author names a machine, no other
+    // one replaces it.
     let others = book_data
         .machine_ids()
         .filter(|other| asked.is_none() && *other != first);
@@ -157,7 +157,7 @@ pub(super) fn traced<'b>(
     }
 }
 
-/// What one machine shows.
+/// The view of one machine's tree.
 fn show(
     book_data: &BookData<'_>,
     machine: MachineId,

@@ -1,4 +1,4 @@
-//! The history of captures: what was measured when, what came of it, and what had changed since.
+//! The history of captures: what was measured, when, with which outcome, and what had changed since the capture before.
 
 use serde::Serialize;
 

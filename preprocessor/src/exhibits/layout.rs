@@ -1,4 +1,4 @@
-//! The layout of a structure: offsets, sizes, holes and cache lines, and beside it what moved on another machine.
+//! The layout of a structure: offsets, sizes, holes and cache lines, with the differences on another machine.
 
 use std::fmt::Write as _;
 
@@ -27,15 +27,15 @@ struct LayoutRow {
     offset: String,
     /// Bytes, or the bits of a bit field.
     size: String,
-    /// The member, or what is there in its place.
+    /// The name of the member, or a description of the gap.
     name: String,
     /// Its type.
     type_name: String,
     /// An experiment of the machine reads it.
     read: bool,
-    /// It is no member: a hole, or where a cache line begins.
+    /// True if the row is not a member, but a hole or the beginning of a cache line.
     gap: bool,
-    /// What is different on the other machine.
+    /// The differences on the other machine.
     moved: String,
 }
 
@@ -293,7 +293,7 @@ fn note(offset: u64, size: String, name: String) -> LayoutRow {
     }
 }
 
-/// What is different of a member on the other machine.
+/// The differences of a member on the other machine, in words.
 fn moved(member: &MemberFacts, other: Option<&MemberFacts>) -> String {
     let Some(other) = other else {
         return "is not there".to_owned();

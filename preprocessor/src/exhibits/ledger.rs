@@ -1,4 +1,4 @@
-//! The allocations of an experiment, and what became of them.
+//! The allocations of an experiment, and their frees.
 
 use qed_evidence::document::{Allocation, Experiment};
 use qed_evidence::value::Frame;

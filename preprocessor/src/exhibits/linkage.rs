@@ -7,8 +7,8 @@
 //! NAME -> NAME: PATH    a pointer in the first object, and a path to what it holds; it should lead to the second
 //! ```
 //!
-//! Structure, member and offset of a pointer are those of the read that PATH names, as the evidence has them. An
-//! arrow is drawn only where the pointer holds the very address of its target.
+//! Structure, member and offset of a pointer are those that the evidence has for the read that PATH names. An arrow is drawn
+//! only if the pointer holds exactly the address of its target.
 
 mod layout;
 mod map;
@@ -116,7 +116,7 @@ mod tests {
     fn stays_aligned() {
         let drawing = |file: &str, socket: &str| -> Vec<String> {
             let text = text(&map(file, socket));
-            // All heads of arrows stand in the column in which the drawing begins.
+            // All heads of arrows are in the column in which the drawing begins.
             let heads = text
                 .lines()
                 .filter_map(|line| line.chars().position(|c| c == '<'));

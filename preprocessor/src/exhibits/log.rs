@@ -1,5 +1,5 @@
-//! Sources that a reader can look at: the commands that were run, with what they printed, and the lines of files that the
-//! addresses came from. Lines of its body, if it has any, choose: `commands.NAME`, or how a file's name begins.
+//! Sources for the reader: the commands that were run, with their output, and the lines of the files that addresses were read
+//! from. Lines of the body, if there are any, select among them: `commands.NAME`, or the beginning of a file's name.
 
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::{Command, Reader, Reading};
@@ -78,7 +78,7 @@ fn line(
     }
 }
 
-/// The readings, those of one file together.
+/// The lines that were read, grouped by file.
 fn files(
     book_data: &BookData<'_>,
     machine: MachineId,

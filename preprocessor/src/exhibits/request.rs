@@ -167,7 +167,7 @@ impl Request<'_, '_> {
     }
 }
 
-/// An exhibit of a machine that there is no evidence of.
+/// The exhibit for a machine without evidence.
 pub fn render_without_evidence(book_data: &BookData<'_>, machine: &str) -> RenderedBlock {
     let known = book_data.absent.iter().find(|(name, _)| name == machine);
     let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());

@@ -1,4 +1,4 @@
-//! Single values as exhibits show them: each with its provenance, or with the reason why it is missing.
+//! Single values in exhibits: each with its provenance, or with the reason why it is missing.
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ pub struct ShownRow {
     provenance: String,
     /// There is no value.
     pub missing: bool,
-    /// A line is not broken inside of it.
+    /// True if a line must not be broken inside it.
     whole: bool,
     #[serde(skip)]
     used: Option<Use>,

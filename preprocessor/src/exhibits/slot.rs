@@ -1,5 +1,5 @@
-//! The content of one place in memory at several times. Each line of the body is `LABEL: PATH`, the path of an address.
-//! Equal values have the same letter, and a box of the same look.
+//! The content of one memory location at several times. Each line of the body is `LABEL: PATH`, the path of an address. Equal
+//! values have the same letter, and boxes of the same style.
 
 use qed_evidence::Value;
 use serde::Serialize;

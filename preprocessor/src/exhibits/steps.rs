@@ -1,7 +1,7 @@
 //! Numbered steps, each with the values that its probes measured and the verdicts that it rests on.
 //!
-//! Each line of the body is `TEXT: PATH as="…", PATH; CLAIM, CLAIM`: what the step is, what to show, and which
-//! claims prove it. Paths may be left out, claims may not: a step needs at least one claim that proves it.
+//! Each line of the body is `TEXT: PATH as="…", PATH; CLAIM, CLAIM`: the text of the step, the values to show, and the claims
+//! that prove it. Paths may be left out, claims may not: a step needs at least one claim that proves it.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ struct StepValue {
     text: String,
     provenance: String,
     missing: bool,
-    /// A line is not broken inside of it.
+    /// True if a line must not be broken inside it.
     whole: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A table of values: each line of its body is `PATH as="…"`, with a `LABEL:` before it if wanted.
+//! A table of values: each line of its body is `PATH as="…"`, optionally with a `LABEL:` before it.
 
 use serde::Serialize;
 

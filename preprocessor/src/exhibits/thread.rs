@@ -1,7 +1,7 @@
-//! One value through all calls: the call tree of an experiment, and at each call how the value came or went.
+//! One value through all calls: the call tree of an experiment, with the places in each call where the value occurs.
 //!
-//! The body is one path. Its value is looked for in every argument, result and read of the experiment that the path
-//! belongs to.
+//! The body is one path. Its value is searched for in every argument, result and read of the experiment that the path belongs
+//! to.
 
 use qed_evidence::Path;
 use qed_evidence::document::Experiment;
@@ -56,7 +56,7 @@ fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
     out
 }
 
-/// The calls of an experiment with what each has to do with the value, and the paths of those that meet it.
+/// The calls of an experiment with the relation of each to the value, and the paths at which it occurs.
 fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>, Vec<String>) {
     let nodes = tree(experiment);
     let mut paths = Vec::new();

@@ -1,4 +1,4 @@
-//! Claims over the kernels of a sweep: where each is true, where false, and what its operands were on both sides of a turn.
+//! Claims over the kernels of a sweep: the kernels on which each is true or false, and its operands on both sides of a turn.
 
 use qed_evidence::diagnostic::nearest;
 use serde::Serialize;

@@ -1,11 +1,11 @@
-//! An experiment as steps, one for each call: a table that folds what was not measured, or with `form="records"` records of
-//! ASCII, whose form [`crate::exhibits::trace_record`] tells.
+//! An experiment as steps, one for each call: a table that folds steps without measurements, or with `form="records"` ASCII
+//! records in the format of [`crate::exhibits::trace_record`].
 //!
-//! Every function that a probe saw has a record. So has every function that the compiler inlined on the way to one
-//! of those, as the debug information tells; nothing was measured in it, and its record says `inlined`. The system
-//! call itself has a record going in and one coming out, where its tracepoints were watched.
+//! Every function that a probe saw has a record. So has every function that the compiler inlined on the way to one of those,
+//! according to the debug information; nothing was measured in it, and its record says `inlined`. The system call itself has a
+//! record for its entry and one for its exit, if its tracepoints were watched.
 //!
-//! The field `Work` comes from the body, whose lines are `FUNCTION: what it is for`, else from the glossary.
+//! The field `Work` comes from the body, whose lines are `FUNCTION: PURPOSE`, else from the glossary.
 
 mod constants;
 mod line;

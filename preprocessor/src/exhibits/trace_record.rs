@@ -9,8 +9,8 @@
 //! TEXT   = bytes from 0x20 to 0x7e; "\x" and two hexadecimal digits stand for any other byte
 //! ```
 //!
-//! A text ends where the name of the next field begins, so dots may stand in it. A backslash, a byte that is not
-//! printable ASCII, and a dot that could be taken for the beginning of a field are written as `\x` and two digits.
+//! A text ends where the name of the next field begins, so it may contain dots. A backslash, a byte that is not printable
+//! ASCII, and a dot that could be taken for the beginning of a field are written as `\x` and two digits.
 
 use std::fmt;
 

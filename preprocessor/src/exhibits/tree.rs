@@ -14,7 +14,7 @@ pub(super) struct Call<'a> {
     pub hit: &'a Hit,
     /// The number of calls that enclose it.
     pub depth: usize,
-    /// The call that it stands within did not call it but jumped to it: both return to the same place.
+    /// True if the enclosing function did not call it but jumped to it: both return to the same place.
     pub jumped: bool,
 }
 
@@ -106,7 +106,7 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
     for call in calls(experiment) {
         open.resize(call.depth + 1, Vec::new());
         let chain = match call.hit.site.as_ref().and_then(Datum::value) {
-            // A jump leaves no call site; what stands there is that of the function that jumped.
+            // A jump leaves no call site; the recorded one is that of the function that jumped.
             _ if call.jumped => Vec::new(),
             Some(Value::Location { value }) => inlined(value),
             _ => Vec::new(),

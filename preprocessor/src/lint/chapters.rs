@@ -1,5 +1,5 @@
-//! `chapter-without-claim` and `unshown-claim`: chapters that prove nothing, and claims that nobody judges because
-//! they stand where Markdown does not look.
+//! `chapter-without-claim` and `unshown-claim`: chapters that prove nothing, and claims that are not judged because they stand
+//! where Markdown does not parse them.
 
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 

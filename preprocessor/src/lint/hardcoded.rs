@@ -1,4 +1,4 @@
-//! `typed-literal`: values that somebody typed where the machine should have filled them in.
+//! `typed-literal`: values that were typed by hand instead of being filled in from evidence.
 
 pub mod literal;
 pub mod measured;
@@ -85,9 +85,9 @@ fn holds_number(text: &str) -> bool {
         .any(|three| three.iter().all(u8::is_ascii_digit))
 }
 
-/// True for a value that may be typed: a constant, or one that a citation vouches for. Whether a number happens to have been
-/// measured has no say: it would be another one after the next boot. An id or a digest that was measured has: nobody
-/// types the like by chance.
+/// True for a value that may be typed by hand: a constant, or one with a citation. It does not matter whether a number happens
+/// to equal a measured one, because that would be different after the next boot. An id or a digest that equals a measured one
+/// is reported: such a value is never typed by chance.
 fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&MeasuredAt>) -> bool {
     let vouched = literal.looks == Looks::Line || literal.round;
     literal.constant

@@ -1,4 +1,4 @@
-//! Texts in braces that are almost placeholders: nothing fills them, so they would be published as they are.
+//! Misspelt placeholders: texts in braces that nothing fills, so that they would be published as they are.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ fn misspelt(text: &str) -> Vec<Range<usize>> {
         if !written.eq_ignore_ascii_case(WORD) || !is_word {
             continue;
         }
-        // As it should be, or told with its place by whoever reads placeholders.
+        // It is correct, or the parser of placeholders reports it with its place.
         let is_read = spaces == 0 && written == WORD && behind.is_some_and(char::is_whitespace);
         let backslashes = text[..start]
             .bytes()

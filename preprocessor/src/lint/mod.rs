@@ -1,5 +1,5 @@
-//! Lints: values typed by hand, evidence that nothing uses, chapters that prove nothing, claims that
-//! nobody judges. `deny` in `book.toml` turns each of them into an error.
+//! Lints: values typed by hand, unused evidence, chapters that prove nothing, claims that are not judged. `deny` in `book.toml`
+//! turns each of them into an error.
 
 mod chapters;
 mod exposed;
@@ -70,8 +70,8 @@ pub fn chapters(
     found.problems
 }
 
-/// The blocks of a chapter that are marked with `qed:literal`, without the mark. One with a claim or an exhibit in it is not
-/// among them: what these show is measured, whatever stands before them.
+/// The blocks of a chapter that are marked with `qed:literal`, without the mark. A block with a claim or an exhibit in it is
+/// not included: these show measured values, whatever mark precedes them.
 pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
     let text = chapter.source.text.as_str();
     if !text_map::may_hold_marks(text) {

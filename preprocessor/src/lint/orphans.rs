@@ -1,4 +1,4 @@
-//! `unshown-claim`: files with claims beside the chapters, which no page shows and nobody judges.
+//! `unshown-claim`: files with claims that are not chapters, so that no page shows the claims and they are not judged.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
 use crate::markdown::structure::BlockKind;
 
-/// The deepest folder in which chapters are looked for.
+/// The greatest depth of folders that are searched for chapters.
 const MAX_DEPTH: usize = 16;
 
 /// Complains about every claim in a Markdown file that is neither a chapter nor included by one.

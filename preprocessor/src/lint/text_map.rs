@@ -1,8 +1,8 @@
 //! A chapter as a reader sees it: stretches of text with their places, and the marks that an author puts before them.
 //!
-//! A mark is a comment that stands alone: `<!-- qed:literal REASON -->` says of the paragraph or block behind it that
-//! what looks like a measured value in it is quoted on purpose, `<!-- qed:no-claim REASON -->` says anywhere in a
-//! chapter why it makes no claim.
+//! A mark is a comment that stands alone: `<!-- qed:literal REASON -->` says that the paragraph or block after it quotes text
+//! that looks like a measured value on purpose, `<!-- qed:no-claim REASON -->`, anywhere in a chapter, says why the chapter
+//! makes no claim.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub struct Stretch {
     pieces: Vec<(usize, usize)>,
     /// It is a block of code.
     pub code: bool,
-    /// It stands beside a link to a line of a source that cannot change; see [`is_permalink`].
+    /// True if it is beside a link to a line of a source that cannot change; see [`is_permalink`].
     pub cites: bool,
 }
 
@@ -52,7 +52,7 @@ impl Stretch {
 /// The kinds of marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkKind {
-    /// `qed:literal`: what stands in the block behind it is quoted on purpose.
+    /// `qed:literal`: the block after it quotes values on purpose.
     Literal,
     /// `qed:no-claim`: the chapter makes no claim on purpose.
     NoClaim,
@@ -71,7 +71,7 @@ pub struct Mark {
     pub kind: MarkKind,
     /// Its bytes.
     pub range: Range<usize>,
-    /// The block behind it; empty at the end of what it stands in.
+    /// The block after it; empty if there is none in the enclosing element.
     pub covers: Range<usize>,
 }
 
@@ -90,7 +90,7 @@ pub struct Reading {
     pub problems: Vec<SyntaxError>,
 }
 
-/// True if the text could hold a mark, or a claim inside of HTML.
+/// True if the text could contain a mark, or a claim inside HTML.
 pub fn may_hold_marks(text: &str) -> bool {
     text.contains("qed:") || text.contains("qed-claim")
 }
@@ -143,7 +143,7 @@ pub fn is_permalink(url: &str) -> bool {
     path.split(['/', '?', '=', '&', '#', ';']).any(versioned)
 }
 
-/// A block of code is cited by the stretch before or behind it.
+/// A block of code is cited by the stretch before or after it.
 fn cite_code(stretches: &mut [Stretch]) {
     for index in 0..stretches.len() {
         if !stretches[index].code {
@@ -200,7 +200,7 @@ impl TextWalk<'_> {
         }
     }
 
-    /// A link's text is the name of what it leads to, so a citation's is not looked at.
+    /// A link's text is the name of its target, so the text of a citation is not checked.
     fn read(&mut self, range: Range<usize>) {
         if !self.ours && !self.links.contains(&true) {
             self.open.push(&self.text[range.clone()], range.start);

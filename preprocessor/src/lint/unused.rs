@@ -1,4 +1,4 @@
-//! `unused-evidence`: what the investigation asks for and no placeholder, claim or exhibit uses.
+//! `unused-evidence`: values that the investigation asks for and no placeholder, claim or exhibit uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -143,7 +143,7 @@ impl Gap {
     }
 }
 
-/// All gaps, in the order of the file. What several experiments inherit is used if one of them uses it, and told
+/// All gaps, in the order of the file. An inherited probe or read is used if one of the experiments uses it, and is reported
 /// where it is written.
 fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
     let mut gaps: Vec<Gap> = Vec::new();
@@ -246,7 +246,7 @@ fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &Use
         .any(|probe| vouches(experiment, probe, investigation, used))
 }
 
-/// Symbols, options and commands that nothing uses, and what is looked for in a command's output.
+/// Symbols, options and commands that nothing uses, and unused values in a command's output.
 fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
     let named = investigation
         .symbols

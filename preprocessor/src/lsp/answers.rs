@@ -23,18 +23,18 @@ use crate::lsp::rename::{RenameError, rename};
 use crate::lsp::workspace::Workspace;
 use crate::markdown::chapter::Chapter;
 
-/// All that answers are made of.
+/// The answers to requests, with the data that they are made from.
 pub struct Answerer<'w, 'b, 'a> {
-    /// What is known of the book.
+    /// The index of the book, from which answers are taken.
     pub known: BookIndex<'b, 'a>,
     /// Its files.
     pub workspace: &'w Workspace,
-    /// The chapter that was looked at last, with the state of its document.
+    /// The chapter that was used last, with the version of its document.
     last: Option<(PathBuf, i32, Rc<Chapter>)>,
 }
 
 impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
-    /// Answers of what is known of a book.
+    /// Answers from the index of a book.
     pub fn new(known: BookIndex<'b, 'a>, workspace: &'w Workspace) -> Self {
         Answerer {
             known,
@@ -65,7 +65,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         Some((chapter, offset))
     }
 
-    /// What can be written at a position.
+    /// The completions at a position.
     pub fn complete(
         &mut self,
         uri: &Uri,
@@ -86,7 +86,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         candidates.into_iter().map(item).collect()
     }
 
-    /// What is known of the thing at a position.
+    /// The hover text for the name at a position.
     pub fn hover(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Option<Hover> {
         let (about, range) = match self.investigation(uri, documents) {
             Some(investigation) => {
@@ -115,7 +115,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         })
     }
 
-    /// The investigation as it is open, if that is what `uri` names and it can be read.
+    /// The investigation as it is open, if `uri` is its file and it can be parsed.
     fn investigation(&self, uri: &Uri, documents: &Documents) -> Option<Investigation> {
         let file = to_file(uri)?;
         let is_it = self.workspace.investigation_file()? == file;
@@ -123,7 +123,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         is_it.then(read).flatten()
     }
 
-    /// The thing that is named at a position, the investigation as it is now, and whether its definition stands there.
+    /// The item that is named at a position, the current investigation, and true if the position is that of its definition.
     fn named(
         &mut self,
         uri: &Uri,
@@ -143,7 +143,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         Some((named, investigation, false))
     }
 
-    /// Where the thing at a position is defined; where its definition stands, the places that name it.
+    /// The definition of the name at a position; at the definition itself, all places that mention it.
     pub fn definition(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Vec<Location> {
         let Some((named, investigation, is_here)) = self.named(uri, at, documents) else {
             return Vec::new();
@@ -157,7 +157,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         }
     }
 
-    /// Every place that names the thing at a position, and that where it is defined.
+    /// All places that mention the name at a position, and its definition.
     pub fn references(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Vec<Location> {
         let Some((named, investigation, _)) = self.named(uri, at, documents) else {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Everything that answers are made of: the book's evidence as it may be shown, its investigation, and its claims.
+//! The data behind the answers: the book's evidence after redaction, its investigation, and its claims.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::evidence::path_list::repeats;
 /// The claims that the last check judged, explained, by id.
 pub type Explanations = BTreeMap<String, String>;
 
-/// What is known of a book while an editor is open.
+/// An index of a book, used while it is open in an editor.
 pub struct BookIndex<'b, 'a> {
-    /// Evidence and investigation. No machine is loaded where there is no evidence.
+    /// Evidence and investigation. Without evidence no machine is loaded.
     pub book_data: &'b BookData<'a>,
     /// The paths of all values on any machine.
     names: BTreeSet<&'b str>,
@@ -117,7 +117,7 @@ fn reads(
     }
 }
 
-/// The thing that a probe watches, in words.
+/// The target of a probe, in words.
 pub fn target(probe: &Probe) -> String {
     match &probe.target {
         Target::Function(name) => format!("function {name}"),

@@ -1,4 +1,4 @@
-//! What the server can do, as it tells an editor.
+//! The capabilities of the server, as it announces them to an editor.
 
 use lsp_types::{
     CompletionOptions, HoverProviderCapability, OneOf, RenameOptions, ServerCapabilities,
@@ -6,7 +6,7 @@ use lsp_types::{
     WorkDoneProgressOptions,
 };
 
-/// What the server can do.
+/// The capabilities that the server announces.
 pub fn capabilities() -> ServerCapabilities {
     ServerCapabilities {
         text_document_sync: Some(TextDocumentSyncCapability::Options(

@@ -1,4 +1,4 @@
-//! Completion: what can be written at a place of a chapter.
+//! Completion at a position in a chapter.
 
 use std::ops::Range;
 
@@ -41,11 +41,11 @@ pub struct Candidate {
     pub kind: CandidateKind,
     /// Its type and value, or a few words about it.
     pub detail: Option<String>,
-    /// What it means.
+    /// An explanation of it.
     pub help: Option<String>,
 }
 
-/// What can be written at byte `at` of a chapter.
+/// The completions at byte `at` of a chapter.
 pub fn complete(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Vec<Candidate> {
     let text = chapter.source.text.as_str();
     match spot(chapter, at) {

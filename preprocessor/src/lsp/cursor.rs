@@ -1,4 +1,4 @@
-//! The thing at one place of a chapter: a path, a word of a claim, an option or its value.
+//! The item at one position in a chapter: a path, a word of a claim, an option or its value.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::markdown::partial::{Part, part_at};
 use crate::markdown::structure::{Block, BlockKind};
 use crate::markdown::syntax::{OPEN, Occurrence, find, inner};
 
-/// The thing at a place. Each span is of the whole word there, which may be empty.
+/// The item at a place. Each span covers the whole word there, which may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spot<'t> {
     /// A path.
@@ -37,7 +37,7 @@ pub enum Holder<'t> {
     Exhibit(&'t str),
 }
 
-/// The thing at byte `at` of a chapter, which may be half written.
+/// The item at byte `at` of a chapter, which may be unfinished.
 pub fn spot(chapter: &Chapter, at: usize) -> Option<Spot<'_>> {
     let text = chapter.source.text.as_str();
     if let Some(words) = placeholder_at(text, at) {

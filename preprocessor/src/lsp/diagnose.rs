@@ -21,18 +21,18 @@ use crate::render::book::BookReport;
 pub struct Job {
     /// The documents as they are.
     pub documents: Documents,
-    /// Chapters have changed on disk.
+    /// True if chapters have changed on disk.
     pub reread: bool,
-    /// What is known to be wrong, besides.
+    /// Problems that were found before the check, to be shown with its own.
     pub problems: Vec<Diagnostic>,
 }
 
 /// The outcome of a check.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// What is wrong, in the author's own files.
+    /// The problems found, in the author's own files.
     pub problems: Vec<Diagnostic>,
-    /// What could not be decided, likewise.
+    /// The claims that could not be decided, in the author's own files.
     pub gaps: Vec<Diagnostic>,
     /// The claims, explained.
     pub claims: Explanations,
@@ -43,7 +43,7 @@ pub struct Checker<'b, 'a> {
     book: LoadedBook,
     workspace: Workspace,
     book_data: &'b BookData<'a>,
-    /// The chapters that do not stand in the book as they are on disk.
+    /// The chapters whose text in the book differs from that on disk.
     replaced: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Hover: a value on each machine with its type and where it comes from; what a claim, a function or a probe is.
+//! Hover: a value on each machine with its type and origin; a description of a claim, a function or a probe.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::markdown::escape::{code_block, code_span, markdown};
 /// Markdown about something, and the bytes that it is about.
 pub type Hovered = (String, Range<usize>);
 
-/// What is known of the thing at byte `at` of a chapter.
+/// The hover text for byte `at` of a chapter.
 pub fn hover(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Option<Hovered> {
     let text = chapter.source.text.as_str();
     match spot(chapter, at)? {
@@ -116,7 +116,7 @@ fn name(machine: crate::evidence::machine_id::MachineId, known: &BookIndex<'_, '
     markdown(&known.book_data.machine(machine).machine)
 }
 
-/// An experiment: what it runs and which probes it has.
+/// The description of an experiment: its workload and its probes.
 pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let experiment = known.book_data.investigation.experiment(name)?;
     let workload = shorten(&experiment.workload_text());
@@ -132,7 +132,7 @@ pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String>
     ))
 }
 
-/// A probe: what it watches and reads, and how it went on each machine.
+/// The description of a probe: its target, its reads, and its outcome on each machine.
 pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     let probe = book_data

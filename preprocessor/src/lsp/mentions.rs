@@ -1,4 +1,4 @@
-//! Where chapters name experiments, probes and claims.
+//! Names of experiments, probes and claims in chapters, with their places.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::markdown::partial::{Part, part_at};
 use crate::markdown::structure::BlockKind;
 use crate::markdown::syntax::{Occurrence, find, inner, words};
 
-/// Every word of a chapter that stands where a path can: in placeholders, claims and exhibits.
+/// Every word of a chapter in a place for paths: in placeholders, claims and exhibits.
 pub fn path_words(chapter: &Chapter) -> Vec<Range<usize>> {
     let text = chapter.source.text.as_str();
     let mut found = Vec::new();

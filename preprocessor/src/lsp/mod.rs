@@ -1,8 +1,8 @@
-//! The language server: what an author sees in an editor while writing chapters and investigations.
+//! The language server, for authors who write chapters and investigations in an editor.
 //!
-//! `server` loads the book, checks it in a thread of its own, and loads it anew when it changed; `session` is the conversation;
-//! `answers` puts into the protocol's types what `complete`, `hover`, `places` and `rename` find. These, `cursor` and
-//! `mentions` know texts and places in them, and nothing of an editor.
+//! `server` loads the book, checks it in a thread of its own, and reloads it when it has changed; `session` handles the
+//! messages; `answers` converts the results of `complete`, `hover`, `places` and `rename` to the protocol's types. These four,
+//! `cursor` and `mentions` work on texts and positions, and do not depend on the protocol.
 
 mod answers;
 mod book_index;

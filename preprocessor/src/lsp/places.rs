@@ -1,4 +1,4 @@
-//! Going somewhere: from a name in a chapter to where it is defined, and from an investigation to where it is used.
+//! Navigation: from a name in a chapter to its definition, and from an investigation to its uses.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub enum Named {
     Claim(String),
 }
 
-/// The thing that is named at byte `at` of a chapter.
+/// The item that is named at byte `at` of a chapter.
 pub fn named_in_chapter(
     chapter: &Chapter,
     at: usize,
@@ -54,7 +54,7 @@ pub fn named_in_chapter(
     }
 }
 
-/// The thing that is named at byte `at` of an investigation, and its span there.
+/// The item that is named at byte `at` of an investigation, and its span there.
 pub fn named_in_investigation(
     investigation: &Investigation,
     at: usize,
@@ -86,7 +86,7 @@ fn inherited(investigation: &Investigation, at: usize) -> Option<(Named, Range<u
     is_known.then(|| (Named::Experiment(name.to_owned()), start..end))
 }
 
-/// Where something is defined in the investigation.
+/// The place of a definition in the investigation.
 pub fn definition(named: &Named, investigation: &Investigation) -> Option<Range<usize>> {
     match named {
         Named::Experiment(name) => Some(investigation.experiment(name)?.span.clone()),
@@ -99,7 +99,7 @@ pub fn definition(named: &Named, investigation: &Investigation) -> Option<Range<
     }
 }
 
-/// The experiments in whose paths this probe stands: the one that defines it, and those that inherit it.
+/// The experiments that have this probe in their paths: the one that defines it, and those that inherit it.
 fn holders<'i>(
     investigation: &'i Investigation,
     experiment: &str,

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use lsp_types::Position;
 
-/// The byte at a position. A position behind the end of its line or of the text is taken for that end, and one in the middle of a
-/// character for its beginning.
+/// The byte at a position. A position beyond the end of its line or of the text counts as that end, and one in the middle of a
+/// character as its beginning.
 pub fn offset(text: &str, position: Position) -> usize {
     let mut start = 0;
     for _ in 0..position.line {
@@ -26,7 +26,7 @@ pub fn offset(text: &str, position: Position) -> usize {
     start + line.len()
 }
 
-/// The position of a byte. One behind the end of the text is taken for the end, and one inside of a character for its beginning.
+/// The position of a byte. A byte beyond the end of the text counts as the end, and one inside a character as its beginning.
 pub fn position(text: &str, offset: usize) -> Position {
     let mut offset = offset.min(text.len());
     while !text.is_char_boundary(offset) {
@@ -49,7 +49,7 @@ pub fn range(text: &str, span: &Range<usize>) -> lsp_types::Range {
     lsp_types::Range::new(position(text, span.start), position(text, span.end))
 }
 
-/// The length of the first line, and of the line end behind it.
+/// The length of the first line, and of its line end.
 fn line_end(text: &str) -> Option<(usize, usize)> {
     let at = text.find(['\n', '\r'])?;
     let is_pair = text[at..].starts_with("\r\n");

@@ -15,7 +15,8 @@ use crate::lsp::position;
 pub struct Published(BTreeSet<PathBuf>);
 
 impl Published {
-    /// What to send so that an editor shows these diagnostics and none besides: errors and warnings, and what is open.
+    /// The notifications after which an editor shows exactly these diagnostics: the problems as errors and warnings, the gaps
+    /// as information.
     pub fn replace(
         &mut self,
         problems: &[Diagnostic],
@@ -24,7 +25,7 @@ impl Published {
         documents: &Documents,
     ) -> Vec<PublishDiagnosticsParams> {
         let mut by_file: BTreeMap<PathBuf, Vec<lsp_types::Diagnostic>> = BTreeMap::new();
-        // An open document is told of even if nothing is wrong with it: then its author knows that it was looked at.
+        // An open document gets a notification even without diagnostics, so that its author knows that it was checked.
         let open = documents.iter().map(|(file, _)| file);
         let open = open.filter(|file| file.starts_with(&paths.root));
         for file in self.0.iter().map(PathBuf::as_path).chain(open) {
@@ -60,7 +61,7 @@ impl Published {
     }
 }
 
-/// The file and the range of a diagnostic. One that belongs to no place stands at the settings of the preprocessor.
+/// The file and the range of a diagnostic. One without a place is shown at the settings of the preprocessor.
 fn place(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (PathBuf, Range) {
     let Some((source, span)) = &diagnostic.place else {
         let file = paths.root.join("book.toml");
@@ -71,7 +72,7 @@ fn place(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (
     };
     let name = Path::new(&source.name);
     let file = paths.root.join(name);
-    // A place that could not be found in the author's own file is told by the name of the chapter.
+    // A diagnostic whose place was not found in the author's own file has only the name of the chapter.
     let file = match file.is_file() {
         true => file,
         false => paths.root.join(&paths.src).join(name),

@@ -75,13 +75,13 @@ pub fn rename(
     Ok((edits, others))
 }
 
-/// The experiments in which the probe goes by one name: those that inherit it, as it is or defined anew.
+/// The experiments in which the probe has the same name: those that inherit it, unchanged or redefined.
 fn family<'i>(investigation: &'i Investigation, experiment: &str, probe: &str) -> Vec<&'i str> {
     let heir_of = |one: &'i Experiment| {
         let parent = investigation.experiment(one.inherits.as_deref()?)?;
         parent.probe(probe).map(|_| parent)
     };
-    // Whoever inherits stands below, and knows its nearest of kin only.
+    // An experiment that inherits comes later in the file, and only names its direct parent.
     let first = |mut one: &'i Experiment| {
         while let Some(parent) = heir_of(one) {
             one = parent;
@@ -140,7 +140,7 @@ fn in_investigation(
     Ok(edits)
 }
 
-/// The edit that gives the probe whose name or target stands at `span` the name `new`.
+/// The edit that renames the probe whose name or target is at `span` to `new`.
 fn edit(text: &str, span: &Range<usize>, new: &str) -> TextEdit {
     let line = text[..span.start].rfind('\n').map_or(0, |n| n + 1);
     let key = text[line..span.start].trim_end_matches([' ', '\t', '=']);
@@ -156,7 +156,7 @@ fn edit(text: &str, span: &Range<usize>, new: &str) -> TextEdit {
     let indentation = key.len() - key.trim_start().len();
     let is_alone = !key.trim_start().contains(|c: char| !c.is_alphanumeric());
     match is_alone {
-        // Above, because a comment may stand behind it.
+        // On the line above, because a comment may follow it.
         true => TextEdit {
             span: line..line,
             text: format!("{}name = \"{new}\"\n", &key[..indentation]),

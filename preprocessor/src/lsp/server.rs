@@ -41,7 +41,7 @@ pub enum ServerError {
     /// The editor did not begin as the protocol wants it.
     #[error("the editor does not speak the language server protocol: {0}")]
     Protocol(#[from] ProtocolError),
-    /// What came from the editor cannot be read.
+    /// A message from the editor cannot be read.
     #[error("a message from the editor cannot be read: {0}")]
     Message(#[from] std::io::Error),
     /// The editor asked for the end without having announced it.
@@ -119,7 +119,8 @@ fn folder(params: &InitializeParams) -> Option<PathBuf> {
         .find(|folder| folder.join("book.toml").is_file())
 }
 
-/// Serves with the book in `root` as it is now, until it has to be loaded anew. `last` is the investigation that could be read last.
+/// Serves with the current state of the book in `root`, until it has to be reloaded. `last` is the last investigation that
+/// could be parsed.
 fn with_book(
     session: &mut Session<'_>,
     root: &Path,
@@ -132,7 +133,7 @@ fn with_book(
             session.notify(PublishDiagnostics::METHOD, params);
         }
     };
-    // Looked at before the files are read: what changes meanwhile must not be taken for what was read.
+    // Recorded before the files are read, so that a change during reading is noticed.
     let paths = folders_of_broken(root);
     let mut before = Watch::of_broken(&paths);
     let book = match load::load(root, Parallelism::from_items(PARALLEL_FROM)) {
@@ -175,7 +176,7 @@ fn evidence(
         }
         Err(wrong) => {
             generation.unread = wrong;
-            // While it cannot be read, answers are about what it said before.
+            // While it cannot be parsed, answers use its last valid version.
             last.clone().unwrap_or_else(nothing_planned)
         }
     };
@@ -249,7 +250,7 @@ fn checked(session: &mut Session<'_>, about: Checked<'_, '_>, generation: Genera
     })
 }
 
-/// Checks once for all jobs that come without a pause between them, until nobody can send any more.
+/// Runs one check for all jobs that arrive without a pause between them, until all senders are gone.
 fn check_all(mut checker: Checker<'_, '_>, todo: &Receiver<Job>, tell: &dyn Fn(Findings, &Job)) {
     while let Ok(mut job) = todo.recv() {
         while let Ok(next) = todo.recv_timeout(PAUSE) {

@@ -1,4 +1,4 @@
-//! The conversation with an editor: its documents, its requests, and when the book has to be loaded anew.
+//! The session with an editor: its documents, its requests, and the conditions for reloading the book.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -38,10 +38,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The pause in typing an investigation after which it is taken in: evidence is compared with it anew.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What comes after a session with a book.
+/// The next step after a session with a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The same with the book as it is then.
+    /// Another session, with the then current state of the book.
     Reload,
     /// The end.
     Exit,
@@ -53,11 +53,11 @@ pub struct Generation {
     pub watch: Watch,
     /// Its files; nothing without a book that could be loaded.
     pub workspace: Option<Workspace>,
-    /// What was wrong with its evidence when it was loaded.
+    /// The problems of its evidence when it was loaded.
     pub problems: Vec<Diagnostic>,
-    /// What is wrong with its investigation.
+    /// The problems of its investigation.
     pub unread: Vec<Diagnostic>,
-    /// Where checks are asked for.
+    /// The queue of checks, which another thread runs.
     pub jobs: Option<Sender<Job>>,
     reload_at: Option<Instant>,
 }
@@ -124,12 +124,12 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Where messages to the editor go.
+    /// The connection to the editor.
     pub fn connection(&self) -> &'c Connection {
         self.connection
     }
 
-    /// Tells the editor something. One that has gone away is told nothing.
+    /// Sends the editor a notification. If the editor has gone away, this does nothing.
     pub fn notify(&self, method: &str, params: impl Serialize) {
         let notification = Notification::new(method.to_owned(), params);
         let _ = self
@@ -187,7 +187,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Takes in what the editor tells.
+    /// Handles a notification of the editor.
     fn take(&mut self, told: Notification, generation: &mut Generation) -> Option<Next> {
         let taken = match told.method.as_str() {
             Exit::METHOD => return Some(Next::Exit),

@@ -1,4 +1,4 @@
-//! Values as an editor shows them: those that a page may show, with the reason where there is none.
+//! Values as an editor shows them: those that a page may show, or the reason why there is none.
 
 use qed_evidence::Path;
 use qed_evidence::path_index::Drift;
@@ -58,7 +58,7 @@ pub fn shown(book_data: &BookData<'_>, path: &Path) -> Option<MachineValue> {
     on_machine(book_data, path, shown.as_ref().as_ref().ok()?.machine?)
 }
 
-/// The text on one line, with everything that nobody can see written out, and cut where it is long.
+/// The text on one line, with invisible characters escaped, and shortened if it is long.
 pub fn shorten(text: &str) -> String {
     let text = visible(text.trim_end_matches('\n'));
     match text.chars().count() > MAX_VALUE {

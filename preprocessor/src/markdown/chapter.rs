@@ -1,4 +1,4 @@
-//! A chapter, taken apart: what is to be filled, and where each of it stands.
+//! A parsed chapter: its placeholders and blocks, with their places.
 
 use std::ops::Range;
 use std::sync::Arc;

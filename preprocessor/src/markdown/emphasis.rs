@@ -94,7 +94,7 @@ fn open_declarations(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The beginnings and ends of markup in a text, with their places. `tags` are tags to be taken for words.
+/// The beginnings and ends of markup in a text, with their places. `tags` are tags that count as words.
 fn outline(
     text: &str,
     options: &MarkdownOptions,

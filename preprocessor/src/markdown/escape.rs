@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::markdown::syntax::OPEN;
 
-/// Characters that change the order or the place of what is around them, or that nobody can see.
+/// True for characters that change the order or the place of the text around them, or that are invisible.
 fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -23,7 +23,7 @@ fn push_visible(out: &mut String, c: char) {
     }
 }
 
-/// The text on one line, with everything that nobody can see written out.
+/// The text on one line, with invisible characters escaped.
 pub fn visible(text: &str) -> Cow<'_, str> {
     replace(text, is_treacherous)
 }
@@ -34,14 +34,14 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 }
 
 fn replace(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
-    // In a page, a value that looks like a placeholder could not be told from one that was not filled.
+    // In a page, a value that looks like a placeholder could not be distinguished from one that was not filled.
     let text: Cow<'_, str> = if text.contains(OPEN) {
         let shown = format!("{}\\u{{20}}", OPEN.trim_end());
         Cow::Owned(text.replace(OPEN, &shown))
     } else {
         Cow::Borrowed(text)
     };
-    // Nearly all text is printable ASCII, of which nothing is bad.
+    // Nearly all text is printable ASCII, which needs no escaping.
     let plain = |c: char| matches!(c, ' '..='~');
     if !text.chars().any(|c| !plain(c) && bad(c)) {
         return text;

@@ -1,4 +1,4 @@
-//! Footnotes that mdBook leaves out of the page: what stands in one is shown to nobody.
+//! Footnotes that mdBook leaves out of the page, so that their content is not shown.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub fn dropped(text: &str, options: &MarkdownOptions) -> Vec<Range<usize>> {
     let mut firsts = Vec::new();
     let mut out = Vec::new();
     let mut images = 0_usize;
-    // How deep the walk is inside of a second definition.
+    // The nesting depth of the walk inside a second definition.
     let mut unread = 0_usize;
     for (event, range) in new_cmark_parser(text, options).into_offset_iter() {
         match event {

@@ -1,4 +1,4 @@
-//! HTML as a browser reads it: html5ever's tokenizer, and what its tokens say.
+//! HTML as a browser reads it: html5ever's tokenizer, and the interpretation of its tokens.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -114,7 +114,7 @@ impl TokenKind {
             || style.contains("visibility:hidden")
     }
 
-    /// As it could stand in a page, for messages.
+    /// The text of the token as HTML, for messages.
     pub fn shown(&self) -> String {
         match self {
             TokenKind::Start {

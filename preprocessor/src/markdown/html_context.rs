@@ -45,7 +45,7 @@ const PLAIN: &[&str] = &["svg", "math", "title", "textarea", "option", "button",
 /// Elements of these may hold a marked-up value, but nothing else that the reader could go to.
 const INTERACTIVE: &[&str] = &["a", "button"];
 
-/// The roots of what is not HTML inside of HTML.
+/// The root elements of foreign content (SVG, MathML) in HTML.
 const FOREIGN: &[&str] = &["svg", "math"];
 
 /// The reason against a value in the content of one of [`RAW`].

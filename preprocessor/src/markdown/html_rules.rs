@@ -197,7 +197,7 @@ impl<'a> HtmlRules<'a> {
         }
     }
 
-    /// Refuses a name that this program gives to what it writes.
+    /// Refuses a name that is reserved for this program's own output.
     fn name(&mut self, at: &Range<usize>, attribute: &str, value: &str) {
         let starts = |word: &str, start: &str| {
             word.get(..start.len())

@@ -23,7 +23,7 @@ pub enum PlaceholderContext {
         in_table: bool,
         /// Inside the text of a link.
         in_link: bool,
-        /// In a place where no markup may stand around it, such as the description of an image.
+        /// True in a place where no markup may surround it, such as the description of an image.
         bare: bool,
     },
     /// A formula of MathJax, which reads no markup.

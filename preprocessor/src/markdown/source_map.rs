@@ -1,7 +1,7 @@
-//! Back from the text that mdBook hands over to the file that the author wrote.
+//! Map from the text that mdBook passes on to the file that the author wrote.
 //!
-//! By the time a preprocessor runs, includes are expanded and other preprocessors may have been at work, so a
-//! line number would be that of no file. The place is looked up by its surroundings instead.
+//! By the time a preprocessor runs, includes are expanded and other preprocessors may have changed the text, so its line
+//! numbers are not those of any file. A place is looked up by the text around it instead.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

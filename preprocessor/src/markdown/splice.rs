@@ -1,4 +1,4 @@
-//! Replacing by byte offset: what no edit names comes out as it went in.
+//! Replacement by byte offset: text outside the edits is unchanged.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub fn apply(text: &str, edits: Vec<Edit>) -> String {
     apply_noting(text, edits).0
 }
 
-/// The same, and where in the new text stands what was put in, in order.
+/// The same, with the places of the insertions in the new text, in order.
 ///
 /// # Panics
 /// If edits overlap: that would be a mistake in this crate.

@@ -97,7 +97,7 @@ impl SyntaxError {
 pub enum Occurrence {
     /// A placeholder, braces included.
     Placeholder(Range<usize>),
-    /// A placeholder that is to be shown as it is: the place of its backslash.
+    /// A placeholder that is to be shown literally: the place of its backslash.
     Escaped(usize),
     /// No end in this line.
     Unclosed(Range<usize>),
@@ -146,7 +146,7 @@ pub fn find(text: &str) -> Vec<Occurrence> {
                     .find(['\n', '\r'])
                     .map_or(text.len(), |n| inner + n);
                 found.push(Occurrence::Unclosed(start..line));
-                // Nothing behind it in this line has an end either: the line is told once, and read once.
+                // No placeholder after it in this line has an end either: the line is reported once, and read once.
                 at = line;
             }
         }

@@ -1,5 +1,4 @@
-//! Building a book: captures where the book asks for them, evidence from disk, chapters filled, complaints where the author
-//! sees them.
+//! The build of a book: capture if the book asks for it, load evidence, fill chapters, and report complaints to the author.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -33,7 +32,7 @@ pub fn build(
         let cache = Cache::for_book(&paths.root);
         let (warnings, fresh) =
             crate::evidence::capture::refresh(&paths.root, config, &here, &cache);
-        // A capture takes its time, and what it found is not from the future.
+        // A capture takes a while, so the time is read after it: its evidence must not appear to be from the future.
         let here = LocalMachine {
             time: Timestamp::now(),
             ..here

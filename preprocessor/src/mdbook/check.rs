@@ -1,4 +1,4 @@
-//! A book checked: every claim judged and every complaint collected, without rendering.
+//! The check of a book: judges every claim and collects every complaint, without rendering.
 
 use qed_evidence::claim::Verdict::Pass;
 use qed_evidence::diagnostic::Diagnostic;

@@ -71,7 +71,7 @@ pub struct LoadedBook {
     has_others: bool,
     /// The flags of its Markdown.
     pub markdown: Markdown,
-    /// What preprocessors are told of the book.
+    /// The context of the book, as mdBook passes it to preprocessors.
     context: PreprocessorContext,
 }
 
@@ -114,8 +114,7 @@ impl LoadedBook {
         Ok(expanded.map_or_else(String::new, |(_, text)| text.clone()))
     }
 
-    /// The book as it is rendered when its chapters are filled with `filled`; nothing if no other preprocessor changes
-    /// anything of it.
+    /// The book as it is rendered when its chapters are filled with `filled`; `None` if no other preprocessor changes it.
     pub fn rendered(&self, filled: &[String]) -> std::result::Result<Option<Book>, Diagnostic> {
         if !self.has_others {
             return Ok(None);

@@ -14,7 +14,7 @@ use crate::render::book::parse;
 use crate::templates;
 use crate::util::report;
 
-/// Runs once; gives back the exit status. Standard output gets the book and nothing else.
+/// Runs once and returns the exit status. Only the book is written to standard output.
 pub fn run() -> u8 {
     if std::io::stdin().is_terminal() {
         return refuse(
@@ -41,7 +41,7 @@ pub fn run() -> u8 {
             return 2;
         }
     };
-    // A book that denies something wants to be looked at even if nothing in it is live.
+    // A book with `deny` is checked even if it contains no placeholder, claim or exhibit.
     if !mentions_us(input.book) && config.deny.is_empty() {
         return write(input.book);
     }

@@ -67,7 +67,7 @@ pub enum ProtocolError {
     Book(serde_json::Error),
 }
 
-/// Reads the input. The version comes first, from untyped JSON, so that another version is told as such.
+/// Reads the input. The version is read first, from untyped JSON, so that another version is reported as such.
 pub fn read(input: &str) -> Result<Input<'_>, ProtocolError> {
     let (context, book): (&RawValue, &RawValue) =
         serde_json::from_str(input).map_err(ProtocolError::Input)?;

@@ -1,8 +1,8 @@
-//! Warnings that were printed already in this build of a book with several outputs.
+//! Deduplication of warnings within one build of a book with several outputs.
 //!
-//! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not
-//! depend on the renderer. The runs of one build have the same parent; a renderer that comes a second time begins the
-//! next build (`mdbook serve`). Where that cannot be told, everything is printed: a warning too often is better than none.
+//! mdBook runs a preprocessor once for each renderer, one after the other in one process, and most warnings do not depend on
+//! the renderer. The runs of one build have the same parent process; a second run for the same renderer begins the next build
+//! (`mdbook serve`). If this cannot be determined, everything is printed: a repeated warning is better than none.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::util::state;
 
-/// The file that remembers it; in a folder that nobody watches.
+/// The file that stores the printed warnings; in a folder that mdBook does not watch.
 const WARNINGS: &str = ".qed/state/warnings.json";
 
 /// The warnings printed so far in one build.
@@ -80,8 +80,8 @@ pub fn drop_printed(
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let (left, printed) = PrintedWarnings::next(before, &parent, outputs, renderer, problems);
-    // A turn without warnings is remembered, too: else the next build could not be told from this one. What is not
-    // remembered is printed again.
+    // A run without warnings is stored, too: otherwise the next build could not be distinguished from this one. If storing
+    // fails, warnings are printed again.
     if let Ok(text) = serde_json::to_vec(&printed) {
         let _ = state::write(&file, &[&text]);
     }

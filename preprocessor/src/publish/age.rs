@@ -1,6 +1,6 @@
 //! The age of evidence when a site was built, as its pages say.
 //!
-//! The pages tell ages in words, and are published some time after they were made: what they say is read from them.
+//! The pages state ages in words, and are published some time after they were made: so the age is read from the pages.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::evidence::loader::age_in_words;
 use crate::markdown::html::decode;
 use crate::util::files::File;
 
-/// The age in seconds of which these words begin with the name: the least one.
+/// The smallest age in seconds whose words this text begins with.
 fn seconds(text: &str) -> Option<i64> {
     let fixed = ["less than an hour old", "from the future"];
     if let Some(at) = fixed.iter().position(|words| text.starts_with(words)) {

@@ -1,4 +1,4 @@
-//! Comparing the files of a site with those that were made again from its sources and its evidence.
+//! Comparison of the files of a site with those that were made again from its sources and its evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ const QUOTED: usize = 120;
 /// The result of the comparison.
 #[derive(Debug, Default)]
 pub struct Compared {
-    /// The level at which each file is the one that was made again.
+    /// The level at which each file equals the one that was made again.
     pub levels: BTreeMap<String, Level>,
     /// Pages that are the same at a weaker level than the whole: name, level, and where they differ.
     pub weaker: Vec<(String, Level, String)>,
     /// Pages that show what a chapter shows, under other words: translations.
     pub translated: Vec<String>,
-    /// Files of which nothing was made again.
+    /// Files of which no part was made again.
     pub uncovered: Vec<String>,
     /// Those of them that a server may show as a page.
     pub added_pages: Vec<String>,
@@ -95,7 +95,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
     compared
 }
 
-/// Looks at files outside of the folder of pages, by their names in the site.
+/// Compares files outside the folder of pages, by their names in the site.
 pub fn compare_outside(expected: &Expected<'_>, outside: &[&File]) -> Compared {
     let mut compared = Compared::default();
     let all: BTreeMap<&str, &File> = (outside.iter().copied())
@@ -263,7 +263,7 @@ fn mentions_us(text: &str) -> bool {
     lower.contains("qed") || lower.contains("&#")
 }
 
-/// A page that is not the one that was made again.
+/// The reasons why a page differs from the one that was made again.
 #[derive(Debug, thiserror::Error)]
 enum PageError {
     #[error("{line}: {name} stands beside the chapter, and no source makes it")]
@@ -327,7 +327,7 @@ fn first_line(a: &str, b: &str) -> usize {
     same.count() + 1
 }
 
-/// The first difference between what was written and what stands there, with its line; nothing if there is none.
+/// The first difference between the fragments that were written and those in the page, with its line; `None` if there is none.
 fn first_difference(made: &[Fragment<'_>], actual: &[Fragment<'_>]) -> Option<String> {
     let at = made
         .iter()
@@ -377,7 +377,7 @@ fn difference(made: &[Token], actual: &[Token]) -> String {
     )
 }
 
-/// The part of two texts in which they differ, with some of what stands before.
+/// The part of two texts in which they differ, with some text before it.
 fn quoted(a: &str, b: &str) -> (String, String) {
     let equal = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     let from = equal.saturating_sub(QUOTED / 3);
@@ -390,7 +390,7 @@ fn quoted(a: &str, b: &str) -> (String, String) {
     (part(a), part(b))
 }
 
-/// True if the claim whose element has this id stands in a page where a reader can see it.
+/// True if the claim whose element has this id is in the page where a reader can see it.
 pub fn stands(page: &File, id: &str) -> bool {
     let tokens = tokens(&lossy(page));
     super::page_parser::visible_claims(&tokens).contains(&id)

@@ -23,7 +23,7 @@ pub struct FreshnessFindings {
     pub notes: Vec<String>,
 }
 
-/// The book of a site, if it is at hand.
+/// The book of a site, if it is available.
 #[derive(Clone, Copy, Debug)]
 pub struct BookAtHand<'b> {
     /// Its folder.
@@ -81,7 +81,7 @@ pub fn verify(
             investigation_digest: Some(investigation.digest.clone()),
             collector: None,
             object_digest: DigestNow::Unknown("a site does not need it".into()),
-            // No site tells where an image is; its book does.
+            // A site does not say where a kernel image is; its book does.
             image_digest: book
                 .and_then(|book| book.image(machine, &present))
                 .or_else(|| {

@@ -1,4 +1,4 @@
-//! The leak check: no byte of a site says what must not be known of a live machine.
+//! The leak check: a search of every file of a site for secrets of a live machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Check {
     searcher: Searcher,
     /// The number of secrets that are not slides.
     others: usize,
-    /// The number of slides, of all that there are, that would not be looked for, whichever this machine has.
+    /// The number of possible slides that would not be searched for if this machine had them.
     open_slides: usize,
     quoted: Quoted,
     /// The number of times that the chapters quote each secret.

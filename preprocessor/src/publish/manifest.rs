@@ -1,8 +1,8 @@
 //! The files beside the pages of a site, so that anybody can check them: evidence, claims, verdicts, and a
 //! manifest of all files.
 //!
-//! Everything lies in the folder [`FOLDER`] of the site. Whoever changes a page and the manifest consistently is not
-//! found out by the site itself, but by whoever has the manifest's own digest: an attestation over it.
+//! Everything is in the folder [`FOLDER`] of the site. The site itself does not reveal a consistent change of a page and the
+//! manifest; the manifest's own digest does, in an attestation over it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The published site: sealing it, reading it, making its pages again, and comparing.
+//! The published site: sealing, reading, remaking its pages, and comparing them.
 //!
-//! [`source`] is what a site publishes of the book that it was made from; [`regenerate`] fills the chapters from it and
-//! from the published evidence, and lets mdBook's own renderer make the pages; [`compare`] says how far each file of the
-//! site is what came out; [`reproduce`] does all of this.
+//! [`source`] holds the parts of the book that a site publishes; [`regenerate`] fills the chapters from them and from the
+//! published evidence, and lets mdBook's own renderer make the pages; [`compare`] compares each file of the site with the
+//! result; [`reproduce`] does all of this.
 
 #[cfg(feature = "commands")]
 pub mod age;

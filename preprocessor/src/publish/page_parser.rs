@@ -1,4 +1,4 @@
-//! Taking a page of HTML apart: its tokens, and the pieces of it that this preprocessor wrote.
+//! Parsing of an HTML page: its tokens, and the pieces of it that this preprocessor wrote.
 
 use crate::markdown::html::{self, Token, TokenKind};
 use crate::markdown::html_rules::OpenElement;

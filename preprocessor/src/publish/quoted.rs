@@ -1,9 +1,10 @@
-//! Numbers that an author quoted before anything was captured: those in blocks behind `<!-- qed:literal REASON -->`.
+//! Numbers that an author quoted before anything was captured: those in blocks after `<!-- qed:literal REASON -->`.
 //!
-//! A kernel's image is in one of some five hundred places. So a number that a chapter quotes from elsewhere will be the slide of
-//! a live machine, or an address in its image, after one boot in some hundred. It is not a leak then: it stood there before. Only
-//! numbers that can be such a coincidence are let by, only as often as the marked blocks have them, and only where the chapter's
-//! text goes. The messages about this are the same for every slide: a word on one number would tell that it is the one.
+//! A kernel's image is in one of about five hundred places. So a number that a chapter quotes from elsewhere will be the slide
+//! of a live machine, or an address in its image, after one boot in several hundred. That is not a leak, because the number was
+//! there before. Only numbers that can be such a coincidence are permitted, only as often as the marked blocks contain them,
+//! and only in files that get the chapter's text. The messages about this are the same for every slide: a message about one
+//! number would reveal that it is the slide.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Filling the chapters of a site again, from what it publishes, and making its pages from them.
+//! Regeneration of a site: filling its chapters from its published sources and evidence, and making its pages from them.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Making the site again and comparing it: what `publish` does before a site goes out, and `verify` behind it.
+//! Reproduction of a site and comparison with it: `publish` does this before publication, and `verify` afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ const NAMED: usize = 4;
 /// A site that was made again.
 #[derive(Debug, Default)]
 pub struct Reproduction {
-    /// The level at which each file is the one that was made again, by its path in the site.
+    /// The level at which each file equals the one that was made again, by its path in the site.
     pub levels: BTreeMap<String, Level>,
     /// Notes on what was compared and what was not, a line each.
     pub notes: Vec<String>,
@@ -33,7 +33,7 @@ struct SiteFiles<'a> {
     folder: &'a str,
     /// The pages and what lies beside them, by the name below the folder.
     pages: Vec<(&'a str, &'a File)>,
-    /// Files outside of the folder. Those that this program put into the site are in neither list.
+    /// Files outside the folder. Those that this program put into the site are in neither list.
     outside: Vec<&'a File>,
 }
 
@@ -72,8 +72,8 @@ impl<'a> SiteFiles<'a> {
     }
 }
 
-/// Makes the site again from what it publishes, and compares. `demanded` says how far each file was the same when it was
-/// published; without it this is found out.
+/// Makes the site again from what it publishes, and compares. `demanded` is the level of each file when it was published;
+/// without it the levels are determined.
 pub fn reproduce(
     files: &[File],
     published: PublishedSite<'_>,

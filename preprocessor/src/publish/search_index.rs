@@ -52,7 +52,7 @@ pub enum IndexError {
         page: String,
     },
     /// All entries are the same, and words lead to others.
-    #[error("its words lead elsewhere than the texts say")]
+    #[error("its words point to other places than the texts do")]
     Words,
 }
 

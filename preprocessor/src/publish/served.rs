@@ -1,4 +1,4 @@
-//! The files of a site that a server may show as a page: by their names, in whichever case, and also packed.
+//! The files of a site that a server may show as a page: recognised by name, in any case, and also if compressed.
 
 use std::borrow::Cow;
 use std::io::Read as _;

@@ -1,5 +1,5 @@
-//! Reading what a site publishes beside its pages, and the raw evidence that it is checked with. What cannot be read is a
-//! finding, and nothing stops at it.
+//! Reading of a site's files beside its pages, and of the raw evidence that it is checked with. An unreadable file is a
+//! finding, and the check goes on.
 
 use std::path::{Path, PathBuf};
 
@@ -156,7 +156,7 @@ pub fn redact_live_evidence(
         .collect()
 }
 
-/// The investigation that a site publishes: its text, and what it says.
+/// The investigation that a site publishes: its text, and its parsed form.
 pub fn investigation(files: &[File]) -> Option<(&[u8], Investigation)> {
     let name = manifest::INVESTIGATION;
     let file = files.iter().find(|file| file.name == name)?;

@@ -1,4 +1,4 @@
-//! Reading a rendered page again: what it shows, and where it says that comes from.
+//! Reading of a rendered page: the values that it shows, and the origin that it states for each.
 
 use crate::markdown::html::{RAW, Token, TokenKind, decode, tokens};
 

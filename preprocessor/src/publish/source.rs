@@ -1,5 +1,5 @@
-//! The published sources of a site: the chapters of its book as this preprocessor got them, the templates,
-//! and of the settings those that the pages depend on.
+//! The published sources of a site: the chapters of its book as this preprocessor received them, the templates, and the
+//! settings that the pages depend on.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

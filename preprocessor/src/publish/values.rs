@@ -1,4 +1,4 @@
-//! Comparing each value, verdict and gap that a page shows with the evidence, by itself: whatever made the page.
+//! Comparison of each value, verdict and gap on a page with the evidence, independent of how the page was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ const LOOKED_AT: &[&str] = &["html", "js", "json", "xml", "txt", "md", "css"];
 /// The findings about a site.
 #[derive(Debug, Default)]
 pub struct SiteFindings {
-    /// Files looked at.
+    /// Files that were checked.
     pub files: usize,
     /// Values compared with the evidence.
     pub compared: usize,
@@ -34,7 +34,7 @@ pub struct SiteFindings {
 }
 
 impl SiteFindings {
-    /// Takes in what was found in a site inside of this one.
+    /// Adds the findings of a site inside this one.
     pub fn add(&mut self, folder: &str, more: SiteFindings) {
         self.files += more.files;
         self.compared += more.compared;
@@ -110,7 +110,7 @@ pub fn page(
                 value.path, value.machine, value.text
             ));
         }
-        // Where it stands may be a link, a formula or a comment.
+        // It may be in a link, a formula or a comment.
         let stands = |value: &str| {
             text.contains(value)
                 || text.contains(&crate::markdown::escape::tex(value))

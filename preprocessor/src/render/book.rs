@@ -1,4 +1,4 @@
-//! A whole book: every chapter taken apart, every claim judged, every chapter filled, every complaint collected.
+//! A whole book: parses every chapter, judges every claim, fills every chapter, and collects every complaint.
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::observation::notes;

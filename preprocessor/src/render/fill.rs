@@ -113,7 +113,7 @@ struct ChapterFiller<'a, 'f> {
 }
 
 impl ChapterFiller<'_, '_> {
-    /// Fills placeholders that stand in the same place: one, or all of one code span.
+    /// Fills placeholders in the same place: one, or all of one code span.
     fn group(&mut self, group: &[&Placeholder]) {
         let mut uses = Vec::new();
         for placeholder in group {
@@ -375,7 +375,7 @@ impl ChapterFiller<'_, '_> {
         self.book_data.templates.render("value", &marked)
     }
 
-    /// The markup before and behind a code span that shows values.
+    /// The markup before and after a code span that shows values.
     fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
         /// Stands for the code; a word that no escaping changes.
         const CODE: &str = "QedCodeStandsHere";
@@ -439,7 +439,7 @@ impl ChapterFiller<'_, '_> {
         } else {
             format!("\n\n{block}\n")
         };
-        // A chapter may begin with a value: the block stands before its markup, not inside of it.
+        // A chapter may begin with a value: the block goes before its markup, not inside it.
         self.edits.insert(
             0,
             Edit {

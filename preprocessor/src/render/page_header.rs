@@ -114,8 +114,8 @@ fn out_of_date(old: &[OutOfDate<'_>]) -> Option<String> {
     (!told.is_empty()).then(|| format!("Out of date: {}.", told.join("; ")))
 }
 
-/// The machines whose evidence was recorded earlier. That the book rests on them is told on each of its pages, also where
-/// no value is shown.
+/// The machines whose evidence was recorded earlier. Each page of the book says that it depends on them, even if it shows no
+/// value.
 pub fn recorded(book_data: &BookData<'_>) -> Vec<MachineId> {
     book_data
         .machine_ids()

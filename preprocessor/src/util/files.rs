@@ -11,7 +11,7 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// A folder of which not all files can be read.
+/// The error for a folder in which not all files can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// A file or folder cannot be read.
@@ -27,8 +27,8 @@ pub enum FilesError {
     Special(PathBuf),
 }
 
-/// All files below `root`, by name. What is neither a file nor a folder (a link) is refused: it would lead out of what
-/// is checked.
+/// All files below `root`, by name. Anything that is neither a file nor a folder (such as a link) is refused: it could lead out
+/// of the checked folder.
 pub fn read(root: &Path) -> Result<Vec<File>, FilesError> {
     let mut out = Vec::new();
     let mut queue = vec![root.to_owned()];

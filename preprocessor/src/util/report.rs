@@ -1,4 +1,4 @@
-//! Saying what is wrong: to a person on a terminal in colour, to a log without.
+//! Reports of problems: in colour on a terminal, without it in a log.
 
 use std::io::{IsTerminal, Write};
 

@@ -226,7 +226,7 @@ impl Editor {
         json!({ "textDocument": { "uri": uri(file) }, "position": { "line": line, "character": character } })
     }
 
-    /// What can be written right behind `words`.
+    /// The completions right behind `words`.
     #[track_caller]
     pub fn complete(&mut self, file: &Path, words: &str) -> Vec<Value> {
         let at = self.behind(file, words);
@@ -244,7 +244,7 @@ impl Editor {
             .collect()
     }
 
-    /// What is shown of the thing right behind `words`; empty if it is nothing.
+    /// The hover text right behind `words`; empty if there is none.
     #[track_caller]
     pub fn hover(&mut self, file: &Path, words: &str) -> String {
         let at = self.behind(file, words);

@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::session::build_facts::{Formats, RawSyscall};
 use crate::session::raw::RawCapture;
 
-/// Ending of the names of the functions that stand in the table for system calls that this kernel does not have
+/// Ending of the names of the functions in the table's entries for system calls that this kernel does not have
 /// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/sys_ni.c>).
 const NOT_IMPLEMENTED: &str = "sys_ni_syscall";
 
@@ -130,7 +130,7 @@ fn function(
     };
     let in_types = described.as_ref().is_ok_and(|all| !all.is_empty());
     let has_code = instances.is_some_and(|all| all.count > 0);
-    // Without a copy of its own it may still be inlined everywhere, which only debug information tells.
+    // Without a copy of its own it may still be inlined everywhere, which only debug information shows.
     let exists = match instances {
         _ if in_types || has_code => truth(true),
         _ if is_nowhere => absent.clone(),
@@ -245,7 +245,7 @@ fn tracepoint(
     }
 }
 
-/// The fields of a format without those that all records have, which stand before the first blank line
+/// The fields of a format, without those that all records have, which come before the first blank line
 /// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/trace_events.c>).
 fn fields(format: &str) -> Option<BTreeMap<String, FieldFacts>> {
     let (_, behind) = format.split_once("\nformat:\n")?;
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(fields(&FORMAT.replace("size:8", "size:x")), None);
     }
 
-    /// Check that a tracepoint or function is said not to exist only where that is known, and that nothing known is no answer.
+    /// Check that a tracepoint or function is reported as missing only if that is known, and that missing data gives no answer.
     #[test]
     fn existence() {
         let no_types: Types<'_, '_> = Err("no BTF".into());
@@ -435,7 +435,8 @@ mod tests {
         }
     }
 
-    /// Check that a number behind the end of the table, and one without a function of its own, are no system calls of this kernel.
+    /// Check that a number beyond the end of the table, and one without a function of its own, do not count as system calls of
+    /// this kernel.
     #[test]
     fn system_calls() {
         let entry = |function| RawSyscall {

@@ -1,4 +1,4 @@
-//! One type of the kernel, with all that is in it.
+//! One type of the kernel, with all its members or values.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use super::package::Package;
 
-/// A package that the archive serves, with what its index says of it.
+/// A package that the archive serves, with the fields of its index entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Served {
     /// e.g. `linux-image-6.1.0-56-cloud-amd64-unsigned`

@@ -1,6 +1,6 @@
 //! Names of a kernel's files inside packages, and in the cache. No I/O.
 
-/// The name in the cache of a file of a package, if it is one that is kept; `release` is what `uname -r` prints.
+/// The name in the cache for a file of a package, if the file is needed; `release` is the output of `uname -r`.
 ///
 /// | in the package | series | in the cache |
 /// | --- | --- | --- |

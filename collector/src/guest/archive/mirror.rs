@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Releases of Debian whose kernels are looked for, the oldest first. A suite that a mirror does not have is passed
-/// over.
+/// Releases of Debian whose kernels are used, the oldest first. A suite that a mirror does not have is skipped.
 const CODENAMES: &[&str] = &["bookworm", "trixie", "forky"];
 
 /// Suites of one release on the main mirror, by what follows the codename.
@@ -35,8 +34,8 @@ pub struct Mirrors {
 /// The mirrors that this machine's own sources name, from lines of `URI SUITE COMPONENT`, as `apt-get indextargets
 /// --format '$(REPO_URI) $(RELEASE) $(COMPONENT)'` prints them.
 ///
-/// Archives of others use Debian's words for suites, too. One whose path ends as Debian's does goes first, and what is
-/// not signed with Debian's keys is refused later.
+/// Third-party archives also use Debian's names of suites. A mirror whose path ends like Debian's is preferred; anything that
+/// is not signed with Debian's keys is refused later.
 #[must_use]
 pub fn of_targets(targets: &str) -> Option<Mirrors> {
     let rows: Vec<(&str, &str)> = targets

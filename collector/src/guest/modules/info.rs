@@ -1,8 +1,8 @@
-//! The section `.modinfo` of a module: texts `key=value`, each with a NUL behind it.
+//! The section `.modinfo` of a module: strings `key=value`, each terminated by a NUL.
 //!
-//! `depends` is what `depmod` would find, too: the build writes it from the symbols that a module uses
-//! (<https://elixir.bootlin.com/linux/v6.12/source/scripts/mod/modpost.c#L1888>). `modules.dep` is not read: Debian's packages come
-//! without it, because it is made where they are installed.
+//! `depends` lists what `depmod` would find as well: the build derives it from the symbols that a module uses
+//! (<https://elixir.bootlin.com/linux/v6.12/source/scripts/mod/modpost.c#L1888>). `modules.dep` is not read: Debian's packages
+//! come without it, because it is made where they are installed.
 
 use object::{Object as _, ObjectSection as _};
 

@@ -1,4 +1,4 @@
-//! The order in which modules are loaded: each behind those that it depends on. No I/O.
+//! The order in which modules are loaded: each after those that it depends on. No I/O.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub enum ModuleLookup {
 /// A question for a module.
 type Find<'f> = dyn FnMut(&str) -> Result<ModuleLookup, ModuleError> + 'f;
 
-/// The modules `wanted` and all that they depend on, each once and behind those that it depends on.
+/// The modules `wanted` and all their dependencies, each once and after those that it depends on.
 ///
 /// # Errors
 /// When one is not there.

@@ -1,5 +1,5 @@
-//! The modules of a kernel that Debian serves, fetched when they are asked for the first time: most captures need none, and they
-//! are larger than the kernel.
+//! The modules of a kernel that Debian serves, fetched when they are first needed: most captures need none, and they are larger
+//! than the kernel.
 
 use std::path::PathBuf;
 

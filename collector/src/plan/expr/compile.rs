@@ -1,4 +1,4 @@
-//! From the tree of a path to what the kernel side has to do.
+//! Compilation of a path's tree to the instructions for the eBPF programs.
 
 use super::decode::Decode;
 use super::parse::{Argument, Expr, Name, Node, parse};
@@ -84,7 +84,7 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
     })
 }
 
-/// Find what is wrong with `path` on every kernel, without looking at one.
+/// Find the mistakes in `path` that do not depend on the kernel.
 ///
 /// # Errors
 /// An [`ErrorClass::Syntax`] error.

@@ -1,4 +1,4 @@
-//! From the bytes that a read brought back to a typed value.
+//! Decoding of the bytes of a read to a typed value.
 
 use crate::reason::Reason;
 use qed_collector_ebpf::MAX_READ_BYTES;
@@ -82,7 +82,7 @@ pub enum Decode {
 /// One value of a structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
-    /// Its name, with those of the structures around it: `d_lockref.count`.
+    /// Its name, prefixed with those of the enclosing structures: `d_lockref.count`.
     pub name: String,
     /// Bytes from the start of the structure.
     pub offset: u64,
@@ -105,7 +105,7 @@ impl Decode {
         }
     }
 
-    /// The meanings of all values that it brings back: of a structure those of its members.
+    /// The meanings of all values that it returns; for a structure, those of its members.
     pub fn values(&self) -> Vec<&Decode> {
         match self {
             Decode::Structure { fields, .. } => fields
@@ -201,7 +201,7 @@ pub enum Decoded {
 /// The bytes of one load, and its report: 0, a string's length, or a negative errno.
 pub type Loaded<'e> = (&'e [u8; MAX_READ_BYTES], i32);
 
-/// Decode the loads of one read, one behind the other.
+/// Decode the consecutive loads of one read.
 pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
     let [(bytes, result), more @ ..] = loads else {
         return Decoded::Broken {
@@ -285,7 +285,7 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
 /// A value of a structure, under its name; or why there is none.
 pub type NamedField<'f> = (&'f str, Result<Decoded, &'f Reason>);
 
-/// Decode the loads of a structure, one behind the other, as the values of its members.
+/// Decode the consecutive loads of a structure as the values of its members.
 pub fn decode_fields<'f>(loads: &[Loaded<'_>], fields: &'f [Field]) -> Vec<NamedField<'f>> {
     let failed = loads.iter().map(|(_, result)| *result).find(|it| *it < 0);
     let whole: Vec<u8> = loads
@@ -344,7 +344,7 @@ fn failure(first: i32, more: &[Loaded<'_>], how: &Decode) -> Option<i32> {
     results.find(|result| *result < 0).map(i32::saturating_neg)
 }
 
-/// The number of so many bytes at the beginning.
+/// The number in the first `size` bytes.
 fn integer(bytes: &[u8; MAX_READ_BYTES], size: u32, big_endian: bool) -> u128 {
     match bytes.get(..size as usize).filter(|_| big_endian) {
         Some(bytes) => bytes
@@ -388,7 +388,7 @@ fn named(value: i128, bits: u32, values: &[(String, i128)], type_name: &str) -> 
     }
 }
 
-/// The text of several loads: of bytes, which report 0, or of strings, each of which ends with a NUL where it is cut.
+/// The text of several loads: of bytes, which report 0, or of strings, each of which ends with a NUL where it is truncated.
 fn text(loads: &[Loaded<'_>], max: u32, whole: bool) -> Decoded {
     let mut found: Vec<u8> = Vec::new();
     let mut ended = false;
@@ -398,7 +398,7 @@ fn text(loads: &[Loaded<'_>], max: u32, whole: bool) -> Decoded {
         let (read, is_string) = match usize::try_from(*result) {
             Ok(length) if length > 0 => (length.min(left), true),
             Ok(_) => (left, false),
-            // It begins where the one before was cut, and there nothing can be read.
+            // It begins where the one before was truncated, and memory there cannot be read.
             Err(_) => break,
         };
         let end = bytes[..read].iter().position(|&byte| byte == 0);

@@ -1,4 +1,4 @@
-//! Types that a path writes, in the kernel's BTF.
+//! Look-up of the types that a path names in the kernel's BTF.
 
 use super::compile::{At, Compiler};
 use super::parse::TypeText;
@@ -92,7 +92,7 @@ fn same_layout(btf: &Btf, one: TypeId, other: TypeId) -> Result<bool, BtfError> 
                     && (our.name, our.bit_offset, our.bits)
                         == (their.name, their.bit_offset, their.bits)
                     && btf.type_name(our.type_id)? == btf.type_name(their.type_id)?
-                    // Members without a name of their own type are only told apart by looking in.
+                    // Types of anonymous members may have the same name and differ in content, so their ids are compared.
                     && (!our.name.is_empty() || our.type_id == their.type_id);
             }
             same

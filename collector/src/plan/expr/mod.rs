@@ -1,4 +1,4 @@
-//! Read paths: the small C-like language in which an investigation says what to read at a probe.
+//! Read paths: the small C-like language of an investigation for what to read at a probe.
 //!
 //! ```text
 //! expr    = ( "*" | "&" | "(" type ")" )* postfix
@@ -8,22 +8,21 @@
 //! type    = ( "const" | "volatile" | "__user" )* ( "struct" NAME | "union" NAME | "enum" NAME | integer words | TYPEDEF ) "*"*
 //! ```
 //!
-//! - A parameter is called as the kernel calls it, or `arg0`, `arg1`, … where BTF has no name. A parameter
-//!   that is called like a built-in (`regs`, `task`, `fd`) hides it; `regs()`, `task()`, `fd()` always mean
-//!   the built-in.
-//! - `return`: what the function or system call returned. `regs`: the `struct pt_regs` of the hit. `task`: the
-//!   current `struct task_struct`. `fd`: the `struct file` at the returned descriptor; `fd(3)`: at descriptor 3.
-//!   `text(SYMBOL, N)`: the first N (16 if not said) bytes of kernel text there. `return_slot(FUNCTION)`: what the
-//!   stack slot with that function's return address holds; `&return_slot(FUNCTION)`: where the slot is.
+//! - A parameter has the name that the kernel gives it, or `arg0`, `arg1`, … where BTF has no name. A parameter with the name
+//!   of a built-in (`regs`, `task`, `fd`) hides it; `regs()`, `task()`, `fd()` always mean the built-in.
+//! - `return`: what the function or system call returned. `regs`: the `struct pt_regs` of the hit. `task`: the current
+//!   `struct task_struct`. `fd`: the `struct file` at the returned descriptor; `fd(3)`: at descriptor 3. `text(SYMBOL, N)`: the
+//!   first N (default: 16) bytes of kernel text there. `return_slot(FUNCTION)`: the content of the stack slot with that
+//!   function's return address; `&return_slot(FUNCTION)`: the address of the slot.
 //! - As in C, casts, `*` and `&` bind less tightly than `->`, `.` and `[N]`.
-//! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as
-//!   text, an array of integers up to 64 bytes as bytes. Text longer than 63 bytes is cut, unless [`compile`] is asked for more.
-//! - A structure is read with all members, where that is [asked for](ReadOptions::whole): numbers, addresses, arrays of
-//!   integers; of other arrays the elements, `e0`, `e1`. Of a union one member counts, as the author says.
-//! - An element has to lie inside of its array, and what is counted from the address of something, inside of that. Of an
-//!   array that the kernel's types give no length, another path has to say how many elements there are. BTF knows no
-//!   arrays of arrays: it has a table of rows as one array of all their elements.
-//! - `(const char __user *)buf` reads the task's memory. GCC does not record `__user`, so say it in a cast.
+//! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as text, an array of
+//!   integers up to 64 bytes as bytes. Text longer than 63 bytes is truncated, unless [`compile`] is asked for more.
+//! - A structure is read with all its members if that is [asked for](ReadOptions::whole): numbers, addresses, arrays of
+//!   integers, and the elements `e0`, `e1`, … of other arrays. Of a union only the member that the author chooses is read.
+//! - An element has to lie inside its array, and an index from the address of an object has to stay inside that object. If the
+//!   kernel's types give an array no length, another path has to give the number of its elements. BTF has no arrays of arrays:
+//!   it describes a two-dimensional table as one array of all its elements.
+//! - `(const char __user *)buf` reads the task's memory. GCC does not record `__user` in BTF, so write it in a cast.
 //!
 //! [`compile`] turns a path into a [`ReadSpec`] for the eBPF programs and a [`Decode`] for what comes back.
 

@@ -1,8 +1,9 @@
-//! Whether what a path reads is what the kernel's types say it is, or a part of a pointer or of other memory that a cast calls
-//! a number.
+//! The origin of what a path reads: a value as the kernel's types declare it, or a part of a pointer or of other memory that a
+//! cast turns into a number.
 //!
-//! Of a live machine an address is never published. It is known by its 64 bits; two of its bytes are a number like any other. So
-//! evidence marks what may be such a part, and nothing that an author declares publishes it.
+//! An address of a live machine is never published. All 64 bits together can be recognised as an address, but two of its bytes
+//! look like any other number. So evidence marks each value that may be such a part, and no declaration of an author publishes
+//! it.
 
 use std::ops::Range;
 
@@ -12,12 +13,12 @@ use super::compile::{At, Compiler, Result};
 use super::value::{Origin, Shape, Target, Ty, Value};
 use crate::btf::{Type, TypeId};
 
-/// Structures inside of each other that are looked into for the first member.
+/// The most levels of nested structures that are searched for the first member.
 const MAX_DEPTH: usize = 32;
 
 /// A type on one side of a cast.
 enum Side {
-    /// A number of so many bytes.
+    /// A number of this many bytes.
     Number(u64),
     /// A pointer to this.
     Pointer(Ty),
@@ -83,7 +84,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    /// The origin of a pointer to `to` that was one to nobody knows what.
+    /// The origin of a pointer to `to` that was a pointer to an unknown type.
     fn origin_of_unknown(&self, before: Origin, to: Ty, span: &Range<usize>) -> Result<Origin> {
         let typed = !self.is_void(to, span)?;
         Ok(
@@ -110,7 +111,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    /// True if the same memory can be both: numbers of one size, or a structure and the one that it begins with.
+    /// True if the same memory can have both types: numbers of one size, or a structure and the one that it begins with.
     fn same_memory(&self, one: Ty, other: Ty, span: &Range<usize>) -> Result<bool> {
         if self.bare_name(one, span)? == self.bare_name(other, span)? {
             return Ok(true);
@@ -127,7 +128,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             || self.begins_with(other.base, one, MAX_DEPTH, span)?)
     }
 
-    /// True if a structure is the one that is wanted, or has it as its first member.
+    /// True if a structure is the wanted one, or has it as its first member.
     fn begins_with(
         &self,
         outer: TypeId,

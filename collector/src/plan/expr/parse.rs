@@ -1,4 +1,4 @@
-//! From the text of a path to its tree.
+//! Parsing of a path's text to its tree.
 
 use super::tokens::{Token, syntax, tokens};
 use super::types::ExprError;
@@ -91,7 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
     }
 }
 
-/// A step behind a primary.
+/// A step after a primary expression.
 enum Step {
     Member(Name),
     Index(i128),

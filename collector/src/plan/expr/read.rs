@@ -1,4 +1,4 @@
-//! The last step of a path: which load brings its value back, and what the bytes mean.
+//! The last step of a path: the load that fetches its value, and the meaning of the bytes.
 
 use super::compile::{At, Compiler, wrong};
 use super::decode::Decode;
@@ -16,7 +16,7 @@ const _: () = assert!(MAX == ONE_LOAD);
 const STRIDE: u32 = MAX - 1;
 
 impl Compiler<'_, '_, '_> {
-    /// Read `value`, which the whole path stands for.
+    /// Read `value`, the result of the whole path.
     pub fn read(&self, value: Value, span: &Range<usize>) -> Result<Compiled, ExprError> {
         match value.holds {
             ValueSource::Code(0) => {
@@ -173,7 +173,7 @@ impl Compiler<'_, '_, '_> {
         })
     }
 
-    /// Text at `place`, where there is room for so many bytes and not for more.
+    /// Text at `place`, where there is room for `bytes` bytes and not for more.
     fn characters(
         &self,
         place: Location,
@@ -185,7 +185,7 @@ impl Compiler<'_, '_, '_> {
             (Ok(bytes @ ..=MAX), _) => bytes,
             (Ok(bytes), Some(wanted)) => bytes.min(wanted),
             (Err(_), Some(wanted)) => wanted,
-            // Less than there is, so that nothing behind it is read.
+            // A string load is shorter than the room, so nothing after the text is read.
             (_, None) => return self.string(place, user, span),
         };
         let holds = if user {
@@ -217,7 +217,7 @@ impl Compiler<'_, '_, '_> {
         match target.plain {
             Some(Type::Int(int)) if int.character => {
                 let within = match (value.holds, value.room) {
-                    // It stands for the address of something that is so long.
+                    // It is the address of an object of that length.
                     (ValueSource::Itself, Room::Within(_, Some(end))) => {
                         u64::try_from(end - value.place.offset).ok()
                     }

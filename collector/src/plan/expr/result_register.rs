@@ -1,8 +1,8 @@
-//! The register that holds a function's result, read as a register: a result of fewer than 64 bits fills only the lower ones.
+//! Reads of the register that holds a function's result: a result of fewer than 64 bits fills only its lower bits.
 //!
-//! At the exit of a function that returns `int`, `regs->ax` holds `-EEXIST` as 0x00000000ffffffef: as 64 bits that is no error
-//! but a large number. What the upper bits hold, no ABI says
-//! (System V ABI for AMD64, <https://gitlab.com/x86-psABIs/x86-64-ABI>).
+//! At the exit of a function that returns `int`, `regs->ax` holds `-EEXIST` as 0x00000000ffffffef: as 64 bits that is not an
+//! error but a large number. The ABI leaves the upper bits undefined (System V ABI for AMD64,
+//! <https://gitlab.com/x86-psABIs/x86-64-ABI>).
 
 use std::ops::Range;
 
@@ -17,17 +17,17 @@ use crate::reason::Reason;
 /// The register of a result.
 const RESULT: &str = "ax";
 
-/// What the register holds of a result that does not fill it, or may not.
+/// The part of the register that holds a result which does not fill it, or may not fill it.
 enum Narrow {
-    /// A value of so many bytes, which are to be understood so.
+    /// A value of this many bytes, to be decoded in this way.
     To(u32, Decode),
-    /// Nobody says how many of its bits are the result.
+    /// The width of the result is not known.
     Unknown,
 }
 
 impl Compiler<'_, '_, '_> {
-    /// Take of the result's register no more than the function's result. Where its type is not known, the number gets no type
-    /// either: a claim then takes none for a large number that may as well be an error of 32 bits.
+    /// Limit a read of the result's register to the bytes of the function's result. If its type is not known, the number gets
+    /// no type either: then no claim takes a 32-bit error for a large number.
     pub fn narrow_result(&self, compiled: &mut Compiled, span: &Range<usize>) -> Result<()> {
         let spec = &mut compiled.spec;
         let of_registers =
@@ -44,7 +44,7 @@ impl Compiler<'_, '_, '_> {
             && start == register
             && read >= size
         {
-            // All of a result that is no address.
+            // The complete result, which is not an address.
             compiled.retyped = false;
         }
         match (&mut compiled.decode, narrow) {
@@ -76,7 +76,7 @@ impl Compiler<'_, '_, '_> {
         Ok(())
     }
 
-    /// Where the register of a result stands among the registers, where there is one of its name.
+    /// The offset of the result's register in `struct pt_regs`, if that has a member of its name.
     fn result_register(&self, span: &Range<usize>) -> Result<Option<i64>> {
         let registers = self.tagged("struct", "pt_regs", span)?;
         let Type::Struct(composite) = self.btf().strip(registers).at(span)?.ty else {
@@ -86,7 +86,7 @@ impl Compiler<'_, '_, '_> {
         Ok(found.and_then(|member| i64::try_from(member.bit_offset / 8).ok()))
     }
 
-    /// What is to be made of the register here; `None`: it holds no result, or one that fills it.
+    /// The limit for reads of the register at this point; `None`: it holds no result, or one that fills it.
     fn narrow(&self, span: &Range<usize>) -> Result<Option<Narrow>> {
         let result = match self.scope.returned {
             Returned::NotYet | Returned::SystemCall => return Ok(None),

@@ -1,4 +1,4 @@
-//! The operators of a path: each takes a [`Value`] to the next.
+//! The operators of a path: each turns one [`Value`] into the next.
 
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
 use super::parse::{Expr, Name, TypeText};
@@ -18,7 +18,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let value = self.value(of)?;
         let shape = value.ty.shape(self.btf()).at(&of.span)?;
         let origin = value.origin;
-        // Behind an arrow begins another object; behind a dot it is the same one.
+        // An arrow leads to another object; a dot stays in the same one.
         let around = value.member.clone().filter(|_| !arrow);
         let owner = match &shape {
             Shape::Pointer(target) => target.ty,
@@ -253,8 +253,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         Ok(Room::Within(start, end))
     }
 
-    /// Refuses an index outside of the array. Where its type does not say how long it is, the element is noted for a check at
-    /// run time.
+    /// Refuses an index outside the array. If its type does not give its length, the element is recorded for a check at run
+    /// time.
     fn inside(
         &self,
         room: Room,

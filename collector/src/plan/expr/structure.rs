@@ -1,4 +1,5 @@
-//! Structures that are read whole: every scalar member under its name, those of structures inside of it with the names around them.
+//! Structures that are read whole: every scalar member under its name; members of nested structures are prefixed with the names
+//! of these.
 
 use super::compile::{At, Compiler, Result, list, wrong};
 use super::decode::{Decode, Field};
@@ -12,7 +13,7 @@ use std::ops::Range;
 
 /// Values that one structure may have.
 const MAX_FIELDS: usize = 256;
-/// Structures inside of each other. Those of kernels need fewer than ten; BTF that needs more is a circle.
+/// The most levels of nested structures. Kernels need fewer than ten; BTF that needs more is a cycle.
 const MAX_DEPTH: usize = 32;
 
 /// The reason why a member is not read with all others.
@@ -23,7 +24,7 @@ struct Fields<'f> {
     found: Vec<Field>,
     /// Members of unions that count.
     choose: &'f [String],
-    /// Which of them a union had.
+    /// For each of `choose`: true once a union with that member was found.
     chosen: Vec<bool>,
     span: &'f Range<usize>,
 }
@@ -38,7 +39,7 @@ impl Fields<'_> {
     }
 }
 
-/// The place of what is looked at: the name in front of its members, its first byte, and how deep it is.
+/// The current position: the prefix of its members' names, its first byte, and its depth.
 #[derive(Clone, Copy)]
 struct Enclosing<'i> {
     prefix: &'i str,
@@ -231,7 +232,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         Ok(true)
     }
 
-    /// The names by which a member can be asked for: of one without a name those inside of it.
+    /// The names by which a member can be requested; for an anonymous one, those of its members.
     fn names_of_member(&self, member: &Member<'a>, span: &Range<usize>) -> Result<Vec<&'a str>> {
         if !member.name.is_empty() {
             return Ok(vec![member.name]);
@@ -308,7 +309,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         )
     }
 
-    /// Adds what stands at a place, with all that is inside of it.
+    /// Adds the value at a position, with everything inside it.
     fn value_of(
         &self,
         name: &str,

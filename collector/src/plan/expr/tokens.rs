@@ -1,4 +1,4 @@
-//! From the text of a path to its words and signs.
+//! Splitting of a path's text into words and signs.
 
 use super::types::{ErrorClass, ExprError};
 use std::ops::Range;

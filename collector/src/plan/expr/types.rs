@@ -1,4 +1,4 @@
-//! A compiled read path, its surroundings, and why a path cannot be read.
+//! A compiled read path, the context of its compilation, and the errors of a path.
 
 use super::decode::Decode;
 use crate::btf::{Btf, BtfError, Parameter, TypeId};
@@ -6,14 +6,14 @@ use qed_collector_ebpf::ReadSpec;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// A read path, ready for the kernel side, and how to understand what it brings back.
+/// A read path, compiled for the eBPF programs, and the decoding of its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
     /// The instructions for the eBPF program.
     pub spec: ReadSpec,
     /// The meaning of its bytes.
     pub decode: Decode,
-    /// The loads behind the first, of one that brings back more than a load can.
+    /// Further loads, if the value is longer than one load.
     pub more: Vec<ReadSpec>,
     /// The member that is read, if it is one.
     pub member: Option<Member>,
@@ -95,7 +95,7 @@ pub struct Scope<'s, 'a> {
 pub struct ExprError {
     /// The place in the path, in bytes.
     pub span: Range<usize>,
-    /// Whose fault it is.
+    /// The kind of mistake.
     pub class: ErrorClass,
     /// The mistake, in words.
     pub reason: String,
@@ -110,7 +110,7 @@ pub enum ErrorClass {
     Syntax,
     /// A name does not exist in this kernel, or here; it may in another.
     Unknown,
-    /// The path makes no sense for these types, or asks for what cannot be read.
+    /// The path makes no sense for these types, or asks for something that cannot be read.
     Type,
     /// Too many pointers, too many bytes, too far away.
     Limit,

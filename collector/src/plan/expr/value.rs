@@ -1,4 +1,4 @@
-//! The meaning of a part of a path while it is compiled: a place in the kernel and the type of what is there.
+//! The meaning of a part of a path while it is compiled: a location in the kernel and the type of its content.
 
 use super::types::{ErrorClass, ExprError, Member};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
@@ -43,7 +43,7 @@ impl From<TypeId> for Ty {
 }
 
 impl Ty {
-    /// A pointer to this, which stands in user memory if `user`.
+    /// A pointer to this, which is in user memory if `user`.
     pub fn pointer(self, user: bool) -> Ty {
         Ty {
             stars: self.stars + 1,
@@ -144,7 +144,7 @@ impl Location {
         })
     }
 
-    /// Load the pointer that stands here, and arrive where it points.
+    /// Load the pointer at this place, and continue at its target.
     pub fn hop(&mut self, span: &Range<usize>) -> Result<(), ExprError> {
         if self.hops.len() >= MAX_HOPS {
             return Err(ExprError::new(
@@ -188,7 +188,7 @@ impl Location {
 /// The origin of a value, from what can be trusted most to what can be least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
-    /// The kernel's types say what it is; or nobody does, and the author says it of a `void *`.
+    /// The kernel's types declare it; or they do not, and the author casts a `void *` to it.
     #[default]
     Kernel,
     /// A pointer whose type is known, and was cast away.
@@ -209,19 +209,18 @@ pub(super) struct Value {
     pub member: Option<Member>,
     /// The room for elements that are counted from here.
     pub room: Room,
-    /// Whether the kernel's types say what it is.
+    /// Its relation to what the kernel's own types say about it.
     pub origin: Origin,
 }
 
-/// The room for the elements of an array, or for what stands beside something: in bytes from the last pointer that was
-/// followed.
+/// The room for the elements of an array, or for data beside an object: in bytes from the last pointer that was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     /// Only where the value itself stands.
     Own,
     /// Nobody says: it is a pointer that was loaded or handed over.
     Free,
-    /// From the first byte up to the one behind the last; that is not known of an array without a length.
+    /// From the first byte to the one after the last, which is not known for an array without a length.
     Within(i64, Option<i64>),
 }
 

@@ -1,4 +1,4 @@
-//! A machine that answers from a record, and notes what it was asked in the order of the questions.
+//! A machine that answers from a record, and logs the requests in their order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,4 +1,4 @@
-//! The copies of a function that the symbol table names: the function itself, and what compilers made of it.
+//! The copies of a function in the symbol table: the function itself, and its clones and parts that compilers made.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,7 @@ pub fn is_copy(symbol: &str, function: &str) -> bool {
 }
 
 impl Kallsyms {
-    /// The symbols of the function's copies, by address: of several names for one address the one that is most like the
-    /// function's.
+    /// The symbols of the function's copies, by address: if one address has several names, the one most like the function's.
     pub fn copies_of(&self, function: &str) -> Vec<Symbol<'_>> {
         let mut found: BTreeMap<u64, Symbol<'_>> = BTreeMap::new();
         let clones = self.clones().iter().map(|at| self.at(*at));
@@ -62,7 +61,7 @@ impl Kallsyms {
             .collect()
     }
 
-    /// True if modules are loaded. Programs and trampolines that the kernel itself makes are none.
+    /// True if modules are loaded. Programs and trampolines that the kernel generates do not count as modules.
     pub fn has_modules(&self) -> bool {
         self.symbols().any(|symbol| {
             let module = symbol.module;
@@ -70,9 +69,8 @@ impl Kallsyms {
         })
     }
 
-    /// True if code at this address is gone once the kernel has started: `.init.text`, and the `.exit.text` of what is built
-    /// in, which the linker puts behind it
-    /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/vmlinux.lds.S#L228>).
+    /// True if code at this address is freed once the kernel has booted: `.init.text`, and the `.exit.text` of built-in code,
+    /// which the linker puts behind it (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/vmlinux.lds.S#L228>).
     pub fn is_discarded(&self, address: u64) -> bool {
         let one = |name: &str| self.lookup(name).first().copied();
         let between = |start: &str, end: &str| Some(one(start)?..one(end)?);

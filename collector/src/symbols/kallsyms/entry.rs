@@ -1,4 +1,4 @@
-//! One symbol, and why a table of them cannot be used.
+//! One symbol, and the reasons why a table of symbols cannot be used.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -39,7 +39,7 @@ pub enum KallsymsError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Zeroed {
-    /// `kernel.kptr_restrict` is 2: nobody sees addresses.
+    /// `kernel.kptr_restrict` is 2: addresses are hidden from all users.
     #[error(
         "kernel.kptr_restrict is 2, which hides them from everyone; leave it so and capture in a guest"
     )]

@@ -1,8 +1,8 @@
 //! The running kernel's symbol table, `/proc/kallsyms`.
 //!
-//! The whole text stays in one buffer and every symbol is a range of it: a table of 90,000 to 155,000 names
-//! costs one allocation for the text, one for the index, and at the first question for a name one for their hashes. A
-//! capture asks some sixty names of each table, and a scan for each would take longer than all the rest of planning.
+//! The whole text stays in one buffer and every symbol is a range of it: a table of 90,000 to 155,000 names costs one
+//! allocation for the text, one for the index, and at the first look-up by name one for the hashes. A capture looks up some
+//! sixty names in each table, and a scan for each would take longer than all the rest of planning.
 
 pub mod copies;
 mod entry;

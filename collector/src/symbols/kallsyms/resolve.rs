@@ -1,12 +1,12 @@
-//! From an address to a symbol, never further than the symbol can reach.
+//! Resolution of an address to a symbol, never beyond the end that the symbol can have.
 
 use serde::Serialize;
 
 use super::entry::{Symbol, SymbolEntry, is_absolute, is_text};
 use super::table::Kallsyms;
 
-/// Farthest that an address may lie behind a text symbol, in bytes. The table has no sizes; the largest function
-/// of the stock 6.1 and 6.12 kernels measured is 14.3 KiB (`do_jit`).
+/// The largest distance of an address from the text symbol before it, in bytes. The table has no sizes; the largest function of
+/// the stock 6.1 and 6.12 kernels measured is 14.3 KiB (`do_jit`).
 const TEXT_REACH: u64 = 64 << 10;
 /// The same for data; the largest object measured is 4 MiB (`sme_workarea`).
 const DATA_REACH: u64 = 4 << 20;
@@ -33,13 +33,13 @@ pub enum Unresolved {
     /// It is below the first symbol, or not a kernel image or module address at all (a heap or stack pointer).
     #[error("the address is outside the kernel's image and modules")]
     Outside,
-    /// It lies between symbols: farther behind the last one than that can reach.
+    /// The address lies between symbols: too far from the one before it.
     #[error("the address lies in a gap behind the last symbol before it")]
     Gap,
 }
 
 impl Kallsyms {
-    /// The first address behind `address` at which another symbol begins; `None` behind the last.
+    /// The first address after `address` at which another symbol begins; `None` after the last.
     pub fn next_after(&self, address: u64) -> Option<u64> {
         let upper = self
             .entries
@@ -111,8 +111,8 @@ impl Kallsyms {
         })
     }
 
-    /// The end of the symbol that holds `address`: every address from its start up to there, and none behind, resolves
-    /// to it. The start itself where nothing resolves.
+    /// The end of the symbol that contains `address`: exactly the addresses from its start up to there resolve to it. `address`
+    /// itself if nothing resolves.
     pub fn end_of(&self, address: u64) -> u64 {
         let Ok(found) = self.resolve(address) else {
             return address;
@@ -162,7 +162,7 @@ impl Kallsyms {
         {
             return Err(Unresolved::Gap);
         }
-        // Padding behind the last symbol of a part belongs to nobody: the mark of its end is the symbol found then.
+        // Padding after the last symbol of a part belongs to no symbol: the mark of the part's end is found there.
         if self.parts.iter().any(|part| part.end == base)
             && self.parts.iter().all(|part| !part.contains(&address))
         {

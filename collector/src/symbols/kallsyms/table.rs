@@ -1,4 +1,4 @@
-//! The table itself: symbols by name, and where the image and its parts are.
+//! The symbol table itself: symbols by name, and the bounds of the image and its parts.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -154,7 +154,7 @@ impl Kallsyms {
         addresses
     }
 
-    /// As [`Kallsyms::lookup`], and where the kernel itself has no such symbol, those of these modules.
+    /// Like [`Kallsyms::lookup`], but if the kernel itself has no such symbol, those of these modules.
     pub fn lookup_with(&self, name: &str, modules: &[String]) -> Vec<u64> {
         let own = self.lookup(name);
         if !own.is_empty() || modules.is_empty() {
@@ -218,7 +218,8 @@ impl Kallsyms {
     }
 }
 
-/// Fixed: nobody who could choose a kernel's names would gain from slowing their reader down.
+/// A fixed hash without a random seed: an attacker who could choose a kernel's symbol names would gain nothing from slowing
+/// this down.
 fn hash(name: &[u8]) -> u64 {
     FixedState::default().hash_one(name)
 }

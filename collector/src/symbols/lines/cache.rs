@@ -1,7 +1,7 @@
-//! A cache of what was derived from a vmlinux, by build id.
+//! A cache of data derived from a vmlinux, by build id.
 //!
-//! A cache can always be thrown away: one that is damaged, of another format or of another build is ignored and built
-//! anew, and a failure to write it costs time only.
+//! A cache can always be discarded: one that is damaged, of another format or of another build is ignored and rebuilt, and a
+//! failure to write it only costs time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::symbols::build_id::BuildId;
 
 /// Raised whenever the content or its meaning changes.
 const FORMAT: u32 = 4;
-/// A cache of a million frames is smaller; what is larger is not ours.
+/// A cache of a million frames is smaller; a larger file is not ours.
 const MAX_BYTES: u64 = 256 << 20;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl Cache {
         self.changed = true;
     }
 
-    /// Write it, whole or not at all. What another process added meanwhile is kept.
+    /// Write it atomically. Entries that another process has added in the meantime are kept.
     pub(super) fn save(&mut self) -> io::Result<()> {
         let Some((path, folder)) = self
             .path

@@ -1,4 +1,4 @@
-//! Units that may describe a function, found by the references to its name before anything is parsed.
+//! Compilation units that may describe a function, found by references to its name before anything is parsed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -35,7 +35,7 @@ pub(super) fn candidates(
         if offsets.len() > MAX_NAMES || !dwarf.debug_str_offsets.reader().is_empty() {
             incomplete.insert(at);
         }
-        // A name no longer than a reference to it stands in the entry itself; so may any that is nowhere else.
+        // A name that is not longer than a reference to it is stored in the entry itself; so may any that occurs only once.
         if needle.len() <= 4 || offsets.is_empty() {
             let found = memchr::memmem::find_iter(info, needle.as_bytes());
             matches.extend(found.map(|place| (place, at)));
@@ -71,7 +71,7 @@ pub(super) fn candidates(
     (units, incomplete)
 }
 
-/// Entries that are looked at where a reference to their name stands, without parsing what is ahead of them.
+/// Entries that are decoded at a reference to their name, without parsing the entries before them.
 struct Entries<'d, 'a> {
     dwarf: &'d Dwarf<'a>,
     /// The abbreviations of a unit; `None`: they cannot be read, or let a function complete a declaration, which then
@@ -81,7 +81,7 @@ struct Entries<'d, 'a> {
 
 /// Bytes of a reference to a name.
 const REFERENCE: usize = size_of::<u32>();
-/// The longest code of an abbreviation that is looked for, in bytes.
+/// The longest abbreviation code that is searched for, in bytes.
 const MAX_CODE: usize = 3;
 
 impl<'d, 'a> Entries<'d, 'a> {
@@ -132,8 +132,7 @@ fn names(abbreviation: &gimli::Abbreviation, attribute: gimli::DwAt) -> bool {
     stated.any(|one| one.name() == attribute)
 }
 
-/// True if a reference to a name stands so many bytes behind the code in entries of this form, with nothing but such
-/// references ahead.
+/// True if entries of this form have a reference to a name this many bytes after the code, preceded only by such references.
 fn is_named_at(abbreviation: &gimli::Abbreviation, place: usize) -> bool {
     let mut at = 0;
     for attribute in abbreviation.attributes() {
@@ -160,7 +159,7 @@ fn code(bytes: &[u8]) -> Option<u64> {
     whole.then_some(value)
 }
 
-/// Four-byte references to look for, all in one pass.
+/// Four-byte references to search for, all in one pass.
 struct References {
     /// By a reference's two low bytes: whether there is one. Small enough to stay near the processor.
     low: Vec<bool>,

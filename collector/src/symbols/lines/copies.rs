@@ -1,8 +1,8 @@
-//! The copies of functions that the debug info describes: with code of their own, and inlined into others.
+//! The copies of functions in the debug info: those with code of their own, and those inlined into other functions.
 //!
-//! Many functions are looked for at once. Names are stored once, in `.debug_str`, and entries refer to them by a
-//! four-byte offset: one pass over `.debug_info` that looks for any of those offsets finds the few units worth parsing,
-//! and each of these is parsed once for all functions that it may describe.
+//! Many functions are searched for at once. Names are stored once, in `.debug_str`, and entries refer to them by a four-byte
+//! offset: one pass over `.debug_info` that looks for any of those offsets finds the few units worth parsing, and each of these
+//! is parsed once for all functions that it may describe.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -66,7 +66,7 @@ pub(super) fn copies(
     Ok(names.zip(found).collect())
 }
 
-/// The names of all functions of which there is an inlined copy. Parses everything.
+/// The names of all functions that have an inlined copy. Parses everything.
 pub(super) fn inlined_names(
     index: &mut Index,
     data: &[u8],

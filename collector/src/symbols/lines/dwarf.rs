@@ -1,4 +1,4 @@
-//! Units, definitions and inlined copies, read from the DWARF with as little of it parsed as the question needs.
+//! Units, definitions and inlined copies, read from the DWARF while parsing as little of it as possible.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -33,7 +33,7 @@ pub(super) enum DwarfError {
     NoDebugInfo,
 }
 
-/// Most places of a name to look for, and most units to look through.
+/// The most occurrences of a name that are searched for, and the most units that are searched.
 pub(super) const MAX_NAMES: usize = 64;
 const MAX_UNITS: usize = 48;
 /// Longest chain of references from an entry to the one that states a line.
@@ -372,7 +372,7 @@ fn candidate_units(
             .collect();
     // Compilers that name by index (`DW_FORM_strx`) escape this search.
     let mut incomplete = patterns.len() > MAX_NAMES || !dwarf.debug_str_offsets.reader().is_empty();
-    // A name no longer than a reference to it stands in the entry itself; so may any that is nowhere else.
+    // A name that is not longer than a reference to it is stored in the entry itself; so may any that occurs only once.
     if needle.len() <= 4 || patterns.is_empty() {
         patterns.push(needle.into_bytes());
     }

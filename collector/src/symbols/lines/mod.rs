@@ -1,10 +1,10 @@
 //! File, line and inlined frames for static addresses, from the DWARF of a vmlinux.
 //!
-//! Nothing is read that is not asked for: frames come from blazesym, which parses only the unit that holds the
-//! address; definitions from that unit's own entries. What was derived is kept in a [cache](cache) by build id, so
-//! that the second run does not open the DWARF at all. Measured on a 590 MB vmlinux (6.1) and one of 340 MB (6.12),
-//! 40 addresses: blazesym 15 to 23 ms, `addr2line::Loader` 3.1 to 4.2 s and 0.15 to 0.4 s, since it reads the head of
-//! every unit, and on 6.1 (linked with its relocations) all relocations, first.
+//! Only what is asked for is read: frames come from blazesym, which parses only the unit that holds the address; definitions
+//! come from that unit's own entries. The results are stored in a [cache](cache) by build id, so that the second run does not
+//! open the DWARF at all. Measured on a 590 MB vmlinux (6.1) and one of 340 MB (6.12), 40 addresses: blazesym 15 to 23 ms,
+//! `addr2line::Loader` 3.1 to 4.2 s and 0.15 to 0.4 s, since it reads the head of every unit, and on 6.1 (linked with its
+//! relocations) all relocations, first.
 
 pub mod cache;
 mod candidates;

@@ -1,4 +1,4 @@
-//! Work on all processors. Own code: scoped threads of the standard library do it without a pool that outlives the call.
+//! Work on all processors. Our own code: scoped threads of the standard library suffice, and no thread pool outlives the call.
 
 use super::dwarf::DwarfError;
 

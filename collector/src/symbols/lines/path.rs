@@ -49,7 +49,7 @@ pub fn normalise(path: &str, comp_dir: &str) -> String {
     let below = shared == comp.len();
     let skip = match own {
         [first, ..] if TOP.contains(first) => 0,
-        // The source may be a folder beside the one where the compiler ran, or below it.
+        // The source may be in a folder beside the one in which the compiler ran, or below it.
         _ => match in_source(own) {
             Some(begin) => begin,
             None if below && !comp.is_empty() => 0,
@@ -62,8 +62,8 @@ pub fn normalise(path: &str, comp_dir: &str) -> String {
 /// Folders of every system, in which headers of compilers are.
 const SYSTEM: [&str; 2] = ["lib", "usr"];
 
-/// The place in a path where that within the kernel's source begins: behind a folder that is called like a kernel's source, or
-/// else with the first folder that every kernel's source has.
+/// The position at which the path within the kernel's source begins: after a folder with a name like that of a kernel's source,
+/// or else at the first folder that every kernel's source has.
 fn in_source(parts: &[&str]) -> Option<usize> {
     let folders = parts.len().saturating_sub(1);
     let is_top = |at: &usize| TOP.contains(&parts[*at]);

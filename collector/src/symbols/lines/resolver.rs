@@ -1,4 +1,4 @@
-//! The debug info of one vmlinux, asked through the cache.
+//! The debug info of one vmlinux, read through the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl std::fmt::Debug for LineResolver {
 }
 
 impl LineResolver {
-    /// Open a vmlinux, with the user's cache where there is one. The DWARF is not looked at yet.
+    /// Open a vmlinux, with the user's cache if there is one. The DWARF is not read yet.
     pub fn open(vmlinux: &Path) -> Result<Self, LinesError> {
         Ok(Self::new(
             debuginfo::open(vmlinux)?,
@@ -58,7 +58,7 @@ impl LineResolver {
         ))
     }
 
-    /// For a vmlinux that is open. `cache` is the folder for what is derived; `None` for no cache.
+    /// A resolver for an open vmlinux. `cache` is the folder for derived data; `None`: no cache.
     pub fn new(vmlinux: Vmlinux, cache: Option<&Path>) -> Self {
         let cache = Cache::load(cache, &vmlinux.build_id);
         Self {
@@ -182,7 +182,7 @@ impl LineResolver {
         Ok(found)
     }
 
-    /// The names of all functions of which there is an inlined copy. Reads all of the debug info, which takes seconds.
+    /// The names of all functions that have an inlined copy. Reads all of the debug info, which takes seconds.
     pub fn inlined_names(&self) -> Result<BTreeSet<String>, LinesError> {
         let found = dwarf::Index::parse(&self.vmlinux.data)
             .and_then(|mut index| copies::inlined_names(&mut index, &self.vmlinux.data));

@@ -1,4 +1,4 @@
-//! Answers of the debug info, as they are kept in the cache.
+//! Results from the debug info, as the cache stores them.
 
 use serde::{Deserialize, Serialize};
 

@@ -45,7 +45,7 @@ fn text(value: &Typed) -> Result<&str, Failure> {
     }
 }
 
-/// Two texts, of which each may have been cut.
+/// Two texts, each of which may be truncated.
 fn texts(args: &[Typed]) -> Result<(Haystack<'_>, Haystack<'_>), Failure> {
     let seen = |value| Haystack::text(value).ok_or_else(|| takes("a text", value));
     let (a, b) = two(args)?;
@@ -99,7 +99,7 @@ pub(super) fn aligned(args: &[Typed]) -> Computed {
 pub(super) fn mask(args: &[Typed]) -> Computed {
     let (a, m) = two(args)?;
     let mask = bits(&Typed::Number(number(m)?.clone()))?;
-    // All bits of an error are the author's to ask for. Some of them look like those of a value.
+    // The author may ask for all bits of an error, although some of them look like those of a value.
     let whole = match a {
         Typed::Returned(error) if mask == u64::MAX => error.bits,
         other => bits(other)?,
@@ -270,8 +270,8 @@ fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
     chain
 }
 
-/// A stack says "no" only where it says everything: every frame to the outermost, with its source line, and so with
-/// what is inlined there.
+/// A stack proves absence only if it is complete: every frame to the outermost, with its source line, and so with the functions
+/// that are inlined there.
 fn absent(stack: Frames<'_>, what: &str) -> Computed {
     let Frames { frames, whole } = stack;
     if !whole {
@@ -297,7 +297,7 @@ fn absent(stack: Frames<'_>, what: &str) -> Computed {
 #[derive(Clone, Copy)]
 struct Frames<'t> {
     frames: &'t [Frame],
-    /// There are no others further out.
+    /// True if there are no further frames.
     whole: bool,
 }
 
@@ -332,7 +332,7 @@ pub(super) fn calls(args: &[Typed]) -> Computed {
         return Err(count());
     };
     let (seen, caller, callee) = (stack(frames)?, text(caller)?, text(callee)?);
-    // What an interrupt or a fault does, nobody called who was there before.
+    // Functions in an interrupt or a fault were not called by the frames below it.
     for part in seen.frames.split_inclusive(|frame| frame.interrupts) {
         let chain = chain(part);
         let inner = chain.iter().position(|name| *name == Some(callee));
@@ -346,7 +346,7 @@ pub(super) fn calls(args: &[Typed]) -> Computed {
     absent(seen, &format!("a call of {callee} by {caller}"))
 }
 
-/// A question about two texts, of which each may have been cut.
+/// A question about two texts, each of which may be truncated.
 type OfTexts = fn(&Haystack<'_>, &Haystack<'_>) -> Result<bool, Failure>;
 
 /// The answer to a question about two texts. Of a number with several names it has to be the same for all of them.

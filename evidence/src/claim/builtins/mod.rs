@@ -1,4 +1,4 @@
-//! The functions of claims: the one table that says which there are, what they take and what they mean.
+//! The functions of claims: the single table of their names, parameters and meanings.
 
 mod compute;
 
@@ -21,7 +21,7 @@ pub enum Argument {
     Graph,
     /// A text that is written out, `'6.6'`.
     Literal,
-    /// The text that tells something, `'chapter'` or `'book'`.
+    /// The text whose mentions count, `'chapter'` or `'book'`.
     Scope,
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Reads {
     AllRuns,
     /// The function that called another one in a tree.
     Parent,
-    /// How much of a tree a text tells.
+    /// The share of a tree's functions that a text tells.
     Coverage,
     /// `kernel.release`.
     Release,

@@ -1,8 +1,9 @@
-//! Values that were cut: none of them says more than the whole.
+//! Mutants of truncated values: none of them says more than the whole value would.
 
 use crate::document::value::{Bytes, Cut, Frame, Value};
 
-/// The places where a value of so many parts may have been cut: behind nothing, the first, the half, and all of it.
+/// The places where a value of this many parts may have been truncated: before the first, after the first, after the half, and
+/// after all parts.
 fn ends(parts: usize) -> [usize; 4] {
     [0, parts.min(1), parts / 2, parts]
 }

@@ -1,5 +1,5 @@
-//! Names of which a claim says that a build does not have them. That something does not exist is true of every misspelt name, so
-//! one that no machine of the book has proves nothing, unless the investigation says that it is meant.
+//! Names that a claim says are absent from a build. Every misspelt name is absent, too, so a name that no machine of the book
+//! has proves nothing, unless the investigation declares it.
 
 use crate::claim::ast::{Node, NodeKind};
 use crate::claim::obstacle::Obstacle;
@@ -8,7 +8,7 @@ use crate::document::value::Value;
 use crate::path::{FACTS, Path};
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
-/// The first name in an expression that this machine does not have, and that none is known to have.
+/// The first name in an expression that this machine does not have, and that no machine is known to have.
 pub(super) fn nowhere(
     root: &Node,
     catalog: &Catalog<'_>,

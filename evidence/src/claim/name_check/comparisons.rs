@@ -1,4 +1,4 @@
-//! Texts that a claim writes, with what they are compared with.
+//! String literals in a claim, with the operands that they are compared with.
 
 use std::ops::Range;
 

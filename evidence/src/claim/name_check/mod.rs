@@ -1,6 +1,6 @@
-//! Words that a claim writes. That something is *not* called `confidental` is true of every misspelt word, and so is every
-//! condition that a misspelt word takes away. So a PASS needs words that are known to be possible where they are compared:
-//! some capture, the investigation, or a table holds them.
+//! Checks of the words in a claim. Nothing is ever called `confidental`, so a claim that something is *not* called so is always
+//! true, as is every claim whose condition a misspelt word turns off. So a PASS needs words that are known to be possible where
+//! they are compared: some capture, the investigation, or a table holds them.
 
 use crate::diagnostic::nearest;
 use crate::document::value::Value;

@@ -1,5 +1,6 @@
-//! Names of symbols that a claim denies of an address. One address can have several names, and the table of a document has one
-//! of each: that an address is not called so can be said only of a name whose own places the evidence tells.
+//! Symbols that a claim says an address does not have. One address can have several names, and the table of a document has one
+//! name of each address: that an address does not have a name can only be claimed if the evidence has the addresses of that
+//! name.
 
 use super::comparisons::{Comparison, comparisons};
 use super::possible::{Relation, placed};
@@ -7,7 +8,8 @@ use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;
 use crate::path_index::resolve::Indexed;
 
-/// The first name in an expression that is denied of an address, and whose places this machine's evidence does not tell.
+/// The first name in an expression that an address is said not to have, and whose own addresses this machine's evidence does
+/// not contain.
 pub(super) fn unplaced(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
     let mut found = None;
     visit(root, Needed::True, &mut |node| {
@@ -24,7 +26,7 @@ pub(super) fn unplaced(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
 enum Needed {
     True,
     False,
-    /// It is not told which: the part is compared with something, or chooses between others.
+    /// Undetermined: the part is compared with something, or chooses between others.
     Either,
 }
 

@@ -1,5 +1,5 @@
-//! Two texts that are compared and never hold the same words: the security modules and the lockdown mode of a kernel are
-//! different on every machine, so that they differ proves nothing.
+//! Comparisons of two leaves that never hold the same words: a kernel's list of security modules and its lockdown mode differ
+//! on every machine, so a claim that they differ proves nothing.
 
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;

@@ -1,4 +1,4 @@
-//! Parsing: from the text of a claim to its tree, refusing all of CEL that claims may not use.
+//! Parsing of a claim's text to its tree; the parts of CEL that claims may not use are refused.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use crate::claim::source_map::SourceMap;
 
 use super::lower::Lowering;
 
-/// The longest expression that is parsed, in bytes. 100,000 chained terms overflow the parser's stack and abort
-/// the process, so the length is looked at first.
+/// The longest expression that is parsed, in bytes. 100,000 chained terms overflow the parser's stack and abort the process, so
+/// the length is checked first.
 pub const MAX_BYTES: usize = 4096;
 
 /// The most operators, brackets, commas and dots of one expression: a bound for the depth of its tree. With
@@ -29,7 +29,7 @@ pub struct Expression {
     place: SourceMap,
     pub(in crate::claim) root: Node,
     reads: Vec<ReadPath>,
-    /// What the texts tell that it asks for their coverage.
+    /// The mentions of functions in the texts whose coverage it asks for.
     pub(in crate::claim) book_mentions: BookMentions,
 }
 
@@ -45,7 +45,7 @@ pub struct ReadPath {
 }
 
 impl Expression {
-    /// Parses `text`, which stands at `place`. The errors point there.
+    /// Parses `text`, which is at `place`. The errors point there.
     pub fn parse(text: &str, place: SourceMap) -> Result<Self, Vec<Diagnostic>> {
         let whole = 0..text.len();
         if text.len() > MAX_BYTES {
@@ -176,8 +176,8 @@ type Parsed = (cel::IdedExpr, cel::common::ast::SourceInfo);
 
 /// Runs the parser of the `cel` crate and turns its errors into ours.
 fn parse_cel(text: &str, place: &SourceMap) -> Result<Parsed, Vec<Diagnostic>> {
-    // The grammar's run time is foreign code that reads text of strangers: what it does not expect is an error
-    // of the claim, never the end of the program.
+    // The grammar's run time is third-party code that reads untrusted text: a panic in it is an error of the claim, and must
+    // not end the program.
     let outcome = std::panic::catch_unwind(|| {
         let parser = cel::parser::Parser::new().max_recursion_depth(MAX_NESTING);
         // An error holds trait objects that must not cross the unwind boundary.

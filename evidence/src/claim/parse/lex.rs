@@ -1,5 +1,5 @@
-//! Checks of an expression's text before CEL's parser reads it: spellings that a reader takes for something else are
-//! refused, and names below a dot may be words that CEL keeps for itself.
+//! Checks of an expression's text before CEL's parser reads it: misleading spellings are refused, and names after a dot may be
+//! words that CEL reserves.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use crate::diagnostic::Diagnostic;
 
 use crate::claim::source_map::SourceMap;
 
-/// Words that CEL's grammar takes for tokens of their own, even behind a dot. Parameters of kernel functions are called so:
-/// `in` 53 times in the BTF of Debian's 6.12.
+/// Words that are tokens of their own in CEL's grammar, even after a dot. Parameters of kernel functions have such names: `in`
+/// 53 times in the BTF of Debian's 6.12.
 const TOKENS: &[&str] = &["in", "true", "false", "null"];
 
-/// Letters before a quote that change how CEL reads the text behind it.
+/// Letters before a quote that change the meaning of the text after it in CEL.
 const PREFIXES: &[&str] = &["r", "R", "b", "B", "br", "bR", "Br", "BR"];
 
 /// The expression as CEL's parser is to get it: as long as `text`, byte for byte, with stand-ins for names that the parser
@@ -34,7 +34,7 @@ pub(super) fn lex(text: &str, place: &SourceMap) -> Result<String, Vec<Diagnosti
     }
 }
 
-/// The names of a path whose first one begins at `start`, and where the last one ends; blanks may stand around the dots.
+/// The names of a path whose first one begins at `start`, and the end of the last one; blanks are permitted around the dots.
 pub(super) fn path_at(text: &str, start: usize, names: usize) -> Option<(String, usize)> {
     let mut path = String::new();
     let mut at = start;

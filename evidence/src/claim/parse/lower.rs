@@ -1,4 +1,4 @@
-//! From the tree of the `cel` crate to ours: places in bytes, and no more of CEL than claims may use.
+//! Conversion of the `cel` crate's tree to ours: places in bytes, and only the subset of CEL that claims may use.
 
 use std::ops::Range;
 

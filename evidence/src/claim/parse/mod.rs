@@ -1,4 +1,4 @@
-//! From the text of a claim to its tree.
+//! Parsing of claims.
 
 mod expression;
 mod lex;

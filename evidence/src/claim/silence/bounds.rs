@@ -1,4 +1,4 @@
-//! The demands of an expression on each count of hits: exactly what was counted, or no less than some number.
+//! The bounds that an expression sets for each count of hits: exactly the counted number, or a minimum.
 
 use std::ops::Range;
 
@@ -6,16 +6,16 @@ use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
 use crate::claim::builtins::Reads;
 use crate::path::SECTIONS;
 
-/// The counts that make an expression true, of one count that stands in it.
+/// The values of one count in an expression for which the expression is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Demand {
     /// One more or one less could make it false.
     Exact,
-    /// More than were counted would leave it as true as it is.
+    /// It would still be true with a larger count.
     AtLeast(i128),
 }
 
-/// The counts of hits in an expression: the probe's name, where the count stands, and what is asked of it.
+/// The counts of hits in an expression: the probe's name, the place of the count, and the demand on it.
 pub(super) fn counts_in(root: &Node) -> Vec<(String, Range<usize>, Demand)> {
     let mut counts = Vec::new();
     visit(root, true, &mut counts);
@@ -70,7 +70,7 @@ fn count(node: &Node) -> Option<String> {
     }
 }
 
-/// The count in a comparison that holds of every larger one too, and the smallest for which it holds.
+/// The count in a comparison that is true for every larger count as well, and the smallest count for which it is true.
 fn bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
     let [left, right] = operands;
     let (counted, number, operator) = match (number(left), number(right)) {
@@ -82,7 +82,7 @@ fn bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
     let least = match operator {
         Binary::Greater => number + 1,
         Binary::GreaterEqual => number,
-        // A count is no less than nothing.
+        // A count is not negative.
         Binary::NotEqual if number == 0 => 1,
         _ => return None,
     };

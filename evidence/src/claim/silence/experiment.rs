@@ -1,4 +1,4 @@
-//! Reasons that hold of a whole experiment: what may have gone on in it that none of its probes could see.
+//! Reasons that apply to a whole experiment: activity that none of its probes could see.
 
 use crate::claim::ast::{Node, NodeKind};
 use crate::claim::builtins::{Function, Reads};
@@ -22,7 +22,7 @@ pub(super) fn reasons(
     observation::unseen(plan, seen, planned)
 }
 
-/// The reason why the hits of a probe may be others than those of the workload's call.
+/// The reason why the hits of a probe may not be those of the workload's call.
 pub(super) fn foreign(experiment: &str, planned: &Planned, machine: &Indexed<'_>) -> Vec<String> {
     let seen = machine.evidence.experiments.get(experiment);
     seen.map_or_else(Vec::new, |seen| observation::foreign(seen, planned))
@@ -55,8 +55,8 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     }
 }
 
-/// The reason why a function cannot be answered by what it is asked about: an order of events that may not be the
-/// workload's, and a stack of which it is not known where an interrupt came.
+/// The reason why a function of a claim cannot be computed from its arguments: an order of events that may not be the
+/// workload's, or a stack in which the place of an interrupt is not known.
 pub(super) fn of_function(
     function: &Function,
     args: &[Node],

@@ -1,4 +1,4 @@
-//! Reasons that lie in what a probe watches: copies of its function that ran unwatched, and hits that may not be its own.
+//! Reasons in the target of a probe: copies of its function that ran unwatched, and hits that may belong to other functions.
 
 use crate::document::{Probe, Target};
 use crate::investigation::Probe as Planned;

@@ -28,8 +28,9 @@ pub(super) fn count(
     reasons
 }
 
-/// The first part of a claim that rests on an object that was not freed, though nothing shows that its free would have been seen.
-/// That all were freed, or no fewer than so many, was seen. `holds`: the whole of it is true.
+/// The first part of a claim that depends on an object that was not freed, although nothing shows that its free would have been
+/// seen. A claim that all objects were freed, or at least a number of them, only needs the frees that were seen. `holds`: the
+/// whole claim is true.
 pub(in crate::claim) fn unseen_free(
     root: &Node,
     holds: bool,
@@ -54,8 +55,8 @@ enum Counted {
     Leaked,
 }
 
-/// Calls `rests` on each part that may be true because something was not freed: it, the experiment or probe, and what it counts.
-/// `true_helps`: the whole expression cannot become false by this node becoming true.
+/// Calls `rests` on each part that may be true because an object was not freed, with the part, the experiment or probe, and the
+/// objects that it counts. `true_helps`: the whole expression cannot become false by this node becoming true.
 fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &'n str, Counted)) {
     if let Some((name, counted)) = counted(node) {
         rests(node, name, counted);
@@ -172,7 +173,7 @@ fn is_seen_freed(
     })
 }
 
-/// The reason why an object may be missing in the ledger that a function was to give back: its return was not seen.
+/// The reason why an object that a function returns may be missing in the ledger: the return was not seen.
 fn unreturned(planned: &Planned, seen: &Experiment) -> Option<String> {
     let returned = |object: &Option<String>| object.as_deref() == Some("return");
     if !matches!(planned.target, Target::Function(_))

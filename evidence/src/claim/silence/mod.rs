@@ -1,4 +1,4 @@
-//! Reasons why silence and counts prove nothing: all that claims about `never`, `fired`, `hits` and `freed` rest on.
+//! Reasons why silence and counts prove nothing: the preconditions of claims with `never`, `fired`, `hits` and `freed`.
 
 use std::ops::Range;
 
@@ -24,8 +24,8 @@ pub(super) use grounds::grounds;
 pub(super) use ledger::unseen_free;
 use lookup::{fired, planned};
 
-/// The reason why a count of nothing is not evidence that there was nothing. It is what [`conditions`] says of the
-/// functions that read the same counts, so that no claim gets around them by reading the leaf itself.
+/// The reason why a count of 0 does not prove that there was nothing. It is the one that [`conditions`] gives for the functions
+/// that read the same counts, so that no claim evades them by reading the leaf itself.
 pub(super) fn says_nothing(
     read: &ReadPath,
     value: &Value,
@@ -38,7 +38,7 @@ pub(super) fn says_nothing(
         [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
             absence(&format!("{experiment}.{probe}"), catalog, machine)
         }
-        // Whether there may have been more is for `short_counts` to say, which knows what is asked of the count.
+        // `short_counts` decides whether there may have been more, because it knows the demand on the count.
         [experiment, probe, "hits"] if !SECTIONS.contains(&experiment) => {
             let plan = catalog.investigation.experiment(experiment);
             let planned = plan.and_then(|plan| plan.probe(probe));
@@ -100,7 +100,7 @@ pub(super) fn short_counts(
             continue; // `says_nothing` knows.
         }
         let mut found = match demand {
-            // Those that were seen are enough, if they are what is claimed.
+            // The hits that were seen suffice for this claim.
             Demand::AtLeast(least) if least <= hits as i128 => {
                 experiment::foreign(experiment, planned, machine)
             }

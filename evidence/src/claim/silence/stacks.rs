@@ -1,4 +1,4 @@
-//! Reasons why a function that is not on a stack may have been under way: it was left by a jump to one that is.
+//! Reasons why a function that is not on a stack may still have been called: it was left by a tail call to one that is.
 
 use crate::claim::ast::{Literal, Node, NodeKind};
 use crate::claim::builtins::{Function, on_stack};

@@ -175,7 +175,7 @@ pub(in crate::claim) fn different(a: &Typed, b: &Typed) -> Failure {
     )
 }
 
-/// Refuses to say which of two is greater where one of them stands for an address that is not known.
+/// Refuses to order two values if one of them is a pseudonym of an unknown address.
 pub(in crate::claim) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
     for side in [a, b] {
         match side {

@@ -1,4 +1,4 @@
-//! Values of which only the beginning was kept.
+//! Truncated values, of which only the beginning was stored.
 
 use crate::document::value::{Cut, Frame};
 

@@ -1,6 +1,6 @@
-//! Errors in the place of a pointer or of an unsigned number: the kernel returns `-ENOMEM` there as one of the last 4095
-//! values (`IS_ERR_VALUE`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L28>). As a number such a
-//! value is greater than every address, and as an address it is not null: neither is what it says.
+//! Errors in the place of a pointer or of an unsigned number: the kernel returns `-ENOMEM` there as one of the last 4095 values
+//! (`IS_ERR_VALUE`, <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L28>). As a number such a value is
+//! greater than every address, and as an address it is not null; claims must not conclude either from it.
 
 use crate::document::names::Names;
 use crate::document::value::Value;
@@ -25,22 +25,22 @@ const WIDE: &[&str] = &[
 /// An error in the place of a pointer or of an unsigned number.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::claim) struct Returned {
-    /// The value as it stands there.
+    /// The raw value.
     pub bits: u64,
     /// The error number, positive.
     pub errno: u32,
-    /// True if a pointer belongs there.
+    /// True if it stands in the place of a pointer.
     pub pointer: bool,
 }
 
 impl Returned {
-    /// The error that a pointer is, if it is one.
+    /// The error that a pointer encodes, if it encodes one.
     pub fn pointer(bits: u64) -> Option<Self> {
         Self::of_bits(bits, 64, true)
     }
 
-    /// The error that an unsigned number is, if it is one: of 64 bits by its value, of fewer by its C type, whose size the
-    /// document's tables hold.
+    /// The error that an unsigned number encodes, if it encodes one. A number of 64 bits is recognised by its value, a shorter
+    /// one by its C type, whose size is in the document's tables.
     pub fn number(value: &Value, names: &Names) -> Option<Self> {
         let bits = u64::try_from(value.as_integer()?).ok()?;
         if let Some(found) = Self::of_bits(bits, 64, false) {
@@ -88,7 +88,7 @@ impl Returned {
         crate::constants::errno_names_of(self.errno)
     }
 
-    /// The failure where it is taken for a number or an address.
+    /// The failure if it is used as a number or an address.
     pub fn misread(self) -> Failure {
         let name = self.names().into_iter().next().unwrap_or_default();
         let instead = if self.pointer {

@@ -1,4 +1,4 @@
-//! The ways in which an evaluation has no result.
+//! The reasons why an evaluation has no result.
 
 /// The reason why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(in crate::claim) enum Failure {
         message: String,
         help: Option<String>,
     },
-    /// The values at hand have no result: overflow, division by zero.
+    /// The operation has no result for these values: overflow, division by zero.
     Value(String),
     /// The evidence does not say.
     Missing(String),

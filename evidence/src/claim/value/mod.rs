@@ -1,4 +1,4 @@
-//! Values while a claim is evaluated.
+//! Values during the evaluation of a claim.
 
 mod compare;
 mod cut;

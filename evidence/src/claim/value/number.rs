@@ -1,4 +1,4 @@
-//! Exact integers with what they count.
+//! Exact integers with their units.
 
 use super::failure::Failure;
 

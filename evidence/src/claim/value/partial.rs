@@ -1,7 +1,6 @@
-//! Questions about values of which only the beginning was kept: what follows from it, and what does not.
+//! Questions about truncated values: those that the stored beginning answers, and those that it does not.
 //!
-//! Each question is answered only where every continuation of the kept part gives the same answer. To all others the
-//! evidence does not say.
+//! A question is answered only if every continuation of the stored part gives the same answer. All others are undecided.
 
 use std::cmp::Ordering;
 
@@ -106,7 +105,7 @@ impl<'t> Haystack<'t> {
     }
 }
 
-/// The failure where `a` or `b`, one of which was cut, does not say.
+/// The failure if `a` or `b`, one of which is truncated, does not decide the question.
 fn unknown(a: &Haystack<'_>, b: &Haystack<'_>) -> Failure {
     match a.beginning.or(b.beginning) {
         Some(beginning) => beginning.unknown(),
@@ -115,8 +114,8 @@ fn unknown(a: &Haystack<'_>, b: &Haystack<'_>) -> Failure {
     }
 }
 
-/// The comparison of two texts, or of two arrays of bytes. Of those of which one was cut it can only be known that they
-/// are different.
+/// The comparison of two texts, or of two arrays of bytes. If one of them is truncated, it can only be known that they are
+/// different.
 pub(in crate::claim) fn compare(a: &Haystack<'_>, b: &Haystack<'_>) -> Result<Ordering, Failure> {
     if a.beginning.is_none() && b.beginning.is_none() {
         return Ok(a.bytes.cmp(b.bytes));

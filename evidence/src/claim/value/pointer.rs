@@ -1,4 +1,4 @@
-//! Addresses, of which those of a live machine are pseudonyms.
+//! Addresses; those of a live machine are pseudonyms.
 
 use crate::document::value::Address;
 
@@ -13,7 +13,7 @@ pub(in crate::claim) struct Pointer {
 }
 
 impl Pointer {
-    /// The number behind it; a pseudonym has none.
+    /// Its numeric address; a pseudonym has none.
     pub fn number(&self) -> Result<u64, Failure> {
         if Address(self.value).is_pseudonym() {
             return Err(withheld());
@@ -27,8 +27,7 @@ impl Pointer {
     }
 }
 
-/// The highest number that redaction leaves as it is, a page below the first address
-/// ([`crate::redact`]).
+/// The highest number that redaction does not replace, below the first page that can hold an address ([`crate::redact`]).
 const LAST_NO_POINTER: i128 = 0xfff;
 /// The lowest number that is an error in the place of a pointer (`ERR_PTR`), which redaction leaves as it is.
 const FIRST_ERROR: i128 = (u64::MAX - 4094) as i128;

@@ -1,4 +1,5 @@
-//! Values while a claim is evaluated: exact integers with what they count, so that different things are never compared.
+//! Typed values during the evaluation of a claim: exact integers with their units, so that values of different units are never
+//! compared.
 
 use crate::document::names::Names;
 use crate::document::value::{Frame, Location, Value};
@@ -24,7 +25,7 @@ pub(in crate::claim) enum Typed {
     Version(Version),
     Location(Location),
     Stack(Vec<Frame>),
-    /// Text, bytes or a stack of which only the beginning was kept.
+    /// Text, bytes or a stack of which only the beginning was stored.
     Cut(Beginning),
 }
 
@@ -178,7 +179,7 @@ impl From<&Value> for Typed {
     }
 }
 
-/// True if a value came back from the function: what it returned, or a read when it did.
+/// True if a value is from the function's exit: its result, or a read there.
 fn comes_back(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(above, leaf)| {
         let group = above.rsplit('.').next();

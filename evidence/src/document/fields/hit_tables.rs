@@ -20,7 +20,7 @@ use crate::document::{
 const BUFFER: Publish = Publish::Withheld(Withheld::Buffer);
 
 structures! {
-    // Paths of what is below begin with the key, or with the name of a probe.
+    // Paths of the fields below begin with the key, or with the name of a probe.
     Experiment {
         // The investigation's own words.
         workload: INVARIANT, Public;
@@ -31,7 +31,7 @@ structures! {
         quality: UNLISTED, Below;
         objects: UNLISTED, Below;
         cost: UNLISTED, Below;
-        // Which functions ran on a live machine, those of its own modules and security programs among them.
+        // The functions that ran on a live machine include those of its own modules and security programs.
         graph: UNLISTED, Nothing;
         probes: UNLISTED, Below;
     }

@@ -1,9 +1,8 @@
-//! The fields of the document, one row for each: its key, its path, when it may change, and what of it a live machine
-//! publishes.
+//! The fields of the document, one row for each: its key, its path, when it may change, and which part of it is published from
+//! a live machine.
 //!
-//! The tables are the one source of all four. From them come the checks that look at every value
-//! ([`visit`](super::visit)), the index of paths (`path_index`) and redaction (`redact`). A field without a row does not
-//! compile.
+//! The tables are the only source of all four. From them come the checks that look at every value ([`visit`](super::visit)),
+//! the index of paths (`path_index`) and redaction (`redact`). A field without a row does not compile.
 //!
 //! - `model`: what a row says
 //! - `visitor`: going through a document by its tables

@@ -53,12 +53,12 @@ pub(crate) enum PathRule {
         /// The form of a number.
         form: Form,
     },
-    /// It is a map, and what is in it stands below the field's key and its own name.
+    /// It is a map: paths of its entries have the field's key and the entry's name.
     Map {
         /// When the values may change.
         changes: Changes,
     },
-    /// It is a structure whose values stand beside this field.
+    /// It is a structure whose values have paths beside this field's.
     Inline,
 }
 
@@ -91,7 +91,7 @@ pub(crate) enum Form {
 /// The rule by which the evidence of a live machine publishes a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
-    /// It as it is: only the collector, the investigation or the kernel's own tables can have written it. Names of functions,
+    /// Unchanged: only the collector, the investigation or the kernel's own tables can have written it. Names of functions,
     /// types and probes, counts, orders, times, process ids.
     Public,
     /// The rules of the fields below it.
@@ -135,9 +135,9 @@ pub(crate) enum Publish {
 /// The reason why a field is withheld as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withheld {
-    /// It tells one boot from others.
+    /// It identifies a boot.
     Boot,
-    /// It tells where the kernel is.
+    /// It reveals where the kernel is.
     Slide,
     /// A system call wrote it.
     Buffer,
@@ -237,7 +237,7 @@ pub(super) mod rows {
 }
 
 impl Field {
-    /// True if its row leaves all to the tables of what it holds.
+    /// True if its row delegates everything to the tables of the structures that it contains.
     pub(super) fn holds_structures(&self) -> bool {
         let below = matches!(self.publish, Publish::Below | Publish::Nothing);
         below && !matches!(self.leaf, PathRule::Listed { .. })

@@ -17,7 +17,7 @@ const BOOT: Publish = Publish::Withheld(Withheld::Boot);
 const SLIDE: Publish = Publish::Withheld(Withheld::Slide);
 
 structures! {
-    // Paths of what is below begin with the key, or with the name of an experiment.
+    // Paths of the fields below begin with the key, or with the name of an experiment.
     Evidence {
         schema: UNLISTED, Public;
         run: UNLISTED, Below;
@@ -35,7 +35,7 @@ structures! {
     Run {
         id: PER_RUN, Public;
         time: PER_RUN, Public;
-        // Its name and no folder, whoever wrote it.
+        // Its file name without the folder, whichever program wrote it.
         investigation: INVARIANT, FileName;
         investigation_digest: INVARIANT, Public;
         collector: INVARIANT, Public;
@@ -121,7 +121,7 @@ structures! {
         values: map(BY_READER), Printed;
         + "run": Drift::PerKernel;
     }
-    // The digest of a file tells who has the same one, and what it holds to whoever can guess it.
+    // The digest of a file reveals who has the same file, and confirms a guess at its content.
     ProgramFile {
         role: UNLISTED, Nothing;
         name: UNLISTED, Nothing;

@@ -63,7 +63,7 @@ pub(crate) trait Visit<'a>: Sized {
         ControlFlow::Continue(())
     }
 
-    /// A text, or a word that stands for one of a few things.
+    /// A text, or a word of a fixed set.
     fn text(&mut self, _field: &'static Field, _text: &'a str) -> ControlFlow<Self::Break> {
         ControlFlow::Continue(())
     }
@@ -260,7 +260,7 @@ plain! {
     Names: |_this, _field, _visit| ControlFlow::Continue(());
 }
 
-/// One table for each structure: `field ("key"): leaf, publish;`, and the computed leaves behind `+`.
+/// One table for each structure: `field ("key"): leaf, publish;`, and the computed leaves after `+`.
 macro_rules! structures {
     ($($name:ident {
         $($field:ident $(($key:literal))?: $leaf:expr, $publish:expr;)*

@@ -9,7 +9,7 @@ use crate::path::is_name;
 /// The most calls in one list.
 const MAX_CALLS: usize = 32;
 
-/// System calls that return in a new process, too, which then is not told from the first.
+/// System calls that also return in a new process, which then cannot be distinguished from the first.
 const RETURN_TWICE: &[&str] = &["fork", "vfork", "clone", "clone3"];
 
 /// System calls that do not return to the code that made them.

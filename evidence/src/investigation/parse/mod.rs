@@ -1,4 +1,4 @@
-//! From TOML text to an [`Investigation`], or to everything that is wrong with it.
+//! Parsing of TOML text to an [`Investigation`], or to the list of all its mistakes.
 
 mod argument;
 mod call;

@@ -54,7 +54,7 @@ impl Check {
         }
     }
 
-    /// A system call runs no program, and nobody reads its environment.
+    /// A system call runs no program, so programs and an environment are refused.
     fn no_program(&mut self, raw: &RawWorkload) {
         let env = raw.env.keys().next().map(|key| (key.span(), "`env`"));
         let programs = raw.programs.first().map(|name| (name.span(), "`programs`"));

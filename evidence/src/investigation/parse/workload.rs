@@ -47,7 +47,7 @@ impl Check {
         Some(workload)
     }
 
-    /// What is watched: the calls before the last one, and that one, or a command.
+    /// The watched part of the workload: the calls before the last one, and the last one or a command.
     fn action(
         &mut self,
         raw: RawWorkload,

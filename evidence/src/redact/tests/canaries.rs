@@ -1,5 +1,5 @@
-//! Canaries: whatever names a machine or says where its kernel is, in every place that holds text or numbers, for every
-//! slide that there is.
+//! Canaries: values that identify a machine or reveal where its kernel is, placed in every field that holds text or numbers,
+//! for every possible slide.
 
 use std::collections::BTreeSet;
 

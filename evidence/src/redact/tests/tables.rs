@@ -1,4 +1,4 @@
-//! The tables of the document: every row does what it says.
+//! Tests of the document's tables: every row has the effect that it states.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Findings: everything that a check has to say at a line of the book, whatever it is written as.
+//! Findings: everything that a check reports at a line of the book, in any output format.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -77,7 +77,7 @@ impl Finding {
     }
 }
 
-/// The name of a file of the book in `folder`, with slashes and without `..`, as tools look for it.
+/// The name of a file of the book in `folder`, with slashes and without `..`, as tools expect it.
 pub fn below(folder: &Path, file: &Path) -> String {
     let mut names: Vec<String> = Vec::new();
     for part in folder.join(file).components() {
@@ -99,7 +99,7 @@ pub fn folder(root: &Path) -> PathBuf {
         .unwrap_or_default()
 }
 
-/// The findings behind complaints.
+/// The findings for complaints.
 pub fn of_problems(problems: &[Diagnostic], folder: &Path) -> Vec<Finding> {
     let weight = |problem: &Diagnostic| match problem.severity {
         Severity::Error => Weight::Error,

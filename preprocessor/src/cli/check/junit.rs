@@ -172,7 +172,7 @@ fn not_passed(judgement: &Judgement, place: Option<&String>) -> Option<NotPassed
     })
 }
 
-/// The complaint behind its file and line.
+/// The complaint, preceded by its file and line.
 fn located(finding: &Finding) -> String {
     match finding.location() {
         Some(place) => format!("{place}: {}", finding.message),

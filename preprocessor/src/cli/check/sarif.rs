@@ -123,7 +123,7 @@ pub fn write(findings: &[Finding], settings: &str, status: u8) -> serde_json::Re
 }
 
 fn result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
-    // "Open": the rule was looked at, and there was too little to decide it. Then the level has to be "none" (3.27.10).
+    // "Open": the rule was evaluated, but there was not enough data to decide it. Then the level has to be "none" (3.27.10).
     let (kind, level) = match finding.weight {
         Weight::Error => ("fail", "error"),
         Weight::Warning => ("fail", "warning"),
@@ -151,7 +151,8 @@ fn result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
     }
 }
 
-/// A path as a relative reference (RFC 3986): all that is not unreserved is escaped, so that no name is taken for a scheme.
+/// A path as a relative reference (RFC 3986): all characters that are not unreserved are escaped, so that no name can be parsed
+/// as a scheme.
 fn uri(path: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
     path.bytes()

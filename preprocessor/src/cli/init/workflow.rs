@@ -1,18 +1,19 @@
-//! The workflow of a new book: what it builds with comes from where this program came from.
+//! The CI workflow of a new book, which installs the programs from the same source as this one.
 
-/// The source from which this program can be had again.
+/// The source from which this program can be installed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
     /// This commit of a repository of Git.
     Git {
-        /// Its address, for anybody.
+        /// Its public address.
         url: &'a str,
         /// The whole commit.
         commit: &'a str,
     },
-    /// The registry of crates, which keeps a version as it is.
+    /// The registry of crates, in which a version never changes.
     Registry,
-    /// It is not known. The name alone does not answer it: a registry may have something else by that name.
+    /// The source is not known. The crate's name alone does not identify it: a registry may have something else under that
+    /// name.
     Unknown,
 }
 
@@ -47,7 +48,7 @@ pub const fn is_in_registry(manifest: &str) -> bool {
     false
 }
 
-/// An address that stands in a workflow as it is.
+/// True for an address that can be put into a workflow without quoting.
 fn is_address(url: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:".contains(c);
     url.strip_prefix("https://")
@@ -100,7 +101,7 @@ pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
         .replace("@FOLDER@", &folder)
 }
 
-/// A text in YAML, whatever it holds: a string of JSON is one of YAML.
+/// A text as YAML, with any content: a JSON string is a YAML string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

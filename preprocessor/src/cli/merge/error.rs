@@ -1,4 +1,4 @@
-//! Reasons to take nothing over.
+//! Reasons to import nothing.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The parts of a sweep, captured on several machines: together all of it, or refused.
+//! The parts of a sweep, captured on several machines. They are refused unless together they are complete.
 
 use std::collections::BTreeMap;
 use std::path::Path;

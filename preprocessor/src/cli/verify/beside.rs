@@ -1,4 +1,4 @@
-//! Files of a folder that is verified which are not parts of the site, or are sites of their own.
+//! Files in the verified folder that are not part of the site, or are sites of their own.
 
 use crate::publish::manifest;
 use crate::util::files::File;
@@ -6,7 +6,7 @@ use crate::util::files::File;
 /// The file by which GitHub Pages knows the domain of a site. Its settings put it into the branch that is served.
 pub(super) const CNAME: &str = "CNAME";
 
-/// The domain in such a file that was added behind the seal, if it holds a domain and nothing else.
+/// The domain in such a file that was added after publication, if it contains a domain and nothing else.
 pub(super) fn added_domain(files: &[File]) -> Option<String> {
     let named = |name: &str| files.iter().find(|file| file.name == name);
     let manifest: serde_json::Value =

@@ -1,4 +1,4 @@
-//! A book at hand, compared with the sources that a site publishes.
+//! Comparison of a local book with the sources that a site publishes.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::publish::reproduce::against_book;
 use crate::publish::source::{BookSource, ChapterError};
 use crate::util::parallel::Parallelism;
 
-/// A book at hand that cannot be compared with the sources of a site.
+/// The reasons why a local book cannot be compared with the sources of a site.
 #[derive(Debug, Error)]
 #[error("the book in {} cannot be compared: {reason}", .root.display())]
 pub struct ComparisonError {
@@ -37,8 +37,8 @@ pub enum BookProblem {
     Chapter(#[from] ChapterError),
 }
 
-/// The differences between the book in `root` and the sources of a site, its investigation, and what its
-/// manifest says of addresses.
+/// The differences between the book in `root` and the sources of a site, its investigation, and its manifest's setting of
+/// `addresses`.
 pub fn with_sources(
     root: &Path,
     source: &BookSource,

@@ -1,18 +1,18 @@
-//! Reasons for a site not to be verified.
+//! Reasons why a site cannot be verified.
 
 use qed_evidence::redact::RedactError;
 use thiserror::Error;
 
-/// A site of which nothing can be said.
+/// The reasons why a site cannot be checked at all.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// The raw evidence cannot be redacted.
     #[error(transparent)]
     Redact(#[from] RedactError),
-    /// There is no evidence, neither in the site nor at hand.
+    /// There is no evidence, neither in the site nor locally.
     #[error("there is no evidence to compare the site with")]
     NoEvidence,
-    /// A site inside of the site.
+    /// The error of a site inside the site.
     #[error("{folder}: {error}")]
     Inside {
         /// Its folder.

@@ -1,4 +1,4 @@
-//! The rows of the tree of a call: what is shown of it, in which order, and how wide each bar is.
+//! The rows of the tree of a call: their selection, their order, and the width of their bars.
 
 use qed_evidence::document::{Graph, GraphCall};
 
@@ -33,13 +33,13 @@ pub struct Row {
 pub struct Rows {
     /// The rows, callers before what they call.
     pub rows: Vec<Row>,
-    /// Runs of the call that are deeper than what is shown.
+    /// The number of runs in the call that are deeper than the shown levels.
     pub left_out: usize,
     /// Nanoseconds of all roots.
     pub total_ns: u64,
 }
 
-/// A run with what the tree says of it.
+/// A run with its data from the tree.
 struct Node {
     run: GraphCall,
     /// One past the last run below it.
@@ -131,7 +131,7 @@ fn children(nodes: &[Node], at: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The runs that stand at the left margin.
+/// The runs at the left margin.
 fn roots(graph: &Graph, nodes: &[Node], below: Option<&str>) -> Vec<usize> {
     let Some(name) = below else {
         let all = (0..nodes.len()).filter(|&at| nodes[at].run.depth == 0);
@@ -151,7 +151,7 @@ fn roots(graph: &Graph, nodes: &[Node], below: Option<&str>) -> Vec<usize> {
     out
 }
 
-/// Sets the beginnings of a run and of all below it: what a run called stands in its bar one behind the other.
+/// Sets the beginnings of a run and of all runs below it: the runs that it called are placed in its bar one after the other.
 fn place(nodes: &mut [Node], root: usize, start: u64) {
     nodes[root].start = start;
     for at in root..nodes[root].end {

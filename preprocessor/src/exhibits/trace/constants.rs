@@ -1,4 +1,4 @@
-//! Names of the numbers that the workload passed, where a function takes them as they were passed.
+//! Names of the constants that the workload passed, for functions that receive them unchanged.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use qed_evidence::investigation::{self, Action};
 
 use crate::exhibits::tree::Call;
 
-/// What the kernel puts before the name of a system call to name the functions that take its arguments.
+/// The prefixes that turn the name of a system call into names of the kernel's functions that take its arguments.
 const OWN: [&str; 5] = ["__sys_", "__do_sys_", "__se_sys_", "do_sys_", "ksys_"];
 
 /// Names for the values of parameters: what the workload asked for, as the first function that takes the system call's own

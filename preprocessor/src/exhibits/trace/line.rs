@@ -1,4 +1,4 @@
-//! A record of a trace as a page has it.
+//! A record of a trace, formatted for a page.
 
 use serde::Serialize;
 

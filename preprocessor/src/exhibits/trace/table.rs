@@ -1,4 +1,4 @@
-//! The steps of a trace as a table, and as aligned lines where there are no tables.
+//! The steps of a trace as a table, or as aligned lines in outputs without tables.
 
 use serde::Serialize;
 
@@ -32,13 +32,13 @@ pub(super) struct Row {
     returns: bool,
     /// Arguments by their names.
     values: Vec<String>,
-    /// What it returned, with the error if it is one.
+    /// Its return value, with the name of the error if it is one.
     returned: Option<String>,
-    /// What it is for, if that is described.
+    /// Its purpose, if that is described.
     work: Option<String>,
     /// The call's source line.
     caller: Option<String>,
-    /// Functions that the compiler inlined on the way to it, of which nothing was measured.
+    /// Functions that the compiler inlined on the way to it, in which nothing was measured.
     inlined: Vec<String>,
     /// Their number in words.
     folded: Option<String>,
@@ -59,7 +59,7 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
             continue;
         }
         let returns = record.kind == RecordKind::Return;
-        // What the system call returned is told where it comes out.
+        // The result of the system call is shown at its exit.
         let gate = !returns && record.name.starts_with("SYSCALL_DEFINE");
         rows.push(Row {
             number: record.number.to_string(),
@@ -85,7 +85,7 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
     rows
 }
 
-/// What fields say where there is nothing to tell.
+/// The texts of fields that have nothing to show.
 const UNTOLD: [&str; 5] = ["not described", "not known", "void", "not read", "not seen"];
 
 /// The steps as aligned lines.

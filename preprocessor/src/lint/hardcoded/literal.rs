@@ -1,5 +1,5 @@
-//! Values that somebody typed: what looks like an address, a descriptor, a process id or a line of the source, and
-//! stands in a chapter without having been measured.
+//! Values typed by hand: text in a chapter that looks like an address, a descriptor, a process id or a source line, and was not
+//! filled in from evidence.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -60,7 +60,7 @@ struct Pattern {
     code_only: bool,
 }
 
-/// Words of which a number behind them is one.
+/// Words that make a number after them a descriptor.
 const DESCRIPTOR: &str = r"(?i:\bfds?\b|\bfile[ -]descriptors?\b|\bdescriptors?\b|\bfildes\b)";
 const PROCESS: &str = r"(?i:\bpids?\b|\btids?\b|\btgids?\b|\bprocess ids?\b|\bthread ids?\b)";
 /// The words that may stand between such a word and its number.
@@ -87,7 +87,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Looks::Descriptor,
             &format!(r"{DESCRIPTOR}{IS}(?P<v>[0-9]+)\b"),
         ),
-        // What strace prints: a call and what it returned.
+        // The output of strace: a call and its result.
         Pattern {
             code_only: true,
             ..pattern(
@@ -104,8 +104,8 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     ]
 });
 
-/// A pattern of which the classes are those of ASCII, as values are: all letters of the world take longer to prepare
-/// than every chapter takes to search.
+/// A pattern with ASCII character classes, which suffice for values: Unicode classes take longer to compile than searching all
+/// chapters takes.
 fn ascii(pattern: &str) -> Regex {
     Regex::new(&format!("(?-u){pattern}")).expect("the patterns are well-formed, as the tests show")
 }

@@ -1,4 +1,4 @@
-//! The other way round: from what somebody typed to the path under which the same was measured.
+//! Reverse look-up: from a value typed by hand to the path under which the same value was measured.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
-//! An element around something measured, and whether it surely shows what is in it.
+//! Elements around measured values, and the check that they certainly show their content.
 
-/// Elements that show what is in them: those of Markdown, and plain ones of HTML.
+/// Elements that show their content: those of Markdown, and plain ones of HTML.
 const SHOWN: &[&str] = &[
     "a",
     "abbr",
@@ -137,7 +137,7 @@ const HIDDEN_NAMES: &[&str] = &[
     "chapter-fold-toggle",
 ];
 
-/// The roots of what is not HTML.
+/// The root elements of foreign content.
 const FOREIGN: &[&str] = &["svg", "math"];
 
 /// Elements in SVG and MathML that show a value, which is plain text there.
@@ -173,7 +173,7 @@ pub struct OpenElement {
 }
 
 impl OpenElement {
-    /// An element with these attributes. `in_foreign`: it stands in SVG or MathML.
+    /// An element with these attributes. `in_foreign`: it is inside SVG or MathML.
     pub fn new(name: &str, attributes: &[(String, String)], in_foreign: bool) -> Self {
         let whole = format!("`<{name}>`");
         let claim = match SHOWN.contains(&name) && !in_foreign {
@@ -212,7 +212,7 @@ impl OpenElement {
         self.claim.is_some()
     }
 
-    /// True if it is the root of what is not HTML.
+    /// True if it is the root of foreign content.
     pub fn is_foreign(&self) -> bool {
         FOREIGN.contains(&self.name.as_str())
     }

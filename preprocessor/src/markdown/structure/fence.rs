@@ -1,4 +1,4 @@
-//! Fenced blocks of our own: claims and exhibits, and what is called like them.
+//! Fenced blocks of this preprocessor: claims and exhibits, and blocks with similar names.
 
 use std::ops::Range;
 

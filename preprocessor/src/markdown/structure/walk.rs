@@ -319,7 +319,7 @@ impl<'a> ContextWalk<'a> {
     }
 }
 
-/// Tells a link's title from its destination by what stands before: ` "`, ` '` or ` (` opens a title.
+/// Distinguishes a link's title from its destination by the text before: ` "`, ` '` or ` (` opens a title.
 fn destination_or_title(before: &str) -> PlaceholderContext {
     let Some(begin) = before.rfind("](").or(before.rfind("]:")) else {
         return PlaceholderContext::Refused(
