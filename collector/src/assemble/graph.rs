@@ -13,8 +13,8 @@ use crate::session::raw::Traced;
 use crate::symbols::Kallsyms;
 use crate::symbols::lines::LineResolver;
 
-/// The largest offset of the tracer's call from the start of its function, in bytes: it comes after an `endbr64` and, if the
-/// compiler puts them there, NOPs.
+/// Farthest that the call of the tracer stands behind the start of its function, in bytes: behind an `endbr64` and, where the compiler
+/// puts them there, no-ops.
 const TRACER_CALL: u64 = 32;
 
 /// The beginning of the name of a function without a symbol.
@@ -31,7 +31,7 @@ pub struct Function {
     /// The module that it is of; `None`: the kernel itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
-    /// The file that defines it, relative to the kernel's source, and the line, if debug information is available.
+    /// The file that defines it, relative to the kernel's source, and the line, where debug information is at hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<(String, u32)>,
 }
@@ -99,7 +99,7 @@ fn function(
     })
 }
 
-/// A function without a symbol. It is identified by a number, and not by its address, which may be a secret.
+/// A function without a symbol: told apart from others by a number, and not by its address, which may be a secret.
 fn nameless(number: usize) -> Function {
     Function {
         name: format!("{NO_SYMBOL} {number}]"),
@@ -109,7 +109,7 @@ fn nameless(number: usize) -> Function {
     }
 }
 
-/// The tree of a call in the form of the evidence. `traceable` are the symbols whose functions the tracer all sees.
+/// The tree of a call as evidence has it. `traceable` are the symbols of which the tracer sees every function.
 pub(super) fn graph(
     traced: &Result<Traced, Reason>,
     names: &dyn Names,
@@ -130,8 +130,11 @@ pub(super) fn graph(
         Ok(call) if call.frames.is_empty() => {
             none("the tracer saw no function of the call".into(), false)
         }
-        Ok(call) => with_names(&call, names, traceable),
-        // A missing call is not a loss of a part of it.
+        Ok(mut call) => {
+            mark_preemption(&mut call, &|address| function_at(address, names));
+            with_names(&call, names, traceable)
+        }
+        // That the call is not there is no loss of a part of it.
         Err(error @ GraphError::NoCall { .. }) => none(error.to_string(), false),
         Err(error) => none(error.to_string(), true),
     }
@@ -228,7 +231,7 @@ mod tests {
     use qed_evidence::instances::{InlinedCopy, OwnCopy};
     use qed_evidence::value::Address;
 
-    /// Check that a name does not count as traceable if the tracer lacks one of its functions, or all.
+    /// Check that a name of which the tracer lacks one of several functions, or all, is not taken for one that it sees.
     #[test]
     fn traceable_names() {
         let own = |symbol: &str| OwnCopy {

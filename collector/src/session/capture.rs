@@ -1,4 +1,4 @@
-//! The order of a capture: time the calls without probes, attach, run each experiment, collect its events, detach.
+//! The order of a capture: time the bare calls, attach, run each experiment, take what it caused, let go.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -220,7 +220,7 @@ impl<M: Machine> Session<'_, M> {
     /// unprobed one later without detaching, which takes longer than all the rest.
     async fn run_isolated(&mut self) -> anyhow::Result<()> {
         let alone = self.numbers(true);
-        // The addresses inside functions, and the code there without a probe.
+        // The places inside of functions, and what stands there while no probe does.
         let probed = probed_instructions(&self.request.plan.experiments, &self.setup().attaches);
         let mut left_over = None;
         for (at, &number) in alone.iter().enumerate() {
@@ -233,7 +233,7 @@ impl<M: Machine> Session<'_, M> {
             let result = self.run_experiment(number, &which, cannot).await?;
             self.experiments[number] = Some(result);
             self.tell(&format!("{}: attached and run", self.planned(number).name));
-            // Attachments that the next experiment needs as well stay: then exactly its own are attached, and nothing else.
+            // What the next one wants too stays as it is: what is attached then is its own, and nothing else.
             let next = alone
                 .get(at + 1)
                 .map_or_else(Vec::new, |&next| self.attachments(next));
@@ -272,14 +272,14 @@ impl<M: Machine> Session<'_, M> {
         ));
     }
 
-    /// Attach those of `which` that are not attached yet, and record the kernel's answers. Return the time that functions,
+    /// Attach those of `which` that are not, and note what the kernel says of them. Gives back the time that functions,
     /// tracepoints and hooks took.
     fn attach(&mut self, which: &[usize]) -> [Duration; 3] {
         let attached = self.programs.attached();
         let mut spent = [Duration::ZERO; 3];
         for &index in which.iter().filter(|index| !attached.contains(index)) {
             let started = self.machine.now();
-            // One refusal counts for the whole capture: afterwards it could not be told for which experiment attaching worked.
+            // Once refused is refused: what worked for one experiment only cannot be told apart afterwards.
             if let Err(declined) = self.programs.attach(index) {
                 self.refusals[index] = Some(declined);
             }
@@ -295,7 +295,7 @@ impl<M: Machine> Session<'_, M> {
         spent
     }
 
-    /// Record the entries of `which` in the kernel's list of probes.
+    /// Note what the kernel's list of probes says about those of `which`.
     fn note_listed(&mut self, which: &[usize]) {
         let attaches = &self.request.plan.setup.attaches;
         let functions: Vec<(usize, u64, u64)> = which
@@ -319,7 +319,7 @@ impl<M: Machine> Session<'_, M> {
         }
     }
 
-    /// Search for the kernel's counters of skipped hits. If there are none, the evidence says so.
+    /// Look for the kernel's counters of what it skips. Where there are none, the evidence says so.
     fn find_counters(&mut self) {
         let machine = &*self.machine;
         let memory = |address, size| machine.memory(address, size);
@@ -359,7 +359,7 @@ impl<M: Machine> Session<'_, M> {
         Ok(())
     }
 
-    /// The reason why an experiment cannot run as it is described, if so.
+    /// The reason why an experiment cannot be what it says it is, if so.
     async fn why_not(&self, number: usize, which: &[usize]) -> Option<String> {
         if let Some(reason) = cannot_act(self.planned(number), &self.refusals) {
             return Some(reason);
@@ -433,8 +433,8 @@ impl<M: Machine> Session<'_, M> {
         notes
     }
 
-    /// Read the code around the calls that were seen, and detach.
-    fn finish(self, facts: MachineFacts, graphs: Graphs) -> SessionResult {
+    /// Take the code around the calls that were seen, and let go.
+    fn finish(self, facts: MachineFacts) -> SessionResult {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
         let code = before_returns(&experiments, self.machine);
         let traced_next = wanted(&self.request.investigation.experiments);
@@ -468,8 +468,8 @@ fn before_returns(experiments: &[RawExperiment], machine: &impl Machine) -> Vec<
     addresses.into_iter().filter_map(read).collect()
 }
 
-/// The reason why an experiment cannot run as it is described: a probe that raises a signal or refuses a call could not be
-/// attached.
+/// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
+/// there.
 fn cannot_act(
     experiment: &PlannedExperiment,
     refusals: &[Option<AttachFailure>],

@@ -1,4 +1,4 @@
-//! Traces of the calls of experiments with `graph = true`, made before any probe is attached.
+//! The calls of experiments that want their tree, under the tracer, while nothing is attached.
 
 use qed_evidence::investigation::Experiment;
 
