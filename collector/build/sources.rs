@@ -16,8 +16,8 @@ const SOURCES: &[&str] = &[
 /// The beginning of the names of the packages that are compiled with them.
 const PACKAGES: &str = "aya-ebpf";
 
-/// SHA-256 of the names and contents of all sources, and of the packages in Cargo.lock, in lower-case hexadecimal. Nothing where they are not at hand: in the
-/// published package.
+/// SHA-256 of the names and contents of all sources, and of the packages in Cargo.lock, in lower-case hexadecimal. `None` in the
+/// published package, which does not have them.
 ///
 /// # Errors
 /// A source that cannot be read.

@@ -27,8 +27,8 @@ pub struct KernelNames<'a> {
     frame_elisions: RefCell<HashMap<String, FrameElision>>,
 }
 
-/// Prefixes of the names of entries outside those bounds: that of NMIs, and those that newer processors (FRED)
-/// use from inside the kernel. <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
+/// Prefixes of the names of entries outside those bounds: that of NMIs (the other exceptions with this prefix are inside), and those
+/// that newer processors (FRED) use from inside the kernel. <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64_fred.S#L45>
 const BESIDES: &[&str] = &["asm_exc_", "asm_fred_entrypoint_kernel"];
 
