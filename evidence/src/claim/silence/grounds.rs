@@ -87,6 +87,11 @@ fn of_probe(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<
     if probe.skipped == Some(0) && seen.quality.lost == 0 {
         parts.push("no hit was lost or skipped".into());
     }
+    if let Some(function) = &plan.within {
+        parts.push(format!(
+            "of each hit it is known whether it is within `{function}`"
+        ));
+    }
     parts.extend(run(seen, plan));
     if probe.hits.is_empty() {
         let other = elsewhere(experiment, plan, catalog, machine)?;
@@ -107,6 +112,7 @@ fn watched(probe: &Probe, evidence: &Evidence) -> String {
         return format!("`{function}` was watched");
     };
     let own = match instances.copies.len() {
+        0 => format!("no copy of `{function}` has code of its own"),
         1 => format!("the one copy of `{function}` with code of its own was watched"),
         all => format!(
             "of {all} copies of `{function}` with code of their own {} were watched",
@@ -178,7 +184,7 @@ fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option
     let allocates = named(&|probe| probe.allocates.is_some());
     let frees = named(&|probe| probe.frees.is_some());
     Some(format!(
-        "objects of `{name}`: allocations were watched by {allocates}, frees by {frees}, all to the end and without a gap"
+        "objects of `{name}`: allocations were watched by {allocates}, frees by {frees}, both to the end, with no hit lost or skipped"
     ))
 }
 
@@ -195,6 +201,7 @@ fn of_tree(key: &str, machine: &Indexed<'_>) -> Option<String> {
     Some(format!(
         "`{function}` in the tree of `{experiment}`: the tracer sees {} and lost no record; {inlined}",
         match instances.copies.len() {
+            0 => "all code that holds it".to_owned(),
             1 => "its one copy with code of its own".to_owned(),
             all => format!("each of its {all} copies with code of their own"),
         }
