@@ -3,8 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-RELEASE := target/x86_64-unknown-linux-gnu/release
-export PATH := $(CURDIR)/$(RELEASE):$(CURDIR)/.tools/bin:$(PATH)
+# Cargo's profile, and what it builds.
+PROFILE := release
+PROGRAMS = target/x86_64-unknown-linux-gnu/$(PROFILE)
+SYSTEM_PATH := $(PATH)
+export PATH = $(CURDIR)/$(PROGRAMS):$(CURDIR)/.tools/bin:$(SYSTEM_PATH)
 
 # The machine of a capture row, and a collector that was installed for it with the capabilities that it needs.
 MACHINE ?= host
@@ -25,7 +28,7 @@ test-tools: ## install what the tests need besides
 	@scripts/tools.sh test
 
 build: tools ## build the collector and the preprocessor
-	cargo build --release --workspace $(TARGETS)
+	cargo build --profile $(PROFILE) --workspace $(TARGETS)
 
 renderer: ## build what renders a book, and mdbook: this takes neither eBPF nor QEMU
 	@scripts/tools.sh render
@@ -46,7 +49,7 @@ serve: capture ## capture, then serve the book and rebuild it when a chapter cha
 # Told to mdbook-qed alone, for the workflow of a new book.
 install: export QED_BUILT_FROM = $(shell scripts/built-from.sh)
 install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `mdbook build` works
-	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(RELEASE)/qed-collector $(RELEASE)/mdbook-qed .tools/bin/mdbook
+	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(PROGRAMS)/qed-collector $(PROGRAMS)/mdbook-qed .tools/bin/mdbook
 
 record: build ## record evidence of the guest kernels in recorded/, for machines that cannot capture
 	@scripts/tools.sh workflows
@@ -98,8 +101,10 @@ workflows: ## check the workflows: schema, security, expressions, and that each 
 
 # Tests want other features of a few dependencies. Built together, everything is compiled once, else twice.
 test: TARGETS := --bins --tests
+# All that is tested is compiled in this profile, in a third of the time of a release.
+test: PROFILE := tested
 test: workflows browser ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
-	cargo test --release --workspace
+	cargo test --profile $(PROFILE) --workspace
 	scripts/fuzz.sh same
 
 lint: tools ## format and lint

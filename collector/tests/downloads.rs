@@ -110,7 +110,9 @@ impl Archive {
             base: None,
             debug: None,
         };
-        cache.set_served(&[kernel], SystemTime::now()).unwrap();
+        cache
+            .set_served(&[kernel], None, SystemTime::now())
+            .unwrap();
     }
 
     /// Fetches the kernel; the message if that fails.
@@ -297,7 +299,7 @@ fn other_index() {
     let cache = archive.cache();
     let mut kernels = cache.served().unwrap().kernels;
     kernels[0].image.sha256 = "0".repeat(64);
-    cache.set_served(&kernels, SystemTime::now()).unwrap();
+    cache.set_served(&kernels, None, SystemTime::now()).unwrap();
     let error = archive.fetch(Serves::Whole).unwrap_err();
     assert!(
         error.contains(&format!("with SHA-256 {}", archive.package.sha256))
