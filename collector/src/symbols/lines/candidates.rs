@@ -20,7 +20,7 @@ pub(super) fn candidates(
     let info = dwarf.debug_info.reader().slice();
     let mut incomplete = BTreeSet::new();
     let mut references = References::default();
-    let mut matches: Vec<(usize, usize)> = Vec::new();
+    let mut spelled: Vec<(String, usize)> = Vec::new();
     for (at, function) in functions.iter().enumerate() {
         if function.is_empty() || function.contains('\0') {
             continue;
@@ -37,13 +37,13 @@ pub(super) fn candidates(
         }
         // A name that is not longer than a reference to it is stored in the entry itself; so may any that occurs only once.
         if needle.len() <= 4 || offsets.is_empty() {
-            let found = memchr::memmem::find_iter(info, needle.as_bytes());
-            matches.extend(found.map(|place| (place, at)));
+            spelled.push((needle, at));
         }
         offsets
             .into_iter()
             .for_each(|offset| references.add(offset, at));
     }
+    let mut matches = find_spelled(info, &spelled);
     matches.extend(references.find(info));
     let mut units: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut counts: HashMap<usize, usize> = HashMap::new();
@@ -69,6 +69,48 @@ pub(super) fn candidates(
     }
     units.retain(|_, wanted| !wanted.is_empty());
     (units, incomplete)
+}
+
+/// Bytes that one thread looks through before it takes the next piece.
+const PIECE: usize = 1 << 20;
+
+/// Call `look` on all places up to `length`, in pieces and on all processors. Each thread takes many small pieces, which are read from
+/// the file as they come. Give back all that was found.
+fn look_through(
+    length: usize,
+    look: impl Fn(Range<usize>, &mut Vec<(usize, usize)>) + Sync,
+) -> Vec<(usize, usize)> {
+    let pieces: Vec<Range<usize>> = (0..length)
+        .step_by(PIECE)
+        .map(|start| start..(start + PIECE).min(length))
+        .collect();
+    let found = in_parallel(&pieces, |pieces| {
+        let mut found = Vec::new();
+        for piece in pieces {
+            look(piece.clone(), &mut found);
+        }
+        Ok(found)
+    });
+    found.into_iter().flatten().flatten().collect()
+}
+
+/// Places in `info` where one of these texts begins, each with the function that it is of.
+fn find_spelled(info: &[u8], texts: &[(String, usize)]) -> Vec<(usize, usize)> {
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let texts: Vec<_> = texts
+        .iter()
+        .map(|(text, function)| (memchr::memmem::Finder::new(text.as_bytes()), *function))
+        .collect();
+    look_through(info.len(), |piece, found| {
+        for (text, function) in &texts {
+            // One may begin here and end in the next piece.
+            let end = (piece.end + text.needle().len() - 1).min(info.len());
+            let places = text.find_iter(&info[piece.start..end]);
+            found.extend(places.map(|place| (piece.start + place, *function)));
+        }
+    })
 }
 
 /// Entries that are decoded at a reference to their name, without parsing the entries before them.
@@ -189,20 +231,7 @@ impl References {
         if self.of.is_empty() {
             return Vec::new();
         }
-        // Each thread takes many small pieces: they are read from the file as they come.
-        const PIECE: usize = 1 << 20;
-        let pieces: Vec<Range<usize>> = (0..=last)
-            .step_by(PIECE)
-            .map(|start| start..(start + PIECE).min(last + 1))
-            .collect();
-        let found = in_parallel(&pieces, |pieces| {
-            let mut found = Vec::new();
-            for piece in pieces {
-                self.find_in(info, piece.clone(), &mut found);
-            }
-            Ok(found)
-        });
-        found.into_iter().flatten().flatten().collect()
+        look_through(last + 1, |places, found| self.find_in(info, places, found))
     }
 
     fn find_in(&self, info: &[u8], places: Range<usize>, found: &mut Vec<(usize, usize)>) {
