@@ -92,7 +92,9 @@ struct Marks {
 impl Marks {
     fn of(seen: &RawObservation<'_>, markers: &Markers) -> Self {
         let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
-        let behind_next = seen.call.map(|call| call.back + SYSCALL_LENGTH);
+        let behind_next = seen
+            .call
+            .map(|call| call.marking_instruction + SYSCALL_LENGTH);
         let marks = |is_one: &dyn Fn(usize) -> bool, behind: Option<u64>| -> Vec<(usize, usize)> {
             let is = |event: &Event| {
                 is_one(event.probe as usize)
@@ -111,8 +113,8 @@ impl Marks {
             behind,
         );
         // Without the instruction's address it could be any of them.
-        let back = markers.back.filter(|_| behind_next.is_some());
-        let backs = marks(&|usage| Some(usage) == back, behind_next);
+        let next_call = markers.next_call.filter(|_| behind_next.is_some());
+        let backs = marks(&|usage| Some(usage) == next_call, behind_next);
         Self {
             enters: (enters.into_iter())
                 .map(|(at, usage)| (entering(seen, at), usage))
@@ -160,7 +162,7 @@ fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Opti
     let first = marks.enters.first()?.0;
     let open = seen.ended_inside || seen.asked.until_exit;
     let mut parts = Vec::new();
-    let (mut in_order, mut out, mut back) = (true, 0, 0);
+    let (mut in_order, mut out, mut until_user_space) = (true, 0, 0);
     for (nth, &(begin, usage)) in marks.enters.iter().enumerate() {
         let next = marks.enters.get(nth + 1).map(|(at, _)| *at);
         let until = next.unwrap_or(usize::MAX);
@@ -178,7 +180,7 @@ fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Opti
             None => None,
         };
         out += usize::from(own_exit.is_some());
-        back += usize::from(own_back.is_some());
+        until_user_space += usize::from(own_back.is_some());
         // What ends the process, or lasts as long as it, comes last.
         let end = match next {
             None if open => None,
@@ -194,7 +196,7 @@ fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Opti
         first,
         parts,
         whole: all_in && out >= needed && marks.exits.len() == out,
-        until_user_space: all_in && back >= needed,
+        until_user_space: all_in && until_user_space >= needed,
         all_out: out == calls,
         threads: BTreeMap::new(),
         pid: seen.pid,

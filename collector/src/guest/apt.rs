@@ -231,7 +231,7 @@ impl Apt {
 
 /// Address and SHA-256 of a package, from what apt prints of it:
 /// ```text
-/// 'http://deb.debian.org/debian/pool/main/l/linux/x_7.2.13-1_amd64.deb' x_7.2.13-1_amd64.deb 13716124 SHA256:36dc…
+/// 'http://mirror.example.org/debian/pool/main/l/linux/x_7.2.13-1_amd64.deb' x_7.2.13-1_amd64.deb 13716124 SHA256:36dc…
 /// ```
 fn address(printed: &str) -> Option<(&str, Option<&str>)> {
     let mut lines = printed.lines();

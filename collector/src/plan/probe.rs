@@ -13,7 +13,7 @@ use super::setup::{CallMarkers, Markers};
 use super::types::{PlannedInstruction, PlannedProbe, PlannedRead, Refused, Source};
 use crate::probe::Attach;
 use crate::reason::Reason;
-use crate::workload::BACK;
+use crate::workload::MARKING_SYSCALL;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
     /// Adds the markers: probes at entry and exit of the workload's own system calls, so that what the process does before,
@@ -28,7 +28,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let numbers: Vec<u32> = (names.chain([name]))
             .map(|name| (self.offer.syscall_number)(name))
             .collect::<Option<_>>()?;
-        let next = (self.offer.syscall_number)(BACK);
+        let next = (self.offer.syscall_number)(MARKING_SYSCALL);
         let mut marked: BTreeMap<u32, CallMarkers> = BTreeMap::new();
         let mut calls = Vec::new();
         for number in numbers {
@@ -44,7 +44,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         Some(Markers {
             calls,
-            back: next.map(|next| self.marker("sys_enter", next)),
+            next_call: next.map(|next| self.marker("sys_enter", next)),
         })
     }
 

@@ -34,7 +34,7 @@ pub struct Markers {
     /// The watched calls, in the order in which they are made.
     pub calls: Vec<CallMarkers>,
     /// The next system call of the task after each of them goes in: it has been back in user space.
-    pub back: Option<usize>,
+    pub next_call: Option<usize>,
 }
 
 /// The uses whose events mark one system call.

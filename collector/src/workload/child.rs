@@ -19,7 +19,7 @@ use nix::{
     unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
-use super::invoke::{back, code};
+use super::invoke::{code, marking_instruction};
 use super::keeper::PipeProxy;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, endanger_link, line};
@@ -381,7 +381,7 @@ fn call(
         function,
         code: hex::encode(code),
         head: operands.head.clone(),
-        back: back(),
+        marking_instruction: marking_instruction(),
     })?;
     loop {
         match link.receive()? {

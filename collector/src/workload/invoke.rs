@@ -92,7 +92,7 @@ global_asm!(
 );
 
 /// The system call that marks the task's return to user space.
-pub const BACK: &str = "write";
+pub const MARKING_SYSCALL: &str = "write";
 
 unsafe extern "C" {
     fn qed_workload_back() -> i64;
@@ -166,7 +166,7 @@ pub(super) fn code(number: i64) -> (u64, u64, Vec<u8>) {
 }
 
 /// Address of the `syscall` instruction that marks that the task is back in user space.
-pub(super) fn back() -> u64 {
+pub(super) fn marking_instruction() -> u64 {
     &raw const qed_workload_back_instruction as u64
 }
 

@@ -20,7 +20,7 @@ mod surroundings;
 mod threads;
 
 pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
-pub use invoke::BACK;
+pub use invoke::MARKING_SYSCALL;
 pub use runner::{CallSite, Finished, Running, WorkloadError};
 pub use spec::{
     Arg, Call, Exit, Input, Memory, Patch, WorkloadEnvironment, WorkloadKind, WorkloadOutcome,

@@ -50,7 +50,7 @@ pub(super) enum FromChild {
         /// The prefix of the line that it will print about its call.
         head: String,
         /// Address of the `syscall` instruction that it makes its next system call with.
-        back: u64,
+        marking_instruction: u64,
     },
     /// Median time of one call in nanoseconds.
     Timed(u64),

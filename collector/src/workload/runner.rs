@@ -95,7 +95,7 @@ pub struct CallSite {
     /// The function's machine code.
     pub code: Vec<u8>,
     /// Address of the `syscall` instruction of the next system call, which marks that the task is back in user space.
-    pub back: u64,
+    pub marking_instruction: u64,
 }
 
 /// The state of the workload after it passed the gate.
@@ -218,7 +218,7 @@ impl Running {
                 function,
                 code,
                 head,
-                back,
+                marking_instruction,
             } => {
                 self.head = Some(head);
                 let code = hex::decode(code).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
@@ -226,7 +226,7 @@ impl Running {
                     function,
                     instruction,
                     code,
-                    back,
+                    marking_instruction,
                 });
                 Ok(())
             }

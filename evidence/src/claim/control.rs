@@ -59,7 +59,7 @@ fn hints<'m>(
 pub(super) struct Controlled<'n> {
     pub control: Option<Control>,
     /// Values that did not matter alone.
-    pub idle: Vec<String>,
+    pub insensitive_to: Vec<String>,
     /// True if any values made the expression false, with or without the condition.
     pub seen_false: bool,
     /// Parts that were the same whenever the whole was false.
@@ -76,7 +76,7 @@ impl<'a> Evaluator<'a> {
         let unturned = parts(&expression.root, &|node| truth(node, &bindings));
         let mut found = Controlled {
             control: None,
-            idle: Vec::new(),
+            insensitive_to: Vec::new(),
             seen_false: false,
             unturned,
         };
@@ -110,7 +110,7 @@ impl<'a> Evaluator<'a> {
                     others.bind(&[(leaf, &mutant)], &mut bindings);
                     is_open(&expression.root, &bindings)
                 }) => {}
-                None => found.idle.push(key_text(leaf.keys[0])),
+                None => found.insensitive_to.push(key_text(leaf.keys[0])),
             }
             others.restore(leaf, &mut bindings);
         }
@@ -185,7 +185,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The first of these parts of an expression that comes out the same whatever the values are that it reads.
-    pub(super) fn idle_part<'e>(
+    pub(super) fn constant_part<'e>(
         &self,
         expression: &Expression,
         gathered: &Inputs<'_>,

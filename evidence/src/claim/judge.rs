@@ -87,7 +87,7 @@ fn judge_stated(
         reason: None,
         control: None,
         rests_on: Vec::new(),
-        idle: Vec::new(),
+        insensitive_to: Vec::new(),
         outside: None,
         diagnostic: None,
     };
@@ -207,11 +207,11 @@ impl Evaluator<'_> {
             stop(judgement, error(expression, &obstacle), place);
             return;
         }
-        let in_body = self.idle_part(body, &decided.body, all);
+        let in_body = self.constant_part(body, &decided.body, all);
         let in_condition = || {
             let when = self.claim.when.as_ref()?;
             let gathered = decided.condition.as_ref()?;
-            let part = self.idle_part(when, gathered, self.all_parts(when, gathered))?;
+            let part = self.constant_part(when, gathered, self.all_parts(when, gathered))?;
             Some((when, part, "in the condition: "))
         };
         let found = in_body.map(|part| (body, part, "")).or_else(in_condition);
@@ -254,11 +254,11 @@ impl Evaluator<'_> {
         }
         let Controlled {
             control,
-            idle,
+            insensitive_to,
             seen_false,
             unturned,
         } = self.control(body);
-        judgement.idle = idle;
+        judgement.insensitive_to = insensitive_to;
         judgement.control = control;
         if judgement.control.is_some() {
             return unturned;

@@ -101,7 +101,7 @@ pub(super) fn undecided(mut judgement: Judgement, reason: &Undecided, holds: &st
     }
     judgement.verdict = Verdict::Unverified;
     judgement.control = None;
-    judgement.idle.clear();
+    judgement.insensitive_to.clear();
     judgement.reason = Some(format!(
         "whether this kernel is inside of `{holds}` is not known: {reason}"
     ));

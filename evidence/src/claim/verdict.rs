@@ -96,7 +96,7 @@ pub struct Judgement {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rests_on: Vec<String>,
     /// Values that could have been anything: no change of one of them alone made the claim FAIL.
-    pub idle: Vec<String>,
+    pub insensitive_to: Vec<String>,
     /// The statement that the claim has to be false, where the kernel is outside of those on which it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<String>,

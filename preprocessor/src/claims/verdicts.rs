@@ -112,7 +112,7 @@ fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -
         _ => raw.reason.as_deref().map(without_values),
     };
     judgement.control = raw.control.map(withheld_control);
-    judgement.idle = raw.idle;
+    judgement.insensitive_to = raw.insensitive_to;
     judgement.diagnostic = raw.diagnostic.map(|mut diagnostic| {
         diagnostic.message = without_values(&diagnostic.message);
         diagnostic.label.clear();
@@ -140,7 +140,7 @@ mod tests {
                 verdict: Verdict::Fail,
             }),
             rests_on: Vec::new(),
-            idle: Vec::new(),
+            insensitive_to: Vec::new(),
             outside: None,
             diagnostic: None,
         }

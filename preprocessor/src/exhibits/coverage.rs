@@ -160,7 +160,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         .map(|(machine, _)| *machine)
         .collect();
     let mut problems = untold(request, &all, limit);
-    problems.extend(idle(request, &own, &all));
+    problems.extend(unmatched_lines(request, &own, &all));
     Ok(RenderedBlock {
         text: text(&view),
         html: book_data.templates.render("coverage", &view),
@@ -247,7 +247,11 @@ fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec
 }
 
 /// Warnings about lines whose function did not run on any machine, if every machine whose tree may be published has one.
-fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Diagnostic> {
+fn unmatched_lines(
+    request: &Request<'_, '_>,
+    own: &Lines,
+    all: &[OnMachine<'_>],
+) -> Vec<Diagnostic> {
     let book_data = request.book_data;
     let silent = all
         .iter()
@@ -268,7 +272,7 @@ fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Di
         functions.any(|symbol| one.names(symbol))
     };
     let folded = own.folds.iter().flat_map(|fold| &fold.functions);
-    let idle = own.below.iter().chain(folded).filter(|name| !ran(name));
+    let unmatched = own.below.iter().chain(folded).filter(|name| !ran(name));
     let warning = |name: &Spanned| {
         let message = format!("`{}` ran on no machine of this book", name.text);
         let functions = graphs.iter().flat_map(|graph| &graph.functions);
@@ -279,7 +283,7 @@ fn idle(request: &Request<'_, '_>, own: &Lines, all: &[OnMachine<'_>]) -> Vec<Di
             None => "take it out".to_owned(),
         })
     };
-    idle.map(warning).collect()
+    unmatched.map(warning).collect()
 }
 
 /// The numbers of a coverage: named, below, left out, nowhere, and all.

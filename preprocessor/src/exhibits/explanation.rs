@@ -59,10 +59,10 @@ pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
                 control.path, control.was, control.became, control.verdict
             ));
         }
-        if !judgement.idle.is_empty() {
+        if !judgement.insensitive_to.is_empty() {
             out.push_str(&format!(
                 "  could have been anything: {}\n",
-                judgement.idle.join(", ")
+                judgement.insensitive_to.join(", ")
             ));
         }
     }

@@ -403,7 +403,7 @@ fn operands_are_shown() {
     assert_eq!(control.path, "create.sock_alloc.return");
     assert_eq!(control.became, "0xffff888004aa1001");
     assert_eq!(control.verdict, Verdict::Fail);
-    assert!(judgement.idle.is_empty());
+    assert!(judgement.insensitive_to.is_empty());
 }
 
 /// Check that values that do not matter are named.
@@ -414,14 +414,14 @@ fn idle_values() {
         &evidence(),
     );
     assert_eq!(judgement.verdict, Verdict::Error);
-    assert_eq!(judgement.idle, ["create.sock_alloc.exit.size"]);
+    assert_eq!(judgement.insensitive_to, ["create.sock_alloc.exit.size"]);
     assert!(judgement.reason.unwrap().contains("cannot be false"));
     let judgement = judge_on(
         "create.outcome.returned == 3 || create.sock_alloc.exit.size == 1",
         &evidence(),
     );
     assert_eq!(judgement.verdict, Verdict::Pass);
-    assert_eq!(judgement.idle, ["create.sock_alloc.exit.size"]);
+    assert_eq!(judgement.insensitive_to, ["create.sock_alloc.exit.size"]);
 }
 
 /// Check that errors point into the chapter, under the very operand, also where its lines have prefixes.
