@@ -101,7 +101,7 @@ workflows: ## check the workflows: schema, security, expressions, and that each 
 
 # Tests want other features of a few dependencies. Built together, everything is compiled once, else twice.
 test: TARGETS := --bins --tests
-# All that is tested is compiled in this profile, in a third of the time of a release.
+# All that is tested is compiled in this profile, in about half of the time of a release.
 test: PROFILE := tested
 test: workflows browser ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
 	cargo test --profile $(PROFILE) --workspace

@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 cargo package --no-verify --allow-dirty --quiet --target-dir "$work/packed" "${crates[@]/#/-p}"
-# What crates.io has of others comes from this machine's cache, ours from the packages.
+# What the registry has of others comes from this machine's cache, ours from the packages.
 cargo vendor --quiet --locked --versioned-dirs "$work/registry" >/dev/null
 for crate in "${crates[@]}"; do
     packed=$(echo "$work/packed/package/$crate"-[0-9]*.crate)
