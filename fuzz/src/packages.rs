@@ -1,0 +1,133 @@
+//! Arbitrary answers of an archive, sources of apt, paths in packages and beginnings of images: each becomes kernels, places and names,
+//! or none, never a panic; what is found can be asked for again, and no name leaves its folder.
+//!
+//! The first byte says what the rest is. The modules are compiled in from the collector's sources: they are pure, and the collector
+//! would bring its eBPF programs along.
+#![no_main]
+
+use std::path::{Component, Path};
+
+use libfuzzer_sys::fuzz_target;
+use qed_fuzz::{check, let_panics_unwind};
+
+#[path = "../../collector/src/guest/archive/mod.rs"]
+#[allow(dead_code, reason = "only what takes foreign text is tried")]
+mod archive;
+#[path = "../../collector/src/guest/places.rs"]
+#[allow(dead_code, reason = "only what takes foreign text is tried")]
+#[rustfmt::skip] // Formatted with the collector; it would look for the tests in another folder from here.
+mod places;
+#[path = "../../collector/src/guest/source.rs"]
+#[allow(dead_code, reason = "only what takes foreign text is tried")]
+mod source;
+#[path = "../../collector/src/guest/version.rs"]
+mod version;
+
+use crate::archive::layout::{cached_name, module_name};
+use crate::archive::mirror::{of_targets, sources_list};
+use crate::archive::{is_candidate, kernels, not_served, overview, parse, release_of, select};
+use crate::places::{CandidatePaths, is_release, stated_release};
+use crate::source::Selector;
+use crate::version::compare;
+
+fuzz_target!(init: let_panics_unwind(), |bytes: &[u8]| check(|| any(bytes)));
+
+fn any(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
+    if kind % 5 == 0 {
+        return image(rest);
+    }
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
+    match kind % 5 {
+        1 => served(text),
+        2 => sources(text),
+        3 => versions(text),
+        _ => paths(text),
+    }
+}
+
+/// What `apt-cache show` prints; behind `---`, what a user asks for.
+fn served(text: &str) {
+    let (list, asked) = text.split_once("\n---\n").unwrap_or((text, "newest"));
+    let packages = parse(list);
+    let all = kernels(&packages);
+    for kernel in &all {
+        let found = select(&all, Selector::Release(kernel.series, kernel.patch));
+        let same = found.map(|found| (found.series, found.patch));
+        assert_eq!(same, Some((kernel.series, kernel.patch)));
+        let newest = select(&all, Selector::Series(kernel.series));
+        assert!(newest.is_some_and(|newest| newest.patch >= kernel.patch));
+        let image = kernel.image.package();
+        assert!(is_candidate(&image.name));
+        assert_eq!(release_of(&image), Some(kernel.release.as_str()));
+        assert!(packages.contains(&kernel.image));
+    }
+    assert_eq!(select(&all, Selector::Newest).is_none(), all.is_empty());
+    assert_eq!(overview(&all).is_empty(), all.is_empty());
+    if let Ok(selector) = asked.parse::<Selector>() {
+        assert_eq!(selector.to_string().parse(), Ok(selector));
+        assert!(!not_served(&all, selector).is_empty());
+    }
+}
+
+/// What `apt-get indextargets` prints.
+fn sources(text: &str) {
+    let Some(mirrors) = of_targets(text) else {
+        return;
+    };
+    let list = sources_list(&mirrors, None);
+    assert!(list.lines().all(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        matches!(words[..], ["deb", _, _, "main"])
+    }));
+}
+
+fn versions(text: &str) {
+    let mut versions: Vec<&str> = text.split('\n').take(8).collect();
+    for a in &versions {
+        assert!(compare(a, a).is_eq());
+        for b in &versions {
+            assert_eq!(compare(a, b), compare(b, a).reverse());
+        }
+    }
+    // An order that contradicts itself lets the library panic, or leaves some pair the wrong way round.
+    versions.sort_by(|a, b| compare(a, b));
+    for (at, a) in versions.iter().enumerate() {
+        assert!(versions[at..].iter().all(|b| compare(a, b).is_le()));
+    }
+}
+
+/// A release in the first line, a path in a package or an image in the second.
+fn paths(text: &str) {
+    let Some((release, path)) = text.split_once('\n') else {
+        return;
+    };
+    for name in [cached_name(path, release), module_name(path, release)] {
+        let Some(name) = name.filter(|_| is_release(release)) else {
+            continue;
+        };
+        assert!(!name.contains('/') && !name.starts_with('.') && !name.is_empty());
+    }
+    let up = |path: &Path| path.components().any(|one| one == Component::ParentDir);
+    if up(Path::new(path)) {
+        return;
+    }
+    let around = CandidatePaths::around(Path::new(path), Some(release));
+    let all = [
+        around.config,
+        around.system_map,
+        around.vmlinux,
+        around.modules,
+    ];
+    assert!(all.iter().flatten().all(|place| !up(place)));
+}
+
+fn image(start: &[u8]) {
+    if let Some(release) = stated_release(start) {
+        assert!(is_release(&release) && !release.contains('/'));
+    }
+}
