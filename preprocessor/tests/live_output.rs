@@ -16,7 +16,7 @@ until = "exit"
 [[experiment.probe]]
 tracepoint = "sys_enter"
 name = "in"
-syscall = "execve"
+syscall = "write"
 
 [[experiment]]
 name = "names"
@@ -26,10 +26,13 @@ tracepoint = "sys_enter"
 name = "in"
 "#;
 
+/// The name of the machine while it is captured.
+const NAME: &str = "zebra7.castle.example";
+
 const CHAPTER: &str = "# C\n\n{{qed who.outcome.stdout}} {{qed names.outcome.buffers.u}}\n\n\
     ```qed-claim printed\nwho.outcome.stdout != ''\n```\n\n\
     ```qed-claim ended\nwho.outcome.exit == 0\n```\n\n\
-    ```qed-exhibit evidence experiment=\"names\"\n```\n";
+    ```qed-exhibit evidence\n```\n";
 
 fn collector() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_mdbook-qed")).with_file_name("qed-collector")
@@ -59,13 +62,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// the built and published book, however it is spelled.
 #[test]
 fn of_this_machine() {
-    let name = Command::new("uname").arg("-n").output().unwrap().stdout;
-    let name = String::from_utf8(name).unwrap().trim().to_owned();
     if !collector().exists() {
         return skipped("there is no qed-collector beside mdbook-qed; `make build` builds it");
-    }
-    if name.len() < 6 {
-        return skipped("the name of this machine is so short that any text may hold it");
     }
     let book = Book::new(&[("c.md", CHAPTER)], "", "[output.html]\n");
     let toml = book.read("book.toml").replace(
@@ -75,20 +73,25 @@ fn of_this_machine() {
     book.write("book.toml", &toml);
     book.write("test.toml", INVESTIGATION);
     std::fs::remove_dir_all(book.path(".qed/evidence")).unwrap();
-    let captured = Command::new(collector())
+    // Under a name that nothing else has.
+    let captured = Command::new("unshare")
+        .args(["--uts", "sh", "-c"])
+        .arg("echo \"$0\" > /proc/sys/kernel/hostname && exec \"$@\"")
+        .arg(NAME)
+        .arg(collector())
         .args(["capture", "--book", "book.toml"])
         .current_dir(book.dir.path())
         .output()
         .unwrap();
     if !captured.status.success() {
+        let why = stderr(&captured);
         return skipped(&format!(
-            "this machine cannot be captured: {}",
-            stderr(&captured)
+            "this machine cannot be renamed or captured: {why}"
         ));
     }
     // Where it lies for the author alone, the name is there: the search finds it.
     let raw = std::fs::read_to_string(book.path(".qed/evidence/host.json")).unwrap();
-    assert!(raw.contains(&name));
+    assert!(raw.contains(NAME));
     book.build();
     good(&book.qed(&["publish", "book"]));
     good(&book.qed(&["verify", "book", "--evidence", ".qed/evidence"]));
@@ -104,7 +107,7 @@ fn of_this_machine() {
     for file in published.iter().chain(&handed_over) {
         let bytes = std::fs::read(file).unwrap();
         let text = String::from_utf8_lossy(&bytes);
-        for spelling in spellings(&name) {
+        for spelling in spellings(NAME) {
             assert!(!text.contains(&spelling), "{}: {spelling}", file.display());
         }
     }

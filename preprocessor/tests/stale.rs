@@ -513,7 +513,7 @@ fn ebpf_object() {
     assert!(!check().contains("out of date"), "{}", check());
 }
 
-/// Check that `build`, `publish` and `verify` with the book at hand do what `on-stale` says of evidence that another build of the eBPF
+/// Check that `build`, `publish` and `verify` with the raw evidence at hand do what `on-stale` says of evidence that another build of the eBPF
 /// object made.
 #[test]
 fn ebpf_object_of_a_site() {
@@ -539,7 +539,7 @@ fn ebpf_object_of_a_site() {
     let steps: [(&std::path::Path, &[&str]); 3] = [
         (&mdbook, &["build"]),
         (qed, &["publish", "book"]),
-        (qed, &["verify", "book", "--book", "."]),
+        (qed, &["verify", "book", "--evidence", ".qed/evidence"]),
     ];
     found.run.object_digest = "a".repeat(64);
     book.evidence(&found);

@@ -68,12 +68,15 @@ pub fn functions(
 }
 
 /// Mark what the scheduler ran against the task's will as an interrupt's.
-pub fn mark_interrupts(call: &mut Call, kallsyms: &Kallsyms) {
+///
+/// # Errors
+/// As [`mark_preemption`].
+pub fn mark_interrupts(call: &mut Call, kallsyms: &Kallsyms) -> Result<(), GraphError> {
     mark_preemption(call, &|address| {
         let symbol = kallsyms.resolve(address).ok();
         let near = symbol.filter(|symbol| symbol.offset <= TRACER_CALL);
         near.map(|symbol| symbol.name.to_owned())
-    });
+    })
 }
 
 fn function(
@@ -126,16 +129,19 @@ pub(super) fn graph(
     };
     let all = calls(&traced.graph);
     let call = all.and_then(|all| matching(all, traced.number, &traced.args));
+    let call = call.and_then(|mut call| {
+        mark_preemption(&mut call, &|address| function_at(address, names))?;
+        Ok(call)
+    });
     match call {
         Ok(call) if call.frames.is_empty() => {
             none("the tracer saw no function of the call".into(), false)
         }
-        Ok(mut call) => {
-            mark_preemption(&mut call, &|address| function_at(address, names));
-            with_names(&call, names, traceable)
-        }
+        Ok(call) => with_names(&call, names, traceable),
         // That the call is not there is no loss of a part of it.
-        Err(error @ GraphError::NoCall { .. }) => none(error.to_string(), false),
+        Err(error @ (GraphError::NoCall { .. } | GraphError::Preempted)) => {
+            none(error.to_string(), false)
+        }
         Err(error) => none(error.to_string(), true),
     }
 }

@@ -269,11 +269,11 @@ impl NamedTrace {
             None => (None, None),
         };
         let named = calls.into_iter().map(|mut call| {
-            mark_interrupts(&mut call, &kallsyms);
+            mark_interrupts(&mut call, &kallsyms).map_err(refused)?;
             let functions = functions(&call, &kallsyms, slide, lines.as_mut());
-            (call, functions)
+            Ok((call, functions))
         });
-        let calls = named.collect();
+        let calls = named.collect::<Result<_, Failure>>()?;
         if let Some(lines) = &mut lines {
             // The cache only saves time.
             let _ = lines.save();

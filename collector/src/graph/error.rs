@@ -91,6 +91,11 @@ pub enum GraphError {
         /// The depth below the innermost open function.
         expected: u64,
     },
+    /// The task was preempted, and it is not seen where it went on.
+    #[error(
+        "another task got the processor in the middle of the call, and it is not seen where the call went on: capture again"
+    )]
+    Preempted,
     /// The trace ends before the task was back in user space.
     #[error(
         "the trace ends before the workload's task was back in user space, so what the call left for then is not in the tree"

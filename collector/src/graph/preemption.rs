@@ -1,16 +1,19 @@
 //! Preemption: work of the scheduler that runs in the task's own context, inside of the call, because an interrupt wanted the processor
 //! for another task. It is not of the call. A call that sleeps enters the scheduler by itself, through `schedule`, which is of the call.
 
-use super::tree::Call;
+use super::error::GraphError;
+use super::tree::{Call, Frame};
 
 /// The functions that an interrupt or an exception leaves through where it may give the processor to another task. They begin when
 /// the interrupt is counted out already, so that no flag of their records tells them from the call's own.
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/entry/common.c#L279>,
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/core.c#L7010>
-const EXITS: [&str; 3] = [
+const EXITS: [&str; 4] = [
     "raw_irqentry_exit_cond_resched",
     "irqentry_exit_cond_resched",
     "preempt_schedule_irq",
+    // The timer of the processor is set again behind those, from 7.0 on.
+    "__hrtimer_rearm_deferred",
 ];
 
 /// The functions through which a task gives the processor up by itself.
@@ -28,46 +31,83 @@ const VOLUNTARY: [&str; 5] = [
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/core.c#L6595>
 const SWITCH: (&str, &str) = ("rcu_note_context_switch", "finish_task_switch");
 
-/// The part of a tree that is being marked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Marking {
-    Nothing,
-    /// What is deeper than this.
-    Below(u32),
-    /// What is as deep as this or deeper, up to the end of the change of tasks.
-    Switch(u32),
-}
+/// The functions on the way back to user space in which a task may be preempted, where the tracer sees them.
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/entry/common.c#L191>
+const TO_USER_SPACE: [&str; 4] = [
+    "exit_to_user_mode_prepare",
+    "exit_to_user_mode_loop",
+    "syscall_exit_to_user_mode",
+    "do_syscall_64",
+];
+
+/// Beginnings of the names of what a change of tasks that stays with the same task ends with: it gives the processor's lock back.
+const UNLOCK: [&str; 2] = ["_raw_spin_unlock", "raw_spin_rq_unlock"];
 
 /// Mark what the scheduler ran against the task's will as an interrupt's. `symbol` names the function at an address.
-pub fn mark_preemption(call: &mut Call, symbol: &dyn Fn(u64) -> Option<String>) {
-    let mut marking = Marking::Nothing;
-    let mut open: Vec<Option<String>> = Vec::new();
-    for (at, frame) in call.frames.iter_mut().enumerate() {
-        let depth = frame.depth;
-        let name = symbol(frame.address);
-        let is = |wanted: &str| name.as_deref() == Some(wanted);
+///
+/// # Errors
+/// When it is not seen where a change of tasks ends: then it is not known which of the functions behind it are the call's.
+pub fn mark_preemption(
+    call: &mut Call,
+    symbol: &dyn Fn(u64) -> Option<String>,
+) -> Result<(), GraphError> {
+    let names: Vec<Option<String>> = (call.frames.iter())
+        .map(|frame| symbol(frame.address))
+        .collect();
+    let mut open: Vec<Option<&str>> = Vec::new();
+    let mut until = 0;
+    for at in 0..call.frames.len() {
+        let depth = call.frames[at].depth;
         open.truncate(depth as usize);
-        marking = match marking {
-            Marking::Below(above) if depth <= above => Marking::Nothing,
-            Marking::Switch(beside) if depth < beside => Marking::Nothing,
-            Marking::Switch(beside) if depth == beside && is_end(name.as_deref()) => {
-                Marking::Below(depth)
-            }
-            other => other,
-        };
-        let marked = marking != Marking::Nothing;
-        if !marked && !frame.interrupt {
-            let caller = open.last().and_then(Option::as_deref);
-            let back_to_user_space = depth == 0 && at >= call.before_exit;
-            if EXITS.into_iter().any(is) || (back_to_user_space && is(VOLUNTARY[0])) {
-                marking = Marking::Below(depth);
-            } else if is(SWITCH.0) && caller.is_none_or(|caller| !VOLUNTARY.contains(&caller)) {
-                marking = Marking::Switch(depth);
+        let name = names[at].as_deref();
+        if at >= until && !call.frames[at].interrupt {
+            let caller = open.last().copied().flatten();
+            let back = at >= call.before_exit
+                && (open.iter()).all(|one| one.is_some_and(|one| TO_USER_SPACE.contains(&one)));
+            if name.is_some_and(|name| EXITS.contains(&name) || (back && name == VOLUNTARY[0])) {
+                until = end_of(&call.frames, at);
+            } else if name == Some(SWITCH.0)
+                && caller.is_none_or(|caller| !VOLUNTARY.contains(&caller))
+            {
+                until = end_of_switch(&call.frames, &names, at).ok_or(GraphError::Preempted)?;
             }
         }
-        frame.interrupt |= marking != Marking::Nothing;
+        call.frames[at].interrupt |= at < until;
         open.push(name);
     }
+    Ok(())
+}
+
+/// The place of the first frame behind this one and all below it.
+fn end_of(frames: &[Frame], at: usize) -> usize {
+    let depth = frames[at].depth;
+    let behind = frames[at + 1..].iter();
+    at + 1 + behind.take_while(|frame| frame.depth > depth).count()
+}
+
+/// The place of the first frame behind the change of tasks that begins here; `None`: that is not seen.
+fn end_of_switch(frames: &[Frame], names: &[Option<String>], at: usize) -> Option<usize> {
+    let depth = frames[at].depth;
+    let mut unlocked = None;
+    for next in at + 1..frames.len() {
+        if frames[next].depth < depth {
+            break;
+        }
+        let name = names[next].as_deref().unwrap_or_default();
+        if frames[next].depth > depth || frames[next].interrupt {
+            continue;
+        }
+        if is_end(Some(name)) {
+            return Some(end_of(frames, next));
+        }
+        if name == SWITCH.0 {
+            break;
+        }
+        if unlocked.is_none() && UNLOCK.iter().any(|unlock| name.starts_with(unlock)) {
+            unlocked = Some(end_of(frames, next));
+        }
+    }
+    unlocked
 }
 
 /// True of the end of a change of tasks, also as the compiler's clone of it.
@@ -79,11 +119,14 @@ fn is_end(name: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Frame;
 
     /// The functions that are marked, of a tree written as lines that are indented by their depth. `before_exit`: how many of them ran
     /// before `sys_exit`.
     fn marked(tree: &str, before_exit: usize) -> Vec<&str> {
+        try_marked(tree, before_exit).unwrap()
+    }
+
+    fn try_marked(tree: &str, before_exit: usize) -> Result<Vec<&str>, GraphError> {
         let names: Vec<&str> = tree.lines().map(str::trim_start).collect();
         let frames = tree.lines().enumerate().map(|(at, line)| Frame {
             address: at as u64,
@@ -104,10 +147,10 @@ mod tests {
         };
         mark_preemption(&mut call, &|address| {
             names.get(address as usize).map(|name| (*name).to_owned())
-        });
+        })?;
         let frames = call.frames.iter().zip(names);
         let marked = frames.filter(|(frame, _)| frame.interrupt);
-        marked.map(|(_, name)| name).collect()
+        Ok(marked.map(|(_, name)| name).collect())
     }
 
     /// Check that all below the exit of an interrupt is taken for the interrupt's, and nothing beside it.
@@ -140,11 +183,16 @@ mod tests {
         assert_eq!(marked(&format!("a\n f\n{switch}  g\n h"), 9), names);
         assert_eq!(marked(&format!("a\n __cond_resched\n{switch} h"), 8), names);
         assert_eq!(marked(&format!("a\n schedule\n{switch} h"), 8), [""; 0]);
-        // One whose end is not seen ends with its caller.
+        // One that stays with the same task ends with the lock, and what the caller does then is the call's.
         assert_eq!(
-            marked("a\n f\n  rcu_note_context_switch\n  pick\n h", 5),
-            ["rcu_note_context_switch", "pick"]
+            marked(
+                "f\n rcu_note_context_switch\n pick\n raw_spin_rq_unlock\n sock_sendmsg\n  tcp_sendmsg\n fput",
+                7
+            ),
+            ["rcu_note_context_switch", "pick", "raw_spin_rq_unlock"]
         );
+        let unseen = try_marked("f\n rcu_note_context_switch\n pick\n fput", 4);
+        assert!(matches!(unseen, Err(GraphError::Preempted)));
     }
 
     /// Check that a task which another one replaces on its way back to user space does not do it for its call.
@@ -153,5 +201,9 @@ mod tests {
         let tree = "a\n schedule\nschedule\n pick\nb";
         assert_eq!(marked(tree, 1), ["schedule", "pick"]);
         assert_eq!(marked(tree, 5), [""; 0]);
+        // 6.1 traces the function that does it.
+        let old = "a\nexit_to_user_mode_prepare\n schedule\n  pick\n switch_fpu_return";
+        assert_eq!(marked(old, 1), ["schedule", "pick"]);
+        assert_eq!(marked("task_work_run\n schedule", 0), [""; 0]);
     }
 }

@@ -123,10 +123,16 @@ fn newest(
     progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     let (kernels, note) = served(cache, refresh, lock, progress)?;
-    let kernel = archive::select(&kernels, selector).ok_or_else(|| GuestError::NoKernel {
-        selector: selector.to_string(),
-        reason: archive::not_served(&kernels, selector),
-        cache: cache.kernels(),
+    let kernel = archive::select(&kernels, selector).ok_or_else(|| {
+        let reason = archive::not_served(&kernels, selector);
+        GuestError::NoKernel {
+            selector: selector.to_string(),
+            reason: match &note {
+                Some(note) => format!("{reason}; {note}"),
+                None => reason,
+            },
+            cache: cache.kernels(),
+        }
     })?;
     let cached = cache.find(&kernel.image.package());
     let place = if cached.is_some() {
@@ -192,11 +198,22 @@ pub fn served(
             }));
         };
         let note = format!("the package lists could not be fetched: {reason}");
-        cache.set_served(&known.kernels, Some(&note), SystemTime::now())?;
+        // A whole answer of today stays one. That this one cannot be kept only costs time.
+        if known.complaint.is_some() || !known.is_fresh(SystemTime::now()) {
+            let _ = cache.set_served(&known.kernels, Some(&note), SystemTime::now());
+        }
         return Ok((known.kernels, Some(note)));
     }
-    let note = complaints.map(|said| format!("not all package lists are up to date: {said}"));
-    cache.set_served(&kernels, note.as_deref(), SystemTime::now())?;
+    let Some(said) = complaints else {
+        cache.set_served(&kernels, None, SystemTime::now())?;
+        return Ok((kernels, None));
+    };
+    // What only a list has that did not arrive is still known from before.
+    let before = known.map_or_else(Vec::new, |known| known.kernels);
+    let kernels = archive::with_those_before(kernels, before);
+    let note = format!("not all package lists are up to date: {said}");
+    let _ = cache.set_served(&kernels, Some(&note), SystemTime::now());
+    let note = Some(note);
     Ok((kernels, note))
 }
 

@@ -11,7 +11,7 @@ use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
 use super::cost::{or_tell, time_bare};
-use super::graphs::{Graphs, trace_graphs, wanted};
+use super::graphs::{Graphs, trace_graphs, untraced, wanted};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
@@ -163,10 +163,15 @@ pub(super) async fn run<M: Machine>(
     let facts = facts();
     session.drop_privileges(&facts.release);
     session.run_shared().await?;
+    let left_over = match before.is_none() && wanted(experiments) {
+        true => session.detach_all().await,
+        false => None,
+    };
     let mut seen = session.finish(facts);
-    seen.graphs = match before {
-        Some(graphs) => graphs,
-        None => trace_graphs(machine, experiments, &specs, ephemeral, progress).await,
+    seen.graphs = match (before, left_over) {
+        (Some(graphs), _) => graphs,
+        (None, Some(reason)) => untraced(experiments, &reason.into()),
+        (None, None) => trace_graphs(machine, experiments, &specs, ephemeral, progress).await,
     };
     Ok(seen)
 }
@@ -431,6 +436,15 @@ impl<M: Machine> Session<'_, M> {
             ));
         }
         notes
+    }
+
+    /// Detach everything, and wait until the kernel has restored its code. Return the reason why it has not.
+    async fn detach_all(&mut self) -> Option<String> {
+        let plan = &self.request.plan;
+        let probed = probed_instructions(&plan.experiments, &plan.setup.attaches);
+        let attached = self.programs.attached();
+        self.programs.detach(&attached);
+        restored(&*self.machine, &probed, &attached).await
     }
 
     /// Take the code around the calls that were seen, and let go.

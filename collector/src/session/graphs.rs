@@ -16,6 +16,12 @@ pub(super) fn wanted(experiments: &[Experiment]) -> bool {
     experiments.iter().any(|experiment| experiment.graph)
 }
 
+/// The answers where nothing can be traced, for this reason.
+pub(super) fn untraced(experiments: &[Experiment], reason: &Reason) -> Graphs {
+    let answer = |experiment: &Experiment| experiment.graph.then(|| Err(reason.clone()));
+    (experiments.iter().map(answer).collect(), String::new())
+}
+
 /// Trace the call of each experiment that wants it. On a machine that is `ephemeral` it is the last thing that is done. What fails is a
 /// reason; the rest of the capture is none the worse.
 pub(super) async fn trace_graphs<M: Machine>(

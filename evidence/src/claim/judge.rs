@@ -24,6 +24,9 @@ use super::verdict::{Judgement, Verdict};
 pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Judgement {
     let mut judgement = judge_replacing(claim, catalog, machine, &[]);
     if judgement.verdict == Verdict::Pass {
+        // Outside of its interval, it passes because it is false.
+        let stated = outside::stated(claim, machine, &[]).ok().flatten();
+        let claim = stated.as_ref().unwrap_or(claim);
         let written = claim.when.iter().chain([&claim.expression]);
         judgement.rests_on = written
             .flat_map(|expression| grounds(&expression.root, catalog, machine))

@@ -10,6 +10,10 @@ pub(super) fn gate(at: &str, asked: &Asked, found: &Experiment) -> Option<Findin
     let Action::Syscall { name, .. } = &asked.workload.action else {
         return None;
     };
+    // Of an experiment that lost events nothing is believed anyway.
+    if found.quality.lost > 0 {
+        return None;
+    }
     let calls = asked.workload.calls();
     let returned = found.outcome.returned.value();
     let returned = returned.and_then(|value| value.as_integer());
@@ -29,6 +33,10 @@ pub(super) fn gate(at: &str, asked: &Asked, found: &Experiment) -> Option<Findin
         }
     })
 }
+
+/// Results that the kernel keeps to itself: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and ERESTART_RESTARTBLOCK
+/// (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/errno.h#L14>).
+const RESTARTED: [i128; 4] = [-512, -513, -514, -516];
 
 /// True if the probe saw each call of the workload's task, and no others.
 fn is_whole(asked: &Watch, found: &Probe) -> bool {
@@ -53,6 +61,10 @@ fn result(at: &str, probe: &Probe, returned: i128) -> Option<Finding> {
     // One that is not known may be it.
     let results: Vec<i128> = results.collect::<Option<_>>()?;
     let last = results.last()?;
+    // Of a call that a signal interrupted, user space sees another result: EINTR, or that of `restart_syscall`.
+    if results.iter().any(|result| RESTARTED.contains(result)) {
+        return None;
+    }
     (!results.contains(&returned)).then(|| {
         let reason = format!("the call returned {returned}, and this hit says {last}");
         (format!("{at}/{}/args/ret", results.len() - 1), reason)
@@ -91,6 +103,7 @@ mod tests {
         assert_eq!(seen("sys_exit", "ret", &[3]), None);
         assert_eq!(seen("sys_exit", "ret", &[-512, 3]), None);
         assert_eq!(seen("sys_exit", "ret", &[]), None);
+        assert_eq!(seen("sys_exit", "ret", &[-516]), None);
         let (at, reason) = seen("sys_exit", "ret", &[4]).unwrap();
         assert!(at.ends_with("/hits/0/args/ret"), "{at}");
         assert!(reason.contains("returned 3"), "{reason}");

@@ -93,6 +93,7 @@ fn merge_travelled(verdict: Verdict, redacted: bool, judgement: Judgement) -> Ju
     );
     Judgement {
         reason: Some(reason),
+        rests_on: Vec::new(),
         verdict: Verdict::Error,
         ..judgement
     }
@@ -107,6 +108,7 @@ fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -
     let words = words_of(claim.expression.text(), when);
     let without_values = |text: &str| phrase(&strip_numbers(text), &|word| words.contains(word));
     judgement.verdict = raw.verdict;
+    judgement.rests_on.clear();
     judgement.reason = match raw.verdict {
         Verdict::Pass | Verdict::Fail => None,
         _ => raw.reason.as_deref().map(without_values),

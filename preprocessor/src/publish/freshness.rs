@@ -80,7 +80,12 @@ pub fn verify(
             build_id: None,
             investigation_digest: Some(investigation.digest.clone()),
             collector: None,
-            object_digest: DigestNow::Unknown("a site does not need it".into()),
+            object_digest: match origin {
+                Origin::Captured => present.object().into(),
+                Origin::Recorded => {
+                    DigestNow::Unknown("it is that of the machine that it was captured on".into())
+                }
+            },
             // A site does not say where a kernel image is; its book does.
             image_digest: book
                 .and_then(|book| book.image(machine, &present))

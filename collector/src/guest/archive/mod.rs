@@ -153,12 +153,29 @@ pub fn kernels(served: &[Served]) -> Vec<Kernel> {
         .into_iter()
         .filter_map(|(release, parts)| kernel(release, &parts))
         .collect();
+    sort(&mut kernels);
+    kernels
+}
+
+/// Kernels of an answer that is not whole, and those of the answer before whose release is not among them.
+#[must_use]
+pub fn with_those_before(mut kernels: Vec<Kernel>, before: Vec<Kernel>) -> Vec<Kernel> {
+    for old in before {
+        if kernels.iter().all(|new| new.release != old.release) {
+            kernels.push(old);
+        }
+    }
+    sort(&mut kernels);
+    kernels
+}
+
+/// Sort, the oldest first.
+fn sort(kernels: &mut [Kernel]) {
     kernels.sort_by(|a, b| {
         (a.series, a.patch)
             .cmp(&(b.series, b.patch))
             .then_with(|| compare(&a.image.version, &b.image.version))
     });
-    kernels
 }
 
 /// A dependency on the image of a kernel.

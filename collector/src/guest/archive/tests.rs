@@ -188,6 +188,22 @@ fn newest_version() {
     assert_eq!(all[0].image.version, "6.12.117-1");
 }
 
+/// Check that an answer which is not whole does not make kernels vanish that were known before, and brings what is new.
+#[test]
+fn incomplete_answers() {
+    let before = kernels(&archive());
+    let new = served("linux-image-6.1.0-57-cloud-amd64", "6.1.193-1", &[]);
+    let again = archive()
+        .into_iter()
+        .filter(|one| one.version.starts_with("6.1.192"));
+    let answer = kernels(&again.chain([new]).collect::<Vec<_>>());
+    let all = with_those_before(answer, before.clone());
+    assert_eq!(all.len(), before.len() + 1);
+    let newest = select(&all, "6.1".parse().unwrap()).unwrap();
+    assert_eq!(newest.patch, 193);
+    assert!(select(&all, "7.3.4".parse().unwrap()).is_some());
+}
+
 proptest::proptest! {
     /// Check that any names and versions are sorted into kernels without failing, and that each can be selected by its release.
     #[test]

@@ -268,8 +268,8 @@ fn traced() {
     assert!(at(&log, "trace 1, last false") < at(&log, "load"));
     let (seen, log) = session(&wanted, Script::default());
     let traced = at(&log, "trace 1, last true");
-    assert!(at(&log, "watch 101 for experiment 1") < at(&log, "let go of {0, 2}"));
-    assert!(at(&log, "let go of {0, 2}") < traced);
+    assert!(at(&log, "watch 101 for experiment 1") < at(&log, "detach [0, 2]"));
+    assert!(at(&log, "detach [0, 2]") < traced);
     assert_eq!(traced + 1, log.len(), "{log:#?}");
     assert!(seen.graphs.0[0].is_some() && seen.graphs.0[1].is_none());
 }

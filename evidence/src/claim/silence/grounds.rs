@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::bounds::{Demand, counts_in};
+use super::ledger;
 use super::lookup::{fired, planned};
+use super::short::short;
 use crate::claim::ast::{Node, NodeKind, call_reads};
 use crate::claim::builtins::Reads;
-use crate::claim::graph::GRAPH;
+use crate::claim::found::ReadResult;
+use crate::claim::graph::{GRAPH, find};
 use crate::document::value::Value;
 use crate::document::{Evidence, Experiment, Probe, Target};
 use crate::investigation::{Experiment as PlannedExperiment, Probe as Planned};
@@ -59,7 +62,11 @@ fn silent_probes(root: &Node, machine: &Indexed<'_>) -> BTreeSet<String> {
         if let NodeKind::Call(function, args) = &node.kind
             && matches!(function.reads, Reads::Absence)
         {
-            names.extend(args.iter().filter_map(path_of).map(str::to_owned));
+            let silent = |name: &&str| {
+                seen_probe(name, machine).is_none_or(|(_, probe)| probe.hits.is_empty())
+            };
+            let paths = args.iter().filter_map(path_of);
+            names.extend(paths.filter(silent).map(str::to_owned));
         }
     });
     for (name, _, demand) in counts_in(root) {
@@ -84,6 +91,10 @@ fn of_probe(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<
     let (experiment, plan) = planned(name, catalog)?;
     let (seen, probe) = seen_probe(name, machine)?;
     let mut parts = vec![watched(probe, machine.evidence)];
+    // A part of the claim that its verdict does not rest on may be unproved.
+    if !short(experiment, plan, catalog, machine).is_empty() {
+        return None;
+    }
     if probe.skipped == Some(0) && seen.quality.lost == 0 {
         parts.push("no hit was lost or skipped".into());
     }
@@ -111,20 +122,35 @@ fn watched(probe: &Probe, evidence: &Evidence) -> String {
     let Some(instances) = evidence.instances.get(function) else {
         return format!("`{function}` was watched");
     };
-    let own = match instances.copies.len() {
+    // A copy whose file is not known may be of the file that is meant.
+    let of_file = |of: &Option<String>| match (&probe.file, of) {
+        (Some(wanted), Some(file)) => wanted == file,
+        _ => true,
+    };
+    let own = instances.copies.iter();
+    let own = match own.filter(|copy| of_file(&copy.file)).count() {
         0 => format!("no copy of `{function}` has code of its own"),
         1 => format!("the one copy of `{function}` with code of its own was watched"),
-        all => format!(
-            "of {all} copies of `{function}` with code of their own {} were watched",
-            probe.watched.len()
-        ),
+        all => format!("all {all} copies of `{function}` with code of their own were watched"),
     };
-    match instances.inlined.as_deref().map(<[_]>::len) {
-        None => own,
-        Some(0) => format!("{own}, none is inlined"),
-        Some(1) => format!("{own}, the function that holds an inlined one did not run"),
-        Some(count) => format!("{own}, none of the functions that hold {count} inlined ones ran"),
+    let watched = probe.places();
+    let inlined = instances.inlined.iter().flatten();
+    let (in_watched, in_silent): (Vec<_>, Vec<_>) = inlined
+        .filter(|copy| of_file(&copy.file))
+        .partition(|copy| copy.address.is_some_and(|at| watched.contains(&at)));
+    let mut parts = vec![own];
+    match (in_watched.len(), in_silent.len()) {
+        (0, 0) => parts.push("none is inlined".into()),
+        (own, others) => {
+            if own > 0 {
+                parts.push(format!("{own} inlined into code that was itself watched"));
+            }
+            if others > 0 {
+                parts.push(format!("{others} inlined into functions that did not run"));
+            }
+        }
     }
+    parts.join(", ")
 }
 
 /// The end of the run and of what it started.
@@ -176,6 +202,9 @@ fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option
     let name = name.split('.').next()?;
     let plan = catalog.investigation.experiment(name)?;
     machine.evidence.experiments.get(name)?.objects.as_ref()?;
+    if !ledger::watched(name, catalog, machine).is_empty() {
+        return None;
+    }
     let named = |which: &dyn Fn(&Planned) -> bool| {
         let probes = plan.probes.iter().filter(|probe| which(probe));
         let names: Vec<String> = probes.map(|probe| format!("`{}`", probe.name)).collect();
@@ -191,6 +220,10 @@ fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option
 fn of_tree(key: &str, machine: &Indexed<'_>) -> Option<String> {
     let (experiment, rest) = key.split_once(GRAPH)?;
     let function = rest.split('#').next()?;
+    let leaf = format!("{function}#all#runs");
+    let ReadResult::Value(_) = find(experiment, &leaf, None, machine) else {
+        return None;
+    };
     let instances = machine.evidence.instances.get(function)?;
     let inlined = instances.inlined.as_ref()?.len();
     let inlined = match inlined {

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::document::value::Value;
-use crate::investigation::Probe as Planned;
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed, probe_leaves};
 
@@ -17,12 +16,14 @@ mod grounds;
 mod instances;
 mod ledger;
 mod lookup;
+mod short;
 mod stacks;
 
 use bounds::{Demand, counts_in};
 pub(super) use grounds::grounds;
 pub(super) use ledger::unseen_free;
 use lookup::{fired, planned};
+use short::short;
 
 /// The reason why a count of 0 does not prove that there was nothing. It is the one that [`conditions`] gives for the functions
 /// that read the same counts, so that no claim evades them by reading the leaf itself.
@@ -137,20 +138,6 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
              add one that makes it fire"
         ));
     }
-    reasons
-}
-
-/// The reason why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on
-/// unseen.
-fn short(
-    experiment: &str,
-    planned: &Planned,
-    catalog: &Catalog<'_>,
-    machine: &Indexed<'_>,
-) -> Vec<String> {
-    let mut reasons = experiment::reasons(experiment, planned, catalog, machine);
-    reasons.extend(experiment::foreign(experiment, planned, machine));
-    reasons.extend(instances::reasons(experiment, planned, catalog, machine));
     reasons
 }
 
