@@ -16,11 +16,11 @@ use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
 use super::restore::{probed_instructions, restored, settle};
+use super::return_sites::before_returns;
 use super::workload_spec::workload_spec;
 use crate::plan::{Markers, Plan, PlannedExperiment};
-use crate::probe::{Attach, Lifecycle, Setup, kprobe_list, parse_event};
+use crate::probe::{Attach, Lifecycle, Setup, kprobe_list};
 use crate::reason::Reason;
-use crate::symbols::disasm::LONGEST_INSTRUCTION;
 use crate::workload::WorkloadSpec;
 
 /// Choices that differ from the usual.
@@ -464,22 +464,6 @@ impl<M: Machine> Session<'_, M> {
             graphs: Graphs::default(),
         }
     }
-}
-
-/// The bytes in front of all return addresses on the stacks of events: what was called there. Those that cannot be read
-/// are left out.
-fn before_returns(experiments: &[RawExperiment], machine: &impl Machine) -> Vec<(u64, Vec<u8>)> {
-    let records = experiments.iter().flat_map(|experiment| &experiment.events);
-    let events = records.filter_map(|record| parse_event(&record.0).ok());
-    let addresses: BTreeSet<u64> = events
-        .flat_map(|event| event.frames().iter().skip(1).copied().collect::<Vec<_>>())
-        .collect();
-    let read = |address: u64| {
-        let start = address.checked_sub(LONGEST_INSTRUCTION as u64)?;
-        let bytes = machine.memory(start, LONGEST_INSTRUCTION).ok()?;
-        Some((address, bytes))
-    };
-    addresses.into_iter().filter_map(read).collect()
 }
 
 /// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not

@@ -35,6 +35,7 @@ pub mod machine_facts;
 mod privileges;
 pub mod raw;
 mod restore;
+mod return_sites;
 #[cfg(test)]
 mod tests;
 pub mod tracer;

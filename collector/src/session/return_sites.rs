@@ -1,0 +1,27 @@
+//! The code around the calls that are on the stacks of events.
+
+use std::collections::BTreeSet;
+
+use super::boundary::Machine;
+use super::raw::RawExperiment;
+use crate::probe::parse_event;
+use crate::symbols::disasm::LONGEST_INSTRUCTION;
+
+/// The bytes in front of all return addresses on the stacks of events: what was called there. Those that cannot be read
+/// are left out.
+pub(super) fn before_returns(
+    experiments: &[RawExperiment],
+    machine: &impl Machine,
+) -> Vec<(u64, Vec<u8>)> {
+    let records = experiments.iter().flat_map(|experiment| &experiment.events);
+    let events = records.filter_map(|record| parse_event(&record.0).ok());
+    let addresses: BTreeSet<u64> = events
+        .flat_map(|event| event.frames().iter().skip(1).copied().collect::<Vec<_>>())
+        .collect();
+    let read = |address: u64| {
+        let start = address.checked_sub(LONGEST_INSTRUCTION as u64)?;
+        let bytes = machine.memory(start, LONGEST_INSTRUCTION).ok()?;
+        Some((address, bytes))
+    };
+    addresses.into_iter().filter_map(read).collect()
+}
