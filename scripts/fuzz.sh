@@ -29,7 +29,7 @@ run_target() {
     local options=(-max_total_time="$limit")
     if [ "$limit" = same ]; then
         # So many that a processor has some 20 seconds of it; the time is for one that is very slow.
-        local -A inputs=([claim]=25000 [evidence]=150000 [fill]=7000 [investigation]=120000 [path]=70000)
+        local -A inputs=([claim]=25000 [evidence]=150000 [fill]=7000 [investigation]=120000 [packages]=600000 [path]=70000)
         options=(-seed=1 -runs="${inputs[$target]:-10000}" -max_total_time=60)
         found=$found.same
         rm -rf "$found"
