@@ -6,18 +6,18 @@ use super::tree::{Call, Frame};
 
 /// The functions that an interrupt or an exception leaves through where it may give the processor to another task. They begin when
 /// the interrupt is counted out already, so that no flag of their records tells them from the call's own.
-/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/entry/common.c#L279>,
-/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/core.c#L7010>
+/// <https://elixir.bootlin.com/linux/v6.12/A/ident/raw_irqentry_exit_cond_resched>,
+/// <https://elixir.bootlin.com/linux/v6.12/A/ident/preempt_schedule_irq>
 const EXITS: [&str; 4] = [
     "raw_irqentry_exit_cond_resched",
     "irqentry_exit_cond_resched",
     "preempt_schedule_irq",
-    // The timer of the processor is set again behind those, from 7.0 on.
+    // Sets the timer of the processor again behind those; seen from 7.1 on.
     "__hrtimer_rearm_deferred",
 ];
 
 /// The functions through which a task gives the processor up by itself.
-/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/core.c#L6771>
+/// <https://elixir.bootlin.com/linux/v6.12/A/ident/schedule_rtlock>
 const VOLUNTARY: [&str; 5] = [
     "schedule",
     "schedule_rtlock",
@@ -28,11 +28,11 @@ const VOLUNTARY: [&str; 5] = [
 
 /// The first and the last function that a change of tasks runs through which the tracer sees: `__schedule` itself and what takes a task
 /// to it against its will, such as `preempt_schedule`, are not traced.
-/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/core.c#L6595>
+/// <https://elixir.bootlin.com/linux/v6.12/A/ident/__schedule>
 const SWITCH: (&str, &str) = ("rcu_note_context_switch", "finish_task_switch");
 
 /// The functions on the way back to user space in which a task may be preempted, where the tracer sees them.
-/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/entry/common.c#L191>
+/// <https://elixir.bootlin.com/linux/v6.1/A/ident/exit_to_user_mode_prepare>
 const TO_USER_SPACE: [&str; 4] = [
     "exit_to_user_mode_prepare",
     "exit_to_user_mode_loop",

@@ -35,7 +35,7 @@ pub(super) fn gate(at: &str, asked: &Asked, found: &Experiment) -> Option<Findin
 }
 
 /// Results that the kernel keeps to itself: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and ERESTART_RESTARTBLOCK
-/// (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/errno.h#L14>).
+/// (<https://elixir.bootlin.com/linux/v6.12/A/ident/ERESTARTSYS>).
 const RESTARTED: [i128; 4] = [-512, -513, -514, -516];
 
 /// True if the probe saw each call of the workload's task, and no others.
