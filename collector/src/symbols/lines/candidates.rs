@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
+use aho_corasick::packed;
 use gimli::{DW_AT_declaration, DW_AT_name, DW_AT_specification, DebugInfoOffset, Section};
 
 use super::dwarf::{Dwarf, MAX_NAMES};
@@ -201,54 +202,124 @@ fn code(bytes: &[u8]) -> Option<u64> {
     whole.then_some(value)
 }
 
-/// Four-byte references to search for, all in one pass.
+/// Four-byte references to search for.
+#[derive(Default)]
 struct References {
-    /// By a reference's two low bytes: whether there is one. Small enough to stay near the processor.
-    low: Vec<bool>,
-    of: HashMap<u32, Vec<usize>>,
+    of: BTreeMap<u32, Vec<usize>>,
 }
 
-impl Default for References {
-    fn default() -> Self {
-        Self {
-            low: vec![false; 1 << 16],
-            of: HashMap::new(),
-        }
-    }
-}
+/// The most references that the vector search of `aho_corasick` takes at once.
+const MAX_REFERENCES: usize = 64;
 
 impl References {
     fn add(&mut self, reference: u32, function: usize) {
-        self.low[usize::from(reference as u16)] = true;
         self.of.entry(reference).or_default().push(function);
     }
 
     /// Places in `info` that may be references, each with the function that it is to.
     fn find(&self, info: &[u8]) -> Vec<(usize, usize)> {
-        let Some(last) = info.len().checked_sub(size_of::<u32>()) else {
-            return Vec::new();
-        };
-        if self.of.is_empty() {
+        let all: Vec<_> = self.of.iter().collect();
+        let searches: Vec<Search<'_>> = all.chunks(MAX_REFERENCES).map(Search::new).collect();
+        if searches.is_empty() {
             return Vec::new();
         }
-        look_through(last + 1, |places, found| self.find_in(info, places, found))
+        look_through(info.len(), |piece, found| {
+            let end = (piece.end + REFERENCE - 1).min(info.len());
+            for search in &searches {
+                search.find(&info[piece.start..end], piece.start, found);
+            }
+        })
+    }
+}
+
+/// A search for some references.
+struct Search<'r> {
+    functions: Vec<&'r [usize]>,
+    /// `None` where this processor has no vectors that are wide enough.
+    vectors: Option<packed::Searcher>,
+    /// By the reference.
+    of: HashMap<[u8; REFERENCE], usize>,
+}
+
+impl<'r> Search<'r> {
+    fn new(references: &[(&u32, &'r Vec<usize>)]) -> Self {
+        let texts = references
+            .iter()
+            .map(|(reference, _)| reference.to_le_bytes());
+        Self {
+            functions: references
+                .iter()
+                .map(|(_, functions)| functions.as_slice())
+                .collect(),
+            vectors: packed::Searcher::new(texts.clone()),
+            of: texts.enumerate().map(|(at, text)| (text, at)).collect(),
+        }
     }
 
-    fn find_in(&self, info: &[u8], places: Range<usize>, found: &mut Vec<(usize, usize)>) {
-        let bytes = &info[places.start..places.end + size_of::<u32>() - 1];
-        for (at, window) in bytes.windows(size_of::<u32>()).enumerate() {
-            let &[a, b, c, d] = window else {
-                continue;
-            };
-            if self.low[usize::from(u16::from_le_bytes([a, b]))]
-                && let Some(functions) = self.of.get(&u32::from_le_bytes([a, b, c, d]))
-            {
-                found.extend(
-                    functions
-                        .iter()
-                        .map(|function| (places.start + at, *function)),
-                );
+    /// Find all places in `bytes`, also those that overlap; `start` is added to each.
+    fn find(&self, bytes: &[u8], start: usize, found: &mut Vec<(usize, usize)>) {
+        let mut add = |at: usize, which: usize| {
+            let functions = self.functions[which].iter();
+            found.extend(functions.map(|function| (start + at, *function)));
+        };
+        let Some(vectors) = &self.vectors else {
+            for (at, window) in bytes.windows(REFERENCE).enumerate() {
+                if let Some(which) = window
+                    .try_into()
+                    .ok()
+                    .and_then(|text: [u8; REFERENCE]| self.of.get(&text))
+                {
+                    add(at, *which);
+                }
             }
+            return;
+        };
+        let mut from = 0;
+        while let Some(place) = vectors.find_in(bytes, (from..bytes.len()).into()) {
+            add(place.start(), place.pattern().as_usize());
+            from = place.start() + 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Check that all places of all references are found, also those that overlap or cross the border of two pieces, by both
+        /// ways of searching.
+        #[test]
+        fn all_references(
+            bytes in proptest::collection::vec(0..3_u8, 0..400),
+            wanted in proptest::collection::btree_set(proptest::array::uniform4(0..3_u8), 0..80),
+        ) {
+            let mut references = References::default();
+            for (function, reference) in wanted.iter().enumerate() {
+                references.add(u32::from_le_bytes(*reference), function);
+            }
+            let expected: BTreeSet<(usize, usize)> = bytes
+                .windows(REFERENCE)
+                .enumerate()
+                .filter_map(|(at, window)| Some((at, wanted.iter().position(|one| one == window)?)))
+                .collect();
+            let found: BTreeSet<_> = references.find(&bytes).into_iter().collect();
+            proptest::prop_assert_eq!(&found, &expected);
+            let all: Vec<_> = references.of.iter().collect();
+            let mut slowly = Vec::new();
+            let search = Search { vectors: None, ..Search::new(&all) };
+            search.find(&bytes, 0, &mut slowly);
+            proptest::prop_assert_eq!(&slowly.into_iter().collect::<BTreeSet<_>>(), &expected);
+        }
+    }
+
+    /// Check that a reference across the border of two pieces is found once.
+    #[test]
+    fn across_pieces() {
+        let mut bytes = vec![0; PIECE + 100];
+        bytes[PIECE - 2..PIECE + 2].copy_from_slice(&[1, 2, 3, 4]);
+        let mut references = References::default();
+        references.add(u32::from_le_bytes([1, 2, 3, 4]), 7);
+        assert_eq!(references.find(&bytes), [(PIECE - 2, 7)]);
     }
 }
