@@ -214,8 +214,12 @@ fn on(
     args: &Args,
 ) -> Result<Evidence, Failure> {
     let runtime = runtime()?;
-    let progress = Progress::new(target.name());
-    match target {
+    let progress = Progress::like_last_time(
+        target.name(),
+        "capture",
+        Path::new(&investigation.source.name),
+    );
+    let captured = match target {
         Target::Host => {
             if args.boots.is_some_and(|boots| boots > 0) {
                 return Err(Failure::input(
@@ -233,7 +237,9 @@ fn on(
             args,
             &progress,
         )),
-    }
+    }?;
+    progress.finish();
+    Ok(captured)
 }
 
 /// The folder of an investigation, on this machine.

@@ -152,10 +152,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )));
     }
     args.check(experiment)?;
-    let progress = Progress::new(args.on.name());
+    let progress = Progress::like_last_time(
+        args.on.name(),
+        "discover",
+        Path::new(&investigation.source.name),
+    );
     let (discovery, files) = trace(args, &investigation, &name, &progress)?;
     progress.say("naming the functions");
     let found = NamedTrace::new(args, experiment, &discovery, files)?;
+    progress.finish();
     drop(progress);
     if !discovery.stderr.is_empty() {
         eprintln!(

@@ -28,6 +28,7 @@ pub mod show;
 pub mod store;
 pub mod sweep;
 pub mod target;
+mod time_left;
 mod update;
 
 pub use failure::Failure;

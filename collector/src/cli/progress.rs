@@ -1,10 +1,15 @@
 //! Progress on a terminal, and of downloads in a pipe.
 
 use std::io::IsTerminal as _;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use sha2::{Digest as _, Sha256};
 
+use super::time_left::{Steps, in_words};
+use crate::guest::cache::{read_json, write_json};
 use crate::guest::download::DOWNLOADING;
 
 /// The environment variable that requests a line for each step without a terminal: the build of a book sets it, and passes the
@@ -46,6 +51,13 @@ pub fn note(text: &str) {
 pub struct Progress {
     bar: ProgressBar,
     lines: Lines,
+    started: Instant,
+    /// The steps so far.
+    steps: Mutex<Steps>,
+    /// Those of the last time, and the file that keeps them.
+    last: Option<(Steps, PathBuf)>,
+    /// The time from the start at which the work will be done, as far as that can be said.
+    end: Arc<Mutex<Option<Duration>>>,
 }
 
 /// The steps that are reported as lines.
@@ -65,15 +77,17 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        bar.set_style(
-            ProgressStyle::with_template("{spinner} {prefix}: {wide_msg} {elapsed}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-        );
         bar.set_prefix(machine.to_owned());
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        let end = Arc::new(Mutex::new(None));
+        bar.set_style(style(Arc::clone(&end)));
+        bar.enable_steady_tick(Duration::from_millis(100));
         let asked = bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
         Self {
             bar,
+            started: Instant::now(),
+            steps: Mutex::default(),
+            last: None,
+            end,
             lines: match verbosity {
                 Verbosity::Quiet => Lines::None,
                 Verbosity::Normal if !asked => Lines::Downloads,
@@ -82,18 +96,80 @@ impl Progress {
         }
     }
 
+    /// The same, with the time that is left by the last time that this work was done: `what`, on `investigation`.
+    pub fn like_last_time(machine: &str, what: &str, investigation: &Path) -> Self {
+        let mut progress = Self::new(machine);
+        let investigation = std::path::absolute(investigation).unwrap_or_default();
+        let key = format!("{what}\0{machine}\0{}", investigation.display());
+        let name = format!("{}.json", hex::encode(Sha256::digest(key)));
+        progress.last = qed_programs::cache_folder().map(|folder| {
+            let file = folder.join("steps").join(name);
+            (read_json(&file).unwrap_or_default(), file)
+        });
+        progress
+    }
+
+    /// Remembers the steps for the next time: the work has been done.
+    pub fn finish(&self) {
+        let mut steps = locked(&self.steps);
+        steps.finish(self.started.elapsed());
+        if let Some((_, file)) = &self.last {
+            // Without it the next time shows no time left, and nothing else is missing.
+            _ = file.parent().map(std::fs::create_dir_all);
+            _ = write_json(file, &*steps);
+        }
+    }
+
+    /// The time that is left when a step begins; `None`: it is not known.
+    fn left(&self, step: &str) -> Option<Duration> {
+        let (last, _) = self.last.as_ref()?;
+        let elapsed = self.started.elapsed();
+        let mut steps = locked(&self.steps);
+        steps.begin(step, elapsed);
+        let left = steps.left(last);
+        if let Some(left) = left {
+            *locked(&self.end) = Some(elapsed + left);
+        }
+        left
+    }
+
     /// Shows the current step.
     pub fn say(&self, what: &str) {
+        let left = self.left(what);
         let line = match self.lines {
             Lines::None => false,
             Lines::Downloads => self.bar.is_hidden() && what.starts_with(DOWNLOADING),
             Lines::All => true,
         };
         if line {
-            eprintln!("{}: {what}", self.bar.prefix());
+            let left = left.map_or(String::new(), |left| format!(" ({})", in_words(left)));
+            eprintln!("{}: {what}{left}", self.bar.prefix());
         }
         self.bar.set_message(what.to_owned());
     }
+}
+
+/// The line on a terminal, which counts down to `end`.
+fn style(end: Arc<Mutex<Option<Duration>>>) -> ProgressStyle {
+    let template = "{spinner} {prefix}: {wide_msg} {elapsed}{left}";
+    let style = ProgressStyle::with_template(template);
+    style
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key(
+            "left",
+            move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                if let Some(end) = *locked(&end) {
+                    let left = end.saturating_sub(state.elapsed());
+                    // A terminal that cannot be written to shows nothing else either.
+                    _ = write!(text, ", {}", in_words(left));
+                }
+            },
+        )
+}
+
+/// The contents of a mutex, also after a panic elsewhere.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Progress {

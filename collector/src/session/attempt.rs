@@ -6,7 +6,8 @@ use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Action, Experiment, Probe};
 
 use super::boundary::{Machine, Observer, Programs, Workload};
-use super::raw::{RawDescendants, RawExperiment, RawOutcome, Record};
+use super::raw::{AttachFailure, RawDescendants, RawExperiment, RawOutcome, Record};
+use crate::plan::PlannedExperiment;
 use crate::probe::{Lifecycle, Losses};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
@@ -27,6 +28,28 @@ const STEP: Duration = Duration::from_millis(1);
 pub(super) fn only_for_guests(experiment: &Experiment, ephemeral: bool) -> Option<Reason> {
     let has_files = !experiment.workload.around.files.is_empty();
     (has_files && !ephemeral).then(|| FOR_GUESTS.into())
+}
+
+/// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
+/// there.
+pub(super) fn cannot_act(
+    experiment: &PlannedExperiment,
+    refusals: &[Option<AttachFailure>],
+) -> Option<String> {
+    experiment
+        .probes
+        .iter()
+        .filter(|probe| probe.acts)
+        .find_map(|probe| {
+            let reason = match &probe.source {
+                Err(reason) => reason.to_string(),
+                Ok(source) => refusals.get(source.attach)?.as_ref()?.reason.clone(),
+            };
+            Some(format!(
+                "not run, because probe `{}` has to act in it and cannot: {reason}",
+                probe.name
+            ))
+        })
 }
 
 /// A workload that is a program of its own.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests};
+use super::attempt::{Attempts, COST_CALLS, cannot_act, is_command, only_for_guests};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
 use super::cost::{or_tell, time_bare};
@@ -206,6 +206,12 @@ impl<M: Machine> Session<'_, M> {
         (self.request.progress)(line);
     }
 
+    /// How many experiments are done, of all, for progress.
+    fn share_done(&self) -> String {
+        let done = self.experiments.iter().flatten().count();
+        format!(", {done} of {}", self.experiments.len())
+    }
+
     /// The experiments that want a kernel in which nothing else is probed, or all others.
     fn numbers(&self, isolated: bool) -> Vec<usize> {
         let all = 0..self.request.plan.experiments.len();
@@ -237,7 +243,11 @@ impl<M: Machine> Session<'_, M> {
             };
             let result = self.run_experiment(number, &which, cannot).await?;
             self.experiments[number] = Some(result);
-            self.tell(&format!("{}: attached and run", self.planned(number).name));
+            let done = self.share_done();
+            self.tell(&format!(
+                "{}: attached and run{done}",
+                self.planned(number).name
+            ));
             // What the next one wants too stays as it is: what is attached then is its own, and nothing else.
             let next = alone
                 .get(at + 1)
@@ -350,16 +360,14 @@ impl<M: Machine> Session<'_, M> {
             let cannot = self.why_not(number, &which).await;
             let started = self.machine.now();
             let result = self.run_experiment(number, &which, cannot).await?;
-            if result.outcome.is_ok() {
-                let spent = self.machine.now() - started;
-                self.tell(&format!(
-                    "{}: {} events in {} ms",
-                    self.planned(number).name,
-                    result.events.len(),
-                    spent.as_millis()
-                ));
-            }
+            let spent = self.machine.now() - started;
+            let ran = match &result.outcome {
+                Ok(_) => format!("{} events in {} ms", result.events.len(), spent.as_millis()),
+                Err(_) => "not run".into(),
+            };
             self.experiments[number] = Some(result);
+            let done = self.share_done();
+            self.tell(&format!("{}: {ran}{done}", self.planned(number).name));
         }
         Ok(())
     }
@@ -464,28 +472,6 @@ impl<M: Machine> Session<'_, M> {
             graphs: Graphs::default(),
         }
     }
-}
-
-/// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
-/// there.
-fn cannot_act(
-    experiment: &PlannedExperiment,
-    refusals: &[Option<AttachFailure>],
-) -> Option<String> {
-    experiment
-        .probes
-        .iter()
-        .filter(|probe| probe.acts)
-        .find_map(|probe| {
-            let reason = match &probe.source {
-                Err(reason) => reason.to_string(),
-                Ok(source) => refusals.get(source.attach)?.as_ref()?.reason.clone(),
-            };
-            Some(format!(
-                "not run, because probe `{}` has to act in it and cannot: {reason}",
-                probe.name
-            ))
-        })
 }
 
 fn run_id() -> anyhow::Result<String> {
