@@ -67,6 +67,7 @@ fn what_is_meant() {
         ] {
             assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
         }
+        // The name inside of `whole` and of `unsaid` is read by `text`.
         assert_eq!(stderr.lines().count(), 2, "{guest}: {stderr}");
         let evidence = evidence_in(folder.path());
         let at = |path: &str| datum(&evidence, path);

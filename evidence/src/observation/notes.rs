@@ -116,17 +116,71 @@ fn of_reads(
             });
             if let Some(reason) = refused.filter(|_| !probe.optional) {
                 let message = format!("`{path}.{side}.{}` is not read: {reason}", read.name);
-                found.push(at(investigation, span, message));
+                found.push(at(investigation, span.clone(), message));
             } else if let Some(type_name) = bytes_behind(read, side, seen) {
                 let message = format!(
                     "`{path}.{side}.{}` is an address: `{type_name}` may point to a text or to any bytes",
                     read.name
                 );
-                found.push(at(investigation, span, message).help(text_instead(&read.expression)));
+                let note = at(investigation, span.clone(), message);
+                found.push(note.help(text_instead(&read.expression)));
+            }
+            for (member, type_name) in members_behind(read, side, seen) {
+                let expression = member_of(&read.expression, &member);
+                if is_read_too(&expression, reads) {
+                    continue;
+                }
+                let message = format!(
+                    "`{path}.{side}.{}.{member}` is an address: `{type_name}` may point to a text or to any bytes",
+                    read.name
+                );
+                let help = format!(
+                    "a read of its own, `(const char *){expression}`, reads the text; one of `(void *){expression}` says that the address is meant"
+                );
+                found.push(at(investigation, span.clone(), message).help(help));
             }
         }
     }
     found
+}
+
+/// The members of a structure that is read whole that are addresses of bytes, with their types.
+fn members_behind(read: &Read, side: &str, seen: &[&Watched]) -> BTreeMap<String, String> {
+    let hits = seen.iter().flat_map(|probe| &probe.hits);
+    let values = hits.flat_map(|hit| match side {
+        "entry" => &hit.entry,
+        _ => &hit.exit,
+    });
+    values
+        .filter_map(|(name, datum)| {
+            let member = name.strip_prefix(&read.name)?.strip_prefix('.')?;
+            match datum {
+                Datum::Value(Value::Address {
+                    type_name: Some(type_name),
+                    ..
+                }) if may_be_text(type_name, "") => Some((member.to_owned(), type_name.clone())),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// The expression of a member of a structure that is read whole by `path`.
+fn member_of(path: &str, member: &str) -> String {
+    match path.trim().strip_prefix('*') {
+        Some(pointer) => format!("{}->{member}", pointer.trim()),
+        None => format!("{path}.{member}"),
+    }
+}
+
+/// True if another read casts the value of this expression.
+fn is_read_too(expression: &str, reads: &[Read]) -> bool {
+    let bare = |text: &str| text.replace(' ', "");
+    let wanted = format!("){}", bare(expression));
+    reads.iter().any(|read| {
+        let read = bare(&read.expression);
+        read.starts_with('(') && read.ends_with(&wanted)
+    })
 }
 
 /// The type of an address that was read, if it is of bytes and the author did not say that an address is meant.
@@ -267,5 +321,53 @@ mod tests {
         ] {
             assert_eq!(may_be_text(type_name, path), expected, "{type_name} {path}");
         }
+    }
+
+    /// Check that the same is told of a member of a structure that is read whole, with the path of its text, until another read
+    /// has it.
+    #[test]
+    fn members_that_may_be_text() {
+        let mut evidence = crate::testing::evidence();
+        let probes = &mut evidence.experiments.get_mut("create").unwrap().probes;
+        let hit = &mut probes.get_mut("sock_alloc").unwrap().hits[0];
+        let name = hit.exit.keys().next().unwrap().clone();
+        hit.exit.insert(
+            format!("{name}.name"),
+            Datum::Value(Value::Address {
+                value: Address(0xffff_8880_0000_0000),
+                type_name: Some("const unsigned char *".into()),
+                symbol: None,
+            }),
+        );
+        let said = told(&[&evidence]).concat();
+        assert!(
+            said.contains(&format!(
+                "create.sock_alloc.exit.{name}.name` is an address"
+            )),
+            "{said}"
+        );
+        assert!(
+            said.contains("a read of its own, `(const char *)"),
+            "{said}"
+        );
+        for (path, wanted) in [
+            ("*path", "path->name"),
+            ("path->dentry->d_name", "path->dentry->d_name.name"),
+        ] {
+            assert_eq!(member_of(path, "name"), wanted);
+        }
+        let read = |expression: &str| Read {
+            name: "x".into(),
+            expression: expression.into(),
+            span: 0..0,
+            kind: None,
+            names: None,
+            max: None,
+            elements: None,
+            choose: Vec::new(),
+        };
+        let reads = [read("(const char *) path->name"), read("path->other")];
+        assert!(is_read_too("path->name", &reads));
+        assert!(!is_read_too("path->other", &reads));
     }
 }
