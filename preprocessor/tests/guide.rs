@@ -1,11 +1,12 @@
 //! The author's guide says what the programs do: its reference, its settings, its commands and the messages that it
 //! explains are checked against the programs themselves. That it builds, and with which values, is `make guide`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use qed_evidence::claim::FUNCTIONS;
+use qed_evidence::document::Experiment;
 use serde_json::json;
 
 fn checkout() -> PathBuf {
@@ -117,6 +118,106 @@ fn the_reference_is_complete() {
             "{key}"
         );
     }
+}
+
+/// Check that the gallery shows every exhibit but those that need more than one capture, and the source of each.
+#[test]
+fn gallery_of_exhibits() {
+    let gallery = chapter("gallery.md");
+    let (mut source, mut shown, mut sources) = (false, Vec::new(), Vec::new());
+    for line in gallery.lines() {
+        if line.starts_with("````") {
+            source = !source;
+        } else if let Some(info) = line.strip_prefix("```qed-exhibit ") {
+            if source { &mut sources } else { &mut shown }.push(info);
+        }
+    }
+    assert_eq!(shown, sources);
+    let names: BTreeSet<String> = set(shown.iter().filter_map(|info| info.split(' ').next()));
+    let all = mdbook_qed::exhibits::registry::names();
+    assert_eq!(
+        names,
+        set(all.filter(|name| !["timeline", "history"].contains(name)))
+    );
+}
+
+/// The words of a path that say what it is, without those that an author or a kernel chose.
+fn fixed_words(path: &str, experiments: &BTreeMap<String, Experiment>) -> Vec<String> {
+    let parts: Vec<&str> = path.split('.').collect();
+    let words = match parts.as_slice() {
+        [experiment, rest @ ..] if experiments.contains_key(*experiment) => match rest {
+            ["outcome", "buffers" | "results", ..] | ["graph", ..] => &rest[..1],
+            [
+                group @ ("outcome" | "quality" | "cost" | "call" | "objects"),
+                ..,
+            ] => {
+                return rest[1..].iter().chain([group]).map(numbered).collect();
+            }
+            [probe, rest @ ..] if experiments[*experiment].probes.contains_key(*probe) => {
+                let rest = match rest {
+                    [hit, rest @ ..] if numbered(hit) == "hitN" => rest,
+                    rest => rest,
+                };
+                match rest {
+                    ["args" | "entry" | "exit", ..] => &rest[..1],
+                    ["members", side, _, what @ ..] => {
+                        return ["members", side].iter().chain(what).map(numbered).collect();
+                    }
+                    rest => rest,
+                }
+            }
+            rest => rest,
+        },
+        ["commands", _, "values", ..] => &parts[2..3],
+        ["commands", _, rest @ ..] => rest,
+        ["kaslr", "symbols", _, rest @ ..] => rest,
+        ["kaslr", "sources", ..] | ["kernel", "config" | "modules", ..] => &parts[1..2],
+        ["kaslr" | "kernel" | "machine" | "run" | "boots", rest @ ..] => rest,
+        _ => &[],
+    };
+    words.iter().map(numbered).collect()
+}
+
+/// `hit12` as the guide writes it: `hitN`.
+fn numbered(word: impl AsRef<str>) -> String {
+    let word = word.as_ref();
+    let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    match name {
+        "hit" | "insn" | "boot" if name.len() < word.len() => format!("{name}N"),
+        _ => word.to_owned(),
+    }
+}
+
+/// Check that the reference has every part of the paths that recorded evidence of all machines has, so that what an author
+/// finds in a list of paths is explained.
+#[test]
+fn paths_of_evidence() {
+    let reference = chapter("reference.md");
+    let rows = table(&reference, "Paths");
+    let known: BTreeSet<String> = rows
+        .iter()
+        .flat_map(|row| code(&row.join("|")))
+        .flat_map(|text| {
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut compared = 0;
+    for machine in ["guest-debian-6.1", "guest-debian-7.3"] {
+        let file = checkout().join("recorded").join(format!("{machine}.json"));
+        let evidence = qed_evidence::reader::read(&std::fs::read(file).unwrap()).unwrap();
+        let mut missing = BTreeSet::new();
+        for path in qed_evidence::path_index::leaves(&evidence).paths() {
+            for word in fixed_words(path, &evidence.experiments) {
+                compared += 1;
+                if !known.contains(&word) {
+                    missing.insert(format!("{word} (of {path})"));
+                }
+            }
+        }
+        assert!(missing.is_empty(), "{machine}: {missing:#?}");
+    }
+    assert!(compared > 1000, "only {compared} words");
 }
 
 /// The tables of the page about investigations, and the table of TOML that each is about in the schema.
