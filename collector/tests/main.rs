@@ -17,6 +17,7 @@ mod instances;
 mod job;
 mod layers;
 mod modules;
+mod number_names;
 mod observed;
 mod oracle;
 mod ordinary;

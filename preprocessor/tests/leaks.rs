@@ -165,6 +165,7 @@ fn host() -> Evidence {
                 "flags",
                 Value::Flags {
                     value: exact,
+                    set: None,
                     names: vec![],
                 },
             ),

@@ -141,6 +141,7 @@ fn other_kinds(value: &Value) -> Vec<Value> {
             list.push(Value::Offset { value });
             list.push(Value::Flags {
                 value,
+                set: None,
                 names: Vec::new(),
             });
         }

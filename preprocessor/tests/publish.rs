@@ -154,6 +154,7 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
             "flags",
             Value::Flags {
                 value: integer(c.next()),
+                set: None,
                 names: vec![],
             },
         ),

@@ -130,7 +130,7 @@ impl ProbeEvent<'_> {
                 (Ok(register), Some(how)) => match self.event.args.get(*register) {
                     Some(value) => datum(
                         in_register(*value, how),
-                        argument_role(&parameter.name, parameter.names.as_deref()),
+                        argument_role(&parameter.name, parameter.names.as_ref()),
                         self.names,
                     ),
                     None => Datum::unavailable("only the first six arguments are kept"),
@@ -190,7 +190,7 @@ impl ProbeEvent<'_> {
             (_, Some(reason)) => vec![(read.name.clone(), Datum::unavailable(reason))],
             (how, None) => {
                 let role = match &read.names {
-                    Some(set) => Role::Constant(set),
+                    Some(names) => Role::Named(names),
                     None => Role::Read(read.kind),
                 };
                 let datum = datum(decode(&loaded, how), role, self.names);

@@ -8,13 +8,14 @@ use qed_evidence::value::{Address, Integer, Value};
 
 use super::names::Names;
 use crate::plan::expr::Decode;
-use crate::plan::{PlannedExperiment, PlannedProbe};
+use crate::plan::{NumberNames, PlannedExperiment, PlannedProbe};
 
 /// The tables of all names that the values of `evidence` have.
 pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names) -> Tables {
     let mut symbols: BTreeMap<Address, Symbol> = BTreeMap::new();
     let mut enums: BTreeMap<String, BTreeMap<String, Integer>> = BTreeMap::new();
     let mut types: BTreeSet<String> = BTreeSet::new();
+    let mut sets: BTreeSet<String> = BTreeSet::new();
     let mut named = |address: Address| {
         if let Some(symbol) = names.extent(address.0) {
             symbols.insert(symbol.address, symbol);
@@ -41,6 +42,9 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
             type_name: Some(type_name),
             ..
         } if !types.contains(type_name) => _ = types.insert(type_name.clone()),
+        Value::Flags { set: Some(set), .. } if !sets.contains(set) => {
+            _ = sets.insert(set.clone());
+        }
         _ => {}
     });
     evidence.for_each_frame(&mut |frame| {
@@ -52,10 +56,20 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
     for (type_name, list) in &mut enums {
         complete(type_name, list, plan);
     }
+    let flags = sets.iter().filter_map(|set| {
+        let known = plan.iter().flat_map(|e| &e.probes).flat_map(number_names);
+        let mut known = known.filter_map(|names| match names {
+            NumberNames::Flags { set: own, flags } if own == set => Some(flags.clone()),
+            _ => None,
+        });
+        let flags = known.next()?;
+        Some((set.clone(), flags))
+    });
     Tables {
         symbols: symbols.into_values().collect(),
         enums,
         integers: integers(&types, plan),
+        flags: flags.collect(),
     }
 }
 
@@ -73,6 +87,15 @@ fn declared(evidence: &Evidence) -> impl Iterator<Item = &str> {
         let members = members.filter_map(|member| member.type_name.as_deref());
         parameters.chain(probe.returns.as_deref()).chain(members)
     })
+}
+
+/// The names that the author declared for a probe's values.
+fn number_names(probe: &PlannedProbe) -> impl Iterator<Item = &NumberNames> {
+    let reads = probe.entry.iter().chain(&probe.exit);
+    let parameters = probe.parameters.iter().filter_map(|p| p.names.as_ref());
+    reads
+        .filter_map(|read| read.names.as_ref())
+        .chain(parameters)
 }
 
 /// The decoders of a probe's values.

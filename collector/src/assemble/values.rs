@@ -1,10 +1,14 @@
 //! Conversion of decoded bytes to typed values of the evidence.
 
-use qed_evidence::constants::{constant_name, errno_name};
+use std::net::{IpAddr, Ipv4Addr};
+
+use qed_evidence::constants::{constant_name, errno_name, flag_names};
 use qed_evidence::investigation::ReadKind;
+use qed_evidence::names::flag_bits;
 use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
 
 use super::names::Names;
+use crate::plan::NumberNames;
 use crate::plan::expr::Decoded;
 
 /// The largest error number that a pointer can carry: `MAX_ERRNO`,
@@ -28,8 +32,8 @@ const EBADF: i32 = 9;
 pub enum Role<'a> {
     /// A read; its author may have declared its kind.
     Read(Option<ReadKind>),
-    /// One of a set of constants, as its author said.
-    Constant(&'a str),
+    /// A number with the names that its author declared.
+    Named(&'a NumberNames),
     /// An argument of this name is a file descriptor.
     Descriptor,
     /// An argument.
@@ -42,9 +46,9 @@ pub enum Role<'a> {
 const RESULTS: [&str; 4] = ["ret", "err", "error", "errno"];
 
 /// The role of an argument by what its author said, or by its name: the kernel calls descriptors `fd`, and results `ret` or `error`.
-pub fn argument_role<'a>(name: &str, names: Option<&'a str>) -> Role<'a> {
-    if let Some(set) = names {
-        Role::Constant(set)
+pub fn argument_role<'a>(name: &str, names: Option<&'a NumberNames>) -> Role<'a> {
+    if let Some(names) = names {
+        Role::Named(names)
     } else if name == "fd" || name.ends_with("_fd") {
         Role::Descriptor
     } else if RESULTS.contains(&name) {
@@ -122,6 +126,9 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
         } => Value::CutText { value: text, cut },
         Decoded::Bytes {
             bytes, cut: None, ..
+        } if matches!(role, Role::Read(Some(ReadKind::Ip))) => return ip(&bytes),
+        Decoded::Bytes {
+            bytes, cut: None, ..
         } => Value::Bytes {
             value: Bytes(bytes),
         },
@@ -137,17 +144,41 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
     Datum::Value(value)
 }
 
+/// The IP address in bytes as a packet has it.
+fn ip(bytes: &[u8]) -> Datum {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let sixteen = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+    match four.or_else(|_| sixteen()) {
+        Ok(address) => Value::text(address.to_string()).into(),
+        Err(_) => Datum::unavailable(format!(
+            "an IP address has 4 or 16 bytes, and this has {}",
+            bytes.len()
+        )),
+    }
+}
+
 fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) -> Datum {
     let Some(exact) = Integer::new(value) else {
         return Datum::unavailable(format!("{value} is out of range"));
     };
-    if let Role::Constant(set) = role {
-        return Value::Enum {
-            value: exact,
-            type_name: set.to_owned(),
-            name: constant_name(set, value).map(str::to_owned),
+    match role {
+        Role::Named(NumberNames::Constants(set)) => {
+            return Value::Enum {
+                value: exact,
+                type_name: set.clone(),
+                name: constant_name(set, value).map(str::to_owned),
+            }
+            .into();
         }
-        .into();
+        Role::Named(NumberNames::Flags { set, flags }) => {
+            return Value::Flags {
+                value: exact,
+                set: Some(set.clone()),
+                names: flag_names(set, flags, flag_bits(exact)),
+            }
+            .into();
+        }
+        _ => {}
     }
     // Of the register of a result whose type is not known.
     let typed = Some(type_name).filter(|name| !name.is_empty());
@@ -181,9 +212,18 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
             Ok(address) => pointer(address, typed, names).into(),
             Err(_) => wrong("address"),
         },
+        (Some(ReadKind::Ip), _) => match u32::try_from(value) {
+            Ok(address) => Value::text(Ipv4Addr::from_bits(address).to_string()).into(),
+            Err(_) => wrong("IPv4 address"),
+        },
+        (Some(ReadKind::Time), _) => match u64::try_from(value) {
+            Ok(ns) => Value::Time { ns }.into(),
+            Err(_) => wrong("time in nanoseconds"),
+        },
         (Some(ReadKind::Offset), _) => Value::Offset { value: exact }.into(),
         (Some(ReadKind::Flags), _) => Value::Flags {
             value: exact,
+            set: None,
             names: Vec::new(),
         }
         .into(),

@@ -58,7 +58,11 @@ impl<'a> Btf<'a> {
         Ok(found)
     }
 
-    fn each_enumerator(&self, visit: &mut dyn FnMut(&'a str, i128)) -> Result<(), BtfError> {
+    /// Visit the name and value of every enumerator, those of the base first.
+    ///
+    /// # Errors
+    /// Where an enumeration cannot be read.
+    pub fn each_enumerator(&self, visit: &mut dyn FnMut(&'a str, i128)) -> Result<(), BtfError> {
         if let Some(base) = self.base() {
             base.each_enumerator(visit)?;
         }

@@ -7,10 +7,12 @@ mod attachments;
 mod error;
 pub mod expr;
 mod layout;
+mod number_names;
 mod offer;
 mod paths;
 mod place;
 mod planner;
+mod print_fmt;
 mod probe;
 mod reads;
 mod setup;
@@ -19,13 +21,13 @@ mod types;
 mod workload;
 
 pub use types::{
-    PlannedElements, PlannedExperiment, PlannedInstruction, PlannedParameter, PlannedProbe,
-    PlannedRead, PlannedReturn, Refused, Source,
+    NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction, PlannedParameter,
+    PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
 };
 
 pub use error::NO_SUCH;
 pub use layout::fd_walk;
-pub use offer::{CopiesInFile, TargetKernel};
+pub use offer::{CopiesInFile, TargetKernel, TracepointFormats};
 pub use paths::wrong_paths;
 pub use setup::{CallMarkers, Markers, Plan, plan};
 pub use workload::workload_alone;

@@ -7,6 +7,12 @@ use crate::symbols::disasm::Instruction;
 /// A look-up of the live addresses of the copies of a function that one source file defines.
 pub type CopiesInFile<'s> = dyn Fn(&str, &str) -> Result<Vec<u64>, Reason> + 's;
 
+/// The groups of events that have a tracepoint, each with its format.
+pub type TracepointFormats = Vec<(String, String)>;
+
+/// A look-up of the formats of a tracepoint, by its name.
+pub type FormatsOf<'s> = dyn Fn(&str) -> Result<TracepointFormats, Reason> + 's;
+
 /// Everything that planning needs of a kernel, as data.
 #[derive(Clone, Copy)]
 pub struct TargetKernel<'s, 'a> {
@@ -32,6 +38,8 @@ pub struct TargetKernel<'s, 'a> {
     pub code: &'s dyn Fn(u64) -> Result<Vec<Instruction>, Reason>,
     /// The KASLR slide of the running image, in bytes, as the kernel states it, or the reason why it is not known.
     pub slide: &'s dyn Fn() -> Result<u64, Reason>,
+    /// The formats of a tracepoint, or the reason why they cannot be read.
+    pub formats: &'s FormatsOf<'s>,
     /// The number of a system call.
     pub syscall_number: &'s dyn Fn(&str) -> Option<u32>,
 }

@@ -1,17 +1,17 @@
 //! Values at a probe's target: parameters, results and reads.
 
 use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
-use qed_evidence::constants::constant_sets;
-use qed_evidence::investigation::{Probe, Read};
+use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
     Compiled, Decode, ErrorClass, ReadOptions, Returned, Scope, compile, compile_wanted,
 };
+use super::number_names::{Named, number_names};
 use super::paths::not_a_path;
 use super::place::ProbePlace;
 use super::planner::Planner;
 use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
-use crate::btf::{Btf, Passing, Type, TypeId};
+use crate::btf::{Passing, Type, TypeId};
 use crate::probe::Attach;
 use crate::reason::Reason;
 
@@ -30,6 +30,26 @@ fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, Rea
     }
 }
 
+/// Accept a value that can be an IP address.
+///
+/// # Errors
+/// The reason why it cannot.
+fn ip_address(path: &str, decode: &Decode) -> Result<(), Reason> {
+    match decode {
+        Decode::Int {
+            size: 4,
+            big_endian: true,
+            ..
+        } => Ok(()),
+        Decode::Bytes { len, of, .. } if u64::from(*len) == *of && [4, 16].contains(len) => Ok(()),
+        other => Err(format!(
+            "`{path}` is `{}`, and an IP address is `__be32`, or 4 or 16 bytes; `(__be32)` before it says that it is in network byte order",
+            other.type_name()
+        )
+        .into()),
+    }
+}
+
 /// The reason why a probe cannot read more.
 fn no_room() -> Reason {
     let reason = format!(
@@ -37,70 +57,6 @@ fn no_room() -> Reason {
          at its return"
     );
     reason.into()
-}
-
-/// The enumeration of the kernel that `names` of an investigation means, by its own name or that of an enumerator, in the place of
-/// the plain number that the kernel's code takes. `None`: it is one of the sets of constants.
-fn enumerated(btf: &Btf<'_>, set: &str, decode: &Decode) -> Result<Option<Decode>, Reason> {
-    if constant_sets().any(|known| known == set) {
-        return Ok(None);
-    }
-    let found = btf.enumerations_with(set).map_err(Reason::from_error)?;
-    let (tag, all) = match found.as_slice() {
-        [one] => one,
-        [] => {
-            let near = btf.nearest_enumerators(set);
-            let near = near
-                .first()
-                .map(|near| format!("; the nearest name is `{near}`"));
-            return Err(format!(
-                "no enumeration of this kernel is called `{set}` or has an enumerator `{set}`{}; names of macros are not in a kernel's types",
-                near.unwrap_or_default()
-            )
-            .into());
-        }
-        several => {
-            let count = several.len();
-            return Err(format!(
-                "{count} enumerations of this kernel have `{set}`, and they differ"
-            )
-            .into());
-        }
-    };
-    let type_name = if tag.is_empty() { set } else { tag }.to_owned();
-    let values = all.iter().map(|(name, value)| ((*name).to_owned(), *value));
-    match decode.clone() {
-        Decode::Int {
-            size,
-            signed,
-            big_endian: false,
-            ..
-        } => Ok(Some(Decode::Enum {
-            type_name,
-            size,
-            signed,
-            values: values.collect(),
-        })),
-        Decode::BitField {
-            bit_offset,
-            bits,
-            signed,
-            boolean: false,
-            ..
-        } => Ok(Some(Decode::BitField {
-            bit_offset,
-            bits,
-            signed,
-            type_name,
-            boolean: false,
-            values: values.collect(),
-        })),
-        other => Err(format!(
-            "`{}` is not a plain number that `names = \"{set}\"` could name",
-            other.type_name()
-        )
-        .into()),
-    }
 }
 
 impl<'a> Planner<'_, '_, '_, 'a> {
@@ -159,13 +115,18 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             .map(|(position, parameter)| {
                 let name = parameter.name_or_position(position);
                 let decode = compile(&name, &scope).map(|compiled| compiled.decode);
-                let set = probe.names.get(&name);
-                let named = match (set, &decode) {
-                    (Some(set), Ok(decode)) => enumerated(self.offer.btf, set, decode),
+                let named = match (probe.names.get(&name), &decode) {
+                    (Some(set), Ok(decode)) => {
+                        number_names(self.offer, set, false, decode).map(Some)
+                    }
                     _ => Ok(None),
                 };
-                let names = set.filter(|_| matches!(named, Ok(None))).cloned();
                 let misnamed = named.as_ref().err().cloned();
+                let (enumerated, names) = match named {
+                    Ok(Some(Named::Enumeration(decode))) => (Some(decode), None),
+                    Ok(Some(Named::Names(names))) => (None, Some(names)),
+                    Ok(None) | Err(_) => (None, None),
+                };
                 PlannedParameter {
                     type_name: self
                         .offer
@@ -183,7 +144,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     // A `char *` argument is shown as the pointer that it is.
                     decode: match self.pointer(parameter.type_id) {
                         Some(pointer) => Some(pointer),
-                        None => named.ok().flatten().or(decode.ok()),
+                        None => enumerated.or(decode.ok()),
                     },
                     names,
                     name,
@@ -273,12 +234,17 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             let taken = self.attachments.read(usage, at_return, spec);
             taken.map_err(|_| Some(no_room()))
         };
-        let mut names = read.names.clone();
+        if read.kind == Some(ReadKind::Ip) {
+            ip_address(&read.expression, &compiled.decode).map_err(Some)?;
+        }
+        let mut names = None;
         let mut decode = compiled.decode;
-        if let Some(set) = &read.names
-            && let Some(named) = enumerated(self.offer.btf, set, &decode).map_err(Some)?
-        {
-            (decode, names) = (named, None);
+        if let Some(set) = &read.names {
+            let flags = read.kind == Some(ReadKind::Flags);
+            match number_names(self.offer, set, flags, &decode).map_err(Some)? {
+                Named::Enumeration(named) => decode = named,
+                Named::Names(named) => names = Some(named),
+            }
         }
         let slots = std::iter::once(compiled.spec)
             .chain(compiled.more)

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use qed_collector_ebpf::Event;
+use qed_evidence::constants::Flag;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::ReadKind;
 use serde::{Deserialize, Serialize};
@@ -114,8 +115,8 @@ pub struct PlannedParameter {
     pub register: Result<usize, Reason>,
     /// The meaning of its bytes.
     pub decode: Option<Decode>,
-    /// The set of constants that it is of, if the author said so.
-    pub names: Option<String>,
+    /// The names of the number, if the author said so and its type has none of them.
+    pub names: Option<NumberNames>,
 }
 
 /// The result of a function.
@@ -175,6 +176,43 @@ impl PlannedElements {
     }
 }
 
+/// The names of a plain number that an author declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberNames {
+    /// A set of constants, by its name.
+    Constants(String),
+    /// Flags.
+    Flags {
+        /// The name of their set.
+        set: String,
+        /// Their names, in the order in which they are looked for.
+        #[serde(with = "every_field")]
+        flags: Vec<Flag>,
+    },
+}
+
+/// Flags on their way from a guest. The format there leaves no field out, as that of evidence does.
+mod every_field {
+    use std::num::NonZeroU64;
+
+    use qed_evidence::constants::Flag;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Fields = (String, u64, Option<NonZeroU64>);
+
+    pub fn serialize<S: Serializer>(flags: &[Flag], serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = flags.iter();
+        let fields = fields.map(|flag| (flag.name.clone(), flag.value, flag.mask));
+        fields.collect::<Vec<Fields>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Flag>, D::Error> {
+        let fields = Vec::<Fields>::deserialize(deserializer)?.into_iter();
+        let flags = fields.map(|(name, value, mask)| Flag { name, value, mask });
+        Ok(flags.collect())
+    }
+}
+
 /// One read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRead {
@@ -190,8 +228,8 @@ pub struct PlannedRead {
     pub decode: Decode,
     /// The meaning of the number, if the author said so.
     pub kind: Option<ReadKind>,
-    /// The set of constants that it is of, if the author said so.
-    pub names: Option<String>,
+    /// The names of the number, if the author said so and its type has none of them.
+    pub names: Option<NumberNames>,
     /// The member that is read, if it is one.
     pub member: Option<Member>,
     /// It may be a part of an address, whatever it is called.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::core_memory::CoreMemory;
 use crate::kaslr::KaslrSourceError;
+use crate::plan::TracepointFormats;
 use crate::reason::Reason;
 use crate::symbols::Kallsyms;
 use crate::workload::names;
@@ -24,9 +25,6 @@ const EVENTS: [&str; 2] = [
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/syscall_64.c>).
 const TABLE: &str = "sys_call_table";
 
-/// The groups of events that have a tracepoint, with its format.
-pub type Formats = Vec<(String, String)>;
-
 /// Facts that the running kernel states about its build.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RawBuildFacts {
@@ -34,7 +32,7 @@ pub struct RawBuildFacts {
     #[serde(with = "serde_bytes")]
     pub module_types: Vec<u8>,
     /// Of each tracepoint the groups of events that have it, with its format; none: tracefs does not have it.
-    pub tracepoints: Vec<(String, Result<Formats, Reason>)>,
+    pub tracepoints: Vec<(String, Result<TracepointFormats, Reason>)>,
     /// Of each system call its entry in the kernel's table.
     pub syscalls: Vec<(String, Result<RawSyscall, Reason>)>,
 }
@@ -54,7 +52,7 @@ pub fn read(
     module_types: Vec<u8>,
     kallsyms: Result<&Kallsyms, &KaslrSourceError>,
 ) -> RawBuildFacts {
-    let formats = |name: &String| (name.clone(), formats(&EVENTS.map(Path::new), name));
+    let formats = |name: &String| (name.clone(), formats_of(name));
     let entry = |name: &String| (name.clone(), syscall(name, kallsyms));
     RawBuildFacts {
         module_types,
@@ -63,8 +61,13 @@ pub fn read(
     }
 }
 
+/// The formats of a tracepoint of the running kernel.
+pub fn formats_of(name: &str) -> Result<TracepointFormats, Reason> {
+    formats(&EVENTS.map(Path::new), name)
+}
+
 /// The formats of the events of that name, by their groups.
-fn formats(folders: &[&Path], name: &str) -> Result<Formats, Reason> {
+fn formats(folders: &[&Path], name: &str) -> Result<TracepointFormats, Reason> {
     let mut why = Reason::from("there is no tracefs");
     for folder in folders {
         let groups = match fs::read_dir(folder) {

@@ -139,6 +139,7 @@ impl ThisKernel {
                 no_lsm: self.no_lsm(),
                 code: &|address| self.code(address),
                 slide: &stated_slide,
+                formats: &build_facts::formats_of,
                 syscall_number: &|name| {
                     names::syscall(name)
                         .ok()

@@ -295,10 +295,16 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
             type_name: type_name.clone(),
             name: Some(enumerator(type_name, integer, hints)),
         },
-        Value::Flags { .. } => Value::Flags {
-            value: integer,
-            names: vec!["QED_ANOTHER".into()],
-        },
+        Value::Flags { set, .. } => {
+            let names = set
+                .as_ref()
+                .and_then(|set| hints.names.flag_names(set, integer));
+            Value::Flags {
+                value: integer,
+                set: set.clone().filter(|_| names.is_some()),
+                names: names.unwrap_or_default(),
+            }
+        }
         Value::Time { .. } => Value::Time {
             ns: u64::try_from(number).ok()?,
         },

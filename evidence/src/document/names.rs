@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::Width;
 use super::value::{Address, Integer, Value};
+use crate::constants::{Flag, flag_names};
 
 /// The tables behind the names of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +30,13 @@ pub struct Names {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub integers: BTreeMap<String, IntegerType>,
+    /// The sets of flags that the document's values are of: the names in the order in which they are looked for.
+    #[serde(
+        default,
+        deserialize_with = "crate::document::de::unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub flags: BTreeMap<String, Vec<Flag>>,
 }
 
 /// The range of a C integer type.
@@ -145,12 +153,32 @@ pub enum NameError {
         /// The range of the type, by the tables.
         known: IntegerType,
     },
+    /// Names of other flags, or of flags of a set that the tables do not have.
+    #[error("{value} of the flags `{set}` is {} in this document, not {}", list(.known), list(.names))]
+    Flags {
+        /// The set.
+        set: String,
+        /// All bits together.
+        value: Integer,
+        /// Their names, by the tables; `None`: these do not have the set.
+        known: Option<Vec<String>>,
+        /// The names that they were given.
+        names: Option<Vec<String>>,
+    },
     /// A frame in a symbol without a place in it.
     #[error("the frame in `{0}` does not say where in it")]
     FrameOffset(String),
     /// A frame with a place in no symbol.
     #[error("the frame at {0} has an offset from no symbol")]
     FrameSymbol(Address),
+}
+
+/// Names of flags as a message shows them.
+fn list(names: &Option<Vec<String>>) -> String {
+    match names {
+        Some(names) => format!("`{}`", names.join("|")),
+        None => "unknown".into(),
+    }
 }
 
 /// The reasons why a symbol cannot be at its place in the table.
@@ -266,8 +294,29 @@ impl Names {
                 }),
                 _ => Ok(()),
             },
+            Value::Flags { value, set, names } => {
+                let known = match set {
+                    Some(set) => self.flag_names(set, *value),
+                    None => Some(Vec::new()),
+                };
+                if known.as_ref() == Some(names) {
+                    return Ok(());
+                }
+                Err(NameError::Flags {
+                    set: set.clone().unwrap_or_default(),
+                    value: *value,
+                    known,
+                    names: Some(names.clone()),
+                })
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The names of flags of a set; `None`: the tables do not have it.
+    pub fn flag_names(&self, set: &str, value: Integer) -> Option<Vec<String>> {
+        let flags = self.flags.get(set)?;
+        Some(flag_names(set, flags, flag_bits(value)))
     }
 
     /// The same for a frame of a stack: it has a symbol and an offset, or neither.
@@ -301,6 +350,15 @@ impl Names {
                 offset,
             }),
         }
+    }
+}
+
+/// The bits of a number: of a negative one those of C's `int`, or of `long` where that is too small for it.
+pub fn flag_bits(value: Integer) -> u64 {
+    let number = value.get();
+    match i32::try_from(number) {
+        Ok(small) => u64::from(small.cast_unsigned()),
+        Err(_) => number as u64,
     }
 }
 
@@ -357,6 +415,10 @@ mod tests {
                 ("u8".to_owned(), integer(1, false)),
                 ("long".to_owned(), integer(8, true)),
             ]),
+            flags: BTreeMap::from([(
+                "PROT".to_owned(),
+                crate::constants::flag_set("PROT").unwrap(),
+            )]),
         }
     }
 

@@ -176,7 +176,10 @@ pub enum Value {
     Flags {
         /// All bits together.
         value: Integer,
-        /// Names of the bits that are set and have one.
+        /// The set that they are of, [`Names::flags`](super::names::Names::flags).
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        set: Option<String>,
+        /// Names of the bits that are set, and at the end the bits without one; none of a set that is not known.
         names: Vec<String>,
     },
     /// Raw memory.
@@ -370,7 +373,9 @@ impl fmt::Display for Value {
                 name: Some(name), ..
             } => f.write_str(name),
             Value::Enum { value, .. } => value.fmt(f),
-            Value::Flags { value, names } if names.is_empty() => write!(f, "{:#x}", value.get()),
+            Value::Flags { value, names, .. } if names.is_empty() => {
+                write!(f, "{:#x}", value.get())
+            }
             Value::Flags { names, .. } => f.write_str(&names.join("|")),
             Value::Bytes { value } => write_bytes(f, &value.0),
             Value::CutBytes { value, .. } => {

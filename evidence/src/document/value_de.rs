@@ -198,6 +198,7 @@ impl Fields {
             },
             (Kind::Flags, Some(Payload::Integer(value))) => Value::Flags {
                 value,
+                set: self.type_name.take(),
                 names: need(self.names.take(), "names")?,
             },
             (Kind::Bytes, Some(Payload::Bytes(value))) => match self.cut.take() {

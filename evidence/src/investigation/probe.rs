@@ -106,10 +106,11 @@ pub struct Read {
     pub expression: String,
     /// The place of the expression in the file, without its quotes. Empty if it holds escapes.
     pub span: Range<usize>,
-    /// Show an integer as: its own type (`None`), `fd`, `size`, `flags`, `errno`.
+    /// The meaning of a number; `None`: that of its own type.
     pub kind: Option<ReadKind>,
-    /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets), or an enumeration of the kernel,
-    /// by its name or that of one of its enumerators.
+    /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets),
+    /// [`flag_sets`](crate::constants::flag_sets), an enumeration of the kernel, by its name or that of one of its enumerators, or
+    /// `TRACEPOINT.FIELD`, whose format names the numbers.
     pub names: Option<String>,
     /// The most bytes of text, or of an array, to bring back; `None`: what one load brings, [`ONE_LOAD`].
     pub max: Option<u32>,
@@ -143,4 +144,8 @@ pub enum ReadKind {
     Pid,
     /// Address in memory, where C calls it a number (`regs->sp`).
     Address,
+    /// IP address: 32 bits of version 4 in network byte order, or the bytes of either version.
+    Ip,
+    /// Nanoseconds.
+    Time,
 }

@@ -72,10 +72,19 @@ pub(super) fn by_kind(
             type_name: Some(name),
             value,
         } if SIZES.contains(&name.as_str()) => amount(value.get()),
-        Value::Int { value, .. }
-        | Value::Offset { value }
-        | Value::Enum { value, .. }
-        | Value::Flags { value, .. } => number(value.get()),
+        Value::Int { value, .. } | Value::Offset { value } | Value::Enum { value, .. } => {
+            number(value.get())
+        }
+        Value::Flags { value, names, .. } => {
+            // Bits without a name are a number of their own.
+            let nameless = names.iter().filter_map(|name| {
+                let digits = name.strip_prefix("0x")?;
+                i128::from_str_radix(digits, 16).ok()
+            });
+            std::iter::once(value.get())
+                .chain(nameless)
+                .try_for_each(number)
+        }
         Value::Bytes { value } if declared || value.0.is_empty() => Ok(()),
         Value::CutBytes { .. } if declared => Ok(()),
         Value::Bytes { .. } | Value::CutBytes { .. } => Err(WithholdReason::Bytes),

@@ -82,6 +82,10 @@ impl<'a> PublicTexts<'a> {
             known.say(name);
             list.keys().for_each(|name| known.say(name));
         }
+        for (set, flags) in &evidence.names.flags {
+            known.words(set);
+            flags.iter().for_each(|flag| known.say(&flag.name));
+        }
         for (name, command) in &evidence.commands {
             known.words(name);
             command.argv.iter().for_each(|word| known.words(word));

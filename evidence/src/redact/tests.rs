@@ -237,6 +237,7 @@ fn no_address_gets_out() {
             "s_flags",
             Value::Flags {
                 value: Integer::from(SECRET),
+                set: None,
                 names: vec![],
             },
         ),
@@ -261,6 +262,7 @@ fn no_address_gets_out() {
             "s_flags_without_names",
             Value::Flags {
                 value: Integer::from(192_168_i64),
+                set: None,
                 names: vec![],
             },
         ),

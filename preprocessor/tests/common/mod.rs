@@ -253,6 +253,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                 ]),
             )]),
             integers: BTreeMap::new(),
+            flags: BTreeMap::new(),
         },
         experiments: BTreeMap::from([(
             "create".to_owned(),

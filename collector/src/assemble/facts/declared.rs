@@ -11,8 +11,9 @@ use qed_evidence::value::{Datum, Value};
 use super::types::{number, of, truth, type_facts};
 use crate::assemble::context::Context;
 use crate::btf::{Btf, BtfError, Function};
+use crate::plan::TracepointFormats;
 use crate::reason::Reason;
-use crate::session::build_facts::{Formats, RawSyscall};
+use crate::session::build_facts::RawSyscall;
 use crate::session::raw::RawCapture;
 
 /// Ending of the names of the functions in the table's entries for system calls that this kernel does not have
@@ -200,7 +201,7 @@ fn declaration(btf: &Btf<'_>, function: &Function<'_>) -> Result<String, BtfErro
 fn tracepoint(
     name: &str,
     btf: &Types<'_, '_>,
-    formats: &Result<Formats, Reason>,
+    formats: &Result<TracepointFormats, Reason>,
     absent: &Datum,
 ) -> TracepointFacts {
     let in_types = match btf {

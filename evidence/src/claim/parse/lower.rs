@@ -188,7 +188,7 @@ impl<'a> Lowering<'a> {
             return None;
         };
         let range = start..end;
-        if segments == 1 && written.starts_with(|c: char| c.is_ascii_uppercase()) {
+        if segments == 1 && is_constant(&written) {
             return Some(Node {
                 range,
                 kind: NodeKind::Constant(written),
@@ -446,4 +446,10 @@ impl<'a> Lowering<'a> {
         self.refuse(range, format!("there is no function `{name}`"), help);
         None
     }
+}
+
+/// True for a name of C's constants, `AF_INET` or `__GFP_ZERO`: names of evidence have lower-case letters.
+fn is_constant(name: &str) -> bool {
+    let name = name.trim_start_matches('_');
+    name.starts_with(|c: char| c.is_ascii_uppercase())
 }

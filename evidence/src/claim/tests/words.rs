@@ -297,6 +297,72 @@ fn errors_of_pointers() {
     );
 }
 
+/// Check that a claim asks for bits by the names that this machine's evidence has for them, and that a name which only another
+/// machine's tables have proves nothing here.
+#[test]
+fn names_of_bits() {
+    let with = |names: &[(&str, u64)], value: u64| {
+        let mut known = evidence();
+        let flags: Vec<crate::constants::Flag> = names
+            .iter()
+            .map(|(name, value)| crate::constants::Flag {
+                name: (*name).into(),
+                value: *value,
+                mask: None,
+            })
+            .collect();
+        let of_value = crate::constants::flag_names("kmalloc.gfp_flags", &flags, value);
+        let set = "kmalloc.gfp_flags".to_owned();
+        known.names.flags.insert(set.clone(), flags);
+        let value = Value::Flags {
+            value: Integer::from(value),
+            set: Some(set),
+            names: of_value,
+        };
+        hit(&mut known).exit.insert("state".into(), value.into());
+        known
+    };
+    let known = with(&[("GFP_KERNEL", 0xcc0), ("__GFP_ZERO", 0x100)], 0xdc0);
+    for (text, verdict) in [
+        (
+            "mask(create.sock_alloc.exit.state, GFP_KERNEL) == GFP_KERNEL",
+            Verdict::Pass,
+        ),
+        (
+            "mask(create.sock_alloc.exit.state, __GFP_ZERO) != 0",
+            Verdict::Pass,
+        ),
+        (
+            "mask(create.sock_alloc.exit.state, __GFP_ZERO) == 0",
+            Verdict::Fail,
+        ),
+        ("create.sock_alloc.exit.state == GFP_KERNEL", Verdict::Fail),
+        (
+            "mask(create.sock_alloc.exit.state, GFP_ATOMIC) == 0",
+            Verdict::Error,
+        ),
+        (
+            "name(create.sock_alloc.exit.state) == 'GFP_KERNEL'",
+            Verdict::Error,
+        ),
+    ] {
+        comes_to(text, &known, verdict, "");
+    }
+    let mut broken = known.clone();
+    let Some(Datum::Value(Value::Flags { names, .. })) = hit(&mut broken).exit.get_mut("state")
+    else {
+        panic!("no flags");
+    };
+    names.pop();
+    let text = "mask(create.sock_alloc.exit.state, __GFP_ZERO) != 0";
+    comes_to(
+        text,
+        &broken,
+        Verdict::Error,
+        "is `GFP_KERNEL|__GFP_ZERO` in this document",
+    );
+}
+
 /// Check that a number is called by all of its names, and by no other, and that the negative control changes the number.
 #[test]
 fn numbers_with_two_names() {

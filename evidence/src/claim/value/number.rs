@@ -44,6 +44,7 @@ impl Kind {
         match self {
             Kind::Errno => Some("errno".into()),
             Kind::Enum(type_name) => Some(format!("enum {type_name}")),
+            Kind::Flags => Some("flags".into()),
             _ => None,
         }
     }

@@ -155,7 +155,7 @@ impl From<&Value> for Typed {
                 Kind::Enum(type_name.clone()),
                 name.iter().cloned().collect(),
             ),
-            // The names of flags are for readers: nothing holds them to the bits.
+            // A claim asks for bits, with `mask`: the names of all of them together are for readers.
             Value::Flags { value, .. } => named(value.get(), Kind::Flags, Vec::new()),
             Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::spanned::Spanned;
-use crate::constants::constant_sets;
+use crate::constants::{constant_sets, flag_sets};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::investigation::MAX_OUTPUT;
 use crate::path::is_identifier;
@@ -45,18 +45,28 @@ impl Check {
 
     pub(super) fn constant_set(&mut self, set: &Spanned<String>) {
         let name = set.get_ref();
-        // Names of enumerations and of enumerators are the kernel's, and a plan looks them up.
+        // Names of enumerations, enumerators and tracepoints are the kernel's, and a plan looks them up.
         let of_kernel = |name: &str| {
             is_identifier(name) && name.contains(|c: char| c == '_' || c.is_ascii_lowercase())
         };
-        if constant_sets().any(|known| known == name) || of_kernel(name) {
+        let of_field = |name: &str| {
+            let parts = name.split_once('.');
+            parts.is_some_and(|(tracepoint, field)| {
+                let tracepoint = tracepoint
+                    .split_once(':')
+                    .map_or(tracepoint, |(_, event)| event);
+                is_identifier(tracepoint) && is_identifier(field)
+            })
+        };
+        let sets = || constant_sets().chain(flag_sets());
+        if sets().any(|known| known == name) || of_kernel(name) || of_field(name) {
             return;
         }
-        let list: Vec<&str> = constant_sets().collect();
+        let list: Vec<&str> = sets().collect();
         let message = format!("there is no set of constants `{}`", set.get_ref());
         let list = list.join(", ");
         self.error(set.span(), message).help = Some(format!(
-            "there is {list}; or write an enumerator of the kernel, such as one of its states, or the name of its enumeration"
+            "there is {list}; or write an enumerator of the kernel, such as one of its states, the name of its enumeration, or a tracepoint and its field, as `kmalloc.gfp_flags`"
         ));
     }
 }

@@ -223,8 +223,11 @@ impl Check {
         }
         if let Some(set) = &read.names {
             self.constant_set(set);
-            if let Some(kind) = &read.kind {
-                self.error(kind.span(), "a read has either a `kind` or `names`");
+            if let Some(kind) = read.kind.as_ref().filter(|kind| kind.get_ref() != "flags") {
+                self.error(
+                    kind.span(),
+                    "beside `names`, the `kind` can only be `flags`",
+                );
             }
         }
         if let Some(max) = &read.max
@@ -255,7 +258,9 @@ impl Check {
         if let Ok(kind) = ReadKind::deserialize(name) {
             return Some(kind);
         }
-        let kinds = ["fd", "size", "offset", "flags", "errno", "pid", "address"];
+        let kinds = [
+            "fd", "size", "offset", "flags", "errno", "pid", "address", "ip", "time",
+        ];
         let help = match word {
             "text" | "string" | "str" | "char" => {
                 "a pointer to `char` and an array of it are read as text without a `kind`; another one needs a cast: `path = \"(const char *)PATH\"`".into()

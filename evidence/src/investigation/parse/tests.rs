@@ -203,7 +203,7 @@ reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "
     16: the return is watched from the entry: this probe sits inside of the function
     19: only a function can be probed inside of it
     22: there is no set of constants `AFF`
-    23: a read has either a `kind` or `names`
+    23: beside `names`, the `kind` can only be `flags`
     ");
 }
 

@@ -136,6 +136,7 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
                 "flags",
                 Value::Flags {
                     value: exact,
+                    set: None,
                     names: vec![],
                 },
             ),

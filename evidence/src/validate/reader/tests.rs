@@ -465,8 +465,11 @@ mod round_trip {
                 type_name,
                 name
             }),
-            (integer(), proptest::collection::vec(text(), 0..3))
-                .prop_map(|(value, names)| Value::Flags { value, names }),
+            (integer(), maybe()).prop_map(|(value, set)| Value::Flags {
+                value,
+                set,
+                names: Vec::new(),
+            }),
             proptest::collection::vec(any::<u8>(), 0..9).prop_map(|value| Value::Bytes {
                 value: Bytes(value)
             }),
@@ -926,6 +929,15 @@ mod round_trip {
                 let list = names.enums.entry(type_name.clone()).or_default();
                 *value = *list.entry(name.clone()).or_insert(*value);
             }
+            Value::Flags {
+                value,
+                set: Some(set),
+                names: of_value,
+            } => {
+                let prot = || crate::constants::flag_set("PROT").unwrap();
+                names.flags.entry(set.clone()).or_insert_with(prot);
+                *of_value = names.flag_names(set, *value).unwrap();
+            }
             _ => {}
         }
     }
@@ -1205,6 +1217,7 @@ mod round_trip {
                             symbols,
                             enums: BTreeMap::new(),
                             integers: BTreeMap::new(),
+                            flags: BTreeMap::new(),
                         },
                         experiments,
                     };

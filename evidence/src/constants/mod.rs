@@ -6,6 +6,10 @@
 //! that stay inside the kernel in `include/linux/errno.h`
 //! (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/errno.h#L14>).
 
+mod flags;
+
+pub use flags::{Flag, flag_names, flag_set, flag_sets};
+
 /// Number and name, by number.
 const ERRNOS: &[(u32, &str)] = &[
     (0, "OK"),
@@ -209,9 +213,22 @@ pub(crate) fn errno_names() -> impl Iterator<Item = &'static str> {
     ERRNOS.iter().skip(1).chain(ALIASES).map(|entry| entry.1)
 }
 
-/// Names and numbers from the C library's headers.
-macro_rules! set {
-    ($($name:ident)*) => { &[$((libc::$name as i64, stringify!($name))),*] };
+/// Names and numbers of constants on x86-64, whatever this program runs on. Where that is x86-64 Linux, its tests are not
+/// compiled with a number that differs from the C library's.
+macro_rules! constants {
+    ($($name:ident = $number:literal)*) => {{
+        #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+        const _: () = {
+            $(assert!(libc::$name as i64 == $number, stringify!($name));)*
+        };
+        &[$(($number, stringify!($name))),*]
+    }};
+}
+pub(crate) use constants;
+
+/// Names and numbers of constants that the C library lacks, and that are the same on all architectures.
+macro_rules! kernel_numbers {
+    ($($name:ident)*) => { &[$((linux_raw_sys::general::$name as i64, stringify!($name))),*] };
 }
 
 /// Sets of constants that kernel functions take as plain integers, so that no type tells their names: each by what
@@ -219,32 +236,49 @@ macro_rules! set {
 const SETS: &[(&str, &[(i64, &str)])] = &[
     (
         "AF",
-        set! {
-            AF_UNSPEC AF_UNIX AF_INET AF_AX25 AF_IPX AF_APPLETALK AF_NETROM AF_BRIDGE AF_ATMPVC AF_X25 AF_INET6
-            AF_ROSE AF_DECnet AF_NETBEUI AF_SECURITY AF_KEY AF_NETLINK AF_PACKET AF_ASH AF_ECONET AF_ATMSVC AF_RDS
-            AF_SNA AF_IRDA AF_PPPOX AF_WANPIPE AF_LLC AF_IB AF_MPLS AF_CAN AF_TIPC AF_BLUETOOTH AF_IUCV AF_RXRPC
-            AF_ISDN AF_PHONET AF_IEEE802154 AF_CAIF AF_ALG AF_NFC AF_VSOCK AF_XDP
+        constants! {
+            AF_UNSPEC = 0 AF_UNIX = 1 AF_INET = 2 AF_AX25 = 3 AF_IPX = 4 AF_APPLETALK = 5 AF_NETROM = 6 AF_BRIDGE = 7
+            AF_ATMPVC = 8 AF_X25 = 9 AF_INET6 = 10 AF_ROSE = 11 AF_DECnet = 12 AF_NETBEUI = 13 AF_SECURITY = 14 AF_KEY = 15
+            AF_NETLINK = 16 AF_PACKET = 17 AF_ASH = 18 AF_ECONET = 19 AF_ATMSVC = 20 AF_RDS = 21 AF_SNA = 22 AF_IRDA = 23
+            AF_PPPOX = 24 AF_WANPIPE = 25 AF_LLC = 26 AF_IB = 27 AF_MPLS = 28 AF_CAN = 29 AF_TIPC = 30 AF_BLUETOOTH = 31
+            AF_IUCV = 32 AF_RXRPC = 33 AF_ISDN = 34 AF_PHONET = 35 AF_IEEE802154 = 36 AF_CAIF = 37 AF_ALG = 38 AF_NFC = 39
+            AF_VSOCK = 40 AF_XDP = 44
         },
     ),
     (
         "SOCK",
-        set! { SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP },
+        constants! {
+            SOCK_STREAM = 1 SOCK_DGRAM = 2 SOCK_RAW = 3 SOCK_RDM = 4 SOCK_SEQPACKET = 5 SOCK_DCCP = 6
+        },
     ),
     (
         "IPPROTO",
-        set! {
-            IPPROTO_IP IPPROTO_ICMP IPPROTO_IGMP IPPROTO_IPIP IPPROTO_TCP IPPROTO_EGP IPPROTO_PUP IPPROTO_UDP
-            IPPROTO_IDP IPPROTO_TP IPPROTO_DCCP IPPROTO_IPV6 IPPROTO_RSVP IPPROTO_GRE IPPROTO_ESP IPPROTO_AH
-            IPPROTO_ICMPV6 IPPROTO_MTP IPPROTO_BEETPH IPPROTO_ENCAP IPPROTO_PIM IPPROTO_COMP IPPROTO_SCTP
-            IPPROTO_UDPLITE IPPROTO_MPLS IPPROTO_RAW IPPROTO_MPTCP
+        constants! {
+            IPPROTO_IP = 0 IPPROTO_ICMP = 1 IPPROTO_IGMP = 2 IPPROTO_IPIP = 4 IPPROTO_TCP = 6 IPPROTO_EGP = 8 IPPROTO_PUP = 12
+            IPPROTO_UDP = 17 IPPROTO_IDP = 22 IPPROTO_TP = 29 IPPROTO_DCCP = 33 IPPROTO_IPV6 = 41 IPPROTO_RSVP = 46
+            IPPROTO_GRE = 47 IPPROTO_ESP = 50 IPPROTO_AH = 51 IPPROTO_ICMPV6 = 58 IPPROTO_MTP = 92 IPPROTO_BEETPH = 94
+            IPPROTO_ENCAP = 98 IPPROTO_PIM = 103 IPPROTO_COMP = 108 IPPROTO_SCTP = 132 IPPROTO_UDPLITE = 136 IPPROTO_MPLS = 137
+            IPPROTO_RAW = 255 IPPROTO_MPTCP = 262
         },
     ),
     (
         "SIG",
-        set! {
-            SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE
-            SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ
-            SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS
+        constants! {
+            SIGHUP = 1 SIGINT = 2 SIGQUIT = 3 SIGILL = 4 SIGTRAP = 5 SIGABRT = 6 SIGBUS = 7 SIGFPE = 8 SIGKILL = 9 SIGUSR1 = 10
+            SIGSEGV = 11 SIGUSR2 = 12 SIGPIPE = 13 SIGALRM = 14 SIGTERM = 15 SIGSTKFLT = 16 SIGCHLD = 17 SIGCONT = 18
+            SIGSTOP = 19 SIGTSTP = 20 SIGTTIN = 21 SIGTTOU = 22 SIGURG = 23 SIGXCPU = 24 SIGXFSZ = 25 SIGVTALRM = 26
+            SIGPROF = 27 SIGWINCH = 28 SIGIO = 29 SIGPWR = 30 SIGSYS = 31
+        },
+    ),
+    (
+        "CAP",
+        kernel_numbers! {
+            CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP
+            CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER
+            CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE
+            CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE CAP_AUDIT_CONTROL
+            CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON
+            CAP_BPF CAP_CHECKPOINT_RESTORE
         },
     ),
 ];
@@ -255,6 +289,14 @@ const SIGNAL: &str = "signal";
 /// The names of the sets of constants: `AF`, `SOCK`, ….
 pub fn constant_sets() -> impl Iterator<Item = &'static str> {
     SETS.iter().map(|(set, _)| *set)
+}
+
+/// The numbers and names of a set; none where there is no such set.
+pub fn constants_of(set: &str) -> impl Iterator<Item = (i64, &'static str)> + use<> {
+    let found = SETS.iter().find(|(known, _)| *known == set);
+    found
+        .into_iter()
+        .flat_map(|(_, names)| names.iter().copied())
 }
 
 /// The name of `value` in a set, `AF_INET` for 2 in `AF`; `None` for a number or a set that has none.

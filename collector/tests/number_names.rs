@@ -1,0 +1,108 @@
+//! Names of numbers that an author declared: on real kernels.
+
+use crate::support;
+
+use qed_evidence::document::Evidence;
+use qed_evidence::path_index::leaves;
+use qed_evidence::value::{Datum, Value};
+use support::{capture_on, evidence_in, folder_with, said};
+
+const INVESTIGATION: &str = r#"
+[[experiment]]
+name = "open"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/etc/passwd" }, "O_RDONLY|O_NONBLOCK"], returns = "fd" }
+[[experiment.probe]]
+function = "vfs_open"
+reads = [
+  { at = "entry", name = "flags", path = "file->f_flags", names = "O" },
+  { at = "entry", name = "bits", path = "file->f_flags" },
+  { at = "entry", name = "mode", path = "path->dentry->d_inode->i_mode", names = "S" },
+  { at = "entry", name = "started", path = "task->start_time", kind = "time" },
+  { at = "entry", name = "nanoseconds", path = "task->start_time" },
+  { at = "entry", name = "misspelt", path = "file->f_flags", names = "kmem_cache_alloc.gfp_flag" },
+  { at = "entry", name = "unknown", path = "file->f_flags", names = "kmem_cache_allocate.gfp_flags" },
+  { at = "entry", name = "pointer", path = "file->f_op", names = "O" },
+  { at = "entry", name = "no_address", path = "file->f_flags", kind = "ip" },
+]
+[[experiment.probe]]
+tracepoint = "kmem_cache_alloc"
+name = "allocated"
+names = { gfp_flags = "kmem_cache_alloc.gfp_flags" }
+
+[[experiment]]
+name = "closed"
+workload = { before = [{ syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0], result = "sock" }], syscall = "connect", args = ["$sock", { struct = "sockaddr_in", sin_family = "AF_INET", sin_port = 999, sin_addr.s_addr = "127.0.0.1" }, { sizeof = "sockaddr_in" }] }
+[[experiment.probe]]
+function = "tcp_v4_connect"
+reads = [
+  { at = "exit", name = "to", path = "sk->__sk_common.skc_daddr", kind = "ip" },
+  { at = "exit", name = "state", path = "sk->__sk_common.skc_state", names = "inet_sock_set_state.newstate" },
+]
+
+[[experiment]]
+name = "root"
+workload = { syscall = "setuid", args = [0] }
+[[experiment.probe]]
+function = "cap_capable"
+names = { cap = "CAP" }
+reads = [{ at = "entry", name = "effective", path = "cred->cap_effective.val", kind = "flags", names = "CAP" }]
+"#;
+
+fn value(evidence: &Evidence, path: &str) -> Value {
+    let leaves = leaves(evidence);
+    let leaf = leaves.get(path);
+    let leaf = leaf.unwrap_or_else(|| panic!("nothing at {path}"));
+    match leaf.datum.as_ref() {
+        Datum::Value(value) => value.clone(),
+        missing => panic!("{path}: {missing:?}"),
+    }
+}
+
+/// Check that flags of system calls, modes of files, capabilities, the kernel's flags of allocations, states and addresses have
+/// their names, that the tables behind them are in the evidence, and that what has no names is told with what is meant.
+#[test]
+fn of_three_kernels() {
+    for guest in ["debian-6.1", "debian-6.12", "debian-7.3"] {
+        let folder = folder_with(INVESTIGATION);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{guest}: {stderr}");
+        for expected in [
+            "`open.vfs_open.entry.misspelt` is not read: `names`: of the tracepoint `kmem_cache_alloc`: its format has no names for \
+             `gfp_flag`; it has some for `gfp_flags`",
+            "this kernel has no tracepoint `kmem_cache_allocate`",
+            "is not a plain number that `names = \"O\"` could name",
+            "and an IP address is `__be32`, or 4 or 16 bytes",
+        ] {
+            assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
+        }
+        let evidence = evidence_in(folder.path());
+        let shown = |path: &str| value(&evidence, path).to_string();
+        let open = |name: &str| value(&evidence, &format!("open.vfs_open.entry.{name}"));
+        assert_eq!(
+            open("flags").to_string(),
+            "O_RDONLY|O_NONBLOCK|O_LARGEFILE",
+            "{guest}"
+        );
+        assert_eq!(open("flags").as_integer(), open("bits").as_integer());
+        assert_eq!(open("mode").to_string(), "S_IFREG|0644", "{guest}");
+        let Value::Time { ns } = open("started") else {
+            panic!("{guest}: no time");
+        };
+        assert_eq!(open("nanoseconds").as_integer(), Some(ns.into()), "{guest}");
+        let allocated = shown("open.allocated.hit1.args.gfp_flags");
+        assert!(allocated.starts_with("GFP_KERNEL"), "{guest}: {allocated}");
+        let to = value(&evidence, "closed.tcp_v4_connect.exit.to");
+        assert_eq!(to, Value::text("127.0.0.1"), "{guest}");
+        assert_eq!(shown("closed.tcp_v4_connect.exit.state"), "TCP_SYN_SENT");
+        assert_eq!(shown("root.cap_capable.hit1.args.cap"), "CAP_SETUID");
+        if guest != "debian-6.1" {
+            let effective = shown("root.cap_capable.hit1.entry.effective");
+            assert!(effective.starts_with("CAP_CHOWN|"), "{guest}: {effective}");
+            assert!(effective.contains("|CAP_SYS_ADMIN|"), "{guest}");
+        }
+        let sets = &evidence.names.flags;
+        assert!(sets.contains_key("O") && sets.contains_key("kmem_cache_alloc.gfp_flags"));
+    }
+}
