@@ -124,6 +124,29 @@ fn languages() {
     wrong(&translated, "book", "de/one.html:");
 }
 
+/// Check that a book that is read-only once its site is there is published all the same, with a warning that the history of its
+/// captures could not be kept.
+#[test]
+fn read_only_book() {
+    let book = book("");
+    book.build();
+    // It cannot be written through a link to nowhere, not even by root, whom no mode keeps out.
+    std::os::unix::fs::symlink("nowhere/ignore", book.path(".qed/.gitignore")).unwrap();
+    let output = book.qed(&["publish", "book"]);
+    let said = good(&output);
+    assert!(said.contains("sealed with 1 claim"), "{said}");
+    let told = stderr(&output);
+    for part in [
+        "warning: .qed/history.json cannot be written: ",
+        "the site is sealed",
+        "copy `qed/history.json` of the site",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!book.path(".qed/history.json").exists());
+    good(&book.qed(&["verify", "book"]));
+}
+
 /// Check that a site that its book no longer makes is not published: a chapter, the evidence or a page was changed after the
 /// build.
 #[test]

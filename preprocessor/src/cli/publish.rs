@@ -12,7 +12,7 @@ use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader;
-use crate::evidence::locations::Origin;
+use crate::evidence::locations::{HISTORY, Origin};
 use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
@@ -280,14 +280,7 @@ fn write(
             ));
         }
     }
-    // From there the next build continues it.
-    let history_file = book.paths.root.join(crate::evidence::locations::HISTORY);
-    crate::util::state::write(&history_file, &[&json(&extras.history)?]).map_err(|error| {
-        PublishError::Write {
-            path: history_file,
-            error,
-        }
-    })?;
+    keep_history(&book.paths.root, &extras.history)?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
@@ -301,6 +294,24 @@ fn write(
         manifest::MANIFEST,
     ));
     Ok(GOOD)
+}
+
+/// Keeps the history of captures, which the next build continues. The site is complete without it.
+fn keep_history(root: &Path, history: &History) -> Result<(), PublishError> {
+    let text = json(history)?;
+    if let Err(error) = crate::util::state::write(&root.join(HISTORY), &[&text]) {
+        let message = format!(
+            "{HISTORY} cannot be written: {error}; the site is sealed, but the next build of this book will not know these \
+             captures"
+        );
+        let help = format!(
+            "copy `{}` of the site to {HISTORY} before the next build",
+            manifest::HISTORY
+        );
+        let problem = Diagnostic::error_without_place(message).help(help);
+        crate::util::report::print(&[problem.warning()]);
+    }
+    Ok(())
 }
 
 /// Every leak in the files that go out, a line each.
