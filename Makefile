@@ -15,7 +15,7 @@ COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
 	workflows ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
-	publish-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
+	publish-rehearsal book-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift
 
 help: ## show what there is
@@ -154,3 +154,7 @@ site-drift: ## publish: say what changed since the last publication, in the summ
 publish-rehearsal: tools ## do all that publish.yml does, on this machine; ends with a verified site in .rehearsal/deployed
 	@scripts/tools.sh workflows
 	.tools/workflows/bin/python scripts/workflows/rehearse.py
+
+book-rehearsal: build ## do all that the workflow of a new book does, on this machine; ends with a verified site in .rehearsal/book/deployed
+	@scripts/tools.sh workflows
+	.tools/workflows/bin/python scripts/workflows/rehearse.py book

@@ -3,7 +3,7 @@
 
 use crate::common;
 
-use common::{Book, evidence, stderr, stdout};
+use common::{Book, evidence, executable, stderr, stdout};
 
 /// A chapter of claims, each with its expression.
 fn chapter(claims: &[(&str, &str)]) -> String {
@@ -82,6 +82,67 @@ fn malformed_claims() {
     let (status, said) = said(&book);
     assert_eq!(status, Some(1), "{said}");
     insta::assert_snapshot!(said);
+}
+
+/// Check that claims which a preprocessor ahead of this one escaped for HTML get the advice to change the order, at their place; and that
+/// the book builds once this one runs first.
+#[test]
+fn escaped_by_another_preprocessor() {
+    let python = std::process::Command::new("python3")
+        .arg("--version")
+        .output();
+    if python.is_err() {
+        common::skipped("the other preprocessor is written in Python, which is not here");
+        return;
+    }
+    let claims = chapter(&[
+        (
+            "both",
+            "create.outcome.returned < 9 && create.outcome.errno == 0",
+        ),
+        ("text", "create.outcome.stdout == \"said\\n\""),
+        (
+            "condition when=\"create.outcome.returned > 2\"",
+            "create.outcome.errno == 0",
+        ),
+    ]);
+    let book = Book::new(&[("one.md", &claims)], "", "");
+    let escape = executable(
+        &book.path("bin/escape"),
+        "#!/bin/sh\nif [ \"$1\" = supports ]; then exit 0; fi\nexec python3 -c '\nimport html, json, sys\n\
+         context, book = json.load(sys.stdin)\n\
+         for item in book.get(\"items\", book.get(\"sections\")):\n    lines = item[\"Chapter\"][\"content\"].split(\"\\n\")\n    \
+         lines = [line if line.startswith(\"```\") else html.escape(line) for line in lines]\n    \
+         item[\"Chapter\"][\"content\"] = \"\\n\".join(lines)\nprint(json.dumps(book))\n'\n",
+    );
+    let toml = book.read("book.toml");
+    let ordered = |order: &str| {
+        let ours = toml.replace(
+            "after = [\"links\"]",
+            &format!("after = [\"links\"]\n{order}"),
+        );
+        let other = format!(
+            "[preprocessor.escape]\ncommand = \"{}\"\n",
+            escape.display()
+        );
+        book.write("book.toml", &format!("{ours}{other}"));
+    };
+    ordered("");
+    let output = book.mdbook(&["build"]);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    for told in [
+        "`&lt;` stands where a claim has `<`",
+        "`&quot;` stands where a claim has `\"`",
+        "`before = [\"ITS-NAME\"]` under [preprocessor.qed] in book.toml",
+        "one.md:4",
+        "one.md:8",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    assert!(!said.contains("token recognition"), "{said}");
+    ordered("before = [\"escape\"]");
+    book.build();
 }
 
 /// Check that a chapter that is not UTF-8 is named.

@@ -92,7 +92,7 @@ fn recorded_at_once() {
         "{said}"
     );
     assert!(
-        said.contains("commit recorded/.") && !said.contains("mdbook-qed redact"),
+        said.contains("Commit recorded/, too") && !said.contains("mdbook-qed redact"),
         "{said}"
     );
     let settings = std::fs::read_to_string(folder.path().join("new/book.toml")).unwrap();
@@ -193,10 +193,14 @@ fn checker(name: &str) -> Option<std::path::PathBuf> {
 #[test]
 fn workflow_passes_the_checkers() {
     let commit = "0123456789abcdef0123456789abcdef01234567";
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows");
-    let own: String = ["ci.yml", "publish.yml"]
-        .map(|name| std::fs::read_to_string(own.join(name)).unwrap())
-        .concat();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let own: String = [
+        ".github/workflows/ci.yml",
+        ".github/workflows/publish.yml",
+        "action.yml",
+    ]
+    .map(|name| std::fs::read_to_string(root.join(name)).unwrap())
+    .concat();
     for source in [
         Source::Git {
             url: "https://git.example.org/a/qed",
@@ -216,10 +220,26 @@ fn workflow_passes_the_checkers() {
             "{text}"
         );
         let uses: Vec<&str> = text.lines().filter(|line| line.contains("uses:")).collect();
-        assert!(!uses.is_empty());
+        assert_eq!(uses.len(), 4, "{text}");
         for line in uses {
-            assert!(own.contains(line.trim()), "{line} is not what we use");
+            let used = line.trim().trim_start_matches("- ");
+            assert!(own.contains(used), "{line} is not what we use");
         }
+        let image = text
+            .split_once("image: ")
+            .and_then(|(_, rest)| rest.lines().next());
+        assert!(own.contains(image.unwrap()), "{image:?}");
+        // What may write runs no program, and no pull request gets there.
+        let (build, deploy) = text.split_once("\n  deploy:\n").unwrap();
+        assert!(
+            !build.contains(": write") && !deploy.contains("run:"),
+            "{text}"
+        );
+        assert!(
+            deploy.contains("github.event_name != 'pull_request'"),
+            "{deploy}"
+        );
+        assert!(text.contains("path: \"docs/a book/site\"\n"), "{text}");
         let file = file.to_str().unwrap();
         for (name, arguments) in [
             (

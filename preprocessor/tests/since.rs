@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use common::{Book, evidence, stderr, stdout};
+use common::{Book, evidence, good, stderr, stdout};
 
 const CLAIMS: &str = "# One\n\n```qed-claim always\ncreate.outcome.errno == 0\n```\n\n\
     ```qed-claim old_text holds=\"..7.0\"\ncreate.outcome.stdout == 'old'\n```\n\n\
@@ -120,6 +120,219 @@ fn timeline() {
         "{}",
         stdout(&verified)
     );
+}
+
+/// The record of a sweep as JSON, changed.
+fn change(book: &Book, edit: impl FnOnce(&mut serde_json::Value)) {
+    let mut record = serde_json::from_str(&book.read("recorded/sweep.json")).unwrap();
+    edit(&mut record);
+    let text = serde_json::to_string_pretty(&record).unwrap() + "\n";
+    book.write("recorded/sweep.json", &text);
+}
+
+/// Check that a record names its collector, and that one of another collector, of other kernels than the pinned ones, or that is too old is told
+/// as out of date by page, `check`, `since` and `verify`, and stops the build where the book says so.
+#[test]
+fn out_of_date() {
+    let lock = format!(
+        "version = 1\n[[machine]]\nname = \"guest:test-7.0\"\nrelease = \"7.0.14\"\n\
+         image = {{ package = \"linux-image-7\", version = \"7.0.14-1\", size = 1, sha256 = \"{}\" }}\n",
+        "ab".repeat(32)
+    );
+    let age = "max-age = \"1d\"\n";
+    type Edit = fn(&mut serde_json::Value);
+    let nothing: Edit = |_| {};
+    let cases: [(Edit, &str, &str, &str); 4] = [
+        (
+            |record| record["collector"] = "0.0.1".into(),
+            "",
+            "",
+            "another collector made it (0.0.1, now ",
+        ),
+        (
+            |record| record["kernels"][1]["package"] = "linux-image-7 7.0.13-1".into(),
+            lock.as_str(),
+            "",
+            "guest:test-7.0: the book is pinned to another kernel (linux-image-7 7.0.13-1 then, linux-image-7 7.0.14-1 now)",
+        ),
+        (
+            |record| record["kernels"][2]["time"] = "yesterday".into(),
+            "",
+            "",
+            "is not an RFC 3339 time",
+        ),
+        (nothing, "", age, "days old, more than 24 hours"),
+    ];
+    for (edit, lock, setting, reason) in cases {
+        let book = recorded();
+        change(&book, |record| {
+            assert_eq!(record["collector"], env!("CARGO_PKG_VERSION"));
+            assert_eq!(record["object"], common::object_digest());
+            edit(record);
+        });
+        if !lock.is_empty() {
+            book.write("qed.lock", lock);
+        }
+        let toml = book.read("book.toml");
+        let with = |more: &str| toml.replace("on-fail", &format!("{setting}{more}on-fail"));
+        book.write("book.toml", &with(""));
+        book.build();
+        let page = book.read("book/one.html");
+        let notice = "<div class=\"qed-notice\">Out of date: this sweep was captured earlier, and ";
+        assert!(
+            page.contains(notice) && page.contains(reason),
+            "{reason}: {page}"
+        );
+        let said = stdout(&book.qed(&["check"]));
+        let line = |line: &str| {
+            line.starts_with("recorded/sweep.json: out of date, ") && line.contains(reason)
+        };
+        assert!(said.lines().any(line), "{reason}: {said}");
+        good(&book.qed(&["publish", "book"]));
+        let said = good(&book.qed(&["verify", "book"]));
+        let told =
+            "the record of the sweep was out of date when it was published, and the pages say so: ";
+        assert!(said.contains(told) && said.contains(reason), "{said}");
+        if setting.is_empty() {
+            let told = stderr(&book.qed(&["since"]));
+            assert!(
+                told.contains("`mdbook-qed since --record`") && told.contains(reason),
+                "{told}"
+            );
+        }
+        book.write("book.toml", &with("on-stale = \"error\"\n"));
+        let output = book.mdbook(&["build"]);
+        assert!(!output.status.success(), "{reason}");
+        let told = stderr(&output);
+        assert!(
+            told.contains("`recorded/sweep.json`, is out of date: ") && told.contains(reason),
+            "{told}"
+        );
+    }
+}
+
+/// Check that a record that does not say which collector captured is no error, but a notice on its page and a line of `check`.
+#[test]
+fn unknown_collector() {
+    let book = recorded();
+    change(&book, |record| {
+        let fields = record.as_object_mut().unwrap();
+        assert!(fields.remove("collector").is_some() && fields.remove("object").is_some());
+    });
+    let toml = book.read("book.toml");
+    book.write(
+        "book.toml",
+        &toml.replace("on-fail", "on-stale = \"error\"\non-fail"),
+    );
+    book.build();
+    let told = "the record does not say which one captured";
+    let page = book.read("book/one.html");
+    assert!(
+        page.contains("<div class=\"qed-notice\">Not compared: ") && page.contains(told),
+        "{page}"
+    );
+    let said = stdout(&book.qed(&["check"]));
+    assert!(
+        said.contains(&format!(
+            "recorded/sweep.json: not compared, the collector: {told}"
+        )),
+        "{said}"
+    );
+    let document: serde_json::Value =
+        serde_json::from_slice(&book.qed(&["check", "--format", "json"]).stdout).unwrap();
+    assert_eq!(document["sweep"]["out_of_date"], serde_json::json!([]));
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+}
+
+/// Check that kernels of one sweep that different collectors captured are not recorded.
+#[test]
+fn two_collectors() {
+    let book = swept();
+    let file = ".qed/evidence/sweep/7.1.json";
+    let text = book.read(file);
+    let object = common::object_digest();
+    assert!(text.contains(&object));
+    book.write(file, &text.replace(&object, &"12".repeat(32)));
+    let output = book.qed(&["since", "--record"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+    let told = stderr(&output);
+    // Where a collector is at hand, what another one captured is out of date.
+    assert!(
+        told.contains("by different collectors") || told.contains("another collector made it"),
+        "{told}"
+    );
+    assert!(!book.path("recorded/sweep.json").exists());
+}
+
+/// Check that `verify --evidence` compares the record with the evidence of the sweep and judges again: what differs is named with
+/// its place, whether the record or the evidence was changed.
+#[test]
+fn judged_again() {
+    let book = recorded();
+    let verify = || {
+        book.build();
+        good(&book.qed(&["publish", "book"]));
+        book.qed(&["verify", "book", "--evidence", ".qed/evidence"])
+    };
+    let said = good(&verify());
+    let told =
+        "12 verdicts of the sweep follow from its evidence; 0 of its claims are no longer made";
+    assert!(said.contains(told), "{said}");
+    type Edit = fn(&mut serde_json::Value);
+    let cases: [(Edit, &str); 5] = [
+        (
+            |record| record["claims"]["old_text"]["verdicts"][0]["verdict"] = "FAIL".into(),
+            "qed/sweep.json: claim `old_text` on guest:test-6.12: it says FAIL, the evidence makes it PASS",
+        ),
+        (
+            |record| record["claims"]["old_text"]["verdicts"][1]["values"][0] = "\"older\"".into(),
+            "qed/sweep.json: claim `old_text` on guest:test-7.0: its operands have other values in the evidence",
+        ),
+        (
+            |record| record["kernels"][3]["evidence"] = "00".repeat(32).into(),
+            "qed/sweep.json: guest:test-7.2: it was recorded from other evidence",
+        ),
+        (
+            |record| record["kernels"][3]["build_id"] = "00".into(),
+            "qed/sweep.json: guest:test-7.2: its evidence is of another kernel or time",
+        ),
+        (
+            |record| record["object"] = "13".repeat(32).into(),
+            "qed/sweep.json: guest:test-6.12: another collector captured there",
+        ),
+    ];
+    let text = book.read("recorded/sweep.json");
+    for (edit, line) in cases {
+        book.write("recorded/sweep.json", &text);
+        change(&book, edit);
+        let output = verify();
+        let said = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.lines().any(|one| one.starts_with(line)),
+            "{line}: {said}"
+        );
+        // Whoever has no evidence has to believe it.
+        let said = good(&book.qed(&["verify", "book"]));
+        assert!(said.contains("rest on the word of who made it"), "{said}");
+    }
+    book.write("recorded/sweep.json", &text);
+    std::fs::remove_file(book.path(".qed/evidence/sweep/7.1.json")).unwrap();
+    let said = good(&verify());
+    assert!(
+        said.contains("there is no evidence of guest:test-7.1"),
+        "{said}"
+    );
+}
+
+/// Check that the record of this repository stays small enough to be committed, and is one of this form.
+#[test]
+fn size_of_our_record() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../recorded/sweep.json");
+    let bytes = std::fs::read(file).unwrap();
+    assert!(bytes.len() < 1_000_000, "{} bytes", bytes.len());
+    mdbook_qed::evidence::sweep_record::read(&bytes).unwrap();
 }
 
 /// Check that a claim that was changed since the sweep is shown without an answer, and that a record of another investigation, a

@@ -3,7 +3,7 @@
 
 use crate::common;
 
-use common::{Book, good, stderr, stdout};
+use common::{Book, evidence, good, stderr, stdout};
 
 const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
 
@@ -122,6 +122,84 @@ fn languages() {
         "returned != 3</pre>",
     );
     wrong(&translated, "book", "de/one.html:");
+}
+
+/// Check that a site in a folder of another site verifies by itself and together with the one around it, each sealed, the inner one
+/// first; and that a change in either is found.
+#[test]
+fn site_inside_a_site() {
+    let book = book("");
+    book.build();
+    good(&book.mdbook(&["build", "--dest-dir", "book/de"]));
+    for site in ["book/de", "book"] {
+        good(&book.qed(&["publish", site]));
+    }
+    let verified = || {
+        good(&book.qed(&["verify", "book/de"]));
+        let said = good(&book.qed(&["verify", "book"]));
+        assert!(said.contains("de/"), "{said}");
+    };
+    verified();
+    edit(&book, "book/de/one.html", ">3</span>", ">4</span>");
+    wrong(&book, "book/de", "one.html:");
+    wrong(&book, "book", "de/one.html:");
+    edit(&book, "book/de/one.html", ">4</span>", ">3</span>");
+    verified();
+    edit(&book, "book/one.html", ">3</span>", ">4</span>");
+    wrong(&book, "book", "one.html:");
+    good(&book.qed(&["verify", "book/de"]));
+}
+
+/// Check that a book whose chapters lie in its own folder is neither built nor checked as good where mdBook would copy the raw evidence
+/// of a live machine into the site; of guests it is a warning.
+#[test]
+fn evidence_among_the_chapters() {
+    let book = book("");
+    let toml = book.read("book.toml");
+    let toml = toml.replace("title = \"T\"", "title = \"T\"\nsrc = \".\"");
+    for file in ["SUMMARY.md", "one.md", "deep/two.md"] {
+        book.write(file, &book.read(&format!("src/{file}")));
+    }
+    std::fs::remove_dir_all(book.path("src")).unwrap();
+    book.write("book.toml", &toml);
+    let told = "(`src = \".\"`) holds `.qed`, and mdBook copies all of it into the site, raw evidence included";
+    let output = book.qed(&["check"]);
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    book.evidence(&evidence("host", 0x0a20_0000, ""));
+    book.write("book.toml", &toml.replace("[\"guest:test-1\"", "[\"host\""));
+    let output = book.qed(&["check"]);
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+    let output = book.mdbook(&["build"]);
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert!(!output.status.success());
+    assert!(!book.path("book/one.html").exists());
+    assert!(!book.path("book/.qed").exists());
+}
+
+/// Check that a book that is read-only once its site is there is published all the same, with a warning that the history of its
+/// captures could not be kept.
+#[test]
+fn read_only_book() {
+    let book = book("");
+    book.build();
+    // It cannot be written through a link to nowhere, not even by root, whom no mode keeps out.
+    std::os::unix::fs::symlink("nowhere/ignore", book.path(".qed/.gitignore")).unwrap();
+    let output = book.qed(&["publish", "book"]);
+    let said = good(&output);
+    assert!(said.contains("sealed with 1 claim"), "{said}");
+    let told = stderr(&output);
+    for part in [
+        "warning: .qed/history.json cannot be written: ",
+        "the site is sealed",
+        "copy `qed/history.json` of the site",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!book.path(".qed/history.json").exists());
+    good(&book.qed(&["verify", "book"]));
 }
 
 /// Check that a site that its book no longer makes is not published: a chapter, the evidence or a page was changed after the

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A step of action.yml: QEMU, and the right to use KVM where the runner has it. Neither stops a book that shows recorded
-# evidence; `qed-collector capture` says what is missing where a book asks for a guest.
+# evidence: build.sh goes on without guests where there is no QEMU.
 set -euo pipefail
 if ! command -v qemu-system-x86_64 >/dev/null; then
     if command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then

@@ -13,6 +13,10 @@ FOLDER = ROOT / ".github/workflows"
 MAKE = re.compile(r"make ([a-z]+(?:-[a-z]+)*)")
 
 
+# Operators of expressions, and those of Python, which bind in the same order.
+OPERATORS = {"==": "==", "!=": "!=", "&&": "and", "||": "or"}
+
+
 @dataclass
 class Row:
     """A job, or one row of its matrix."""
@@ -65,6 +69,23 @@ def in_order(workflow):
 def needs(definition):
     wanted = definition.get("needs", [])
     return [wanted] if isinstance(wanted, str) else wanted
+
+
+def holds(condition, context):
+    """The truth of an `if`, without one yes. Names, texts, `==`, `!=`, `&&` and `||` are understood."""
+    if condition is None:
+        return True
+    words = []
+    for word in re.findall(r"'[^']*'|[\w.-]+|[=!&|]+|\S", condition):
+        if word in context:
+            words.append(repr(context[word]))
+        elif word in OPERATORS:
+            words.append(OPERATORS[word])
+        elif word.startswith("'"):
+            words.append(repr(word[1:-1]))
+        else:
+            raise SystemExit(f"`{word}` in `{condition}` is not understood")
+    return bool(eval(" ".join(words), {"__builtins__": {}}))
 
 
 def targets():

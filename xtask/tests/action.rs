@@ -121,7 +121,12 @@ fn captures_judges_builds() {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
         (output.status.code(), said)
     };
-    for name in ["qed-collector", "mdbook-qed", "mdbook"] {
+    for name in [
+        "qed-collector",
+        "mdbook-qed",
+        "mdbook",
+        "qemu-system-x86_64",
+    ] {
         say(name, 0);
     }
     let (judge, build) = (
@@ -152,24 +157,83 @@ fn captures_judges_builds() {
     say("mdbook", 0);
     say("mdbook-qed", 1);
     assert_eq!(run("false"), (Some(1), judge.to_owned()));
+    // This runner has QEMU, and should have captured.
     say("qed-collector", 3);
     assert_eq!(run("true"), (Some(3), capture.to_owned()));
 }
 
-/// Check that a runner without QEMU and without a way to install it is told so, and goes on.
+/// Check that a runner without QEMU and without a way to install it is told so, and goes on: what the host gave, or what was recorded, is
+/// judged and built. Only a machine without any evidence ends the run, and so does what fails for another reason.
 #[test]
 fn runners_without_qemu() {
     let dir = tempfile::tempdir().unwrap();
-    let bin = dir.path().join("bin");
+    let dir = dir.path();
+    std::fs::create_dir_all(dir.join("docs/book")).unwrap();
+    let bin = dir.join("bin");
     std::fs::create_dir(&bin).unwrap();
-    for name in ["bash", "env"] {
+    for name in ["bash", "env", "sh", "grep"] {
         std::os::unix::fs::symlink(format!("/usr/bin/{name}"), bin.join(name)).unwrap();
     }
-    let output = step(dir.path(), "machine.sh", &[("PATH", bin.to_str().unwrap())]);
-    let said = text(&output);
-    assert!(output.status.success(), "{said}");
-    assert!(
-        said.contains("::warning title=qed::this runner has no QEMU"),
-        "{said}"
-    );
+    let path = bin.to_str().unwrap();
+    let run = |collector: u8, checked: &str| {
+        let log = dir.join("log");
+        let _ = std::fs::remove_file(&log);
+        for (name, script) in [
+            ("qed-collector", format!("exit {collector}")),
+            ("mdbook-qed", format!("echo '{checked}'")),
+            ("mdbook", "echo built".to_owned()),
+        ] {
+            let log = log.display();
+            program(
+                &bin.join(name),
+                &format!("#!/bin/sh\necho {name} >> {log}\n{script}\n"),
+            );
+        }
+        let machine = step(dir, "machine.sh", &[("PATH", path)]);
+        let said = text(&machine);
+        assert!(machine.status.success(), "{said}");
+        assert!(
+            said.contains("::warning title=qed::this runner has no QEMU"),
+            "{said}"
+        );
+        let build = step(
+            dir,
+            "build.sh",
+            &[("BOOK", "docs/book"), ("CAPTURE", "true"), ("PATH", path)],
+        );
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        (build.status.code(), text(&build), log)
+    };
+    let all = "qed-collector\nmdbook-qed\nmdbook-qed\nmdbook\n";
+    let skipped = "::warning title=qed::this runner has no QEMU: no guest was captured";
+
+    let (status, said, log) = run(3, "1 claim on 1 machine: 1 PASS");
+    assert_eq!((status, log.as_str()), (Some(0), all), "{said}");
+    assert!(said.contains(skipped) && said.contains("built"), "{said}");
+
+    // The host was captured.
+    let (status, said, log) = run(0, "1 claim on 2 machines: 2 PASS");
+    assert_eq!((status, log.as_str()), (Some(0), all), "{said}");
+    assert!(!said.contains(skipped), "{said}");
+
+    let absent = "guest:debian-6.1: not judged, there is no evidence of `guest:debian-6.1` yet";
+    for collector in [0, 3] {
+        let (status, said, log) = run(collector, absent);
+        assert_eq!(status, Some(3), "{said}");
+        assert_eq!(log, "qed-collector\nmdbook-qed\n");
+        let told = format!("nothing was recorded: {absent}");
+        assert!(
+            said.contains("::error title=qed::") && said.contains(&told),
+            "{said}"
+        );
+    }
+
+    for other in [1, 2] {
+        let (status, said, log) = run(other, absent);
+        assert_eq!(
+            (status, log.as_str()),
+            (Some(i32::from(other)), "qed-collector\n"),
+            "{said}"
+        );
+    }
 }

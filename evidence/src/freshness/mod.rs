@@ -3,6 +3,8 @@
 mod model;
 mod programs;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::document::{Evidence, MachineKind};
@@ -94,37 +96,42 @@ fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
 
 /// Another kernel than the lock file's.
 fn pinned(evidence: &Evidence, now: &Now, found: &mut Comparison) {
+    let Some(pin) = &now.pin else { return };
     let kernel = &evidence.kernel;
-    let (was, now) = match &now.pin {
-        None => return,
-        Some(Pin::Packages(packages)) => (&kernel.package, packages.package()),
-        Some(Pin::Image { sha256 }) => (&kernel.image_digest, sha256.clone()),
-    };
-    match was {
-        None => found.not_compared.push(
-            "the pinned kernel: the evidence does not say which package or image was booted".into(),
-        ),
-        Some(was) if *was != now => found.stale.push(StaleReason::Pinned {
-            was: was.clone(),
-            now,
-        }),
-        Some(_) => {}
+    match compare_pin(
+        kernel.package.as_deref(),
+        kernel.image_digest.as_deref(),
+        pin,
+    ) {
+        Ok(reason) => found.stale.extend(reason),
+        Err(why) => found.not_compared.push(format!("the pinned kernel: {why}")),
     }
 }
 
-fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
-    let time = evidence.run.time.clone();
-    let taken: Timestamp = match time.parse() {
-        Ok(taken) => taken,
-        Err(_) => {
-            let problem = "is not an RFC 3339 time".into();
-            return Some(StaleReason::Time { time, problem });
-        }
+/// Compares the kernel that was booted, by its package or the digest of its image, with the one that the lock file pins.
+///
+/// # Errors
+/// The reason why they cannot be compared.
+pub fn compare_pin(
+    package: Option<&str>,
+    image_digest: Option<&str>,
+    pin: &Pin,
+) -> Result<Option<StaleReason>, &'static str> {
+    let (was, now) = match pin {
+        Pin::Packages(packages) => (package, packages.package()),
+        Pin::Image { sha256 } => (image_digest, sha256.clone()),
     };
-    let age_s = now.time.as_second() - taken.as_second();
-    if age_s < -CLOCK_SKEW_S {
-        let problem = format!("is {} s in the future", -age_s);
-        return Some(StaleReason::Time { time, problem });
+    let was = was.ok_or("the evidence does not say which package or image was booted")?;
+    Ok((was != now).then(|| StaleReason::Pinned {
+        was: was.to_owned(),
+        now,
+    }))
+}
+
+fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
+    let own = compare_age(&evidence.run.time, now.time, now.max_age);
+    if matches!(own, Some(StaleReason::Time { .. })) {
+        return own;
     }
     // A boot that was kept from an earlier capture has a time of its own.
     let ahead = evidence.boots.iter().find_map(|boot| {
@@ -135,17 +142,29 @@ fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
             problem: format!("of a boot is {ahead} s in the future"),
         })
     });
-    if ahead.is_some() {
-        return ahead;
+    ahead.or(own)
+}
+
+/// Compares the time of a capture, RFC 3339, with the present and with the greatest age.
+pub fn compare_age(time: &str, now: Timestamp, max_age: Option<Duration>) -> Option<StaleReason> {
+    let wrong = |problem: String| {
+        let time = time.to_owned();
+        Some(StaleReason::Time { time, problem })
+    };
+    let Ok(taken) = time.parse::<Timestamp>() else {
+        return wrong("is not an RFC 3339 time".into());
+    };
+    let age_s = now.as_second() - taken.as_second();
+    if age_s < -CLOCK_SKEW_S {
+        return wrong(format!("is {} s in the future", -age_s));
     }
-    let (age_s, max_s) = (u64::try_from(age_s).unwrap_or(0), now.max_age?.as_secs());
+    let (age_s, max_s) = (u64::try_from(age_s).unwrap_or(0), max_age?.as_secs());
     (age_s > max_s).then_some(StaleReason::Age { age_s, max_s })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use super::*;
     use crate::testing::evidence;

@@ -7,5 +7,6 @@ pub mod gaps;
 pub mod history;
 pub mod judged;
 pub mod parse;
+pub mod sweep;
 pub mod timeline;
 pub mod verdicts;

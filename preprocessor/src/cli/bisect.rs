@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::claims::bisect::{Bisection, Version, not_served};
 use crate::claims::judged::JudgedClaim;
+use crate::claims::sweep::values;
 use crate::claims::timeline::{Answer, summary, turns};
 use crate::cli::common::Format;
 use crate::cli::common::{CANNOT, GOOD, print, refuse, table};
-use crate::cli::since::values;
 use crate::cli::swept_book::SweptBook;
 use crate::config::evidence_file;
 use crate::evidence::collector::{self, Collector, Kernel};

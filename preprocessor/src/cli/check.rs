@@ -16,6 +16,8 @@ use finding::Finding;
 use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, refuse, table, try_with_book};
 use crate::evidence::book_data::BookData;
+use crate::evidence::locations::SWEEP;
+use crate::evidence::sweep_record::LoadedSweep;
 use crate::mdbook::check::{CheckedBook, check_book};
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::BookReport;
@@ -81,10 +83,11 @@ struct Problem {
     help: Option<String>,
 }
 
-/// The comparison of a machine's evidence with the current state.
+/// The comparison of a machine's evidence, or of the record of a sweep, with the current state.
 #[derive(Serialize)]
 struct Freshness<'a> {
-    machine: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<&'a str>,
     /// The reasons for being out of date.
     out_of_date: &'a [String],
     /// The parts that could not be compared, with the reason.
@@ -95,6 +98,9 @@ struct Freshness<'a> {
 struct CheckDocument<'a> {
     machines: Vec<&'a str>,
     evidence: Vec<Freshness<'a>>,
+    /// The record of a sweep, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<Freshness<'a>>,
     claims: Vec<Claim<'a>>,
     problems: Vec<Problem>,
     good: bool,
@@ -255,6 +261,14 @@ fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }
+    if let Some(LoadedSweep { state, .. }) = book_data.sweep {
+        if let Some(reasons) = state.out_of_date() {
+            out.push_str(&format!("{SWEEP}: out of date, {reasons}\n"));
+        }
+        if let Some(what) = state.uncompared() {
+            out.push_str(&format!("{SWEEP}: not compared, {what}\n"));
+        }
+    }
     if let Some(line) = claims.summary() {
         out.push_str(&format!("\n{line} (* shown in the chapter)\n"));
     }
@@ -293,11 +307,16 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
             .loaded
             .iter()
             .map(|loaded| Freshness {
-                machine: &loaded.machine,
+                machine: Some(&loaded.machine),
                 out_of_date: &loaded.stale,
                 not_compared: &loaded.not_compared,
             })
             .collect(),
+        sweep: book_data.sweep.map(|sweep| Freshness {
+            machine: None,
+            out_of_date: &sweep.state.stale,
+            not_compared: &sweep.state.not_compared,
+        }),
         claims,
         problems: found.problems.iter().map(problem).collect(),
         good,

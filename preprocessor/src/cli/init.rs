@@ -338,11 +338,14 @@ fn for_the_shell(word: &str) -> String {
 /// Instructions for the workflow. `top` is that of the repository, if the book is deeper in it.
 fn about_the_workflow(source: Source<'_>, top: Option<&Path>, recorded: bool) -> String {
     let evidence = match recorded {
-        true => "commit recorded/.",
-        false => "`mdbook-qed redact recorded` in the book's folder writes it; commit it.",
+        true => "Commit recorded/, too: it is shown where nothing can be captured.",
+        false => {
+            "What GitHub's runners cannot capture, such as `host`: `mdbook-qed redact recorded` writes it in the book's folder; commit it."
+        }
     };
     let mut text = format!(
-        "\n{WORKFLOW} builds the book on GitHub from evidence in recorded/:\n  {evidence}\n"
+        "\n{WORKFLOW} captures, checks and builds the book on GitHub, and publishes it on Pages:\n  \
+         In the settings of the repository, under Pages, choose \"GitHub Actions\" as the source.\n  {evidence}\n"
     );
     if source == Source::Unknown {
         text.push_str("  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n");

@@ -12,8 +12,8 @@ use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader;
-use crate::evidence::locations::Origin;
-use crate::evidence::sweep_record::SweepRecord;
+use crate::evidence::locations::{HISTORY, Origin};
+use crate::evidence::sweep_record::LoadedSweep;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
@@ -72,7 +72,7 @@ struct SiteExtras {
     claims: Vec<PublishedClaim>,
     verdicts: Verdicts,
     history: History,
-    sweep: Option<SweepRecord>,
+    sweep: Option<LoadedSweep>,
     source: BookSource,
 }
 
@@ -99,6 +99,8 @@ fn collect_extras(
     about.on_stale = book.config.on_stale;
     about.active_html = book.config.active_html;
     about.states = states(book_data, pages);
+    let swept = book_data.sweep.map(|sweep| sweep.state.clone());
+    about.sweep = swept.unwrap_or_default();
     about.rendered = book
         .rendered(&outcome.texts)
         .map_err(|error| PublishError::Rendered(error.message))?;
@@ -160,7 +162,7 @@ fn write_extras(
         (manifest::HISTORY.to_owned(), json(&extras.history)?),
     ];
     if let Some(sweep) = &extras.sweep {
-        out.push((manifest::SWEEP.to_owned(), json(sweep)?));
+        out.push((manifest::SWEEP.to_owned(), json(&sweep.record)?));
     }
     out.extend(extras.source.files()?);
     for loaded in book_data.loaded {
@@ -213,7 +215,7 @@ fn rehearse(
             claims: &extras.claims,
             verdicts: &extras.verdicts,
             history: extras.history.clone(),
-            sweep: extras.sweep.clone(),
+            sweep: extras.sweep.as_ref().map(|sweep| sweep.record.clone()),
             addresses,
         };
         let done = reproduce(pages, published, None);
@@ -280,14 +282,7 @@ fn write(
             ));
         }
     }
-    // From there the next build continues it.
-    let history_file = book.paths.root.join(crate::evidence::locations::HISTORY);
-    crate::util::state::write(&history_file, &[&json(&extras.history)?]).map_err(|error| {
-        PublishError::Write {
-            path: history_file,
-            error,
-        }
-    })?;
+    keep_history(&book.paths.root, &extras.history)?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
@@ -301,6 +296,24 @@ fn write(
         manifest::MANIFEST,
     ));
     Ok(GOOD)
+}
+
+/// Keeps the history of captures, which the next build continues. The site is complete without it.
+fn keep_history(root: &Path, history: &History) -> Result<(), PublishError> {
+    let text = json(history)?;
+    if let Err(error) = crate::util::state::write(&root.join(HISTORY), &[&text]) {
+        let message = format!(
+            "{HISTORY} cannot be written: {error}; the site is sealed, but the next build of this book will not know these \
+             captures"
+        );
+        let help = format!(
+            "copy `{}` of the site to {HISTORY} before the next build",
+            manifest::HISTORY
+        );
+        let problem = Diagnostic::error_without_place(message).help(help);
+        crate::util::report::print(&[problem.warning()]);
+    }
+    Ok(())
 }
 
 /// Every leak in the files that go out, a line each.

@@ -2,22 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use qed_evidence::claim::{Judgement, Verdict};
+use qed_evidence::claim::Judgement;
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::reader;
+use qed_evidence::document::Run;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
+use crate::claims::sweep::{swept_claim, values};
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::common::Format;
 use crate::cli::common::{GOOD, pretty, print, refuse, table};
 use crate::cli::swept_book::SweptBook;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::locations::SWEEP;
-use crate::evidence::sweep_record::{self, SweepRecord, SweptClaim, SweptKernel, SweptVerdict};
+use crate::evidence::sweep_record::{self, SweepRecord, SweptKernel};
 use crate::publish::manifest;
-use crate::util::digest::sha256_hex;
+use crate::util::report;
 
 /// The request to the command.
 #[derive(Clone, Copy)]
@@ -58,6 +59,8 @@ fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnosti
     };
     if record {
         write_record(root, &swept.evidence_set, &swept.claims).map_err(|problem| vec![*problem])?;
+    } else if let Some(problem) = recorded_before(&swept.evidence_set) {
+        report::print(&[problem]);
     }
     let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::new).collect();
     Ok(match (format, &rows[..]) {
@@ -72,6 +75,10 @@ fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnosti
 enum SweepWriteError {
     #[error("{0} lives on: what was measured there is no part of a record")]
     Live(String),
+    #[error(
+        "{first} and {other} were captured by different collectors: sweep again, `qed-collector sweep`"
+    )]
+    Collectors { first: String, other: String },
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error("`{}` cannot be written: {error}", .file.display())]
@@ -94,13 +101,19 @@ fn write_record(
         .iter()
         .map(kernel)
         .collect::<Result<_, _>>();
+    let run = one_collector(evidence_set).map_err(refused)?;
     let record = SweepRecord {
         version: sweep_record::VERSION,
         investigation: evidence_set.investigation.digest.clone(),
+        collector: run.map(|run| run.collector.clone()),
+        object: run.map(|run| run.object_digest.clone()),
         kernels: kernels.map_err(refused)?,
         claims: claims
             .in_order()
-            .map(|judged| (judged.claim.id.clone(), swept(judged)))
+            .map(|judged| {
+                let swept = swept_claim(&judged.claim, &judged.judgements);
+                (judged.claim.id.clone(), swept)
+            })
             .collect(),
     };
     let text = manifest::json(&record).map_err(|error| refused(error.into()))?;
@@ -113,49 +126,35 @@ fn write_record(
 
 /// A kernel as the record names it. Only what ran in a throwaway guest is recorded: the record is published.
 fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, SweepWriteError> {
-    let evidence = &loaded.evidence;
-    if !evidence.machine.ephemeral {
-        return Err(SweepWriteError::Live(loaded.machine.clone()));
+    match loaded.evidence.machine.ephemeral {
+        true => Ok(SweptKernel::new(&loaded.evidence)?),
+        false => Err(SweepWriteError::Live(loaded.machine.clone())),
     }
-    let text = reader::write(evidence)?;
-    Ok(SweptKernel {
-        machine: loaded.machine.clone(),
-        release: evidence.kernel.release.clone(),
-        package: evidence.kernel.package.clone(),
-        build_id: evidence.kernel.build_id.value().map(ToString::to_string),
-        evidence: sha256_hex(text.as_bytes()),
-        time: evidence.run.time.clone(),
-    })
 }
 
-fn swept(judged: &JudgedClaim) -> SweptClaim {
-    let claim = &judged.claim;
-    let verdicts = judged.judgements.iter().map(|judgement| SweptVerdict {
-        verdict: judgement.verdict.word().into(),
-        values: match judgement.verdict {
-            Verdict::Pass | Verdict::Fail => values(judgement).map(|(_, value)| value).collect(),
-            _ => Vec::new(),
-        },
-        reason: judgement.reason.clone(),
-    });
-    SweptClaim {
-        expression: claim.expression.text().into(),
-        when: claim.when.as_ref().map(|when| when.text().into()),
-        holds: claim.holds.as_ref().map(|holds| holds.text().into()),
-        operands: judged.judgements.first().map_or_else(Vec::new, |first| {
-            values(first).map(|(text, _)| text.to_owned()).collect()
+/// The run whose collector captured on all kernels.
+fn one_collector(evidence_set: &EvidenceSet) -> Result<Option<&Run>, SweepWriteError> {
+    let mut all = evidence_set.loaded.iter();
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
+    let run = &first.evidence.run;
+    let collector = |run: &Run| (run.collector.clone(), run.object_digest.clone());
+    match all.find(|other| collector(&other.evidence.run) != collector(run)) {
+        None => Ok(Some(run)),
+        Some(other) => Err(SweepWriteError::Collectors {
+            first: first.machine.clone(),
+            other: other.machine.clone(),
         }),
-        verdicts: verdicts.collect(),
     }
 }
 
-/// The operands of a judgement with their values, as texts.
-pub(super) fn values(judgement: &Judgement) -> impl Iterator<Item = (&str, String)> {
-    judgement.operands.iter().map(|operand| {
-        let value = operand.value.as_ref().map(ToString::to_string);
-        let value = value.unwrap_or_else(|| "not evaluated".into());
-        (operand.text.as_str(), value)
-    })
+/// A complaint about the record that the book has, if it is out of date.
+fn recorded_before(evidence_set: &EvidenceSet) -> Option<Diagnostic> {
+    let reasons = evidence_set.sweep.as_ref()?.state.out_of_date()?;
+    let message = format!("the record of an earlier sweep, `{SWEEP}`, is out of date: {reasons}");
+    let problem = Diagnostic::error_without_place(message).warning();
+    Some(problem.help("record this one: `mdbook-qed since --record`"))
 }
 
 /// A claim with its answers, the oldest kernel first.

@@ -15,9 +15,9 @@ use qed_evidence::redact::is_redacted;
 use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::evidence::history::History;
-use crate::evidence::locations::Origin;
 use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
+use crate::publish::leak_check;
 use crate::publish::manifest::{self, Manifest};
 use crate::publish::quoted::Quoted;
 use crate::publish::regenerate::{PublishedSite, published_mentions};
@@ -26,11 +26,9 @@ use crate::publish::site_reader::{
     document, evidence, history_of, investigation, published, redact_live_evidence, sweep_of,
 };
 use crate::publish::site_text::SitePage;
-use crate::publish::source::{BOOK, BookRecord, BookSource};
+use crate::publish::source::BookSource;
 use crate::publish::values::{self, SiteFindings};
-use crate::publish::{freshness, leak_check};
 use crate::util::files::{self, File};
-use crate::util::parallel::Parallelism;
 use crate::util::report::counted;
 use beside::{CNAME, added_domain, sites_inside};
 use book::with_sources;
@@ -39,6 +37,8 @@ use error::VerifyError;
 mod beside;
 mod book;
 mod error;
+mod now;
+mod sweep;
 
 fn complain(message: String, help: &str) -> u8 {
     refuse(&[Diagnostic::error_without_place(message).help(help)])
@@ -208,7 +208,8 @@ fn check(
     let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
         judge_again(own, &published, claims, verdicts, &mut found);
-        compare_with_now(own, &published, raw.as_deref(), options.book, &mut found);
+        now::compare(own, &published, raw.as_deref(), options.book, &mut found);
+        sweep::check(own, claims, addresses, options.evidence, &mut found);
         if let Some(history) = &history {
             let captures = &history.captures;
             found
@@ -407,40 +408,6 @@ fn texts(
             }
         }
     }
-}
-
-/// Compares the evidence with the published investigation, and with the local versions of the programs that were run. Only the
-/// owner has raw evidence, and the machine that captured it.
-fn compare_with_now(
-    files: &[File],
-    published: &[Evidence],
-    raw: Option<&[Evidence]>,
-    book: Option<&Path>,
-    found: &mut SiteFindings,
-) {
-    // Missing ones are reported when the pages are made again.
-    let mut told = Vec::new();
-    let said: Option<BookRecord> = document(files, BOOK, &mut told);
-    let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
-        return;
-    };
-    let (evidence, origin) = match raw {
-        Some(raw) => (raw, Origin::Captured),
-        None => (published, Origin::Recorded),
-    };
-    let time = jiff::Timestamp::now();
-    // A book that cannot be loaded is reported when its sources are compared.
-    let loaded = book.and_then(|root| {
-        let loaded = crate::mdbook::load::load(root, Parallelism::default()).ok()?;
-        Some((root, loaded))
-    });
-    let book = loaded.as_ref().map(|(root, book)| freshness::BookAtHand {
-        root,
-        config: &book.config,
-    });
-    let compared = freshness::verify(&said, evidence, &investigation, origin, time, book);
-    found.wrong.extend(compared.wrong);
-    found.notes.extend(compared.notes);
 }
 
 /// Judges the published claims on the published evidence.

@@ -20,7 +20,7 @@ use crate::evidence::history::History;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Names;
-use crate::evidence::sweep_record::SweepRecord;
+use crate::evidence::sweep_record::LoadedSweep;
 use crate::markdown::style::As;
 use crate::templates::Templates;
 
@@ -58,7 +58,7 @@ pub struct BookData<'a> {
     /// The captures that were published before.
     pub history: &'a History,
     /// The record of a sweep, if there is one.
-    pub sweep: Option<&'a SweepRecord>,
+    pub sweep: Option<&'a LoadedSweep>,
     /// The templates of its HTML.
     pub templates: &'a Templates,
     /// Results of earlier builds from the same evidence.

@@ -1,5 +1,6 @@
 //! Freshness: evidence compared with the machine and the moment at which the book is built.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,17 @@ use jiff::Timestamp;
 use qed_evidence::Evidence;
 use qed_evidence::build_id::BuildId;
 use qed_evidence::document::MachineKind;
-use qed_evidence::freshness::{Comparison, DigestNow, Now, stale};
+use qed_evidence::freshness::{
+    Comparison, DigestNow, Now, StaleReason, compare_age, compare_pin, stale,
+};
 use qed_evidence::investigation::Investigation;
+use qed_evidence::lock::Lock;
 use qed_evidence::redact::is_redacted;
 
 use crate::config::Config;
 use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
+use crate::evidence::sweep_record::{LoadedSweep, SweepRecord, SweepState};
 
 /// The machine and the moment at which the book is built.
 #[derive(Clone, Debug)]
@@ -94,7 +99,6 @@ pub fn compare_freshness(
     };
     let own = evidence.machine.kind == MachineKind::Host && from == Origin::Captured;
     let if_own = |known: &Option<String>| known.clone().filter(|_| own);
-    let max_age = config.max_age.as_ref();
     let file = config.investigation.as_ref().map(|file| root.join(file));
     let now = Now {
         boot_id: if_own(&here.boot_id),
@@ -118,7 +122,121 @@ pub fn compare_freshness(
             file.as_deref().and_then(Path::parent),
         ),
         time: here.time,
-        max_age: max_age.map(|max| Duration::from_secs(max.seconds.unsigned_abs())),
+        max_age: greatest_age(config),
     };
     stale(evidence, &now)
+}
+
+/// The greatest age of evidence that the book allows.
+fn greatest_age(config: &Config) -> Option<Duration> {
+    let max_age = config.max_age.as_ref()?;
+    Some(Duration::from_secs(max_age.seconds.unsigned_abs()))
+}
+
+/// The state that the record of a sweep is compared with. What is not known is not compared.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepNow<'a> {
+    /// SHA-256 of the investigation, hex.
+    pub investigation: &'a str,
+    /// Version of the collector.
+    pub collector: Option<&'a str>,
+    /// The book's lock file.
+    pub lock: Option<&'a Lock>,
+    /// The time.
+    pub time: Timestamp,
+    /// The greatest age.
+    pub max_age: Option<Duration>,
+}
+
+/// One way in which the record of a sweep is stale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepStale<'r> {
+    /// The machine, if it is about one of them.
+    pub machine: Option<&'r str>,
+    /// The reason.
+    pub reason: StaleReason,
+}
+
+impl fmt::Display for SweepStale<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(machine) = self.machine {
+            write!(f, "{machine}: ")?;
+        }
+        write!(f, "{}", self.reason)
+    }
+}
+
+/// Compares the record of a sweep with the present state, like evidence that was recorded: investigation, collector, pinned
+/// kernels and age. The eBPF object is that of the machine that made the sweep, which need not be this one. Returns what is stale
+/// and what could not be compared.
+pub fn compare_sweep<'r>(
+    record: &'r SweepRecord,
+    now: &SweepNow<'_>,
+) -> (Vec<SweepStale<'r>>, Vec<String>) {
+    let (mut found, mut not_compared) = (Vec::new(), Vec::new());
+    let whole = |reason| SweepStale {
+        machine: None,
+        reason,
+    };
+    if record.investigation != now.investigation {
+        found.push(whole(StaleReason::Investigation));
+    }
+    match (&record.collector, now.collector) {
+        (None, _) => not_compared
+            .push("the collector: the record does not say which one captured".to_owned()),
+        (Some(was), Some(now)) if was != now => found.push(whole(StaleReason::Collector {
+            was: was.clone(),
+            now: now.to_owned(),
+        })),
+        _ => {}
+    }
+    // The age of the oldest kernel stands for all.
+    let mut oldest: Option<(u64, u64)> = None;
+    for kernel in &record.kernels {
+        let of_kernel = |reason| SweepStale {
+            machine: Some(&kernel.machine),
+            reason,
+        };
+        if let Some(pin) = now.lock.and_then(|lock| lock.get(&kernel.machine)) {
+            let (package, image) = (kernel.package.as_deref(), kernel.image_digest.as_deref());
+            match compare_pin(package, image, pin) {
+                Ok(reason) => found.extend(reason.map(of_kernel)),
+                Err(why) => {
+                    not_compared.push(format!("the pinned kernel of {}: {why}", kernel.machine));
+                }
+            }
+        }
+        match compare_age(&kernel.time, now.time, now.max_age) {
+            None => {}
+            Some(StaleReason::Age { age_s, max_s }) => {
+                let most = oldest.map_or(age_s, |(most, _)| age_s.max(most));
+                oldest = Some((most, max_s));
+            }
+            Some(reason) => found.push(of_kernel(reason)),
+        }
+    }
+    found.extend(oldest.map(|(age_s, max_s)| whole(StaleReason::Age { age_s, max_s })));
+    (found, not_compared)
+}
+
+/// Compares the record of a sweep with the book and the moment at which it is built.
+pub fn compare_recorded_sweep(
+    record: SweepRecord,
+    investigation: &Investigation,
+    config: &Config,
+    here: &LocalMachine,
+) -> LoadedSweep {
+    let now = SweepNow {
+        investigation: &investigation.digest,
+        collector: Some(env!("CARGO_PKG_VERSION")),
+        lock: config.lock.as_ref(),
+        time: here.time,
+        max_age: greatest_age(config),
+    };
+    let (stale, not_compared) = compare_sweep(&record, &now);
+    let state = SweepState {
+        stale: stale.iter().map(ToString::to_string).collect(),
+        not_compared,
+    };
+    LoadedSweep { record, state }
 }

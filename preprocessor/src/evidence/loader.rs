@@ -17,12 +17,14 @@ use crate::evidence::cache::{Cache, Sha256Digest};
 use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::{self, History, HistoryError};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
-use crate::evidence::sweep_record::{self, MAKE, SweepRecord, SweepRecordError};
+use crate::evidence::sweep_record::{self, LoadedSweep, MAKE, SweepRecord, SweepRecordError};
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION, VerdictsError};
 use crate::templates::Templates;
 use crate::util::files::{self, buffer_for};
 
-use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
+use crate::evidence::freshness::{
+    FreshnessInput, LocalMachine, compare_freshness, compare_recorded_sweep,
+};
 
 /// The evidence of one machine.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ pub struct EvidenceSet {
     /// The captures that were published before.
     pub history: History,
     /// The record of a sweep, if there is one.
-    pub sweep: Option<SweepRecord>,
+    pub sweep: Option<LoadedSweep>,
     /// The book's templates.
     pub templates: Templates,
     /// Results of earlier builds from the same evidence.
@@ -203,7 +205,11 @@ pub fn load_for(
         ),
     }
     match read_sweep(&root.join(SWEEP)) {
-        Ok(sweep) => evidence_set.sweep = sweep,
+        Ok(sweep) => {
+            let investigation = &evidence_set.investigation;
+            let compare = |record| compare_recorded_sweep(record, investigation, config, here);
+            evidence_set.sweep = sweep.map(compare);
+        }
         Err(reason) => problems.push(
             Diagnostic::error_without_place(format!("the record of a sweep {SWEEP} {reason}"))
                 .help(format!("make it again: {MAKE}; or delete it")),

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::claim::{Verdict, release_order};
+use qed_evidence::{Evidence, reader};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::util::digest::sha256_hex;
 
 /// The version of this form.
 pub const VERSION: u32 = 1;
@@ -21,6 +24,12 @@ pub struct SweepRecord {
     pub version: u32,
     /// SHA-256 of the investigation that ran on all kernels, hex.
     pub investigation: String,
+    /// Version of the collector that captured on all kernels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collector: Option<String>,
+    /// SHA-256 of this collector's eBPF object, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// The kernels, the oldest first.
     pub kernels: Vec<SweptKernel>,
     /// The claims, by id.
@@ -41,10 +50,32 @@ pub struct SweptKernel {
     /// Its build id, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_id: Option<String>,
+    /// SHA-256 of its image, hex, where a file was booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
     /// SHA-256 of the evidence that was captured there, hex.
     pub evidence: String,
     /// The time of its capture, UTC, RFC 3339.
     pub time: String,
+}
+
+impl SweptKernel {
+    /// The kernel of this evidence, which may be shown as it is.
+    ///
+    /// # Errors
+    /// When the evidence cannot be written as JSON.
+    pub fn new(evidence: &Evidence) -> serde_json::Result<Self> {
+        let kernel = &evidence.kernel;
+        Ok(SweptKernel {
+            machine: evidence.machine.name.clone(),
+            release: kernel.release.clone(),
+            package: kernel.package.clone(),
+            build_id: kernel.build_id.value().map(ToString::to_string),
+            image_digest: kernel.image_digest.clone(),
+            evidence: sha256_hex(reader::write(evidence)?.as_bytes()),
+            time: evidence.run.time.clone(),
+        })
+    }
 }
 
 /// A claim with its verdict on each kernel.
@@ -77,6 +108,44 @@ pub struct SweptVerdict {
     /// The reason, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// The outcome of a comparison of a record with the state at which the book was built: phrases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepState {
+    /// The reasons for being out of date; empty if it is not, as far as it could be compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<String>,
+    /// The parts that could not be compared, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
+}
+
+impl SweepState {
+    /// True if the record is up to date, and everything could be compared.
+    pub fn is_good(&self) -> bool {
+        self.stale.is_empty() && self.not_compared.is_empty()
+    }
+
+    /// The reasons for being out of date, in words; `None` if it is not.
+    pub fn out_of_date(&self) -> Option<String> {
+        (!self.stale.is_empty()).then(|| self.stale.join("; "))
+    }
+
+    /// The parts that could not be compared, in words; `None` if everything could be.
+    pub fn uncompared(&self) -> Option<String> {
+        (!self.not_compared.is_empty()).then(|| self.not_compared.join("; "))
+    }
+}
+
+/// The record of a sweep, and how far it can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedSweep {
+    /// The record.
+    pub record: SweepRecord,
+    /// The outcome of its comparison with the present state.
+    pub state: SweepState,
 }
 
 /// A record of a sweep that is refused.
@@ -178,6 +247,7 @@ mod tests {
             release: format!("{series}.1"),
             package: None,
             build_id: None,
+            image_digest: None,
             evidence: "00".repeat(32),
             time: "2026-11-28T00:00:00Z".into(),
         };
@@ -196,6 +266,8 @@ mod tests {
         SweepRecord {
             version: VERSION,
             investigation: "11".repeat(32),
+            collector: Some("0.1.0".into()),
+            object: Some("22".repeat(32)),
             kernels: vec![kernel("6.9"), kernel("6.12")],
             claims: BTreeMap::from([("a".into(), claim)]),
         }
@@ -205,10 +277,16 @@ mod tests {
         read(&serde_json::to_vec(record).unwrap())
     }
 
-    /// Check that a record comes back as it was written.
+    /// Check that a record comes back as it was written, also one of a program that did not say which collector captured.
     #[test]
     fn round_trip() {
         assert_eq!(reread(&record()).unwrap(), record());
+        let mut earlier = serde_json::to_value(record()).unwrap();
+        let fields = earlier.as_object_mut().unwrap();
+        fields.remove("collector");
+        fields.remove("object");
+        let read = read(earlier.to_string().as_bytes()).unwrap();
+        assert_eq!((read.collector, read.object), (None, None));
     }
 
     /// Check that a record that contradicts itself is refused with what is wrong with it.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::claims::judged::JudgedClaim;
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::evidence::format::minute;
-use crate::evidence::sweep_record::{MAKE, SweepRecord, SweptClaim};
+use crate::evidence::sweep_record::{LoadedSweep, MAKE, SweepRecord, SweptClaim};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claims::link;
 use crate::exhibits::request::Request;
@@ -47,6 +47,7 @@ struct TimelineRow {
 
 #[derive(Serialize)]
 struct TimelineView {
+    notices: Vec<String>,
     kernels: Vec<String>,
     rows: Vec<TimelineRow>,
     sum: String,
@@ -166,9 +167,10 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         let help = Some(format!("make a record: {MAKE}"));
         SyntaxError::new(request.info.clone(), message, help)
     };
-    let record = book_data
+    let sweep = book_data
         .sweep
         .ok_or_else(|| refused("there is no record of a sweep, `recorded/sweep.json`"))?;
+    let record = &sweep.record;
     if record.investigation != book_data.investigation.digest {
         return Err(refused(
             "the record of the sweep is out of date: it is of another investigation",
@@ -190,15 +192,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let rows: Vec<TimelineRow> = rows.collect();
     let turned = rows.iter().filter(|row| !row.turns.is_empty()).count();
     let kernels: Vec<String> = record.kernels.iter().map(|k| series(&k.release)).collect();
-    let mut times: Vec<jiff::Timestamp> = record
-        .kernels
-        .iter()
-        .filter_map(|kernel| kernel.time.parse().ok())
-        .collect();
-    times.sort_unstable();
-    let since = times.first().map_or_else(String::new, |first| {
-        format!(" Captured from {} on.", minute(*first))
-    });
+    let since = captured(record);
     let sum = format!(
         "{} claims on {} kernels, {} to {}; {turned} of them turned.{since}",
         rows.len(),
@@ -206,8 +200,14 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
         kernels.first().map_or("?", String::as_str),
         kernels.last().map_or("?", String::as_str),
     );
-    let text = text(&rows, &sum);
-    let view = TimelineView { kernels, rows, sum };
+    let notices = notices(sweep);
+    let text = text(&notices, &rows, &sum);
+    let view = TimelineView {
+        notices,
+        kernels,
+        rows,
+        sum,
+    };
     Ok(RenderedBlock {
         html: book_data.templates.render("timeline", &view),
         text,
@@ -215,8 +215,36 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     })
 }
 
-fn text(rows: &[TimelineRow], sum: &str) -> String {
-    let mut lines = Vec::new();
+/// Notices that the reader must see before believing the record.
+fn notices(sweep: &LoadedSweep) -> Vec<String> {
+    let old = sweep.state.out_of_date();
+    let old =
+        old.map(|reasons| format!("Out of date: this sweep was captured earlier, and {reasons}."));
+    let open = sweep.state.uncompared();
+    let open = open.map(|what| {
+        format!(
+            "Not compared: whether a sweep would find the same now is not known everywhere: {what}."
+        )
+    });
+    old.into_iter().chain(open).collect()
+}
+
+/// The sentence that says when the kernels were captured, and by which collector.
+fn captured(record: &SweepRecord) -> String {
+    let times = record.kernels.iter();
+    let first = times.filter_map(|kernel| kernel.time.parse::<jiff::Timestamp>().ok());
+    let Some(first) = first.min() else {
+        return String::new();
+    };
+    let by = record.collector.as_ref();
+    let by = by.map_or_else(String::new, |version| {
+        format!(" by qed-collector {version}")
+    });
+    format!(" Captured from {} on{by}.", minute(first))
+}
+
+fn text(notices: &[String], rows: &[TimelineRow], sum: &str) -> String {
+    let mut lines = notices.to_vec();
     for row in rows {
         lines.push(format!("{}: {}", row.id, row.summary));
         for turn in &row.turns {

@@ -10,8 +10,10 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::against;
 
 use crate::config::{Config, OnMissing};
+use crate::evidence::freshness::{SweepNow, compare_sweep};
 use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
+use crate::evidence::sweep_record::SweepRecord;
 use crate::publish::source::BookRecord;
 
 /// The findings about a site's evidence, a line each.
@@ -58,11 +60,7 @@ pub fn verify(
 ) -> FreshnessFindings {
     let mut found = FreshnessFindings::default();
     let folder = book.and_then(|book| book.investigation_folder());
-    // The stricter word counts.
-    let on_stale = match book.map(|book| book.config.on_stale) {
-        Some(OnMissing::Error) => OnMissing::Error,
-        _ => record.on_stale,
-    };
+    let on_stale = stricter(record, book);
     let present = LocalFiles::with_user_cache();
     for evidence in evidence {
         let machine = &evidence.machine.name;
@@ -115,6 +113,49 @@ pub fn verify(
     found
 }
 
+/// Compares the record of a sweep with the investigation that is published beside it, and with the kernels that the book pins.
+pub fn verify_sweep(
+    record: &BookRecord,
+    sweep: &SweepRecord,
+    investigation: &Investigation,
+    time: Timestamp,
+    book: Option<BookAtHand<'_>>,
+) -> FreshnessFindings {
+    let what = "the record of the sweep";
+    let mut found = FreshnessFindings::default();
+    let on_stale = stricter(record, book);
+    let now = SweepNow {
+        investigation: &investigation.digest,
+        collector: None,
+        lock: book.and_then(|book| book.config.lock.as_ref()),
+        time,
+        max_age: None,
+    };
+    let (stale, not_compared) = compare_sweep(sweep, &now);
+    let published_reasons = &record.sweep.stale;
+    found.published(on_stale, what, published_reasons);
+    for one in stale {
+        let reason = one.to_string();
+        if !published_reasons.contains(&reason) {
+            let refused = matches!(
+                one.reason,
+                StaleReason::Investigation | StaleReason::Time { .. }
+            );
+            found.unpublished(on_stale, what, &reason, refused);
+        }
+    }
+    found.not_compared(what, &not_compared.join("; "));
+    found
+}
+
+/// The effect of evidence that is out of date: the stricter word counts of the site's and the book's.
+fn stricter(record: &BookRecord, book: Option<BookAtHand<'_>>) -> OnMissing {
+    match book.map(|book| book.config.on_stale) {
+        Some(OnMissing::Error) => OnMissing::Error,
+        _ => record.on_stale,
+    }
+}
+
 /// Applies `on-stale` to evidence that is out of date.
 fn judge(
     on_stale: OnMissing,
@@ -123,27 +164,16 @@ fn judge(
     compared: Comparison,
     found: &mut FreshnessFindings,
 ) {
-    let new = compared
-        .stale
-        .into_iter()
-        .filter(|reason| !published_reasons.contains(&reason.to_string()));
-    let all = published_reasons.join("; ");
-    match on_stale {
-        _ if published_reasons.is_empty() => {}
-        OnMissing::Error => found.wrong.push(format!(
-            "the evidence of {machine} was out of date when it was published: {all}"
-        )),
-        OnMissing::Show => found.notes.push(format!(
-            "the evidence of {machine} was out of date when it was published, and the pages say so: {all}"
-        )),
-    }
-    for reason in new {
-        let line = format!("the evidence of {machine} is out of date: {reason}");
-        match (on_stale, &reason) {
+    let what = format!("the evidence of {machine}");
+    found.published(on_stale, &what, published_reasons);
+    for reason in compared.stale {
+        let line = reason.to_string();
+        match reason {
+            _ if published_reasons.contains(&line) => {}
             // Told where the pages are made again.
-            (_, StaleReason::Investigation) => {}
-            (_, StaleReason::Time { .. }) | (OnMissing::Error, _) => found.wrong.push(line),
-            (OnMissing::Show, _) => found.notes.push(line),
+            StaleReason::Investigation => {}
+            StaleReason::Time { .. } => found.unpublished(on_stale, &what, &line, true),
+            _ => found.unpublished(on_stale, &what, &line, false),
         }
     }
     let open = compared
@@ -151,11 +181,41 @@ fn judge(
         .iter()
         .filter(|what| !is_of_collector(what));
     let open: Vec<&str> = open.map(String::as_str).collect();
-    if !open.is_empty() {
-        let open = open.join("; ");
-        found.notes.push(format!(
-            "the evidence of {machine} was not compared with all that is here: {open}"
-        ));
+    found.not_compared(&what, &open.join("; "));
+}
+
+impl FreshnessFindings {
+    /// Tells the reasons for being out of date that the pages tell.
+    fn published(&mut self, on_stale: OnMissing, what: &str, reasons: &[String]) {
+        if reasons.is_empty() {
+            return;
+        }
+        let all = reasons.join("; ");
+        let line = format!("{what} was out of date when it was published");
+        match on_stale {
+            OnMissing::Error => self.wrong.push(format!("{line}: {all}")),
+            OnMissing::Show => {
+                let line = format!("{line}, and the pages say so: {all}");
+                self.notes.push(line);
+            }
+        }
+    }
+
+    /// Tells a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
+    fn unpublished(&mut self, on_stale: OnMissing, what: &str, reason: &str, refused: bool) {
+        let line = format!("{what} is out of date: {reason}");
+        match on_stale {
+            OnMissing::Show if !refused => self.notes.push(line),
+            _ => self.wrong.push(line),
+        }
+    }
+
+    /// Tells the parts that could not be compared, if there are any.
+    fn not_compared(&mut self, what: &str, open: &str) {
+        if !open.is_empty() {
+            let line = format!("{what} was not compared with all that is here: {open}");
+            self.notes.push(line);
+        }
     }
 }
 

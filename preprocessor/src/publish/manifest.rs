@@ -259,7 +259,7 @@ pub struct Rejudgement {
 }
 
 /// The claim that was published, with what the published chapters tell.
-fn read_again(
+pub(super) fn read_again(
     published: &PublishedClaim,
     book_mentions: &BookMentions,
 ) -> Result<Claim, Vec<Diagnostic>> {

@@ -33,4 +33,6 @@ pub mod site_text;
 #[cfg(feature = "commands")]
 pub mod source;
 #[cfg(feature = "commands")]
+pub mod sweep;
+#[cfg(feature = "commands")]
 pub mod values;

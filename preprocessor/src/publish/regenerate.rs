@@ -16,7 +16,7 @@ use crate::evidence::history::History;
 use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
 use crate::evidence::mentions::{self, BookMentions};
-use crate::evidence::sweep_record::SweepRecord;
+use crate::evidence::sweep_record::{LoadedSweep, SweepRecord};
 use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
@@ -180,7 +180,10 @@ fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<S
     let mut wrong = Vec::new();
     let mut evidence_set = EvidenceSet::new(published.investigation);
     evidence_set.history = published.history;
-    evidence_set.sweep = published.sweep;
+    evidence_set.sweep = published.sweep.map(|record| LoadedSweep {
+        record,
+        state: about.sweep.clone(),
+    });
     let mut unused: Vec<&Evidence> = published.evidence.iter().collect();
     for machine in &about.machines {
         let found = unused.iter().position(|e| e.machine.name == *machine);

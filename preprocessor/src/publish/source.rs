@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::OnMissing;
+use crate::evidence::sweep_record::SweepState;
 use crate::mdbook::settings::Settings;
 use crate::publish::manifest::FOLDER;
 use crate::util::files::File;
@@ -63,6 +64,9 @@ pub struct BookRecord {
     pub active_html: bool,
     /// The statements of the pages about each machine's evidence.
     pub states: BTreeMap<String, EvidenceState>,
+    /// The statements of the pages about the record of a sweep.
+    #[serde(default, skip_serializing_if = "SweepState::is_good")]
+    pub sweep: SweepState,
     /// Titles of pages that are not made of the chapter's name, by the chapter's path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub titles: BTreeMap<PathBuf, String>,
@@ -96,6 +100,7 @@ impl BookRecord {
             on_stale: OnMissing::default(),
             active_html: false,
             states: BTreeMap::new(),
+            sweep: SweepState::default(),
             titles: BTreeMap::new(),
             book,
             rendered: None,

@@ -6,8 +6,10 @@ use qed_evidence::observation::notes;
 use crate::claims::collect::Claims;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
+use crate::evidence::locations::SWEEP;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::Use;
+use crate::evidence::sweep_record::MAKE;
 use crate::exhibits::block::Target;
 use crate::lint;
 use crate::markdown::chapter::Chapter;
@@ -134,19 +136,21 @@ pub fn stale(book_data: &BookData<'_>) -> Vec<Diagnostic> {
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
-    book_data
-        .loaded
-        .iter()
-        .filter_map(|loaded| {
-            let reasons = loaded.out_of_date()?;
-            let message = format!(
-                "the evidence of {} is out of date: {reasons}",
-                loaded.machine
-            );
-            let line = crate::evidence::loader::capture_line(config, &loaded.machine);
-            Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
-        })
-        .collect()
+    let machines = book_data.loaded.iter().filter_map(|loaded| {
+        let reasons = loaded.out_of_date()?;
+        let message = format!(
+            "the evidence of {} is out of date: {reasons}",
+            loaded.machine
+        );
+        let line = crate::evidence::loader::capture_line(config, &loaded.machine);
+        Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
+    });
+    let sweep = book_data.sweep.and_then(|sweep| {
+        let reasons = sweep.state.out_of_date()?;
+        let message = format!("the record of the sweep, `{SWEEP}`, is out of date: {reasons}");
+        Some(Diagnostic::error_without_place(message).help(format!("make it again: {MAKE}")))
+    });
+    machines.chain(sweep).collect()
 }
 
 /// Takes out the escapes alone: for a book that shows placeholders and fills none.

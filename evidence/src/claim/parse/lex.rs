@@ -14,6 +14,23 @@ const TOKENS: &[&str] = &["in", "true", "false", "null"];
 /// Letters before a quote that change the meaning of the text after it in CEL.
 const PREFIXES: &[&str] = &["r", "R", "b", "B", "br", "bR", "Br", "BR"];
 
+/// Characters of claims as other preprocessors of a book write them, for HTML or as typographic quotes.
+const ESCAPED: &[(&str, &str)] = &[
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&amp;", "&"),
+    ("&quot;", "\""),
+    ("&#34;", "\""),
+    ("&#x22;", "\""),
+    ("&apos;", "'"),
+    ("&#39;", "'"),
+    ("&#x27;", "'"),
+    ("\u{201c}", "\""),
+    ("\u{201d}", "\""),
+    ("\u{2018}", "'"),
+    ("\u{2019}", "'"),
+];
+
 /// The expression as CEL's parser is to get it: as long as `text`, byte for byte, with stand-ins for names that the parser
 /// would refuse behind a dot. Errors are of spellings that claims may not use.
 pub(super) fn lex(text: &str, place: &SourceMap) -> Result<String, Vec<Diagnostic>> {
@@ -103,12 +120,26 @@ impl Lexer<'_> {
                 self.at = self.text.len();
             }
             c => {
+                if let Some((escaped, plain)) = ESCAPED.iter().find(|(e, _)| rest.starts_with(e)) {
+                    return self.escaped(escaped, plain);
+                }
                 self.at += c.len_utf8();
                 self.behind_dot = c == '.';
                 return;
             }
         }
         self.behind_dot = behind_dot && first.is_whitespace();
+    }
+
+    /// Refuses a character that is written otherwise than the author wrote it; the first one speaks for all that follow.
+    fn escaped(&mut self, escaped: &str, plain: &str) {
+        self.refuse(
+            self.at..self.at + escaped.len(),
+            format!("`{escaped}` stands where a claim has `{plain}`"),
+            "if that is not how you wrote it, a preprocessor that ran before this one did: let this one run first, with \
+             `before = [\"ITS-NAME\"]` under [preprocessor.qed] in book.toml",
+        );
+        self.at = self.text.len();
     }
 
     fn comment(&mut self) {
@@ -294,6 +325,19 @@ mod tests {
             ("a.b != '\\101'", "\\1: the escape"),
             ("a.b != b'\\101'", "\\1: the escape"),
             ("a.`in` == 1", "`: a backtick"),
+            (
+                "a.b &lt; 1 &amp;&amp; a.c",
+                "&lt;: `&lt;` stands where a claim has `<`",
+            ),
+            (
+                "a.b == 1 &amp;&amp; a.c",
+                "&amp;: `&amp;` stands where a claim has `&`",
+            ),
+            ("a.b == &quot;x&quot;", "&quot;: `&quot;` stands where"),
+            (
+                "a.b == \u{2018}x\u{2019}",
+                "\u{2018}: `\u{2018}` stands where",
+            ),
         ] {
             let found = complaint(text);
             assert!(found.starts_with(wanted), "{text}: {found}");
@@ -304,6 +348,7 @@ mod tests {
             "a.b == 'it\\'s' && a.c == \"a\\n\\t\\\\\"",
             "a.b == b'\\x7fELF' && a.c == \"'''\"",
             "a.hit01 == 1 && a._0 == 10",
+            "a.b == '&lt;b&gt; \u{201c}' && a.c == \"&amp;\"",
         ] {
             assert_eq!(complaint(text), "", "{text}");
         }

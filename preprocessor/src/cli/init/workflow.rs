@@ -1,4 +1,4 @@
-//! The CI workflow of a new book, which installs the programs from the same source as this one.
+//! The workflow of a new book on GitHub, which installs the programs from the same source as this one.
 
 /// The source from which this program can be installed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ fn is_commit(commit: &str) -> bool {
 /// The workflow of a book whose site is built to `site`, and which lies in `folder` of its repository (empty: at the top).
 pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
     let variable = |name: &str, value: &str| format!("      {name}: {value}\n");
-    let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" mdbook-qed";
+    let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" qed-collector mdbook-qed";
     let (variables, install) = match source {
         Source::Git { url, commit } => (
             variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit),
@@ -71,8 +71,8 @@ pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
         Source::Registry => (
             String::new(),
             format!(
-                "cargo install --locked mdbook-qed@{}",
-                env!("CARGO_PKG_VERSION")
+                "cargo install --locked qed-collector@{version} mdbook-qed@{version}",
+                version = env!("CARGO_PKG_VERSION")
             ),
         ),
         Source::Unknown => (
@@ -86,6 +86,10 @@ pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
             ),
         ),
     };
+    let pages = match folder {
+        "" => site.to_owned(),
+        folder => format!("{folder}/{site}"),
+    };
     let folder = match folder {
         "" => String::new(),
         folder => format!(
@@ -98,6 +102,7 @@ pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
         .replace("@SOURCE@", &variables)
         .replace("@INSTALL@", &install)
         .replace("@SITE@", &quoted(site))
+        .replace("@PAGES@", &quoted(&pages))
         .replace("@FOLDER@", &folder)
 }
 
@@ -165,6 +170,10 @@ mod tests {
         assert!(text.contains("SITE: \"a \\\"b\\\"\\nc\"\n"), "{text}");
         assert!(
             text.contains("working-directory: \"docs/book\"\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("path: \"docs/book/a \\\"b\\\"\\nc\"\n"),
             "{text}"
         );
     }

@@ -1,0 +1,53 @@
+//! Comparison of a site's evidence, and of its record of a sweep, with the present state.
+
+use std::path::Path;
+
+use qed_evidence::Evidence;
+
+use crate::evidence::locations::Origin;
+use crate::mdbook::load;
+use crate::publish::freshness::{self, BookAtHand};
+use crate::publish::site_reader::{document, investigation, sweep_of};
+use crate::publish::source::{BOOK, BookRecord};
+use crate::publish::values::SiteFindings;
+use crate::util::files::File;
+use crate::util::parallel::Parallelism;
+
+/// Compares the evidence with the published investigation, and with the local versions of the programs that were run. Only the
+/// owner has raw evidence, and the machine that captured it. The record of a sweep is compared likewise.
+pub fn compare(
+    files: &[File],
+    published: &[Evidence],
+    raw: Option<&[Evidence]>,
+    book: Option<&Path>,
+    found: &mut SiteFindings,
+) {
+    // Missing ones are reported when the pages are made again.
+    let mut told = Vec::new();
+    let said: Option<BookRecord> = document(files, BOOK, &mut told);
+    let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
+        return;
+    };
+    let (evidence, origin) = match raw {
+        Some(raw) => (raw, Origin::Captured),
+        None => (published, Origin::Recorded),
+    };
+    let time = jiff::Timestamp::now();
+    // A book that cannot be loaded is reported when its sources are compared.
+    let loaded = book.and_then(|root| {
+        let loaded = load::load(root, Parallelism::default()).ok()?;
+        Some((root, loaded))
+    });
+    let book = loaded.as_ref().map(|(root, book)| BookAtHand {
+        root,
+        config: &book.config,
+    });
+    let compared = freshness::verify(&said, evidence, &investigation, origin, time, book);
+    found.wrong.extend(compared.wrong);
+    found.notes.extend(compared.notes);
+    if let Some(sweep) = sweep_of(files, &mut told) {
+        let compared = freshness::verify_sweep(&said, &sweep, &investigation, time, book);
+        found.wrong.extend(compared.wrong);
+        found.notes.extend(compared.notes);
+    }
+}
