@@ -6,6 +6,7 @@ mod call_tree;
 pub mod capture;
 mod capture_warnings;
 pub mod discover;
+mod discover_request;
 mod discover_words;
 pub mod doctor;
 mod failure;
