@@ -15,6 +15,7 @@ mod instances;
 #[path = "../test-guest/job.rs"]
 #[allow(dead_code)] // what the guest's side needs alone
 mod job;
+mod kernels;
 mod layers;
 mod modules;
 mod observed;
