@@ -251,7 +251,7 @@ async fn on_host(
     let folder = folder(investigation)?;
     let programs = programs::on_host(investigation, &folder).map_err(missing)?;
     progress.say("reading the kernel's types and symbols");
-    let commands = Commands::of_machine(investigation);
+    let commands = Commands::of_machine(investigation, false);
     let modules = modules::on_host(investigation)?;
     let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
     let chosen = chosen(

@@ -1,5 +1,6 @@
 //! The commands, each a thin layer between the command line and the library.
 
+mod announce;
 pub mod args;
 mod boots;
 mod call_tree;
@@ -20,6 +21,7 @@ pub mod members;
 mod modules;
 mod output;
 pub mod plan;
+mod plan_notes;
 mod plan_report;
 mod programs;
 pub mod progress;
