@@ -17,6 +17,7 @@ mod instances;
 mod job;
 mod kernels;
 mod layers;
+mod messages;
 mod modules;
 mod observed;
 mod oracle;
