@@ -83,7 +83,7 @@ fn watched_by_oracle(
     chains: Vec<Chain>,
 ) -> anyhow::Result<Vec<u8>> {
     let investigation = parse_investigation(name, text)?;
-    let commands = Commands::of_machine(&investigation);
+    let commands = Commands::of_machine(&investigation, true);
     let (kernel, plan) = plan_here(&investigation, &Ok(Vec::new()), &[])?;
     let watched = plan.experiments.iter().find(|e| e.name == experiment);
     let watched = watched.with_context(|| format!("there is no experiment {experiment}"))?;

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
+use qed_collector::guest::accel::{self, KvmFailure};
+use qed_collector::guest::cache::Cache;
+use qed_collector::guest::find_program::find_in_path;
 use serde_json::Value;
 
 use crate::support::{collector, folder_with, said, skipped};
@@ -178,5 +181,65 @@ fn of_a_guest() {
         why.contains("more, which `qed-collector members` lists"),
         "{why}"
     );
-    assert_eq!(machine["refused"][0], "`e.sock_alloc_file.exit.x`");
+    let note = &machine["notes"][0];
+    assert_eq!(note["severity"], "error");
+    let said = note["message"].as_str().unwrap();
+    assert!(
+        said.starts_with("`e.sock_alloc_file.exit.x` would not be read: "),
+        "{said}"
+    );
+    assert_eq!(note["place"], "i.toml:6:45");
+    assert_eq!(machine["announced"], serde_json::json!([]));
+}
+
+/// Check that `doctor` reports a failure of KVM that was found in this boot of the host, and not only that its device opens.
+#[test]
+fn doctor_knows_that_kvm_failed() {
+    let Some(qemu) = find_in_path("qemu-system-x86_64") else {
+        return skipped("there is no QEMU");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let known = KvmFailure {
+        boot_id: accel::boot_id(),
+        qemu,
+        reason: "it was refused".into(),
+    };
+    accel::remember(&Cache::at(folder.path().join("qed")), &known);
+    let mut doctor = collector(folder.path(), ["doctor", "--format", "json"]);
+    let output = doctor.env("XDG_CACHE_HOME", folder.path()).output();
+    let report = json(&output.unwrap());
+    let checks = report["guest"]["checks"].as_array().unwrap();
+    let kvm = checks.iter().find(|check| check["name"] == "KVM").unwrap();
+    assert_eq!(kvm["works"], false, "{kvm}");
+    let expected = match accel::device() {
+        Ok(()) => {
+            "it was refused (found earlier in this boot of the host); guests are emulated".into()
+        }
+        Err(error) => format!("{error}; guests are emulated"),
+    };
+    assert_eq!(kvm["detail"], expected);
+}
+
+/// Check that `plan` announces the programs that would run on this host, with the rights that they would have, and those that would not.
+#[test]
+fn announced() {
+    let folder = folder_with(
+        "[guest]\nsetup = [\"true\"]\n[[command]]\nname = \"release\"\nrun = [\"uname\", \"-r\"]\n\
+         [[command]]\nname = \"spoils\"\nrun = [\"rm\", \"/x\"]\non = \"guest\"\n\
+         [[experiment]]\nname = \"e\"\nworkload = { command = [\"true\"] }\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n",
+    );
+    let args = ["plan", "--investigation", "i.toml", "--on", "host"];
+    let plan = run(folder.path(), &args);
+    assert_eq!(said(&plan), (Some(0), String::new()));
+    let words = text(&plan);
+    let expected = [
+        "  guest.setup: `sh -c true` is not run, because this is not a guest\n",
+        "  commands.release: runs `uname -r` on this host, in `/`, with your rights: it can write wherever you can\n",
+        "  commands.spoils: `rm /x` is not run, because it is for guests alone (`on = \"guest\"`)\n",
+        "  e: runs `true` on this host, in the investigation's folder, with your rights: it can write wherever you can\n",
+    ];
+    assert!(words.contains(&expected.concat()), "{words}");
+    let plan = run(folder.path(), &[&args[..], &["--format", "json"]].concat());
+    let lines: Vec<&str> = expected.iter().map(|line| line.trim()).collect();
+    assert_eq!(json(&plan)[0]["announced"], serde_json::json!(lines));
 }

@@ -174,7 +174,11 @@ fn unknown_names() {
         .unwrap();
     let (status, told) = said(&plan);
     assert_eq!(status, Some(2), "{told}");
-    assert!(told.contains("`create.sys_exit.exit.data`"), "{told}");
+    assert!(
+        told.contains("error: `create.sys_exit.exit.data` would not be read: ")
+            && told.contains("--> i.toml:14:"),
+        "{told}"
+    );
     let text = String::from_utf8(plan.stdout).unwrap();
     assert!(
         text.contains("`sock_alloc`") || text.contains("without kprobes"),
@@ -224,7 +228,7 @@ fn unknown_function_in_a_guest() {
     );
     assert!(
         text.contains(
-            "REFUSED: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc`"
+            "REFUSED: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc` (i.toml:"
         ),
         "{text}"
     );
@@ -240,6 +244,164 @@ fn unknown_function_in_a_guest() {
         "{said}"
     );
     assert_eq!(said.matches("note:").count(), 1, "{said}");
+}
+
+/// Check that notes are told unless `-q` is given, and that the evidence is the same with it.
+#[test]
+fn quiet() {
+    let text = CREATE.trim_end().to_owned()
+        + "\nreads = [{ at = \"exit\", name = \"data\", path = \"fd->private_dat\" }]\n";
+    let folder = folder_with(&text);
+    let run = |quiet: &[&str]| {
+        let args = [
+            "capture",
+            "--investigation",
+            "i.toml",
+            "--on",
+            "host",
+            "-o",
+            "e.json",
+        ];
+        let output = collector(folder.path(), [quiet, &args].concat()).output();
+        let (status, told) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{told}");
+        let evidence = evidence_in(folder.path());
+        let refused = &evidence.experiments["create"].probes["end"].refused_reads;
+        assert!(refused.exit["data"].contains("private_data"), "{refused:?}");
+        told
+    };
+    let told = run(&[]);
+    assert!(
+        told.contains("note: host: `create.end.exit.data` is not read: ")
+            && told.contains("(i.toml:8:"),
+        "{told}"
+    );
+    assert_eq!(run(&["-q"]), "");
+}
+
+/// Check that a misspelt name in `public` is a note with its place in `plan` as in `capture`, and not a failure.
+#[test]
+fn misspelt_public() {
+    let text = CREATE.trim_end().to_owned() + "\npublic = [\"rett\"]\n";
+    let folder = folder_with(&text);
+    for args in [
+        &["plan", "--investigation", "i.toml"][..],
+        &["capture", "--investigation", "i.toml", "-o", "e.json"],
+    ] {
+        let (status, told) = said(&collector(folder.path(), args).output().unwrap());
+        assert_eq!(status, Some(0), "{told}");
+        assert!(
+            told.contains(
+                "`public` of `create.end` lists `rett`, which is not an argument of it: "
+            ) && told.contains("did you mean `ret`?")
+                && told.contains("(i.toml:"),
+            "{told}"
+        );
+    }
+}
+
+/// Check that a misspelt function in `within` is told with the nearest name and its place: by `capture` as a note, by `plan` as an
+/// error. Both know it from the debug information, which the capture fetches.
+#[test]
+fn misspelt_within() {
+    let text = format!(
+        "{CREATE}[[experiment.probe]]\nfunction = \"sock_alloc\"\nwithin = \"__sock_creat\"\n"
+    );
+    let folder = folder_with(&text);
+    let on = ["--investigation", "i.toml", "--on", "guest:debian-6.12"];
+    let why = "`within`: this kernel has no function `__sock_creat`, neither as a symbol nor inlined; the nearest name is `__sock_create`";
+    let capture = [&["capture", "-o", "e.json"][..], &on].concat();
+    let (status, told) = said(&collector(folder.path(), capture).output().unwrap());
+    assert_eq!(status, Some(0), "{told}");
+    let note = format!("nothing was watched by `create.sock_alloc`: {why} (i.toml:10:");
+    assert!(told.contains(&note), "{told}");
+    let plan = collector(folder.path(), [&["plan"][..], &on].concat())
+        .output()
+        .unwrap();
+    let (status, told) = said(&plan);
+    assert_eq!(status, Some(2), "{told}");
+    let error = format!("error: nothing would be watched by `create.sock_alloc`: {why}");
+    assert!(
+        told.starts_with(&error) && told.contains("--> i.toml:10:"),
+        "{told}"
+    );
+    let text = String::from_utf8(plan.stdout).unwrap();
+    assert!(
+        text.contains(&format!("REFUSED: {why} (i.toml:10:")),
+        "{text}"
+    );
+}
+
+/// Check that debug information of another kernel is not used for a guest, that this is told with both build ids, and that nothing has
+/// a source line from there.
+#[test]
+fn vmlinux_of_another_kernel() {
+    let other = Path::new("/bin/ls");
+    let id = qed_collector::guest::debuginfo::build_id(other).expect("a build id");
+    let folder = folder_with(
+        "[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
+         [[experiment.probe]]\nfunction = \"__x64_sys_getpid\"\nstack = true\n",
+    );
+    let args = [
+        "capture",
+        "--on",
+        "guest:debian-6.1",
+        "-o",
+        "e.json",
+        "--investigation",
+        "i.toml",
+    ];
+    let mut capture = collector(folder.path(), args);
+    let (status, told) = said(&capture.arg("--debuginfo").arg(other).output().unwrap());
+    assert_eq!(status, Some(0), "{told}");
+    let evidence = evidence_in(folder.path());
+    let own = evidence
+        .kernel
+        .build_id
+        .value()
+        .expect("a build id")
+        .to_string();
+    assert!(
+        told.contains("note: guest:debian-6.1: there are no source lines: ")
+            && told.contains(&format!("has build id {id}, the kernel at hand {own}")),
+        "{told}"
+    );
+    assert_eq!(evidence.kernel.debuginfo.value(), None);
+    let text = fs::read_to_string(folder.path().join("e.json")).unwrap();
+    assert!(!text.contains("\"kind\": \"location\"") && !text.contains("\"kind\":\"location\""));
+}
+
+/// Check that a guest whose configuration is not beside its image is captured, that its values say under which names to put it there,
+/// and that it is used under such a name.
+#[test]
+fn configuration_beside_an_image() {
+    let cache = qed_collector::guest::cache::Cache::of_user().unwrap();
+    let source = qed_collector::guest::Source::parse("debian-6.1").unwrap();
+    let kernel = qed_collector::guest::fetch::kernel(&source, &cache, false, &|_| {}).unwrap();
+    let folder = folder_with(
+        "config = [\"randomize_base\"]\n[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
+         [[experiment.probe]]\nfunction = \"__x64_sys_getpid\"\n",
+    );
+    fs::copy(&kernel.path, folder.path().join("vmlinuz")).unwrap();
+    let found = || {
+        let mut capture = capture_on("guest:mine=vmlinuz", folder.path(), "i.toml");
+        let (status, told) = said(&capture.output().unwrap());
+        assert_eq!(status, Some(0), "{told}");
+        evidence_in(folder.path()).kernel.config["randomize_base"].clone()
+    };
+    let missing = format!("{:?}", found());
+    for part in [
+        "there is no /proc/config.gz; no configuration of this kernel was found around its image: put the one that it was built with \
+         beside the image, as `config` or ",
+        "`.config`",
+    ] {
+        assert!(missing.contains(part), "{part}: {missing}");
+    }
+    fs::copy(kernel.config().unwrap(), folder.path().join("config")).unwrap();
+    assert_eq!(
+        found().value().map(ToString::to_string).as_deref(),
+        Some("y")
+    );
 }
 
 /// Check that an ordinary user is told which capabilities the host wants, and that no evidence is left.
@@ -877,13 +1039,19 @@ fn two_at_once() {
 fn book_of_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let output = collector(folder.path(), ["capture"]).output().unwrap();
-    let (status, told) = said(&output);
-    assert_eq!(status, Some(2), "{told}");
-    assert!(
-        told.contains("--investigation FILE") && told.contains("--book FOLDER"),
-        "{told}"
-    );
+    for args in [
+        &["capture"][..],
+        &["sweep"],
+        &["discover", "--experiment", "create"],
+    ] {
+        let output = collector(folder.path(), args).output().unwrap();
+        let (status, told) = said(&output);
+        assert_eq!(status, Some(2), "{told}");
+        assert!(
+            told.contains("--investigation FILE") && told.contains("--book FOLDER"),
+            "{told}"
+        );
+    }
     write(
         "book.toml",
         "[preprocessor.qed]\ninvestigation = \"own.toml\"\nmachines = [\"guest:debian-6.1\"]\n",
@@ -897,6 +1065,20 @@ fn book_of_the_folder() {
         (folder.path(), &["plan"]),
         (&inside, &["capture"]),
         (&inside, &["capture", "--book", ".."]),
+        (folder.path(), &["sweep"]),
+        (&inside, &["sweep", "--series", "6.1"]),
+        (&inside, &["sweep", "--book", ".."]),
+        (&inside, &["discover", "--experiment", "create"]),
+        (
+            &inside,
+            &[
+                "discover",
+                "--experiment",
+                "create",
+                "--book",
+                "../book.toml",
+            ],
+        ),
         (
             &inside,
             &[
@@ -923,6 +1105,34 @@ fn book_of_the_folder() {
         told.contains("-o FILE") && told.contains("--force"),
         "{told}"
     );
+    let forced = [&other[..], &["--force"]].concat();
+    let (status, told) = said(&collector(folder.path(), forced).output().unwrap());
+    assert_eq!(status, Some(0), "{told}");
+    let evidence = fs::read(folder.path().join(".qed/evidence/host.json")).unwrap();
+    let evidence = qed_evidence::reader::read(&evidence).unwrap();
+    assert_eq!(evidence.run.investigation, "other.toml");
+    // The book says on which guest to trace, too; its image here is no kernel.
+    write(
+        "book.toml",
+        "[preprocessor.qed]\ninvestigation = \"own.toml\"\nmachines = [\"host\", { guest = \"image\", name = \"mine\" }]\n",
+    );
+    write("image", "no kernel");
+    write("own.toml", CREATE);
+    let (status, told) = said(
+        &collector(&inside, ["discover", "--experiment", "create"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(status, Some(2), "{told}");
+    assert!(told.contains("cannot boot ../image"), "{told}");
+    let typo = ["discover", "--experiment", "craete", "--on", "host"];
+    let (status, told) = said(&collector(&inside, typo).output().unwrap());
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("../own.toml has no experiment `craete`"),
+        "{told}"
+    );
+    write("own.toml", "[[experiment]]\n");
     // Its own investigation is what the evidence is for.
     let own = ["capture", "--investigation", "./own.toml", "--on", "host"];
     let (_, told) = said(&collector(folder.path(), own).output().unwrap());

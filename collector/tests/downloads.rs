@@ -1,5 +1,5 @@
 //! Downloads that go wrong: from a made-up archive with one kernel, whose server here breaks off, damages what it serves, or has it no
-//! more. Needs apt and dpkg-deb; no network.
+//! more; archives that nobody or somebody else has signed; pins that move. Needs apt and dpkg-deb; no network.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,11 +12,12 @@ use std::time::SystemTime;
 use qed_collector::guest::apt::Apt;
 use qed_collector::guest::archive::{Kernel, Served};
 use qed_collector::guest::cache::Cache;
+use qed_collector::guest::find_program::find_in_path;
 use qed_collector::guest::source::Series;
 use qed_collector::guest::{Source, fetch};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{collector, said};
+use crate::support::{collector, said, skipped};
 
 const NAME: &str = "linux-binary-unsigned-9.9.1+deb13-cloud-amd64";
 const RELEASE: &str = "9.9.1+deb13-cloud-amd64";
@@ -39,6 +40,8 @@ enum Serves {
 /// An archive of one package, with its server, and a cache that knows it as Debian's.
 struct Archive {
     folder: tempfile::TempDir,
+    /// Its address.
+    mirror: String,
     serves: Arc<Mutex<Serves>>,
     /// The first byte that each request asked for.
     asked: Arc<Mutex<Vec<usize>>>,
@@ -70,11 +73,12 @@ impl Archive {
         });
         let archive = Self {
             folder,
+            mirror: format!("http://127.0.0.1:{port}/debian"),
             serves,
             asked,
             package,
         };
-        archive.describe(&archive.cache(), port);
+        archive.describe(&archive.cache());
         archive
     }
 
@@ -82,25 +86,23 @@ impl Archive {
         Cache::at(self.folder.path().join("cache/qed"))
     }
 
+    /// Puts a list of packages where apt keeps those of this archive.
+    fn index(&self, packages: &str) {
+        let state = self.cache().root().join("apt/archive");
+        let host = self.mirror.trim_start_matches("http://").replace('/', "_");
+        let file = format!("lists/{host}_dists_bookworm_main_binary-amd64_Packages");
+        fs::write(state.join(file), packages).unwrap();
+    }
+
     /// The state of apt and the remembered answer of the archive, as they are after it was asked.
-    fn describe(&self, cache: &Cache, port: u16) {
+    fn describe(&self, cache: &Cache) {
         let state = cache.root().join("apt/archive");
         for name in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(state.join(name)).unwrap();
         }
-        let list = format!("deb [trusted=yes] http://127.0.0.1:{port}/debian bookworm main\n");
+        let list = format!("deb [trusted=yes] {} bookworm main\n", self.mirror);
         fs::write(state.join("sources.list"), list).unwrap();
-        let Served { size, sha256, .. } = &self.package;
-        let packages = format!(
-            "Package: {NAME}\nVersion: {VERSION}\nArchitecture: amd64\nMaintainer: x\nFilename: pool/x.deb\nSize: {size}\n\
-             SHA256: {sha256}\nDescription: x\n\n"
-        );
-        let lists = format!("lists/127.0.0.1:{port}_debian_dists_bookworm");
-        fs::write(
-            state.join(format!("{lists}_main_binary-amd64_Packages")),
-            packages,
-        )
-        .unwrap();
+        self.index(&paragraph(&self.package));
         drop(cache.lock(&|_| {}).unwrap());
         let kernel = Kernel {
             series: Series { major: 9, minor: 9 },
@@ -140,6 +142,21 @@ impl Archive {
     fn asked(&self) -> Vec<usize> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// The entry of a package in an index.
+fn paragraph(package: &Served) -> String {
+    let Served {
+        name,
+        version,
+        size,
+        sha256,
+        ..
+    } = package;
+    format!(
+        "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\nFilename: pool/x.deb\nSize: {size}\n\
+         SHA256: {sha256}\nDescription: x\n\n"
+    )
 }
 
 /// The bytes of a package with a kernel image that is none.
@@ -359,4 +376,183 @@ fn full_disk() {
     );
     let asked = archive.asked();
     assert!(*asked.last().unwrap() > 1 << 20, "{asked:?}");
+}
+
+/// An archive in a folder, `debian` below this one, with one kernel in one suite. Returns the folder of the suite, whose `Release` nobody
+/// has signed.
+fn archive_in(folder: &Path) -> PathBuf {
+    let suite = folder.join("debian/dists/bookworm");
+    let lists = suite.join("main/binary-amd64");
+    fs::create_dir_all(&lists).unwrap();
+    let packages = paragraph(&Served {
+        name: NAME.into(),
+        version: VERSION.into(),
+        size: 1,
+        sha256: "0".repeat(64),
+        ..Served::default()
+    });
+    fs::write(lists.join("Packages"), &packages).unwrap();
+    let digest = hex::encode(Sha256::digest(&packages));
+    let release = format!(
+        "Origin: Debian\nSuite: bookworm\nCodename: bookworm\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nArchitectures: amd64\n\
+         Components: main\nSHA256:\n {digest} {} main/binary-amd64/Packages\n",
+        packages.len()
+    );
+    fs::write(suite.join("Release"), release).unwrap();
+    suite
+}
+
+/// What is said when a kernel is wanted from the archive in this folder.
+fn fetched_from(folder: &Path) -> String {
+    let mut fetch = collector(folder, ["kernels", "fetch", "guest:debian-9.9"]);
+    let output = fetch
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env(
+            "QED_DEBIAN_MIRROR",
+            format!("file:{}/debian", folder.display()),
+        )
+        .env_remove("QED_DEBIAN_SECURITY_MIRROR")
+        .output();
+    let (status, said) = said(&output.unwrap());
+    assert_eq!(status, Some(3), "{said}");
+    assert!(said.contains("no kernel for guest:debian-9.9: "), "{said}");
+    let cached = Cache::at(folder.join("cache/qed"));
+    assert!(cached.packages().is_empty() && cached.served().is_none());
+    said
+}
+
+/// Check that an archive that nobody has signed gives no kernel, and that the advice is about the keys and not about the network.
+#[test]
+fn unsigned() {
+    let folder = tempfile::tempdir().unwrap();
+    archive_in(folder.path());
+    let said = fetched_from(folder.path());
+    assert!(
+        said.contains("bookworm Release' is not signed")
+            && said.contains("bring the Debian package debian-archive-keyring up to date")
+            && !said.contains("See whether the network works"),
+        "{said}"
+    );
+}
+
+/// Check the same of an archive that is signed with another key than Debian's. Needs gpg.
+#[test]
+fn signed_by_somebody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite = archive_in(folder.path());
+    let home = folder.path().join("gpg");
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let gpg = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&suite)
+            .env("GNUPGHOME", &home);
+        command.output()
+    };
+    let key = [
+        "--batch",
+        "--passphrase",
+        "",
+        "--quick-gen-key",
+        "somebody",
+        "ed25519",
+        "sign",
+        "never",
+    ];
+    match gpg("gpg", &key) {
+        Err(error) => return skipped(&format!("there is no gpg: {error}")),
+        Ok(made) => assert!(made.status.success(), "{made:?}"),
+    }
+    let sign = ["--batch", "--clearsign", "-o", "InRelease", "Release"];
+    let signed = gpg("gpg", &sign).unwrap();
+    // Its agent would live on.
+    let _ = gpg("gpgconf", &["--kill", "gpg-agent"]);
+    assert!(signed.status.success(), "{signed:?}");
+    let said = fetched_from(folder.path());
+    assert!(
+        said.contains("GPG error") && said.contains("bookworm InRelease"),
+        "{said}"
+    );
+    assert!(
+        said.contains("bring the Debian package debian-archive-keyring up to date"),
+        "{said}"
+    );
+}
+
+/// Check that `kernels update` pins a guest to what is served, says when that moves and changes nothing in a dry run, and that `kernels`
+/// then says where the kernel is from. The lists of the archive are already there: in the place of `apt-get update` stands a program that
+/// does nothing.
+#[test]
+fn pins_move() {
+    let archive = Archive::new();
+    let folder = archive.folder.path();
+    let bin = folder.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let real = find_in_path("apt-get").expect("apt");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' update '*) exit 0;; esac\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    fs::write(bin.join("apt-get"), script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bin.join("apt-get"), executable).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    fs::write(
+        folder.join("book.toml"),
+        "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:debian-9.9\"]\n",
+    )
+    .unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = collector(folder, ["kernels"]);
+        let output = command
+            .args(arguments)
+            .env("XDG_CACHE_HOME", folder.join("cache"))
+            .env("QED_DEBIAN_MIRROR", &archive.mirror)
+            .env_remove("QED_DEBIAN_SECURITY_MIRROR")
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        assert_eq!(said(&output), (Some(0), String::new()), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let lock = || fs::read_to_string(folder.join("qed.lock")).unwrap_or_default();
+    run(&["update"]);
+    let first = lock();
+    assert!(
+        first.contains(VERSION) && first.contains(&archive.package.sha256),
+        "{first}"
+    );
+    let newer = Served {
+        name: NAME.replace("9.9.1", "9.9.2"),
+        version: "9.9.2-1".into(),
+        size: 7,
+        sha256: "1".repeat(64),
+        ..Served::default()
+    };
+    archive.index(&(paragraph(&archive.package) + &paragraph(&newer)));
+    let would = run(&["update", "--dry-run"]);
+    assert!(
+        would.starts_with("would move: guest:debian-9.9") && would.contains("9.9.2-1"),
+        "{would}"
+    );
+    assert_eq!(lock(), first);
+    let moved = run(&["update"]);
+    assert_eq!(would.replace("would move: ", ""), moved);
+    let second = lock();
+    assert!(
+        second.contains("9.9.2-1") && second.contains(&newer.sha256) && !second.contains(VERSION),
+        "{second}"
+    );
+    assert!(run(&["update"]).starts_with("nothing moved: "));
+    assert_eq!(lock(), second);
+    let origin = format!("{} bookworm", archive.mirror);
+    let text = run(&[]);
+    assert!(
+        text.lines().skip(1).all(|line| line.ends_with(&origin)) && text.lines().count() == 3,
+        "{text}"
+    );
+    let rows: serde_json::Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
+    assert_eq!(rows[1]["origins"], serde_json::json!([origin]));
 }

@@ -15,7 +15,9 @@ mod instances;
 #[path = "../test-guest/job.rs"]
 #[allow(dead_code)] // what the guest's side needs alone
 mod job;
+mod kernels;
 mod layers;
+mod messages;
 mod modules;
 mod number_names;
 mod observed;

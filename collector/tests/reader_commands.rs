@@ -40,6 +40,12 @@ run = ["sh", "-c", "echo at 0x$(echo ffff)8880$(echo 1234)5678"]
 values = [{ name = "all", pattern = ".+" }, { name = "address", pattern = "0x([0-9a-f]+)", kind = "address" }]
 
 [[command]]
+name = "guests"
+run = ["sh", "-c", "(: > MARK) 2>/dev/null; echo ran"]
+values = [{ name = "what", pattern = "ran" }]
+on = "guest"
+
+[[command]]
 name = "no_file"
 run = ["grep", "_text", "{system_map}"]
 on = "builder"
@@ -56,7 +62,9 @@ name = "result"
 fn capture(machine: &str) -> Evidence {
     let folder = tempfile::tempdir().expect("a folder");
     let investigation = folder.path().join("i.toml");
-    std::fs::write(&investigation, COMMANDS).expect("an investigation");
+    let mark = folder.path().join("mark");
+    let text = COMMANDS.replace("MARK", &mark.display().to_string());
+    std::fs::write(&investigation, text).expect("an investigation");
     let output = folder.path().join("e.json");
     let arguments = ["capture", "--on", machine, "--debuginfo", "none"];
     let result = support::collector(folder.path(), arguments)
@@ -66,7 +74,11 @@ fn capture(machine: &str) -> Evidence {
         .arg(&output)
         .output()
         .expect("the program runs");
-    assert!(result.status.success(), "{}", support::said(&result).1);
+    let (status, said) = support::said(&result);
+    assert_eq!(status, Some(0), "{said}");
+    let note = format!("note: {machine}: command `missing`: it could not be started: No such file");
+    assert!(said.contains(&note), "{said}");
+    assert!(!mark.exists(), "it was run on this host");
     let bytes = std::fs::read(Path::new(&output)).expect("evidence");
     qed_evidence::reader::read(&bytes).expect("strictly valid evidence")
 }
@@ -81,7 +93,7 @@ fn told(datum: &Datum) -> String {
 
 fn check(evidence: &Evidence) {
     let commands = &evidence.commands;
-    assert_eq!(commands.len(), 7);
+    assert_eq!(commands.len(), 8);
     let release = &commands["good"].values["release"];
     assert_eq!(told(release), evidence.kernel.release);
     assert!(matches!(
@@ -120,6 +132,7 @@ fn check(evidence: &Evidence) {
 fn in_a_guest() {
     let evidence = capture("guest:debian-6.1");
     check(&evidence);
+    assert_eq!(told(&evidence.commands["guests"].values["what"]), "ran");
     let private = &evidence.commands["private"];
     assert_eq!(told(&private.output), "at 0xffff888012345678\n");
     assert_eq!(told(&private.values["address"]), "0xffff888012345678");
@@ -138,6 +151,15 @@ fn on_this_machine() {
     let evidence = capture("host");
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     check(&evidence);
+    let guests = &evidence.commands["guests"];
+    for datum in [&guests.exit, &guests.output, &guests.values["what"]] {
+        let said = told(datum);
+        assert!(
+            said.starts_with("none: ")
+                && said.contains("it is for guests alone (`on = \"guest\"`)"),
+            "{said}"
+        );
+    }
     let private = &evidence.commands["private"];
     for datum in [&private.output, &private.values["all"]] {
         assert!(

@@ -14,7 +14,7 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::parse;
 use qed_evidence::value::{Datum, Value};
-use support::program;
+use support::{capture_on, evidence_in, folder_with, program, said};
 
 const INVESTIGATION: &str = r#"
 symbols = ["_text"]
@@ -100,4 +100,47 @@ fn lockdown() {
         let error = captured(&format!("lockdown={mode}")).unwrap_err();
         assert!(error.contains(&format!("locked down ({mode})")), "{error}");
     }
+}
+
+/// A capture in a guest after these commands have hidden something: its status and message, and the folder of its evidence.
+fn hidden(setup: &str) -> (Option<i32>, String, tempfile::TempDir) {
+    let guest = format!("[guest]\nsetup = [\"{setup}\"]\nprograms = [\"mount\"]\n");
+    let result = "[[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"result\"\n";
+    let text = INVESTIGATION.replacen("[[experiment]]", &format!("{guest}[[experiment]]"), 1);
+    let folder = folder_with(&(text + result));
+    let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
+    let (status, message) = said(&output.expect("the program runs"));
+    (status, message, folder)
+}
+
+/// Check that a kernel without types is an error that names the option which it lacks, and leaves no evidence.
+#[test]
+fn without_btf() {
+    let (status, message, folder) = hidden("mount --bind /run /sys/kernel/btf");
+    assert_eq!(status, Some(3), "{message}");
+    for part in [
+        "in the guest: ",
+        "without CONFIG_DEBUG_INFO_BTF",
+        "Build it with that option",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(!folder.path().join("e.json").exists());
+}
+
+/// Check that a kernel without kprobes is captured by tracepoints, and that the note about a function names the option.
+#[test]
+fn without_kprobes() {
+    let (status, message, folder) =
+        hidden("mount --bind /run /sys/bus/event_source/devices/kprobe");
+    assert_eq!(status, Some(0), "{message}");
+    assert!(
+        message.contains(
+            "nothing was watched by `create.do_pipe2`: this kernel is built without kprobes; one with CONFIG_KPROBE_EVENTS has them"
+        ),
+        "{message}"
+    );
+    let probes = &evidence_in(folder.path()).experiments["create"].probes;
+    assert!(probes["do_pipe2"].unavailable.is_some());
+    assert_eq!(probes["result"].hits.len(), 1);
 }

@@ -136,16 +136,26 @@ workload = { command = ["sh", "-c", "no-such-program"] }
 [[experiment.probe]]
 function = "do_group_exit"
 return = false
+
+[[experiment]]
+name = "meant"
+workload = { command = ["sh", "-c", "no-such-program 2>/dev/null; exit 4"] }
+[[experiment.probe]]
+function = "do_group_exit"
+return = false
 "#;
     let folder = folder_with_files(text);
     let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
     let (status, stderr) = said(&output.unwrap());
-    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!(status, Some(2), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(
-        stderr.contains("`absent`: its command ended with status 127"),
+        stderr.starts_with(
+            "error: guest:debian-6.12: experiment `absent`: its command ended with status 127: sh: 1: no-such-program: not found"
+        ) && stderr.contains("The evidence was written"),
         "{stderr}"
     );
+    assert!(!stderr.contains("`meant`"), "{stderr}");
     let evidence = evidence_in(folder.path());
     let at = |path: &str| shown(&evidence, path).unwrap();
     assert_eq!(at("script.outcome.stdout"), "in\nhello\n/\nuno\ndue\n");

@@ -103,6 +103,29 @@ fn failed_capture_falls_back() {
     assert_eq!(book.read("calls").lines().count(), 2);
 }
 
+/// Check that evidence of a capture that was incomplete is shown, with a warning that has the collector's reason, and is not captured
+/// again.
+#[test]
+fn incomplete_capture_is_shown() {
+    let book = book("", 0);
+    let script = book.read("bin/qed-collector");
+    let failing = format!("{script}echo 'error: a program is not there' >&2\nexit 2\n");
+    common::executable(&book.path("bin/qed-collector"), &failing);
+    let output = build(&book);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains(
+            "the capture on guest:test-1 is incomplete: qed-collector ended with exit status: 2: error: a program is not there"
+        ) && !said.contains("failed"),
+        "{said}"
+    );
+    assert!(book.read("book/one.html").contains("0x1e000000"));
+    let again = build(&book);
+    assert!(!stderr(&again).contains("incomplete"), "{}", stderr(&again));
+    assert_eq!(book.read("calls").lines().count(), 2);
+}
+
 /// Check that a book whose owner did not ask for it runs nothing.
 #[test]
 fn never_is_the_default() {

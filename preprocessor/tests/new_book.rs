@@ -69,6 +69,50 @@ fn builds_at_once() {
     );
 }
 
+/// Check that `init` prints what `qed-collector doctor` finds missing, line by line, and not what works.
+#[test]
+fn says_what_this_machine_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let qed = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));
+    let doctor = good(&run(
+        &qed.with_file_name("qed-collector"),
+        &["doctor"],
+        folder.path(),
+    ));
+    let said = good(&run(qed, &["init", "real"], folder.path()));
+    let (_, told) = said
+        .split_once("\nThis machine, as `qed-collector doctor` sees it.")
+        .unwrap();
+    for line in doctor.lines() {
+        let works = line.trim_start().starts_with("ok ");
+        assert_eq!(told.contains(line), !works, "{line}: {told}");
+    }
+    // The same of a machine on which something works and something does not, whatever this one is.
+    let bin = folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let lines = "host\n  no  kprobe: none here\n  => captures nothing\nguest\n  ok  QEMU: there\n";
+    common::executable(
+        &bin.join("qed-collector"),
+        &format!("#!/bin/sh\nprintf '{lines}'\n"),
+    );
+    let output = Command::new(qed)
+        .args(["init", "made-up"])
+        .current_dir(folder.path())
+        .env(
+            "PATH",
+            format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()),
+        )
+        .output()
+        .unwrap();
+    let said = good(&output);
+    assert!(
+        said.ends_with(
+            "\"no\":\n  host\n    no  kprobe: none here\n    => captures nothing\n  guest\n"
+        ),
+        "{said}"
+    );
+}
+
 /// Check that `init --recorded` shows a live book without a collector, QEMU or network: its claim passes on evidence that comes
 /// along, of its own investigation, and the page says that it was recorded.
 #[test]

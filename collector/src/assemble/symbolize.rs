@@ -23,6 +23,7 @@ use crate::kaslr::console::ConsoleOffset;
 use crate::kaslr::report::{ImageBase, StaticSource};
 use crate::kaslr::{self, Inputs, KaslrSourceError, judge, vmlinuz};
 use crate::reason::Reason;
+use crate::session::machine_facts::NO_CONFIG;
 use crate::session::raw::{MachineFacts, RawCapture, RawCommand};
 use crate::symbols::debuginfo::Vmlinux;
 use crate::symbols::elf::{ElfError, StaticSymbols};
@@ -280,10 +281,10 @@ impl Configuration {
                 KernelConfig::parse(text).map_err(Reason::from_error)
             }
             (Err(_), Some(Err(reason))) => Err(reason.clone()),
-            (Err(reason), None) => Err(match &fixed.no_config {
-                Some(why) => format!("{reason}; {why}").into(),
-                None => reason.clone(),
-            }),
+            (Err(reason), None) => {
+                let builder = fixed.no_config.as_ref();
+                Err(no_config(reason, builder, &facts.release))
+            }
         };
         Self {
             file: fixed.config.as_deref().map(file_name).unwrap_or_default(),
@@ -298,8 +299,24 @@ impl Configuration {
             (Ok(text), _) => (Reader::Machine, &facts.config_file, Ok(text)),
             (Err(_), Some(Ok(text))) => (Reader::Builder, &self.file, Ok(text)),
             (Err(_), Some(Err(reason))) => (Reader::Builder, &self.file, Err(reason.clone())),
-            (Err(reason), None) => (Reader::Machine, &facts.config_file, Err(reason.clone())),
+            (Err(reason), None) => {
+                let reason = self.parsed.as_ref().err().unwrap_or(reason);
+                (Reader::Machine, &facts.config_file, Err(reason.clone()))
+            }
         }
+    }
+}
+
+/// The reason why the configuration is not known, and what to do: `machine` is that of the captured machine, `builder` that of a
+/// guest's builder.
+fn no_config(machine: &Reason, builder: Option<&Reason>, release: &str) -> Reason {
+    match builder {
+        Some(why) => format!("{machine}; {why}").into(),
+        None if **machine == *NO_CONFIG => format!(
+            "{machine}, and no /boot/config-{release}: put the file that this kernel was built with there"
+        )
+        .into(),
+        None => machine.clone(),
     }
 }
 
@@ -426,4 +443,27 @@ fn system_map(candidates: &[PathBuf]) -> FoundMap {
         reasons.push("no System.map of this kernel was found".into());
     }
     Err(reasons.join("; ").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a missing configuration is asked for where it is looked for: of a host below /boot, of a guest as its builder says,
+    /// and that one which cannot be read is not.
+    #[test]
+    fn missing_configuration() {
+        let absent = Reason::from(NO_CONFIG);
+        assert_eq!(
+            &*no_config(&absent, None, "6.1.2"),
+            "there is no /proc/config.gz, and no /boot/config-6.1.2: put the file that this kernel was built with there"
+        );
+        let builder = Reason::from("put it beside the image");
+        assert_eq!(
+            &*no_config(&absent, Some(&builder), "6.1.2"),
+            "there is no /proc/config.gz; put it beside the image"
+        );
+        let damaged = Reason::from("/proc/config.gz: corrupt deflate stream");
+        assert_eq!(no_config(&damaged, None, "6.1.2"), damaged);
+    }
 }

@@ -1,9 +1,11 @@
 //! The tree of a traced call as text for a terminal.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::assemble::graph::Functions;
 use crate::graph::{Call, Frame};
+use crate::workload::names;
 
 /// The parts of a tree that are shown, or written as probes.
 #[derive(Clone, Debug, Default)]
@@ -138,8 +140,38 @@ fn line(out: &mut String, frame: &Frame, functions: &Functions, at: usize, level
 }
 
 /// `1234` → `1.2 µs`
-pub fn micros(time_ns: u64) -> String {
+fn micros(time_ns: u64) -> String {
     format!("{}.{} µs", time_ns / 1000, time_ns % 1000 / 100)
+}
+
+/// The line above a tree.
+pub fn heading(call: &Call, functions: &Functions) -> String {
+    let name =
+        names::syscall_name(call.number).map_or_else(|| call.number.to_string(), str::to_owned);
+    let returned = match call.returned {
+        Some(value) => format!("returned {value}"),
+        None => "did not return".to_owned(),
+    };
+    let pairs = call.frames.iter().zip(&functions.of_frame);
+    let own: Vec<usize> = pairs
+        .filter(|(frame, _)| !frame.interrupt)
+        .map(|(_, function)| *function)
+        .collect();
+    let distinct = own.iter().collect::<BTreeSet<_>>().len();
+    let own = own.len();
+    let others = call.frames.len() - own;
+    let time = match call.returned {
+        Some(_) => format!(
+            " in {}, most of which is the tracer's",
+            micros(call.duration_ns)
+        ),
+        None => String::new(),
+    };
+    let interrupts = match others {
+        0 => String::new(),
+        _ => format!("; {others} more were an interrupt's"),
+    };
+    format!("{name} {returned}{time}: {own} calls of {distinct} functions{interrupts}\n")
 }
 
 #[cfg(test)]

@@ -112,21 +112,38 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::unable(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            tell_notes(target, &investigation, &evidence, args.asked.debuginfo());
-            Ok(())
+            Ok(tell_notes(
+                target,
+                &investigation,
+                &evidence,
+                args.asked.debuginfo(),
+            ))
         });
-        if let Err(failure) = captured {
-            if targets.len() > 1 {
-                eprintln!(
-                    "error: cannot capture on {}: {}",
-                    target.name(),
-                    failure.message
-                );
-            }
-            failures.push(failure);
+        let (what, failure) = match captured {
+            Ok(missing) if missing.is_empty() => continue,
+            Ok(missing) => (
+                "incomplete capture",
+                Failure::input(missing_programs(target, &missing)),
+            ),
+            Err(failure) => ("cannot capture", failure),
+        };
+        if targets.len() > 1 {
+            let name = target.name();
+            eprintln!("error: {what} on {name}: {}", failure.message);
         }
+        failures.push(failure);
     }
     conclude(failures, targets.len(), is_book)
+}
+
+/// The message about workloads that were not what the investigation says.
+fn missing_programs(target: &Target, missing: &[String]) -> String {
+    format!(
+        "{}: {}. The evidence was written, with what these workloads did instead; where a command is meant to find no program, let it \
+         not say so (`2>/dev/null`)",
+        target.name(),
+        missing.join("; ")
+    )
 }
 
 /// The folder for evidence, and the name of the file where there is one for a single machine.
@@ -153,13 +170,13 @@ fn output(
     Ok((parent.to_owned(), Some(name.to_string_lossy().into_owned())))
 }
 
-/// Print notes on standard error that the user should see at once.
+/// Print notes on standard error that the user should see at once. Gives back what makes the capture a failure.
 fn tell_notes(
     target: &Target,
     investigation: &Investigation,
     evidence: &Evidence,
     debuginfo: &DebugInfo,
-) {
+) -> Vec<String> {
     if let (DebugInfo::Path(_), Datum::Missing(why)) = (debuginfo, &evidence.kernel.debuginfo) {
         let why = &why.to_string();
         note(&format!(
@@ -169,9 +186,14 @@ fn tell_notes(
     }
     let notes = notes(investigation, &[evidence]);
     let notes = notes.iter().map(in_one_line);
-    for warning in capture_warnings(evidence).into_iter().chain(notes) {
+    let (missing, warnings): (Vec<_>, Vec<_>) = capture_warnings(evidence)
+        .into_iter()
+        .partition(|warning| warning.missing_program);
+    let warnings = warnings.into_iter().map(|warning| warning.text);
+    for warning in warnings.chain(notes) {
         note(&format!("{}: {warning}", target.name()));
     }
+    missing.into_iter().map(|warning| warning.text).collect()
 }
 
 /// The end of a capture on `machines` machines, of which some failed.
@@ -257,7 +279,7 @@ async fn on_host(
     let folder = folder(investigation)?;
     let programs = programs::on_host(investigation, &folder).map_err(missing)?;
     progress.say("reading the kernel's types and symbols");
-    let commands = Commands::of_machine(investigation);
+    let commands = Commands::of_machine(investigation, false);
     let modules = modules::on_host(investigation)?;
     let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
     let chosen = chosen(

@@ -1,38 +1,66 @@
 //! Warnings for the user who runs a capture; the evidence contains them as well.
 
 use qed_evidence::Evidence;
-use qed_evidence::document::{Experiment, MachineKind};
+use qed_evidence::document::{Experiment, MachineKind, Reader};
 use qed_evidence::value::{Datum, Value};
 
 use crate::assemble::TIMED_OUT;
 use crate::session::NOT_RUN;
 
-/// Experiments that went wrong on a machine that could have run them, each with its reason. Probes and reads that the machine's
-/// kernel does not have are reported by [`notes`](qed_evidence::observation::notes), with their places.
-pub fn capture_warnings(evidence: &Evidence) -> Vec<String> {
+/// Something that went wrong in a capture.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CaptureWarning {
+    /// The experiment or command, and what went wrong with it.
+    pub text: String,
+    /// A program was missing, so that the workload was not what the investigation says: the capture has failed.
+    pub missing_program: bool,
+}
+
+/// Experiments that went wrong on a machine that could have run them, and commands that did not run, each with its reason. Probes
+/// and reads that the machine's kernel does not have are reported by [`notes`](qed_evidence::observation::notes), with their
+/// places.
+pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
+    let kind = evidence.machine.kind;
     let of = |(name, experiment): (&String, &Experiment)| {
-        let why = match &experiment.unavailable {
-            Some(why) if why.starts_with(NOT_RUN) => why.clone(),
-            Some(_) => return None,
-            None => match (experiment.broken(), &experiment.outcome.exit) {
-                (Some(why), _) if experiment.quality.lost > 0 => {
-                    format!("{why}; its values are errors: capture again")
-                }
-                (Some(why), _) => {
-                    let failed =
-                        failed(experiment, evidence.machine.kind).map(|why| format!("; {why}"));
-                    let (failed, advice) = (failed.unwrap_or_default(), unseen(experiment));
-                    format!("{why}{failed}; its values are errors{advice}")
-                }
-                (None, Datum::Missing(why)) if why.reason() == TIMED_OUT => {
-                    format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
-                }
-                _ => failed(experiment, evidence.machine.kind).or_else(|| missed(experiment))?,
-            },
-        };
-        Some(format!("experiment `{name}`: {why}"))
+        Some(CaptureWarning {
+            text: format!("experiment `{name}`: {}", of_experiment(experiment, kind)?),
+            missing_program: lacks_program(experiment),
+        })
     };
-    evidence.experiments.iter().filter_map(of).collect()
+    let experiments = evidence.experiments.iter().filter_map(of);
+    let commands = evidence
+        .commands
+        .iter()
+        .filter_map(|(name, command)| match &command.exit {
+            Datum::Missing(why) if command.by == Reader::Machine => Some(CaptureWarning {
+                text: format!("command `{name}`: {why}"),
+                missing_program: false,
+            }),
+            _ => None,
+        });
+    experiments.chain(commands).collect()
+}
+
+/// What went wrong with an experiment, if something did.
+fn of_experiment(experiment: &Experiment, kind: MachineKind) -> Option<String> {
+    Some(match &experiment.unavailable {
+        Some(why) if why.starts_with(NOT_RUN) => why.clone(),
+        Some(_) => return None,
+        None => match (experiment.broken(), &experiment.outcome.exit) {
+            (Some(why), _) if experiment.quality.lost > 0 => {
+                format!("{why}; its values are errors: capture again")
+            }
+            (Some(why), _) => {
+                let failed = failed(experiment, kind).map(|why| format!("; {why}"));
+                let (failed, advice) = (failed.unwrap_or_default(), unseen(experiment));
+                format!("{why}{failed}; its values are errors{advice}")
+            }
+            (None, Datum::Missing(why)) if why.reason() == TIMED_OUT => {
+                format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
+            }
+            _ => failed(experiment, kind).or_else(|| missed(experiment))?,
+        },
+    })
 }
 
 /// Returns that were not seen: silence proves nothing in such an experiment.
@@ -70,9 +98,12 @@ fn unseen(experiment: &Experiment) -> String {
 const NOT_RUNNABLE: i128 = 126;
 const NOT_THERE: i128 = 127;
 
-/// A command that ended as if a program had not been there, or that complained and failed.
-fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
-    // A call has no status of its own.
+/// The ends of the lines in which shells, `env` and this program say that a program is not there, or may not be executed.
+const NOT_THERE_WORDS: &[&str] = &["not found", "No such file or directory"];
+const NOT_RUNNABLE_WORDS: &[&str] = &["Permission denied", "Exec format error", "cannot execute"];
+
+/// The exit status of a command and what it printed on standard error. A call has no status of its own.
+fn status(experiment: &Experiment) -> Option<(i128, &str)> {
     if experiment.call.is_some() {
         return None;
     }
@@ -81,6 +112,32 @@ fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
         Some(Value::Text { value } | Value::CutText { value, .. }) => value.trim(),
         _ => "",
     };
+    Some((status, said))
+}
+
+/// True of a command that ended because a program was not there or may not be executed, as is said on its standard error. A command
+/// that ends with the same status and does not say so may mean it.
+fn lacks_program(experiment: &Experiment) -> bool {
+    let Some((status, said)) = status(experiment) else {
+        return false;
+    };
+    let words = match status {
+        NOT_THERE => NOT_THERE_WORDS,
+        NOT_RUNNABLE => NOT_RUNNABLE_WORDS,
+        _ => return false,
+    };
+    let says_so = |line: &str| {
+        let line = line.trim_end();
+        // Rust adds the number of the error.
+        let line = line.split(" (os error ").next().unwrap_or(line);
+        words.iter().any(|words| line.ends_with(words))
+    };
+    said.lines().any(says_so)
+}
+
+/// A command that ended as if a program had not been there, or that complained and failed.
+fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
+    let (status, said) = status(experiment)?;
     let advice = match status {
         NOT_THERE => {
             "; a program that it runs is not there: a guest has only what `command` begins with, what `programs` names, and \
@@ -108,12 +165,17 @@ mod tests {
     use super::*;
     use qed_evidence::value::Address;
 
+    fn texts(evidence: &Evidence) -> Vec<String> {
+        let warnings = capture_warnings(evidence).into_iter();
+        warnings.map(|warning| warning.text).collect()
+    }
+
     /// Check that an experiment that went wrong is told and what a machine cannot show is not.
     #[test]
     fn of_experiments_that_went_wrong() {
         let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
         let mut evidence = qed_evidence::reader::read(text).unwrap();
-        assert_eq!(super::capture_warnings(&evidence), [""; 0]);
+        assert_eq!(texts(&evidence), [""; 0]);
         let names: Vec<String> = evidence.experiments.keys().cloned().collect();
         let [first, second] = &names[..] else {
             panic!("{names:?}")
@@ -128,15 +190,15 @@ mod tests {
         );
         at(&mut evidence, second, &format!("{NOT_RUN}: no such file"));
         assert_eq!(
-            super::capture_warnings(&evidence),
+            texts(&evidence),
             [format!("experiment `{second}`: {NOT_RUN}: no such file")]
         );
         let second = evidence.experiments.get_mut(second).unwrap();
         (second.unavailable, second.quality.lost) = (None, 1);
-        let said = super::capture_warnings(&evidence).concat();
+        let said = texts(&evidence).concat();
         assert!(said.contains("lost 1 of"), "{said}");
         second_timed_out(&mut evidence, &names[1]);
-        let said = super::capture_warnings(&evidence).concat();
+        let said = texts(&evidence).concat();
         assert!(said.contains("timeout-ms"), "{said}");
     }
 
@@ -148,7 +210,7 @@ mod tests {
         let quality = &mut evidence.experiments.values_mut().next().unwrap().quality;
         quality.missed = 2;
         quality.notes = vec!["2 returns of f were not seen".into()];
-        let said = super::capture_warnings(&evidence).concat();
+        let said = texts(&evidence).concat();
         assert!(
             said.ends_with(
                 "2 returns of f were not seen, so silence and counts prove nothing in it"
@@ -175,7 +237,7 @@ mod tests {
             instruction: Address(0),
             code: Vec::new(),
         });
-        let said = super::capture_warnings(&evidence).concat();
+        let said = texts(&evidence).concat();
         assert!(
             said.contains("ENOENT") && said.contains("sys_exit"),
             "{said}"
@@ -188,7 +250,7 @@ mod tests {
         experiment.call = None;
         experiment.outcome.returned = Datum::unavailable("a command has no return value");
         experiment.outcome.exit = Value::int(127).into();
-        let said = super::capture_warnings(&evidence).concat();
+        let said = texts(&evidence).concat();
         for word in [
             "though the workload's command ran, and ended with status 127",
             "`programs`",
@@ -218,7 +280,7 @@ mod tests {
             }
             experiment.outcome.exit = Value::int(status).into();
             experiment.outcome.stderr = Some(Value::text(stderr).into());
-            super::capture_warnings(&evidence).concat()
+            texts(&evidence).concat()
         };
         let missing = said(127, "sh: 1: ls: not found\n", false);
         assert!(
@@ -234,7 +296,7 @@ mod tests {
         experiment.call = None;
         experiment.outcome.exit = Value::int(2).into();
         experiment.outcome.stderr = Some(Value::text("/home/somebody: no such folder").into());
-        let told = super::capture_warnings(&host).concat();
+        let told = texts(&host).concat();
         assert!(
             told.contains("status 2: `outcome.stderr`") && !told.contains("somebody"),
             "{told}"
@@ -246,6 +308,79 @@ mod tests {
         ] {
             assert_eq!(quiet, "");
         }
+    }
+
+    /// Check that a capture counts as failed where a shell, `env` or this program says that a program is not there or may not be
+    /// executed, and not where a command ends with the same status by itself.
+    #[test]
+    fn missing_programs() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let evidence = qed_evidence::reader::read(text).unwrap();
+        let fails = |status: i32, stderr: &str| {
+            let mut evidence = evidence.clone();
+            let experiment = evidence.experiments.values_mut().next().unwrap();
+            experiment.call = None;
+            experiment.outcome.exit = Value::int(status).into();
+            experiment.outcome.stderr = Some(Value::text(stderr).into());
+            let warnings = capture_warnings(&evidence);
+            warnings.iter().any(|warning| warning.missing_program)
+        };
+        for (status, stderr) in [
+            (127, "sh: 1: ls: not found\n"),
+            (127, "bash: line 1: ls: command not found\nand more\n"),
+            (127, "env: 'ls': No such file or directory\n"),
+            (
+                127,
+                "cannot execute ls: No such file or directory (os error 2)",
+            ),
+            (126, "sh: 1: ./x: Permission denied\n"),
+            (
+                126,
+                "bash: ./x: cannot execute binary file: Exec format error\n",
+            ),
+        ] {
+            assert!(fails(status, stderr), "{status} {stderr}");
+        }
+        for (status, stderr) in [
+            (127, ""),
+            (127, "nothing of that kind"),
+            (126, "sh: 1: ls: not found"),
+            (1, "cat: x: No such file or directory"),
+            (0, "sh: 1: ls: not found"),
+        ] {
+            assert!(!fails(status, stderr), "{status} {stderr}");
+        }
+    }
+
+    /// Check that a command that did not run on the captured machine is told, and neither one that failed there nor one of the builder.
+    #[test]
+    fn commands_that_did_not_run() {
+        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
+        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        let command = |by, exit| qed_evidence::document::Command {
+            by,
+            argv: vec!["x".into()],
+            files: Vec::new(),
+            exit,
+            output: Datum::unavailable("none"),
+            values: Default::default(),
+        };
+        let absent = || Datum::unavailable("it could not be started: No such file or directory");
+        for (name, by, exit) in [
+            ("absent", Reader::Machine, absent()),
+            ("failed", Reader::Machine, Value::int(1).into()),
+            ("builder", Reader::Builder, absent()),
+        ] {
+            let command = command(by, exit);
+            evidence.commands.insert(name.into(), command);
+        }
+        assert_eq!(
+            capture_warnings(&evidence),
+            [CaptureWarning {
+                text: "command `absent`: it could not be started: No such file or directory".into(),
+                missing_program: false,
+            }]
+        );
     }
 
     fn second_timed_out(evidence: &mut Evidence, name: &str) {

@@ -1,6 +1,5 @@
 //! `qed-collector discover`: every function that a call runs through.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +8,8 @@ use anyhow::Context as _;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 use serde::Serialize;
 
-use super::call_tree::{Shown, micros, rows, text};
+use super::call_tree::{Shown, heading, rows, text};
+use super::discover_request::DiscoverRequest;
 use super::discover_words::{experiment, starter, to_trace};
 use super::failure::Failure;
 use super::guest_boot::boot;
@@ -20,6 +20,7 @@ use super::modules;
 use super::output::{Format, print, render};
 use super::programs;
 use super::progress::Progress;
+use super::request::{LIMIT_S, RequestArgs};
 use super::runtime::runtime;
 use super::target::Target;
 use crate::assemble::graph::{Function, Functions, functions, mark_interrupts};
@@ -36,20 +37,30 @@ use crate::workload::{WorkloadKind, names};
 /// Arguments of `discover`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The machine: guest:debian-6.12, guest:PATH-TO-VMLINUZ, … or host, which has to be asked for
-    #[arg(long, value_name = "MACHINE", default_value = "guest:debian-6.12")]
-    pub on: Target,
+    /// The machine: guest:debian-6.12, guest:PATH-TO-VMLINUZ, … or host, which has to be asked for [default: the first guest of
+    /// the experiment's book, or guest:debian-6.12]
+    #[arg(long, value_name = "MACHINE")]
+    pub on: Option<Target>,
     /// Trace the workload of this experiment instead of a call that is written here
     #[arg(long, value_name = "NAME", conflicts_with = "call")]
     pub experiment: Option<String>,
-    /// The investigation of the experiment
+    /// The investigation of the experiment [default: that of the book]
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "investigations/socket.toml",
+        requires = "experiment",
+        conflicts_with_all = ["call", "book"]
+    )]
+    pub investigation: Option<PathBuf>,
+    /// Take investigation, guest, lock file and source lines from this book: its folder, or its book.toml [default without
+    /// --investigation: the book in this folder or the nearest one above]
+    #[arg(
+        long,
+        value_name = "BOOK",
+        requires = "experiment",
         conflicts_with = "call"
     )]
-    pub investigation: PathBuf,
+    pub book: Option<PathBuf>,
     /// Levels to show; deeper calls are only counted [default: 6]
     #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub depth: Option<u32>,
@@ -66,14 +77,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "experiment")]
     pub write: Option<PathBuf>,
     /// Source lines: from debug information that is available (auto), none, or from this vmlinux. Nothing is downloaded for
-    /// them
-    #[arg(long, value_name = "auto|none|VMLINUX", default_value = "auto")]
-    pub debuginfo: DebugInfo,
-    /// Take the kernels of guests from this lock file
+    /// them [default: the book's setting for the machine, or auto]
+    #[arg(long, value_name = "auto|none|VMLINUX")]
+    pub debuginfo: Option<DebugInfo>,
+    /// Take the kernel of a guest from this lock file [default with a book: qed.lock beside its book.toml, if it names the guest]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
     /// Seconds without progress after which a guest is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = LIMIT_S)]
     pub limit: u64,
     /// Ask the distribution for a newer kernel even if it was asked today
     #[arg(long)]
@@ -87,6 +98,19 @@ pub struct Args {
 const DEPTH: u32 = 6;
 
 impl Args {
+    /// The same arguments as those of a capture.
+    fn asked(&self) -> RequestArgs {
+        RequestArgs {
+            investigation: self.investigation.clone(),
+            on: self.on.iter().cloned().collect(),
+            book: self.book.clone(),
+            lock: self.lock.clone(),
+            debuginfo: self.debuginfo.clone(),
+            limit: self.limit,
+            refresh: self.refresh,
+        }
+    }
+
     /// The part of the tree that is asked for.
     fn shown(&self) -> Shown {
         Shown {
@@ -129,7 +153,8 @@ fn exists(path: &Path) -> Failure {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (name, toml, investigation) = read_request(args)?;
+    let request = DiscoverRequest::of(&args.asked(), args.experiment.is_some())?;
+    let (name, toml, investigation) = read_request(args, &request)?;
     let experiment = investigation
         .experiments
         .iter()
@@ -153,13 +178,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     args.check(experiment)?;
     let progress = Progress::like_last_time(
-        args.on.name(),
+        request.on.name(),
         "discover",
         Path::new(&investigation.source.name),
     );
-    let (discovery, files) = trace(args, &investigation, &name, &progress)?;
+    let (discovery, files) = trace(args, &request, &investigation, &name, &progress)?;
     progress.say("naming the functions");
-    let found = NamedTrace::new(args, experiment, &discovery, files)?;
+    let found = NamedTrace::new(&request.on, experiment, &discovery, files)?;
     progress.finish();
     drop(progress);
     if !discovery.stderr.is_empty() {
@@ -178,9 +203,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The experiment to trace: its name, its own TOML where it was made of words, and an investigation that holds it.
-fn read_request(args: &Args) -> Result<(String, Option<String>, Investigation), Failure> {
-    if let Some(name) = &args.experiment {
-        return Ok((name.clone(), None, read_investigation(&args.investigation)?));
+fn read_request(
+    args: &Args,
+    request: &DiscoverRequest,
+) -> Result<(String, Option<String>, Investigation), Failure> {
+    if let (Some(name), Some(path)) = (&args.experiment, &request.investigation) {
+        return Ok((name.clone(), None, read_investigation(path)?));
     }
     let (name, toml) = experiment(&args.call).map_err(|error| Failure::input(error.to_string()))?;
     let parsed = parse("discover", &to_trace(&toml));
@@ -194,6 +222,7 @@ const FIRST: &str = "_text";
 /// Traces the experiment. Gives back the files, too, that the kernel's vmlinux may be.
 fn trace(
     args: &Args,
+    request: &DiscoverRequest,
     investigation: &Investigation,
     experiment: &str,
     progress: &Progress,
@@ -202,7 +231,7 @@ fn trace(
     let folder =
         programs::folder_of(investigation).context("failed to find the investigation's folder")?;
     let runtime = runtime()?;
-    match &args.on {
+    match &request.on {
         Target::Host => {
             programs::on_host(investigation, &folder)
                 .map_err(|problems| Failure::input(render(&problems)))?;
@@ -212,13 +241,16 @@ fn trace(
                 types: args.write.is_some(),
             };
             let found = discover(investigation, experiment, options, &say);
-            Ok((runtime.block_on(found)?, of_this_machine(&args.debuginfo)))
+            Ok((
+                runtime.block_on(found)?,
+                of_this_machine(&request.debuginfo),
+            ))
         }
         Target::Guest(name, source) => {
             let cache = Cache::of_user()?;
-            let lock = args.lock.as_deref().map(lock::read).transpose()?;
-            let kernel = lock::kernel(lock.as_ref(), name, source, &cache, args.refresh, &say)?;
-            let fixed = static_sources(&kernel, &cache, &args.debuginfo, false, &say);
+            let lock = request.lock.as_ref();
+            let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
+            let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
             let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
             let job = Job::Discover {
                 experiment: experiment.to_owned(),
@@ -248,7 +280,7 @@ struct NamedTrace {
 
 impl NamedTrace {
     fn new(
-        args: &Args,
+        on: &Target,
         experiment: &Experiment,
         discovery: &Discovery,
         vmlinux: Vec<PathBuf>,
@@ -284,7 +316,7 @@ impl NamedTrace {
             let _ = lines.save();
         }
         Ok(Self {
-            machine: args.on.name().to_owned(),
+            machine: on.name().to_owned(),
             release: discovery.release.clone(),
             workload: experiment.workload_text(),
             calls,
@@ -345,36 +377,6 @@ fn did_not_run(name: &str) -> Failure {
         "`{name}` did not run in this call, as far as the tracer can see: functions that are inlined or marked notrace are \
          not seen. Leave --below out to see what ran"
     ))
-}
-
-/// The line above a tree.
-fn heading(call: &Call, functions: &Functions) -> String {
-    let name =
-        names::syscall_name(call.number).map_or_else(|| call.number.to_string(), str::to_owned);
-    let returned = match call.returned {
-        Some(value) => format!("returned {value}"),
-        None => "did not return".to_owned(),
-    };
-    let pairs = call.frames.iter().zip(&functions.of_frame);
-    let own: Vec<usize> = pairs
-        .filter(|(frame, _)| !frame.interrupt)
-        .map(|(_, function)| *function)
-        .collect();
-    let distinct = own.iter().collect::<BTreeSet<_>>().len();
-    let own = own.len();
-    let others = call.frames.len() - own;
-    let time = match call.returned {
-        Some(_) => format!(
-            " in {}, most of which is the tracer's",
-            micros(call.duration_ns)
-        ),
-        None => String::new(),
-    };
-    let interrupts = match others {
-        0 => String::new(),
-        _ => format!("; {others} more were an interrupt's"),
-    };
-    format!("{name} {returned}{time}: {own} calls of {distinct} functions{interrupts}\n")
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Format, json, print};
-use crate::guest::{accel, cache::Cache, find_program};
+use crate::guest::accel::{self, Accel, Decision, DeviceError, KvmFailure};
+use crate::guest::{cache::Cache, find_program};
 use crate::kaslr;
 use crate::probe::capabilities;
 use crate::session::machine_facts::BTF;
@@ -135,9 +136,35 @@ fn host() -> Part {
     }
 }
 
+/// Whether a guest would run under KVM, in words; `known` is a failure of it that is remembered.
+fn kvm(
+    device: Result<(), DeviceError>,
+    known: Option<&KvmFailure>,
+    boot_id: &str,
+    qemu: &Path,
+) -> Result<String, String> {
+    match accel::decide(Accel::Auto, device, known, boot_id, qemu) {
+        Decision::TryKvm { .. } => {
+            Ok("/dev/kvm can be opened; it is tried first, with a short limit".to_owned())
+        }
+        Decision::Emulate(Some(reason)) | Decision::Refuse(reason) => {
+            Err(format!("{reason}; guests are emulated"))
+        }
+        Decision::Emulate(None) => Err("guests are emulated".to_owned()),
+    }
+}
+
 /// A report on guests.
 fn guest() -> Part {
     let emulator = find_program::find_in_path("qemu-system-x86_64");
+    let cache = Cache::of_user();
+    let known = cache.as_ref().ok().and_then(accel::remembered);
+    let kvm = kvm(
+        accel::device(),
+        known.as_ref(),
+        &accel::boot_id(),
+        emulator.as_deref().unwrap_or(Path::new("")),
+    );
     let checks = vec![
         Check::new(
             "QEMU",
@@ -146,15 +173,10 @@ fn guest() -> Part {
                 None => Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86"),
             },
         ),
-        Check::new(
-            "KVM",
-            accel::device().map(|()| {
-                "/dev/kvm can be opened; it is tried first, with a short limit".to_owned()
-            }),
-        ),
+        Check::new("KVM", kvm),
         Check::new(
             "kernel cache",
-            match &Cache::of_user() {
+            match &cache {
                 Ok(cache) => Ok(cache.kernels().display().to_string()),
                 Err(error) => Err(error.to_string()),
             },
@@ -167,5 +189,38 @@ fn guest() -> Part {
             true => "captures in guests",
             false => "captures in no guest",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a failure of KVM in this boot is reported with its reason instead of an open device, that one of another boot or of
+    /// another QEMU is not, and that a missing device is.
+    #[test]
+    fn remembered_failure() {
+        let (boot, qemu) = ("b1", Path::new("/usr/bin/q"));
+        let known = KvmFailure {
+            boot_id: boot.into(),
+            qemu: qemu.into(),
+            reason: "QEMU cannot use KVM: it is refused".into(),
+        };
+        let with = |device, boot, qemu| kvm(device, Some(&known), boot, qemu);
+        assert_eq!(
+            with(Ok(()), boot, qemu),
+            Err(
+                "QEMU cannot use KVM: it is refused (found earlier in this boot of the host); guests are emulated"
+                    .into()
+            )
+        );
+        for (boot, qemu) in [("b2", qemu), (boot, Path::new("/opt/q"))] {
+            assert!(with(Ok(()), boot, qemu).unwrap().contains("tried first"));
+        }
+        let absent = with(Err(DeviceError::Absent), boot, qemu).unwrap_err();
+        assert!(
+            absent.starts_with("this machine has no /dev/kvm; "),
+            "{absent}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use qed_evidence::investigation::Investigation;
 
 use crate::assemble::symbolize::Static;
 use crate::guest::cache::Cache;
-use crate::guest::{self, KernelImage, beside};
+use crate::guest::{self, KernelImage, beside, places};
 use crate::reason::Reason;
 use crate::symbols::functions_by_file::{FunctionInFile, chosen};
 use crate::symbols::{debuginfo, running};
@@ -94,8 +94,8 @@ pub fn static_sources(
     };
     if fixed.config.is_none() {
         let why = match &kernel.package {
-            Some(_) => "Debian serves no package with the configuration of this kernel",
-            None => "no configuration of this kernel was found around its image",
+            Some(_) => "Debian serves no package with the configuration of this kernel".to_owned(),
+            None => no_config(&kernel.path, kernel.beside.release.as_deref()),
         };
         fixed.no_config = Some(why.into());
     }
@@ -125,6 +125,15 @@ pub fn static_sources(
         Err(error) => fixed.no_debuginfo = Some(Reason::from_error(error)),
     }
     fixed
+}
+
+/// The reason why there is no configuration around an image, and where to put it.
+fn no_config(image: &Path, release: Option<&str>) -> String {
+    let advice = match places::config_place(image, release) {
+        Some(place) => format!("put the one that it was built with {place}"),
+        None => "call the image `vmlinuz-WORD`, and put the one that it was built with beside it, as `config-WORD`".into(),
+    };
+    format!("no configuration of this kernel was found around its image: {advice}")
 }
 
 /// Puts the vmlinux that is of the image's build to the front, and notes if none is known to be: which copy of a
@@ -158,5 +167,46 @@ pub fn chosen_in(
     match &fixed.unchecked {
         Some(why) => chosen(investigation, &[], Some(why)),
         None => chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a configuration that is missing is asked for under the names that are looked for, whatever the image is called.
+    #[test]
+    fn where_to_put_a_configuration() {
+        for (image, release, names) in [
+            (
+                "vmlinuz",
+                None,
+                "beside the image, as `config` or `.config`",
+            ),
+            (
+                "x/bzImage",
+                Some("6.1.2"),
+                "beside the image, as `config` or `config-6.1.2` or `.config`",
+            ),
+            ("vmlinuz-mine", None, "beside the image, as `config-mine`"),
+            (
+                "/boot/vmlinuz-6.1.2",
+                Some("6.1.2"),
+                "beside the image, as `config-6.1.2`",
+            ),
+            (
+                "arch/x86/boot/bzImage",
+                None,
+                "at the top of its build tree, as `config` or `.config`",
+            ),
+            (
+                "kernel",
+                None,
+                "call the image `vmlinuz-WORD`, and put the one that it was built with beside it, as `config-WORD`",
+            ),
+        ] {
+            let said = no_config(Path::new(image), release);
+            assert!(said.ends_with(names), "{image}: {said}");
+        }
     }
 }

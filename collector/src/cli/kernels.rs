@@ -123,8 +123,13 @@ struct Row {
     /// Bytes to download for the debug information; `None`: not served.
     #[serde(skip_serializing_if = "Option::is_none")]
     debuginfo_bytes: Option<u64>,
+    /// The mirrors and suites that serve it, as apt names them; empty: not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    origins: Vec<String>,
     /// Bytes on this disk: image and configuration.
     cached_image_bytes: u64,
+    /// Bytes on this disk: modules.
+    cached_modules_bytes: u64,
     /// Bytes on this disk: debug information.
     cached_debuginfo_bytes: u64,
 }
@@ -132,10 +137,12 @@ struct Row {
 /// The kernels that are served, and then those that are only cached.
 fn rows(kernels: &[Kernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<Row> {
     let on_disk = |release: &str, image: bool| -> u64 {
-        let of_release = cached.iter().filter(|(_, sidecar)| {
-            sidecar.release == release && archive::holds_image(&sidecar.package) == image
-        });
-        of_release.map(|(folder, _)| size(folder)).sum()
+        let folders = folders(cached, release, image);
+        folders.map(size).sum()
+    };
+    let modules = |release: &str| -> u64 {
+        let folders = folders(cached, release, true);
+        folders.map(|folder| size(&modules_of(folder))).sum()
     };
     let last = |index: usize, kernel: &Kernel| {
         kernels
@@ -152,7 +159,9 @@ fn rows(kernels: &[Kernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<
             package: Some(format!("{} {}", kernel.image.name, kernel.image.version)),
             image_bytes: Some(kernel.image.size + kernel.base.as_ref().map_or(0, |base| base.size)),
             debuginfo_bytes: kernel.debug.as_ref().map(|debug| debug.size),
+            origins: kernel.image.origins.clone(),
             cached_image_bytes: on_disk(&kernel.release, true),
+            cached_modules_bytes: modules(&kernel.release),
             cached_debuginfo_bytes: on_disk(&kernel.release, false),
         });
     let gone = cached.iter().filter(|(_, sidecar)| {
@@ -170,13 +179,34 @@ fn rows(kernels: &[Kernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<
         package: None,
         image_bytes: None,
         debuginfo_bytes: None,
+        origins: Vec::new(),
         cached_image_bytes: on_disk(&sidecar.release, true),
+        cached_modules_bytes: modules(&sidecar.release),
         cached_debuginfo_bytes: on_disk(&sidecar.release, false),
     });
     served.chain(gone).collect()
 }
 
-/// Bytes of the files in a folder.
+/// The folders of a release's packages: those with an image, or the others.
+fn folders<'c>(
+    cached: &'c [(PathBuf, Sidecar)],
+    release: &str,
+    image: bool,
+) -> impl Iterator<Item = &'c Path> {
+    let of_release = cached.iter().filter(move |(_, sidecar)| {
+        sidecar.release == release && archive::holds_image(&sidecar.package) == image
+    });
+    of_release.map(|(folder, _)| folder.as_path())
+}
+
+/// The folder with the modules of the kernel whose image is in `folder`.
+fn modules_of(folder: &Path) -> PathBuf {
+    let mut modules = folder.as_os_str().to_owned();
+    modules.push(".modules");
+    modules.into()
+}
+
+/// Bytes of the files in a folder; 0 if there is none.
 fn size(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files
@@ -187,13 +217,20 @@ fn size(folder: &Path) -> u64 {
 fn table(rows: &[Row]) -> String {
     let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
     let served = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), megabytes);
-    let cached = |row: &Row| match (row.cached_image_bytes, row.cached_debuginfo_bytes) {
-        (0, 0) => "-".to_owned(),
-        (image, 0) => format!("image ({})", megabytes(image)),
-        (0, debug) => format!("debug information ({})", megabytes(debug)),
-        (image, debug) => format!("image, debug information ({})", megabytes(image + debug)),
+    let cached = |row: &Row| {
+        let parts = [
+            ("image", row.cached_image_bytes),
+            ("modules", row.cached_modules_bytes),
+            ("debug information", row.cached_debuginfo_bytes),
+        ];
+        let there = parts.iter().filter(|(_, bytes)| *bytes > 0);
+        let (names, sizes): (Vec<&str>, Vec<u64>) = there.copied().unzip();
+        match names.is_empty() {
+            true => "-".to_owned(),
+            false => format!("{} ({})", names.join(", "), megabytes(sizes.iter().sum())),
+        }
     };
-    let cells: Vec<[String; 5]> = rows
+    let cells: Vec<[String; 6]> = rows
         .iter()
         .map(|row| {
             [
@@ -204,13 +241,25 @@ fn table(rows: &[Row]) -> String {
                 served(row.image_bytes),
                 served(row.debuginfo_bytes),
                 cached(row),
+                match row.origins.is_empty() {
+                    true => "-".to_owned(),
+                    false => row.origins.join(", "),
+                },
             ]
         })
         .collect();
-    let head = ["machine", "package", "image", "debug info", "cached"].map(String::from);
-    let all: Vec<&[String; 5]> = std::iter::once(&head).chain(&cells).collect();
+    let head = [
+        "machine",
+        "package",
+        "image",
+        "debug info",
+        "cached",
+        "from",
+    ]
+    .map(String::from);
+    let all: Vec<&[String; 6]> = std::iter::once(&head).chain(&cells).collect();
     let width = |column: usize| all.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let widths: [usize; 6] = std::array::from_fn(width);
     let mut out = String::new();
     for row in all {
         let padded: Vec<String> = row
@@ -252,11 +301,7 @@ fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
     drop(progress);
     let packages = cache.packages();
     let mut bytes = 0;
-    let with_modules = |folder: &Path| {
-        let mut modules = folder.as_os_str().to_owned();
-        modules.push(".modules");
-        [folder.to_owned(), PathBuf::from(modules)]
-    };
+    let with_modules = |folder: &Path| [folder.to_owned(), modules_of(folder)];
     // Without --all a download can still go on.
     let unfinished = all.then(|| Apt::at(cache.root()).downloads());
     let folders = removable(&packages, all)
@@ -310,6 +355,7 @@ mod tests {
             name,
             version: format!("6.{minor}.{patch}-1"),
             size,
+            origins: vec!["http://m/debian trixie".into()],
             ..Served::default()
         };
         let release = format!("6.{minor}.{patch}+deb13-cloud-amd64");
@@ -366,13 +412,13 @@ mod tests {
         assert_eq!(
             text.lines().nth(1),
             Some(
-                "guest:debian-6.12.3  linux-image-6.12.3+deb13-cloud-amd64 6.12.3-1  49 MB  300 MB      -"
+                "guest:debian-6.12.3  linux-image-6.12.3+deb13-cloud-amd64 6.12.3-1  49 MB  300 MB      -       http://m/debian trixie"
             )
         );
         assert_eq!(
             text.lines().last(),
             Some(
-                "guest:debian-6.5.1   (served no more)                               -      -           -"
+                "guest:debian-6.5.1   (served no more)                               -      -           -       -"
             )
         );
     }

@@ -1,11 +1,13 @@
 //! The commands, each a thin layer between the command line and the library.
 
+mod announce;
 pub mod args;
 mod boots;
 mod call_tree;
 pub mod capture;
 mod capture_warnings;
 pub mod discover;
+mod discover_request;
 mod discover_words;
 pub mod doctor;
 mod failure;
@@ -19,6 +21,7 @@ pub mod members;
 mod modules;
 mod output;
 pub mod plan;
+mod plan_notes;
 mod plan_report;
 mod programs;
 pub mod progress;

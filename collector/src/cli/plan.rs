@@ -1,10 +1,14 @@
 //! `qed-collector plan`: shows what would be probed and read, with types, and what would be refused and why.
 
-use qed_evidence::document::{Reader, Target as ProbeTarget};
-use qed_evidence::investigation::{Action, Investigation};
-use qed_evidence::lock::Lock;
-use qed_evidence::observation::{may_be_text, text_instead};
+use std::ops::Range;
 
+use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_evidence::document::Target as ProbeTarget;
+use qed_evidence::investigation::{Investigation, Probe};
+use qed_evidence::lock::Lock;
+use qed_evidence::observation::in_one_line;
+
+use super::announce::announced;
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
@@ -13,8 +17,9 @@ use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources}
 use super::lock;
 use super::modules;
 use super::output::{Format, json, print, render};
-use super::plan_report::{ExperimentReport, MachineReport};
-use super::progress::Progress;
+use super::plan_notes::{MachinePlan, notes_of_plans};
+use super::plan_report::{ExperimentReport, MachineReport, NoteReport};
+use super::progress::{Progress, note};
 use super::request::{CaptureRequest, RequestArgs, requested};
 use super::runtime::runtime;
 use super::target::Target;
@@ -26,9 +31,6 @@ use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
 use crate::symbols::functions_by_file::chosen;
-
-/// The machine that this program runs on.
-const HOST: &str = "host";
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +54,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ..
     } = requested(args)?;
     let investigation = read_investigation(&path)?;
-    let mut unknown: Option<Vec<String>> = None;
+    let mut plans = Vec::new();
     let mut reports = Vec::new();
     for target in &targets {
         let debuginfo = debuginfo.of(target.name());
@@ -67,40 +69,45 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )?;
         let found = instances::find(&experiments, &fixed);
         drop(progress);
-        let (text, refused) = text(target.name(), &investigation, &experiments, &found);
+        let announced = announced(matches!(target, Target::Host), &investigation);
+        let plan = MachinePlan::new(&experiments, found.as_ref().ok());
         match format {
-            Format::Text => print(&text)?,
+            Format::Text => {
+                let announced = announced.iter().map(|line| format!("  {line}\n"));
+                let head = format!("{}\n{}", target.name(), announced.collect::<String>());
+                print(&(head + &text(&investigation, &experiments, &found)))?;
+            }
             Format::Json => reports.push(MachineReport {
                 machine: target.name().to_owned(),
-                announced: announced(target.name(), &investigation)
-                    .lines()
-                    .map(|line| line.trim().to_owned())
-                    .collect(),
+                announced,
                 experiments: (experiments.iter())
                     .map(|experiment| ExperimentReport::new(experiment, &found))
                     .collect(),
-                refused: refused.clone(),
+                notes: NoteReport::all(&notes_of_plans(
+                    &investigation,
+                    std::slice::from_ref(&plan),
+                )),
             }),
         }
-        unknown = Some(match unknown {
-            None => refused,
-            // Another kernel may have what this one lacks.
-            Some(others) => others
-                .into_iter()
-                .filter(|one| refused.contains(one))
-                .collect(),
-        });
+        plans.push(plan);
     }
     if format == Format::Json {
         print(&json(&reports)?)?;
     }
-    match unknown.filter(|unknown| !unknown.is_empty()) {
-        None => Ok(()),
-        Some(refused) => Err(Failure::input(format!(
-            "refused on every machine that was asked, so what is read there would be UNVERIFIED: {}. See REFUSED above; a probe \
-             that may be missing is `optional = true`",
-            refused.join(", ")
-        ))),
+    conclude(&notes_of_plans(&investigation, &plans))
+}
+
+/// Prints the notes about all machines, of which what is refused on each of them is a failure: another kernel may have what this
+/// one lacks.
+fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
+    let is_refused = |note: &&Diagnostic| note.severity == Severity::Error;
+    for warning in notes.iter().filter(|note| !is_refused(note)) {
+        note(&in_one_line(warning));
+    }
+    let refused: Vec<Diagnostic> = notes.iter().filter(is_refused).cloned().collect();
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::input(render(&refused))),
     }
 }
 
@@ -160,17 +167,15 @@ fn planned_on(
     }
 }
 
-/// The plan as text, and the functions that it has on stacks and that there are none of.
+/// The experiments of a plan as text.
 fn text(
-    machine: &str,
     investigation: &Investigation,
     experiments: &[PlannedExperiment],
     found: &Result<ProbedFunctions, Reason>,
-) -> (String, Vec<String>) {
-    let mut unknown = Vec::new();
-    let mut out = format!("{machine}\n");
-    out += &announced(machine, investigation);
+) -> String {
+    let mut out = String::new();
     for experiment in experiments {
+        let asked = investigation.experiment(&experiment.name);
         let alone = if experiment.isolated {
             " (attached alone)"
         } else {
@@ -178,21 +183,16 @@ fn text(
         };
         out += &format!("  {}{alone}\n", experiment.name);
         if let Some(reason) = &experiment.refused {
-            out += &format!("    workload\n      REFUSED: {reason}\n");
-            unknown.push(format!("the workload of `{}`", experiment.name));
+            let place = place(investigation, asked.map(|asked| asked.span.clone()));
+            out += &format!("    workload\n      REFUSED: {reason}{place}\n");
         }
         for probe in &experiment.probes {
+            let asked = asked.and_then(|asked| asked.probe(&probe.name));
             let refused = found.as_ref().ok().and_then(|found| found.refused(probe));
-            out += &probe_text(probe, refused);
-            if let (Some(_), Some(name)) = (refused, &probe.within) {
-                unknown.push(format!(
-                    "`within = \"{name}\"` of `{}.{}`",
-                    experiment.name, probe.name
-                ));
-            } else if let (Ok(found), Ok(_)) = (found, &probe.source) {
+            out += &probe_text(investigation, asked, probe, refused);
+            if let (None, Ok(found), Ok(_)) = (refused, found, &probe.source) {
                 out += &found.text(experiment, probe);
             }
-            unknown.extend(refusals(&experiment.name, probe));
         }
     }
     if let Err(reason) = found {
@@ -200,70 +200,25 @@ fn text(
             "  copies of functions are not known, so silence would prove nothing: {reason}\n"
         );
     }
-    (out, unknown)
-}
-
-/// The programs that are run: on a host they are its user's, with his rights, and so is what they write.
-fn announced(machine: &str, investigation: &Investigation) -> String {
-    let is_host = machine == HOST;
-    let here = if is_host {
-        " on this host, with your rights"
-    } else {
-        ""
-    };
-    let mut out = String::new();
-    for line in &investigation.setup {
-        let line = line.words.join(" ");
-        out += &match is_host {
-            true => format!("  guest.setup: `{line}` is not run, because this is not a guest\n"),
-            false => format!("  guest.setup: runs `{line}` first\n"),
-        };
-    }
-    for command in &investigation.commands {
-        let place = match command.on {
-            Reader::Machine => here,
-            Reader::Builder => " (here, afterwards)",
-        };
-        let line = command.run.join(" ");
-        out += &format!("  commands.{}: runs `{line}`{place}\n", command.name);
-    }
-    for experiment in &investigation.experiments {
-        let workload = &experiment.workload;
-        if is_host && !workload.around.files.is_empty() {
-            out += &format!(
-                "  {}: is not run, because its `files` are put into guests alone\n",
-                experiment.name
-            );
-        } else if is_host && matches!(workload.action, Action::Command(_)) {
-            out += &format!(
-                "  {}: runs `{}`{here}\n",
-                experiment.name,
-                experiment.workload_text()
-            );
-        }
-    }
     out
 }
 
-/// The probe and the reads of it that are refused, where they may not be missing.
-fn refusals(experiment: &str, probe: &PlannedProbe) -> Vec<String> {
-    if probe.optional {
-        return Vec::new();
-    }
-    let at = format!("{experiment}.{}", probe.name);
-    if probe.source.is_err() {
-        return vec![format!("`{at}`")];
-    }
-    let side = |side: &'static str, reads: &std::collections::BTreeMap<String, Reason>| {
-        let names = reads.keys().map(|name| format!("`{at}.{side}.{name}`"));
-        names.collect::<Vec<_>>()
-    };
-    let mut found = side("entry", &probe.refused.entry);
-    found.extend(side("exit", &probe.refused.exit));
-    found
+/// A place in the investigation, such as ` (i.toml:12:3)`.
+fn place(investigation: &Investigation, span: Option<Range<usize>>) -> String {
+    let place = span.map(|span| Diagnostic::error(&investigation.source, span, ""));
+    let place = place.and_then(|place| place.line_column());
+    place.map_or_else(String::new, |(line, column)| {
+        format!(" ({}:{line}:{column})", investigation.source.name)
+    })
 }
 
-fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
+/// A probe as text; `asked` is the probe of the investigation, and `refused` the reason why its `within` cannot hold.
+fn probe_text(
+    investigation: &Investigation,
+    asked: Option<&Probe>,
+    probe: &PlannedProbe,
+    refused: Option<&str>,
+) -> String {
     let (kind, name) = match &probe.target {
         ProbeTarget::Function(name) => ("function", name),
         ProbeTarget::Tracepoint(name) => ("tracepoint", name),
@@ -283,7 +238,8 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
     match &source {
         Err(reason) => {
             let optional = if probe.optional { " (optional)" } else { "" };
-            out += &format!("\n      REFUSED{optional}: {reason}\n");
+            let place = place(investigation, asked.map(|asked| asked.span.clone()));
+            out += &format!("\n      REFUSED{optional}: {reason}{place}\n");
             return out;
         }
         Ok(_) => {
@@ -304,10 +260,6 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
             if let Decode::Structure { fields, .. } = &read.decode {
                 out += &members(fields);
             }
-            let type_name = read.decode.type_name();
-            if matches!(read.decode, Decode::Pointer { .. }) && may_be_text(type_name, &read.path) {
-                out += &format!("        an address: {}\n", text_instead(&read.path));
-            }
         }
     }
     for (side, refused) in [
@@ -315,7 +267,16 @@ fn probe_text(probe: &PlannedProbe, refused: Option<&str>) -> String {
         ("exit", &probe.refused.exit),
     ] {
         for (name, reason) in refused {
-            out += &format!("      {side}.{name}: REFUSED: {reason}\n");
+            let read = asked.and_then(|asked| {
+                let reads = match side {
+                    "entry" => &asked.entry,
+                    _ => &asked.exit,
+                };
+                let read = reads.iter().find(|read| read.name == *name)?;
+                Some(asked.span_of(read))
+            });
+            let place = place(investigation, read);
+            out += &format!("      {side}.{name}: REFUSED: {reason}{place}\n");
         }
     }
     out

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::document::Target;
 use serde::Serialize;
 
@@ -18,8 +19,41 @@ pub(super) struct MachineReport {
     pub announced: Vec<String>,
     /// The experiments.
     pub experiments: Vec<ExperimentReport>,
-    /// The refused probes and reads that are not optional.
-    pub refused: Vec<String>,
+    /// The notes about it: errors are about what is refused and not optional.
+    pub notes: Vec<NoteReport>,
+}
+
+/// A note about a plan.
+#[derive(Debug, Serialize)]
+pub(super) struct NoteReport {
+    severity: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    /// The place in the investigation: file, line and column, both from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+}
+
+impl NoteReport {
+    /// All of `notes`.
+    pub fn all(notes: &[Diagnostic]) -> Vec<Self> {
+        notes.iter().map(Self::new).collect()
+    }
+
+    fn new(note: &Diagnostic) -> Self {
+        let place = note.place.as_ref().zip(note.line_column());
+        Self {
+            severity: match note.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: note.message.clone(),
+            help: note.help.clone(),
+            place: place
+                .map(|((source, _), (line, column))| format!("{}:{line}:{column}", source.name)),
+        }
+    }
 }
 
 /// The plan of an experiment.

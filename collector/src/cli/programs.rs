@@ -86,7 +86,8 @@ pub fn on_host(
     investigation: &Investigation,
     folder: &Path,
 ) -> Result<ProgramFiles, Vec<Diagnostic>> {
-    let commands = investigation.commands.iter().filter_map(|command| {
+    let run_here = investigation.commands.iter().filter(|c| !c.guests_only);
+    let commands = run_here.filter_map(|command| {
         let found = files(command.run.first()?, &command.run, Path::new("/")).ok()?;
         Some((command.name.clone(), found))
     });

@@ -29,19 +29,15 @@ use crate::probe::OBJECT_SHA256;
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The investigation: which experiments to run and what to watch
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "book",
-        default_value = "investigations/socket.toml"
-    )]
-    investigation: PathBuf,
-    /// Take the investigation and the lock file from this book, and write below it
+    /// The investigation: which experiments to run and what to watch [default: that of the book]
+    #[arg(long, value_name = "FILE", conflicts_with = "book")]
+    investigation: Option<PathBuf>,
+    /// Take the investigation and the lock file from this book, and write below it: its folder, or its book.toml [default
+    /// without --investigation: the book in this folder or the nearest one above]
     #[arg(long, value_name = "BOOK", conflicts_with = "output")]
     book: Option<PathBuf>,
     /// Of a series that this lock file pins (guest:debian-6.12), take the pinned kernel instead of the newest
-    /// [default with --book: qed.lock beside its book.toml, if there is one]
+    /// [default with a book: qed.lock beside its book.toml, if there is one]
     #[arg(long, value_name = "FILE", conflicts_with = "book")]
     lock: Option<PathBuf>,
     /// Only these series, such as 6.12 [default: all that Debian serves]. Can be repeated
@@ -56,14 +52,10 @@ pub struct Args {
     /// Source lines: download debug information that is served (auto), or do without (none)
     #[arg(long, value_name = "auto|none", default_value = "none", value_parser = ["auto", "none"])]
     debuginfo: String,
-    /// Folder for the evidence of each kernel
-    #[arg(
-        short,
-        long,
-        value_name = "FOLDER",
-        default_value = ".qed/evidence/sweep"
-    )]
-    output: PathBuf,
+    /// Folder for the evidence of each kernel [default: .qed/evidence/sweep in the book's folder, or in this one with
+    /// --investigation]
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
     /// Seconds without progress after which a guest is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     limit: u64,
@@ -122,19 +114,17 @@ struct Request {
 
 impl Request {
     fn of(args: &Args) -> Result<Self, Failure> {
-        let (investigation, lock, output) = match &args.book {
-            None => (
-                args.investigation.clone(),
-                args.lock.clone(),
-                args.output.clone(),
-            ),
-            Some(path) => {
-                let book = target::book(path)?;
+        let (investigation, lock, output) = match &args.investigation {
+            Some(path) => (path.clone(), None, PathBuf::from(".qed/evidence/sweep")),
+            None => {
+                let path = args.book.clone().map_or_else(target::nearest_book, Ok)?;
+                let book = target::book(&path)?;
                 let lock = book.lock.map(|_| book.root.join(lock::FILE));
                 (book.investigation, lock, book.evidence.join("sweep"))
             }
         };
-        let lock = match lock {
+        let output = args.output.clone().unwrap_or(output);
+        let lock = match args.lock.clone().or(lock) {
             None => None,
             Some(path) => {
                 let digest = qed_programs::digest(&path).map_err(|error| {

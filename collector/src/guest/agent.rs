@@ -65,7 +65,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             load(&modules)?;
             let investigation = parse_investigation(&name, &text)?;
             set_up(&investigation)?;
-            let commands = Commands::of_machine(&investigation);
+            let commands = Commands::of_machine(&investigation, true);
             let (kernel, plan) = plan_here(&investigation, &chosen, &modules)?;
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;
             progress("read what the machine says about itself");

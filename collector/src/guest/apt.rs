@@ -123,18 +123,18 @@ impl Apt {
     pub fn kernels(&self) -> Result<Vec<Kernel>, GuestError> {
         let doing = "look for kernel packages";
         let names = self.run("apt-cache", &["pkgnames", "linux-"], None, doing)?;
-        let mut arguments = vec!["show"];
-        arguments.extend(
-            names
-                .lines()
-                .map(str::trim)
-                .filter(|name| archive::is_candidate(name)),
-        );
-        if arguments.len() == 1 {
+        let lines = names.lines().map(str::trim);
+        let names: Vec<&str> = lines.filter(|name| archive::is_candidate(name)).collect();
+        if names.is_empty() {
             return Ok(Vec::new());
         }
-        let shown = self.run("apt-cache", &arguments, None, doing)?;
-        Ok(archive::kernels(&archive::parse(&shown)))
+        let ask = |what| {
+            let arguments = [&[what][..], &names[..]].concat();
+            self.run("apt-cache", &arguments, None, doing)
+        };
+        let mut served = archive::parse(&ask("show")?);
+        archive::add_origins(&mut served, &ask("madison")?);
+        Ok(archive::kernels(&served))
     }
 
     /// This version of a package, if the lists name it.

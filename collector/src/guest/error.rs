@@ -243,7 +243,7 @@ pub enum GuestError {
 
 /// The advice for package lists that could not be downloaded.
 fn without_lists(reason: &str) -> &'static str {
-    match ["GPG error", "signature"]
+    match ["GPG error", "signature", "is not signed"]
         .iter()
         .any(|word| reason.contains(word))
     {
@@ -341,6 +341,8 @@ mod tests {
         };
         assert!(told(lists(apt)).starts_with("fetch the package lists: no space is left"));
         assert!(told(lists("W: GPG error: http://m")).contains("debian-archive-keyring"));
+        let unsigned = "E: The repository 'http://m bookworm Release' is not signed.";
+        assert!(told(lists(unsigned)).contains("debian-archive-keyring"));
         assert!(told(lists("E: Unable to connect")).contains("network works"));
         let download = |reason: &str| GuestError::Download {
             package: "x 1".into(),

@@ -247,6 +247,7 @@ fn served(part: &Part) -> Served {
         size: part.size,
         sha256: part.sha256.clone(),
         depends: Vec::new(),
+        origins: Vec::new(),
     }
 }
 

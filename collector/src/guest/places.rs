@@ -112,6 +112,27 @@ impl CandidatePaths {
     }
 }
 
+/// Where the configuration of an image can be put, in words; `None` if the image's name has no form that says so.
+#[must_use]
+pub fn config_place(image: &Path, release: Option<&str>) -> Option<String> {
+    let folder = image.parent().unwrap_or(Path::new(""));
+    let (place, folder) = match build_tree(folder) {
+        Some(tree) => ("at the top of its build tree", tree),
+        None => ("beside the image", folder),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for path in CandidatePaths::around(image, release).config {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("`{name}`");
+        if path.parent() == Some(folder) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // A build's own file counts only if it is older than the image.
+    names.sort_by_key(|name| name == "`.config`");
+    (!names.is_empty()).then(|| format!("{place}, as {}", names.join(" or ")))
+}
+
 /// The root of the system or package whose kernels are in `folder`.
 fn root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
     let tails = [

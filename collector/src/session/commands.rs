@@ -13,6 +13,9 @@ use crate::workload::{
     Exit, Running, WorkloadEnvironment, WorkloadKind, WorkloadOutcome, WorkloadSpec,
 };
 
+/// The reason not to run a command that is for guests alone.
+const FOR_GUESTS: &str =
+    "not run, because it is for guests alone (`on = \"guest\"`), and this machine is a host";
 /// The exit status of the workload's process if the program could not be executed, and the prefix of its reason.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 
@@ -32,14 +35,14 @@ pub struct Task {
 pub struct Commands(JoinHandle<Vec<RawCommand>>);
 
 impl Commands {
-    /// Starts the commands of `investigation` that run on the captured machine.
-    pub fn of_machine(investigation: &Investigation) -> Self {
+    /// Starts the commands of `investigation` that run on the captured machine. `ephemeral`: that is a guest.
+    pub fn of_machine(investigation: &Investigation, ephemeral: bool) -> Self {
         let commands = investigation.commands.iter();
         let tasks = commands
             .filter(|command| command.on == Reader::Machine)
             .map(|command| Task {
                 argv: command.run.clone(),
-                impossible: None,
+                impossible: (command.guests_only && !ephemeral).then(|| FOR_GUESTS.into()),
                 timeout: Duration::from_millis(command.timeout_ms),
                 max_output: command.max_output,
             });

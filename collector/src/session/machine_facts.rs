@@ -10,6 +10,8 @@ use crate::kaslr::{self, KaslrSourceError};
 use crate::reason::Reason;
 use crate::symbols::running;
 
+/// The beginning of the reason why a machine has no file with its configuration.
+pub const NO_CONFIG: &str = "there is no /proc/config.gz";
 /// The kernel's own types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -73,6 +75,8 @@ fn config(release: &str) -> (String, Result<String, Reason>) {
                 .map_err(|error| format!("{compressed}: {error}").into());
             return (compressed, read);
         }
+        // The kernel was built without CONFIG_IKCONFIG_PROC.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => NO_CONFIG.to_owned(),
         Err(error) => format!("{compressed}: {error}"),
     };
     let path = format!("/boot/config-{release}");

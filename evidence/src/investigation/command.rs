@@ -24,6 +24,8 @@ pub struct Command {
     pub run: Vec<String>,
     /// The machine that it runs on.
     pub on: Reader,
+    /// It runs in guests alone: of a host the evidence says that it was not run.
+    pub guests_only: bool,
     /// The time limit, in milliseconds.
     pub timeout_ms: u64,
     /// The part of its output that is stored, in bytes. Patterns are not searched for in a longer output, because the rest

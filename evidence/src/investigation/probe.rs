@@ -54,6 +54,14 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// The place of a read of this probe in the file; that of the probe if the read's is not known.
+    pub fn span_of(&self, read: &Read) -> Range<usize> {
+        match read.span.is_empty() {
+            true => self.span.clone(),
+            false => read.span.clone(),
+        }
+    }
+
     /// True if both watch the same target: when one fires, a hit of the other would have been seen.
     pub fn watches_the_same(&self, other: &Probe) -> bool {
         self.within == other.within && self.watches_the_same_apart_from_within(other)

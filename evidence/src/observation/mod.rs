@@ -4,8 +4,10 @@ pub mod copies;
 mod limits;
 mod notes;
 mod public;
+mod seen;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use limits::*;
-pub use notes::{in_one_line, may_be_text, notes, text_instead};
+pub use notes::{Moment, in_one_line, may_be_text, notes, notes_of, text_instead};
+pub use seen::{SeenExperiment, SeenExperiments, SeenProbe};

@@ -1,22 +1,41 @@
-//! Notes for the author of an investigation: probes and reads that no machine could perform, and reads that probably did not
-//! get what was intended.
+//! Notes for the author of an investigation: probes and reads that no machine can perform, and reads that probably do not get
+//! what was intended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::public::unknown_public;
+use super::seen::{SeenExperiments, SeenProbe, seen};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Evidence, Probe as Watched};
+use crate::document::{Evidence, Reads};
 use crate::investigation::{Experiment, Investigation, Probe, Read};
-use crate::value::{Datum, Value};
 
 /// The number of probes that a note names before it says how many more there are.
 const SHOWN: usize = 4;
 
-/// All notes, as warnings at their places in the investigation, in its order: probes that could not be attached on any of the
-/// machines, and reads that none of their kernels can do, unless the probe is optional; names in `public` that no function
-/// has; pointers to bytes that may be texts. Machines on which an experiment did not run say nothing about it.
+/// The time at which notes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// After a capture: they are warnings.
+    Captured,
+    /// Before one, from a plan: what is refused is an error.
+    Planned,
+}
+
+/// All notes about captures, as warnings at their places in the investigation, in its order: probes that could not be attached on
+/// any of the machines, and reads that none of their kernels can do, unless the probe is optional; names in `public` that no
+/// function has; pointers to bytes that may be texts. Machines on which an experiment did not run say nothing about it.
 pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
+    let machines: Vec<SeenExperiments> = machines.iter().map(|machine| seen(machine)).collect();
+    notes_of(investigation, &machines, Moment::Captured)
+}
+
+/// The same of machines that were captured or planned for.
+pub fn notes_of(
+    investigation: &Investigation,
+    machines: &[SeenExperiments],
+    moment: Moment,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut unattached: BTreeMap<String, Vec<(String, &Probe)>> = BTreeMap::new();
     for experiment in &investigation.experiments {
@@ -26,7 +45,7 @@ pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagn
             match nowhere(&seen, |probe| probe.unavailable.clone()) {
                 Some(_) if probe.optional => {}
                 Some(reason) => unattached.entry(reason).or_default().push((path, probe)),
-                None => found.extend(of_reads(investigation, probe, &path, &seen)),
+                None => found.extend(of_reads(investigation, probe, &path, &seen, moment)),
             }
         }
     }
@@ -42,10 +61,14 @@ pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagn
             more => format!(" and {more} more"),
         };
         let named = named.join(", ");
-        let message = format!("nothing was watched by {named}{more}: {reason}");
+        let is = match moment {
+            Moment::Captured => "was",
+            Moment::Planned => "would be",
+        };
+        let message = format!("nothing {is} watched by {named}{more}: {reason}");
         let help =
             "what is read there is UNVERIFIED; a probe that may be missing is `optional = true`";
-        Some(at(investigation, first.span.clone(), message).help(help))
+        Some(refused(investigation, first.span.clone(), message, moment).help(help))
     }));
     let public = unknown_public(investigation, machines).into_iter();
     found.extend(public.map(|(span, message)| at(investigation, span, message)));
@@ -67,29 +90,36 @@ fn at(investigation: &Investigation, span: std::ops::Range<usize>, message: Stri
     Diagnostic::error(&Arc::clone(&investigation.source), span, message).warning()
 }
 
-/// The probe in the evidence of each machine on which its experiment ran.
-fn observed_probes<'e>(
+/// A note about something that a kernel refuses.
+fn refused(
+    investigation: &Investigation,
+    span: std::ops::Range<usize>,
+    message: String,
+    moment: Moment,
+) -> Diagnostic {
+    match moment {
+        Moment::Captured => at(investigation, span, message),
+        Moment::Planned => Diagnostic::error(&Arc::clone(&investigation.source), span, message),
+    }
+}
+
+/// The probe on each machine on which its experiment ran.
+fn observed_probes<'m>(
     experiment: &Experiment,
     probe: &Probe,
-    machines: &[&'e Evidence],
-) -> Vec<&'e Watched> {
+    machines: &'m [SeenExperiments],
+) -> Vec<&'m SeenProbe> {
     let experiments = machines
         .iter()
-        .filter_map(|machine| machine.experiments.get(&experiment.name));
-    let ran = experiments.filter(|seen| {
-        // One that did not run for want of a probe has its reasons at the probes.
-        seen.unavailable.is_none()
-            || seen
-                .probes
-                .values()
-                .any(|probe| probe.unavailable.is_some())
-    });
-    ran.filter_map(|seen| seen.probes.get(&probe.name))
+        .filter_map(|machine| machine.get(&experiment.name));
+    experiments
+        .filter(|seen| seen.ran)
+        .filter_map(|seen| seen.probes.get(&probe.name))
         .collect()
 }
 
 /// The reason of the first machine, if all of them have one.
-fn nowhere(seen: &[&Watched], reason: impl Fn(&Watched) -> Option<String>) -> Option<String> {
+fn nowhere(seen: &[&SeenProbe], reason: impl Fn(&SeenProbe) -> Option<String>) -> Option<String> {
     let reasons: Option<Vec<String>> = seen.iter().map(|probe| reason(probe)).collect();
     reasons?.into_iter().next()
 }
@@ -98,26 +128,29 @@ fn of_reads(
     investigation: &Investigation,
     probe: &Probe,
     path: &str,
-    seen: &[&Watched],
+    seen: &[&SeenProbe],
+    moment: Moment,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
-            let span = match read.span.is_empty() {
-                true => probe.span.clone(),
-                false => read.span.clone(),
-            };
-            let refused = nowhere(seen, |probe| {
-                let refused = match side {
-                    "entry" => &probe.refused_reads.entry,
-                    _ => &probe.refused_reads.exit,
-                };
-                refused.get(&read.name).cloned()
+            let span = probe.span_of(read);
+            let reason = nowhere(seen, |probe| {
+                of_side(&probe.refused, side).get(&read.name).cloned()
             });
-            if let Some(reason) = refused.filter(|_| !probe.optional) {
-                let message = format!("`{path}.{side}.{}` is not read: {reason}", read.name);
-                found.push(at(investigation, span.clone(), message));
-            } else if let Some(type_name) = bytes_behind(read, side, seen) {
+            if let Some(reason) = reason.filter(|_| !probe.optional) {
+                let is = match moment {
+                    Moment::Captured => "is not",
+                    Moment::Planned => "would not be",
+                };
+                let message = format!("`{path}.{side}.{}` {is} read: {reason}", read.name);
+                found.push(refused(investigation, span.clone(), message, moment));
+                continue;
+            }
+            let mut types = seen
+                .iter()
+                .filter_map(|probe| of_side(&probe.addresses, side).get(&read.name));
+            if let Some(type_name) = types.find(|name| may_be_text(name, &read.expression)) {
                 let message = format!(
                     "`{path}.{side}.{}` is an address: `{type_name}` may point to a text or to any bytes",
                     read.name
@@ -145,22 +178,14 @@ fn of_reads(
 }
 
 /// The members of a structure that is read whole that are addresses of bytes, with their types.
-fn members_behind(read: &Read, side: &str, seen: &[&Watched]) -> BTreeMap<String, String> {
-    let hits = seen.iter().flat_map(|probe| &probe.hits);
-    let values = hits.flat_map(|hit| match side {
-        "entry" => &hit.entry,
-        _ => &hit.exit,
-    });
-    values
-        .filter_map(|(name, datum)| {
+fn members_behind(read: &Read, side: &str, seen: &[&SeenProbe]) -> BTreeMap<String, String> {
+    let types = seen
+        .iter()
+        .flat_map(|probe| of_side(&probe.addresses, side));
+    types
+        .filter_map(|(name, type_name)| {
             let member = name.strip_prefix(&read.name)?.strip_prefix('.')?;
-            match datum {
-                Datum::Value(Value::Address {
-                    type_name: Some(type_name),
-                    ..
-                }) if may_be_text(type_name, "") => Some((member.to_owned(), type_name.clone())),
-                _ => None,
-            }
+            may_be_text(type_name, "").then(|| (member.to_owned(), type_name.clone()))
         })
         .collect()
 }
@@ -183,23 +208,11 @@ fn is_read_too(expression: &str, reads: &[Read]) -> bool {
     })
 }
 
-/// The type of an address that was read, if it is of bytes and the author did not say that an address is meant.
-fn bytes_behind(read: &Read, side: &str, seen: &[&Watched]) -> Option<String> {
-    let hits = seen.iter().flat_map(|probe| &probe.hits);
-    let values = hits.filter_map(|hit| match side {
-        "entry" => hit.entry.get(&read.name),
-        _ => hit.exit.get(&read.name),
-    });
-    values
-        .filter_map(|datum| match datum {
-            Datum::Value(Value::Address {
-                type_name: Some(type_name),
-                ..
-            }) => Some(type_name),
-            _ => None,
-        })
-        .find(|type_name| may_be_text(type_name, &read.expression))
-        .cloned()
+fn of_side<'r>(reads: &'r Reads, side: &str) -> &'r BTreeMap<String, String> {
+    match side {
+        "entry" => &reads.entry,
+        _ => &reads.exit,
+    }
 }
 
 /// True if `type_name` is a pointer to single bytes that C does not call `char`, and `path` does not cast to one: the kernel keeps
@@ -236,7 +249,8 @@ pub fn text_instead(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Address;
+    use crate::diagnostic::Severity;
+    use crate::value::{Address, Datum, Value};
 
     fn told(evidence: &[&Evidence]) -> Vec<String> {
         let all = notes(&crate::testing::investigation(), evidence);
@@ -286,6 +300,41 @@ mod tests {
         assert!(
             more == 0 || said.contains(&format!(" and {more} more: no such thing")),
             "{said}"
+        );
+    }
+
+    /// Check that a plan gives the same notes as a capture, and that what is refused is an error then.
+    #[test]
+    fn of_a_plan() {
+        let investigation = crate::testing::investigation();
+        let mut machine = seen(&crate::testing::evidence());
+        let told = |machine: &SeenExperiments| {
+            let machines = std::slice::from_ref(machine);
+            let all = notes_of(&investigation, machines, Moment::Planned);
+            let each = all.iter().map(|note| (note.severity, in_one_line(note)));
+            each.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&machine), []);
+        let probes = &mut machine.get_mut("create").unwrap().probes;
+        let planned = investigation.experiment("create").unwrap();
+        let read = &planned.probe("sock_alloc").unwrap().exit[0].name;
+        let refused = &mut probes.get_mut("sock_alloc").unwrap().refused;
+        refused.exit.insert(read.clone(), "no member".into());
+        probes.get_mut("fd_install").unwrap().unavailable = Some("no such thing".into());
+        let said = told(&machine);
+        assert!(
+            said.iter()
+                .all(|(severity, _)| *severity == Severity::Error)
+        );
+        let read = format!("`create.sock_alloc.exit.{read}` would not be read: no member (");
+        assert!(
+            said.iter().any(|(_, text)| text.starts_with(&read)),
+            "{said:?}"
+        );
+        let probe = "nothing would be watched by `create.fd_install`: no such thing (";
+        assert!(
+            said.iter().any(|(_, text)| text.starts_with(probe)),
+            "{said:?}"
         );
     }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::seen::SeenExperiments;
 use crate::diagnostic::nearest;
-use crate::document::Evidence;
 use crate::investigation::{Investigation, Probe as Planned};
 
 /// A place and a sentence for each name in a probe's `public` that is not an argument of it on any of the machines that know its
 /// arguments.
 pub(super) fn unknown_public(
     investigation: &Investigation,
-    machines: &[&Evidence],
+    machines: &[SeenExperiments],
 ) -> Vec<(Range<usize>, String)> {
     let experiments = investigation.experiments.iter();
     experiments
@@ -25,17 +25,14 @@ pub(super) fn unknown_public(
         .collect()
 }
 
-fn unknown(experiment: &str, planned: &Planned, machines: &[&Evidence]) -> Vec<String> {
-    let mut known: BTreeSet<&str> = BTreeSet::new();
-    for machine in machines {
-        let seen = machine.experiments.get(experiment);
-        let Some(probe) = seen.and_then(|seen| seen.probes.get(&planned.name)) else {
-            continue;
-        };
-        let parameters = probe.parameters.iter().map(|parameter| &*parameter.name);
-        let args = probe.hits.iter().flat_map(|hit| hit.args.keys());
-        known.extend(parameters.chain(args.map(String::as_str)));
-    }
+fn unknown(experiment: &str, planned: &Planned, machines: &[SeenExperiments]) -> Vec<String> {
+    let seen = machines.iter().filter_map(|machine| {
+        let seen = machine.get(experiment)?;
+        seen.probes.get(&planned.name)
+    });
+    let known: BTreeSet<&str> = seen
+        .flat_map(|probe| probe.arguments.iter().map(String::as_str))
+        .collect();
     if known.is_empty() {
         return Vec::new();
     }
@@ -62,6 +59,7 @@ fn unknown(experiment: &str, planned: &Planned, machines: &[&Evidence]) -> Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::seen::seen;
 
     /// Check that a misspelt argument in `public` is told with the nearest one, and those that exist are not.
     #[test]
@@ -76,7 +74,7 @@ mod tests {
             let probes = &mut create.unwrap().probes;
             let probe = probes.iter_mut().find(|one| one.name == "fd_install");
             probe.unwrap().public = vec![listed.to_owned(), "return".into()];
-            let told = unknown_public(&investigation, &[&evidence]).into_iter();
+            let told = unknown_public(&investigation, &[seen(&evidence)]).into_iter();
             told.map(|(_, message)| message).collect::<Vec<_>>()
         };
         assert!(told("args.file").is_empty());

@@ -97,14 +97,18 @@ pub fn refresh(
             );
             continue;
         }
-        let outcome = run(&collector, root, config, machine);
-        let outcome = outcome.and_then(|()| match is_fresh() {
-            true => Ok(()),
-            false => Err(CaptureError::Stale),
-        });
-        let Err(why) = outcome else {
-            let _ = std::fs::remove_file(&marker);
-            continue;
+        let why = match (run(&collector, root, config, machine), is_fresh()) {
+            (Err(why), false) => why,
+            (Ok(()), false) => CaptureError::Stale,
+            (outcome, true) => {
+                let _ = std::fs::remove_file(&marker);
+                // The evidence says what went wrong in it.
+                warnings.extend(outcome.err().map(|why| {
+                    warn(format!("the capture on {machine} is incomplete: {why}"))
+                        .help("its evidence is shown; correct the investigation")
+                }));
+                continue;
+            }
         };
         warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
             "the book shows older or recorded evidence, if there is any, and says so on each page",

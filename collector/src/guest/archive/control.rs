@@ -15,6 +15,9 @@ pub struct Served {
     pub sha256: String,
     /// Names of the packages that it depends on, alternatives included.
     pub depends: Vec<String>,
+    /// The mirrors and suites that serve it, such as `http://mirror.example.org/debian trixie`; empty: not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 impl Served {
@@ -75,7 +78,43 @@ fn paragraph(text: &str) -> Option<Served> {
             .filter_map(field)
             .flat_map(names)
             .collect(),
+        origins: Vec::new(),
     })
+}
+
+/// Add to packages where they come from, as `apt-cache madison` prints it:
+/// ```text
+/// linux-binary-7.3.4 | 7.3.4-1 | http://mirror.example.org/debian sid/main amd64 Packages
+/// ```
+pub fn add_origins(packages: &mut [Served], printed: &str) {
+    for (name, version, origin) in printed.lines().filter_map(origin) {
+        let of_line = |served: &&mut Served| served.name == name && served.version == version;
+        for served in packages.iter_mut().filter(of_line) {
+            if !served.origins.contains(&origin) {
+                served.origins.push(origin.clone());
+            }
+        }
+    }
+}
+
+fn origin(line: &str) -> Option<(&str, &str, String)> {
+    let mut columns = line.split('|').map(str::trim);
+    let (name, version) = (columns.next()?, columns.next()?);
+    let mut words = columns.next()?.split_whitespace();
+    let (uri, suite) = (words.next()?, words.next()?);
+    let suite = suite.rsplit_once('/').map_or(suite, |(suite, _)| suite);
+    (words.next_back() == Some("Packages"))
+        .then(|| (name, version, format!("{} {suite}", without_user(uri))))
+}
+
+/// An address without the name and password of a user.
+fn without_user(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return uri.to_owned();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]
@@ -96,16 +135,45 @@ mod tests {
             size: 417,
             sha256: digest,
             depends: ["kmod", "b", "c"].map(String::from).into(),
+            origins: Vec::new(),
         };
         assert_eq!(parse(&text), [expected]);
         assert_eq!(parse(""), []);
+    }
+
+    /// Check that a package gets each mirror and suite that serves this version of it once, without a password.
+    #[test]
+    fn origins() {
+        let served = |version: &str| Served {
+            name: "a".into(),
+            version: version.into(),
+            ..Served::default()
+        };
+        let mut packages = [served("2"), served("1")];
+        let printed = "    a | 2 | http://m/debian trixie-backports/main amd64 Packages\n\
+             a | 2 | https://user:secret@s:8080/security trixie-security/main amd64 Packages\n\
+             a | 2 | http://m/debian trixie-backports/main amd64 Packages\n\
+             a | 2 | http://m/debian trixie/main Sources\n\
+             b | 1 | http://m/debian trixie/main amd64 Packages\n\
+             a | 1\n";
+        add_origins(&mut packages, printed);
+        assert_eq!(
+            packages[0].origins,
+            [
+                "http://m/debian trixie-backports",
+                "https://s:8080/security trixie-security"
+            ]
+        );
+        assert_eq!(packages[1].origins, [""; 0]);
     }
 
     proptest::proptest! {
         /// Check that no text makes the parser fail, and that what it finds has a name and a version.
         #[test]
         fn any_text(text in "([A-Za-z0-9: .\n-]{0,40}\n){0,12}") {
-            for served in parse(&text) {
+            let mut found = parse(&text);
+            add_origins(&mut found, &text.replace('-', "|"));
+            for served in found {
                 proptest::prop_assert!(!served.sha256.is_empty());
             }
         }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use super::source::{Selector, Series};
 use super::version::compare;
-pub use control::{Served, parse};
+pub use control::{Served, add_origins, parse};
 pub use package::Package;
 
 /// One kernel that the archive serves.

@@ -7,6 +7,7 @@ fn served(name: &str, version: &str, depends: &[&str]) -> Served {
         size: 1,
         sha256: "0".repeat(64),
         depends: depends.iter().map(|&name| name.into()).collect(),
+        origins: Vec::new(),
     }
 }
 

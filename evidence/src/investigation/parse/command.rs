@@ -57,7 +57,7 @@ impl Check {
     }
 
     fn command(&mut self, raw: RawCommand) -> Command {
-        let on = self.reader(raw.on.as_ref());
+        let (on, guests_only) = self.machine(raw.on.as_ref());
         if on == Reader::Builder {
             self.leads_elsewhere(raw.run.get_ref());
         }
@@ -79,23 +79,25 @@ impl Check {
                 .map(Spanned::into_inner)
                 .collect(),
             on,
+            guests_only,
             timeout_ms: raw.timeout_ms.map_or(TIMEOUT_MS, Spanned::into_inner),
             max_output: max_output.unwrap_or(OUTPUT_OF_COMMAND),
             values: self.wanted_values(raw.values),
         }
     }
 
-    /// Reads on which machine a command runs; by default on the captured one.
-    fn reader(&mut self, on: Option<&Spanned<String>>) -> Reader {
+    /// Reads on which machine a command runs, by default on the captured one, and whether only if that is a guest.
+    fn machine(&mut self, on: Option<&Spanned<String>>) -> (Reader, bool) {
         match on.map(|on| (on.get_ref().as_str(), on.span())) {
-            None | Some(("machine", _)) => Reader::Machine,
-            Some(("builder", _)) => Reader::Builder,
+            None | Some(("machine", _)) => (Reader::Machine, false),
+            Some(("guest", _)) => (Reader::Machine, true),
+            Some(("builder", _)) => (Reader::Builder, false),
             Some((other, span)) => {
                 let message = format!(
-                    "a command runs on the \"machine\" or on the \"builder\", not on \"{other}\""
+                    "a command runs on the captured \"machine\", only in a \"guest\", or on the \"builder\", not on \"{other}\""
                 );
                 self.error(span, message);
-                Reader::Machine
+                (Reader::Machine, false)
             }
         }
     }
@@ -240,12 +242,18 @@ run = ["grep", "-w", "_text", "{{system_map}}"]
 on = "builder"
 timeout-ms = 500
 values = [{{ name = "address", pattern = '^([0-9a-f]+) T _text$', kind = "address" }}, {{ name = "line", pattern = ".+" }}]
+[[command]]
+name = "spoils"
+run = ["rm", "-r", "/data"]
+on = "guest"
 {EXPERIMENT}"#
         );
         let parsed = parse("c.toml", &text).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let [release, text] = parsed.commands.as_slice() else {
+        let [release, text, spoils] = parsed.commands.as_slice() else {
             panic!("{:?}", parsed.commands)
         };
+        assert_eq!((spoils.on, spoils.guests_only), (Reader::Machine, true));
+        assert!(!release.guests_only && !text.guests_only);
         assert_eq!((release.on, release.timeout_ms), (Reader::Machine, 2_000));
         assert_eq!((text.on, text.timeout_ms), (Reader::Builder, 500));
         let kinds: Vec<CommandValueKind> = text.values.iter().map(|v| v.kind).collect();
@@ -312,7 +320,7 @@ on = "builder"
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         3: command `Release` does not match [a-z_][a-z0-9_]*
-        5: a command runs on the "machine" or on the "builder", not on "host"
+        5: a command runs on the captured "machine", only in a "guest", or on the "builder", not on "host"
         8: the command is empty
         10: command `twice` is already defined in line 7
         14: a command on the builder looks into a file of the captured kernel

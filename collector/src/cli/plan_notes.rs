@@ -1,0 +1,106 @@
+//! The notes about plans: those that captures give as well, and the workloads that no kernel takes.
+
+use std::collections::BTreeMap;
+
+use qed_evidence::diagnostic::{Diagnostic, sort};
+use qed_evidence::document::Reads;
+use qed_evidence::investigation::Investigation;
+use qed_evidence::observation::{Moment, SeenExperiment, SeenExperiments, SeenProbe, notes_of};
+
+use super::instances::ProbedFunctions;
+use crate::plan::expr::Decode;
+use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead};
+use crate::reason::Reason;
+
+/// The parts of one machine's plan that notes are about.
+pub(super) struct MachinePlan {
+    experiments: SeenExperiments,
+    /// The reasons why workloads cannot be run, by experiment.
+    workloads: BTreeMap<String, Reason>,
+}
+
+impl MachinePlan {
+    /// The plan of a machine; `found` are its kernel's functions, if they are known.
+    pub fn new(experiments: &[PlannedExperiment], found: Option<&ProbedFunctions>) -> Self {
+        let workloads = experiments
+            .iter()
+            .filter_map(|one| Some((one.name.clone(), one.refused.clone()?)));
+        Self {
+            workloads: workloads.collect(),
+            experiments: experiments
+                .iter()
+                .map(|one| (one.name.clone(), seen(one, found)))
+                .collect(),
+        }
+    }
+}
+
+fn seen(experiment: &PlannedExperiment, found: Option<&ProbedFunctions>) -> SeenExperiment {
+    let probes = experiment.probes.iter().map(|probe| {
+        let within = found.and_then(|found| found.refused(probe));
+        (probe.name.clone(), seen_probe(probe, within))
+    });
+    SeenExperiment {
+        ran: true,
+        probes: probes.collect(),
+    }
+}
+
+fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
+    let own = probe.source.as_ref().err().map(ToString::to_string);
+    let parameters = probe.parameters.iter();
+    SeenProbe {
+        unavailable: own.or_else(|| within.map(|reason| format!("`within`: {reason}"))),
+        refused: Reads {
+            entry: reasons(&probe.refused.entry),
+            exit: reasons(&probe.refused.exit),
+        },
+        arguments: parameters.map(|parameter| parameter.name.clone()).collect(),
+        addresses: Reads {
+            entry: addresses(&probe.entry),
+            exit: addresses(&probe.exit),
+        },
+    }
+}
+
+fn reasons(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
+    let each = refused.iter();
+    each.map(|(name, reason)| (name.clone(), reason.to_string()))
+        .collect()
+}
+
+fn addresses(reads: &[PlannedRead]) -> BTreeMap<String, String> {
+    let pointers = reads
+        .iter()
+        .filter(|read| matches!(read.decode, Decode::Pointer { .. }));
+    pointers
+        .map(|read| (read.name.clone(), read.decode.type_name().to_owned()))
+        .collect()
+}
+
+/// The notes about the plans of these machines, in the order of the investigation: errors are about what all of them refuse.
+pub(super) fn notes_of_plans(
+    investigation: &Investigation,
+    machines: &[MachinePlan],
+) -> Vec<Diagnostic> {
+    let seen: Vec<SeenExperiments> = machines
+        .iter()
+        .map(|machine| machine.experiments.clone())
+        .collect();
+    let mut notes = notes_of(investigation, &seen, Moment::Planned);
+    notes.extend(investigation.experiments.iter().filter_map(|experiment| {
+        let reasons = machines
+            .iter()
+            .map(|machine| machine.workloads.get(&experiment.name));
+        let reasons: Option<Vec<&Reason>> = reasons.collect();
+        let reason = *reasons?.first()?;
+        let message = format!(
+            "the workload of `{}` would not be run: {reason}",
+            experiment.name
+        );
+        let span = experiment.span.clone();
+        Some(Diagnostic::error(&investigation.source, span, message))
+    }));
+    sort(&mut notes);
+    notes
+}

@@ -1,0 +1,88 @@
+//! The facts about probes on one machine that notes are made of: from its evidence, or from a plan for its kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::document::{Evidence, Experiment, Probe, Reads};
+use crate::value::{Datum, Value};
+
+/// The experiments on one machine, by name.
+pub type SeenExperiments = BTreeMap<String, SeenExperiment>;
+
+/// An experiment on one machine.
+#[derive(Clone, Debug, Default)]
+pub struct SeenExperiment {
+    /// It ran, or would run; otherwise it says nothing about its probes.
+    pub ran: bool,
+    /// Its probes, by name.
+    pub probes: BTreeMap<String, SeenProbe>,
+}
+
+/// A probe on one machine.
+#[derive(Clone, Debug, Default)]
+pub struct SeenProbe {
+    /// The reason why it cannot be attached.
+    pub unavailable: Option<String>,
+    /// The reasons why reads are refused.
+    pub refused: Reads,
+    /// The names of its function's arguments.
+    pub arguments: BTreeSet<String>,
+    /// The types of reads that give addresses.
+    pub addresses: Reads,
+}
+
+/// The experiments of a machine's evidence.
+pub(super) fn seen(evidence: &Evidence) -> SeenExperiments {
+    let experiments = evidence.experiments.iter();
+    experiments
+        .map(|(name, experiment)| (name.clone(), of_experiment(experiment)))
+        .collect()
+}
+
+fn of_experiment(experiment: &Experiment) -> SeenExperiment {
+    let probes = experiment.probes.iter();
+    SeenExperiment {
+        // One that did not run for want of a probe has its reasons at the probes.
+        ran: experiment.unavailable.is_none()
+            || experiment
+                .probes
+                .values()
+                .any(|probe| probe.unavailable.is_some()),
+        probes: probes
+            .map(|(name, probe)| (name.clone(), of_probe(probe)))
+            .collect(),
+    }
+}
+
+fn of_probe(probe: &Probe) -> SeenProbe {
+    let parameters = probe.parameters.iter();
+    let mut found = SeenProbe {
+        unavailable: probe.unavailable.clone(),
+        refused: probe.refused_reads.clone(),
+        arguments: parameters.map(|parameter| parameter.name.clone()).collect(),
+        addresses: Reads::default(),
+    };
+    for hit in &probe.hits {
+        for name in hit.args.keys() {
+            if !found.arguments.contains(name) {
+                found.arguments.insert(name.clone());
+            }
+        }
+        let sides = [
+            (&hit.entry, &mut found.addresses.entry),
+            (&hit.exit, &mut found.addresses.exit),
+        ];
+        for (values, types) in sides {
+            for (name, datum) in values {
+                if let Datum::Value(Value::Address {
+                    type_name: Some(type_name),
+                    ..
+                }) = datum
+                    && !types.contains_key(name)
+                {
+                    types.insert(name.clone(), type_name.clone());
+                }
+            }
+        }
+    }
+    found
+}
