@@ -163,6 +163,10 @@ impl<'f> Table<'f> {
             let (inner, after) = (&entry[..end], &entry[end + 1..]);
             let comma = end_of(inner, ',').ok_or_else(|| wrong(inner))?;
             let (expression, name) = (&inner[..comma], inner[comma + 1..].trim());
+            // Tables that are not only used in the format end with a null pointer in the place of a name.
+            if ["NULL", "((void *)0)"].contains(&name) {
+                break;
+            }
             let name = name
                 .strip_prefix('"')
                 .and_then(|name| name.strip_suffix('"'));
@@ -344,7 +348,7 @@ mod tests {
 format:
 	field:unsigned long gfp_flags;	offset:40;	size:8;	signed:0;
 
-print fmt: "ptr=%p gfp_flags=%s node=%d", REC->ptr, (REC->gfp_flags) ? __print_flags(REC->gfp_flags, "|", {( unsigned long)((( gfp_t)(((((1UL))) << (10))|((((1UL))) << (11)))) | (( gfp_t)((((1UL))) << (6))) | (( gfp_t)((((1UL))) << (7)))), "GFP_KERNEL"}, {( unsigned long)(( gfp_t)0), "GFP_NOTHING"}, {( unsigned long)((((( gfp_t)0xc0u))) & ~(( gfp_t)0x40u)), "__GFP_FS"}) : "none", REC->node"#;
+print fmt: "ptr=%p gfp_flags=%s node=%d", REC->ptr, (REC->gfp_flags) ? __print_flags(REC->gfp_flags, "|", {( unsigned long)((( gfp_t)(((((1UL))) << (10))|((((1UL))) << (11)))) | (( gfp_t)((((1UL))) << (6))) | (( gfp_t)((((1UL))) << (7)))), "GFP_KERNEL"}, {( unsigned long)(( gfp_t)0), "GFP_NOTHING"}, {( unsigned long)((((( gfp_t)0xc0u))) & ~(( gfp_t)0x40u)), "__GFP_FS"}, { 0, ((void *)0)}) : "none", REC->node"#;
     const STATE: &str = r#"print fmt: "%s %s", __print_symbolic((( u32)REC->oldstate), { TCP_ESTABLISHED, "TCP_ESTABLISHED" }, { 2, "TCP_SYN_SENT, or so" }, { (-1), "NONE" }), __print_flags(REC->flags & (0x00040000 | 0x00080000), "|", { 0x00040000, "M" }, { 0x00080000, "D" }), __print_symbolic(((REC->ioprio) >> 13) & (8 - 1), { 0, "none" }), __print_symbolic(REC->broken, { sizeof(int), "x" })"#;
 
     fn enumerators(name: &str) -> Option<i128> {
