@@ -62,7 +62,7 @@ pub(super) fn constant(
         Some(machine) => enumerators(name, machine).collect(),
         None => everywhere().collect(),
     };
-    found.sort_by(|a, b| (a.0.name(), a.1).cmp(&(b.0.name(), b.1)));
+    found.sort_by_key(|(kind, value, _)| (kind.name(), *value));
     found.dedup_by(|a, b| (&a.0, a.1) == (&b.0, b.1));
     match found.as_slice() {
         [] => Err(match everywhere().next() {
