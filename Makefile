@@ -16,7 +16,7 @@ COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
 	workflows ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
 	publish-rehearsal book-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
-	site-verify site-drift
+	site-verify site-drift shard-capture sweep-record
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -150,6 +150,15 @@ site-verify: ## publish: check the site as any reader can
 
 site-drift: ## publish: say what changed since the last publication, in the summary of the job
 	@scripts/drift.sh
+
+# The steps of .github/workflows/sweep.yml that publish.yml does not have.
+
+shard-capture: ## sweep: capture the part SHARD of the series, such as 2/5
+	rm -rf outgoing
+	$(COLLECTOR) sweep --shard "$(SHARD)" -o outgoing
+
+sweep-record: ## sweep: record the verdicts on the kernels of the sweep in recorded/sweep.json
+	mdbook-qed since --record
 
 publish-rehearsal: tools ## do all that publish.yml does, on this machine; ends with a verified site in .rehearsal/deployed
 	@scripts/tools.sh workflows
