@@ -17,7 +17,7 @@ const OBJECT: &str = "qed-ebpf";
 /// Compiles the programs below `root` in `target_dir`. Gives back the object's file.
 ///
 /// # Errors
-/// What the compiler or the linker said.
+/// The message of the compiler or the linker.
 pub fn compile(
     root: &Path,
     target_dir: &Path,

@@ -402,7 +402,7 @@ fn archive_in(folder: &Path) -> PathBuf {
     suite
 }
 
-/// What is said when a kernel is wanted from the archive in this folder.
+/// The message where a kernel is wanted from the archive in this folder.
 fn fetched_from(folder: &Path) -> String {
     let mut fetch = collector(folder, ["kernels", "fetch", "guest:debian-9.9"]);
     let output = fetch

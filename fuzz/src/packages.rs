@@ -50,7 +50,7 @@ fn any(bytes: &[u8]) {
     }
 }
 
-/// What `apt-cache show` prints; behind `---`, what a user asks for.
+/// The output of `apt-cache show`; behind `---`, the request of a user.
 fn served(text: &str) {
     let (list, asked) = text.split_once("\n---\n").unwrap_or((text, "newest"));
     let packages = parse(list);
@@ -74,7 +74,7 @@ fn served(text: &str) {
     }
 }
 
-/// What `apt-get indextargets` prints.
+/// The output of `apt-get indextargets`.
 fn sources(text: &str) {
     let Some(mirrors) = of_targets(text) else {
         return;

@@ -6,7 +6,7 @@
 //! times; nor is one that changed while it was read. All is forgotten with the next boot. Beyond this rule are a clock that
 //! was set back, and a file that somebody wrote to for longer than that through one mapping of it.
 //!
-//! What `ldd` says of a program is kept with it, if nothing but the loader's own cache decides about it; see [`Closure`].
+//! The answer of `ldd` about a program is kept with it, if nothing but the loader's own cache decides about it; see [`Closure`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};

@@ -3,7 +3,7 @@
 use qed_evidence::document::Reader;
 use qed_evidence::investigation::{Action, Command, Experiment, Investigation};
 
-/// What a program on a host may do: nothing confines it to the folder that it starts in.
+/// The rights of a program on a host: nothing confines it to the folder that it starts in.
 const RIGHTS: &str = "with your rights: it can write wherever you can";
 
 /// The programs that a capture on a machine would run, and those that it would leave out, a line each. `is_host`: the machine

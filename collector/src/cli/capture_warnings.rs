@@ -41,7 +41,7 @@ pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
     experiments.chain(commands).collect()
 }
 
-/// What went wrong with an experiment, if something did.
+/// The failure of an experiment, if it failed.
 fn of_experiment(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     Some(match &experiment.unavailable {
         Some(why) if why.starts_with(NOT_RUN) => why.clone(),

@@ -136,7 +136,7 @@ fn host() -> Part {
     }
 }
 
-/// Whether a guest would run under KVM, in words; `known` is a failure of it that is remembered.
+/// The answer to whether a guest would run under KVM, in words; `known` is a failure of it that is remembered.
 fn kvm(
     device: Result<(), DeviceError>,
     known: Option<&KvmFailure>,

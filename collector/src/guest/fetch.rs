@@ -158,7 +158,7 @@ fn newest(
     })
 }
 
-/// What is told of an answer that was not whole, and is not asked for again yet.
+/// The warning about an answer that was not whole, and is not asked for again yet.
 fn asked_before(complaint: &str) -> String {
     format!(
         "{complaint} (the archive was asked within the last ten minutes; `--refresh` asks again)"

@@ -112,7 +112,7 @@ impl CandidatePaths {
     }
 }
 
-/// Where the configuration of an image can be put, in words; `None` if the image's name has no form that says so.
+/// The places for the configuration of an image, in words; `None` if the image's name has no form that says so.
 #[must_use]
 pub fn config_place(image: &Path, release: Option<&str>) -> Option<String> {
     let folder = image.parent().unwrap_or(Path::new(""));

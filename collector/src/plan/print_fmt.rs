@@ -77,7 +77,7 @@ struct Table<'f> {
     flags: bool,
     /// The expression whose number is named.
     subject: &'f str,
-    /// What follows it.
+    /// The arguments that follow it.
     rest: &'f str,
 }
 

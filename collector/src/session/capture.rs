@@ -206,7 +206,7 @@ impl<M: Machine> Session<'_, M> {
         (self.request.progress)(line);
     }
 
-    /// How many experiments are done, of all, for progress.
+    /// The number of experiments that are done, of all, for progress.
     fn share_done(&self) -> String {
         let done = self.experiments.iter().flatten().count();
         format!(", {done} of {}", self.experiments.len())

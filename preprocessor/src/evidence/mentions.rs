@@ -22,7 +22,7 @@ const FORM: &str = "write `below FUNCTION` of one that the text tells with all t
 pub struct Fold {
     /// Their names.
     pub functions: Vec<Spanned>,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 

@@ -25,7 +25,7 @@ pub struct SweepSources<'s> {
     pub investigation: &'s Investigation,
     /// The claims of the book.
     pub claims: &'s [PublishedClaim],
-    /// What the chapters tell of functions.
+    /// The mentions of functions in the chapters.
     pub book_mentions: &'s BookMentions,
 }
 
@@ -72,7 +72,7 @@ pub fn against_evidence(
     Ok(found)
 }
 
-/// What the record says of a kernel otherwise than the kernel's evidence.
+/// The differences between the record of a kernel and the kernel's evidence.
 fn other_kernel(record: &SweepRecord, kernel: &SweptKernel, evidence: &Evidence) -> Option<String> {
     let run = &evidence.run;
     let other =
