@@ -65,7 +65,8 @@ fn code(
     Ok(())
 }
 
-fn with_code(text: &str) -> String {
+/// A text as HTML, in which what stands between backticks is code.
+pub fn with_code(text: &str) -> String {
     let pieces: Vec<&str> = text.split('`').collect();
     // Without its partner a backtick is one.
     if pieces.len().is_multiple_of(2) {

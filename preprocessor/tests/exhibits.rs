@@ -140,6 +140,18 @@ fn another_call() {
     );
 }
 
+/// Check that an exhibit with nothing to show says why, with code as code.
+#[test]
+fn nothing_to_show() {
+    let book = book("# One\n\n```qed-exhibit slides\n```\n", "# G\n\nx\n", "");
+    book.build();
+    let html = decode(&book.read("book/one.html"));
+    assert!(
+        html.contains("write <code>boots = 16</code> in the"),
+        "{html}"
+    );
+}
+
 /// Check that an exhibit of a machine without evidence says so and does not stop the build, and that a machine which the
 /// book does not have is still an error.
 #[test]
@@ -162,7 +174,7 @@ fn machine_without_evidence() {
     let page = decode(&open.read("book/one.html"));
     assert!(
         page.contains(
-            "UNVERIFIED on guest:debian-6.1: there is no evidence of `guest:debian-6.1` yet"
+            "UNVERIFIED on guest:debian-6.1: there is no evidence of <code>guest:debian-6.1</code> yet"
         ),
         "{page}"
     );

@@ -181,7 +181,7 @@ pub fn render_gap(book_data: &BookData<'_>, machine: MachineId, why: &str) -> Re
 }
 
 fn unverified(text: String, machines: Vec<MachineId>) -> RenderedBlock {
-    let html = crate::markdown::escape::html(&crate::markdown::escape::visible(&text));
+    let html = crate::templates::with_code(&crate::markdown::escape::visible(&text));
     RenderedBlock {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
         text,
