@@ -60,12 +60,13 @@ pub(super) fn by_kind(
         Value::Address { .. }
         | Value::Bool { .. }
         | Value::Errno { .. }
-        | Value::Time { .. }
         | Value::Symbol { .. }
         | Value::Stack { .. }
         | Value::CutStack { .. }
         | Value::Enum { name: Some(_), .. } => Ok(()),
         Value::Size { value } => amount((*value).into()),
+        // The collector's own times are public fields. One that was read is any number that its author calls a time.
+        Value::Time { ns } => number((*ns).into()),
         Value::Fd { value } if *value > MOST_DESCRIPTORS => number((*value).into()),
         Value::Fd { value } | Value::Pid { value } => elsewhere((*value).into()),
         Value::Int {

@@ -258,6 +258,8 @@ fn no_address_gets_out() {
                 value: Bytes(vec![0x68]),
             },
         ),
+        ("s_time", Value::Time { ns: SECRET }),
+        ("s_time_undeclared", Value::Time { ns: 192_168 }),
         (
             "s_flags_without_names",
             Value::Flags {

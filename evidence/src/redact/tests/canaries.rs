@@ -140,6 +140,7 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
                     names: vec![],
                 },
             ),
+            ("time", Value::Time { ns: low.into() }),
             ("offset", Value::Offset { value: exact }),
             ("size", Value::Size { value: low.into() }),
             (
