@@ -361,6 +361,20 @@ fn names_of_bits() {
         Verdict::Error,
         "is `GFP_KERNEL|__GFP_ZERO` in this document",
     );
+    // Neither without the table nor without the set is anything proved, also not by a number in the place of a name.
+    let mut without_table = known.clone();
+    without_table.names.flags.clear();
+    let mut without_set = known;
+    let Some(Datum::Value(Value::Flags { set, .. })) = hit(&mut without_set).exit.get_mut("state")
+    else {
+        panic!("no flags");
+    };
+    *set = None;
+    for less in [&without_table, &without_set] {
+        for text in [text, "mask(create.sock_alloc.exit.state, 256) != 0"] {
+            assert_ne!(judge_on(text, less).verdict, Verdict::Pass, "{text}");
+        }
+    }
 }
 
 /// Check that a number is called by all of its names, and by no other, and that the negative control changes the number.
