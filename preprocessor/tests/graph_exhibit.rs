@@ -136,7 +136,7 @@ fn gaps_and_mistakes() {
     let page = gone.read("book/html/one.html");
     assert!(
         page.contains("UNVERIFIED")
-            && page.contains("`outr` is not in the tree of `create`; did you mean `outer`?")
+            && page.contains("<code>outr</code> is not in the tree of <code>create</code>; did you mean <code>outer</code>?")
     );
     for machine in ["guest:test-1", "guest:test-2"] {
         gone.evidence(&with(machine, lost.clone()));

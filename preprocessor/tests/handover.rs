@@ -191,7 +191,7 @@ fn absent_machine() {
     assert!(book.qed(&["check"]).status.success());
     book.build();
     let page = book.read("book/one.html");
-    let gap = "<p>UNVERIFIED on host: there is no evidence of `host` yet</p>";
+    let gap = "<p>UNVERIFIED on host: there is no evidence of <code>host</code> yet</p>";
     assert_eq!(page.matches(gap).count(), 2, "{page}");
     let output = book.qed(&["redact", "out", "--machine", "host"]);
     assert_eq!(output.status.code(), Some(2));

@@ -69,7 +69,7 @@ fn gaps_and_mistakes() {
     book.build();
     let page = book.read("book/html/one.html");
     assert!(
-        page.contains("UNVERIFIED") && page.contains("this kernel has no type `sokket`"),
+        page.contains("UNVERIFIED") && page.contains("this kernel has no type <code>sokket</code>"),
         "{page}"
     );
     book.write("src/one.md", &exhibit("type=\"socket\""));
@@ -79,7 +79,7 @@ fn gaps_and_mistakes() {
     book.build();
     let page = book.read("book/html/one.html");
     assert!(
-        page.contains("UNVERIFIED") && page.contains("does not hold the type `socket`"),
+        page.contains("UNVERIFIED") && page.contains("does not hold the type <code>socket</code>"),
         "{page}"
     );
     for (options, problem) in [
