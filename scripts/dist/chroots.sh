@@ -75,6 +75,15 @@ for suite in "${suites[@]}"; do
     [ ! -e "$root/usr/bin/qed-collector" ] || fail "$suite: the package left files behind"
     echo "$suite: the package installs and goes"
 
+    # What Debian serves, asked by an ordinary user whose system has the sources of one suite alone: all suites have to answer the
+    # same there.
+    user 'qed-collector kernels --newest --refresh' >"$work/$suite.kernels" ||
+        fail "$suite: an ordinary user cannot list the kernels"
+    cut -d ' ' -f 1 "$work/$suite.kernels" | grep '^guest:' >"$work/served" || fail "$suite: no kernel is served"
+    [ -f "$work/first.served" ] || cp "$work/served" "$work/first.served"
+    diff "$work/first.served" "$work/served" || fail "$suite: other kernels are served than to ${suites[0]}"
+    echo "$suite: an ordinary user sees $(wc -l <"$work/served") series of kernels"
+
     # With a capture. Kernels come from the cache of this machine: their download is not counted.
     inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86' >"$work/log" 2>&1 ||
         { cat "$work/log"; fail "$suite: QEMU cannot be installed"; }
