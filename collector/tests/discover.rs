@@ -34,7 +34,7 @@ fn functions(investigation: &Investigation) -> Vec<String> {
     probes.iter().map(|probe| probe.name.clone()).collect()
 }
 
-/// Check that what cannot be had is refused at once: the kernel that is named here is none, and nobody looks at it.
+/// Check that an impossible request is refused at once: the kernel that is named here does not exist, and nobody looks for it.
 #[test]
 fn refused_before_a_machine_is_started() {
     let folder = tempfile::tempdir().unwrap();

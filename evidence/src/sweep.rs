@@ -74,7 +74,7 @@ pub enum PartError {
     Machine(String),
 }
 
-/// A difference between two sweeps, or between a sweep and what came of it.
+/// A difference between two sweeps, or between a sweep and its result.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// Another question was asked.

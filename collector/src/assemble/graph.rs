@@ -13,8 +13,7 @@ use crate::session::raw::Traced;
 use crate::symbols::Kallsyms;
 use crate::symbols::lines::LineResolver;
 
-/// Farthest that the call of the tracer stands behind the start of its function, in bytes: behind an `endbr64` and, where the compiler
-/// puts them there, no-ops.
+/// Maximum offset of the tracer's call in a function, in bytes (after `endbr64` and no-ops).
 const TRACER_CALL: u64 = 32;
 
 /// The beginning of the name of a function without a symbol.
@@ -138,7 +137,7 @@ pub(super) fn graph(
             none("the tracer saw no function of the call".into(), false)
         }
         Ok(call) => with_names(&call, names, traceable),
-        // That the call is not there is no loss of a part of it.
+        // A missing call is not a lost record.
         Err(error @ (GraphError::NoCall { .. } | GraphError::Preempted)) => {
             none(error.to_string(), false)
         }

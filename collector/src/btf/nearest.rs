@@ -39,8 +39,8 @@ pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Vec<
         .collect()
 }
 
-/// By how many bytes two names differ, wherever these stand: at most twice the distance, as an edit replaces one
-/// byte by another at most. Far cheaper to count than the distance, which few names are then left for.
+/// The difference of two names' byte counts: at most twice their edit distance, and cheap, so that it discards candidates
+/// early.
 fn apart(one: &str, other: &str) -> usize {
     let mut counts = [0i32; 256];
     for byte in one.bytes() {

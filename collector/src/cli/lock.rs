@@ -33,7 +33,7 @@ pub fn beside(root: &Path) -> Result<Option<Lock>, Failure> {
 /// The kernel of a guest: the pinned one, or without a lock file the newest that its name can mean.
 ///
 /// # Errors
-/// When it cannot be had, or the lock does not name the guest.
+/// When it is unavailable, or the lock does not name the guest.
 pub fn kernel(
     lock: Option<&Lock>,
     name: &str,

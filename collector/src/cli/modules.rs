@@ -26,7 +26,7 @@ pub struct Modules {
 /// The modules of a guest's own kernel, with all that they depend on.
 ///
 /// # Errors
-/// When one cannot be had, or does not fit.
+/// When one is unavailable, or does not fit.
 pub fn for_guest(
     investigation: &Investigation,
     kernel: &KernelImage,

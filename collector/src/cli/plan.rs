@@ -97,8 +97,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     conclude(&notes_of_plans(&investigation, &plans))
 }
 
-/// Prints the notes about all machines, of which what is refused on each of them is a failure: another kernel may have what this
-/// one lacks.
+/// Print the notes of all machines; fail if a probe is refused on every one.
 fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
     let is_refused = |note: &&Diagnostic| note.severity == Severity::Error;
     for warning in notes.iter().filter(|note| !is_refused(note)) {

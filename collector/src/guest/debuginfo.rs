@@ -24,7 +24,7 @@ pub struct DebugInfo {
 /// (about 300 MB) where `download`. Blocking. `None` when it is not cached and `download` is false.
 ///
 /// # Errors
-/// [`GuestError::NoDebugInfo`] when it cannot be had.
+/// [`GuestError::NoDebugInfo`] when it is unavailable.
 pub fn of_package(
     kernel: &KernelImage,
     cache: &Cache,

@@ -60,8 +60,8 @@ const LINKS: [(&str, &str); 5] = [
     ("/proc/mounts", "/etc/mtab"),
 ];
 
-/// Make a system of a guest whose file systems are mounted. What is missing then is missing to programs that want it, who
-/// say so: nothing here is worth ending a capture for.
+/// Make a system of a guest whose file systems are mounted. Best effort: a missing file fails in the program that needs it, not
+/// in the capture.
 pub(super) fn set_up_system() {
     for (folder, mode) in FOLDERS {
         make_folder(Path::new(folder), mode);

@@ -7,8 +7,8 @@ use crate::btf::{Btf, NameKind, Type, TypeId};
 use crate::probe::{KprobeEvents, KprobeTable};
 
 /// Buckets of the kernel's table of kprobes: `KPROBE_TABLE_SIZE`,
-/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L48>. With more of them some probes would not be found, and
-/// what the kernel skipped there not be known.
+/// <https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L48>. If the kernel had more buckets, some probes' skipped
+/// hits would be unknown.
 const BUCKETS: usize = 64;
 
 /// The offset in bytes of `path`, a member of a structure, a member of that one, and so on.

@@ -222,7 +222,7 @@ pub struct PlannedRead {
     pub path: String,
     /// Places of its loads among the values of an event of this side; more than one of one that is longer than a load.
     pub slots: Vec<usize>,
-    /// The count by which the element that is read is known to be there, if nothing else says so.
+    /// The read that gives the number of elements, if the type does not.
     pub elements: Option<PlannedElements>,
     /// The meaning of its bytes.
     pub decode: Decode,

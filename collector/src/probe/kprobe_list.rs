@@ -31,8 +31,8 @@ pub fn read() -> Result<String, KprobeListError> {
     fs::read_to_string(LIST).map_err(KprobeListError::Read)
 }
 
-/// The switches of functions' probes, and what each of them does when it holds a zero. Whoever turns one of them leaves the
-/// probes attached, and the kernel counts nothing that it does not call them for.
+/// Switches that disable function probes silently when they hold a zero, and what each does: the probes stay attached, but no
+/// program runs and no miss is counted.
 /// <https://elixir.bootlin.com/linux/v6.1/A/ident/ftrace_enable_sysctl>,
 /// <https://elixir.bootlin.com/linux/v6.1/A/ident/disarm_all_kprobes>
 const SWITCHES: &[(&str, &str)] = &[

@@ -248,7 +248,7 @@ impl<M: Machine> Session<'_, M> {
                 "{}: attached and run{done}",
                 self.planned(number).name
             ));
-            // What the next one wants too stays as it is: what is attached then is its own, and nothing else.
+            // Keep attached what the next experiment also needs; detach the rest.
             let next = alone
                 .get(at + 1)
                 .map_or_else(Vec::new, |&next| self.attachments(next));
@@ -287,8 +287,8 @@ impl<M: Machine> Session<'_, M> {
         ));
     }
 
-    /// Attach those of `which` that are not, and note what the kernel says of them. Gives back the time that functions,
-    /// tracepoints and hooks took.
+    /// Attach those of `which` that are not attached yet, and record refusals. Return the time that functions, tracepoints and
+    /// hooks took.
     fn attach(&mut self, which: &[usize]) -> [Duration; 3] {
         let attached = self.programs.attached();
         let mut spent = [Duration::ZERO; 3];

@@ -440,7 +440,7 @@ impl Running {
             },
             printed: self.stdout.closed.then_some(self.stdout.printed),
             complained: self.stderr.closed.then(|| {
-                // What were messages is none of it.
+                // Protocol messages do not count as output.
                 self.stderr.printed.saturating_sub(self.messages)
             }),
             stderr: self.stderr.kept,
@@ -460,8 +460,7 @@ impl Running {
 
     async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
         loop {
-            // Anything else is what the call wrote there, or what the process said before it gave up: that it ended
-            // says more.
+            // Ignore other output: the process's end is more informative.
             if let Some((start, end)) = message_in(&self.stderr.kept) {
                 let message = serde_json::from_slice(&self.stderr.kept[start + 1..end]);
                 self.stderr.kept.drain(start..=end);

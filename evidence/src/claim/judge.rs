@@ -297,8 +297,7 @@ impl Evaluator<'_> {
         Vec::new()
     }
 
-    /// The reason why it is not known whether a claim that came out true says anything: of a number that it reads, the evidence does
-    /// not tell which others it could have been.
+    /// Why a PASS may be vacuous: the width of a number that it reads is unknown.
     fn width_missing(&self, reads: &[ReadPath], gathered: &Inputs<'_>) -> Option<Stopped> {
         let evidence = self.machine.evidence;
         let path = reads.iter().find(|read| {

@@ -343,7 +343,7 @@ fn enumerated<'v>(value: &'v Value, hints: &'v Hints<'_>) -> Box<dyn Iterator<It
     }
 }
 
-/// The name that a number of an enumeration has in the same document, or one that stands for those which it has not.
+/// The enumerator of a number, or a placeholder if it has none.
 fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
     let known = hints.names.enums.get(type_name).and_then(|list| {
         let (name, _) = list.iter().find(|(_, known)| **known == number)?;
@@ -448,9 +448,9 @@ fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {
 /// More frames than a stack is recorded with.
 const DEEPEST: usize = 200;
 
-/// Stacks that say everything, so that what is not on them is certainly absent: one with nothing of interest, and
-/// ones with all functions that the claim names, in either order; and the same behind the function that the measured one
-/// begins in. And the measured one turned around, and without its innermost or outermost frame.
+/// Complete stacks, so that absence is certain: an empty one; one of an unrelated function, also of several lengths; ones with
+/// all functions of the claim, in both orders; each of these also behind the function in which the measured one begins. Then
+/// the measured one reversed, and without its innermost or outermost frame.
 fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     let frame = |function: &str| Frame {
         address: Address(0xffff_ffff_8100_0000),

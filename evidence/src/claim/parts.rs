@@ -1,5 +1,5 @@
-//! The parts of an expression that its truth depends on: the operands of `&&`, `||`, `!` and `?:`. Each has to be able to
-//! change its result; one that cannot says nothing, and only seems to.
+//! The parts of an expression that its truth depends on: the operands of `&&`, `||`, `!` and `?:`. Each operand must be able to
+//! change the result; otherwise it is vacuous.
 
 use super::ast::{Binary, Literal, Node, NodeKind, Unary};
 
@@ -28,8 +28,8 @@ pub(super) fn parts<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -
     parts
 }
 
-/// The sides of the conjunction that `root` denies, with what each of them is: for a claim that has to be false, in which a
-/// side that is always true says as little as in one that has to be true.
+/// The conjuncts of a negated claim (the operands of the conjunction that `root` negates) with their present values; each must
+/// be able to matter.
 pub(super) fn negated_conjuncts<'n>(
     root: &'n Node,
     value: &dyn Fn(&Node) -> Option<bool>,

@@ -141,14 +141,14 @@ pub struct Quality {
     /// The processes that the workload started. `None`: nothing watched for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descendants: Option<Descendants>,
-    /// True if it was seen where the workload begins and ends (its system call going in and coming out, or a command
-    /// being executed), so that nothing else counts. `None`: not known.
+    /// True if the beginning and end of the workload were observed (entry and exit of its system call, or the execution of a
+    /// command), so that nothing else counts. `None`: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marked: Option<bool>,
-    /// True if the watch went on until the workload's task was back in user space behind its system call, or was no more:
-    /// what the kernel puts off until then counts (task work, signals), which comes behind `sys_exit`
-    /// (<https://elixir.bootlin.com/linux/v6.1.192/source/kernel/entry/common.c#L176>). Of a command always true. `None`: not
-    /// known.
+    /// True if watching continued until the task returned to user space or exited, so that deferred work (task work, signals)
+    /// counts, which runs after `sys_exit`
+    /// (<https://elixir.bootlin.com/linux/v6.1.192/source/kernel/entry/common.c#L176>). Always true for a command. `None`:
+    /// unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_user_space: Option<bool>,
     /// 32-bit system calls of the workload, as far as a probe or marker of system calls came by: their numbers are those

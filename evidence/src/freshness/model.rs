@@ -62,7 +62,7 @@ pub enum ProgramNow {
     Here(Vec<ProgramFile>),
     /// Those of the author; why the rest, which belongs to the system, is not the one that it was captured with.
     Own(Vec<ProgramFile>, String),
-    /// The reason why they cannot be had.
+    /// The reason why they are unavailable.
     Unknown(String),
 }
 

@@ -136,10 +136,9 @@ pub struct Experiment {
     pub settle_ms: u64,
     /// The time limit of the workload, in milliseconds.
     pub timeout_ms: u64,
-    /// The longest wait, after the workload has let go, for what it allocated to be freed, in milliseconds.
-    /// Only probes with `frees` wait. A call that succeeds keeps what it made, and a free that comes late cannot be told
-    /// from one that never comes: such an experiment waits this long, unless it says `until = "exit"`, where the end of
-    /// the process gives everything back.
+    /// How long to wait for frees after the workload ends, in milliseconds. Only probes with `frees` wait. A late free looks
+    /// like none: an experiment whose call succeeds and keeps its objects waits this long, unless it has `until = "exit"`,
+    /// where the end of the process frees everything.
     pub grace_ms: u64,
     /// The part of the workload's output that is kept, in bytes; the rest is cut off.
     pub max_output: u32,

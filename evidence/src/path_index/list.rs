@@ -217,8 +217,8 @@ fn shown(form: Form, number: u64) -> Value {
     }
 }
 
-/// The value as one that was cut, if a collector that marked none of those may have cut it: it kept 24 frames of a stack,
-/// the watcher's own ones among them, up to five; 63 bytes of a text, with an ellipsis behind; and 64 KiB of an output.
+/// Treat a value of maximal length as truncated, for old collectors that did not mark it: 24 frames of a stack, up to five of
+/// them the watcher's own; 63 bytes of a text, and an ellipsis after them; 64 KiB of an output.
 fn unmarked(value: &Value) -> Option<Value> {
     const FRAMES: std::ops::RangeInclusive<usize> = 19..=24;
     const TEXT: std::ops::RangeInclusive<usize> = 60..=63;

@@ -77,7 +77,7 @@ impl Catalog<'_> {
         }
     }
 
-    /// A path of what came of an experiment as a whole, `EXPERIMENT.outcome…` and its like.
+    /// A path of the outcome of an experiment as a whole, `EXPERIMENT.outcome…` and its like.
     fn check_outcome(
         &self,
         experiment: &Experiment,

@@ -52,8 +52,7 @@ impl<const SIZE: usize> Endings<SIZE> {
     /// The bit that distinguishes small letters from capitals, in all bytes of an ending.
     const SMALL: u64 = 0x2020_2020_2020_2020 >> (8 * (8 - SIZE));
 
-    /// The last bytes of eight as a number. Letters are small in it: what has the same number may differ, what is the same
-    /// has the same number.
+    /// The last bytes as a number, lower-cased: equal texts give equal numbers, not the reverse.
     fn number(eight: [u8; 8]) -> u64 {
         // The last bytes of a number that begins with its lowest byte are the highest.
         u64::from_le_bytes(eight) >> (8 * (8 - SIZE)) | Self::SMALL

@@ -116,8 +116,8 @@ fn address(datum: &Datum) -> Option<i128> {
     }
 }
 
-/// There is a slide only if all sources say the same, a symbol's slide is the distance of its addresses, and what the
-/// slide is decides whether the kernel was moved.
+/// Check that a slide exists only if all sources agree, that a symbol's slide is the distance of its addresses, and that the
+/// status follows from the slide.
 fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
     let slide = number(&kaslr.slide);
     let sources = || {
@@ -346,8 +346,7 @@ fn commands(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
-/// Of the processes that there were some were followed, and of those some still run; of a probe that is not there, the
-/// kernel skips nothing.
+/// Check that running ≤ followed ≤ started, and that an unattached probe has no skipped hits.
 fn watch(at: &str, experiment: &Experiment) -> Option<Finding> {
     if let Some(one) = experiment.quality.descendants
         && (one.followed > one.started || one.running > one.followed)

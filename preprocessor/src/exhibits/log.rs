@@ -18,7 +18,7 @@ use crate::markdown::syntax::SyntaxError;
 /// An output of more lines is folded.
 const LONG: usize = 16;
 
-/// A command as it was typed, and what came of it.
+/// A command as it was typed, and its result.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct CommandResult {
     line: String,

@@ -7,8 +7,8 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
 use crate::markdown::placeholder_context::PlaceholderContext;
 
-/// Marks those placeholders as bare around which a tag would change what the emphasis beside them comes to, or whose
-/// tag would end what only looks like a declaration (`a <!b`): without the tag nothing ends it, and it is text.
+/// Mark placeholders as bare where a tag would change the emphasis around them or close an open `<!` (`a <!b` is text as long
+/// as nothing closes it).
 pub fn spare_neighbours(
     masked: &str,
     placeholders: &[Range<usize>],

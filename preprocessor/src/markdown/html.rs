@@ -239,7 +239,7 @@ pub fn decode(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }
-    // Of a `textarea`, say: without the name of that element, nothing in the text can end it.
+    // Decode as RCDATA without an element name, so that no text can end it.
     let options = TokenizerOpts {
         initial_state: Some(State::RawData(RawKind::Rcdata)),
         discard_bom: false,

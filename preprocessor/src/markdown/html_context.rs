@@ -132,7 +132,7 @@ pub type Placed = (usize, Result<HtmlPosition, &'static str>);
 pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut OpenElements) -> Vec<Placed>;
 
 /// The place of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
-/// of one HTML block or one inline tag. `open` is what is open before it, then what is behind it.
+/// of one HTML block or one inline tag. `open`: the open elements, updated to those after the text.
 ///
 /// html5ever does not say where a token stands, so each placeholder is given to it as a word of its own, and found again in
 /// its tokens.
@@ -269,7 +269,7 @@ impl WordStarts {
         false
     }
 
-    /// The placeholders whose words end the values of their attributes only together with what is behind them.
+    /// Placeholders whose attribute value continues after them (quoted).
     fn quoted(&self, tokens: &[Token]) -> Vec<usize> {
         let mut out = Vec::new();
         for token in tokens {

@@ -80,9 +80,9 @@ pub fn checks(
         .collect()
 }
 
-/// The slides whose digits stand in what other machines publish, and those of the `secrets` in the kernel's image that do: in a
-/// list of an image's sections, for example. There are only 512 slides, so that is a coincidence, and the same site would be made
-/// of any other slide. All slides are told, and not only those in `secrets`: which one it is must not show in how many there are.
+/// Slides, and guessable ones of `secrets`, that other machines' published data already contain (for example in a list of an
+/// image's sections). There are only 512 slides, so that this is a coincidence. All are listed, so that the count does not
+/// reveal which one is secret.
 fn spelled_by<'a>(
     published: impl Iterator<Item = &'a Evidence>,
     secrets: &BTreeMap<Secret, String>,
@@ -150,8 +150,8 @@ impl Check {
             .collect()
     }
 
-    /// The leaks in a text of the file, but for what the chapters quote. The place is the first one that no chapter
-    /// quotes where that can be told, else the first one of all.
+    /// Find the leaks in a text of the file that the chapters do not quote. Report the first unquoted place, or the first place
+    /// if that is unknown.
     fn beyond_quotes(&self, name: &str, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut found = self.searcher.find(bytes);
         if !found

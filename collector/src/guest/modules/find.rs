@@ -12,7 +12,7 @@ use crate::guest::{KernelImage, ProgressFn};
 /// are built into the kernel are left out. Blocking.
 ///
 /// # Errors
-/// When one cannot be had, or does not fit.
+/// When one is unavailable, or does not fit.
 pub fn of_kernel<'w>(
     kernel: &KernelImage,
     wanted: impl Iterator<Item = &'w str>,

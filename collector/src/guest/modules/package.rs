@@ -12,7 +12,7 @@ use crate::guest::{GuestError, ProgressFn, fetch};
 /// The folder with the modules of a cached kernel. Blocking: takes the cache's lock and runs apt where they are not cached.
 ///
 /// # Errors
-/// When their package cannot be had.
+/// When their package is unavailable.
 pub fn folder(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<PathBuf, GuestError> {
     let target = cache.modules(&image.package);
     if target.is_dir() {

@@ -335,7 +335,7 @@ fn number(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
 
 /// The positive errno of the first load that failed, of those that have to succeed.
 fn failure(first: i32, more: &[Loaded<'_>], how: &Decode) -> Option<i32> {
-    // Of a string a later load may fail where there is nothing more to be read.
+    // A later load of a string may fail if the string ended before it.
     let more = match how {
         Decode::Text { whole: false, .. } => &[],
         _ => more,

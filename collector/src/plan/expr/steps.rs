@@ -305,7 +305,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 );
             }
             Some(other) if other.element.flexible && !flexible => {}
-            // What is counted on from an element of the same array is another element of it.
+            // A further index into the same array selects another element of it.
             _ => {
                 let span = span.clone();
                 let element = super::types::Element {

@@ -91,8 +91,8 @@ macro_rules! function {
 
 /// All functions.
 ///
-/// Of a text, of bytes or of a stack that was [cut](crate::document::value::Cut), each of them says only what every continuation
-/// of the kept part would say, and else that the evidence does not say.
+/// For truncated values ([`Cut`](crate::document::value::Cut)) a function answers only if every continuation would give the
+/// same answer; otherwise the result is undecided.
 ///
 /// | call | meaning |
 /// | --- | --- |

@@ -18,8 +18,7 @@ pub(super) fn unlike_vocabularies(root: &Node, machine: &Indexed<'_>) -> Option<
     found
 }
 
-/// The sides of a comparison that is true of any two texts which have nothing to do with each other, or the other way
-/// round.
+/// The operands of a comparison that is trivially true for unrelated texts, or trivially false (`==`).
 fn compared(node: &Node) -> Option<[&Node; 2]> {
     match &node.kind {
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {

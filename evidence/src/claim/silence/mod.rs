@@ -113,8 +113,7 @@ pub(super) fn short_counts(
     reasons
 }
 
-/// That a probe did not fire says something only if it would have been seen. (One that did fire was seen: the
-/// claim is false.)
+/// Why a probe's silence is not evidence: a hit could have gone unseen. (If the probe did fire, the claim is false.)
 fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
     let Some((experiment, plan)) = planned(name, catalog) else {
         return Vec::new(); // `find` has complained.

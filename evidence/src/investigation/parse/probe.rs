@@ -251,7 +251,7 @@ impl Check {
         }
     }
 
-    /// The meaning of a number. Of what is no number, the C type tells it.
+    /// The kind of a numeric read; other reads follow their C type.
     fn read_kind(&mut self, kind: &Spanned<String>) -> Option<ReadKind> {
         let word = kind.get_ref().as_str();
         let name: StrDeserializer<'_, Error> = word.into_deserializer();
