@@ -299,7 +299,7 @@ fn damaged() {
     let error = archive.fetch(Serves::Damaged).unwrap_err();
     let expected = format!("instead of {}. It was removed", archive.package.sha256);
     assert!(
-        error.contains("is not what Debian's signed index names: its SHA-256 is ")
+        error.contains("does not match Debian's signed index: SHA-256 ")
             && error.contains(&expected)
             && error.contains("QED_DEBIAN_MIRROR"),
         "{error}"

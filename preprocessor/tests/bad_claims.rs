@@ -132,8 +132,8 @@ fn escaped_by_another_preprocessor() {
     assert!(!output.status.success());
     let said = stderr(&output);
     for told in [
-        "`&lt;` stands where a claim has `<`",
-        "`&quot;` stands where a claim has `\"`",
+        "write `<` instead of `&lt;`",
+        "write `\"` instead of `&quot;`",
         "`before = [\"ITS-NAME\"]` under [preprocessor.qed] in book.toml",
         "one.md:4",
         "one.md:8",

@@ -82,7 +82,7 @@ fn pages() {
             "hidden id=\"claim-good\"",
             "claim `good`",
         ),
-        ("one.html", ">3</span>", ">3</span>00", "there stands `"),
+        ("one.html", ">3</span>", ">3</span>00", "found `"),
         (
             "one.html",
             ">3</span>",

@@ -33,8 +33,8 @@ pub enum GuestError {
     },
     /// The signed index names another file than the one that is expected.
     #[error(
-        "Debian's signed index names {package} with SHA-256 {found}, and {expected} was expected: what is remembered of the archive is out \
-         of date. Ask it again with --refresh"
+        "Debian's signed index names {package} with SHA-256 {found}, but {expected} was expected; the cached package list is out of date: \
+         run again with --refresh"
     )]
     WrongDigest {
         /// Name and version.
@@ -46,8 +46,8 @@ pub enum GuestError {
     },
     /// A package that arrived otherwise than the signed index names it.
     #[error(
-        "what arrived as {package} is not what Debian's signed index names: its SHA-256 is {found} instead of {expected}. It was removed. \
-         Start again; if it stays so, the mirror or a proxy before it is broken: name another one with {variable}=URI"
+        "the downloaded {package} does not match Debian's signed index: SHA-256 {found}, expected {expected}. It was removed. \
+         Start again; if the error persists, the mirror or a proxy before it is broken: name another one with {variable}=URI"
     )]
     Damaged {
         /// Name and version.
@@ -79,7 +79,7 @@ pub enum GuestError {
         /// The cache folder.
         cache: PathBuf,
     },
-    /// A lock file names a kernel that cannot be had.
+    /// A lock file names a kernel that is unavailable.
     #[error("{machine} is pinned to {pin} by {file}, and {reason}")]
     Pinned {
         /// `guest:debian-6.1`
@@ -88,7 +88,7 @@ pub enum GuestError {
         pin: String,
         /// The name of the lock file.
         file: &'static str,
-        /// The reason why it cannot be had, and what to do.
+        /// The reason why it is unavailable, and what to do.
         reason: String,
     },
     /// The package lists were never fetched and cannot be.

@@ -25,7 +25,7 @@ const RUNNABLE: u32 = 0o755;
 pub enum AddError {
     /// The name leads out of the folder whose place the guest's root folder takes.
     #[error(
-        "`{0}` is not below the investigation's folder: in a guest that is all there is beside whole paths"
+        "`{0}` is outside the investigation's folder; in a guest use an absolute path or a file in that folder"
     )]
     Outside(String),
     /// Another file is at its place.
@@ -33,7 +33,7 @@ pub enum AddError {
         "two files of different content, or with different permissions, would be at `{0}` in the guest"
     )]
     Twice(String),
-    /// The program cannot be had on this machine.
+    /// The program is unavailable on this machine.
     #[error(transparent)]
     Program(#[from] ProgramError),
 }

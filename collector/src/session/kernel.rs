@@ -33,8 +33,8 @@ const MAX_CODE: u64 = 4096;
 enum TypesError {
     /// The kernel gives none.
     #[error(
-        "this kernel tells nothing of its types, which every probe and every read is planned with: there is no {}, so it was built \
-         without CONFIG_DEBUG_INFO_BTF. Build it with that option, or capture on a distribution's kernel, in a guest (--on guest:debian-6.12)",
+        "this kernel has no BTF ({} is missing), which probes and reads need: it was built without CONFIG_DEBUG_INFO_BTF. Build it \
+         with that option, or capture on a distribution's kernel, in a guest (--on guest:debian-6.12)",
         .0.display()
     )]
     None(PathBuf),

@@ -14,7 +14,7 @@ const SINCE: (u32, u32) = (5, 19);
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegesError {
     /// Old kernels want them until the end.
-    #[error("Linux {release} wants CAP_BPF for every look into a map")]
+    #[error("Linux {release} requires CAP_BPF to read a BPF map")]
     StillNeeded {
         /// `uname -r`.
         release: String,

@@ -177,7 +177,7 @@ pub enum LocateError {
     #[error("the function tracer has no bytes at the function's entry, or uses them now")]
     NotTraced,
     /// Nothing is known behind the function tracer's bytes.
-    #[error("what stands behind the function tracer's bytes is not known")]
+    #[error("the instruction after the function tracer's bytes is unknown")]
     BehindTracer,
     /// The called function has no address.
     #[error("the address of `{0}` is not known, so a call of it cannot be found")]
@@ -196,7 +196,7 @@ pub enum LocateError {
         count: usize,
     },
     /// Nothing is known behind the call.
-    #[error("what stands behind the call of `{0}` is not known")]
+    #[error("the instruction after the call of `{0}` is unknown")]
     BehindCall(String),
 }
 

@@ -12,7 +12,7 @@ use super::spec::{Arg, Call, Memory, errno_of};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OperandsError {
     /// More arguments than a system call has.
-    #[error("{0} arguments, and 6 is the limit")]
+    #[error("a system call takes at most 6 arguments, not {0}")]
     TooManyArguments(usize),
     /// A text that C cannot hold.
     #[error("the text {0:?} holds a NUL")]
@@ -21,7 +21,7 @@ pub(super) enum OperandsError {
     #[error("there is no earlier call number {0}")]
     NoResult(usize),
     /// A value that does not lie in its memory.
-    #[error("{size} bytes at {offset} do not lie in the memory of the argument")]
+    #[error("{size} bytes at offset {offset} exceed the argument's memory")]
     Outside { offset: usize, size: usize },
     /// A call that takes the result of one that failed.
     #[error("{call} was not made, because it takes the result of a call that failed: {head}{}", io::Error::from(*.error))]

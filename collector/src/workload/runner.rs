@@ -64,7 +64,7 @@ pub enum WorkloadError {
     /// It ended before it should. Its standard error is left out: this is a reason, which is published as it stands, and a program
     /// may write anything there.
     #[error(
-        "the workload ended before it was let go ({status}); run it by hand to see what it says"
+        "the workload exited before its call was started ({status}); run it by hand to see its output"
     )]
     Early {
         /// Its exit status.
@@ -72,12 +72,12 @@ pub enum WorkloadError {
     },
     /// Its call destroyed its connection to the collector.
     #[error(
-        "the workload made its call and could not tell what came of it: {0}. A call that takes the way to the collector \
-         away cannot be made as `syscall`: make it in a program of your own, as `command`"
+        "the workload could not report the result of its call: {0}. A call that closes or replaces the collector's pipes \
+         cannot run as `syscall`; use `command`"
     )]
     Silenced(String),
     /// It said something else than was asked.
-    #[error("the workload answered out of turn ({0}); this is a mistake in the collector")]
+    #[error("unexpected message from the workload ({0}); this is a bug in the collector")]
     Protocol(String),
 }
 

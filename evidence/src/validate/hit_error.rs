@@ -7,9 +7,9 @@ pub(super) enum HitError {
     NoOrder,
     #[error("an event has a time and no order")]
     TimeWithoutOrder,
-    #[error("event {order} is none of the experiment's {count}")]
+    #[error("event {order} is not in 1..={count}")]
     Beyond { order: u64, count: u64 },
-    #[error("event {0} is that of another hit already")]
+    #[error("two hits use event {0}")]
     Taken(u64),
     #[error("the hits of a probe stand in the order of its events")]
     OutOfOrder,

@@ -73,7 +73,7 @@ fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnosti
 /// The reasons why no record of a sweep is written.
 #[derive(Debug, thiserror::Error)]
 enum SweepWriteError {
-    #[error("{0} lives on: what was measured there is no part of a record")]
+    #[error("{0} is a live machine; only guests can be recorded")]
     Live(String),
     #[error(
         "{first} and {other} were captured by different collectors: sweep again, `qed-collector sweep`"

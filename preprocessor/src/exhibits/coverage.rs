@@ -196,7 +196,7 @@ fn limit(request: &Request<'_, '_>) -> Result<Limit, SyntaxError> {
         SyntaxError::new(
             option.value.span.clone(),
             format!("`{}` is no limit", option.value.text),
-            "write the most functions that may be told nowhere, untold=\"3\", or their share, untold=\"5%\"".to_owned(),
+            "set a number, untold=\"3\", or a share, untold=\"5%\"".to_owned(),
         )
     })
 }
@@ -231,7 +231,7 @@ fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec
             .map(|(at, _)| graph.functions[*at].as_str())
             .collect();
         let message = format!(
-            "{} of the {} that ran on {} are told nowhere; at most {limit} may be",
+            "{} of {} that ran on {} are not mentioned; at most {limit} are allowed",
             names.len(),
             counted(coverage.all(), "function"),
             request.book_data.machine(*machine).machine,

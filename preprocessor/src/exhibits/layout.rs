@@ -146,7 +146,7 @@ fn laid_out<'b>(
     }
     if facts.size.as_ref().and_then(|size| size.value()).is_none() || facts.members.is_empty() {
         return gap(format!(
-            "`{name}` has no layout on this machine: it is no structure, or several have its name"
+            "`{name}` has no layout on this machine: it is not a structure, or the name is ambiguous"
         ));
     }
     Ok(facts)

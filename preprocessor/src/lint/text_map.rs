@@ -186,7 +186,7 @@ impl TextWalk<'_> {
                 if html.trim_start().starts_with("<!--") && names_mark(html).is_some() {
                     self.out.problems.push(SyntaxError::new(
                         range,
-                        "a mark stands alone in its line, before the paragraph or block that it is about",
+                        "put the mark on its own line, before the block that it applies to",
                         None,
                     ));
                 }

@@ -199,7 +199,7 @@ impl<'c> Session<'c> {
         let file = match taken {
             Ok(file) => file?,
             Err(error) => {
-                let message = format!("what the editor told could not be understood: {error}");
+                let message = format!("cannot parse the editor's notification: {error}");
                 self.log(MessageType::WARNING, message);
                 return None;
             }

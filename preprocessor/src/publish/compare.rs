@@ -220,8 +220,7 @@ impl Compared {
             // Another form of a file beside it.
             Served::Packed(of, text) if site.get(of).is_some_and(|of| lossy(of) == text) => return,
             Served::Packed(of, _) if site.contains_key(of) => {
-                let line =
-                    format!("{name}: unpacked it is not {of}, in whose place a server sends it");
+                let line = format!("{name}: its uncompressed content differs from {of}");
                 return self.wrong.push(line);
             }
             Served::Packed(_, text) | Served::Page(text) => text,
@@ -338,7 +337,7 @@ fn first_difference(made: &[Fragment<'_>], actual: &[Fragment<'_>]) -> Option<St
         None if made.len() < actual.len() => {
             let more = &actual[made.len()];
             Some(format!(
-                "{}: {} stands there, and no source makes it",
+                "{}: found {}, which no source produces",
                 more.line(),
                 more.name()
             ))
@@ -346,7 +345,7 @@ fn first_difference(made: &[Fragment<'_>], actual: &[Fragment<'_>]) -> Option<St
         None if made.len() > actual.len() => {
             let missing = &made[actual.len()];
             let line = actual.last().map_or(1, Fragment::line);
-            Some(format!("{line}: {} is missing behind this", missing.name()))
+            Some(format!("{line}: {} is missing after this", missing.name()))
         }
         None => None,
     }
@@ -372,7 +371,7 @@ fn difference(made: &[Token], actual: &[Token]) -> String {
     let shown = |token: Option<&Token>| token.map_or("nothing".to_owned(), |t| t.kind.shown());
     let (expected, found) = quoted(&shown(expected), &shown(found));
     format!(
-        "{line}: {}: there stands `{found}`, and the sources and the evidence make `{expected}`",
+        "{line}: {}: found `{found}`, expected `{expected}`",
         place.as_deref().unwrap_or("the text")
     )
 }

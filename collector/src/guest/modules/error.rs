@@ -57,7 +57,7 @@ pub enum ModuleError {
         /// The cause.
         error: std::io::Error,
     },
-    /// The package with the modules cannot be had.
-    #[error("the modules of this kernel cannot be had: {0}")]
+    /// The package with the modules is unavailable.
+    #[error("cannot get the modules of this kernel: {0}")]
     Package(#[from] Box<GuestError>),
 }

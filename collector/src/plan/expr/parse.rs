@@ -134,7 +134,7 @@ impl<'t> Parser<'_, 't> {
         };
         syntax(
             &self.span(),
-            format!("{found} stands where {wanted} should"),
+            format!("expected {wanted}, found {found}"),
         )
     }
 
@@ -287,7 +287,7 @@ impl<'t> Parser<'_, 't> {
             } else if self.eat("[") {
                 let before = self.eat("-");
                 let Token::Number(number) = *self.peek() else {
-                    return Err(self.unexpected("a number, the index of an element,"));
+                    return Err(self.unexpected("a number, the index of an element"));
                 };
                 self.at += 1;
                 self.expect("]")?;

@@ -421,7 +421,7 @@ fn mistakes_are_explained() {
     told("thing->", Syntax, 7..7, "the end of the path");
     told("thing + 1", Syntax, 6..7, "`+` means nothing");
     told("thing - 1", Syntax, 6..7, "`-`");
-    told("thing state", Syntax, 6..11, "`state` stands where");
+    told("thing state", Syntax, 6..11, "found `state`");
     told("tetx(thing_get)", Syntax, 0..15, "did you mean `text`?");
     told("thing->é", Syntax, 7..9, "`é`");
     // C reads these as octal numbers, and most readers do not.

@@ -135,7 +135,7 @@ impl Lexer<'_> {
     fn escaped(&mut self, escaped: &str, plain: &str) {
         self.refuse(
             self.at..self.at + escaped.len(),
-            format!("`{escaped}` stands where a claim has `{plain}`"),
+            format!("write `{plain}` instead of `{escaped}`"),
             "if that is not how you wrote it, a preprocessor that ran before this one did: let this one run first, with \
              `before = [\"ITS-NAME\"]` under [preprocessor.qed] in book.toml",
         );
@@ -327,16 +327,16 @@ mod tests {
             ("a.`in` == 1", "`: a backtick"),
             (
                 "a.b &lt; 1 &amp;&amp; a.c",
-                "&lt;: `&lt;` stands where a claim has `<`",
+                "&lt;: write `<` instead of `&lt;`",
             ),
             (
                 "a.b == 1 &amp;&amp; a.c",
-                "&amp;: `&amp;` stands where a claim has `&`",
+                "&amp;: write `&` instead of `&amp;`",
             ),
-            ("a.b == &quot;x&quot;", "&quot;: `&quot;` stands where"),
+            ("a.b == &quot;x&quot;", "&quot;: write `\"` instead of `&quot;`"),
             (
                 "a.b == \u{2018}x\u{2019}",
-                "\u{2018}: `\u{2018}` stands where",
+                "\u{2018}: write `'` instead of `\u{2018}`",
             ),
         ] {
             let found = complaint(text);

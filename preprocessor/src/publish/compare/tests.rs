@@ -51,13 +51,13 @@ fn names_changes() {
         (
             "x == 1",
             "x != 1",
-            "3: claim `c`: there stands `x != 1`, and the sources and the evidence make `x == 1`",
+            "3: claim `c`: found `x != 1`, expected `x == 1`",
         ),
-        (">1<", ">10<", "2: the value `p.q`: there stands `10`"),
+        (">1<", ">10<", "2: the value `p.q`: found `10`"),
         (
             "data-qed=\"p.q\"",
             "",
-            "2: the block `qed`: there stands `<span class=\"qed\">`",
+            "2: the block `qed`: found `<span class=\"qed\">`",
         ),
         ("p.q\"", "p.r\"", "2: the value `p.r`"),
         (
@@ -73,7 +73,7 @@ fn names_changes() {
         (
             "<div class=\"qed-claim\" id=\"claim-c\"><pre>x == 1</pre></div>",
             "",
-            "2: claim `c` is missing behind this",
+            "2: claim `c` is missing after this",
         ),
         ("<p>a", "<!-- <p>a", "1: "),
     ] {
@@ -124,7 +124,7 @@ fn other_pages() {
         (
             "de/one.html",
             &forged,
-            Some("2: the value `p.q`: there stands `2`"),
+            Some("2: the value `p.q`: found `2`"),
         ),
     ] {
         let compared = run(&[("one.html", PAGE), (name, text)], None);
