@@ -6,7 +6,7 @@ use crate::support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qed_collector::assemble::symbolize::{Static, finish};
+use qed_collector::assemble::symbolize::{Static, make_evidence};
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::protocol::{Job, capture_answer};
 use qed_collector::guest::{GuestSpec, Source, fetch, run};
@@ -65,7 +65,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
         no_debuginfo: Some("it is not wanted".into()),
         ..Static::default()
     };
-    let evidence = finish(&raw, &investigation, machine, &fixed);
+    let evidence = make_evidence(&raw, &investigation, machine, &fixed);
     let text = qed_evidence::reader::write(&evidence).expect("JSON");
     qed_evidence::reader::read(text.as_bytes()).map_err(|error| error.to_string())
 }

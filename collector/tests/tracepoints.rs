@@ -183,7 +183,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         ..Control::default()
     };
     probes.control(control).unwrap();
-    assert_eq!(running.go().await.unwrap(), Finished::Returned);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Returned);
     let mut seen = Vec::new();
     events.readable().await.unwrap();
     seen.extend(events.drain().unwrap());

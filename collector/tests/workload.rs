@@ -65,7 +65,7 @@ async fn start(spec: &WorkloadSpec) -> Result<Running, WorkloadError> {
 
 async fn run(spec: &WorkloadSpec) -> WorkloadOutcome {
     let mut running = start(spec).await.unwrap();
-    running.go().await.unwrap();
+    running.release_gate().await.unwrap();
     running.report().await.unwrap();
     running.release().await.unwrap()
 }
@@ -78,7 +78,7 @@ async fn first_socket_is_three_and_stays_open() {
     let mut running = start(&spec).await.unwrap();
     let link = format!("/proc/{}/fd/3", running.tgid());
     assert!(!Path::new(&link).exists(), "open at the gate");
-    assert_eq!(running.go().await.unwrap(), Finished::Returned);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Returned);
     let target = std::fs::read_link(&link).unwrap();
     assert!(
         target.to_string_lossy().starts_with("socket:["),
@@ -132,7 +132,7 @@ async fn death_in_the_call_is_an_outcome() {
     let mut running = start(&syscall("exit_group", vec![Arg::Int(7)]))
         .await
         .unwrap();
-    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
     running.report().await.unwrap();
     let outcome = running.release().await.unwrap();
     assert_eq!((outcome.returned, outcome.exit), (None, Exit::Exited(7)));
@@ -143,7 +143,7 @@ async fn death_in_the_call_is_an_outcome() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     });
-    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
     killer.await.unwrap();
     let outcome = running.release().await.unwrap();
     assert_eq!((outcome.returned, outcome.exit), (None, Exit::Signaled(9)));
@@ -156,7 +156,7 @@ async fn hanging_calls_are_killed() {
     spec.timeout = Duration::from_millis(300);
     let mut running = start(&spec).await.unwrap();
     let process = format!("/proc/{}", running.tgid());
-    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
     assert_eq!(running.release().await.unwrap().exit, Exit::TimedOut);
     assert!(!Path::new(&process).exists());
 }
@@ -192,7 +192,7 @@ async fn commands_run_behind_the_gate() {
     .unwrap();
     let tgid = running.tgid();
     assert!(running.stdout().is_empty());
-    assert_eq!(running.go().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
     let outcome = running.release().await.unwrap();
     assert_eq!(
         String::from_utf8(outcome.stdout).unwrap(),
@@ -246,7 +246,7 @@ async fn calls_are_timed() {
     let mut running = start(&socket()).await.unwrap();
     let socket_ns = running.time(200).await.unwrap();
     assert!((50..10_000_000).contains(&socket_ns), "{socket_ns}");
-    assert_eq!(running.go().await.unwrap(), Finished::Returned);
+    assert_eq!(running.release_gate().await.unwrap(), Finished::Returned);
     running.report().await.unwrap();
     assert_eq!(running.release().await.unwrap().returned, Some(3));
 
@@ -422,7 +422,7 @@ async fn watched_calls_in_sequence() {
     spec.warm_up = 2;
     let mut running = start(&spec).await.unwrap();
     assert!(running.time(3).await.unwrap() > 0);
-    running.go().await.unwrap();
+    running.release_gate().await.unwrap();
     running.report().await.unwrap();
     let outcome = running.release().await.unwrap();
     let bad = -i64::from(libc::EBADF);
@@ -440,7 +440,7 @@ async fn result_of_a_failed_call() {
     let wrong = call("dup", vec![Arg::Int(99)]);
     let close = call("close", vec![Arg::Result(0)]);
     let mut running = start(&calls(vec![wrong, close])).await.unwrap();
-    running.go().await.unwrap();
+    running.release_gate().await.unwrap();
     let error = running.report().await.unwrap_err().to_string();
     assert_eq!(
         error,

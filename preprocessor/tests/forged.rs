@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Book, stderr};
 use qed_evidence::investigation::Investigation;
-use qed_evidence::validate::against;
+use qed_evidence::validate::find_contradiction;
 use serde_json::{Value as Json, json};
 
 const MACHINE: &str = "guest:debian-6.12";
@@ -370,9 +370,8 @@ fn each_edit() {
 fn refused(document: &Json, investigation: &Investigation) -> Option<String> {
     match qed_evidence::reader::read(document.to_string().as_bytes()) {
         Err(error) => Some(error.to_string()),
-        Ok(evidence) => {
-            against(investigation, &evidence).map(|(at, reason)| format!("{at}: {reason}"))
-        }
+        Ok(evidence) => find_contradiction(investigation, &evidence)
+            .map(|(at, reason)| format!("{at}: {reason}")),
     }
 }
 

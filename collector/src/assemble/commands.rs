@@ -137,7 +137,7 @@ fn printed(raw: &RawCommand) -> Result<Value, Reason> {
     if let Err(reason) = &raw.ended {
         return Err(reason.clone());
     }
-    super::outcome::printed(&raw.stdout, raw.printed)
+    super::outcome::decode_output(&raw.stdout, raw.printed)
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn takers<'a>(
         // Frees come late and from anyone; all else has to happen in the call.
         .filter(|p| inside || (after && (p.frees || !of_workload)))
         // Another probe at this place may want everybody's.
-        .filter(|p| of_workload || p.frees || anybodys(p, seen))
+        .filter(|p| of_workload || p.frees || counts_any_task(p, seen))
         .collect()
 }
 
@@ -179,7 +179,7 @@ impl Correlation<'_> {
                     let hits = probe.hits.len();
                     let condition = probe.within.as_mut();
                     condition.is_none_or(|within| {
-                        meets(within, hits, (&stack.frames, cut), event, self.seen.names)
+                        meets_condition(within, hits, (&stack.frames, cut), event, self.seen.names)
                     })
                 })
             })
@@ -247,7 +247,7 @@ impl Correlation<'_> {
 }
 
 /// True if a probe counts hits in every task.
-fn anybodys(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
+fn counts_any_task(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
     let asked = seen.asked.probe(&planned.name);
     asked.is_some_and(|probe| probe.any_task)
 }
@@ -272,7 +272,7 @@ fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObserva
 }
 
 /// True if a hit meets the condition of its probe, which has had this many hits; hits for which this is not known are counted.
-fn meets(
+fn meets_condition(
     condition: &mut Within,
     hits: usize,
     (stack, cut): (&[Frame], bool),

@@ -76,7 +76,7 @@ impl SymbolTables<'_> {
         });
         let aliases: Vec<(&str, OwnCopy)> = undescribed
             .flat_map(|function| {
-                let own = self.own(function, &[]).into_iter();
+                let own = self.find_own_copies(function, &[]).into_iter();
                 own.map(|copy| (*function, copy))
             })
             .collect();
@@ -111,12 +111,13 @@ impl SymbolTables<'_> {
         let own = described
             .as_ref()
             .map_or(&[][..], |described| &described.own);
-        let mut copies = self.own(function, own);
+        let mut copies = self.find_own_copies(function, own);
         if !function.contains('.') {
             self.renamed(own, &mut copies);
         }
         let never_returns = self.never_returns(&copies, own);
-        let inlined = described.and_then(|described| self.inlined(function, &described));
+        let inlined =
+            described.and_then(|described| self.find_inlined_copies(function, &described));
         let (inlined, unknown) = match inlined {
             Ok(inlined) => (Some(inlined), None),
             Err(reason) => (None, Some(reason.into())),
@@ -145,7 +146,7 @@ impl SymbolTables<'_> {
     }
 
     /// The copies that the symbol table names.
-    fn own(&self, function: &str, described: &[Own]) -> Vec<OwnCopy> {
+    fn find_own_copies(&self, function: &str, described: &[Own]) -> Vec<OwnCopy> {
         let Some(kallsyms) = self.kallsyms else {
             return Vec::new();
         };
@@ -206,7 +207,11 @@ impl SymbolTables<'_> {
     }
 
     /// The inlined copies, or why not all of them are known.
-    fn inlined(&self, function: &str, described: &Copies) -> Result<Vec<InlinedCopy>, Reason> {
+    fn find_inlined_copies(
+        &self,
+        function: &str,
+        described: &Copies,
+    ) -> Result<Vec<InlinedCopy>, Reason> {
         if function.contains('.') {
             // What is inlined is the function, and never a clone that the compiler made of it.
             return Ok(Vec::new());

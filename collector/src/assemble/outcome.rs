@@ -138,11 +138,11 @@ fn no_return(raw: &RawOutcome) -> String {
 }
 
 fn output(kept: &[u8], whole: Option<u64>) -> Datum {
-    printed(kept, whole).map_or_else(Datum::unavailable, Datum::from)
+    decode_output(kept, whole).map_or_else(Datum::unavailable, Datum::from)
 }
 
 /// The printed output, of which `kept` are the first bytes, or the error that it is not text.
-pub fn printed(kept: &[u8], printed: Option<u64>) -> Result<Value, Reason> {
+pub fn decode_output(kept: &[u8], printed: Option<u64>) -> Result<Value, Reason> {
     let is_whole = printed == Some(kept.len() as u64);
     let text = match std::str::from_utf8(kept) {
         Ok(text) => text,
@@ -200,7 +200,7 @@ mod tests {
             value: value.into(),
             cut: Cut { whole },
         };
-        let text = |kept, whole| printed(kept, whole).unwrap();
+        let text = |kept, whole| decode_output(kept, whole).unwrap();
         assert_eq!(text(b"abc", Some(3)), Value::text("abc"));
         assert_eq!(text(b"", Some(0)), Value::text(""));
         assert_eq!(text(b"abc", Some(7)), cut("abc", Some(7)));
@@ -213,7 +213,7 @@ mod tests {
             // Nothing was cut off: the character was never whole.
             (&"aé".as_bytes()[..2], Some(2)),
         ] {
-            assert!(printed(kept, whole).is_err(), "{kept:?}");
+            assert!(decode_output(kept, whole).is_err(), "{kept:?}");
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Static {
 }
 
 /// Make evidence of a raw capture. Reads the files that `fixed` names, and nothing of the running machine.
-pub fn finish(
+pub fn make_evidence(
     raw: &RawCapture,
     investigation: &Investigation,
     machine: Machine,
@@ -74,7 +74,7 @@ pub fn finish(
     let elf = vmlinux.as_ref().ok().map(|v| StaticSymbols::parse(&v.data));
     let map = system_map(&fixed.system_map);
     let config = Configuration::read(facts, fixed);
-    let artefacts = artefacts(&machine, facts, fixed, &vmlinux, &map);
+    let artefacts = collect_artefacts(&machine, facts, fixed, &vmlinux, &map);
     let (on_builder, private) = (artefacts.begin(investigation), artefacts.private());
     let names: Vec<&str> = investigation.symbols.iter().map(String::as_str).collect();
     let report = judge(&Inputs {
@@ -174,7 +174,7 @@ type FoundMap = Result<(PathBuf, SystemMap), Reason>;
 type ParsedElf<'v> = Option<Result<StaticSymbols<'v>, ElfError>>;
 
 /// The files that commands of the investigation can name.
-fn artefacts<'a>(
+fn collect_artefacts<'a>(
     machine: &Machine,
     facts: &'a MachineFacts,
     fixed: &'a Static,

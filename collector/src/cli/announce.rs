@@ -8,7 +8,7 @@ const RIGHTS: &str = "with your rights: it can write wherever you can";
 
 /// The programs that a capture on a machine would run, and those that it would leave out, a line each. `is_host`: the machine
 /// lives on.
-pub(super) fn announced(is_host: bool, investigation: &Investigation) -> Vec<String> {
+pub(super) fn describe_programs(is_host: bool, investigation: &Investigation) -> Vec<String> {
     let setup = investigation.setup.iter().map(|line| {
         let line = line.words.join(" ");
         match is_host {
@@ -108,7 +108,7 @@ function = "f"
     #[test]
     fn by_machine() {
         let investigation = qed_evidence::investigation::parse("i.toml", TEXT).unwrap();
-        let lines = |is_host| announced(is_host, &investigation).join("\n");
+        let lines = |is_host| describe_programs(is_host, &investigation).join("\n");
         insta::assert_snapshot!(lines(true), @r#"
         guest.setup: `sh -c mkdir /data` is not run, because this is not a guest
         commands.release: runs `uname -r` on this host, in `/`, with your rights: it can write wherever you can

@@ -66,7 +66,7 @@ impl Boots<'_> {
         let at_once = std::thread::available_parallelism().map_or(1, NonZero::get);
         let done = Cell::new(0);
         let one = async |_: usize| {
-            let boot = self.once().await?;
+            let boot = self.boot_once().await?;
             done.set(done.get() + 1);
             say(&format!("boot {} of {missing}", done.get()));
             Ok::<_, Failure>(boot)
@@ -81,7 +81,7 @@ impl Boots<'_> {
     }
 
     /// Boots once; again, if that fails: what a busy machine spoils says nothing about the kernel.
-    async fn once(&self) -> Result<Boot, Failure> {
+    async fn boot_once(&self) -> Result<Boot, Failure> {
         let mut left = ATTEMPTS;
         loop {
             let time = jiff::Timestamp::now().to_string();

@@ -26,7 +26,7 @@ use super::request::{CaptureRequest, RequestArgs, refuse_overwriting_book_eviden
 use super::runtime::runtime;
 use super::store::Store;
 use super::target::{Target, distinct};
-use crate::assemble::symbolize::{Static, finish};
+use crate::assemble::symbolize::{Static, make_evidence};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{Job, capture_answer};
 use crate::guest::{self, KernelImage, Source};
@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             .ok()
             .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
         let args = args.with(debuginfo.of(target.name()));
-        let captured = captured(
+        let captured = capture_machine(
             target,
             &investigation,
             earlier.as_ref(),
@@ -214,7 +214,7 @@ fn conclude(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<()
 }
 
 /// Captures on one machine: the evidence, and its text, which is known to be read by everybody.
-pub fn captured(
+pub fn capture_machine(
     target: &Target,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
@@ -236,7 +236,7 @@ fn on(
     args: &Args,
 ) -> Result<Evidence, Failure> {
     let runtime = runtime()?;
-    let progress = Progress::like_last_time(
+    let progress = Progress::with_estimate(
         target.name(),
         "capture",
         Path::new(&investigation.source.name),
@@ -340,7 +340,7 @@ async fn on_host(
         cpus: raw.facts.cpus,
         accelerator: None,
     };
-    Ok(finish(&raw, investigation, machine, &fixed))
+    Ok(make_evidence(&raw, investigation, machine, &fixed))
 }
 
 async fn in_guest(
@@ -402,7 +402,7 @@ async fn in_guest(
         }),
     };
     progress.say("looking up symbols and lines");
-    let mut evidence = finish(&raw, investigation, machine, &fixed);
+    let mut evidence = make_evidence(&raw, investigation, machine, &fixed);
     let boots = Boots {
         kernel: &kernel,
         cache: &cache,

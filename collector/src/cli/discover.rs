@@ -120,7 +120,7 @@ impl Args {
         }
     }
 
-    /// Refuse what cannot be had, before a machine is started for it.
+    /// Refuse impossible requests before a machine is started for them.
     fn check(&self, experiment: &Experiment) -> Result<(), Failure> {
         let chosen = self.all || self.depth.is_some() || self.below.is_some();
         if self.format == Format::Json && chosen && self.write.is_none() {
@@ -177,7 +177,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )));
     }
     args.check(experiment)?;
-    let progress = Progress::like_last_time(
+    let progress = Progress::with_estimate(
         request.on.name(),
         "discover",
         Path::new(&investigation.source.name),
@@ -340,7 +340,7 @@ impl NamedTrace {
             out += &tree;
         }
         match (&args.below, any) {
-            (Some(name), false) => Err(did_not_run(name)),
+            (Some(name), false) => Err(function_not_run_error(name)),
             _ => Ok(out),
         }
     }
@@ -372,7 +372,7 @@ impl NamedTrace {
 }
 
 /// The failure for a function that is not in the tree.
-fn did_not_run(name: &str) -> Failure {
+fn function_not_run_error(name: &str) -> Failure {
     Failure::input(format!(
         "`{name}` did not run in this call, as far as the tracer can see: functions that are inlined or marked notrace are \
          not seen. Leave --below out to see what ran"
@@ -459,7 +459,7 @@ fn write(
     let btf = Btf::parse(btf).context("failed to understand the kernel's types")?;
     let shown = args.shown();
     if let (Some(name), None) = (&args.below, rows(call, functions, &shown)) {
-        return Err(did_not_run(name));
+        return Err(function_not_run_error(name));
     }
     let text = starter(
         toml,

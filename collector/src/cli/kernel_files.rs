@@ -144,7 +144,7 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
     }
     match beside::build_id(image) {
         Ok(id) => {
-            let (order, others) = beside::sorted(&fixed.vmlinux, &id);
+            let (order, others) = beside::sort_by_build(&fixed.vmlinux, &id);
             if others.len() == order.len() {
                 fixed.unchecked =
                     Some("no vmlinux at hand is of the build of the kernel image".into());

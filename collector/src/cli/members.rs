@@ -132,7 +132,7 @@ fn of_guest(name: &str, on: &Target) -> Result<TypeFacts, Failure> {
         output: None,
         force: false,
     };
-    let (mut evidence, _) = capture::captured(on, &investigation, None, None, &args)?;
+    let (mut evidence, _) = capture::capture_machine(on, &investigation, None, None, &args)?;
     let found = evidence.facts.as_mut();
     let found = found.and_then(|facts| facts.types.remove(name));
     found.ok_or_else(|| Failure::unable(format!("the guest said nothing of the type `{name}`")))

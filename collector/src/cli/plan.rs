@@ -8,7 +8,7 @@ use qed_evidence::investigation::{Investigation, Probe};
 use qed_evidence::lock::Lock;
 use qed_evidence::observation::in_one_line;
 
-use super::announce::announced;
+use super::announce::describe_programs;
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )?;
         let found = instances::find(&experiments, &fixed);
         drop(progress);
-        let announced = announced(matches!(target, Target::Host), &investigation);
+        let announced = describe_programs(matches!(target, Target::Host), &investigation);
         let plan = MachinePlan::new(&experiments, found.as_ref().ok());
         match format {
             Format::Text => {

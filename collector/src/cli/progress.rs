@@ -97,7 +97,7 @@ impl Progress {
     }
 
     /// The same, with the time that is left by the last time that this work was done: `what`, on `investigation`.
-    pub fn like_last_time(machine: &str, what: &str, investigation: &Path) -> Self {
+    pub fn with_estimate(machine: &str, what: &str, investigation: &Path) -> Self {
         let mut progress = Self::new(machine);
         let investigation = std::path::absolute(investigation).unwrap_or_default();
         let key = format!("{what}\0{machine}\0{}", investigation.display());

@@ -12,7 +12,7 @@ use qed_evidence::lock::{self, Lock};
 use qed_evidence::machine::{evidence_file, guest};
 use qed_evidence::sweep::{self, Part, Plan};
 
-use super::capture::{self, captured};
+use super::capture::{self, capture_machine};
 use super::failure::Failure;
 use super::investigation::read_investigation;
 use super::kernel_files::DebugInfo;
@@ -155,7 +155,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let cache = Cache::of_user()?;
     let served = served(&cache, args.refresh)?;
     let wanted =
-        chosen(&served, &args.series).map_err(|error| Failure::input(error.to_string()))?;
+        select_kernels(&served, &args.series).map_err(|error| Failure::input(error.to_string()))?;
     let part = part(&wanted, &investigation, &request, args.shard);
     let store = Store::open(&request.output).map_err(|error| Failure::unable(error.to_string()))?;
     let text = part.text().context("failed to describe the sweep")?;
@@ -190,7 +190,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                     let Some((name, source)) = next else {
                         break;
                     };
-                    let captured = one(&name, source, &investigation, &request, args, &store);
+                    let captured =
+                        capture_kernel(&name, source, &investigation, &request, args, &store);
                     if let Err(failure) = captured {
                         eprintln!("error: cannot capture on {name}: {}", failure.message);
                         locked(&failed).push(name);
@@ -257,7 +258,10 @@ fn served(cache: &Cache, refresh: bool) -> Result<Vec<Kernel>, Failure> {
 }
 
 /// The newest kernel of each series that is wanted, the oldest first.
-fn chosen<'a>(served: &'a [Kernel], series: &[String]) -> Result<Vec<&'a Kernel>, SeriesError> {
+fn select_kernels<'a>(
+    served: &'a [Kernel],
+    series: &[String],
+) -> Result<Vec<&'a Kernel>, SeriesError> {
     let mut kernels: Vec<&Kernel> = Vec::new();
     for kernel in served {
         kernels.retain(|other| other.series != kernel.series);
@@ -295,7 +299,7 @@ fn is_done(file: &Path, kernel: &sweep::Kernel, served: &Kernel, plan: &Plan, ar
 }
 
 /// Captures on one kernel and writes its evidence.
-fn one(
+fn capture_kernel(
     name: &str,
     source: Source,
     investigation: &Investigation,
@@ -324,7 +328,7 @@ fn one(
     };
     // A lock pins the machines of a book, and a sweep has others, too.
     let lock = request.lock().filter(|lock| lock.get(name).is_some());
-    let (_, text) = captured(&target, investigation, None, lock, &how)?;
+    let (_, text) = capture_machine(&target, investigation, None, lock, &how)?;
     let path = store
         .write(&evidence_file(name), &text)
         .context("failed to write the evidence")?;
@@ -364,7 +368,7 @@ mod tests {
         ];
         let names = |series: &[&str]| -> Vec<String> {
             let series: Vec<String> = series.iter().map(|one| (*one).to_owned()).collect();
-            let kernels = chosen(&served, &series).unwrap();
+            let kernels = select_kernels(&served, &series).unwrap();
             kernels
                 .iter()
                 .map(|k| format!("{}.{}", k.series, k.patch))
@@ -373,7 +377,7 @@ mod tests {
         assert_eq!(names(&[]), ["7.0.2", "7.1.5", "7.2.1", "7.3.4"]);
         assert_eq!(names(&["7.3", "7.0"]), ["7.0.2", "7.3.4"]);
         let refused = |text: &str| {
-            let error = chosen(&served, &[text.to_owned()]).unwrap_err();
+            let error = select_kernels(&served, &[text.to_owned()]).unwrap_err();
             error.to_string()
         };
         assert!(refused("6.9").contains("the nearest series is"));

@@ -141,7 +141,7 @@ fn series(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()??, numbers.next()??))
 }
 
-/// An image whose build id cannot be had. The message does not name the path.
+/// An image whose build id is unavailable. The message does not name the path.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// It cannot be read.
@@ -164,7 +164,7 @@ pub fn build_id(image: &Path) -> Result<BuildId, ImageError> {
 
 /// Those of `candidates` that are of the build `wanted`, and then the others; and why those are not, with paths.
 #[must_use]
-pub fn sorted(candidates: &[PathBuf], wanted: &BuildId) -> (Vec<PathBuf>, Vec<String>) {
+pub fn sort_by_build(candidates: &[PathBuf], wanted: &BuildId) -> (Vec<PathBuf>, Vec<String>) {
     let mut of_this = Vec::new();
     let (mut others, mut notes) = (Vec::new(), Vec::new());
     for candidate in candidates {
@@ -276,7 +276,7 @@ mod tests {
         let other = write(&folder.path().join("a"), &vmlinux(&[1, 2]));
         let right = write(&folder.path().join("b"), &vmlinux(&[0xaa, 0xbb]));
         let wanted = "aabb".parse().unwrap();
-        let (order, notes) = sorted(&[other.clone(), right.clone()], &wanted);
+        let (order, notes) = sort_by_build(&[other.clone(), right.clone()], &wanted);
         assert_eq!(order, [right, other]);
         assert!(
             notes[0].contains("0102") && notes[0].contains("aabb"),

@@ -25,7 +25,7 @@ pub fn watched<T>(
     progress: ProgressFn<'_>,
     work: impl FnOnce() -> T,
 ) -> T {
-    let before = arrived(file);
+    let before = downloaded_bytes(file);
     progress(&message(package, before));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -33,7 +33,7 @@ pub fn watched<T>(
             let mut told = percent(package, before);
             while !done.load(Ordering::Relaxed) {
                 std::thread::park_timeout(EVERY);
-                let bytes = arrived(file);
+                let bytes = downloaded_bytes(file);
                 if percent(package, bytes) >= told + STEP {
                     told = percent(package, bytes);
                     progress(&message(package, bytes));
@@ -70,7 +70,7 @@ fn percent(package: &Served, bytes: u64) -> u64 {
 }
 
 /// Bytes of a file that are there.
-fn arrived(file: &Path) -> u64 {
+fn downloaded_bytes(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |found| found.len())
 }
 

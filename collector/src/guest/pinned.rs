@@ -155,7 +155,7 @@ fn obtain(
                     "Debian could not be asked for it: {note}"
                 )));
             }
-            (true, None) => return Err(refuse(gone(&kernels, selector))),
+            (true, None) => return Err(refuse(why_not_served(&kernels, selector))),
         }
     }
     let parts: Vec<&Served> = parts.iter().collect();
@@ -202,7 +202,7 @@ fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar
 }
 
 /// The reason for a kernel that is served no more.
-fn gone(kernels: &[Kernel], selector: Selector) -> String {
+fn why_not_served(kernels: &[Kernel], selector: Selector) -> String {
     let now = match archive::select(kernels, selector) {
         Some(kernel) => format!(
             "for guest:debian-{selector} Debian now serves {} {}",
@@ -394,7 +394,7 @@ mod tests {
             base: None,
             debug: None,
         };
-        let told = |text: &str| gone(&[kernel(2), kernel(3)], text.parse().unwrap());
+        let told = |text: &str| why_not_served(&[kernel(2), kernel(3)], text.parse().unwrap());
         assert!(told("7.3").contains("now serves linux-binary-x 7.3.9-1"));
         assert!(
             told("7.3.4").contains("it serves 7.3.9"),

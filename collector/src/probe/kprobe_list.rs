@@ -48,7 +48,7 @@ const SWITCHES: &[(&str, &str)] = &[
 
 /// The reason why probes of functions that are attached see nothing now. A switch that is not there, or that this process
 /// may not read, says nothing.
-pub fn unarmed() -> Option<&'static str> {
+pub fn why_probes_are_disarmed() -> Option<&'static str> {
     let off = |file: &str| fs::read_to_string(file).is_ok_and(|text| text.trim() == "0");
     let mut switches = SWITCHES.iter();
     switches.find_map(|(file, reason)| off(file).then_some(*reason))

@@ -56,7 +56,7 @@ impl Probes {
     }
 
     /// Thread-group ids of the processes that belong to the workload besides its own, those that have ended included.
-    pub fn followed(&self) -> Result<Vec<u32>, LoadError> {
+    pub fn followed_processes(&self) -> Result<Vec<u32>, LoadError> {
         let fail = |source: MapError| LoadError::Map {
             map: "FOLLOWED",
             source,

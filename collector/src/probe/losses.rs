@@ -123,7 +123,7 @@ struct LeftOut {
 
 /// Compare two readings of the kernel's count of hits with two of the program's runs, each of which was taken after one of the
 /// former. `None`: they do not fit together, because a probe was hit in between whose program has not run yet, or never will.
-fn left_out(
+fn compare_counts(
     hits: (Option<&u64>, Option<&u64>),
     runs: (Option<&u64>, Option<&u64>),
 ) -> Option<LeftOut> {
@@ -169,7 +169,7 @@ impl Probes {
             *total = self.counter(index)?;
         }
         let attached = self.attached();
-        let left_out = self.left_out(memory)?;
+        let left_out = self.count_skipped(memory)?;
         for index in 0..self.attaches.len() {
             let left_out = probed(&self.attaches[index])
                 .and_then(|mut places| left_out.get(&places.next()?).copied());
@@ -187,7 +187,7 @@ impl Probes {
 
     /// Hits at each probed place for which the kernel ran no program, since the probe was made. A place is missing
     /// where that is not known, because its function runs while the counts are read, so that they do not fit together.
-    fn left_out(&self, memory: Memory<'_>) -> Result<BTreeMap<u64, LeftOut>, LoadError> {
+    fn count_skipped(&self, memory: Memory<'_>) -> Result<BTreeMap<u64, LeftOut>, LoadError> {
         let mut known = BTreeMap::new();
         let Some(events) = self.kprobes.as_ref().and_then(|table| table.events) else {
             return Ok(known);
@@ -214,7 +214,7 @@ impl Probes {
                 break;
             };
             open.retain(|pointer, site| {
-                let found = left_out(
+                let found = compare_counts(
                     (before.get(pointer), after.get(pointer)),
                     (runs.get(site), runs_after.get(site)),
                 );
@@ -384,7 +384,8 @@ mod tests {
     #[test]
     fn hits_without_runs() {
         let told = |before, after, first, second| {
-            let found = left_out((Some(&before), Some(&after)), (Some(&first), Some(&second)));
+            let found =
+                compare_counts((Some(&before), Some(&after)), (Some(&first), Some(&second)));
             found.map(|found| (found.total, found.meanwhile))
         };
         assert_eq!(told(9, 9, 9, 9), Some((0, 0)));
@@ -396,7 +397,7 @@ mod tests {
         // Fewer hits than runs, and counters that go down.
         assert_eq!(told(7, 7, 9, 9), None);
         assert_eq!(told(9, 8, 7, 7), None);
-        assert_eq!(left_out((Some(&1), Some(&1)), (None, Some(&1))), None);
+        assert_eq!(compare_counts((Some(&1), Some(&1)), (None, Some(&1))), None);
     }
 
     /// Check that totals of an earlier experiment do not count again, and that a counter that is unknown, or that went down,

@@ -32,7 +32,7 @@ pub(super) fn only_for_guests(experiment: &Experiment, ephemeral: bool) -> Optio
 
 /// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
 /// there.
-pub(super) fn cannot_act(
+pub(super) fn why_not_runnable(
     experiment: &PlannedExperiment,
     refusals: &[Option<AttachFailure>],
 ) -> Option<String> {
@@ -86,7 +86,7 @@ impl<M: Machine> Attempts<'_, M> {
     pub(super) async fn run(&mut self) -> anyhow::Result<RawExperiment> {
         let mut attempt = 1;
         loop {
-            let mut result = self.once().await?;
+            let mut result = self.run_once().await?;
             result.attempts = attempt;
             if attempt == ATTEMPTS || !self.is_worth_another(&result.losses) {
                 return Ok(result);
@@ -105,16 +105,16 @@ impl<M: Machine> Attempts<'_, M> {
         losses.lost() > 0 || by_chance && self.attachments.iter().any(skipped)
     }
 
-    async fn once(&mut self) -> anyhow::Result<RawExperiment> {
+    async fn run_once(&mut self) -> anyhow::Result<RawExperiment> {
         self.programs.forget()?;
         self.programs.drain();
         let before = self.losses()?;
         let mut collected = Collected::default();
-        let before_run = self.machine.unarmed();
+        let before_run = self.machine.why_probes_are_disarmed();
         let outcome = self.workload(&mut collected).await;
         let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}").into());
         self.programs.stop()?;
-        let unarmed = before_run.or_else(|| self.machine.unarmed());
+        let unarmed = before_run.or_else(|| self.machine.why_probes_are_disarmed());
         self.take_events(&mut collected);
         let losses = self.losses()?.since(&before);
         let descendants = RawDescendants {
@@ -164,21 +164,22 @@ impl<M: Machine> Attempts<'_, M> {
         if let Some(observer) = self.observer {
             observer.begin(&self.experiment.name, tgid)?;
         }
-        let finished = running.go().await?;
+        let finished = running.release_gate().await?;
         if let Some(observer) = self.observer {
             observer.end(&self.experiment.name)?;
         }
         let outcome = if finished == Finished::Ended || self.experiment.until_exit {
             let limit = Duration::from_millis(self.experiment.timeout_ms);
-            self.until_exit(running, started + limit, collected).await?
+            self.wait_until_exit(running, started + limit, collected)
+                .await?
         } else {
-            self.until_return(running, collected).await?
+            self.wait_until_return(running, collected).await?
         };
         Ok(raw_outcome(tgid, outcome))
     }
 
     /// Watch until the process has ended, and those that it started, or the time is over.
-    async fn until_exit(
+    async fn wait_until_exit(
         &mut self,
         mut running: M::Workload,
         deadline: Instant,
@@ -201,7 +202,7 @@ impl<M: Machine> Attempts<'_, M> {
 
     /// Watch until the call has returned. The objects of the process are still open then; what a failure had to free is
     /// freed by now, or soon.
-    async fn until_return(
+    async fn wait_until_return(
         &mut self,
         mut running: M::Workload,
         collected: &mut Collected,
@@ -233,7 +234,7 @@ impl<M: Machine> Attempts<'_, M> {
 
     /// Count the processes that belong to the workload, besides its own, and still run.
     fn descendants_running(&self) -> anyhow::Result<u64> {
-        Ok(self.machine.running(&self.programs.followed()?))
+        Ok(self.machine.running(&self.programs.followed_processes()?))
     }
 
     /// Wait until everything that was allocated is freed, or the investigation's time for it is over.

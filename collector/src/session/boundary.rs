@@ -42,7 +42,7 @@ pub trait Machine {
     fn kprobe_list(&self) -> Result<String, Reason>;
 
     /// The reason why probes of functions see nothing now, though they are attached; `None`: they see what comes by.
-    fn unarmed(&self) -> Option<Reason>;
+    fn why_probes_are_disarmed(&self) -> Option<Reason>;
 
     /// Count how many of these processes are still running.
     fn running(&self, processes: &[u32]) -> u64;
@@ -101,7 +101,7 @@ pub trait Programs {
     fn live_objects(&self) -> anyhow::Result<usize>;
 
     /// The processes that belong to the workload besides its own, those that have ended included.
-    fn followed(&self) -> anyhow::Result<Vec<u32>>;
+    fn followed_processes(&self) -> anyhow::Result<Vec<u32>>;
 
     /// The events that are there now.
     fn drain(&mut self) -> Vec<Record>;
@@ -122,9 +122,9 @@ pub trait Workload {
     async fn time(&mut self, calls: u32) -> anyhow::Result<u64>;
 
     /// Open the gate, and wait until the call has returned or the process has ended.
-    async fn go(&mut self) -> anyhow::Result<Finished>;
+    async fn release_gate(&mut self) -> anyhow::Result<Finished>;
 
-    /// Have it say what became of the call.
+    /// Have it report the result of the call.
     async fn report(&mut self) -> anyhow::Result<()>;
 
     /// Let the workload end, together with the processes that it started.

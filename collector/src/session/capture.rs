@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, cannot_act, is_command, only_for_guests};
+use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests, why_not_runnable};
 use super::boundary::{Machine, Observer, Programs};
 use super::commands::Commands;
-use super::cost::{or_tell, time_bare};
+use super::cost::{report_failure, time_bare};
 use super::graphs::{Graphs, trace_graphs, untraced, wanted};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
-use super::restore::{probed_instructions, restored, settle};
+use super::restore::{probed_instructions, settle, wait_until_restored};
 use super::return_sites::before_returns;
 use super::workload_spec::workload_spec;
 use crate::plan::{Markers, Plan, PlannedExperiment};
@@ -254,7 +254,9 @@ impl<M: Machine> Session<'_, M> {
                 .map_or_else(Vec::new, |&next| self.attachments(next));
             let own = self.not_handed_over(which, &next);
             self.programs.detach(&own);
-            left_over = restored(&*self.machine, &probed, &own).await.or(left_over);
+            left_over = wait_until_restored(&*self.machine, &probed, &own)
+                .await
+                .or(left_over);
             self.tell("detached");
         }
         Ok(())
@@ -374,7 +376,7 @@ impl<M: Machine> Session<'_, M> {
 
     /// The reason why an experiment cannot be what it says it is, if so.
     async fn why_not(&self, number: usize, which: &[usize]) -> Option<String> {
-        if let Some(reason) = cannot_act(self.planned(number), &self.refusals) {
+        if let Some(reason) = why_not_runnable(self.planned(number), &self.refusals) {
             return Some(reason);
         }
         let experiment = &self.request.investigation.experiments[number];
@@ -415,7 +417,7 @@ impl<M: Machine> Session<'_, M> {
         let mut result = attempts.run().await?;
         if let (Some(bare_ns), true) = (bare, result.outcome.is_ok()) {
             let probed = attempts.cost().await;
-            result.cost = or_tell(probed, &experiment.name, self.request.progress)
+            result.cost = report_failure(probed, &experiment.name, self.request.progress)
                 .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
         }
         result.notes = notes;
@@ -452,7 +454,7 @@ impl<M: Machine> Session<'_, M> {
         let probed = probed_instructions(&plan.experiments, &plan.setup.attaches);
         let attached = self.programs.attached();
         self.programs.detach(&attached);
-        restored(&*self.machine, &probed, &attached).await
+        wait_until_restored(&*self.machine, &probed, &attached).await
     }
 
     /// Take the code around the calls that were seen, and let go.

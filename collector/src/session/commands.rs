@@ -113,7 +113,7 @@ async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, Workloa
         format!("it was not run: {error}").into()
     };
     let mut running = Running::start_in(folder, &spec).await.map_err(not_run)?;
-    running.go().await.map_err(not_run)?;
+    running.release_gate().await.map_err(not_run)?;
     let outcome = running.release().await.map_err(not_run)?;
     let stderr = String::from_utf8_lossy(&outcome.stderr);
     let ended = match outcome.exit {

@@ -20,7 +20,7 @@ pub(super) async fn time_bare<M: Machine>(
             Ok(spec) if experiment.cost => {
                 let bare_ns = time(machine, spec, |_| Ok(())).await;
                 progress("timed the call without probes");
-                or_tell(bare_ns, &experiment.name, progress)
+                report_failure(bare_ns, &experiment.name, progress)
             }
             _ => None,
         });
@@ -29,7 +29,7 @@ pub(super) async fn time_bare<M: Machine>(
 }
 
 /// The measured time; the reason of a failure goes to the progress, because the rest of the capture is none the worse.
-pub(super) fn or_tell(
+pub(super) fn report_failure(
     measured: anyhow::Result<u64>,
     name: &str,
     progress: &dyn Fn(&str),

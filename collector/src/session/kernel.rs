@@ -28,7 +28,7 @@ use crate::workload::names;
 /// The most bytes of a function that are taken apart to find the place of a probe in it.
 const MAX_CODE: u64 = 4096;
 
-/// Types of the running kernel that cannot be had. It may be a guest's.
+/// Why the types of the running kernel, which may be a guest's, are unavailable.
 #[derive(Debug, thiserror::Error)]
 enum TypesError {
     /// The kernel gives none.

@@ -72,8 +72,8 @@ impl Machine for ThisMachine {
         kprobe_list::read().map_err(Reason::from_error)
     }
 
-    fn unarmed(&self) -> Option<Reason> {
-        kprobe_list::unarmed().map(Reason::from)
+    fn why_probes_are_disarmed(&self) -> Option<Reason> {
+        kprobe_list::why_probes_are_disarmed().map(Reason::from)
     }
 
     fn running(&self, processes: &[u32]) -> u64 {
@@ -150,8 +150,8 @@ impl Programs for LoadedPrograms {
         Ok(self.probes.live_objects()?.len())
     }
 
-    fn followed(&self) -> anyhow::Result<Vec<u32>> {
-        Ok(self.probes.followed()?)
+    fn followed_processes(&self) -> anyhow::Result<Vec<u32>> {
+        Ok(self.probes.followed_processes()?)
     }
 
     fn drain(&mut self) -> Vec<Record> {
@@ -176,8 +176,8 @@ impl Workload for Running {
         Ok(Running::time(self, calls).await?)
     }
 
-    async fn go(&mut self) -> anyhow::Result<Finished> {
-        Ok(Running::go(self).await?)
+    async fn release_gate(&mut self) -> anyhow::Result<Finished> {
+        Ok(Running::release_gate(self).await?)
     }
 
     async fn report(&mut self) -> anyhow::Result<()> {

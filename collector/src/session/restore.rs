@@ -90,7 +90,7 @@ pub(super) async fn settle(
 /// Wait until the kernel has restored the code at the probes of `gone`: if it had replaced a breakpoint by a jump, it restores
 /// the code some time after the probe has been detached. Return the reason why the next experiment would not run as described,
 /// if so.
-pub(super) async fn restored(
+pub(super) async fn wait_until_restored(
     machine: &impl Machine,
     probed_instructions: &[ProbedInstruction],
     gone: &[usize],

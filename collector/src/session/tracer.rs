@@ -202,7 +202,7 @@ impl Tracer {
         // out. Records say themselves whose they are.
         self.write("tracing_on", "1")?;
         self.first_written(&writes)?;
-        let finished = running.go().await;
+        let finished = running.release_gate().await;
         let written = self.first_written(&writes)?;
         self.write("tracing_on", "0")?;
         finished?;
@@ -397,7 +397,7 @@ impl Tracer {
 
     fn read(&self, file: &str) -> Result<String, TracerError> {
         let path = self.root.join(file);
-        read_at_once(&path).map_err(|error| TracerError::File {
+        read_whole(&path).map_err(|error| TracerError::File {
             what: "read",
             path,
             error,
@@ -424,7 +424,7 @@ impl Drop for Tracer {
 /// Read a file of tracefs by large pieces. `events/header_page` gives nothing more after the first reading, however short that was,
 /// and the library begins with a short one:
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/trace_events.c#L1868>
-fn read_at_once(path: &Path) -> std::io::Result<String> {
+fn read_whole(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let (mut all, mut piece) = (Vec::new(), vec![0; 64 << 10]);
     loop {

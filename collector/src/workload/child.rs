@@ -26,7 +26,7 @@ use super::operands::{Operands, OperandsError, endanger_link, line};
 use super::protocol::{FromChild, Job, ToChild};
 use super::spec::{Call, WorkloadEnvironment, WorkloadKind};
 use super::surroundings::{SurroundingsError, enter, read_from};
-use super::threads::together;
+use super::threads::call_in_threads;
 
 /// The first argument that makes this program a workload. The second is its parent's process id.
 pub const HIDDEN_ARGUMENT: &str = "__workload";
@@ -400,7 +400,7 @@ fn call(
     let mut lines = String::new();
     let made = if job.threads > 1 {
         // SAFETY: as in `Operands::call`; buffers are bytes without meaning to this process.
-        let returned = unsafe { together(operands.words, job.threads) }?;
+        let returned = unsafe { call_in_threads(operands.words, job.threads) }?;
         lines.push_str(&line(&operands.head, returned));
         Ok(Made {
             operands,

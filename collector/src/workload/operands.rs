@@ -42,7 +42,7 @@ pub(super) struct Operands {
     pub words: [i64; 7],
     /// Memory that is read back, by name.
     buffers: Vec<(String, Vec<u8>)>,
-    /// The beginning of the line that says what came of the call: `socket(2, 1, 0) = `.
+    /// The beginning of the line with the result of the call: `socket(2, 1, 0) = `.
     pub head: String,
     /// Memory that the arguments point to.
     memory: Vec<Vec<u8>>,
@@ -228,7 +228,7 @@ fn text(arg: &Arg, word: i64) -> String {
     }
 }
 
-/// The line that says what came of a call; `head` is its beginning.
+/// The line with the result of a call; `head` is its beginning.
 pub(super) fn line(head: &str, returned: i64) -> String {
     match errno_of(returned) {
         0 => format!("{head}{returned}\n"),

@@ -210,7 +210,7 @@ impl Running {
         })
         .await?;
         if self.is_command {
-            return self.stopped().await;
+            return self.wait_until_stopped().await;
         }
         match self.receive().await? {
             FromChild::Ready {
@@ -236,7 +236,7 @@ impl Running {
     }
 
     /// Wait until the command's process has stopped itself.
-    async fn stopped(&mut self) -> Result<(), WorkloadError> {
+    async fn wait_until_stopped(&mut self) -> Result<(), WorkloadError> {
         let flags = WaitPidFlag::WSTOPPED
             | WaitPidFlag::WEXITED
             | WaitPidFlag::WNOHANG
@@ -263,7 +263,7 @@ impl Running {
         {
             return error;
         }
-        let _ = timeout(self.limit, self.ended()).await;
+        let _ = timeout(self.limit, self.wait_for_exit()).await;
         WorkloadError::Early {
             status: self
                 .status
@@ -308,7 +308,7 @@ impl Running {
     }
 
     /// Let it go, and wait until its call has returned, or the process has ended, or the time is over.
-    pub async fn go(&mut self) -> Result<Finished, WorkloadError> {
+    pub async fn release_gate(&mut self) -> Result<Finished, WorkloadError> {
         if self.is_command {
             kill(self.pid(), Signal::SIGCONT).map_err(|e| system("continue")(e.into()))?;
         } else {
@@ -358,7 +358,7 @@ impl Running {
     }
 
     /// Wait for the end.
-    async fn ended(&mut self) -> Result<(), WorkloadError> {
+    async fn wait_for_exit(&mut self) -> Result<(), WorkloadError> {
         while self.status.is_none() {
             self.progress(false).await?;
         }
@@ -372,10 +372,10 @@ impl Running {
             let _ = killpg(self.pid(), Signal::SIGKILL);
         }
         self.child.start_kill().map_err(system("kill"))?;
-        self.ended().await
+        self.wait_for_exit().await
     }
 
-    /// Ask what came of the call. Between [`go`](Self::go) and this the workload does nothing, so the
+    /// Ask for the result of the call. Between [`release_gate`](Self::release_gate) and this the workload does nothing, so the
     /// probes can be stopped in peace.
     pub async fn report(&mut self) -> Result<(), WorkloadError> {
         if self.status.is_some() || self.is_command {
@@ -413,7 +413,7 @@ impl Running {
             if self.link.is_some() && !self.is_command {
                 self.send(&ToChild::Release).await?;
             }
-            if timeout(self.limit, self.ended()).await.is_err() {
+            if timeout(self.limit, self.wait_for_exit()).await.is_err() {
                 self.kill().await?;
             }
         }

@@ -49,7 +49,7 @@ struct Caller {
 ///
 /// # Safety
 /// As of [`invoke`]; and the pointers among the arguments must bear being used by all threads at once.
-pub(super) unsafe fn together(words: [i64; 7], count: u32) -> io::Result<i64> {
+pub(super) unsafe fn call_in_threads(words: [i64; 7], count: u32) -> io::Result<i64> {
     let action = SigAction::new(
         SigHandler::Handler(woken),
         // Without SA_RESTART: the call has to end.
@@ -89,7 +89,7 @@ impl Caller {
     /// Start a thread that makes the call.
     ///
     /// # Safety
-    /// As of [`together`].
+    /// As of [`call_in_threads`].
     unsafe fn start(words: [i64; 7]) -> io::Result<Self> {
         let tid = Arc::new(AtomicI32::new(0));
         let says = Arc::clone(&tid);
@@ -171,7 +171,7 @@ mod tests {
     fn calls_end() {
         let call = |number, count| {
             // SAFETY: no pointers.
-            unsafe { together([number, 0, 0, 0, 0, 0, 0], count) }
+            unsafe { call_in_threads([number, 0, 0, 0, 0, 0, 0], count) }
         };
         assert_eq!(
             call(libc::SYS_getpid, 3).unwrap(),

@@ -117,7 +117,7 @@ pub(super) fn bind<'a>(
         };
         match found {
             // A value whose name and number contradict each other is neither.
-            Ok(ReadResult::Value(value)) => match sound(&value, machine) {
+            Ok(ReadResult::Value(value)) => match check_value(&value, machine) {
                 Ok(()) => {
                     gathered.values.insert(read.path.clone(), value);
                 }
@@ -242,7 +242,7 @@ enum Unsound {
 }
 
 /// Check that a value is in itself what the reader of evidence would have let through.
-fn sound(value: &Value, machine: &Indexed<'_>) -> Result<(), Unsound> {
+fn check_value(value: &Value, machine: &Indexed<'_>) -> Result<(), Unsound> {
     value.validate()?;
     Ok(machine.evidence.names.check(value)?)
 }

@@ -25,7 +25,7 @@ pub fn mutants_of(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<(String, Vec<Value>)> {
-    let negated = outside::stated(claim, machine, &[]);
+    let negated = outside::claim_to_judge(claim, machine, &[]);
     let claim = negated
         .as_ref()
         .ok()
@@ -115,7 +115,7 @@ impl<'a> Evaluator<'a> {
             others.restore(leaf, &mut bindings);
         }
         if found.control.is_none() {
-            self.together(&others, &hints, bindings, &mut found);
+            self.change_all(&others, &hints, bindings, &mut found);
         }
         found
     }
@@ -125,7 +125,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// All values changed at once, for claims such as `a || b` where both hold.
-    fn together<'g>(
+    fn change_all<'g>(
         &self,
         others: &Alternatives<'g>,
         hints: &Hints<'_>,

@@ -20,7 +20,7 @@ pub fn export(
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Json {
-    let negated = outside::stated(claim, machine, replaced);
+    let negated = outside::claim_to_judge(claim, machine, replaced);
     let claim = negated
         .as_ref()
         .ok()

@@ -17,7 +17,7 @@ use super::outside;
 use super::parse::{Expression, ReadPath, reads};
 use super::parts::Part;
 use super::silence::{grounds, unseen_free};
-use super::units::unlike;
+use super::units::find_unit_mismatch;
 use super::verdict::{Judgement, Verdict};
 
 /// Judges a claim on one machine.
@@ -25,7 +25,7 @@ pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Jud
     let mut judgement = judge_replacing(claim, catalog, machine, &[]);
     if judgement.verdict == Verdict::Pass {
         // Outside of its interval, it passes because it is false.
-        let stated = outside::stated(claim, machine, &[]).ok().flatten();
+        let stated = outside::claim_to_judge(claim, machine, &[]).ok().flatten();
         let claim = stated.as_ref().unwrap_or(claim);
         let written = claim.when.iter().chain([&claim.expression]);
         judgement.rests_on = written
@@ -43,7 +43,7 @@ pub fn judge_replacing(
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Judgement {
-    match outside::stated(claim, machine, replaced) {
+    match outside::claim_to_judge(claim, machine, replaced) {
         Ok(None) => judge_stated(claim, catalog, machine, replaced),
         Ok(Some(negated)) => {
             let mut judgement = judge_stated(&negated, catalog, machine, replaced);
@@ -64,7 +64,7 @@ pub fn judge_replacing(
 /// kernels that were never captured.
 fn shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {
-        matches!(outside::stated(claim, machine, &[]), Ok(None))
+        matches!(outside::claim_to_judge(claim, machine, &[]), Ok(None))
             && judge_stated(claim, catalog, machine, &[]).verdict == Verdict::Pass
     })
 }
@@ -245,7 +245,7 @@ impl Evaluator<'_> {
         let mut all = body.into_iter().chain(condition);
         all.find_map(|(expression, gathered, place)| {
             let parts = self.all_parts(expression, gathered);
-            let obstacle = unlike(&parts, &gathered.bindings())?;
+            let obstacle = find_unit_mismatch(&parts, &gathered.bindings())?;
             Some((expression, obstacle, place))
         })
     }

@@ -40,7 +40,7 @@ fn expects_true(
 }
 
 /// The claim that has to be true on this machine: the claim itself, or outside its interval its negation.
-pub(super) fn stated(
+pub(super) fn claim_to_judge(
     claim: &Claim,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,

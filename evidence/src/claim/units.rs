@@ -60,7 +60,7 @@ impl From<Measure> for Unit {
 }
 
 /// The first comparison among these parts whose outcome says nothing, because its sides count different things.
-pub(super) fn unlike(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstacle> {
+pub(super) fn find_unit_mismatch(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstacle> {
     parts.iter().find_map(|part| {
         let mut found = None;
         let mut look = |node: &Node, truth: Option<bool>| {

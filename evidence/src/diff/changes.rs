@@ -296,14 +296,14 @@ fn without_address(value: &Value) -> Option<Value> {
             symbol: Some(symbol),
         }),
         Value::Stack { value: mut frames } => {
-            named_nowhere(&mut frames, nowhere);
+            strip_symbol_addresses(&mut frames, nowhere);
             Some(Value::Stack { value: frames })
         }
         Value::CutStack {
             value: mut frames,
             cut,
         } => {
-            named_nowhere(&mut frames, nowhere);
+            strip_symbol_addresses(&mut frames, nowhere);
             Some(Value::CutStack { value: frames, cut })
         }
         _ => None,
@@ -311,7 +311,7 @@ fn without_address(value: &Value) -> Option<Value> {
 }
 
 /// Takes away the addresses of frames that have a symbol.
-fn named_nowhere(frames: &mut [Frame], nowhere: Address) {
+fn strip_symbol_addresses(frames: &mut [Frame], nowhere: Address) {
     let named = frames.iter_mut().filter(|frame| frame.symbol.is_some());
     named.for_each(|frame| frame.address = nowhere);
 }

@@ -69,7 +69,7 @@ pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Opti
             }
             None
         })
-        .or_else(|| twice(at, ledger))
+        .or_else(|| check_freed_once(at, ledger))
         .or_else(|| wrong_tasks(at, ledger, own, &saw))
 }
 
@@ -82,7 +82,7 @@ fn time(hit: &Hit, order: u64) -> Option<u64> {
 }
 
 /// One event frees one object.
-fn twice(at: &str, ledger: &Ledger) -> Option<Finding> {
+fn check_freed_once(at: &str, ledger: &Ledger) -> Option<Finding> {
     let mut taken = std::collections::BTreeSet::new();
     let mut rows = ledger.allocations.iter().enumerate();
     rows.find_map(|(index, allocation)| {

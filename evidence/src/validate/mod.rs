@@ -21,4 +21,4 @@ mod tests;
 mod widths;
 
 pub use finding::Finding;
-pub use planned::against;
+pub use planned::find_contradiction;

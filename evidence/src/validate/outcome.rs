@@ -45,9 +45,9 @@ fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
         _ => return None,
     };
     let line = text.lines().next_back()?;
-    let said = said_of(&experiment.workload, line)
+    let said = parse_result_line(&experiment.workload, line)
         // Of several calls the last prints the last line, and is named last.
-        .or_else(|| said_of(experiment.workload.rsplit_once("; ")?.1, line))?;
+        .or_else(|| parse_result_line(experiment.workload.rsplit_once("; ")?.1, line))?;
     let same = match said.strip_prefix("-1 ") {
         // The kernel's own numbers have one name here, and may have others elsewhere.
         Some(error) => match (returned, errno_number(error)) {
@@ -67,7 +67,7 @@ fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
 }
 
 /// The result that the line `socket(2, 1, 0) = 3` tells, if it is one about this call, `$sock = socket(AF_INET, …)`.
-fn said_of<'l>(call: &str, line: &'l str) -> Option<&'l str> {
+fn parse_result_line<'l>(call: &str, line: &'l str) -> Option<&'l str> {
     let call = call.strip_prefix('$').map_or(Some(call), |named| {
         named.split_once(" = ").map(|(_, call)| call)
     })?;

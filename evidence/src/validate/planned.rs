@@ -20,7 +20,7 @@ use crate::investigation::{Action, Experiment as Asked, Investigation, Probe as 
 /// version of the investigation, which is out of date.
 ///
 /// The place is a JSON pointer (RFC 6901) into the document.
-pub fn against(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
+pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
     if investigation.digest != evidence.run.investigation_digest {
         return None;
     }

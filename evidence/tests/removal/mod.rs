@@ -12,7 +12,7 @@ use qed_evidence::diagnostic::Source;
 use qed_evidence::document::Probe;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::resolve::{Catalog, Indexed};
-use qed_evidence::validate::against;
+use qed_evidence::validate::find_contradiction;
 use serde_json::Value;
 
 /// Random numbers that are the same in every run (xorshift64*).
@@ -385,7 +385,11 @@ pub fn attack(subject: &Subject, trials: usize, seed: u64) -> Tried {
     let name = subject.investigation.display().to_string();
     let investigation = investigation::parse(&name, &read(subject.investigation)).unwrap();
     let evidence = qed_evidence::reader::read(text.as_bytes()).unwrap();
-    assert_eq!(against(&investigation, &evidence), None, "{file}");
+    assert_eq!(
+        find_contradiction(&investigation, &evidence),
+        None,
+        "{file}"
+    );
     let verdicts = |evidence: &Evidence, claims: &[Claim]| -> Vec<Verdict> {
         let machines = [Indexed::new(evidence)];
         let catalog = Catalog {
@@ -413,7 +417,7 @@ pub fn attack(subject: &Subject, trials: usize, seed: u64) -> Tried {
             continue;
         };
         let less = match qed_evidence::reader::read(less.to_string().as_bytes()) {
-            Ok(less) if against(&investigation, &less).is_none() => less,
+            Ok(less) if find_contradiction(&investigation, &less).is_none() => less,
             _ => {
                 tried.refused += 1;
                 continue;

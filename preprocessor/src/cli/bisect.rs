@@ -209,7 +209,7 @@ impl Asker<'_> {
         let (before, after) = search.bounds();
         match (points[before].take(), points[after].take()) {
             (Some(before), Some(after)) => Ok(Narrowed {
-                not_served: missing(&before, &after, &not_had),
+                not_served: find_missing_releases(&before, &after, &not_had),
                 before,
                 after,
                 judged,
@@ -286,7 +286,11 @@ fn between(before: Version, after: Version, kernels: &[Kernel]) -> Vec<(Version,
 }
 
 /// The releases between the ends of a turn that are neither served nor told as not had.
-fn missing(before: &Point, after: &Point, not_had: &[(String, String)]) -> Vec<String> {
+fn find_missing_releases(
+    before: &Point,
+    after: &Point,
+    not_had: &[(String, String)],
+) -> Vec<String> {
     let mut ends = vec![before.version];
     ends.extend(
         not_had

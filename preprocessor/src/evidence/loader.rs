@@ -9,7 +9,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::freshness::is_of_collector;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::{RedactError, is_redacted, redact};
-use qed_evidence::validate::against;
+use qed_evidence::validate::find_contradiction;
 use thiserror::Error;
 
 use crate::config::{Addresses, BookPaths, Config, evidence_file};
@@ -302,7 +302,7 @@ impl Sources<'_> {
             )));
         }
         let investigation = &self.evidence_set.investigation;
-        if let Some((at, reason)) = against(investigation, &evidence) {
+        if let Some((at, reason)) = find_contradiction(investigation, &evidence) {
             let reason = format!("at `{at}`: {reason}");
             return Err(refuse(self.config, machine, &file, &reason));
         }

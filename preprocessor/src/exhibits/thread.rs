@@ -33,7 +33,7 @@ struct ThreadView {
 }
 
 /// The ways in which a call meets the value: `received sock`, `returned it`.
-fn meets(call: &Call<'_>, wanted: u64) -> Vec<String> {
+fn describe_uses(call: &Call<'_>, wanted: u64) -> Vec<String> {
     let is = |datum: &Datum| match datum.value() {
         Some(Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
             value.0 == wanted
@@ -65,7 +65,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>,
         let (name, met) = match &node.what {
             CallKind::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
             CallKind::Call(call) => {
-                let met = meets(call, wanted);
+                let met = describe_uses(call, wanted);
                 if !met.is_empty() {
                     let path: Result<Path, _> = format!("{name}.{}.order", call.name).parse();
                     paths.extend(path.map(|path| path.to_string()));

@@ -221,11 +221,11 @@ fn uses_probe(
     let keeps_ledger = probe.allocates.is_some() || probe.frees.is_some();
     acts || used.any(&format!("{}.{}", experiment.name, probe.name))
         || keeps_ledger && used.any(&format!("{}.objects", experiment.name))
-        || vouches(experiment, probe, investigation, used)
+        || is_counterpart_of_silence(experiment, probe, investigation, used)
 }
 
 /// True if the probe, or one like it, has hits here and is claimed to have none elsewhere.
-fn vouches(
+fn is_counterpart_of_silence(
     experiment: &Experiment,
     probe: &Probe,
     investigation: &Investigation,
@@ -243,7 +243,7 @@ fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &Use
     experiment
         .probes
         .iter()
-        .any(|probe| vouches(experiment, probe, investigation, used))
+        .any(|probe| is_counterpart_of_silence(experiment, probe, investigation, used))
 }
 
 /// Symbols, options and commands that nothing uses, and unused values in a command's output.

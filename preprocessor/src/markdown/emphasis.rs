@@ -9,7 +9,7 @@ use crate::markdown::placeholder_context::PlaceholderContext;
 
 /// Mark placeholders as bare where a tag would change the emphasis around them or close an open `<!` (`a <!b` is text as long
 /// as nothing closes it).
-pub fn spare_neighbours(
+pub fn mark_bare(
     masked: &str,
     placeholders: &[Range<usize>],
     options: &MarkdownOptions,

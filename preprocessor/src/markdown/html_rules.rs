@@ -106,8 +106,8 @@ impl<'a> HtmlRules<'a> {
                 // As mdBook makes classes of them.
                 let mut words = info.split([' ', '\t', ',']).filter(|word| !word.is_empty());
                 match words.next() {
-                    Some("qed-claim") => self.shown(&line, "a claim"),
-                    Some("qed-exhibit") => self.shown(&line, "an exhibit"),
+                    Some("qed-claim") => self.refuse_unshown(&line, "a claim"),
+                    Some("qed-exhibit") => self.refuse_unshown(&line, "an exhibit"),
                     _ => words.for_each(|class| self.name(&line, "class", class)),
                 }
             }
@@ -141,7 +141,7 @@ impl<'a> HtmlRules<'a> {
     /// Values in text or code at `range`.
     fn values(&mut self, range: &Range<usize>) {
         if let Some(first) = self.inside(range).first() {
-            self.shown(first, "a value");
+            self.refuse_unshown(first, "a value");
         }
     }
 
@@ -159,7 +159,9 @@ impl<'a> HtmlRules<'a> {
                         self.open.pop();
                     }
                 }
-                TokenKind::Text(text) if text.contains(PLACEHOLDER) => self.shown(&at, "a value"),
+                TokenKind::Text(text) if text.contains(PLACEHOLDER) => {
+                    self.refuse_unshown(&at, "a value")
+                }
                 TokenKind::Text(_) | TokenKind::Comment(_) => {}
             }
         }
@@ -222,7 +224,7 @@ impl<'a> HtmlRules<'a> {
     }
 
     /// Refuses a claim, exhibit or value that a reader might not see.
-    fn shown(&mut self, at: &Range<usize>, what: &str) {
+    fn refuse_unshown(&mut self, at: &Range<usize>, what: &str) {
         let value = what == "a value";
         let Some(around) = self.open.iter().find_map(|open| open.why(value)) else {
             return;

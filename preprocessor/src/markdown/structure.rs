@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
-use crate::markdown::emphasis::spare_neighbours;
+use crate::markdown::emphasis::mark_bare;
 use crate::markdown::html_rules::{HtmlFindings, HtmlRules};
 pub use fence::{Block, BlockKind};
 use walk::ContextWalk;
@@ -37,7 +37,7 @@ pub fn structure(
     }
     let mut structure = walk.finish(&definitions);
     structure.html = rules.finish();
-    spare_neighbours(&masked, placeholders, options, &mut structure.contexts);
+    mark_bare(&masked, placeholders, options, &mut structure.contexts);
     structure
 }
 

@@ -60,7 +60,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
     let actual: BTreeMap<&str, &File> = site.iter().copied().collect();
     for made in expected.made {
         match actual.get(made.name.as_str()) {
-            Some(found) => compared.one(expected, made, found),
+            Some(found) => compared.compare_file(expected, made, found),
             None if is_no_jekyll(&made.name) => {}
             None => {
                 let demanded = expected.demanded(&made.name).is_some();
@@ -79,7 +79,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
         .collect();
     for (name, file) in site {
         if !made.contains_key(name) {
-            compared.added(expected, name, file, &actual);
+            compared.check_added_file(expected, name, file, &actual);
         }
     }
     compared.uneven(expected, &actual);
@@ -102,7 +102,7 @@ pub fn compare_outside(expected: &Expected<'_>, outside: &[&File]) -> Compared {
         .map(|file| (file.name.as_str(), file))
         .collect();
     for file in outside {
-        compared.added(expected, &file.name, file, &all);
+        compared.check_added_file(expected, &file.name, file, &all);
     }
     compared
 }
@@ -143,7 +143,7 @@ impl Compared {
     }
 
     /// Compares one file with what was made again under its name.
-    fn one(&mut self, expected: &Expected<'_>, made: &File, actual: &File) {
+    fn compare_file(&mut self, expected: &Expected<'_>, made: &File, actual: &File) {
         let name = &made.name;
         if made.bytes == actual.bytes {
             self.levels.insert(name.clone(), Level::Whole);
@@ -179,7 +179,7 @@ impl Compared {
     }
 
     /// Looks at a file that was not made again. `site` has those beside it.
-    fn added(
+    fn check_added_file(
         &mut self,
         expected: &Expected<'_>,
         name: &str,

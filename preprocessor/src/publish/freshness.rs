@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use qed_evidence::Evidence;
 use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, is_of_collector, stale};
 use qed_evidence::investigation::Investigation;
-use qed_evidence::validate::against;
+use qed_evidence::validate::find_contradiction;
 
 use crate::config::{Config, OnMissing};
 use crate::evidence::freshness::{SweepNow, compare_sweep};
@@ -60,11 +60,11 @@ pub fn verify(
 ) -> FreshnessFindings {
     let mut found = FreshnessFindings::default();
     let folder = book.and_then(|book| book.investigation_folder());
-    let on_stale = stricter(record, book);
+    let on_stale = stricter_policy(record, book);
     let present = LocalFiles::with_user_cache();
     for evidence in evidence {
         let machine = &evidence.machine.name;
-        if let Some((at, reason)) = against(investigation, evidence) {
+        if let Some((at, reason)) = find_contradiction(investigation, evidence) {
             let line = format!(
                 "the evidence of {machine} is not of this investigation: at `{at}`: {reason}"
             );
@@ -123,7 +123,7 @@ pub fn verify_sweep(
 ) -> FreshnessFindings {
     let what = "the record of the sweep";
     let mut found = FreshnessFindings::default();
-    let on_stale = stricter(record, book);
+    let on_stale = stricter_policy(record, book);
     let now = SweepNow {
         investigation: &investigation.digest,
         collector: None,
@@ -149,7 +149,7 @@ pub fn verify_sweep(
 }
 
 /// The effect of evidence that is out of date: the stricter word counts of the site's and the book's.
-fn stricter(record: &BookRecord, book: Option<BookAtHand<'_>>) -> OnMissing {
+fn stricter_policy(record: &BookRecord, book: Option<BookAtHand<'_>>) -> OnMissing {
     match book.map(|book| book.config.on_stale) {
         Some(OnMissing::Error) => OnMissing::Error,
         _ => record.on_stale,

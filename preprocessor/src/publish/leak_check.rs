@@ -61,7 +61,7 @@ pub fn checks(
             let mut all = secrets(evidence);
             all.extend(withheld_texts(evidence));
             let published = raw.iter().filter(|other| !addresses.hide(other));
-            open.extend(spelled_by(published, &all));
+            open.extend(find_coincidental_slides(published, &all));
             let guessable = all.iter().filter(|(secret, _)| secret.is_guessable());
             let guessable: BTreeMap<Secret, String> = guessable
                 .map(|(secret, leaf)| (secret.clone(), leaf.clone()))
@@ -83,7 +83,7 @@ pub fn checks(
 /// Slides, and guessable ones of `secrets`, that other machines' published data already contain (for example in a list of an
 /// image's sections). There are only 512 slides, so that this is a coincidence. All are listed, so that the count does not
 /// reveal which one is secret.
-fn spelled_by<'a>(
+fn find_coincidental_slides<'a>(
     published: impl Iterator<Item = &'a Evidence>,
     secrets: &BTreeMap<Secret, String>,
 ) -> Vec<Secret> {
@@ -124,13 +124,13 @@ impl Check {
     /// without markup and character references between digits.
     pub fn file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         let mut found: Vec<(String, SecretMatch)> = self
-            .beyond_quotes(name, bytes)
+            .find_unquoted(name, bytes)
             .into_iter()
             .map(|found| (format!("byte {}", found.offset), found))
             .collect();
         if name.ends_with(".html") {
             let text = crate::publish::site_text::text_of(&String::from_utf8_lossy(bytes));
-            for hit in self.beyond_quotes(name, text.as_bytes()) {
+            for hit in self.find_unquoted(name, text.as_bytes()) {
                 if !found.iter().any(|(_, known)| known.secret == hit.secret) {
                     found.push(("in its text".into(), hit));
                 }
@@ -152,7 +152,7 @@ impl Check {
 
     /// Find the leaks in a text of the file that the chapters do not quote. Report the first unquoted place, or the first place
     /// if that is unknown.
-    fn beyond_quotes(&self, name: &str, bytes: &[u8]) -> Vec<SecretMatch> {
+    fn find_unquoted(&self, name: &str, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut found = self.searcher.find(bytes);
         if !found
             .iter()

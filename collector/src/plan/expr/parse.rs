@@ -132,10 +132,7 @@ impl<'t> Parser<'_, 't> {
             Token::Sign(sign) => format!("`{sign}`"),
             Token::End => "the end of the path".into(),
         };
-        syntax(
-            &self.span(),
-            format!("expected {wanted}, found {found}"),
-        )
+        syntax(&self.span(), format!("expected {wanted}, found {found}"))
     }
 
     fn eat(&mut self, sign: &str) -> bool {

@@ -123,7 +123,7 @@ impl Machine for Recorded {
         Ok(self.script.list.clone())
     }
 
-    fn unarmed(&self) -> Option<Reason> {
+    fn why_probes_are_disarmed(&self) -> Option<Reason> {
         self.script.unarmed.then(|| "it is switched off".into())
     }
 
@@ -220,7 +220,7 @@ impl Programs for RecordedPrograms {
         Ok(left.unwrap_or_default())
     }
 
-    fn followed(&self) -> anyhow::Result<Vec<u32>> {
+    fn followed_processes(&self) -> anyhow::Result<Vec<u32>> {
         Ok(Vec::new())
     }
 
@@ -264,7 +264,7 @@ impl Workload for RecordedWorkload {
         Ok(u64::from(self.tgid))
     }
 
-    async fn go(&mut self) -> anyhow::Result<Finished> {
+    async fn release_gate(&mut self) -> anyhow::Result<Finished> {
         note(&self.log, "go");
         Ok(match self.ends {
             true => Finished::Ended,

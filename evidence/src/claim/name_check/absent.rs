@@ -9,7 +9,7 @@ use crate::path::{FACTS, Path};
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
 /// The first name in an expression that this machine does not have, and that no machine is known to have.
-pub(super) fn nowhere(
+pub(super) fn find_absent_name(
     root: &Node,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,

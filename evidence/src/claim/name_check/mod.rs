@@ -41,7 +41,7 @@ pub(super) fn unresolved_name(
     });
     found
         .or_else(|| vocabulary::unlike_vocabularies(root, machine).map(UnresolvedName::Unknown))
-        .or_else(|| absent::nowhere(root, catalog, machine).map(UnresolvedName::Elsewhere))
+        .or_else(|| absent::find_absent_name(root, catalog, machine).map(UnresolvedName::Elsewhere))
         .or_else(|| unplaced::unplaced(root, machine).map(UnresolvedName::Elsewhere))
 }
 

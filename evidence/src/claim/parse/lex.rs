@@ -333,7 +333,10 @@ mod tests {
                 "a.b == 1 &amp;&amp; a.c",
                 "&amp;: write `&` instead of `&amp;`",
             ),
-            ("a.b == &quot;x&quot;", "&quot;: write `\"` instead of `&quot;`"),
+            (
+                "a.b == &quot;x&quot;",
+                "&quot;: write `\"` instead of `&quot;`",
+            ),
             (
                 "a.b == \u{2018}x\u{2019}",
                 "\u{2018}: write `'` instead of `\u{2018}`",

@@ -23,7 +23,11 @@ pub(super) fn reasons(
 }
 
 /// The reason why the hits of a probe may not be those of the workload's call.
-pub(super) fn foreign(experiment: &str, planned: &Planned, machine: &Indexed<'_>) -> Vec<String> {
+pub(super) fn why_hits_may_be_foreign(
+    experiment: &str,
+    planned: &Planned,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
     let seen = machine.evidence.experiments.get(experiment);
     seen.map_or_else(Vec::new, |seen| observation::foreign(seen, planned))
 }

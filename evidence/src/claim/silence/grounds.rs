@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::bounds::{Demand, counts_in};
 use super::ledger;
 use super::lookup::{fired, planned};
-use super::short::short;
+use super::short::why_undercounted;
 use crate::claim::ast::{Node, NodeKind, call_reads};
 use crate::claim::builtins::Reads;
 use crate::claim::found::ReadResult;
@@ -92,7 +92,7 @@ fn of_probe(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<
     let (seen, probe) = seen_probe(name, machine)?;
     let mut parts = vec![watched(probe, machine.evidence)];
     // A part of the claim that its verdict does not rest on may be unproved.
-    if !short(experiment, plan, catalog, machine).is_empty() {
+    if !why_undercounted(experiment, plan, catalog, machine).is_empty() {
         return None;
     }
     if probe.skipped == Some(0) && seen.quality.lost == 0 {

@@ -23,7 +23,7 @@ use bounds::{Demand, counts_in};
 pub(super) use grounds::grounds;
 pub(super) use ledger::unseen_free;
 use lookup::{fired, planned};
-use short::short;
+use short::why_undercounted;
 
 /// The reason why a count of 0 does not prove that there was nothing. It is the one that [`conditions`] gives for the functions
 /// that read the same counts, so that no claim evades them by reading the leaf itself.
@@ -37,14 +37,14 @@ pub(super) fn says_nothing(
     let zero = value.as_integer() == Some(0);
     match names[..] {
         [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
-            absence(&format!("{experiment}.{probe}"), catalog, machine)
+            why_absence_is_unproven(&format!("{experiment}.{probe}"), catalog, machine)
         }
         // `short_counts` decides whether there may have been more, because it knows the demand on the count.
         [experiment, probe, "hits"] if !SECTIONS.contains(&experiment) => {
             let plan = catalog.investigation.experiment(experiment);
             let planned = plan.and_then(|plan| plan.probe(probe));
             planned.map_or_else(Vec::new, |planned| {
-                experiment::foreign(experiment, planned, machine)
+                experiment::why_hits_may_be_foreign(experiment, planned, machine)
             })
         }
         [experiment, "objects", leaf] if !read.by_function => {
@@ -75,7 +75,7 @@ pub(super) fn conditions(
     });
     let whole = experiment::of_function(function, args, machine);
     let of_names = names.flat_map(|name| match function.reads {
-        Reads::Absence => absence(name, catalog, machine),
+        Reads::Absence => why_absence_is_unproven(name, catalog, machine),
         Reads::Ledger => ledger::watched(name, catalog, machine),
         _ => Vec::new(),
     });
@@ -103,9 +103,9 @@ pub(super) fn short_counts(
         let mut found = match demand {
             // The hits that were seen suffice for this claim.
             Demand::AtLeast(least) if least <= hits as i128 => {
-                experiment::foreign(experiment, planned, machine)
+                experiment::why_hits_may_be_foreign(experiment, planned, machine)
             }
-            _ => short(experiment, planned, catalog, machine),
+            _ => why_undercounted(experiment, planned, catalog, machine),
         };
         found.extend(instances::counted_twice(experiment, planned, machine));
         reasons.extend(found.into_iter().map(|reason| (range.clone(), reason)));
@@ -114,7 +114,11 @@ pub(super) fn short_counts(
 }
 
 /// Why a probe's silence is not evidence: a hit could have gone unseen. (If the probe did fire, the claim is false.)
-fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
+fn why_absence_is_unproven(
+    name: &str,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
     let Some((experiment, plan)) = planned(name, catalog) else {
         return Vec::new(); // `find` has complained.
     };
@@ -122,7 +126,7 @@ fn absence(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<Stri
     if fired(machine, experiment, plan) {
         return reasons;
     }
-    reasons.extend(short(experiment, plan, catalog, machine));
+    reasons.extend(why_undercounted(experiment, plan, catalog, machine));
     let seen_elsewhere = catalog.investigation.experiments.iter().any(|other| {
         other.name != experiment
             && other
