@@ -13,10 +13,10 @@ use qed_fuzz::{check, let_panics_unwind};
 #[path = "../../collector/src/guest/archive/mod.rs"]
 #[allow(dead_code, reason = "only what takes foreign text is tried")]
 mod archive;
-#[path = "../../collector/src/guest/places.rs"]
+#[path = "../../collector/src/guest/kernel_layout.rs"]
 #[allow(dead_code, reason = "only what takes foreign text is tried")]
 #[rustfmt::skip] // Formatted with the collector; it would look for the tests in another folder from here.
-mod places;
+mod kernel_layout;
 #[path = "../../collector/src/guest/source.rs"]
 #[allow(dead_code, reason = "only what takes foreign text is tried")]
 mod source;
@@ -26,7 +26,7 @@ mod version;
 use crate::archive::layout::{cached_name, module_name};
 use crate::archive::mirror::{of_targets, sources_list};
 use crate::archive::{is_candidate, kernels, not_served, overview, parse, release_of, select};
-use crate::places::{CandidatePaths, is_release, stated_release};
+use crate::kernel_layout::{CandidatePaths, is_release, stated_release};
 use crate::source::Selector;
 use crate::version::compare;
 

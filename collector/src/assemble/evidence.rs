@@ -11,7 +11,7 @@ use qed_evidence::investigation::{self as asked, Action};
 
 use super::context::Context;
 use super::graph;
-use super::seen::RawObservation;
+use super::observations::RawObservation;
 use super::{correlate, facts, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
 use crate::session::raw::{RawCapture, RawOutcome, Record};

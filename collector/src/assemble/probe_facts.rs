@@ -8,7 +8,7 @@ use qed_evidence::document::{
 use qed_evidence::instances::Within;
 use qed_evidence::value::{Address, Bytes, Datum, Value};
 
-use super::seen::RawObservation;
+use super::observations::RawObservation;
 use super::values::errno;
 use crate::plan::expr::Decode;
 use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};

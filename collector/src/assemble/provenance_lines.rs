@@ -6,7 +6,7 @@ use qed_evidence::document::{Reader, Reading};
 use qed_evidence::value::{Datum, Value};
 
 use crate::reason::Reason;
-use crate::symbols::named::Named;
+use crate::symbols::name_lookup::Named;
 
 /// The files' contents, as far as they were read.
 pub struct Read<'a> {

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use qed_collector_ebpf::Event;
 use qed_evidence::document::Target;
 
-use super::seen::RawObservation;
+use super::observations::RawObservation;
 use crate::plan::{Markers, PlannedProbe};
 
 /// Bytes of the instruction that makes a system call.

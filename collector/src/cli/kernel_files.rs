@@ -7,7 +7,7 @@ use qed_evidence::investigation::Investigation;
 
 use crate::assemble::symbolize::Static;
 use crate::guest::cache::Cache;
-use crate::guest::{self, KernelImage, beside, places};
+use crate::guest::{self, KernelImage, companion_files, kernel_layout};
 use crate::reason::Reason;
 use crate::symbols::functions_by_file::{FunctionInFile, chosen};
 use crate::symbols::{debuginfo, running};
@@ -129,7 +129,7 @@ pub fn static_sources(
 
 /// The reason why there is no configuration around an image, and where to put it.
 fn no_config(image: &Path, release: Option<&str>) -> String {
-    let advice = match places::config_place(image, release) {
+    let advice = match kernel_layout::config_place(image, release) {
         Some(place) => format!("put the one that it was built with {place}"),
         None => "call the image `vmlinuz-WORD`, and put the one that it was built with beside it, as `config-WORD`".into(),
     };
@@ -142,9 +142,9 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
     if fixed.vmlinux.is_empty() {
         return;
     }
-    match beside::build_id(image) {
+    match companion_files::build_id(image) {
         Ok(id) => {
-            let (order, others) = beside::sort_by_build(&fixed.vmlinux, &id);
+            let (order, others) = companion_files::sort_by_build(&fixed.vmlinux, &id);
             if others.len() == order.len() {
                 fixed.unchecked =
                     Some("no vmlinux at hand is of the build of the kernel image".into());

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::apt::{self, Apt};
 use super::archive::{self, Kernel, Served, layout};
-use super::beside::{self, KernelArtifacts};
 use super::cache::{Cache, Sidecar};
+use super::companion_files::{self, KernelArtifacts};
 use super::source::Selector;
 use super::{GuestError, ProgressFn, Source, download};
 
@@ -325,7 +325,7 @@ fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
         .and_then(|file| file.take(0x206).read_to_end(&mut start))
         .map_err(|e| unbootable(format!("{e}; name a kernel image that you may read")))?;
     check_image(&start).map_err(|reason| unbootable(reason.to_owned()))?;
-    let beside = Box::new(beside::look(path));
+    let beside = Box::new(companion_files::look(path));
     Ok(KernelImage {
         path: path.to_owned(),
         package: None,

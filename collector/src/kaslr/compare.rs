@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::kallsyms::{Kallsyms, Symbol};
-use crate::symbols::named::Named;
+use crate::symbols::name_lookup::Named;
 use crate::symbols::system_map::SystemMap;
 
 /// The static side: names at static addresses of the core image, by address.

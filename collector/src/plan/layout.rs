@@ -2,7 +2,7 @@
 
 use qed_collector_ebpf::{FdWalk, Layout};
 
-use super::offer::TargetKernel;
+use super::target_kernel::TargetKernel;
 use crate::btf::{Btf, NameKind, Type, TypeId};
 use crate::probe::{KprobeEvents, KprobeTable};
 

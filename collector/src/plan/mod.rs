@@ -8,7 +8,6 @@ mod error;
 pub mod expr;
 mod layout;
 mod number_names;
-mod offer;
 mod paths;
 mod place;
 mod planner;
@@ -17,6 +16,7 @@ mod probe;
 mod reads;
 mod setup;
 mod structure;
+mod target_kernel;
 mod types;
 mod workload;
 
@@ -27,7 +27,7 @@ pub use types::{
 
 pub use error::NO_SUCH;
 pub use layout::fd_walk;
-pub use offer::{CopiesInFile, TargetKernel, TracepointFormats};
 pub use paths::wrong_paths;
 pub use setup::{CallMarkers, Markers, Plan, plan};
+pub use target_kernel::{CopiesInFile, TargetKernel, TracepointFormats};
 pub use workload::workload_alone;

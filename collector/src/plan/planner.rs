@@ -6,7 +6,7 @@ use qed_evidence::investigation::{Action, Experiment, Investigation, Probe};
 
 use super::attachments::Attachments;
 use super::error::PlaceError;
-use super::offer::TargetKernel;
+use super::target_kernel::TargetKernel;
 
 /// A planner of the probes of one experiment.
 pub struct Planner<'p, 'o, 's, 'a> {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::attachments::Attachments;
 use super::layout;
-use super::offer::TargetKernel;
 use super::planner::Planner;
+use super::target_kernel::TargetKernel;
 use super::types::PlannedExperiment;
 use super::workload::workload;
 use crate::probe::Setup;

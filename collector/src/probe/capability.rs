@@ -2,8 +2,8 @@
 
 use qed_collector_ebpf::Control;
 
-use super::attach::Attach;
 use super::attach_error::{Machine, Refusal};
+use super::attach_target::Attach;
 use super::load::Probes;
 use super::setup::{LoadError, Setup};
 

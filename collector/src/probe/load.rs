@@ -9,8 +9,8 @@ use aya::{
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use qed_collector_ebpf::{Call, CallKey, Control, Layout, Object, ProbeKey, SlotKey};
 
-use super::attach::Attach;
 use super::attach_error::Machine;
+use super::attach_target::Attach;
 use super::events::EventReader;
 use super::kernel_log::KernelLog;
 use super::links::Links;

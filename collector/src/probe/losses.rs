@@ -5,7 +5,7 @@ use qed_collector_ebpf::{Call, CallKey, Object, counter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
-use super::attach::Attach;
+use super::attach_target::Attach;
 use super::load::Probes;
 use super::missed::{Memory, count};
 use super::pod::Raw;

@@ -4,9 +4,9 @@
 //! kernel function is named in this module. A refused attachment is an answer, not a failure: it is returned as a [`Refusal`]
 //! with the kernel's reason, and the rest goes on.
 
-mod attach;
 mod attach_error;
-mod attaching;
+mod attach_target;
+mod attacher;
 mod capability;
 mod events;
 mod hook_btf;
@@ -23,8 +23,8 @@ mod pod;
 mod setup;
 mod slots;
 
-pub use attach::Attach;
 pub use attach_error::{Machine, Refusal, explain};
+pub use attach_target::Attach;
 pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;
 pub use kread::PeekError;

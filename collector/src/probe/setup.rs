@@ -5,7 +5,7 @@ use aya::maps::MapError;
 use qed_collector_ebpf::{FdWalk, Layout, ProbeSpec};
 use thiserror::Error;
 
-use super::attach::Attach;
+use super::attach_target::Attach;
 use super::missed::KprobeTable;
 
 /// The reads of one experiment at one attachment.

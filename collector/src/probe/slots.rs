@@ -4,7 +4,7 @@ use qed_collector_ebpf::{
     LSM_SLOTS, MAX_ARGS, MAX_EXPERIMENTS, MAX_PROBES, ProbeSpec, TRACEPOINT_SLOTS, act, attachment,
 };
 
-use super::attach::Attach;
+use super::attach_target::Attach;
 use super::setup::{LoadError, Setup};
 
 /// Number of programs of an attachment to a tracepoint.

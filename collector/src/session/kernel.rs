@@ -14,7 +14,7 @@ use super::core_memory::CoreMemory;
 use super::loaded_modules;
 use super::machine_facts;
 use super::raw::MachineFacts;
-use super::unreadable;
+use super::unmapped_range;
 use crate::btf::Btf;
 use crate::kaslr::{self, KaslrSourceError};
 use crate::plan::{Plan, TargetKernel, plan};
@@ -131,9 +131,9 @@ impl ThisKernel {
                 chosen: &|name, file| self.chosen(functions, name, file),
                 no_symbols: no_symbols.as_deref(),
                 nowhere: match &self.kallsyms {
-                    Ok(_) => unreadable::unmapped_range(&symbols),
+                    Ok(_) => unmapped_range::unmapped_range(&symbols),
                     // The range lies somewhere in the image, but its bounds are not known.
-                    Err(_) => Some(unreadable::IMAGE),
+                    Err(_) => Some(unmapped_range::IMAGE),
                 },
                 no_kprobes: (!self.machine.kprobe_pmu).then_some(NO_KPROBES),
                 no_lsm: self.no_lsm(),

@@ -40,7 +40,7 @@ mod return_sites;
 mod tests;
 pub mod tracer;
 mod tracer_writes;
-mod unreadable;
+mod unmapped_range;
 pub mod workload_spec;
 
 pub use attempt::NOT_RUN;

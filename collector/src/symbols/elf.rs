@@ -7,7 +7,7 @@ use object::{Endianness, SymbolIndex};
 use thiserror::Error;
 
 use super::build_id::{BuildId, NoteError};
-use super::named::Named;
+use super::name_lookup::Named;
 
 type Header = FileHeader64<Endianness>;
 

@@ -12,7 +12,7 @@ pub mod kallsyms;
 pub mod kcore;
 pub mod lines;
 pub mod mapping;
-pub mod named;
+pub mod name_lookup;
 pub mod running;
 pub mod system_map;
 

@@ -7,7 +7,7 @@
 
 mod captured;
 mod child;
-mod endangers;
+mod fd_conflicts;
 mod invoke;
 mod keeper;
 mod link;

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use super::endangers::endangers_link;
+use super::fd_conflicts::endangers_link;
 use super::invoke::{invoke, invoke_unmarked};
 use super::spec::{Arg, Call, Memory, errno_of};
 

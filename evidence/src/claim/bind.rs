@@ -13,10 +13,10 @@ use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 use super::ast::NodeKind;
 use super::constants;
 use super::eval::Lookup;
-use super::found::ReadResult;
 use super::graph::{self, GRAPH};
 use super::obstacle::Obstacle;
 use super::parse::{Expression, ReadPath};
+use super::read_result::ReadResult;
 use super::silence::{conditions, says_nothing, short_counts};
 use super::value::{Pointer, Typed};
 

@@ -8,7 +8,7 @@ use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::coverage::Mentions;
-use super::found::ReadResult;
+use super::read_result::ReadResult;
 
 /// The part of a key between an experiment and a function: `EXPERIMENT.graph#FUNCTION#LEAF`.
 pub(super) const GRAPH: &str = ".graph#";

@@ -3,11 +3,11 @@
 pub mod copies;
 mod limits;
 mod notes;
+mod probe_facts;
 mod public;
-mod seen;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use limits::*;
 pub use notes::{Moment, in_one_line, may_be_text, notes, notes_of, text_instead};
-pub use seen::{SeenExperiment, SeenExperiments, SeenProbe};
+pub use probe_facts::{SeenExperiment, SeenExperiments, SeenProbe};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::probe_facts::{SeenExperiments, SeenProbe, seen};
 use super::public::unknown_public;
-use super::seen::{SeenExperiments, SeenProbe, seen};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Evidence, Reads};
 use crate::investigation::{Experiment, Investigation, Probe, Read};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::seen::SeenExperiments;
+use super::probe_facts::SeenExperiments;
 use crate::diagnostic::nearest;
 use crate::investigation::{Investigation, Probe as Planned};
 
@@ -59,7 +59,7 @@ fn unknown(experiment: &str, planned: &Planned, machines: &[SeenExperiments]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::seen::seen;
+    use crate::observation::probe_facts::seen;
 
     /// Check that a misspelt argument in `public` is told with the nearest one, and those that exist are not.
     #[test]

@@ -19,7 +19,7 @@ use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
 use crate::mdbook::load::LoadedBook;
 use crate::publish::manifest::json;
-use crate::publish::quoted::Quoted;
+use crate::publish::quotations::Quoted;
 use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{Reproduction, folders, reproduce};
 use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};

@@ -16,7 +16,7 @@ use crate::exhibits::block::Target;
 use crate::mdbook::build::finish;
 use crate::mdbook::load::LoadedBook;
 use crate::publish::leak_check;
-use crate::publish::quoted::Quoted;
+use crate::publish::quotations::Quoted;
 use crate::render::book::fill_all;
 use crate::util::parallel::Parallelism;
 

@@ -19,7 +19,7 @@ use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::leak_check;
 use crate::publish::manifest::{self, Manifest};
-use crate::publish::quoted::Quoted;
+use crate::publish::quotations::Quoted;
 use crate::publish::regenerate::{PublishedSite, published_mentions};
 use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
@@ -37,7 +37,7 @@ use error::VerifyError;
 mod beside;
 mod book;
 mod error;
-mod now;
+mod freshness;
 mod sweep;
 
 fn complain(message: String, help: &str) -> u8 {
@@ -208,7 +208,7 @@ fn check(
     let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
         judge_again(own, &published, claims, verdicts, &mut found);
-        now::compare(own, &published, raw.as_deref(), options.book, &mut found);
+        freshness::compare(own, &published, raw.as_deref(), options.book, &mut found);
         sweep::check(own, claims, addresses, options.evidence, &mut found);
         if let Some(history) = &history {
             let captures = &history.captures;

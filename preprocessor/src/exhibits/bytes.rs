@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::exhibit_value::ShownRow;
 use crate::exhibits::request::Request;
-use crate::exhibits::shown::ShownRow;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Debug, PartialEq, Eq, Serialize)]

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::exhibit_value::{self, ShownRow};
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{Request, caption};
-use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ fn show(
         .map(|index| {
             let row = |leaf: &str| {
                 let path = format!("{name}.call.insn{}.{leaf}", index + 1);
-                shown::row_at(book_data, &path, machine)
+                exhibit_value::row_at(book_data, &path, machine)
             };
             Ok(DisassemblyRow {
                 address: row("address")?,

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::exhibit_value::ShownRow;
 use crate::exhibits::request::{Request, measured_on};
-use crate::exhibits::shown::ShownRow;
 use crate::markdown::syntax::SyntaxError;
 
 /// Height of one row of the picture, in its own units; it is 360 of them wide.

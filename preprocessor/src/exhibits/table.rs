@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::exhibit_value::{self, ShownRow};
 use crate::exhibits::request::{Request, measured_on};
-use crate::exhibits::shown::{self, ShownRow};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ impl Request<'_, '_> {
         }
         self.body
             .iter()
-            .map(|(line, span)| shown::line(self, line, span, machine))
+            .map(|(line, span)| exhibit_value::line(self, line, span, machine))
             .collect()
     }
 }

@@ -9,9 +9,9 @@ use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
 use crate::markdown::html::{TokenKind, tokens};
 use crate::markdown::syntax::SyntaxError;
-pub use around::OpenElement;
+pub use visible_elements::OpenElement;
 
-mod around;
+mod visible_elements;
 
 /// Stands for a placeholder in HTML that is read: a character that no text has.
 const PLACEHOLDER: char = '\u{10fffd}';
@@ -181,7 +181,7 @@ impl<'a> HtmlRules<'a> {
         for (attribute, value) in attributes {
             self.name(at, attribute, value);
         }
-        if let Some(what) = around::active(name, attributes) {
+        if let Some(what) = visible_elements::active(name, attributes) {
             self.found.active.push(SyntaxError::new(
                 at.clone(),
                 format!("{what} can change what the page shows of claims and values, and nothing checks it"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::page_parser::{Fragment, fragments, main_of, same, tokens};
 use super::search_index;
-use super::served::{self, Served};
+use super::served_pages::{self, Served};
 use crate::markdown::escape::visible;
 use crate::markdown::html::Token;
 use crate::publish::manifest::{Level, is_no_jekyll};
@@ -215,7 +215,7 @@ impl Compared {
             }
             return;
         }
-        let text = match served::as_page(name, &file.bytes) {
+        let text = match served_pages::as_page(name, &file.bytes) {
             Served::No => return self.uncovered.push(name.to_owned()),
             // Another form of a file beside it.
             Served::Packed(of, text) if site.get(of).is_some_and(|of| lossy(of) == text) => return,

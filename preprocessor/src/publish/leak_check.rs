@@ -11,7 +11,7 @@ use qed_evidence::secrets::{Kind, Searcher, Secret, SecretMatch, known, secrets,
 
 use crate::config::Addresses;
 use crate::evidence::history::History;
-use crate::publish::quoted::{Counts, Quoted};
+use crate::publish::quotations::{Counts, Quoted};
 
 /// The beginning of a packed document that a page offers for download.
 const PACKED: &str = "data:application/gzip;base64,";

@@ -16,7 +16,7 @@ pub mod manifest;
 #[cfg(feature = "commands")]
 pub mod page_parser;
 #[cfg(feature = "commands")]
-pub mod quoted;
+pub mod quotations;
 #[cfg(feature = "commands")]
 pub mod regenerate;
 #[cfg(feature = "commands")]
@@ -26,7 +26,7 @@ pub mod reproduce;
 #[cfg(feature = "commands")]
 pub mod search_index;
 #[cfg(feature = "commands")]
-pub mod served;
+pub mod served_pages;
 #[cfg(feature = "commands")]
 pub mod site_reader;
 pub mod site_text;

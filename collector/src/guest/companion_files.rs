@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::places::{CandidatePaths, HEADER_BYTES, stated_release};
+use super::kernel_layout::{CandidatePaths, HEADER_BYTES, stated_release};
 use crate::kaslr::config::{ConfigError, KernelConfig};
 use crate::kaslr::vmlinuz::{self, VmlinuzError};
 use crate::symbols::BuildId;

@@ -7,8 +7,8 @@ use aya::programs::{
 };
 use qed_collector_ebpf::{LSM_SLOTS, TRACEPOINT_SLOTS};
 
-use super::attach::Attach;
 use super::attach_error::{Action, Refusal, explain};
+use super::attach_target::Attach;
 use super::hook_btf;
 use super::links::Links;
 use super::load::Probes;
