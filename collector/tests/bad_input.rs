@@ -376,7 +376,7 @@ fn vmlinux_of_another_kernel() {
 #[test]
 fn configuration_beside_an_image() {
     let cache = qed_collector::guest::cache::Cache::of_user().unwrap();
-    let source = qed_collector::guest::Source::parse("debian-6.1").unwrap();
+    let source = qed_collector::guest::KernelSource::parse("debian-6.1").unwrap();
     let kernel = qed_collector::guest::fetch::kernel(&source, &cache, false, &|_| {}).unwrap();
     let folder = folder_with(
         "config = [\"randomize_base\"]\n[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
@@ -449,7 +449,7 @@ fn unprivileged(folder: &Path) -> Command {
 fn copy_cache(to: &Path) {
     let cache = qed_collector::guest::cache::Cache::of_user().unwrap();
     qed_collector::guest::fetch::kernel(
-        &qed_collector::guest::Source::parse("debian-6.1").unwrap(),
+        &qed_collector::guest::KernelSource::parse("debian-6.1").unwrap(),
         &cache,
         false,
         &|_| {},

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use qed_collector::guest::apt::Apt;
-use qed_collector::guest::archive::{Kernel, Served};
+use qed_collector::guest::archive::{Served, ServedKernel};
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::find_program::find_in_path;
 use qed_collector::guest::source::Series;
-use qed_collector::guest::{Source, fetch};
+use qed_collector::guest::{KernelSource, fetch};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{collector, said, skipped};
@@ -104,7 +104,7 @@ impl Archive {
         fs::write(state.join("sources.list"), list).unwrap();
         self.index(&paragraph(&self.package));
         drop(cache.lock(&|_| {}).unwrap());
-        let kernel = Kernel {
+        let kernel = ServedKernel {
             series: Series { major: 9, minor: 9 },
             patch: 1,
             release: RELEASE.into(),
@@ -121,7 +121,7 @@ impl Archive {
     fn fetch(&self, serves: Serves) -> Result<PathBuf, String> {
         *self.serves.lock().unwrap() = serves;
         self.asked.lock().unwrap().clear();
-        let source = Source::parse("debian-9.9").unwrap();
+        let source = KernelSource::parse("debian-9.9").unwrap();
         fetch::kernel(&source, &self.cache(), false, &|_| {})
             .map(|kernel| kernel.path)
             .map_err(|error| error.to_string())

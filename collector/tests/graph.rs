@@ -5,7 +5,7 @@ use crate::job;
 use crate::support;
 
 use qed_collector::graph::raw::RawGraph;
-use qed_collector::graph::{Call, calls, matching};
+use qed_collector::graph::{TracedCall, calls, matching};
 use qed_collector::symbols::Kallsyms;
 
 use job::{TestJob, Traced};
@@ -114,7 +114,7 @@ fn by_text(trace: &str, tid: u32, number: i64) -> Vec<(usize, String)> {
     panic!("no end of system call {number} in:\n{trace}")
 }
 
-fn by_records(call: &Call, kallsyms: &Kallsyms) -> Vec<(usize, Vec<String>)> {
+fn by_records(call: &TracedCall, kallsyms: &Kallsyms) -> Vec<(usize, Vec<String>)> {
     let names = |address| {
         let symbol = kallsyms.resolve(address).expect("a symbol");
         let all = std::iter::once(symbol.name).chain(symbol.aliases.iter().copied());

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{
-    Accel, Accelerator, GuestError, GuestRun, GuestSpec, Source, fetch, run,
+    Accel, Accelerator, GuestError, GuestRun, GuestSpec, KernelSource, fetch, run,
 };
 
 fn spec(name: &str) -> GuestSpec {
     let cache = Cache::of_user().expect("a cache folder");
-    let source = Source::parse(name).expect("a guest's name");
+    let source = KernelSource::parse(name).expect("a guest's name");
     let kernel =
         fetch::kernel(&source, &cache, false, &|line| eprintln!("{line}")).expect("a kernel");
     let mut spec = GuestSpec::new(

@@ -15,7 +15,7 @@ use std::path::Path;
 use binutils::{Described, Map, described};
 use qed_collector::assemble::instances::SymbolTables;
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::{Source, debuginfo, fetch};
+use qed_collector::guest::{KernelSource, debuginfo, fetch};
 use qed_collector::symbols::Kallsyms;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::kallsyms::copies::{is_cold, is_copy};
@@ -23,7 +23,7 @@ use qed_collector::symbols::lines::LineResolver;
 use qed_collector::symbols::system_map::SystemMap;
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
-use qed_evidence::diagnostic::Source as Text;
+use qed_evidence::diagnostic::SourceText as Text;
 use qed_evidence::document::{Experiment, Target};
 use qed_evidence::instances::Instances;
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -293,7 +293,7 @@ fn random_functions() {
     println!("QED_SEED={seed}");
     for name in GUESTS {
         let cache = Cache::of_user().expect("a cache folder");
-        let source = Source::parse(name).expect("a guest's name");
+        let source = KernelSource::parse(name).expect("a guest's name");
         let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
         let info = debuginfo::of_package(&kernel, &cache, true, &|_| {}).expect("debug info");
         let info = info.expect("debug info");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use qed_collector::guest::apt::Apt;
-use qed_collector::guest::archive::{Kernel, Package, Served};
+use qed_collector::guest::archive::{Package, Served, ServedKernel};
 use qed_collector::guest::cache::{Cache, Sidecar, write_json};
 use qed_collector::guest::source::Series;
 use serde_json::Value;
@@ -124,7 +124,7 @@ fn list() {
     let cache = cache(folder.path());
     put_kernel(&cache, 1);
     put_kernel(&cache, 2);
-    let kernel = Kernel {
+    let kernel = ServedKernel {
         series: Series { major: 9, minor: 9 },
         patch: 2,
         release: release(2),

@@ -6,7 +6,7 @@ use crate::support;
 use std::path::{Path, PathBuf};
 
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::{Source, fetch};
+use qed_collector::guest::{KernelSource, fetch};
 use qed_evidence::Evidence;
 use qed_evidence::document::Probe;
 use qed_evidence::value::{Datum, Value};
@@ -100,7 +100,7 @@ fn unknown() {
 /// The kernel of 6.1 as somebody has it who has unpacked its package: the image, and modules in the folder of a release.
 fn unpacked(root: &Path, release: &str) -> (PathBuf, PathBuf) {
     let cache = Cache::of_user().expect("a cache folder");
-    let source = Source::parse("debian-6.1").expect("a guest's name");
+    let source = KernelSource::parse("debian-6.1").expect("a guest's name");
     let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let folder = root.join("lib/modules").join(release);
     std::fs::create_dir_all(folder.join("kernel/drivers/net")).unwrap();
@@ -116,7 +116,7 @@ fn unpacked(root: &Path, release: &str) -> (PathBuf, PathBuf) {
 #[test]
 fn beside_an_image() {
     let cache = Cache::of_user().expect("a cache folder");
-    let source = Source::parse("debian-6.1").expect("a guest's name");
+    let source = KernelSource::parse("debian-6.1").expect("a guest's name");
     let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let sidecar = kernel.package.expect("a package");
     let of_package = cache.modules(&sidecar.package).join("tun.ko");

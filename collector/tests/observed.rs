@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qed_evidence::claim::{Claim, Judgement, SourceMap, Verdict, judge};
-use qed_evidence::diagnostic::Source;
+use qed_evidence::diagnostic::SourceText;
 use qed_evidence::document::{Context, Descendants, Evidence};
 use qed_evidence::investigation::{Investigation, parse};
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -260,7 +260,7 @@ impl Observed {
     }
 
     fn judge(&self, text: &str) -> Judgement {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: "chapter.md".into(),
             text: text.into(),
         });

@@ -142,7 +142,7 @@ fn in_a_guest() {
 /// that a command which hangs is not waited for.
 #[test]
 fn on_this_machine() {
-    let machine = qed_collector::probe::Machine::read();
+    let machine = qed_collector::probe::AttachEnvironment::read();
     if !machine.missing_capabilities().is_empty() {
         let missing = machine.missing_capabilities().join(", ");
         return support::skipped(&format!("on_this_machine lacks {missing}"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use qed_collector::assemble::symbolize::{Static, make_evidence};
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::protocol::{Job, capture_answer};
-use qed_collector::guest::{GuestSpec, Source, fetch, run};
+use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::parse;
@@ -29,7 +29,7 @@ function = "do_pipe2"
 fn captured(append: &str) -> Result<Evidence, String> {
     let investigation = parse("i.toml", INVESTIGATION).map_err(|wrong| format!("{wrong:?}"))?;
     let cache = Cache::of_user().expect("a cache folder");
-    let source = Source::parse("debian-6.12").expect("a guest's name");
+    let source = KernelSource::parse("debian-6.12").expect("a guest's name");
     let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let image = kernel.path.clone();
     let mut spec = GuestSpec::new(kernel, PathBuf::from(program()), cache);

@@ -7,8 +7,8 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use qed_collector::{
     btf::{Btf, NameKind, Type},
-    probe::{Attach, AttachmentUse, Machine, Probes, Setup},
-    workload::{Arg, Call, Finished, Running, WorkloadKind, WorkloadSpec},
+    probe::{Attach, AttachEnvironment, AttachmentUse, Probes, Setup},
+    workload::{Arg, Finished, Running, SyscallInvocation, WorkloadKind, WorkloadSpec},
 };
 use qed_collector_ebpf::{
     Control, Event, FdWalk, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
@@ -78,7 +78,7 @@ fn symbols() -> Vec<(u64, String)> {
 /// that nothing of another process is seen, and that a failing read says so.
 #[tokio::test]
 async fn a_socket_is_seen_through_tracepoints() {
-    let machine = Machine::read();
+    let machine = AttachEnvironment::read();
     if !machine.missing_capabilities().is_empty() {
         let missing = machine.missing_capabilities().join(", ");
         return support::skipped(&format!(
@@ -160,7 +160,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         kind: WorkloadKind::Syscall {
             sequence: Vec::new(),
             before: Vec::new(),
-            call: Call {
+            call: SyscallInvocation {
                 number: libc::SYS_socket,
                 name: "socket".into(),
                 args: vec![Arg::Int(2), Arg::Int(1), Arg::Int(0)],

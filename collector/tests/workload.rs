@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use qed_collector::workload::{
-    Arg, Call, Exit, Finished, Running, WorkloadError, WorkloadKind, WorkloadOutcome, WorkloadSpec,
-    names,
+    Arg, Exit, Finished, Running, SyscallInvocation, WorkloadError, WorkloadKind, WorkloadOutcome,
+    WorkloadSpec, names,
 };
 
 fn spec(kind: WorkloadKind) -> WorkloadSpec {
@@ -24,15 +24,15 @@ fn syscall(name: &str, args: Vec<Arg>) -> WorkloadSpec {
     sequence(Vec::new(), call(name, args))
 }
 
-fn call(name: &str, args: Vec<Arg>) -> Call {
-    Call {
+fn call(name: &str, args: Vec<Arg>) -> SyscallInvocation {
+    SyscallInvocation {
         number: names::syscall(name).unwrap(),
         name: name.into(),
         args,
     }
 }
 
-fn sequence(before: Vec<Call>, call: Call) -> WorkloadSpec {
+fn sequence(before: Vec<SyscallInvocation>, call: SyscallInvocation) -> WorkloadSpec {
     spec(WorkloadKind::Syscall {
         before,
         sequence: Vec::new(),
@@ -40,7 +40,7 @@ fn sequence(before: Vec<Call>, call: Call) -> WorkloadSpec {
     })
 }
 
-fn calls(mut calls: Vec<Call>) -> WorkloadSpec {
+fn calls(mut calls: Vec<SyscallInvocation>) -> WorkloadSpec {
     let call = calls.pop().unwrap();
     spec(WorkloadKind::Syscall {
         before: Vec::new(),

@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// A file as its author wrote it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceText {
     /// The name by which the author knows it.
     pub name: String,
     /// Its text.
@@ -32,7 +32,7 @@ pub struct Diagnostic {
     /// The problem, in one line.
     pub message: String,
     /// The file and the bytes in it that are meant.
-    pub place: Option<(Arc<Source>, Range<usize>)>,
+    pub place: Option<(Arc<SourceText>, Range<usize>)>,
     /// The text at that place.
     pub label: String,
     /// The next step.
@@ -43,7 +43,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error at a place.
-    pub fn error(source: &Arc<Source>, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub fn error(source: &Arc<SourceText>, span: Range<usize>, message: impl Into<String>) -> Self {
         Diagnostic {
             severity: Severity::Error,
             message: message.into(),
@@ -207,7 +207,7 @@ mod tests {
     /// Check that a diagnostic names file, line and column, shows the line, and survives spans outside the text.
     #[test]
     fn renders_place() {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: "chapter.md".into(),
             text: "one\ntwo wörds\n".into(),
         });

@@ -41,17 +41,17 @@ pub struct Packages {
     /// The output of `uname -r`.
     pub release: String,
     /// The package with the kernel image.
-    pub image: Part,
+    pub image: LockedPackage,
     /// The package with the configuration, where that is another one.
-    pub config: Option<Part>,
+    pub config: Option<LockedPackage>,
     /// The package with the debug information, where one was served.
-    pub debug_info: Option<Part>,
+    pub debug_info: Option<LockedPackage>,
 }
 
 /// One package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct LockedPackage {
     /// Its name.
     pub package: String,
     /// Its version.
@@ -96,11 +96,11 @@ struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    image: Option<Part>,
+    image: Option<LockedPackage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    config: Option<Part>,
+    config: Option<LockedPackage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    debug_info: Option<Part>,
+    debug_info: Option<LockedPackage>,
 }
 
 /// A lock file that cannot be read.
@@ -294,8 +294,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn part(package: &str, version: &str) -> Part {
-        Part {
+    fn part(package: &str, version: &str) -> LockedPackage {
+        LockedPackage {
             package: package.into(),
             version: version.into(),
             size: 34_000_000,

@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 /// One part of a sweep: one of the machines over which it is split, or all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct SweepPart {
     version: u32,
     /// The number of this part, from 1.
     pub part: usize,
@@ -39,13 +39,13 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
     /// The kernels of all parts, the oldest first.
-    pub kernels: Vec<Kernel>,
+    pub kernels: Vec<SweepKernel>,
 }
 
 /// One kernel of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kernel {
+pub struct SweepKernel {
     /// The guest that boots it, `guest:debian-7.0`.
     pub machine: String,
     /// Name and version of its package, as evidence has it.
@@ -106,7 +106,7 @@ pub enum Mismatch {
     Order,
 }
 
-impl Part {
+impl SweepPart {
     /// A part of a sweep.
     pub fn new(part: usize, of: usize, plan: Plan) -> Self {
         Self {
@@ -139,7 +139,7 @@ impl Part {
             });
         }
         let mut known = std::collections::BTreeSet::new();
-        for Kernel { machine, .. } in &part.plan.kernels {
+        for SweepKernel { machine, .. } in &part.plan.kernels {
             if check_name(machine).is_err() || !known.insert(machine) {
                 return Err(PartError::Machine(machine.clone()));
             }
@@ -156,7 +156,7 @@ impl Part {
     }
 
     /// The kernels that this part captures: every `of`-th, so that each part gets old and new ones.
-    pub fn own(&self) -> impl Iterator<Item = &Kernel> {
+    pub fn own(&self) -> impl Iterator<Item = &SweepKernel> {
         let kernels = self.plan.kernels.iter();
         kernels
             .skip(self.part.saturating_sub(1))
@@ -185,7 +185,7 @@ impl Plan {
             let found = kernels.find(|kernel| kernel.machine == machine);
             found.map_or_else(|| "none".to_owned(), |kernel| kernel.package.clone())
         };
-        for Kernel { machine, .. } in self.kernels.iter().chain(&wanted.kernels) {
+        for SweepKernel { machine, .. } in self.kernels.iter().chain(&wanted.kernels) {
             let (found, wanted) = (package(self, machine), package(wanted, machine));
             if found != wanted {
                 let machine = machine.clone();
@@ -206,7 +206,7 @@ impl Plan {
     ///
     /// # Errors
     /// The first difference of the evidence from the plan.
-    pub fn made(&self, kernel: &Kernel, evidence: &Evidence) -> Result<(), Mismatch> {
+    pub fn made(&self, kernel: &SweepKernel, evidence: &Evidence) -> Result<(), Mismatch> {
         let run = &evidence.run;
         if run.investigation_digest != self.investigation {
             return Err(Mismatch::Investigation);
@@ -247,7 +247,7 @@ mod tests {
     use crate::testing::evidence;
 
     fn plan() -> Plan {
-        let kernel = |series: &str| Kernel {
+        let kernel = |series: &str| SweepKernel {
             machine: format!("guest:debian-{series}"),
             package: format!("linux-image-{series} {series}.1-1"),
         };
@@ -263,9 +263,9 @@ mod tests {
     /// Check that a part comes back as it was written, and that one which contradicts itself is refused.
     #[test]
     fn round_trip() {
-        let part = Part::new(2, 5, plan());
+        let part = SweepPart::new(2, 5, plan());
         let text = part.text().unwrap();
-        assert_eq!(Part::parse(text.as_bytes()), Ok(part.clone()));
+        assert_eq!(SweepPart::parse(text.as_bytes()), Ok(part.clone()));
         assert_eq!(part.file_name(), "part-2-of-5.sweep");
         for (from, to, word) in [
             ("\"version\": 1", "\"version\": 2", "version 2"),
@@ -275,7 +275,7 @@ mod tests {
             ("guest:debian-6.12\"", "../x\"", "not a machine"),
             ("\"object\"", "\"objects\"", "unknown field"),
         ] {
-            let error = Part::parse(text.replacen(from, to, 1).as_bytes()).unwrap_err();
+            let error = SweepPart::parse(text.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
         }
     }
@@ -335,8 +335,8 @@ mod tests {
         /// Check that the parts of a sweep make up the whole, each kernel once, for any number of parts.
         #[test]
         fn parts_make_the_whole(of in 1_usize..9) {
-            let mut all: Vec<Kernel> = (1..=of)
-                .flat_map(|part| Part::new(part, of, plan()).own().cloned().collect::<Vec<_>>())
+            let mut all: Vec<SweepKernel> = (1..=of)
+                .flat_map(|part| SweepPart::new(part, of, plan()).own().cloned().collect::<Vec<_>>())
                 .collect();
             all.sort_by(|a, b| a.machine.cmp(&b.machine));
             let mut wanted = plan().kernels;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::claim::{Claim, Judgement, SourceMap, judge};
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, SourceText};
 use crate::document::Evidence;
 use crate::investigation::Investigation;
 use crate::path_index::resolve::{Catalog, Indexed};
@@ -30,7 +30,7 @@ pub(crate) fn evidence_text() -> &'static str {
 
 /// A place in a chapter that holds nothing but `text`.
 pub(crate) fn place(text: &str) -> SourceMap {
-    let source = Arc::new(Source {
+    let source = Arc::new(SourceText {
         name: "chapter.md".into(),
         text: text.into(),
     });

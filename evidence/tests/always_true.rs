@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
-use qed_evidence::diagnostic::Source;
+use qed_evidence::diagnostic::SourceText;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::path::hit_number;
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -196,7 +196,7 @@ struct Judge<'j> {
 
 impl Judge<'_> {
     fn verdict(&self, text: &str) -> Option<Verdict> {
-        let source = Source {
+        let source = SourceText {
             name: "chapter.md".into(),
             text: text.into(),
         };

@@ -7,7 +7,7 @@ use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::lock::{Lock, Pin};
 pub use qed_evidence::machine::evidence_file;
-use qed_evidence::machine::{HOST, Request};
+use qed_evidence::machine::{HOST, MachineRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::util::parallel::Parallelism;
@@ -30,7 +30,7 @@ pub struct Config {
     /// Machines as they are asked for, in order of preference.
     #[serde(default = "only_host", rename = "machines")]
     #[cfg_attr(feature = "commands", schemars(with = "Vec<machine_schema::Machine>"))]
-    requests: Vec<Request>,
+    requests: Vec<MachineRequest>,
     /// The names of these machines.
     #[serde(skip)]
     pub machines: Vec<String>,
@@ -203,8 +203,8 @@ impl Addresses {
     }
 }
 
-fn only_host() -> Vec<Request> {
-    vec![Request::Named(HOST.into())]
+fn only_host() -> Vec<MachineRequest> {
+    vec![MachineRequest::Named(HOST.into())]
 }
 
 fn error() -> OnFail {

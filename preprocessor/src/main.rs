@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use mdbook_qed::cli::args::{Source, is_in_registry, run};
+use mdbook_qed::cli::args::{WorkflowSource, is_in_registry, run};
 
 const IN_REGISTRY: bool = is_in_registry(env!("CARGO_MANIFEST_DIR"));
 
@@ -20,5 +20,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Read here and not in the library, so that another commit compiles no more than this file.
-    ExitCode::from(run(Source::of(option_env!("QED_BUILT_FROM"), IN_REGISTRY)))
+    ExitCode::from(run(WorkflowSource::of(
+        option_env!("QED_BUILT_FROM"),
+        IN_REGISTRY,
+    )))
 }

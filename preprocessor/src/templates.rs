@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext};
-use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
+use qed_evidence::diagnostic::{Diagnostic, SourceText, nearest};
 use serde::Serialize;
 
 use crate::markdown::escape;
@@ -111,7 +111,7 @@ pub struct Templates {
     /// The book's own ones and the others, if it has any of its own.
     own: Option<Handlebars<'static>>,
     /// The files of its own ones, by name.
-    sources: Vec<(&'static str, Arc<Source>)>,
+    sources: Vec<(&'static str, Arc<SourceText>)>,
     /// The problems of filling its own templates.
     problems: Mutex<Vec<Diagnostic>>,
     /// Nobody will see what comes out.
@@ -179,7 +179,7 @@ impl Templates {
                 problems.push(Diagnostic::error_without_place(message).help(help));
                 continue;
             };
-            let source = Arc::new(Source {
+            let source = Arc::new(SourceText {
                 name: file.display().to_string(),
                 text,
             });
@@ -277,7 +277,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
 }
 
 /// An error at line and column of a template, both from 1.
-fn problem(source: &Arc<Source>, place: Option<(usize, usize)>, message: String) -> Diagnostic {
+fn problem(source: &Arc<SourceText>, place: Option<(usize, usize)>, message: String) -> Diagnostic {
     let (line, column) = place.unwrap_or((1, 1));
     let lines = source.text.split_inclusive('\n');
     let start: usize = lines.take(line.saturating_sub(1)).map(str::len).sum();

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use base64::Engine;
 use common::{Book, stderr};
-use mdbook_qed::exhibits::trace_record::{FIELDS, Record, RecordKind};
+use mdbook_qed::exhibits::trace_record::{FIELDS, RecordKind, StepRecord};
 use mdbook_qed::markdown::html::decode;
 
 const EVIDENCE: &str = include_str!("evidence/pipe-guest-debian-6.12.json");
@@ -67,7 +67,7 @@ fn book(chapter: &str, glossary: &str, more: &str) -> Book {
 }
 
 /// The records that a page shows.
-fn records(html: &str) -> Vec<Record> {
+fn records(html: &str) -> Vec<StepRecord> {
     let pieces = html.split("<span class=\"qed-record\">").skip(1);
     pieces
         .map(|piece| {
@@ -118,7 +118,7 @@ fn another_call() {
     );
     let numbers: Vec<usize> = records.iter().map(|record| record.number).collect();
     assert_eq!(numbers, (1..=records.len()).collect::<Vec<_>>());
-    let field = |record: &Record, name: &str| {
+    let field = |record: &StepRecord, name: &str| {
         let index = FIELDS.iter().position(|field| *field == name).unwrap();
         record.fields[index].clone()
     };

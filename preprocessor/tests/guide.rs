@@ -280,7 +280,7 @@ fn example_of_finding() {
     assert!(investigation.experiment("openat").is_some());
     for id in ["opens_passwd", "opened_first"] {
         let text = block(&format!("```qed-claim {id}\n"));
-        let source = qed_evidence::diagnostic::Source {
+        let source = qed_evidence::diagnostic::SourceText {
             name: "find.md".into(),
             text: text.clone(),
         };

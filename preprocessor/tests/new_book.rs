@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use common::{Book, good, mdbook, stderr, stdout};
-use mdbook_qed::cli::args::Source;
+use mdbook_qed::cli::args::WorkflowSource;
 
 /// Runs a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
@@ -246,12 +246,12 @@ fn workflow_passes_the_checkers() {
     .map(|name| std::fs::read_to_string(root.join(name)).unwrap())
     .concat();
     for source in [
-        Source::Git {
+        WorkflowSource::Git {
             url: "https://git.example.org/a/qed",
             commit,
         },
-        Source::Registry,
-        Source::Unknown,
+        WorkflowSource::Registry,
+        WorkflowSource::Unknown,
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".git")).unwrap();

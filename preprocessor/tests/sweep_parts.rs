@@ -4,7 +4,7 @@ use crate::common;
 
 use common::{Book, evidence, object_digest, stderr, stdout};
 use qed_evidence::investigation;
-use qed_evidence::sweep::{Kernel, Part, Plan};
+use qed_evidence::sweep::{Plan, SweepKernel, SweepPart};
 
 const CLAIMS: &str = "# One\n\n```qed-claim text\ncreate.outcome.stdout == 'old'\n```\n";
 
@@ -29,7 +29,7 @@ fn plan() -> Plan {
         object: object_digest(),
         lock: None,
         kernels: KERNELS
-            .map(|(series, ..)| Kernel {
+            .map(|(series, ..)| SweepKernel {
                 machine: format!("guest:debian-{series}"),
                 package: package(series),
             })
@@ -41,7 +41,7 @@ fn plan() -> Plan {
 fn book() -> Book {
     let book = Book::new(&[("one.md", CLAIMS)], "on-fail = \"warn\"", "");
     for (number, folder) in [(1, "one"), (2, "two")] {
-        let part = Part::new(number, 2, plan());
+        let part = SweepPart::new(number, 2, plan());
         book.write(
             &format!("in/{folder}/{}", part.file_name()),
             &part.text().unwrap(),

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::error::ProgramError;
 use crate::file::{cache_folder, digest_of};
 use crate::loader;
-use crate::source::{Content, Source, ask_ldd, script_line};
+use crate::source::{FileContent, FileSource, ask_ldd, script_line};
 
 /// The time that a file has to be unchanged for before it is read.
 pub const SETTLING: Duration = Duration::from_secs(2);
@@ -98,7 +98,7 @@ impl FileDigest {
     }
 }
 
-impl Content for FileDigest {
+impl FileContent for FileDigest {
     fn size(&self) -> u64 {
         self.size
     }
@@ -344,7 +344,7 @@ impl DigestCache {
     }
 }
 
-impl Source for DigestCache {
+impl FileSource for DigestCache {
     type Content = FileDigest;
 
     fn read(&self, path: &Path) -> Result<FileDigest> {

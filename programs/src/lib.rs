@@ -17,4 +17,4 @@ pub mod workload;
 
 pub use error::ProgramError;
 pub use file::{cache_folder, digest, is_of_system};
-pub use parts::{FileCache, Part, arguments, files, find, parts, parts_from};
+pub use parts::{FileCache, ProgramPart, arguments, files, find, parts, parts_from};

@@ -10,7 +10,7 @@ use qed_evidence::document::{FileRole, ProgramFile};
 
 use crate::error::ProgramError;
 use crate::file::{RUNNABLE, file_name, mode_of};
-use crate::source::{Content, Source, WholeFiles};
+use crate::source::{FileContent, FileSource, WholeFiles};
 
 /// Scripts whose interpreters are scripts: so many at most, as in the kernel (`BINPRM_MAX_RECURSION`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/fs/exec.c#L1785>).
@@ -18,7 +18,7 @@ const MAX_DEPTH: u32 = 4;
 
 /// One file of a program. `C` is what is known of its content: its bytes, or its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part<C = Vec<u8>> {
+pub struct ProgramPart<C = Vec<u8>> {
     /// Its role in the program.
     pub role: FileRole,
     /// The path at which it is looked up; for the program itself, the name that was given.
@@ -31,7 +31,7 @@ pub struct Part<C = Vec<u8>> {
     pub mode: u32,
 }
 
-impl<C: Content> Part<C> {
+impl<C: FileContent> ProgramPart<C> {
     /// The record of it in evidence: the name without a folder, and the digest.
     pub fn file(&self) -> ProgramFile {
         ProgramFile {
@@ -73,7 +73,7 @@ pub fn find(program: &str, folder: &Path) -> Result<PathBuf, ProgramError> {
 ///
 /// # Errors
 /// When the program, or a file that it needs, cannot be found or read.
-pub fn parts(program: &str, folder: &Path) -> Result<Vec<Part>, ProgramError> {
+pub fn parts(program: &str, folder: &Path) -> Result<Vec<ProgramPart>, ProgramError> {
     parts_from(&WholeFiles, program, folder)
 }
 
@@ -81,11 +81,11 @@ pub fn parts(program: &str, folder: &Path) -> Result<Vec<Part>, ProgramError> {
 ///
 /// # Errors
 /// When the program, or a file that it needs, cannot be found or read.
-pub fn parts_from<S: Source>(
+pub fn parts_from<S: FileSource>(
     source: &S,
     program: &str,
     folder: &Path,
-) -> Result<Vec<Part<S::Content>>, ProgramError> {
+) -> Result<Vec<ProgramPart<S::Content>>, ProgramError> {
     let mut parts = Vec::new();
     let path = find(program, folder)?;
     add(
@@ -99,13 +99,13 @@ pub fn parts_from<S: Source>(
     Ok(parts)
 }
 
-fn add<S: Source>(
+fn add<S: FileSource>(
     source: &S,
     name: String,
     path: &Path,
     role: Option<FileRole>,
     depth: u32,
-    parts: &mut Vec<Part<S::Content>>,
+    parts: &mut Vec<ProgramPart<S::Content>>,
 ) -> Result<(), ProgramError> {
     let content = read(source, path)?;
     let interpreters = interpreters(content.script_line().as_deref());
@@ -114,7 +114,7 @@ fn add<S: Source>(
         true => FileRole::Script,
         false => FileRole::Program,
     };
-    parts.push(Part {
+    parts.push(ProgramPart {
         role: role.unwrap_or(own),
         name,
         path: path.to_owned(),
@@ -138,7 +138,7 @@ fn add<S: Source>(
     }
     for library in source.libraries(path)? {
         let path = PathBuf::from(&library);
-        parts.push(Part {
+        parts.push(ProgramPart {
             role: FileRole::Library,
             name: library,
             content: read(source, &path)?,
@@ -152,7 +152,11 @@ fn add<S: Source>(
 /// The files among the arguments of a command: a script that an interpreter is told to run, what a program is told to
 /// read. A word is one if a file of that name is in `folder`; files that the kernel makes up, in `/proc` and its like, are
 /// none.
-pub fn arguments<S: Source>(source: &S, words: &[String], folder: &Path) -> Vec<Part<S::Content>> {
+pub fn arguments<S: FileSource>(
+    source: &S,
+    words: &[String],
+    folder: &Path,
+) -> Vec<ProgramPart<S::Content>> {
     let made_up = ["/proc/", "/sys/", "/dev/"];
     let files = words.iter().skip(1).filter_map(|word| {
         let path = fs::canonicalize(folder.join(word)).ok()?;
@@ -160,7 +164,7 @@ pub fn arguments<S: Source>(source: &S, words: &[String], folder: &Path) -> Vec<
         if made_up.iter().any(|folder| text.starts_with(folder)) || !path.is_file() {
             return None;
         }
-        Some(Part {
+        Some(ProgramPart {
             role: FileRole::Argument,
             name: word.clone(),
             content: source.read(&path).ok()?,
@@ -172,8 +176,8 @@ pub fn arguments<S: Source>(source: &S, words: &[String], folder: &Path) -> Vec<
 }
 
 /// The records of files in evidence, in its order.
-pub fn files<C: Content>(parts: &[Part<C>]) -> Vec<ProgramFile> {
-    let files: BTreeSet<ProgramFile> = parts.iter().map(Part::file).collect();
+pub fn files<C: FileContent>(parts: &[ProgramPart<C>]) -> Vec<ProgramFile> {
+    let files: BTreeSet<ProgramFile> = parts.iter().map(ProgramPart::file).collect();
     files.into_iter().collect()
 }
 
@@ -181,7 +185,7 @@ pub fn files<C: Content>(parts: &[Part<C>]) -> Vec<ProgramFile> {
 ///
 /// # Errors
 /// If it cannot be read.
-pub(crate) fn read<S: Source>(source: &S, path: &Path) -> Result<S::Content, ProgramError> {
+pub(crate) fn read<S: FileSource>(source: &S, path: &Path) -> Result<S::Content, ProgramError> {
     source.read(path).map_err(|error| ProgramError::Unreadable {
         file: file_name(path),
         reason: error.to_string(),

@@ -13,7 +13,7 @@ use crate::error::ProgramError;
 const MAX_SCRIPT_LINE: usize = 4096;
 
 /// The content of a file, or its digest.
-pub trait Content {
+pub trait FileContent {
     /// Its size in bytes.
     fn size(&self) -> u64;
     /// Its SHA-256, hex.
@@ -22,7 +22,7 @@ pub trait Content {
     fn script_line(&self) -> Option<String>;
 }
 
-impl Content for Vec<u8> {
+impl FileContent for Vec<u8> {
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -45,9 +45,9 @@ pub(crate) fn script_line(content: &[u8]) -> Option<String> {
 }
 
 /// A way to read files, and to find the libraries of programs.
-pub trait Source {
+pub trait FileSource {
     /// A file, as this source reads it.
-    type Content: Content;
+    type Content: FileContent;
 
     /// Read a file.
     ///
@@ -66,7 +66,7 @@ pub trait Source {
 #[derive(Clone, Copy, Debug)]
 pub struct WholeFiles;
 
-impl Source for WholeFiles {
+impl FileSource for WholeFiles {
     type Content = Vec<u8>;
 
     fn read(&self, path: &Path) -> Result<Vec<u8>> {

@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use qed_evidence::document::FileRole;
-use qed_evidence::investigation::{Action, Investigation, Named, Stdin, Workload};
+use qed_evidence::investigation::{Action, Investigation, SpannedName, Stdin, Workload};
 
 use crate::error::ProgramError;
 use crate::file::{file_name, mode_of};
-use crate::parts::{Part, arguments, parts_from, read};
-use crate::source::{Content, Source};
+use crate::parts::{ProgramPart, arguments, parts_from, read};
+use crate::source::{FileContent, FileSource};
 
 /// The most bytes that a workload is given: they have to fit into a guest's memory beside its kernel.
 const MAX_BYTES: u64 = 128 << 20;
@@ -40,13 +40,13 @@ pub struct Missing {
 ///
 /// # Errors
 /// The first that cannot be found or read.
-pub fn of_workload<S: Source>(
+pub fn of_workload<S: FileSource>(
     source: &S,
     workload: &Workload,
     span: &Range<usize>,
     folder: &Path,
     on: RunsOn,
-) -> Result<Vec<Part<S::Content>>, Missing> {
+) -> Result<Vec<ProgramPart<S::Content>>, Missing> {
     let mut found = Vec::new();
     for program in workload.programs(span) {
         found.extend(program_parts(source, &program, folder)?);
@@ -78,7 +78,7 @@ pub fn of_workload<S: Source>(
             span: file.span.clone(),
             message: format!("cannot read `{}` for `stdin`: {error}", file.name),
         })?;
-        found.push(Part {
+        found.push(ProgramPart {
             role: FileRole::File,
             name: file.name.clone(),
             mode: mode_of(&path),
@@ -104,18 +104,18 @@ pub fn of_workload<S: Source>(
 ///
 /// # Errors
 /// The first program that cannot be found.
-pub fn of_setup<S: Source>(
+pub fn of_setup<S: FileSource>(
     source: &S,
     investigation: &Investigation,
     folder: &Path,
-) -> Result<Vec<Part<S::Content>>, Missing> {
+) -> Result<Vec<ProgramPart<S::Content>>, Missing> {
     let mut found = Vec::new();
     for line in &investigation.setup {
         let Some(name) = line.words.first().cloned() else {
             continue;
         };
         let span = line.span.clone();
-        found.extend(program_parts(source, &Named { name, span }, folder)?);
+        found.extend(program_parts(source, &SpannedName { name, span }, folder)?);
         let mut read = arguments(source, &line.words, folder);
         read.retain(|part| is_below(&part.name));
         found.extend(read);
@@ -126,11 +126,11 @@ pub fn of_setup<S: Source>(
     Ok(found)
 }
 
-fn program_parts<S: Source>(
+fn program_parts<S: FileSource>(
     source: &S,
-    program: &Named,
+    program: &SpannedName,
     folder: &Path,
-) -> Result<Vec<Part<S::Content>>, Missing> {
+) -> Result<Vec<ProgramPart<S::Content>>, Missing> {
     parts_from(source, &program.name, folder).map_err(|error: ProgramError| Missing {
         span: program.span.clone(),
         message: format!("cannot run `{}`: {error}", program.name),
@@ -159,13 +159,13 @@ enum FileError {
 }
 
 /// Adds a file, or all files of a folder.
-fn give<S: Source>(
+fn give<S: FileSource>(
     source: &S,
     from: &Path,
     to: &str,
     mode: Option<u32>,
     depth: u32,
-    given: &mut Vec<Part<S::Content>>,
+    given: &mut Vec<ProgramPart<S::Content>>,
 ) -> Result<(), FileError> {
     let about = fs::metadata(from)?;
     if about.is_dir() {
@@ -182,7 +182,7 @@ fn give<S: Source>(
     if !about.is_file() {
         return Err(FileError::Other);
     }
-    given.push(Part {
+    given.push(ProgramPart {
         role: FileRole::File,
         name: to.to_owned(),
         mode: mode.unwrap_or_else(|| mode_of(from)),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::{GuestRun, GuestSpec, KernelImage, Source, fetch, run};
+use qed_collector::guest::{GuestRun, GuestSpec, KernelImage, KernelSource, fetch, run};
 
 /// The collector of the same build.
 pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_qed-collector");
@@ -80,7 +80,7 @@ pub fn investigation() -> PathBuf {
 /// The user's cache and the kernel of a guest in it, fetched if need be.
 pub fn kernel(guest: &str) -> anyhow::Result<(Cache, KernelImage)> {
     let cache = Cache::of_user()?;
-    let kernel = fetch::kernel(&Source::parse(guest)?, &cache, false, &|line| {
+    let kernel = fetch::kernel(&KernelSource::parse(guest)?, &cache, false, &|line| {
         eprintln!("{line}")
     })?;
     Ok((cache, kernel))

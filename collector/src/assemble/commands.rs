@@ -79,7 +79,11 @@ pub(super) fn holds_word(text: &str, word: &str) -> bool {
 }
 
 /// Make the evidence of one command.
-pub fn command(planned: &investigation::Command, raw: &RawCommand, keep: &Keep<'_>) -> Command {
+pub fn command(
+    planned: &investigation::PlannedCommand,
+    raw: &RawCommand,
+    keep: &Keep<'_>,
+) -> Command {
     let exit: Datum = match &raw.ended {
         Ok(status) => Value::int(*status).into(),
         Err(reason) => Datum::unavailable(reason.clone()),
@@ -144,7 +148,7 @@ fn printed(raw: &RawCommand) -> Result<Value, Reason> {
 mod tests {
     use super::*;
 
-    fn planned(values: &str) -> investigation::Command {
+    fn planned(values: &str) -> investigation::PlannedCommand {
         let text = format!(
             "[[command]]\nname = \"c\"\nrun = [\"x\"]\nvalues = [{values}]\n[[experiment]]\nname = \"e\"\n\
              workload = {{ syscall = \"pause\" }}\n[[experiment.probe]]\nfunction = \"f\"\n"

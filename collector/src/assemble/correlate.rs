@@ -18,7 +18,7 @@ use super::probe_facts::empty;
 use super::stack::{Presence, Stack, nmi, raised_by_program, running, within};
 use super::window::{Window, window};
 use crate::plan::expr::{Decoded, decode};
-use crate::plan::{PlannedProbe, Source};
+use crate::plan::{EventSource, PlannedProbe};
 use crate::probe::kprobe_list;
 
 /// Hits and ledger of one experiment.
@@ -255,7 +255,7 @@ fn counts_any_task(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
 /// The way that may have led to the probe's program. Inside a function, and at an entry that the function tracer cannot use, it
 /// is a breakpoint, until the kernel replaces that by a jump. A real NMI is then visible on the stack.
 fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObservation<'_>) -> Way {
-    let hit = |source: &&Source| source.usage == event.probe as usize;
+    let hit = |source: &&EventSource| source.usage == event.probe as usize;
     let Some(source) = planned.sources().find(hit) else {
         return Way::Direct;
     };

@@ -14,7 +14,7 @@ use super::graph;
 use super::observations::RawObservation;
 use super::{correlate, facts, kaslr, kernel, name_tables, outcome};
 use crate::probe::{OBJECT_SHA256, parse_event};
-use crate::session::raw::{RawCapture, RawOutcome, Record};
+use crate::session::raw::{RawCapture, RawEvent, RawOutcome};
 
 /// Make evidence of a capture.
 pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
@@ -112,7 +112,7 @@ fn of_graphs<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
 /// The events of an experiment by their times, and what is wrong with each record that is none.
 // Boxed: an event has some kilobytes, and sorting would move it.
 #[expect(clippy::vec_box)]
-fn events(records: &[Record]) -> (Vec<Box<Event>>, Vec<String>) {
+fn events(records: &[RawEvent]) -> (Vec<Box<Event>>, Vec<String>) {
     let mut events = Vec::with_capacity(records.len());
     let mut damaged = Vec::new();
     for record in records {

@@ -7,7 +7,7 @@ use qed_evidence::instances::Instances;
 use serde::Serialize;
 
 use super::names::Names;
-use crate::graph::{Call, Frame, GraphError, calls, mark_preemption, matching};
+use crate::graph::{Frame, GraphError, TracedCall, calls, mark_preemption, matching};
 use crate::reason::Reason;
 use crate::session::raw::Traced;
 use crate::symbols::Kallsyms;
@@ -47,7 +47,7 @@ pub struct Functions {
 /// Name the functions of `call`. `slide` is the distance between live and static addresses; `lines` is asked for definitions where
 /// it is known.
 pub fn functions(
-    call: &Call,
+    call: &TracedCall,
     kallsyms: &Kallsyms,
     slide: Option<u64>,
     mut lines: Option<&mut LineResolver>,
@@ -70,7 +70,7 @@ pub fn functions(
 ///
 /// # Errors
 /// As [`mark_preemption`].
-pub fn mark_interrupts(call: &mut Call, kallsyms: &Kallsyms) -> Result<(), GraphError> {
+pub fn mark_interrupts(call: &mut TracedCall, kallsyms: &Kallsyms) -> Result<(), GraphError> {
     mark_preemption(call, &|address| {
         let symbol = kallsyms.resolve(address).ok();
         let near = symbol.filter(|symbol| symbol.offset <= TRACER_CALL);
@@ -152,7 +152,7 @@ fn function_at(address: u64, names: &dyn Names) -> Option<String> {
     near.map(|(name, _)| name)
 }
 
-fn with_names(call: &Call, names: &dyn Names, traceable: Vec<String>) -> Graph {
+fn with_names(call: &TracedCall, names: &dyn Names, traceable: Vec<String>) -> Graph {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut functions = Vec::new();
     let mut runs = Vec::with_capacity(call.frames.len());

@@ -9,7 +9,7 @@ use qed_evidence::investigation::{Investigation, artefact};
 
 use super::private::file_name;
 use crate::reason::Reason;
-use crate::session::commands::{Commands, Task};
+use crate::session::commands::{CommandTask, Commands};
 
 /// Paths of the files that commands can name, or why there is none.
 pub struct Artefacts<'a> {
@@ -37,7 +37,7 @@ impl Artefacts<'_> {
         let commands = investigation.commands.iter();
         let wanted = commands.filter(|command| command.on == Reader::Builder);
         let mut linked: Vec<PathBuf> = Vec::new();
-        let mut tasks: Vec<Task> = wanted
+        let mut tasks: Vec<CommandTask> = wanted
             .map(|command| {
                 let mut impossible = None;
                 let words = command.run.iter().map(|word| {
@@ -57,7 +57,7 @@ impl Artefacts<'_> {
                         }
                     }
                 });
-                Task {
+                CommandTask {
                     argv: words.collect(),
                     impossible,
                     timeout: Duration::from_millis(command.timeout_ms),

@@ -11,7 +11,7 @@ use qed_evidence::value::{Address, Bytes, Datum, Value};
 use super::observations::RawObservation;
 use super::values::errno;
 use crate::plan::expr::Decode;
-use crate::plan::{PlannedParameter, PlannedProbe, PlannedRead, Source};
+use crate::plan::{EventSource, PlannedParameter, PlannedProbe, PlannedRead};
 use crate::reason::Reason;
 use crate::session::raw::AttachFailure;
 
@@ -100,7 +100,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
 }
 
 /// The kernel's refusal of an attachment, if it refused it.
-fn refused<'s>(source: &Source, seen: &RawObservation<'s>) -> Option<&'s AttachFailure> {
+fn refused<'s>(source: &EventSource, seen: &RawObservation<'s>) -> Option<&'s AttachFailure> {
     seen.refusals.get(source.attach)?.as_ref()
 }
 
@@ -247,7 +247,7 @@ fn add_widths(place: String, decode: &Decode, all: &mut BTreeMap<String, Width>)
 
 /// Hits of a probe that the kernel skipped, of all copies that it watches; `None`: of one of them it is not known.
 fn skipped(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<u64> {
-    let refused = |source: &&Source| matches!(seen.refusals.get(source.attach), Some(Some(_)));
+    let refused = |source: &&EventSource| matches!(seen.refusals.get(source.attach), Some(Some(_)));
     let mut attached = planned.sources().filter(|s| !refused(s)).peekable();
     attached.peek()?;
     attached.try_fold(0_u64, |sum, source| {

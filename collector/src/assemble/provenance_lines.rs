@@ -6,7 +6,7 @@ use qed_evidence::document::{Reader, Reading};
 use qed_evidence::value::{Datum, Value};
 
 use crate::reason::Reason;
-use crate::symbols::name_lookup::Named;
+use crate::symbols::name_lookup::RowsByName;
 
 /// The files' contents, as far as they were read.
 pub struct Read<'a> {
@@ -144,7 +144,7 @@ impl List<'_> {
             let name = line.split_ascii_whitespace().nth(2)?;
             Some((name, (number, line)))
         });
-        let named = Named::of(self.read.symbols.iter().map(String::as_str), rows);
+        let named = RowsByName::of(self.read.symbols.iter().map(String::as_str), rows);
         for symbol in self.read.symbols {
             let mut found: Vec<Result<_, Reason>> = named
                 .rows(symbol)

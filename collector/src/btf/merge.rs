@@ -3,7 +3,7 @@
 
 use super::error::BtfError;
 use super::kinds::{TypeId, kind};
-use super::raw::{Btf, Record};
+use super::raw::{Btf, TypeRecord};
 
 /// Types and strings of modules, one after the other.
 struct Merged {
@@ -66,7 +66,7 @@ pub fn merge(base: &Btf<'_>, modules: &[&[u8]]) -> Result<Vec<u8>, BtfError> {
 }
 
 impl Merged {
-    fn push(&mut self, record: &Record<'_>, shift: &Shift) {
+    fn push(&mut self, record: &TypeRecord<'_>, shift: &Shift) {
         let info = u32::from(record.kind) << 24 | record.vlen | u32::from(record.flag) << 31;
         let third = match record.kind {
             kind::PTR

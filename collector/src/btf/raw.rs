@@ -40,7 +40,7 @@ const SHAPES: [(u8, u8); kind::LAST as usize + 1] = [
 ];
 
 /// One type record of the BTF, undecoded.
-pub(super) struct Record<'a> {
+pub(super) struct TypeRecord<'a> {
     pub name: u32,
     pub kind: u8,
     pub vlen: u32,
@@ -213,7 +213,7 @@ impl<'a> Btf<'a> {
     }
 
     /// The record of type `id`, which is not `void`.
-    pub(super) fn record(&self, id: TypeId) -> Result<Record<'a>, BtfError> {
+    pub(super) fn record(&self, id: TypeId) -> Result<TypeRecord<'a>, BtfError> {
         if let (Some(base), true) = (self.base, id.0 < self.first_id) {
             return base.record(id);
         }
@@ -232,7 +232,7 @@ impl<'a> Btf<'a> {
         let bytes = self.types.get(at..end).ok_or_else(missing)?;
         let word = |at| number(bytes, at).ok_or_else(missing);
         let info = word(4)?;
-        Ok(Record {
+        Ok(TypeRecord {
             name: word(0)?,
             kind: ((info >> 24) & 0x1f) as u8,
             vlen: info & 0xffff,

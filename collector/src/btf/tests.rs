@@ -502,7 +502,7 @@ fn every_parameter_can_be_written() {
         let path = format!("e.p.args.{name}");
         assert_eq!(path.parse::<qed_evidence::Path>().unwrap().as_str(), path);
         let text = format!("{path} != e.p.hit2.args.{name}");
-        let source = qed_evidence::diagnostic::Source {
+        let source = qed_evidence::diagnostic::SourceText {
             name: "chapter.md".into(),
             text: text.clone(),
         };

@@ -2,7 +2,7 @@
 
 use super::error::BtfError;
 use super::kinds::{TypeId, kind};
-use super::raw::{Btf, Record, number};
+use super::raw::{Btf, TypeRecord, number};
 
 /// The largest number of types between a name and its meaning (typedefs, qualifiers), and of levels of nesting. Kernels need
 /// fewer than ten; BTF that needs more is a cycle.
@@ -324,7 +324,7 @@ impl<'a> Btf<'a> {
     }
 }
 
-fn array<'a>(id: TypeId, record: &Record<'a>) -> Result<Type<'a>, BtfError> {
+fn array<'a>(id: TypeId, record: &TypeRecord<'a>) -> Result<Type<'a>, BtfError> {
     let word = |at| {
         number(record.body, at)
             .ok_or_else(|| BtfError::of_type(id, "it is an array without a size"))
@@ -337,7 +337,7 @@ fn array<'a>(id: TypeId, record: &Record<'a>) -> Result<Type<'a>, BtfError> {
 
 fn enumeration<'a>(
     id: TypeId,
-    record: &Record<'a>,
+    record: &TypeRecord<'a>,
     name: &'a str,
 ) -> Result<Enumeration<'a>, BtfError> {
     let size = record.size_or_type;
@@ -355,7 +355,7 @@ fn enumeration<'a>(
     })
 }
 
-fn int<'a>(id: TypeId, record: &Record<'a>, name: &'a str) -> Result<Int<'a>, BtfError> {
+fn int<'a>(id: TypeId, record: &TypeRecord<'a>, name: &'a str) -> Result<Int<'a>, BtfError> {
     let size = record.size_or_type;
     let encoding = number(record.body, 0).unwrap_or(0);
     let bits = encoding & 0xff;

@@ -1,7 +1,7 @@
 //! The programs that a capture would run, for `plan`: where each runs, and with whose rights.
 
 use qed_evidence::document::Reader;
-use qed_evidence::investigation::{Action, Command, Experiment, Investigation};
+use qed_evidence::investigation::{Action, Experiment, Investigation, PlannedCommand};
 
 /// The rights of a program on a host: nothing confines it to the folder that it starts in.
 const RIGHTS: &str = "with your rights: it can write wherever you can";
@@ -25,7 +25,7 @@ pub(super) fn describe_programs(is_host: bool, investigation: &Investigation) ->
         .collect()
 }
 
-fn of_command(is_host: bool, command: &Command) -> String {
+fn of_command(is_host: bool, command: &PlannedCommand) -> String {
     let (name, line) = (&command.name, command.run.join(" "));
     let place = match (command.on, is_host) {
         (Reader::Machine, true) if command.guests_only => {

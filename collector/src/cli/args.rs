@@ -10,7 +10,7 @@ use crate::cli::{Failure, capture, discover, doctor, kernels, members, plan, sho
 #[command(name = "qed-collector", version, long_version = crate::probe::VERSION, max_term_width = 100, after_help = STATUS)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CollectorSubcommand,
     /// Say each step as a line on standard error, also where that is no terminal
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -23,7 +23,7 @@ const STATUS: &str = "Exit status: 0 all good; 2 bad usage or bad input; 3 this 
     `qed-collector doctor` is where to begin.";
 
 #[derive(Subcommand)]
-enum Command {
+enum CollectorSubcommand {
     /// Run an investigation and write its evidence
     Capture(capture::Args),
     /// Say what would be probed and read, with types, and what would be refused and why: boots a guest for its kernel's types,
@@ -57,13 +57,13 @@ pub fn run() -> Result<(), Failure> {
         _ => Verbosity::Normal,
     });
     match cli.command {
-        Command::Capture(args) => capture::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Kernels(args) => kernels::run(&args),
-        Command::Sweep(args) => sweep::run(&args),
-        Command::Discover(args) => discover::run(&args),
-        Command::Show(args) => show::run(&args),
-        Command::Members(args) => members::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
+        CollectorSubcommand::Capture(args) => capture::run(&args),
+        CollectorSubcommand::Plan(args) => plan::run(&args),
+        CollectorSubcommand::Kernels(args) => kernels::run(&args),
+        CollectorSubcommand::Sweep(args) => sweep::run(&args),
+        CollectorSubcommand::Discover(args) => discover::run(&args),
+        CollectorSubcommand::Show(args) => show::run(&args),
+        CollectorSubcommand::Members(args) => members::run(&args),
+        CollectorSubcommand::Doctor(args) => doctor::run(&args),
     }
 }

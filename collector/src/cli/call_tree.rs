@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::assemble::graph::Functions;
-use crate::graph::{Call, Frame};
+use crate::graph::{Frame, TracedCall};
 use crate::workload::names;
 
 /// The parts of a tree that are shown, or written as probes.
@@ -30,7 +30,7 @@ impl Shown {
 }
 
 /// A call in the part of a tree that is shown.
-pub struct Row {
+pub struct CallRow {
     /// Its place in [`Call::frames`].
     pub at: usize,
     /// Calls between the root that is shown and this one.
@@ -42,7 +42,7 @@ pub struct Row {
 }
 
 /// The calls that are shown, in the order in which they began; `None` where `below` names a function that did not run.
-pub fn rows(call: &Call, functions: &Functions, shown: &Shown) -> Option<Vec<Row>> {
+pub fn rows(call: &TracedCall, functions: &Functions, shown: &Shown) -> Option<Vec<CallRow>> {
     let frames = &call.frames;
     let is_root = |at: usize| match &shown.below {
         Some(name) => functions.table[functions.of_frame[at]].name == *name,
@@ -60,7 +60,7 @@ pub fn rows(call: &Call, functions: &Functions, shown: &Shown) -> Option<Vec<Row
 }
 
 /// The tree, one line for each call that is shown; `None` where `below` names a function that did not run.
-pub fn text(call: &Call, functions: &Functions, shown: &Shown) -> Option<String> {
+pub fn text(call: &TracedCall, functions: &Functions, shown: &Shown) -> Option<String> {
     let mut out = String::new();
     let mut has_heading = shown.below.is_some();
     for row in rows(call, functions, shown)? {
@@ -83,7 +83,7 @@ fn end_of(frames: &[Frame], root: usize) -> usize {
     root + 1 + frames[root + 1..].iter().take_while(below).count()
 }
 
-fn subtree(out: &mut Vec<Row>, frames: &[Frame], shown: &Shown, root: usize) {
+fn subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &Shown, root: usize) {
     let end = end_of(frames, root);
     let mut at = root;
     while at < end {
@@ -95,7 +95,7 @@ fn subtree(out: &mut Vec<Row>, frames: &[Frame], shown: &Shown, root: usize) {
         let level = frames[at].depth - frames[root].depth;
         let below = frames[at + 1..next].iter();
         let folded = shown.depth.is_some_and(|depth| level + 1 >= depth);
-        out.push(Row {
+        out.push(CallRow {
             at,
             level,
             below: below.filter(|frame| shown.shows(frame)).count(),
@@ -145,7 +145,7 @@ fn micros(time_ns: u64) -> String {
 }
 
 /// The line above a tree.
-pub fn heading(call: &Call, functions: &Functions) -> String {
+pub fn heading(call: &TracedCall, functions: &Functions) -> String {
     let name =
         names::syscall_name(call.number).map_or_else(|| call.number.to_string(), str::to_owned);
     let returned = match call.returned {
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    fn sample() -> (Call, Functions) {
+    fn sample() -> (TracedCall, Functions) {
         // a { b { c; } irq { d; } } e
         let frames = [
             (0, false),
@@ -200,7 +200,7 @@ mod tests {
             (2, true),
             (0, false),
         ];
-        let call = Call {
+        let call = TracedCall {
             number: 41,
             args: [0; 6],
             returned: Some(3),

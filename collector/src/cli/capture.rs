@@ -25,13 +25,13 @@ use super::progress::{Progress, note};
 use super::request::{CaptureRequest, RequestArgs, refuse_overwriting_book_evidence, requested};
 use super::runtime::runtime;
 use super::store::Store;
-use super::target::{Target, distinct};
+use super::target::{TargetMachine, distinct};
 use crate::assemble::symbolize::{Static, make_evidence};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{Job, capture_answer};
-use crate::guest::{self, KernelImage, Source};
+use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::commands::Commands;
-use crate::session::{self, Options, ThisKernel};
+use crate::session::{self, CaptureOptions, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
 
@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The message about workloads that were not what the investigation says.
-fn missing_programs(target: &Target, missing: &[String]) -> String {
+fn missing_programs(target: &TargetMachine, missing: &[String]) -> String {
     format!(
         "{}: {}. The evidence was written, with what these workloads did instead; where a command is meant to find no program, let it \
          not say so (`2>/dev/null`)",
@@ -172,7 +172,7 @@ fn output(
 
 /// Print notes on standard error that the user should see at once. Gives back what makes the capture a failure.
 fn tell_notes(
-    target: &Target,
+    target: &TargetMachine,
     investigation: &Investigation,
     evidence: &Evidence,
     debuginfo: &DebugInfo,
@@ -215,7 +215,7 @@ fn conclude(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<()
 
 /// Captures on one machine: the evidence, and its text, which is known to be read by everybody.
 pub fn capture_machine(
-    target: &Target,
+    target: &TargetMachine,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
     lock: Option<&Lock>,
@@ -229,7 +229,7 @@ pub fn capture_machine(
 }
 
 fn on(
-    target: &Target,
+    target: &TargetMachine,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
     lock: Option<&Lock>,
@@ -242,7 +242,7 @@ fn on(
         Path::new(&investigation.source.name),
     );
     let captured = match target {
-        Target::Host => {
+        TargetMachine::Host => {
             if args.boots.is_some_and(|boots| boots > 0) {
                 return Err(Failure::input(
                     "--boots is for guests: the host cannot be booted for a picture",
@@ -250,7 +250,7 @@ fn on(
             }
             runtime.block_on(on_host(investigation, args, &progress))
         }
-        Target::Guest(name, source) => runtime.block_on(in_guest(
+        TargetMachine::Guest(name, source) => runtime.block_on(in_guest(
             name,
             source,
             investigation,
@@ -295,9 +295,9 @@ async fn on_host(
         kernel,
         plan,
         commands,
-        Options {
+        CaptureOptions {
             folder: Some(&folder),
-            ..Options::default()
+            ..CaptureOptions::default()
         },
         &|line| progress.say(line),
     )
@@ -345,7 +345,7 @@ async fn on_host(
 
 async fn in_guest(
     name: &str,
-    source: &Source,
+    source: &KernelSource,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
     lock: Option<&Lock>,

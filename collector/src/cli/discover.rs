@@ -22,13 +22,13 @@ use super::programs;
 use super::progress::Progress;
 use super::request::{LIMIT_S, RequestArgs};
 use super::runtime::runtime;
-use super::target::Target;
+use super::target::TargetMachine;
 use crate::assemble::graph::{Function, Functions, functions, mark_interrupts};
 use crate::btf::Btf;
-use crate::graph::{Call, calls, matching};
+use crate::graph::{TracedCall, calls, matching};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{Job, discover_answer};
-use crate::session::discovery::{Discovery, Options, discover};
+use crate::session::discovery::{Discovery, DiscoveryOptions, discover};
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::lines::{LineResolver, cache};
 use crate::symbols::{Kallsyms, debuginfo};
@@ -40,7 +40,7 @@ pub struct Args {
     /// The machine: guest:debian-6.12, guest:PATH-TO-VMLINUZ, … or host, which has to be asked for [default: the first guest of
     /// the experiment's book, or guest:debian-6.12]
     #[arg(long, value_name = "MACHINE")]
-    pub on: Option<Target>,
+    pub on: Option<TargetMachine>,
     /// Trace the workload of this experiment instead of a call that is written here
     #[arg(long, value_name = "NAME", conflicts_with = "call")]
     pub experiment: Option<String>,
@@ -232,10 +232,10 @@ fn trace(
         programs::folder_of(investigation).context("failed to find the investigation's folder")?;
     let runtime = runtime()?;
     match &request.on {
-        Target::Host => {
+        TargetMachine::Host => {
             programs::on_host(investigation, &folder)
                 .map_err(|problems| Failure::input(render(&problems)))?;
-            let options = Options {
+            let options = DiscoveryOptions {
                 ephemeral: false,
                 folder: Some(&folder),
                 types: args.write.is_some(),
@@ -246,7 +246,7 @@ fn trace(
                 of_this_machine(&request.debuginfo),
             ))
         }
-        Target::Guest(name, source) => {
+        TargetMachine::Guest(name, source) => {
             let cache = Cache::of_user()?;
             let lock = request.lock.as_ref();
             let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
@@ -274,13 +274,13 @@ struct NamedTrace {
     machine: String,
     release: String,
     workload: String,
-    calls: Vec<(Call, Functions)>,
+    calls: Vec<(TracedCall, Functions)>,
     kallsyms: Kallsyms,
 }
 
 impl NamedTrace {
     fn new(
-        on: &Target,
+        on: &TargetMachine,
         experiment: &Experiment,
         discovery: &Discovery,
         vmlinux: Vec<PathBuf>,

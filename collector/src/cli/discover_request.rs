@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::lock;
 use super::request::{RequestArgs, requested};
-use super::target::{Target, TargetError};
+use super::target::{TargetError, TargetMachine};
 
 /// The machine unless the command line or a book says otherwise.
 const GUEST: &str = "guest:debian-6.12";
@@ -16,7 +16,7 @@ const GUEST: &str = "guest:debian-6.12";
 /// The machine of a discovery, and the files that it needs.
 pub(super) struct DiscoverRequest {
     /// The machine.
-    pub on: Target,
+    pub on: TargetMachine,
     /// The investigation of the experiment; `None`: a call is traced that was written on the command line.
     pub investigation: Option<PathBuf>,
     /// The lock file, if it names the machine.
@@ -41,7 +41,7 @@ impl DiscoverRequest {
         }
         let found = requested(asked)?;
         // The host has to be asked for.
-        let is_guest = |machine: &Target| matches!(machine, Target::Guest(..));
+        let is_guest = |machine: &TargetMachine| matches!(machine, TargetMachine::Guest(..));
         let mut machines = found.machines.into_iter();
         let on = machines.find(|machine| !asked.on.is_empty() || is_guest(machine));
         let on = on.map_or_else(default_guest, Ok)?;
@@ -57,7 +57,7 @@ impl DiscoverRequest {
 }
 
 /// The guest that is traced where nothing names another machine.
-fn default_guest() -> Result<Target, Failure> {
+fn default_guest() -> Result<TargetMachine, Failure> {
     GUEST
         .parse()
         .map_err(|error: TargetError| Failure::input(error.to_string()))
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(other.on.name(), "guest:debian-6.1");
         assert_eq!(other.debuginfo, DebugInfo::Auto);
         assert!(other.lock.is_none());
-        assert_eq!(of(&["host"]).on, Target::Host);
+        assert_eq!(of(&["host"]).on, TargetMachine::Host);
         let call = DiscoverRequest::of(&asked(&[]), false).unwrap();
         assert_eq!((call.on.name(), call.investigation), (GUEST, None));
     }

@@ -10,7 +10,7 @@ use toml::Value;
 use super::call_tree::{Shown, counted, rows};
 use crate::assemble::graph::Functions;
 use crate::btf::{Btf, BtfError};
-use crate::graph::Call;
+use crate::graph::TracedCall;
 use crate::symbols::Kallsyms;
 use crate::workload::names::{self, UnknownName};
 
@@ -119,7 +119,7 @@ pub fn to_trace(experiment: &str) -> String {
 pub fn starter(
     experiment: &str,
     machine: &str,
-    call: &Call,
+    call: &TracedCall,
     functions: &Functions,
     shown: &Shown,
     kallsyms: &Kallsyms,

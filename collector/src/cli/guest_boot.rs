@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use qed_evidence::document::FileRole;
-use qed_programs::Part;
+use qed_programs::ProgramPart;
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
@@ -39,7 +39,7 @@ pub async fn boot(
 }
 
 /// The loader and the libraries of a program that is not static; none of one that is.
-fn libraries(program: &Path) -> anyhow::Result<Vec<Part>> {
+fn libraries(program: &Path) -> anyhow::Result<Vec<ProgramPart>> {
     let name = program.to_string_lossy();
     let mut found = qed_programs::parts(&name, Path::new("/")).with_context(|| {
         format!(

@@ -8,18 +8,18 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::{Format, print};
 use super::progress::Progress;
-use super::target::Target;
+use super::target::TargetMachine;
 use super::update::update;
 use crate::guest::apt::Apt;
-use crate::guest::archive::{self, Kernel};
+use crate::guest::archive::{self, ServedKernel};
 use crate::guest::cache::{Cache, Sidecar};
-use crate::guest::{Source, debuginfo, fetch};
+use crate::guest::{KernelSource, debuginfo, fetch};
 
 /// Kernels that guests can boot.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<KernelsSubcommand>,
     /// List the newest patch release of each series only, not all
     #[arg(long)]
     newest: bool,
@@ -32,12 +32,12 @@ pub struct Args {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum KernelsSubcommand {
     /// Download kernels now, so that later captures need no network
     Fetch {
         /// Guests: guest:debian-6.12, guest:debian-7.3.4, guest:debian-newest
         #[arg(required = true, value_name = "MACHINE")]
-        machines: Vec<Target>,
+        machines: Vec<TargetMachine>,
         /// Download their debug information, too, where it is served (300 MB each)
         #[arg(long)]
         debuginfo: bool,
@@ -74,16 +74,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let cache = Cache::of_user()?;
     match &args.command {
         None => list(args, &cache),
-        Some(Command::Fetch {
+        Some(KernelsSubcommand::Fetch {
             machines,
             debuginfo,
         }) => fetch(machines, *debuginfo, &cache),
-        Some(Command::Update {
+        Some(KernelsSubcommand::Update {
             book,
             machines,
             dry_run,
         }) => update(book, machines, *dry_run, &cache),
-        Some(Command::Prune { all, dry_run }) => prune(*all, *dry_run, &cache),
+        Some(KernelsSubcommand::Prune { all, dry_run }) => prune(*all, *dry_run, &cache),
     }
 }
 
@@ -135,7 +135,7 @@ struct Row {
 }
 
 /// The kernels that are served, and then those that are only cached.
-fn rows(kernels: &[Kernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<Row> {
+fn rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<Row> {
     let on_disk = |release: &str, image: bool| -> u64 {
         let folders = folders(cached, release, image);
         folders.map(size).sum()
@@ -144,7 +144,7 @@ fn rows(kernels: &[Kernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<
         let folders = folders(cached, release, true);
         folders.map(|folder| size(&modules_of(folder))).sum()
     };
-    let last = |index: usize, kernel: &Kernel| {
+    let last = |index: usize, kernel: &ServedKernel| {
         kernels
             .get(index + 1)
             .is_none_or(|next| next.series != kernel.series)
@@ -273,10 +273,10 @@ fn table(rows: &[Row]) -> String {
     out
 }
 
-fn fetch(machines: &[Target], debuginfo: bool, cache: &Cache) -> Result<(), Failure> {
+fn fetch(machines: &[TargetMachine], debuginfo: bool, cache: &Cache) -> Result<(), Failure> {
     for machine in machines {
         let name = machine.name();
-        let Target::Guest(_, source @ Source::Debian(_)) = machine else {
+        let TargetMachine::Guest(_, source @ KernelSource::Debian(_)) = machine else {
             return Err(Failure::input(format!(
                 "cannot fetch `{name}`: only Debian's kernels are fetched, such as guest:debian-6.12"
             )));
@@ -350,7 +350,7 @@ mod tests {
     use crate::guest::archive::{Package, Served};
     use crate::guest::source::Series;
 
-    fn kernel(minor: u32, patch: u32, debug: bool) -> Kernel {
+    fn kernel(minor: u32, patch: u32, debug: bool) -> ServedKernel {
         let served = |name: String, size| Served {
             name,
             version: format!("6.{minor}.{patch}-1"),
@@ -359,7 +359,7 @@ mod tests {
             ..Served::default()
         };
         let release = format!("6.{minor}.{patch}+deb13-cloud-amd64");
-        Kernel {
+        ServedKernel {
             series: Series { major: 6, minor },
             patch,
             image: served(format!("linux-image-{release}"), 49_000_000),
@@ -369,7 +369,7 @@ mod tests {
         }
     }
 
-    fn cached(kernel: &Kernel, debug: bool) -> (PathBuf, Sidecar) {
+    fn cached(kernel: &ServedKernel, debug: bool) -> (PathBuf, Sidecar) {
         let suffix = if debug { "-dbg" } else { "" };
         let package = Package {
             name: format!("{}{suffix}", kernel.image.name),

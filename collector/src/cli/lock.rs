@@ -6,7 +6,7 @@ use qed_evidence::lock::{FILE, Lock};
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
-use crate::guest::{KernelImage, ProgressFn, Source, fetch, pinned};
+use crate::guest::{KernelImage, KernelSource, ProgressFn, fetch, pinned};
 
 /// Reads a lock file.
 ///
@@ -37,7 +37,7 @@ pub fn beside(root: &Path) -> Result<Option<Lock>, Failure> {
 pub fn kernel(
     lock: Option<&Lock>,
     name: &str,
-    source: &Source,
+    source: &KernelSource,
     cache: &Cache,
     refresh: bool,
     say: ProgressFn<'_>,
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn respected() {
         let cache = Cache::at("/nonexistent".into());
-        let source = Source::Debian("6.1".parse().unwrap());
+        let source = KernelSource::Debian("6.1".parse().unwrap());
         let ask = |refresh| {
             kernel(
                 Some(&Lock::default()),

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::output::{Format, json, print};
 use super::request::{LIMIT_S, RequestArgs};
-use super::target::Target;
+use super::target::TargetMachine;
 use crate::assemble::facts::type_facts;
 use crate::btf::{Btf, NameKind};
 use crate::session::machine_facts::BTF;
@@ -24,7 +24,7 @@ pub struct Args {
     pub name: String,
     /// The machine whose kernel is asked: host, guest:debian-6.12, … A guest is booted for it
     #[arg(long, value_name = "MACHINE", default_value = "host")]
-    pub on: Target,
+    pub on: TargetMachine,
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -50,8 +50,8 @@ fn type_name(text: &str) -> Result<String, TypeNameError> {
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let facts = match &args.on {
-        Target::Host => of_host(&args.name)?,
-        Target::Guest(..) => Some(of_guest(&args.name, &args.on)?),
+        TargetMachine::Host => of_host(&args.name)?,
+        TargetMachine::Guest(..) => Some(of_guest(&args.name, &args.on)?),
     };
     let wrong = |what: String| {
         Failure::input(format!(
@@ -99,17 +99,19 @@ fn of_host(name: &str) -> Result<Option<TypeFacts>, Failure> {
 }
 
 /// The nearest name of the running kernel, if that is the kernel that was asked.
-fn near(name: &str, on: &Target) -> String {
-    let found = (*on == Target::Host).then(host_btf).and_then(|bytes| {
-        let bytes = bytes.ok()?;
-        let btf = Btf::parse(&bytes).ok()?;
-        btf.nearest(NameKind::Struct, name).into_iter().next()
-    });
+fn near(name: &str, on: &TargetMachine) -> String {
+    let found = (*on == TargetMachine::Host)
+        .then(host_btf)
+        .and_then(|bytes| {
+            let bytes = bytes.ok()?;
+            let btf = Btf::parse(&bytes).ok()?;
+            btf.nearest(NameKind::Struct, name).into_iter().next()
+        });
     found.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 /// The types of a guest, by a capture that watches nothing else.
-fn of_guest(name: &str, on: &Target) -> Result<TypeFacts, Failure> {
+fn of_guest(name: &str, on: &TargetMachine) -> Result<TypeFacts, Failure> {
     let text = format!(
         "[facts]\ntypes = [\"{name}\"]\n[[experiment]]\nname = \"none\"\nworkload = {{ syscall = \"getpid\" }}\n\
          [[experiment.probe]]\ntracepoint = \"sys_enter\"\n"

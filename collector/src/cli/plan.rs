@@ -22,7 +22,7 @@ use super::plan_report::{ExperimentReport, MachineReport, NoteReport};
 use super::progress::{Progress, note};
 use super::request::{CaptureRequest, RequestArgs, requested};
 use super::runtime::runtime;
-use super::target::Target;
+use super::target::TargetMachine;
 use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{Job, plan_answer};
 use crate::guest::{cache::Cache, host_binaries::Files};
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )?;
         let found = instances::find(&experiments, &fixed);
         drop(progress);
-        let announced = describe_programs(matches!(target, Target::Host), &investigation);
+        let announced = describe_programs(matches!(target, TargetMachine::Host), &investigation);
         let plan = MachinePlan::new(&experiments, found.as_ref().ok());
         match format {
             Format::Text => {
@@ -112,7 +112,7 @@ fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
 
 /// The experiments of the plan on one machine, and the files of its kernel that do not change. Boots a guest.
 fn planned_on(
-    target: &Target,
+    target: &TargetMachine,
     investigation: &Investigation,
     debuginfo: &DebugInfo,
     lock: Option<&Lock>,
@@ -120,7 +120,7 @@ fn planned_on(
     progress: &Progress,
 ) -> Result<(Vec<PlannedExperiment>, Static), Failure> {
     match target {
-        Target::Host => {
+        TargetMachine::Host => {
             let modules = modules::on_host(investigation)?;
             let kernel = ThisKernel::read(&modules.names, &|_| {})?;
             let vmlinux = of_this_machine(debuginfo);
@@ -133,7 +133,7 @@ fn planned_on(
             };
             Ok((plan.experiments, fixed))
         }
-        Target::Guest(name, source) => {
+        TargetMachine::Guest(name, source) => {
             let cache = Cache::of_user()?;
             let say = |line: &str| progress.say(line);
             let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;

@@ -9,7 +9,7 @@ use qed_evidence::document::{ProgramFile, Reader};
 use qed_evidence::investigation::Investigation;
 use qed_programs::source::WholeFiles;
 use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
-use qed_programs::{Part, ProgramError};
+use qed_programs::{ProgramError, ProgramPart};
 
 use crate::assemble::program_files::ProgramFiles;
 use crate::guest::host_binaries::Files;
@@ -71,7 +71,11 @@ pub fn for_guest(
     Ok((packed, programs))
 }
 
-fn pack(files: &mut Files, parts: &[Part], span: &std::ops::Range<usize>) -> Result<(), Missing> {
+fn pack(
+    files: &mut Files,
+    parts: &[ProgramPart],
+    span: &std::ops::Range<usize>,
+) -> Result<(), Missing> {
     files.add(parts).map_err(|error| Missing {
         span: span.clone(),
         message: error.to_string(),
@@ -109,7 +113,7 @@ fn workloads(
     investigation: &Investigation,
     folder: &Path,
     on: RunsOn,
-    mut pack: impl FnMut(&mut Vec<Part>, &std::ops::Range<usize>) -> Result<(), Missing>,
+    mut pack: impl FnMut(&mut Vec<ProgramPart>, &std::ops::Range<usize>) -> Result<(), Missing>,
 ) -> Result<BTreeMap<String, Vec<ProgramFile>>, Vec<Diagnostic>> {
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for experiment in &investigation.experiments {

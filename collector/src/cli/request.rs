@@ -8,7 +8,7 @@ use qed_evidence::lock::Lock;
 use super::failure::Failure;
 use super::kernel_files::{DebugInfo, DebugInfoChoice};
 use super::lock;
-use super::target::{Target, book, nearest_book};
+use super::target::{TargetMachine, book, nearest_book};
 
 /// Seconds without progress after which a guest is given up.
 pub const LIMIT_S: u64 = 120;
@@ -22,7 +22,7 @@ pub struct RequestArgs {
     /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
     /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated [default: all machines of the book, or host without one]
     #[arg(long, value_name = "MACHINE")]
-    pub on: Vec<Target>,
+    pub on: Vec<TargetMachine>,
     /// Take the investigation and the machines from this book: its folder, or its book.toml [default without
     /// --investigation: the book in this folder or the nearest one above]
     #[arg(long, value_name = "BOOK")]
@@ -55,7 +55,7 @@ pub struct CaptureRequest {
     /// The investigation file.
     pub investigation: PathBuf,
     /// The machines.
-    pub machines: Vec<Target>,
+    pub machines: Vec<TargetMachine>,
     /// The folder of the evidence.
     pub evidence: PathBuf,
     /// The kernels that guests are pinned to.
@@ -77,7 +77,7 @@ pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
             return Ok(CaptureRequest {
                 investigation: investigation.clone(),
                 machines: if on.is_empty() {
-                    vec![Target::Host]
+                    vec![TargetMachine::Host]
                 } else {
                     on.clone()
                 },
@@ -89,7 +89,7 @@ pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
         }
     };
     let book = book(&path)?;
-    let of_book = |target: &Target| {
+    let of_book = |target: &TargetMachine| {
         let same = book.machines.iter().find(|one| one.name() == target.name());
         same.unwrap_or(target).clone()
     };

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::{self, Lock};
 use qed_evidence::machine::{evidence_file, guest};
-use qed_evidence::sweep::{self, Part, Plan};
+use qed_evidence::sweep::{self, Plan, SweepPart};
 
 use super::capture::{self, capture_machine};
 use super::failure::Failure;
@@ -19,11 +19,11 @@ use super::kernel_files::DebugInfo;
 use super::output::print;
 use super::progress::Progress;
 use super::store::Store;
-use super::target::{self, Target};
-use crate::guest::archive::{self, Kernel};
+use super::target::{self, TargetMachine};
+use crate::guest::archive::{self, ServedKernel};
 use crate::guest::cache::Cache;
 use crate::guest::source::Selector;
-use crate::guest::{Source, fetch};
+use crate::guest::{KernelSource, fetch};
 use crate::probe::OBJECT_SHA256;
 
 /// Arguments of `sweep`.
@@ -175,7 +175,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let name = &kernel.machine;
             print(&format!("{name}: {} (is there already)\n", file.display()))?;
         } else {
-            let source = Source::Debian(Selector::Series(served.series));
+            let source = KernelSource::Debian(Selector::Series(served.series));
             queue.push_back((kernel.machine.clone(), source));
         }
     }
@@ -211,24 +211,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The guest that boots the newest kernel of a series.
-fn machine(kernel: &Kernel) -> String {
+fn machine(kernel: &ServedKernel) -> String {
     guest(&format!("debian-{}", kernel.series))
 }
 
 /// The part of the sweep that this run captures, which says what the other parts do.
 fn part(
-    wanted: &[&Kernel],
+    wanted: &[&ServedKernel],
     investigation: &Investigation,
     request: &Request,
     shard: Option<Shard>,
-) -> Part {
+) -> SweepPart {
     let kernels = wanted.iter().map(|kernel| {
         let machine = machine(kernel);
         let package = match request.lock().and_then(|lock| lock.get(&machine)) {
             Some(pin) => pin.to_string(),
             None => format!("{} {}", kernel.image.name, kernel.image.version),
         };
-        sweep::Kernel { machine, package }
+        sweep::SweepKernel { machine, package }
     });
     let plan = Plan {
         investigation: investigation.digest.clone(),
@@ -238,7 +238,7 @@ fn part(
         kernels: kernels.collect(),
     };
     let Shard { part, of } = shard.unwrap_or(Shard { part: 1, of: 1 });
-    Part::new(part, of, plan)
+    SweepPart::new(part, of, plan)
 }
 
 /// The contents of a mutex, also after a panic elsewhere.
@@ -246,7 +246,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn served(cache: &Cache, refresh: bool) -> Result<Vec<Kernel>, Failure> {
+fn served(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.say(text);
     let held = cache.lock(&say)?;
@@ -259,10 +259,10 @@ fn served(cache: &Cache, refresh: bool) -> Result<Vec<Kernel>, Failure> {
 
 /// The newest kernel of each series that is wanted, the oldest first.
 fn select_kernels<'a>(
-    served: &'a [Kernel],
+    served: &'a [ServedKernel],
     series: &[String],
-) -> Result<Vec<&'a Kernel>, SeriesError> {
-    let mut kernels: Vec<&Kernel> = Vec::new();
+) -> Result<Vec<&'a ServedKernel>, SeriesError> {
+    let mut kernels: Vec<&ServedKernel> = Vec::new();
     for kernel in served {
         kernels.retain(|other| other.series != kernel.series);
         kernels.push(kernel);
@@ -286,7 +286,13 @@ fn select_kernels<'a>(
 }
 
 /// True if a file holds what a capture of this kernel would bring now.
-fn is_done(file: &Path, kernel: &sweep::Kernel, served: &Kernel, plan: &Plan, args: &Args) -> bool {
+fn is_done(
+    file: &Path,
+    kernel: &sweep::SweepKernel,
+    served: &ServedKernel,
+    plan: &Plan,
+    args: &Args,
+) -> bool {
     let evidence = std::fs::read(file)
         .ok()
         .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
@@ -301,13 +307,13 @@ fn is_done(file: &Path, kernel: &sweep::Kernel, served: &Kernel, plan: &Plan, ar
 /// Captures on one kernel and writes its evidence.
 fn capture_kernel(
     name: &str,
-    source: Source,
+    source: KernelSource,
     investigation: &Investigation,
     request: &Request,
     args: &Args,
     store: &Store,
 ) -> Result<(), Failure> {
-    let target = Target::Guest(name.to_owned(), source);
+    let target = TargetMachine::Guest(name.to_owned(), source);
     let how = capture::Args {
         asked: super::request::RequestArgs {
             investigation: Some(request.investigation.clone()),
@@ -341,8 +347,8 @@ mod tests {
     use crate::guest::archive::Served;
     use crate::guest::source::Series;
 
-    fn kernel(minor: u32, patch: u32) -> Kernel {
-        Kernel {
+    fn kernel(minor: u32, patch: u32) -> ServedKernel {
+        ServedKernel {
             series: Series { major: 7, minor },
             patch,
             release: format!("7.{minor}.{patch}-x"),
@@ -391,8 +397,8 @@ mod tests {
     #[test]
     fn pinned_kernels() {
         let served = [kernel(0, 2), kernel(1, 5)];
-        let wanted: Vec<&Kernel> = served.iter().collect();
-        let package = lock::Part {
+        let wanted: Vec<&ServedKernel> = served.iter().collect();
+        let package = lock::LockedPackage {
             package: "linux-image-x".into(),
             version: "7.1.3-1".into(),
             size: 1,

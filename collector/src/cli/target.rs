@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use qed_evidence::lock::Lock;
-use qed_evidence::machine::{self, HOST, MachineError, Request};
+use qed_evidence::machine::{self, HOST, MachineError, MachineRequest};
 use serde::Deserialize;
 
 use super::failure::Failure;
 use super::kernel_files::DebugInfo;
-use crate::guest::Source;
+use crate::guest::KernelSource;
 use crate::guest::source::SourceError;
 
 /// A machine that cannot be captured on.
@@ -34,44 +34,44 @@ pub enum TargetError {
 
 /// A machine to capture on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetMachine {
     /// This machine.
     Host,
     /// A throwaway guest, with its whole name.
-    Guest(String, Source),
+    Guest(String, KernelSource),
 }
 
-impl Target {
+impl TargetMachine {
     /// Its name, as `book.toml` has it.
     pub fn name(&self) -> &str {
         match self {
-            Target::Host => "host",
-            Target::Guest(name, _) => name,
+            TargetMachine::Host => "host",
+            TargetMachine::Guest(name, _) => name,
         }
     }
 }
 
-impl FromStr for Target {
+impl FromStr for TargetMachine {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let request = Request::parse(text)?;
-        Target::of(&request, Path::new(""))
+        let request = MachineRequest::parse(text)?;
+        TargetMachine::of(&request, Path::new(""))
     }
 }
 
-impl Target {
+impl TargetMachine {
     /// The requested machine. Paths of kernel images are relative to `folder`; an image without a name is read, because it is
     /// named by its digest.
-    fn of(request: &Request, folder: &Path) -> Result<Self, TargetError> {
+    fn of(request: &MachineRequest, folder: &Path) -> Result<Self, TargetError> {
         match request {
-            Request::Named(name) if name == HOST => Ok(Target::Host),
-            Request::Named(name) => {
+            MachineRequest::Named(name) if name == HOST => Ok(TargetMachine::Host),
+            MachineRequest::Named(name) => {
                 let word = name.split_once(':').map_or("", |(_, word)| word);
-                let source = Source::parse(word)?;
-                Ok(Target::Guest(name.clone(), source))
+                let source = KernelSource::parse(word)?;
+                Ok(TargetMachine::Guest(name.clone(), source))
             }
-            Request::Image { path, word } => {
+            MachineRequest::Image { path, word } => {
                 let path = folder.join(path);
                 let name = match word {
                     Some(word) => machine::guest(word),
@@ -83,7 +83,7 @@ impl Target {
                         machine::name_of_image(&path, &image)
                     }
                 };
-                Ok(Target::Guest(name, Source::Path(path)))
+                Ok(TargetMachine::Guest(name, KernelSource::Path(path)))
             }
         }
     }
@@ -93,10 +93,10 @@ impl Target {
 ///
 /// # Errors
 /// When two do.
-pub fn distinct(targets: &[Target]) -> Result<(), Failure> {
+pub fn distinct(targets: &[TargetMachine]) -> Result<(), Failure> {
     for (index, target) in targets.iter().enumerate() {
         let file = machine::evidence_file(target.name());
-        let same = |other: &&Target| machine::evidence_file(other.name()) == file;
+        let same = |other: &&TargetMachine| machine::evidence_file(other.name()) == file;
         if let Some(other) = targets[..index].iter().find(same) {
             return Err(Failure::input(format!(
                 "the machines `{}` and `{}` would share the file {file}: name a machine once, and give each kernel image \
@@ -115,7 +115,7 @@ pub struct Book {
     /// The investigation file.
     pub investigation: PathBuf,
     /// The machines, in order of preference.
-    pub machines: Vec<Target>,
+    pub machines: Vec<TargetMachine>,
     /// The folder of the evidence.
     pub evidence: PathBuf,
     /// Its folder.
@@ -159,7 +159,7 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     #[derive(Deserialize)]
     struct Qed {
         investigation: Option<PathBuf>,
-        machines: Option<Vec<Request>>,
+        machines: Option<Vec<MachineRequest>>,
         #[serde(default)]
         debuginfo: BTreeMap<String, String>,
     }
@@ -189,10 +189,10 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
     })?;
     let machines = qed
         .machines
-        .unwrap_or_else(|| vec![Request::Named(HOST.into())])
+        .unwrap_or_else(|| vec![MachineRequest::Named(HOST.into())])
         .iter()
         .map(|request| {
-            Target::of(request, &root)
+            TargetMachine::of(request, &root)
                 .map_err(|error| Failure::input(format!("{shown}: machines: {error}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -211,13 +211,13 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
 /// The sources of debug information that a book names for `machines`; paths of files are relative to `root`.
 fn debuginfo_of(
     asked: BTreeMap<String, String>,
-    machines: &[Target],
+    machines: &[TargetMachine],
     root: &Path,
 ) -> Result<BTreeMap<String, DebugInfo>, DebugInfoError> {
     let mut found = BTreeMap::new();
     for (name, source) in asked {
         if !machines.iter().any(|machine| machine.name() == name) {
-            let known = machines.iter().map(Target::name);
+            let known = machines.iter().map(TargetMachine::name);
             return Err(DebugInfoError {
                 known: known.collect::<Vec<_>>().join(", "),
                 name,
@@ -279,20 +279,20 @@ mod tests {
     /// Check that the machines' names are understood, and that anything else says what can be written.
     #[test]
     fn names() {
-        let parsed = |text: &str| text.parse::<Target>().unwrap();
-        assert_eq!(parsed("host"), Target::Host);
+        let parsed = |text: &str| text.parse::<TargetMachine>().unwrap();
+        assert_eq!(parsed("host"), TargetMachine::Host);
         assert_eq!(parsed("guest:debian-6.1").name(), "guest:debian-6.1");
         assert!(
             "gast"
-                .parse::<Target>()
+                .parse::<TargetMachine>()
                 .unwrap_err()
                 .to_string()
                 .contains("guest:debian-6.1")
         );
-        assert!("guest:fedora".parse::<Target>().is_err());
+        assert!("guest:fedora".parse::<TargetMachine>().is_err());
         assert_eq!(
             parsed("guest:mine=/x/y"),
-            Target::Guest("guest:mine".into(), Source::Path("/x/y".into()))
+            TargetMachine::Guest("guest:mine".into(), KernelSource::Path("/x/y".into()))
         );
     }
 
@@ -311,9 +311,9 @@ mod tests {
         )
         .unwrap();
         let machines = book(folder.path()).unwrap().machines;
-        let names: Vec<&str> = machines.iter().map(Target::name).collect();
+        let names: Vec<&str> = machines.iter().map(TargetMachine::name).collect();
         assert_eq!(names, ["guest:vmlinuz-7692c3ad", "guest:mine"]);
-        let Target::Guest(_, Source::Path(path)) = &machines[1] else {
+        let TargetMachine::Guest(_, KernelSource::Path(path)) = &machines[1] else {
             panic!("{machines:?}")
         };
         assert_eq!(*path, folder.path().join("b/vmlinuz"));

@@ -8,9 +8,9 @@ use qed_evidence::lock::{FILE, Lock, Pin};
 use super::failure::Failure;
 use super::output::print;
 use super::progress::Progress;
-use super::target::{Book, Target, book};
+use super::target::{Book, TargetMachine, book};
 use crate::guest::cache::Cache;
-use crate::guest::{Source, archive, fetch, pinned};
+use crate::guest::{KernelSource, archive, fetch, pinned};
 
 /// Pins the guests of a book to the kernels that are served now, and prints the changes.
 ///
@@ -23,11 +23,11 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
         lock: old,
         ..
     } = book(path)?;
-    let guests: Vec<(&str, &Source)> = machines
+    let guests: Vec<(&str, &KernelSource)> = machines
         .iter()
         .filter_map(|target| match target {
-            Target::Host => None,
-            Target::Guest(name, source) => Some((name.as_str(), source)),
+            TargetMachine::Host => None,
+            TargetMachine::Guest(name, source) => Some((name.as_str(), source)),
         })
         .collect();
     let names: Vec<&str> = guests.iter().map(|(name, _)| *name).collect();
@@ -67,7 +67,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
 /// removed.
 fn moved(
     old: &Lock,
-    guests: &[(&str, &Source)],
+    guests: &[(&str, &KernelSource)],
     wanted: &dyn Fn(&str) -> bool,
     cache: &Cache,
 ) -> Result<Lock, Failure> {
@@ -78,14 +78,14 @@ fn moved(
     let mut problems = Vec::new();
     for (name, source) in guests.iter().filter(|(name, _)| wanted(name)) {
         match source {
-            Source::Path(path) => match qed_programs::digest(path) {
+            KernelSource::Path(path) => match qed_programs::digest(path) {
                 Ok(sha256) => new.set(name, Pin::Image { sha256 }),
                 Err(error) => problems.push(format!(
                     "the image {} of {name} cannot be read: {error}",
                     path.display()
                 )),
             },
-            Source::Debian(selector) => {
+            KernelSource::Debian(selector) => {
                 let kernels = match &served {
                     Some(kernels) => kernels,
                     None => served.insert(ask(cache)?),
@@ -107,7 +107,7 @@ fn moved(
 }
 
 /// The kernel that the archive serves now.
-fn ask(cache: &Cache) -> Result<Vec<archive::Kernel>, Failure> {
+fn ask(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.say(text);
     let lock = cache.lock(&say)?;

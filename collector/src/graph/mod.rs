@@ -25,4 +25,4 @@ mod tree;
 
 pub use error::GraphError;
 pub use preemption::mark_preemption;
-pub use tree::{Call, Frame, calls, matching};
+pub use tree::{Frame, TracedCall, calls, matching};

@@ -25,7 +25,7 @@ const LOSSES: [&str; 3] = ["overrun", "commit overrun", "dropped events"];
 
 /// A record and its time by the trace's clock, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record<'a> {
+pub(super) struct TimedRecord<'a> {
     pub time_ns: u64,
     pub bytes: &'a [u8],
 }
@@ -34,7 +34,10 @@ pub(super) struct Record<'a> {
 ///
 /// # Errors
 /// When records were lost, or the pages are not as they say.
-pub(super) fn records<'a>(raw: &'a RawCpu, layout: &Layout) -> Result<Vec<Record<'a>>, GraphError> {
+pub(super) fn records<'a>(
+    raw: &'a RawCpu,
+    layout: &Layout,
+) -> Result<Vec<TimedRecord<'a>>, GraphError> {
     let cpu = raw.cpu;
     for counter in LOSSES {
         match stat(&raw.stats, counter) {
@@ -90,7 +93,7 @@ fn stat(stats: &str, name: &str) -> Option<u64> {
 fn page_records<'a>(
     mut data: &'a [u8],
     mut time: u64,
-    found: &mut Vec<Record<'a>>,
+    found: &mut Vec<TimedRecord<'a>>,
 ) -> Result<(), &'static str> {
     while !data.is_empty() {
         let header = word(data, 0).ok_or("a record's header is cut")?;
@@ -116,7 +119,7 @@ fn page_records<'a>(
         let whole = whole.ok_or("a record is longer than its page")?;
         if kind < PADDING {
             time = time.wrapping_add(delta);
-            found.push(Record {
+            found.push(TimedRecord {
                 time_ns: time,
                 bytes: &whole[start..],
             });

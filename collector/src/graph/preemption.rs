@@ -2,7 +2,7 @@
 //! for another task. It is not of the call. A call that sleeps enters the scheduler by itself, through `schedule`, which is of the call.
 
 use super::error::GraphError;
-use super::tree::{Call, Frame};
+use super::tree::{Frame, TracedCall};
 
 /// The functions that an interrupt or an exception leaves through where it may give the processor to another task. They begin when
 /// the interrupt is counted out already, so that no flag of their records tells them from the call's own.
@@ -48,7 +48,7 @@ const UNLOCK: [&str; 2] = ["_raw_spin_unlock", "raw_spin_rq_unlock"];
 /// # Errors
 /// When it is not seen where a change of tasks ends: then it is not known which of the functions behind it are the call's.
 pub fn mark_preemption(
-    call: &mut Call,
+    call: &mut TracedCall,
     symbol: &dyn Fn(u64) -> Option<String>,
 ) -> Result<(), GraphError> {
     let names: Vec<Option<String>> = (call.frames.iter())
@@ -136,7 +136,7 @@ mod tests {
             returned: None,
             interrupt: false,
         });
-        let mut call = Call {
+        let mut call = TracedCall {
             number: 41,
             args: [0; 6],
             returned: Some(3),

@@ -1,7 +1,7 @@
 //! Traces made by hand, of the forms that kernels write.
 
 use super::raw::{Formats, RawCpu, RawGraph};
-use super::{Call, GraphError, calls, matching};
+use super::{GraphError, TracedCall, calls, matching};
 
 /// The formats of Linux 6.12.118, without its `print fmt`.
 fn formats() -> Formats {
@@ -150,12 +150,12 @@ impl Trace {
         }
     }
 
-    fn calls(&self) -> Result<Vec<Call>, GraphError> {
+    fn calls(&self) -> Result<Vec<TracedCall>, GraphError> {
         calls(&self.raw())
     }
 
     /// The call, with the one behind it that shows its end.
-    fn call(&mut self) -> Call {
+    fn call(&mut self) -> TracedCall {
         self.enter(1, u64::MAX);
         matching(self.calls().unwrap(), 41, &[Some(2)]).unwrap()
     }
@@ -168,7 +168,7 @@ fn stats(entries: u64) -> String {
 }
 
 /// Function, depth and whether it is an interrupt's.
-fn shape(call: &Call) -> Vec<(u64, u32, bool)> {
+fn shape(call: &TracedCall) -> Vec<(u64, u32, bool)> {
     let row = |frame: &super::Frame| (frame.address, frame.depth, frame.interrupt);
     call.frames.iter().map(row).collect()
 }

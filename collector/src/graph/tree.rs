@@ -6,7 +6,7 @@
 
 use super::error::GraphError;
 use super::layout::{Field, Layout};
-use super::pages::{Record, records};
+use super::pages::{TimedRecord, records};
 use super::raw::RawGraph;
 
 /// Bits of `common_flags`: in a hard interrupt, serving a soft one, in a non-maskable one.
@@ -15,7 +15,7 @@ const INTERRUPT: u64 = 0x08 | 0x10 | 0x40;
 
 /// One system call of the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct TracedCall {
     /// Its number.
     pub number: i64,
     /// Its six arguments.
@@ -53,7 +53,7 @@ pub struct Frame {
 ///
 /// # Errors
 /// When a record was lost, or records contradict each other.
-pub fn calls(raw: &RawGraph) -> Result<Vec<Call>, GraphError> {
+pub fn calls(raw: &RawGraph) -> Result<Vec<TracedCall>, GraphError> {
     let layout = Layout::of(&raw.formats)?;
     let mut all = Vec::new();
     for cpu in &raw.cpus {
@@ -76,8 +76,12 @@ pub fn calls(raw: &RawGraph) -> Result<Vec<Call>, GraphError> {
 ///
 /// # Errors
 /// When there is none.
-pub fn matching(calls: Vec<Call>, number: i64, args: &[Option<i64>]) -> Result<Call, GraphError> {
-    let fits = |call: &Call| {
+pub fn matching(
+    calls: Vec<TracedCall>,
+    number: i64,
+    args: &[Option<i64>],
+) -> Result<TracedCall, GraphError> {
+    let fits = |call: &TracedCall| {
         let mut pairs = args.iter().zip(call.args);
         call.number == number
             && pairs.all(|(known, seen)| known.is_none_or(|known| known as u64 == seen))
@@ -91,7 +95,7 @@ pub fn matching(calls: Vec<Call>, number: i64, args: &[Option<i64>]) -> Result<C
 }
 
 /// The value of a field of the record with this number among those of the task.
-fn value(field: Field, record: &Record<'_>, number: usize) -> Result<u64, GraphError> {
+fn value(field: Field, record: &TimedRecord<'_>, number: usize) -> Result<u64, GraphError> {
     field
         .read(record.bytes)
         .ok_or(GraphError::Short { record: number })
@@ -123,8 +127,8 @@ struct Task<'l> {
     /// Calls that were too deep, as the task's counter stood at first.
     overrun: Option<u64>,
     /// The call in progress, and its start time.
-    call: Option<(Call, u64)>,
-    done: Vec<Call>,
+    call: Option<(TracedCall, u64)>,
+    done: Vec<TracedCall>,
 }
 
 impl<'l> Task<'l> {
@@ -140,7 +144,7 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn add(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+    fn add(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let kind = value(self.layout.kind, record, number)?;
         match kind {
             _ if kind == self.layout.entry.id => self.entry(number, record),
@@ -151,7 +155,7 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn entry(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+    fn entry(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.entry;
         let function = value(fields.function, record, number)?;
         let depth = value(fields.depth, record, number)?;
@@ -215,7 +219,7 @@ impl<'l> Task<'l> {
         Ok(())
     }
 
-    fn exit(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+    fn exit(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = self.layout.exit;
         let depth = value(fields.depth, record, number)?;
         self.count_overrun(value(fields.overrun, record, number)?)?;
@@ -277,7 +281,7 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn interrupted(&self, number: usize, record: &Record<'_>) -> Result<bool, GraphError> {
+    fn interrupted(&self, number: usize, record: &TimedRecord<'_>) -> Result<bool, GraphError> {
         Ok(value(self.layout.flags, record, number)? & INTERRUPT != 0)
     }
 
@@ -289,7 +293,7 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn enter(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+    fn enter(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.enter;
         self.none_counted_out(number)?;
         if let Some((call, _)) = &mut self.call {
@@ -304,7 +308,7 @@ impl<'l> Task<'l> {
         for (arg, field) in args.iter_mut().zip(fields.words()) {
             *arg = value(field, record, number)?;
         }
-        let call = Call {
+        let call = TracedCall {
             number: value(fields.number, record, number)? as i64,
             args,
             returned: None,
@@ -317,7 +321,7 @@ impl<'l> Task<'l> {
         Ok(())
     }
 
-    fn leave(&mut self, number: usize, record: &Record<'_>) -> Result<(), GraphError> {
+    fn leave(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.leave;
         self.none_counted_out(number)?;
         let syscall = value(fields.number, record, number)? as i64;
@@ -365,7 +369,7 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn finish(mut self) -> Vec<Call> {
+    fn finish(mut self) -> Vec<TracedCall> {
         self.close();
         self.done
     }

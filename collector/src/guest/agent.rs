@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::reason::Reason;
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
-use crate::session::{self, Observer, Options, ThisKernel, discovery};
+use crate::session::{self, CaptureOptions, Observer, ThisKernel, discovery};
 use crate::symbols::functions_by_file::FunctionInFile;
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
@@ -48,7 +48,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             let investigation = parse_investigation(&name, &text)?;
             set_up(&investigation)?;
             let runtime = runtime()?;
-            let options = discovery::Options {
+            let options = discovery::DiscoveryOptions {
                 ephemeral: true,
                 folder: Some(Path::new("/")),
                 types,
@@ -94,7 +94,7 @@ pub fn capture_here(
     observer: Option<&dyn Observer>,
 ) -> anyhow::Result<RawCapture> {
     let runtime = runtime()?;
-    let options = Options {
+    let options = CaptureOptions {
         ephemeral: true,
         folder: Some(Path::new("/")),
         observer,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::GuestError;
-use super::archive::{self, Kernel, Package, Served, mirror, mirror::Mirrors};
+use super::archive::{self, Package, Served, ServedKernel, mirror, mirror::Mirrors};
 use super::find_program::find_in_path;
 
 /// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
@@ -120,7 +120,7 @@ impl Apt {
     ///
     /// # Errors
     /// When apt fails.
-    pub fn kernels(&self) -> Result<Vec<Kernel>, GuestError> {
+    pub fn kernels(&self) -> Result<Vec<ServedKernel>, GuestError> {
         let doing = "look for kernel packages";
         let names = self.run("apt-cache", &["pkgnames", "linux-"], None, doing)?;
         let lines = names.lines().map(str::trim);

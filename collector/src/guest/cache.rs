@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::GuestError;
-use super::archive::{self, Kernel, Package};
+use super::archive::{self, Package, ServedKernel};
 use super::source::Selector;
 use super::version::compare;
 
@@ -44,7 +44,7 @@ pub struct Served {
     /// Seconds since 1970.
     pub at: u64,
     /// The kernels, the oldest first.
-    pub kernels: Vec<Kernel>,
+    pub kernels: Vec<ServedKernel>,
     /// The reason why they may not be all, or not the newest: not every list could be fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complaint: Option<String>,
@@ -229,7 +229,7 @@ impl Cache {
     /// When it cannot be written.
     pub fn set_served(
         &self,
-        kernels: &[Kernel],
+        kernels: &[ServedKernel],
         complaint: Option<&str>,
         now: SystemTime,
     ) -> Result<(), GuestError> {

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
 
 use super::qemu_args::WINDOW_DEVICE;
-use super::wire::{self, BODY, HEADER, Kind, MAGIC_END};
+use super::wire::{self, BODY, FrameKind, HEADER, MAGIC_END};
 
 /// The shared window, mapped.
 pub struct Channel {
@@ -47,12 +47,14 @@ impl Channel {
     }
 
     /// Hand out a body; what does not fit is replaced by an error that says so.
-    pub fn send(&mut self, kind: Kind, body: &[u8]) {
+    pub fn send(&mut self, kind: FrameKind, body: &[u8]) {
         match wire::make_header(kind, body, self.size) {
             Ok(header) => self.put(&header, body),
             Err(too_large) => {
                 let message = too_large.to_string();
-                if let Ok(header) = wire::make_header(Kind::Error, message.as_bytes(), self.size) {
+                if let Ok(header) =
+                    wire::make_header(FrameKind::Error, message.as_bytes(), self.size)
+                {
                     self.put(&header, message.as_bytes());
                 }
             }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use object::read::ReadCache;
 
-use super::archive::Kernel;
+use super::archive::ServedKernel;
 use super::cache::Cache;
 use super::{GuestError, KernelImage, ProgressFn, fetch};
 use crate::symbols::elf;
@@ -74,7 +74,10 @@ pub fn of_package(
 }
 
 /// The package with the debug information of a release, where one is served.
-fn of_release<'a>(kernels: &'a [Kernel], release: &str) -> Option<&'a super::archive::Served> {
+fn of_release<'a>(
+    kernels: &'a [ServedKernel],
+    release: &str,
+) -> Option<&'a super::archive::Served> {
     let kernel = kernels.iter().find(|kernel| kernel.release == release)?;
     kernel.debug.as_ref()
 }

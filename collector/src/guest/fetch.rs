@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::apt::{self, Apt};
-use super::archive::{self, Kernel, Served, layout};
+use super::archive::{self, Served, ServedKernel, layout};
 use super::cache::{Cache, Sidecar};
 use super::companion_files::{self, KernelArtifacts};
 use super::source::Selector;
-use super::{GuestError, ProgressFn, Source, download};
+use super::{GuestError, KernelSource, ProgressFn, download};
 
 /// A kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +51,14 @@ impl KernelImage {
 /// # Errors
 /// [`GuestError::NoKernel`] when there is none, [`GuestError::Unbootable`] when a path is not a kernel image.
 pub fn kernel(
-    source: &Source,
+    source: &KernelSource,
     cache: &Cache,
     refresh: bool,
     progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     match source {
-        Source::Path(path) => from_path(path),
-        Source::Debian(selector) => debian(*selector, cache, refresh, progress),
+        KernelSource::Path(path) => from_path(path),
+        KernelSource::Debian(selector) => debian(*selector, cache, refresh, progress),
     }
 }
 
@@ -175,7 +175,7 @@ pub fn served(
     refresh: bool,
     _lock: &File,
     progress: ProgressFn<'_>,
-) -> Result<(Vec<Kernel>, Option<String>), GuestError> {
+) -> Result<(Vec<ServedKernel>, Option<String>), GuestError> {
     let known = cache.served();
     if !refresh
         && let Some(served) = &known
@@ -222,7 +222,7 @@ pub fn served(
 /// # Errors
 /// When it cannot be fetched.
 pub fn obtain(
-    kernel: &Kernel,
+    kernel: &ServedKernel,
     cache: &Cache,
     lock: &File,
     progress: ProgressFn<'_>,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use qed_programs::{Part, ProgramError, parts};
+use qed_programs::{ProgramError, ProgramPart, parts};
 
 /// Files of a guest, by their names in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Files {
     ///
     /// # Errors
     /// When a name leads elsewhere, or another file is there.
-    pub fn add(&mut self, parts: &[Part]) -> Result<(), AddError> {
+    pub fn add(&mut self, parts: &[ProgramPart]) -> Result<(), AddError> {
         for part in parts {
             let name = in_guest(part)?;
             let mode = (part.mode != RUNNABLE).then_some(part.mode);
@@ -66,7 +66,7 @@ impl Files {
     ///
     /// # Errors
     /// When the program, or a file that it needs, cannot be found or read.
-    pub fn add_program(&mut self, program: &str) -> Result<Vec<Part>, AddError> {
+    pub fn add_program(&mut self, program: &str) -> Result<Vec<ProgramPart>, AddError> {
         let parts = parts(program, Path::new("/"))?;
         self.add(&parts)?;
         Ok(parts)
@@ -74,7 +74,7 @@ impl Files {
 }
 
 /// The name of a file in a guest.
-fn in_guest(part: &Part) -> Result<String, AddError> {
+fn in_guest(part: &ProgramPart) -> Result<String, AddError> {
     let name = &part.name;
     let is_program = !matches!(
         part.role,
@@ -134,7 +134,7 @@ mod tests {
     /// never share a place.
     #[test]
     fn places() {
-        let part = |role, name: &str, content: &str, mode| Part {
+        let part = |role, name: &str, content: &str, mode| ProgramPart {
             role,
             name: name.into(),
             path: "/x".into(),

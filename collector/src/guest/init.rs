@@ -16,7 +16,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use super::channel::Channel;
 use super::qemu_args::{LAST_WORDS, MARK};
 use super::system::set_up_system;
-use super::wire::Kind;
+use super::wire::FrameKind;
 
 /// File systems that init mounts: source and type, place, and true if a job can do without.
 const MOUNTS: [(&str, &str, bool); 9] = [
@@ -63,14 +63,14 @@ fn is_marked(line: &str) -> bool {
 pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
     std::panic::set_hook(Box::new(|what| {
         finish(
-            Kind::Error,
+            FrameKind::Error,
             format!("the collector panicked: {what}").as_bytes(),
         )
     }));
     let outcome = set_up().and_then(|()| job());
     match outcome {
-        Ok(payload) => finish(Kind::Payload, &payload),
-        Err(error) => finish(Kind::Error, format!("{error:#}").as_bytes()),
+        Ok(payload) => finish(FrameKind::Payload, &payload),
+        Err(error) => finish(FrameKind::Error, format!("{error:#}").as_bytes()),
     }
 }
 
@@ -172,7 +172,7 @@ fn open_raw(path: &str) -> std::io::Result<File> {
 
 /// Send and power off. The first caller wins: a panic on another thread neither overwrites a result
 /// that is being sent nor cuts it off, and one while sending ends in a frame that fails its check.
-fn finish(kind: Kind, body: &[u8]) -> ! {
+fn finish(kind: FrameKind, body: &[u8]) -> ! {
     let me = thread::current().id();
     if *FINISHER.get_or_init(|| me) != me {
         loop {

@@ -58,4 +58,4 @@ pub use download::ProgressFn;
 pub use error::GuestError;
 pub use fetch::KernelImage;
 pub use qemu::{GuestRun, GuestSpec, run};
-pub use source::Source;
+pub use source::KernelSource;

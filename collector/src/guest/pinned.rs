@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use qed_evidence::lock::{FILE, Packages, Part, Pin};
+use qed_evidence::lock::{FILE, LockedPackage, Packages, Pin};
 
 use super::apt::Apt;
-use super::archive::{self, Kernel, Package, Served};
+use super::archive::{self, Package, Served, ServedKernel};
 use super::cache::{Cache, Sidecar};
 use super::source::Selector;
-use super::{GuestError, KernelImage, ProgressFn, Source, fetch};
+use super::{GuestError, KernelImage, KernelSource, ProgressFn, fetch};
 
 /// Find, and if need be fetch, the kernel to which `machine` is pinned. Blocking, as [`fetch::kernel`].
 ///
@@ -17,7 +17,7 @@ use super::{GuestError, KernelImage, ProgressFn, Source, fetch};
 /// [`GuestError::PinnedUnreachable`] when it is not cached and there is no network.
 pub fn kernel(
     machine: &str,
-    source: &Source,
+    source: &KernelSource,
     pin: &Pin,
     cache: &Cache,
     progress: ProgressFn<'_>,
@@ -29,7 +29,7 @@ pub fn kernel(
         reason,
     };
     match (source, pin) {
-        (Source::Path(path), Pin::Image { sha256 }) => {
+        (KernelSource::Path(path), Pin::Image { sha256 }) => {
             let image = fetch::kernel(source, cache, false, progress)?;
             let found = qed_programs::digest(path).map_err(GuestError::io("read", path))?;
             if found != *sha256 {
@@ -40,7 +40,7 @@ pub fn kernel(
             }
             Ok(image)
         }
-        (Source::Debian(selector), Pin::Packages(packages)) => {
+        (KernelSource::Debian(selector), Pin::Packages(packages)) => {
             check(packages, *selector).map_err(|error| refuse(error.to_string()))?;
             let found = obtain(machine, packages, *selector, cache, progress, &refuse)?;
             let image = fetch::image(found, None);
@@ -202,7 +202,7 @@ fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar
 }
 
 /// The reason for a kernel that is served no more.
-fn why_not_served(kernels: &[Kernel], selector: Selector) -> String {
+fn why_not_served(kernels: &[ServedKernel], selector: Selector) -> String {
     let now = match archive::select(kernels, selector) {
         Some(kernel) => format!(
             "for guest:debian-{selector} Debian now serves {} {}",
@@ -218,8 +218,8 @@ fn why_not_served(kernels: &[Kernel], selector: Selector) -> String {
 
 /// The pin of a kernel that is served.
 #[must_use]
-pub fn pin(kernel: &Kernel) -> Pin {
-    let part = |served: &Served| Part {
+pub fn pin(kernel: &ServedKernel) -> Pin {
+    let part = |served: &Served| LockedPackage {
         package: served.name.clone(),
         version: served.version.clone(),
         size: served.size,
@@ -233,14 +233,14 @@ pub fn pin(kernel: &Kernel) -> Pin {
     }))
 }
 
-fn package(part: &Part) -> Package {
+fn package(part: &LockedPackage) -> Package {
     Package {
         name: part.package.clone(),
         version: part.version.clone(),
     }
 }
 
-fn served(part: &Part) -> Served {
+fn served(part: &LockedPackage) -> Served {
     Served {
         name: part.package.clone(),
         version: part.version.clone(),
@@ -258,8 +258,8 @@ mod tests {
 
     const R: &str = "7.3.4+deb13-cloud-amd64";
 
-    fn part(name: &str, digit: &str) -> Part {
-        Part {
+    fn part(name: &str, digit: &str) -> LockedPackage {
+        LockedPackage {
             package: format!("{name}-{R}"),
             version: "7.3.4-1".into(),
             size: 1,
@@ -298,7 +298,7 @@ mod tests {
     fn from_the_cache() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path().join("qed"));
-        let source = Source::Debian("7.3".parse().unwrap());
+        let source = KernelSource::Debian("7.3".parse().unwrap());
         let ask = |packages: &Packages| {
             let pin = Pin::Packages(Box::new(packages.clone()));
             kernel("guest:debian-7.3", &source, &pin, &cache, &|_| {})
@@ -336,13 +336,13 @@ mod tests {
     fn pins_that_do_not_fit() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path().to_owned());
-        let refused = |source: &Source, packages: Packages| {
+        let refused = |source: &KernelSource, packages: Packages| {
             let pin = Pin::Packages(Box::new(packages));
             kernel("guest:x", source, &pin, &cache, &|_| {})
                 .unwrap_err()
                 .to_string()
         };
-        let debian = |text: &str| Source::Debian(text.parse().unwrap());
+        let debian = |text: &str| KernelSource::Debian(text.parse().unwrap());
         assert!(refused(&debian("7.2"), packages()).contains("no kernel 7.2"));
         assert!(refused(&debian("7.3.5"), packages()).contains("no kernel 7.3.5"));
         let mut mixed = packages();
@@ -353,7 +353,7 @@ mod tests {
             .package
             .clone_from(&base.config.as_ref().unwrap().package);
         assert!(refused(&debian("7.3"), base).contains("no kernel 7.3"));
-        assert!(refused(&Source::Path("/x".into()), packages()).contains("another kind"));
+        assert!(refused(&KernelSource::Path("/x".into()), packages()).contains("another kind"));
     }
 
     /// Check that an image is compared with its digest.
@@ -366,7 +366,7 @@ mod tests {
         bytes[0x202..0x206].copy_from_slice(b"HdrS");
         std::fs::write(&path, &bytes).unwrap();
         let sha256 = qed_programs::digest(&path).unwrap();
-        let source = Source::Path(path.clone());
+        let source = KernelSource::Path(path.clone());
         let pin = Pin::Image { sha256 };
         let ask = || kernel("guest:mine", &source, &pin, &cache, &|_| {});
         assert_eq!(ask().unwrap().path, path);
@@ -382,7 +382,7 @@ mod tests {
     /// Check that a kernel which left the archive is told with what is served instead and how to move on.
     #[test]
     fn left_the_archive() {
-        let kernel = |minor: u32| Kernel {
+        let kernel = |minor: u32| ServedKernel {
             series: crate::guest::source::Series { major: 7, minor },
             patch: 9,
             release: R.into(),

@@ -16,7 +16,7 @@ use super::cache::Cache;
 use super::find_program::find_in_path;
 use super::pipes::{GuestOutput, Limits, Pipes, receiver};
 use super::qemu_args::{self, Paths};
-use super::wire::{self, BODY, FrameError, HEADER, Kind, WINDOW};
+use super::wire::{self, BODY, FrameError, FrameKind, HEADER, WINDOW};
 use super::{GuestError, KernelImage, elf, initramfs};
 use crate::symbols::mapping::Mapping;
 
@@ -311,7 +311,7 @@ impl Machine<'_> {
             });
         }
         match read_frame(&end.window)? {
-            Ok((Kind::Payload, payload)) => Ok(GuestRun {
+            Ok((FrameKind::Payload, payload)) => Ok(GuestRun {
                 payload,
                 console: end.seen.console.into_text(),
                 accelerator,
@@ -320,7 +320,7 @@ impl Machine<'_> {
                 boot_to_exit: end.to_exit,
                 append: qemu_args::kernel_line(&self.spec.append),
             }),
-            Ok((Kind::Error, message)) => Err(GuestError::Job {
+            Ok((FrameKind::Error, message)) => Err(GuestError::Job {
                 message: String::from_utf8_lossy(&message).into_owned(),
                 tail,
             }),
@@ -347,7 +347,7 @@ fn last_words(console: &str) -> Option<String> {
     })
 }
 
-fn read_frame(window: &File) -> Result<Result<(Kind, Vec<u8>), FrameError>, GuestError> {
+fn read_frame(window: &File) -> Result<Result<(FrameKind, Vec<u8>), FrameError>, GuestError> {
     let failed = |source| GuestError::Io {
         doing: "read",
         path: "the guest's window".into(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum KernelSource {
     /// A cloud kernel that Debian serves.
     Debian(Selector),
     /// A compressed kernel image on this machine.
@@ -91,7 +91,7 @@ pub struct SourceError {
     reason: &'static str,
 }
 
-impl Source {
+impl KernelSource {
     /// Parse `debian-6.1`, `debian-7.3.4` or `debian-newest`.
     ///
     /// # Errors
@@ -127,7 +127,10 @@ mod tests {
             ("debian-6.12.117", Selector::Release(series, 117)),
             ("debian-newest", Selector::Newest),
         ] {
-            assert_eq!(Source::parse(name), Ok(Source::Debian(selector)));
+            assert_eq!(
+                KernelSource::parse(name),
+                Ok(KernelSource::Debian(selector))
+            );
             assert_eq!(format!("debian-{selector}"), name);
         }
         for bad in [
@@ -143,7 +146,7 @@ mod tests {
             "debian-6.",
             "debian-123456.1",
         ] {
-            assert!(Source::parse(bad).is_err(), "{bad}");
+            assert!(KernelSource::parse(bad).is_err(), "{bad}");
         }
     }
 }

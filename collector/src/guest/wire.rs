@@ -30,7 +30,7 @@ const VERSION: u32 = 2;
 
 /// The kind of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// The job's result.
     Payload,
     /// The reason why there is no result, as UTF-8 text.
@@ -41,7 +41,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The kind of the body.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// Length of the body in bytes.
     pub length: usize,
     checksum: u64,
@@ -87,14 +87,18 @@ pub enum FrameError {
 ///
 /// # Errors
 /// [`FrameError::Oversize`] when the body does not fit.
-pub fn make_header(kind: Kind, body: &[u8], window: usize) -> Result<[u8; HEADER], FrameError> {
+pub fn make_header(
+    kind: FrameKind,
+    body: &[u8],
+    window: usize,
+) -> Result<[u8; HEADER], FrameError> {
     fits(body.len() as u64, window)?;
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
     let kind: u32 = match kind {
-        Kind::Payload => 1,
-        Kind::Error => 2,
+        FrameKind::Payload => 1,
+        FrameKind::Error => 2,
     };
     header[12..16].copy_from_slice(&kind.to_le_bytes());
     header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
@@ -119,8 +123,8 @@ pub fn open(header: &[u8; HEADER], window: usize) -> Result<Header, FrameError> 
         return Err(FrameError::Version(version));
     }
     let kind = match u32::from_le_bytes(field(header, 12)) {
-        1 => Kind::Payload,
-        2 => Kind::Error,
+        1 => FrameKind::Payload,
+        2 => FrameKind::Error,
         other => return Err(FrameError::Kind(other)),
     };
     let length = fits(u64::from_le_bytes(field(header, 16)), window)?;
@@ -189,13 +193,13 @@ mod tests {
     fn oversize() {
         let body = vec![7; 4097];
         assert_eq!(
-            make_header(Kind::Payload, &body, 8192),
+            make_header(FrameKind::Payload, &body, 8192),
             Err(FrameError::Oversize {
                 length: 4097,
                 room: 4096
             })
         );
-        let header = make_header(Kind::Payload, &body, 16384).unwrap();
+        let header = make_header(FrameKind::Payload, &body, 16384).unwrap();
         assert_eq!(
             open(&header, 8192),
             Err(FrameError::Oversize {
@@ -215,9 +219,9 @@ mod tests {
         /// Check that a frame comes back as it went in, and that no single flipped byte or missing tail passes.
         #[test]
         fn round_trip(body in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0u8..8) {
-            let header = make_header(Kind::Error, &body, WINDOW).unwrap();
+            let header = make_header(FrameKind::Error, &body, WINDOW).unwrap();
             let opened = open(&header, WINDOW).unwrap();
-            prop_assert_eq!(opened.kind, Kind::Error);
+            prop_assert_eq!(opened.kind, FrameKind::Error);
             prop_assert_eq!(check(&opened, &body), Ok(()));
             let got = at.index(body.len());
             prop_assert_eq!(check(&opened, &body[..got]), Err(FrameError::Truncated { got, length: body.len() }));
@@ -228,7 +232,7 @@ mod tests {
             let at = at.index(HEADER);
             bad[at] ^= 1 << bit;
             // A flipped bit may turn one kind into another only through the values 1 and 2.
-            let passes = open(&bad, WINDOW).is_ok_and(|h| h.kind == Kind::Error && check(&h, &body).is_ok());
+            let passes = open(&bad, WINDOW).is_ok_and(|h| h.kind == FrameKind::Error && check(&h, &body).is_ok());
             prop_assert!(!passes, "byte {} of the header may be anything", at);
         }
     }

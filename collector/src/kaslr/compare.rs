@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::kallsyms::{Kallsyms, Symbol};
-use crate::symbols::name_lookup::Named;
+use crate::symbols::name_lookup::RowsByName;
 use crate::symbols::system_map::SystemMap;
 
 /// The static side: names at static addresses of the core image, by address.
@@ -108,8 +108,8 @@ impl<'a> StaticTable<'a> {
     }
 
     /// Static addresses of each of `names`, ascending.
-    pub fn addresses<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Named<'n, u64> {
-        Named::of(
+    pub fn addresses<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> RowsByName<'n, u64> {
+        RowsByName::of(
             names,
             self.rows.iter().map(|&(address, name)| (name, address)),
         )

@@ -12,8 +12,8 @@
 use super::compare::{self, Comparison};
 use super::console::ConsoleOffset;
 use super::report::{
-    Check, FixedPlace, Group, Inputs, KaslrReport, KaslrSourceError, SourceReport, StaticSource,
-    Status, SymbolSlide,
+    FixedPlace, Group, Inputs, KaslrReport, KaslrSourceError, SlideCheck, SourceReport,
+    StaticSource, Status, SymbolSlide,
 };
 use super::rules;
 use crate::reason::Reason;
@@ -89,7 +89,7 @@ fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
 }
 
 /// Sources that are damaged, and rules that do not hold.
-fn contradictions(sources: &[SourceReport], checks: &[Check]) -> Vec<String> {
+fn contradictions(sources: &[SourceReport], checks: &[SlideCheck]) -> Vec<String> {
     let broken = sources.iter().filter_map(|s| match &s.slide {
         Err(KaslrSourceError::Broken(why)) => Some(format!("{}: {why}", s.name)),
         _ => None,

@@ -93,7 +93,7 @@ pub struct FixedPlace {
 
 /// One rule that the slide has to obey.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub struct SlideCheck {
     /// `alignment`, `range`, `static_base`, `core_symbols`.
     pub name: &'static str,
     /// The comparison, with numbers.
@@ -118,7 +118,7 @@ pub struct KaslrReport {
     /// At least two independent groups gave a slide and all slides are equal.
     pub agree: bool,
     /// The rules that the slide has to obey.
-    pub checks: Vec<Check>,
+    pub checks: Vec<SlideCheck>,
 }
 
 /// An available static table.

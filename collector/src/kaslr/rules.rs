@@ -1,6 +1,6 @@
 //! Rules that a slide has to obey, and settings that turn KASLR off.
 
-use super::report::{Check, Inputs, SourceReport};
+use super::report::{Inputs, SlideCheck, SourceReport};
 
 use crate::reason::Reason;
 
@@ -10,7 +10,7 @@ const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 const IMAGE_SIZE: u64 = 1 << 30;
 
 /// The rules, for a slide that all sources agree on.
-pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -> Vec<Check> {
+pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -> Vec<SlideCheck> {
     vec![
         alignment(inputs, slide),
         range(inputs, slide),
@@ -31,7 +31,7 @@ fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, Reason> {
 
 /// The image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/boot/compressed/kaslr.c>, `find_random_virt_addr`.
-fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
+fn alignment(inputs: &Inputs<'_>, slide: u64) -> SlideCheck {
     let align =
         number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| match align.is_power_of_two() {
             true => Ok(align),
@@ -44,14 +44,14 @@ fn alignment(inputs: &Inputs<'_>, slide: u64) -> Check {
         ),
         Err(why) => why.to_string(),
     };
-    Check {
+    SlideCheck {
         name: "alignment",
         detail,
         holds: align.map(|align| slide.is_multiple_of(align)),
     }
 }
 
-fn range(inputs: &Inputs<'_>, slide: u64) -> Check {
+fn range(inputs: &Inputs<'_>, slide: u64) -> SlideCheck {
     let (start, size) = (START_KERNEL_MAP, IMAGE_SIZE);
     let image = inputs
         .live
@@ -69,7 +69,7 @@ fn range(inputs: &Inputs<'_>, slide: u64) -> Check {
         ),
         None => format!("slide {slide:#x} < {size:#x}"),
     };
-    Check {
+    SlideCheck {
         name: "range",
         detail,
         holds: Ok(slide < size && fits),
@@ -78,7 +78,7 @@ fn range(inputs: &Inputs<'_>, slide: u64) -> Check {
 
 /// `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>.
-fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
+fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> SlideCheck {
     let configured = number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {
         let align = number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
         let base = physical
@@ -107,13 +107,13 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
         (Ok(base), Ok(configured)) => {
             let detail =
                 format!("static _text {base:#x}, CONFIG_PHYSICAL_START puts it at {configured:#x}");
-            Check {
+            SlideCheck {
                 name: "static_base",
                 detail,
                 holds: Ok(base == configured),
             }
         }
-        (Err(why), _) | (_, Err(why)) => Check {
+        (Err(why), _) | (_, Err(why)) => SlideCheck {
             name: "static_base",
             detail: why.to_string(),
             holds: Err(why),
@@ -121,7 +121,7 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> Check {
     }
 }
 
-fn core_symbols(sources: &[SourceReport]) -> Check {
+fn core_symbols(sources: &[SourceReport]) -> SlideCheck {
     let compared: Vec<_> = sources
         .iter()
         .filter(|s| s.slide.is_ok())
@@ -132,13 +132,13 @@ fn core_symbols(sources: &[SourceReport]) -> Check {
         .fold((0, 0), |sum, c| (sum.0 + c.checked, sum.1 + c.differing));
     if compared.is_empty() {
         let why = Reason::from("no static symbol table of this build is at hand");
-        return Check {
+        return SlideCheck {
             name: "core_symbols",
             detail: why.to_string(),
             holds: Err(why),
         };
     }
-    Check {
+    SlideCheck {
         name: "core_symbols",
         detail: format!("{checked} symbols compared, {differing} with another slide"),
         holds: Ok(differing == 0),

@@ -21,8 +21,8 @@ mod types;
 mod workload;
 
 pub use types::{
-    NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction, PlannedParameter,
-    PlannedProbe, PlannedRead, PlannedReturn, Refused, Source,
+    EventSource, NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction,
+    PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused,
 };
 
 pub use error::NO_SUCH;

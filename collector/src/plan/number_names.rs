@@ -14,7 +14,7 @@ use crate::btf::Btf;
 use crate::reason::Reason;
 
 /// The names of a number.
-pub(super) enum Named {
+pub(super) enum NumberNaming {
     /// Those of an enumeration, which the number has as if it were its type.
     Enumeration(Decode),
     /// Those of a set.
@@ -31,7 +31,7 @@ pub(super) fn number_names(
     set: &str,
     flags: bool,
     decode: &Decode,
-) -> Result<Named, Reason> {
+) -> Result<NumberNaming, Reason> {
     if !matches!(
         decode,
         Decode::Int { .. } | Decode::BitField { boolean: false, .. }
@@ -43,7 +43,7 @@ pub(super) fn number_names(
     }
     if constant_sets().any(|known| known == set) {
         return match (flags, set) {
-            (false, _) => Ok(Named::Names(NumberNames::Constants(set.into()))),
+            (false, _) => Ok(NumberNaming::Names(NumberNames::Constants(set.into()))),
             // A set of capabilities has the bit of each one's number.
             (true, "CAP") => Ok(of_flags(set, constants_of(set).map(bit).collect())),
             (true, _) => Err(format!("`{set}` names whole numbers, and no bits").into()),
@@ -79,8 +79,8 @@ fn not_plain(set: &str, decode: &Decode) -> Reason {
     format!("`{other}` is not a plain number that `names = \"{set}\"` could name").into()
 }
 
-fn of_flags(set: &str, flags: Vec<Flag>) -> Named {
-    Named::Names(NumberNames::Flags {
+fn of_flags(set: &str, flags: Vec<Flag>) -> NumberNaming {
+    NumberNaming::Names(NumberNames::Flags {
         set: set.into(),
         flags,
     })
@@ -95,9 +95,13 @@ fn bit((number, name): (i64, &str)) -> Flag {
 }
 
 /// The decoder of the number with the names of an enumeration.
-fn enumeration(name: &str, values: Vec<(String, i128)>, decode: &Decode) -> Result<Named, Reason> {
+fn enumeration(
+    name: &str,
+    values: Vec<(String, i128)>,
+    decode: &Decode,
+) -> Result<NumberNaming, Reason> {
     let type_name = name.to_owned();
-    Ok(Named::Enumeration(match *decode {
+    Ok(NumberNaming::Enumeration(match *decode {
         Decode::Int {
             size,
             signed,

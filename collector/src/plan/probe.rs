@@ -10,7 +10,7 @@ use super::error::PlaceError;
 use super::place::ProbePlace;
 use super::planner::Planner;
 use super::setup::{CallMarkers, Markers};
-use super::types::{PlannedInstruction, PlannedProbe, PlannedRead, Refused, Source};
+use super::types::{EventSource, PlannedInstruction, PlannedProbe, PlannedRead, Refused};
 use crate::probe::Attach;
 use crate::reason::Reason;
 use crate::workload::MARKING_SYSCALL;
@@ -108,11 +108,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// Attach to something for this experiment.
-    fn source(&mut self, attach: Attach, address: u64) -> Source {
+    fn source(&mut self, attach: Attach, address: u64) -> EventSource {
         let owner = self.experiment.isolated.then_some(self.number);
         let attach = self.attachments.attach(attach, owner);
         let usage = self.attachments.usage(self.number, attach);
-        Source {
+        EventSource {
             attach,
             usage,
             address,

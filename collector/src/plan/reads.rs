@@ -6,7 +6,7 @@ use qed_evidence::investigation::{Probe, Read, ReadKind};
 use super::expr::{
     Compiled, Decode, ErrorClass, ReadOptions, Returned, Scope, compile, compile_wanted,
 };
-use super::number_names::{Named, number_names};
+use super::number_names::{NumberNaming, number_names};
 use super::paths::not_a_path;
 use super::place::ProbePlace;
 use super::planner::Planner;
@@ -123,8 +123,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 };
                 let misnamed = named.as_ref().err().cloned();
                 let (enumerated, names) = match named {
-                    Ok(Some(Named::Enumeration(decode))) => (Some(decode), None),
-                    Ok(Some(Named::Names(names))) => (None, Some(names)),
+                    Ok(Some(NumberNaming::Enumeration(decode))) => (Some(decode), None),
+                    Ok(Some(NumberNaming::Names(names))) => (None, Some(names)),
                     Ok(None) | Err(_) => (None, None),
                 };
                 PlannedParameter {
@@ -242,8 +242,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         if let Some(set) = &read.names {
             let flags = read.kind == Some(ReadKind::Flags);
             match number_names(self.offer, set, flags, &decode).map_err(Some)? {
-                Named::Enumeration(named) => decode = named,
-                Named::Names(named) => names = Some(named),
+                NumberNaming::Enumeration(named) => decode = named,
+                NumberNaming::Names(named) => names = Some(named),
             }
         }
         let slots = std::iter::once(compiled.spec)

@@ -41,9 +41,9 @@ pub struct PlannedProbe {
     /// The experiment counts without it.
     pub optional: bool,
     /// The source of its events, or why this kernel cannot be probed there.
-    pub source: Result<Source, Reason>,
+    pub source: Result<EventSource, Reason>,
     /// Sources of events of further copies of its function.
-    pub others: Vec<Source>,
+    pub others: Vec<EventSource>,
     /// The file that defines its function, if the author said so.
     pub file: Option<String>,
     /// The parameters, in order.
@@ -70,7 +70,7 @@ pub struct PlannedProbe {
 
 impl PlannedProbe {
     /// The sources of its events.
-    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub fn sources(&self) -> impl Iterator<Item = &EventSource> {
         self.source.iter().chain(&self.others)
     }
 }
@@ -95,7 +95,7 @@ pub struct Refused {
 
 /// The source of a probe's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct EventSource {
     /// Index of the attachment.
     pub attach: usize,
     /// Index of the use, which events carry.

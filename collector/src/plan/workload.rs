@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use qed_evidence::investigation::{Action, Argument, Call, Structure, Workload, bytes_text};
+use qed_evidence::investigation::{Action, Argument, EarlierCall, Structure, Workload, bytes_text};
 
 use super::error::nearest;
 use super::structure::{FillError, Filler};
@@ -63,7 +63,7 @@ pub(super) fn workload(
         Action::Syscall { name, args, .. } => (name, args),
     };
     let all = Arguments { btf, workload };
-    let calls = |calls: &[Call]| {
+    let calls = |calls: &[EarlierCall]| {
         let calls = calls.iter();
         calls
             .map(|call| all.call(&call.name, &call.args))
@@ -83,8 +83,12 @@ struct Arguments<'w, 'b, 'a> {
 }
 
 impl Arguments<'_, '_, '_> {
-    fn call(&self, name: &str, args: &[Argument]) -> Result<workload::Call, WorkloadPlanError> {
-        Ok(workload::Call {
+    fn call(
+        &self,
+        name: &str,
+        args: &[Argument],
+    ) -> Result<workload::SyscallInvocation, WorkloadPlanError> {
+        Ok(workload::SyscallInvocation {
             number: names::syscall(name)?,
             name: name.to_owned(),
             args: args

@@ -6,7 +6,7 @@ use aya::programs::ProgramError;
 
 /// Facts about this machine that turn an errno into a reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
+pub struct AttachEnvironment {
     /// Does the kernel offer kprobes to perf (`/sys/bus/event_source/devices/kprobe/type`)?
     pub kprobe_pmu: bool,
     /// `/proc/sys/kernel/perf_event_paranoid`, where readable.
@@ -24,7 +24,7 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-impl Machine {
+impl AttachEnvironment {
     /// The facts of the running machine.
     pub fn read() -> Self {
         Self {
@@ -118,7 +118,7 @@ impl Refusal {
         what: String,
         action: Action,
         error: &ProgramError,
-        machine: &Machine,
+        machine: &AttachEnvironment,
     ) -> Self {
         let errno = errno_of(error);
         let (mut reason, remedy) = explain(action, errno, machine);
@@ -160,7 +160,11 @@ fn errno_of(error: &ProgramError) -> Option<i32> {
 }
 
 /// The reason for an errno, and its remedy.
-pub fn explain(action: Action, errno: Option<i32>, machine: &Machine) -> (String, String) {
+pub fn explain(
+    action: Action,
+    errno: Option<i32>,
+    machine: &AttachEnvironment,
+) -> (String, String) {
     let missing = machine.missing_capabilities();
     let locked = machine.lockdown.as_deref() == Some("confidentiality");
     if action == Action::Kprobe && !machine.kprobe_pmu {
@@ -232,7 +236,7 @@ pub fn explain(action: Action, errno: Option<i32>, machine: &Machine) -> (String
     }
 }
 
-fn paranoid(action: Action, machine: &Machine) -> String {
+fn paranoid(action: Action, machine: &AttachEnvironment) -> String {
     match machine.perf_event_paranoid {
         Some(level) if level > 2 && action == Action::Kprobe => {
             format!(", and set kernel.perf_event_paranoid=2 (it is {level}) or add CAP_SYS_ADMIN")
@@ -245,18 +249,18 @@ fn paranoid(action: Action, machine: &Machine) -> String {
 mod tests {
     use super::*;
 
-    fn root() -> Machine {
-        Machine {
+    fn root() -> AttachEnvironment {
+        AttachEnvironment {
             kprobe_pmu: true,
             capabilities: u64::MAX,
-            ..Machine::default()
+            ..AttachEnvironment::default()
         }
     }
 
     /// Check that a kernel without kprobes is named as such, whatever the errno was.
     #[test]
     fn missing_kprobes_come_first() {
-        let machine = Machine {
+        let machine = AttachEnvironment {
             kprobe_pmu: false,
             ..root()
         };
@@ -269,7 +273,7 @@ mod tests {
     /// Check that a refusal of rights names the capabilities that are missing, and only those.
     #[test]
     fn missing_capabilities_are_named() {
-        let machine = Machine {
+        let machine = AttachEnvironment {
             capabilities: 1 << CAP_BPF,
             perf_event_paranoid: Some(3),
             ..root()
@@ -282,7 +286,7 @@ mod tests {
     /// Check that the paranoid level is blamed when capabilities suffice for the rest.
     #[test]
     fn paranoid_level_is_blamed() {
-        let machine = Machine {
+        let machine = AttachEnvironment {
             capabilities: 1 << CAP_BPF | 1 << CAP_PERFMON | 1 << CAP_SYSLOG,
             perf_event_paranoid: Some(3),
             ..root()
@@ -299,7 +303,7 @@ mod tests {
             ("integrity", false),
             ("none", false),
         ] {
-            let machine = Machine {
+            let machine = AttachEnvironment {
                 lockdown: Some(mode.into()),
                 ..root()
             };

@@ -2,7 +2,7 @@
 
 use qed_collector_ebpf::Control;
 
-use super::attach_error::{Machine, Refusal};
+use super::attach_error::{AttachEnvironment, Refusal};
 use super::attach_target::Attach;
 use super::load::Probes;
 use super::setup::{LoadError, Setup};
@@ -20,7 +20,7 @@ pub struct Capability {
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Facts about this machine.
-    pub machine: Machine,
+    pub machine: AttachEnvironment,
     /// Each capability with its result: `load`, `ring buffer`, `raw tracepoint`, `read kernel memory`, `kprobe`, `kretprobe`,
     /// `LSM`.
     pub list: Vec<Capability>,
@@ -41,7 +41,7 @@ impl Capabilities {
 /// unknown: then a name that every x86-64 kernel has is not needed and kprobes are judged untried.
 /// `readable` is an address that can be read (the same will do).
 pub fn capabilities(function: u64) -> Capabilities {
-    let machine = Machine::read();
+    let machine = AttachEnvironment::read();
     let mut list = Vec::new();
     let kprobe = |entry, return_probe| Attach::Kprobe {
         function: "a kernel function".into(),

@@ -9,14 +9,14 @@ use aya::{
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use qed_collector_ebpf::{Call, CallKey, Control, Layout, Object, ProbeKey, SlotKey};
 
-use super::attach_error::Machine;
+use super::attach_error::AttachEnvironment;
 use super::attach_target::Attach;
 use super::events::EventReader;
 use super::kernel_log::KernelLog;
 use super::links::Links;
 use super::missed::{Hits, KprobeTable};
 use super::object::OBJECT;
-use super::pod::{Raw, Record};
+use super::pod::{BoundaryRecord, Raw};
 use super::setup::{LoadError, Setup};
 use super::slots::{check, complete, sites, slots};
 
@@ -32,7 +32,7 @@ pub struct Probes {
     /// The kernel's counters of skipped hits, for the kprobes that were attached when the counters were searched for.
     pub(super) counters: Hits,
     layout: Layout,
-    pub(super) machine: Machine,
+    pub(super) machine: AttachEnvironment,
     pub(super) log: KernelLog,
     /// The numbers of all hooks of the setup, made at the first.
     pub(super) hooks: Option<aya::Btf>,
@@ -43,7 +43,7 @@ impl Probes {
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
         let slots = slots(&setup.attaches);
         check(setup)?;
-        let machine = Machine::read();
+        let machine = AttachEnvironment::read();
         let mut loader = loader_without_btf();
         loader.map_max_entries("SPECS", setup.uses.len().max(1) as u32);
         if setup.ring_bytes != 0 {
@@ -99,7 +99,12 @@ impl Probes {
         Ok(())
     }
 
-    fn set<T: Record>(&mut self, map: &'static str, at: u32, value: T) -> Result<(), LoadError> {
+    fn set<T: BoundaryRecord>(
+        &mut self,
+        map: &'static str,
+        at: u32,
+        value: T,
+    ) -> Result<(), LoadError> {
         let data = self.ebpf.map_mut(map);
         let data = data.ok_or_else(|| LoadError::Missing(map.to_owned()))?;
         Array::<_, Raw<T>>::try_from(data)
@@ -107,7 +112,7 @@ impl Probes {
             .map_err(|source| LoadError::Map { map, source })
     }
 
-    fn hash<K: Record, V: Pod>(
+    fn hash<K: BoundaryRecord, V: Pod>(
         &mut self,
         map: &'static str,
     ) -> Result<HashMap<&mut MapData, Raw<K>, V>, LoadError> {

@@ -23,7 +23,7 @@ mod pod;
 mod setup;
 mod slots;
 
-pub use attach_error::{Machine, Refusal, explain};
+pub use attach_error::{AttachEnvironment, Refusal, explain};
 pub use attach_target::Attach;
 pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;

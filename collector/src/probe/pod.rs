@@ -13,19 +13,19 @@ pub(super) struct Raw<T>(pub T);
 
 /// Types of the boundary crate: integers and arrays of integers, `repr(C)`, without padding (a test there
 /// holds that), so every bit pattern is a value and every byte is initialised.
-pub(super) trait Record: Copy + 'static {}
-impl Record for Call {}
-impl Record for CallKey {}
-impl Record for Control {}
-impl Record for FdWalk {}
-impl Record for Object {}
-impl Record for Peek {}
-impl Record for ProbeKey {}
-impl Record for ProbeSpec {}
-impl Record for SlotKey {}
+pub(super) trait BoundaryRecord: Copy + 'static {}
+impl BoundaryRecord for Call {}
+impl BoundaryRecord for CallKey {}
+impl BoundaryRecord for Control {}
+impl BoundaryRecord for FdWalk {}
+impl BoundaryRecord for Object {}
+impl BoundaryRecord for Peek {}
+impl BoundaryRecord for ProbeKey {}
+impl BoundaryRecord for ProbeSpec {}
+impl BoundaryRecord for SlotKey {}
 
-// SAFETY: see `Record`; `Raw` is transparent.
-unsafe impl<T: Record> Pod for Raw<T> {}
+// SAFETY: see `BoundaryRecord`; `Raw` is transparent.
+unsafe impl<T: BoundaryRecord> Pod for Raw<T> {}
 
 /// A record of the ring buffer that is not an event.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn parse_event(record: &[u8]) -> Result<Box<Event>, RecordError> {
     if record.len() != size_of::<Event>() {
         return Err(RecordError { got: record.len() });
     }
-    // SAFETY: the size was tested; `Event` is a record in the sense of `Record`; the read is unaligned.
+    // SAFETY: the size was tested; `Event` is a record in the sense of `BoundaryRecord`; the read is unaligned.
     Ok(Box::new(unsafe {
         record.as_ptr().cast::<Event>().read_unaligned()
     }))

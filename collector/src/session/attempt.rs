@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use qed_collector_ebpf::Control;
 use qed_evidence::investigation::{Action, Experiment, Probe};
 
-use super::boundary::{Machine, Observer, Programs, Workload};
-use super::raw::{AttachFailure, RawDescendants, RawExperiment, RawOutcome, Record};
+use super::boundary::{Observer, Programs, SessionMachine, Workload};
+use super::raw::{AttachFailure, RawDescendants, RawEvent, RawExperiment, RawOutcome};
 use crate::plan::PlannedExperiment;
 use crate::probe::{Lifecycle, Losses};
 use crate::reason::Reason;
@@ -58,7 +58,7 @@ pub(super) fn is_command(experiment: &Experiment) -> bool {
 }
 
 /// An experiment with everything attached that it wants.
-pub(super) struct Attempts<'a, M: Machine> {
+pub(super) struct Attempts<'a, M: SessionMachine> {
     pub(super) machine: &'a mut M,
     pub(super) programs: &'a mut M::Programs,
     pub(super) observer: Option<&'a dyn Observer>,
@@ -74,14 +74,14 @@ pub(super) struct Attempts<'a, M: Machine> {
 /// Everything that one run has brought so far; it stays where the run fails later.
 #[derive(Default)]
 struct Collected {
-    events: Vec<Record>,
+    events: Vec<RawEvent>,
     call: Option<CallSite>,
     waited_ns: u64,
     /// Processes that belong to the workload and still ran when the watch ended.
     running: u64,
 }
 
-impl<M: Machine> Attempts<'_, M> {
+impl<M: SessionMachine> Attempts<'_, M> {
     /// Run the experiment; again, if events were lost on the way or may have been skipped by chance.
     pub(super) async fn run(&mut self) -> anyhow::Result<RawExperiment> {
         let mut attempt = 1;
@@ -275,7 +275,7 @@ impl<M: Machine> Attempts<'_, M> {
 
 /// The median time of the workload's call in nanoseconds, made repeatedly by a process of its own. `watch` gets the process
 /// first.
-pub(super) async fn time<M: Machine>(
+pub(super) async fn time<M: SessionMachine>(
     machine: &mut M,
     spec: &WorkloadSpec,
     watch: impl FnOnce(u32) -> anyhow::Result<()>,

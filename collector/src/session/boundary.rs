@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
 
-use super::raw::{AttachFailure, Record};
+use super::raw::{AttachFailure, RawEvent};
 use crate::graph::raw::RawGraph;
 use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, WorkloadOutcome, WorkloadSpec};
 
 /// The machine that is watched.
-pub trait Machine {
+pub trait SessionMachine {
     /// Its eBPF programs, once they are loaded.
     type Programs: Programs;
     /// A process that waits at the gate, or has passed it.
@@ -104,7 +104,7 @@ pub trait Programs {
     fn followed_processes(&self) -> anyhow::Result<Vec<u32>>;
 
     /// The events that are there now.
-    fn drain(&mut self) -> Vec<Record>;
+    fn drain(&mut self) -> Vec<RawEvent>;
 
     /// Leave everything attached: the machine is about to be switched off.
     fn leave_attached(self);

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
 use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests, why_not_runnable};
-use super::boundary::{Machine, Observer, Programs};
+use super::boundary::{Observer, Programs, SessionMachine};
 use super::commands::Commands;
 use super::cost::{report_failure, time_bare};
 use super::graphs::{Graphs, trace_graphs, untraced, wanted};
@@ -25,7 +25,7 @@ use crate::workload::WorkloadSpec;
 
 /// Choices that differ from the usual.
 #[derive(Clone, Copy, Default)]
-pub struct Options<'a> {
+pub struct CaptureOptions<'a> {
     /// The machine is switched off afterwards: nothing is detached, because detaching takes longer than all
     /// the rest together, and no tracer is set back. Where calls are traced, that comes last, and all is detached before.
     pub ephemeral: bool,
@@ -46,7 +46,7 @@ pub async fn capture(
     kernel: ThisKernel,
     plan: Plan,
     commands: Commands,
-    options: Options<'_>,
+    options: CaptureOptions<'_>,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<RawCapture> {
     let began = jiff::Timestamp::now().to_string();
@@ -55,7 +55,7 @@ pub async fn capture(
     if !commands.is_empty() {
         progress(&format!("{} commands have been run", commands.len()));
     }
-    let request = Request {
+    let request = SessionRequest {
         investigation,
         plan,
         options,
@@ -67,10 +67,10 @@ pub async fn capture(
 }
 
 /// The request to a session.
-pub(super) struct Request<'a> {
+pub(super) struct SessionRequest<'a> {
     pub(super) investigation: &'a Investigation,
     pub(super) plan: Plan,
-    pub(super) options: Options<'a>,
+    pub(super) options: CaptureOptions<'a>,
     pub(super) progress: &'a dyn Fn(&str),
 }
 
@@ -84,7 +84,7 @@ pub(super) struct SessionResult {
     pub(super) graphs: Graphs,
 }
 
-impl Request<'_> {
+impl SessionRequest<'_> {
     fn into_capture(
         self,
         id: String,
@@ -112,9 +112,9 @@ impl Request<'_> {
 
 /// Run a session on `machine`. `facts` are read when everything that wants privileges is attached, and before they are
 /// given up.
-pub(super) async fn run<M: Machine>(
+pub(super) async fn run<M: SessionMachine>(
     machine: &mut M,
-    request: &Request<'_>,
+    request: &SessionRequest<'_>,
     facts: impl FnOnce() -> MachineFacts,
 ) -> anyhow::Result<SessionResult> {
     let experiments = &request.investigation.experiments;
@@ -177,11 +177,11 @@ pub(super) async fn run<M: Machine>(
 }
 
 /// A capture on its way.
-struct Session<'a, M: Machine> {
+struct Session<'a, M: SessionMachine> {
     machine: &'a mut M,
     programs: M::Programs,
     life: Lifecycle,
-    request: &'a Request<'a>,
+    request: &'a SessionRequest<'a>,
     specs: Vec<Result<WorkloadSpec, Reason>>,
     /// Per experiment, the median time of its call without probes, in nanoseconds.
     bare: Vec<Option<u64>>,
@@ -193,7 +193,7 @@ struct Session<'a, M: Machine> {
     experiments: Vec<Option<RawExperiment>>,
 }
 
-impl<M: Machine> Session<'_, M> {
+impl<M: SessionMachine> Session<'_, M> {
     fn setup(&self) -> &Setup {
         &self.request.plan.setup
     }

@@ -20,7 +20,7 @@ const FOR_GUESTS: &str =
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 
 /// A command to run, or the reason why it cannot be run.
-pub struct Task {
+pub struct CommandTask {
     /// The command line, as the evidence states it.
     pub argv: Vec<String>,
     /// The reason for not trying at all, if there is one.
@@ -40,7 +40,7 @@ impl Commands {
         let commands = investigation.commands.iter();
         let tasks = commands
             .filter(|command| command.on == Reader::Machine)
-            .map(|command| Task {
+            .map(|command| CommandTask {
                 argv: command.run.clone(),
                 impossible: (command.guests_only && !ephemeral).then(|| FOR_GUESTS.into()),
                 timeout: Duration::from_millis(command.timeout_ms),
@@ -50,7 +50,11 @@ impl Commands {
     }
 
     /// Starts `tasks`, in `folder`; `keep` is dropped when the last one has ended.
-    pub fn start(tasks: Vec<Task>, folder: PathBuf, keep: Option<tempfile::TempDir>) -> Self {
+    pub fn start(
+        tasks: Vec<CommandTask>,
+        folder: PathBuf,
+        keep: Option<tempfile::TempDir>,
+    ) -> Self {
         Commands(thread::spawn(move || {
             let done = run(&tasks, &folder);
             drop(keep);
@@ -67,7 +71,7 @@ impl Commands {
     }
 }
 
-fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
+fn run(tasks: &[CommandTask], folder: &Path) -> Vec<RawCommand> {
     // Most investigations have none.
     if tasks.is_empty() {
         return Vec::new();
@@ -98,7 +102,10 @@ fn run(tasks: &[Task], folder: &Path) -> Vec<RawCommand> {
 }
 
 /// Run one: its end and its output, or why it was not run.
-async fn one(task: &Task, folder: &Path) -> Result<(Result<i32, Reason>, WorkloadOutcome), Reason> {
+async fn one(
+    task: &CommandTask,
+    folder: &Path,
+) -> Result<(Result<i32, Reason>, WorkloadOutcome), Reason> {
     let spec = WorkloadSpec {
         kind: WorkloadKind::Command(task.argv.clone()),
         limits: Vec::new(),

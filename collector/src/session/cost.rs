@@ -3,12 +3,12 @@
 use qed_evidence::investigation::Experiment;
 
 use super::attempt::time;
-use super::boundary::Machine;
+use super::boundary::SessionMachine;
 use crate::reason::Reason;
 use crate::workload::WorkloadSpec;
 
 /// The median time of each call whose cost is wanted, before anything is attached.
-pub(super) async fn time_bare<M: Machine>(
+pub(super) async fn time_bare<M: SessionMachine>(
     machine: &mut M,
     experiments: &[Experiment],
     specs: &[Result<WorkloadSpec, Reason>],

@@ -40,7 +40,7 @@ pub struct Discovery {
 
 /// Choices that depend on the machine.
 #[derive(Clone, Copy)]
-pub struct Options<'a> {
+pub struct DiscoveryOptions<'a> {
     /// The machine is switched off afterwards.
     pub ephemeral: bool,
     /// The folder in which the paths of the workload begin; `None`: where this process is.
@@ -56,7 +56,7 @@ pub struct Options<'a> {
 pub async fn discover(
     investigation: &Investigation,
     name: &str,
-    options: Options<'_>,
+    options: DiscoveryOptions<'_>,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<Discovery> {
     let mut experiments = investigation.experiments.iter();

@@ -3,7 +3,7 @@
 use qed_evidence::investigation::Experiment;
 
 use super::attempt::only_for_guests;
-use super::boundary::Machine;
+use super::boundary::SessionMachine;
 use super::raw::Traced;
 use crate::reason::Reason;
 use crate::workload::{WorkloadKind, WorkloadSpec};
@@ -24,7 +24,7 @@ pub(super) fn untraced(experiments: &[Experiment], reason: &Reason) -> Graphs {
 
 /// Trace the call of each experiment that wants it. On a machine that is `ephemeral` it is the last thing that is done. What fails is a
 /// reason; the rest of the capture is none the worse.
-pub(super) async fn trace_graphs<M: Machine>(
+pub(super) async fn trace_graphs<M: SessionMachine>(
     machine: &mut M,
     experiments: &[Experiment],
     specs: &[Result<WorkloadSpec, Reason>],

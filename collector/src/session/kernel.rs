@@ -18,7 +18,7 @@ use super::unmapped_range;
 use crate::btf::Btf;
 use crate::kaslr::{self, KaslrSourceError};
 use crate::plan::{Plan, TargetKernel, plan};
-use crate::probe::Machine;
+use crate::probe::AttachEnvironment;
 use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, disassemble};
 use crate::symbols::functions_by_file::FunctionInFile;
@@ -63,7 +63,7 @@ pub struct ThisKernel {
     /// Their types on top of the kernel's; empty: there are none.
     module_types: Vec<u8>,
     kallsyms: Result<Kallsyms, KaslrSourceError>,
-    machine: Machine,
+    machine: AttachEnvironment,
 }
 
 impl ThisKernel {
@@ -88,7 +88,7 @@ impl ThisKernel {
             modules: modules.to_vec(),
             btf,
             kallsyms,
-            machine: Machine::read(),
+            machine: AttachEnvironment::read(),
         })
     }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use qed_collector_ebpf::Control;
 
-use super::boundary::{Machine, Memory, Programs, Traces, Workload};
+use super::boundary::{Memory, Programs, SessionMachine, Traces, Workload};
 use super::core_memory::CoreMemory;
-use super::raw::{AttachFailure, Record};
+use super::raw::{AttachFailure, RawEvent};
 use super::tracer::Tracer;
 use super::{descendants, privileges};
 use crate::probe::{EventReader, Lifecycle, Losses, Probes, Setup, kprobe_list};
@@ -28,7 +28,7 @@ impl ThisMachine {
     }
 }
 
-impl Machine for ThisMachine {
+impl SessionMachine for ThisMachine {
     type Programs = LoadedPrograms;
     type Workload = Running;
 
@@ -154,8 +154,8 @@ impl Programs for LoadedPrograms {
         Ok(self.probes.followed_processes()?)
     }
 
-    fn drain(&mut self) -> Vec<Record> {
-        self.events.drain_raw().into_iter().map(Record).collect()
+    fn drain(&mut self) -> Vec<RawEvent> {
+        self.events.drain_raw().into_iter().map(RawEvent).collect()
     }
 
     fn leave_attached(self) {

@@ -45,5 +45,5 @@ pub mod workload_spec;
 
 pub use attempt::NOT_RUN;
 pub use boundary::Observer;
-pub use capture::{Options, capture};
+pub use capture::{CaptureOptions, capture};
 pub use kernel::ThisKernel;

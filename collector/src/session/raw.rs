@@ -135,7 +135,7 @@ pub struct RawExperiment {
     /// The end of the workload, or why it could not be run.
     pub outcome: Result<RawOutcome, Reason>,
     /// Events as they came out of the ring buffer, in order.
-    pub events: Vec<Record>,
+    pub events: Vec<RawEvent>,
     /// Losses on the way.
     pub losses: Losses,
     /// Time spent waiting for the last free, in nanoseconds.
@@ -186,7 +186,7 @@ pub struct RawDescendants {
 
 /// One record of the ring buffer: the bytes of a [`qed_collector_ebpf::Event`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record(#[serde(with = "serde_bytes")] pub Vec<u8>);
+pub struct RawEvent(#[serde(with = "serde_bytes")] pub Vec<u8>);
 
 /// The end of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

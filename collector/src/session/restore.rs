@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::boundary::Machine;
+use super::boundary::SessionMachine;
 use crate::plan::PlannedExperiment;
 use crate::probe::{Attach, kprobe_list};
 use crate::reason::Reason;
@@ -49,7 +49,7 @@ fn address_of(attach: &Attach) -> Option<u64> {
 /// optimised: it replaces them some time after it marks them. Return the reason why the experiment would not run as described,
 /// if so.
 pub(super) async fn settle(
-    machine: &impl Machine,
+    machine: &impl SessionMachine,
     attaches: &[Attach],
     which: &[usize],
     listed: &[Result<String, Reason>],
@@ -91,7 +91,7 @@ pub(super) async fn settle(
 /// the code some time after the probe has been detached. Return the reason why the next experiment would not run as described,
 /// if so.
 pub(super) async fn wait_until_restored(
-    machine: &impl Machine,
+    machine: &impl SessionMachine,
     probed_instructions: &[ProbedInstruction],
     gone: &[usize],
 ) -> Option<String> {

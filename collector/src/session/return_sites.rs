@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::boundary::Machine;
+use super::boundary::SessionMachine;
 use super::raw::RawExperiment;
 use crate::probe::parse_event;
 use crate::symbols::disasm::LONGEST_INSTRUCTION;
@@ -11,7 +11,7 @@ use crate::symbols::disasm::LONGEST_INSTRUCTION;
 /// are left out.
 pub(super) fn before_returns(
     experiments: &[RawExperiment],
-    machine: &impl Machine,
+    machine: &impl SessionMachine,
 ) -> Vec<(u64, Vec<u8>)> {
     let records = experiments.iter().flat_map(|experiment| &experiment.events);
     let events = records.filter_map(|record| parse_event(&record.0).ok());

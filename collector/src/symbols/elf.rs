@@ -7,7 +7,7 @@ use object::{Endianness, SymbolIndex};
 use thiserror::Error;
 
 use super::build_id::{BuildId, NoteError};
-use super::name_lookup::Named;
+use super::name_lookup::RowsByName;
 
 type Header = FileHeader64<Endianness>;
 
@@ -187,8 +187,8 @@ impl<'a> StaticSymbols<'a> {
     pub fn named<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
-    ) -> Named<'n, &StaticSymbol<'a>> {
-        Named::of(names, self.symbols.iter().map(|one| (one.name, one)))
+    ) -> RowsByName<'n, &StaticSymbol<'a>> {
+        RowsByName::of(names, self.symbols.iter().map(|one| (one.name, one)))
     }
 
     /// The functions whose size says that they hold `address`.

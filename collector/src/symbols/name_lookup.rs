@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 /// The rows of a table under each of a few names.
-pub struct Named<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
+pub struct RowsByName<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
 
-impl<'n, T> Named<'n, T> {
+impl<'n, T> RowsByName<'n, T> {
     /// Reads each row of `table` once; a row is a name and the data that is wanted for it.
     pub fn of<'t>(
         names: impl IntoIterator<Item = &'n str>,
@@ -20,7 +20,7 @@ impl<'n, T> Named<'n, T> {
                 rows.push(row);
             }
         }
-        Named(found)
+        RowsByName(found)
     }
 
     /// The rows of `name`, in the order of the table; none of a name that was not asked for.
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn rows_of_names() {
         let table = [("a", 1), ("b", 2), ("a", 3)];
-        let found = Named::of(["a", "c", "a"], table);
+        let found = RowsByName::of(["a", "c", "a"], table);
         assert_eq!(found.rows("a"), [1, 3]);
         assert_eq!(found.rows("b"), [] as [i32; 0]);
         assert_eq!(found.rows("c"), [] as [i32; 0]);

@@ -24,7 +24,7 @@ use super::keeper::PipeProxy;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, endanger_link, line};
 use super::protocol::{FromChild, Job, ToChild};
-use super::spec::{Call, WorkloadEnvironment, WorkloadKind};
+use super::spec::{SyscallInvocation, WorkloadEnvironment, WorkloadKind};
 use super::surroundings::{SurroundingsError, enter, read_from};
 use super::threads::call_in_threads;
 
@@ -258,10 +258,10 @@ fn stand_in() {
 
 /// The calls that are watched, with what has to be done before them.
 struct Watched<'a> {
-    before: &'a [Call],
+    before: &'a [SyscallInvocation],
     /// Watched calls before the last one.
-    sequence: &'a [Call],
-    call: &'a Call,
+    sequence: &'a [SyscallInvocation],
+    call: &'a SyscallInvocation,
     /// One of the calls may take the pipes away.
     endangers: bool,
 }
@@ -285,7 +285,7 @@ impl Watched<'_> {
     }
 
     /// All watched calls but the first.
-    fn later(&self) -> impl Iterator<Item = &Call> {
+    fn later(&self) -> impl Iterator<Item = &SyscallInvocation> {
         let last = (!self.sequence.is_empty()).then_some(self.call);
         self.sequence.iter().skip(1).chain(last)
     }

@@ -23,6 +23,6 @@ pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use invoke::MARKING_SYSCALL;
 pub use runner::{CallSite, Finished, Running, WorkloadError};
 pub use spec::{
-    Arg, Call, Exit, Input, Memory, Patch, WorkloadEnvironment, WorkloadKind, WorkloadOutcome,
-    WorkloadSpec,
+    Arg, Exit, Input, Memory, Patch, SyscallInvocation, WorkloadEnvironment, WorkloadKind,
+    WorkloadOutcome, WorkloadSpec,
 };

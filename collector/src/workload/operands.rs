@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::fd_conflicts::endangers_link;
 use super::invoke::{invoke, invoke_unmarked};
-use super::spec::{Arg, Call, Memory, errno_of};
+use super::spec::{Arg, Memory, SyscallInvocation, errno_of};
 
 /// A system call that cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,10 @@ pub(super) struct Operands {
 
 impl Operands {
     /// Make the calls of `before`, and `call` ready.
-    pub(super) fn prepare(before: &[Call], call: &Call) -> Result<Self, OperandsError> {
+    pub(super) fn prepare(
+        before: &[SyscallInvocation],
+        call: &SyscallInvocation,
+    ) -> Result<Self, OperandsError> {
         let mut results = Vec::new();
         let mut earlier = Vec::new();
         for one in before {
@@ -78,7 +81,11 @@ impl Operands {
     }
 
     /// Make `next` ready, which the process makes after this call `returned`.
-    pub(super) fn then(mut self, returned: i64, next: &Call) -> Result<Self, OperandsError> {
+    pub(super) fn then(
+        mut self,
+        returned: i64,
+        next: &SyscallInvocation,
+    ) -> Result<Self, OperandsError> {
         let mut results = std::mem::take(&mut self.results);
         results.push(returned);
         let mut earlier = std::mem::take(&mut self.earlier);
@@ -100,7 +107,7 @@ impl Operands {
         Ok(operands)
     }
 
-    fn new(call: &Call, results: &[i64]) -> Result<Self, OperandsError> {
+    fn new(call: &SyscallInvocation, results: &[i64]) -> Result<Self, OperandsError> {
         if call.args.len() > 6 {
             return Err(OperandsError::TooManyArguments(call.args.len()));
         }
@@ -207,7 +214,7 @@ impl Operands {
 /// True if one of the calls may take the workload's pipes away. A result of an earlier one is not a descriptor of theirs,
 /// unless that one was given it.
 pub(super) fn endanger_link<'c>(
-    calls: impl Iterator<Item = &'c Call> + Clone,
+    calls: impl Iterator<Item = &'c SyscallInvocation> + Clone,
 ) -> Result<bool, OperandsError> {
     let results = vec![i64::from(i32::MAX); calls.clone().count()];
     for call in calls {
@@ -241,8 +248,8 @@ mod tests {
     use super::super::spec::Patch;
     use super::*;
 
-    fn call(number: i64, name: &str, args: Vec<Arg>) -> Call {
-        Call {
+    fn call(number: i64, name: &str, args: Vec<Arg>) -> SyscallInvocation {
+        SyscallInvocation {
             number,
             name: name.into(),
             args,

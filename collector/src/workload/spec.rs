@@ -54,11 +54,11 @@ pub enum WorkloadKind {
     /// System calls.
     Syscall {
         /// Calls that the process makes before the gate. Each must succeed.
-        before: Vec<Call>,
+        before: Vec<SyscallInvocation>,
         /// Calls that are watched, too, and are made after the gate, before the last one.
-        sequence: Vec<Call>,
+        sequence: Vec<SyscallInvocation>,
         /// The last call that is watched, or the only one.
-        call: Call,
+        call: SyscallInvocation,
     },
     /// A program, searched in `PATH`, with its arguments.
     Command(Vec<String>),
@@ -66,7 +66,7 @@ pub enum WorkloadKind {
 
 /// A system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Call {
+pub struct SyscallInvocation {
     /// Its number.
     pub number: i64,
     /// Its name, for the line that the workload prints.
@@ -75,7 +75,7 @@ pub struct Call {
     pub args: Vec<Arg>,
 }
 
-impl Call {
+impl SyscallInvocation {
     /// The arguments that are numbers, in their places: `None` is one that is known in the process alone.
     pub fn known_args(&self) -> Vec<Option<i64>> {
         let known = |arg: &Arg| match arg {

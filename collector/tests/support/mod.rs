@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::{GuestSpec, Source, fetch, run};
+use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
@@ -203,7 +203,7 @@ pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
 /// Give a guest whose first process is the helper of tests a job, and return its answer. `files` come along.
 pub fn guest_job(name: &str, job: (String, Vec<u8>), files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     let cache = Cache::of_user().expect("a cache folder");
-    let source = Source::parse(name).expect("a guest's name");
+    let source = KernelSource::parse(name).expect("a guest's name");
     let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let helper = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
     let mut spec = GuestSpec::new(kernel, helper, cache);

@@ -5,7 +5,7 @@ use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::bind::{Bindings, Inputs};
-use super::computed::{Derived, Named, derived, one_name};
+use super::computed::{Derived, ReadLeaf, derived, one_name};
 use super::hints::Hints;
 use super::invariants::possible;
 use super::mutants::mutants;
@@ -49,14 +49,14 @@ impl<'g> Alternatives<'g> {
         machine: &Indexed<'_>,
     ) -> Self {
         let name = |path| one_name(path, catalog.investigation, machine.evidence);
-        let mut read: Vec<Named<'g>> = Vec::new();
+        let mut read: Vec<ReadLeaf<'g>> = Vec::new();
         for one in reads {
             let Some((path, _)) = gathered.values.get_key_value(&one.path) else {
                 continue;
             };
             if read.iter().all(|known| known.path != path) {
                 let name = name(path);
-                read.push(Named { path, name });
+                read.push(ReadLeaf { path, name });
             }
         }
         let derived = derived(&gathered.values, &read, &|path| {
@@ -64,7 +64,7 @@ impl<'g> Alternatives<'g> {
         });
         let mut leaves: Vec<Leaf<'g>> = Vec::new();
         let mut names: Vec<&str> = Vec::new();
-        for Named { path, name } in &read {
+        for ReadLeaf { path, name } in &read {
             let value = &gathered.values[*path];
             if derived.iter().any(|one| one.leaf() == *path) {
                 continue;

@@ -125,7 +125,7 @@ impl<'p> Derived<'p> {
 }
 
 /// A leaf that an expression reads, and the one name that all its paths have.
-pub(super) struct Named<'p> {
+pub(super) struct ReadLeaf<'p> {
     pub path: &'p str,
     pub name: Cow<'p, str>,
 }
@@ -133,7 +133,7 @@ pub(super) struct Named<'p> {
 /// The leaves among these that follow from others of them.
 pub(super) fn derived<'p>(
     values: &'p Values,
-    read: &[Named<'p>],
+    read: &[ReadLeaf<'p>],
     name: &dyn Fn(&str) -> String,
 ) -> Vec<Derived<'p>> {
     let other = |path: String| {
@@ -171,8 +171,8 @@ pub(super) fn derived<'p>(
 }
 
 /// The addresses of a workload's code, which are all counted from its beginning: all but the first that is read.
-fn moved_together<'p>(values: &'p Values, read: &[Named<'p>]) -> Vec<Derived<'p>> {
-    let mut first: BTreeMap<&str, (&Named<'p>, u64)> = BTreeMap::new();
+fn moved_together<'p>(values: &'p Values, read: &[ReadLeaf<'p>]) -> Vec<Derived<'p>> {
+    let mut first: BTreeMap<&str, (&ReadLeaf<'p>, u64)> = BTreeMap::new();
     let mut found = Vec::new();
     for leaf in read {
         let segments: Vec<&str> = leaf.path.split('.').collect();

@@ -14,7 +14,7 @@ use super::hints::Hints;
 use super::mutants::mutants;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
-use super::parts::{Part, negated_conjuncts, parts};
+use super::parts::{ExpressionPart, negated_conjuncts, parts};
 use super::value::{Failure, Typed};
 use super::verdict::{Control, Verdict};
 
@@ -63,7 +63,7 @@ pub(super) struct Controlled<'n> {
     /// True if any values made the expression false, with or without the condition.
     pub seen_false: bool,
     /// Parts that were the same whenever the whole was false.
-    pub unturned: Vec<Part<'n>>,
+    pub unturned: Vec<ExpressionPart<'n>>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -96,7 +96,7 @@ impl<'a> Evaluator<'a> {
             };
             match killer {
                 Some((mutant, _)) => {
-                    let same = |part: &Part<'_>| !is(part.node, &bindings, !part.truth);
+                    let same = |part: &ExpressionPart<'_>| !is(part.node, &bindings, !part.truth);
                     found.unturned.retain(same);
                     found.control.get_or_insert_with(|| Control {
                         path: key_text(leaf.keys[0]),
@@ -166,7 +166,7 @@ impl<'a> Evaluator<'a> {
         &self,
         expression: &'e Expression,
         gathered: &Inputs<'_>,
-    ) -> Vec<Part<'e>> {
+    ) -> Vec<ExpressionPart<'e>> {
         let bindings = gathered.bindings();
         negated_conjuncts(&expression.root, &|node| truth(node, &bindings))
     }
@@ -176,10 +176,10 @@ impl<'a> Evaluator<'a> {
         &self,
         expression: &'e Expression,
         gathered: &Inputs<'_>,
-    ) -> Vec<Part<'e>> {
+    ) -> Vec<ExpressionPart<'e>> {
         let bindings = gathered.bindings();
         let root = &expression.root;
-        let whole = truth(root, &bindings).map(|truth| Part { node: root, truth });
+        let whole = truth(root, &bindings).map(|truth| ExpressionPart { node: root, truth });
         let below = parts(root, &|node| truth(node, &bindings));
         whole.into_iter().chain(below).collect()
     }
@@ -189,8 +189,8 @@ impl<'a> Evaluator<'a> {
         &self,
         expression: &Expression,
         gathered: &Inputs<'_>,
-        all: Vec<Part<'e>>,
-    ) -> Option<Part<'e>> {
+        all: Vec<ExpressionPart<'e>>,
+    ) -> Option<ExpressionPart<'e>> {
         if all.is_empty() {
             return None;
         }

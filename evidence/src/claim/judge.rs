@@ -15,7 +15,7 @@ use super::obstacle::Obstacle;
 use super::operands::operands;
 use super::outside;
 use super::parse::{Expression, ReadPath, reads};
-use super::parts::Part;
+use super::parts::ExpressionPart;
 use super::silence::{grounds, unseen_free};
 use super::units::find_unit_mismatch;
 use super::verdict::{Judgement, Verdict};
@@ -191,7 +191,7 @@ impl Evaluator<'_> {
     fn control_parts(
         &self,
         decided: &Decided<'_>,
-        unturned: Vec<Part<'_>>,
+        unturned: Vec<ExpressionPart<'_>>,
         judgement: &mut Judgement,
     ) {
         if judgement.control.is_none() {
@@ -251,7 +251,11 @@ impl Evaluator<'_> {
     }
 
     /// A claim that is true passes if it fails on other values.
-    fn control_whole(&self, body: &Inputs<'_>, judgement: &mut Judgement) -> Vec<Part<'_>> {
+    fn control_whole(
+        &self,
+        body: &Inputs<'_>,
+        judgement: &mut Judgement,
+    ) -> Vec<ExpressionPart<'_>> {
         if judgement.verdict != Verdict::Pass {
             return Vec::new();
         }
@@ -325,7 +329,7 @@ fn unverified(expression: &Expression, part: Range<usize>, why: &str) -> Stopped
 }
 
 /// A part that says nothing.
-fn cannot_turn(part: Part<'_>) -> Obstacle {
+fn cannot_turn(part: ExpressionPart<'_>) -> Obstacle {
     let (now, never) = if part.truth {
         ("true", "false")
     } else {

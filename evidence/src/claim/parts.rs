@@ -5,7 +5,7 @@ use super::ast::{Binary, Literal, Node, NodeKind, Unary};
 
 /// A part and what it is now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part<'n> {
+pub(super) struct ExpressionPart<'n> {
     pub node: &'n Node,
     /// Its kind, and its contribution: a part of a negation is false.
     pub truth: bool,
@@ -13,7 +13,10 @@ pub(super) struct Part<'n> {
 
 /// The parts below `root` that make it what it is, without itself. `value` says whether a node is true or false; `None` of one
 /// that is neither.
-pub(super) fn parts<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -> Vec<Part<'n>> {
+pub(super) fn parts<'n>(
+    root: &'n Node,
+    value: &dyn Fn(&Node) -> Option<bool>,
+) -> Vec<ExpressionPart<'n>> {
     let mut parts = Vec::new();
     if let Some(truth) = value(root) {
         collect(root, truth, value, &mut parts);
@@ -33,7 +36,7 @@ pub(super) fn parts<'n>(root: &'n Node, value: &dyn Fn(&Node) -> Option<bool>) -
 pub(super) fn negated_conjuncts<'n>(
     root: &'n Node,
     value: &dyn Fn(&Node) -> Option<bool>,
-) -> Vec<Part<'n>> {
+) -> Vec<ExpressionPart<'n>> {
     match &root.kind {
         NodeKind::Unary(Unary::Not, operand) => negated_conjuncts(operand, value),
         NodeKind::Binary(Binary::And, sides) => sides
@@ -41,7 +44,7 @@ pub(super) fn negated_conjuncts<'n>(
             .flat_map(|side| negated_conjuncts(side, value))
             .collect(),
         _ => value(root)
-            .map(|truth| Part { node: root, truth })
+            .map(|truth| ExpressionPart { node: root, truth })
             .into_iter()
             .chain(parts(root, value))
             .collect(),
@@ -53,9 +56,9 @@ fn collect<'n>(
     node: &'n Node,
     truth: bool,
     value: &dyn Fn(&Node) -> Option<bool>,
-    parts: &mut Vec<Part<'n>>,
+    parts: &mut Vec<ExpressionPart<'n>>,
 ) {
-    let part = Part { node, truth };
+    let part = ExpressionPart { node, truth };
     match &node.kind {
         NodeKind::Unary(Unary::Not, operand) => collect(operand, !truth, value, parts),
         // All sides of a true `&&` and of a false `||` count.
@@ -85,7 +88,7 @@ fn collect<'n>(
             let [condition, yes, no] = branches.as_ref();
             parts.push(part);
             if let Some(taken) = value(condition) {
-                parts.push(Part {
+                parts.push(ExpressionPart {
                     node: condition,
                     truth: taken,
                 });

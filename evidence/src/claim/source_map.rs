@@ -3,19 +3,19 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, SourceText};
 
 /// The place of an expression's text in the file of its author, so that every complaint can point there.
 #[derive(Clone, Debug)]
 pub struct SourceMap {
-    source: Arc<Source>,
+    source: Arc<SourceText>,
     /// Pairs of a byte in the expression and the byte of the source where the text from there on stands.
     lines: Vec<(usize, usize)>,
 }
 
 impl SourceMap {
     /// The text stands at byte `offset` of `source`, in one piece.
-    pub fn new(source: Arc<Source>, offset: usize) -> Self {
+    pub fn new(source: Arc<SourceText>, offset: usize) -> Self {
         SourceMap {
             source,
             lines: vec![(0, offset)],
@@ -24,7 +24,7 @@ impl SourceMap {
 
     /// The text stands in `source` in several pieces (a fence in a quotation or a list, whose lines have
     /// prefixes). Each pair is a byte of the text and its byte in the source, in ascending order.
-    pub fn with_pieces(source: Arc<Source>, pieces: Vec<(usize, usize)>) -> Self {
+    pub fn with_pieces(source: Arc<SourceText>, pieces: Vec<(usize, usize)>) -> Self {
         SourceMap {
             source,
             lines: pieces,
@@ -45,7 +45,7 @@ impl SourceMap {
     }
 
     /// The file.
-    pub fn source(&self) -> &Arc<Source> {
+    pub fn source(&self) -> &Arc<SourceText> {
         &self.source
     }
 
@@ -83,7 +83,7 @@ mod tests {
     /// Check that bytes of an expression whose lines have prefixes are found in the file.
     #[test]
     fn finds_pieces() {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: "c.md".into(),
             text: "> ab\n> cd\n".into(),
         });

@@ -10,7 +10,7 @@ use super::builtins::Reads;
 use super::eval::{Lookup, evaluate};
 use super::invariants::is_count;
 use super::obstacle::Obstacle;
-use super::parts::{Part, joins};
+use super::parts::{ExpressionPart, joins};
 use super::value::{Kind, Typed};
 
 /// The unit of a number that does not stand in the claim itself.
@@ -60,7 +60,10 @@ impl From<Measure> for Unit {
 }
 
 /// The first comparison among these parts whose outcome says nothing, because its sides count different things.
-pub(super) fn find_unit_mismatch(parts: &[Part<'_>], bindings: &dyn Lookup) -> Option<Obstacle> {
+pub(super) fn find_unit_mismatch(
+    parts: &[ExpressionPart<'_>],
+    bindings: &dyn Lookup,
+) -> Option<Obstacle> {
     parts.iter().find_map(|part| {
         let mut found = None;
         let mut look = |node: &Node, truth: Option<bool>| {

@@ -26,7 +26,7 @@ const DIGITS: usize = 8;
 
 /// A request for a machine, on a command line or in a book.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum MachineRequest {
     /// One with a name: `host`, `guest:debian-6.1`.
     Named(String),
     /// A guest that boots a kernel image of this machine.
@@ -62,14 +62,14 @@ pub enum MachineError {
     Word,
 }
 
-impl Request {
+impl MachineRequest {
     /// Understands `host`, `guest:debian-6.1`, `guest:PATH` and `guest:WORD=PATH`. What holds a `/` is a path.
     ///
     /// # Errors
     /// [`MachineError`], which says what can be written.
     pub fn parse(text: &str) -> Result<Self, MachineError> {
         if text == HOST {
-            return Ok(Request::Named(text.to_owned()));
+            return Ok(MachineRequest::Named(text.to_owned()));
         }
         let Some(guest) = text.strip_prefix(GUEST) else {
             return Err(MachineError::Request(text.into()));
@@ -78,12 +78,12 @@ impl Request {
         match guest.split_once('=') {
             // A path can hold the sign, too.
             Some((word, path)) if word.len() < before.len() => {
-                Request::image(Path::new(path), Some(word))
+                MachineRequest::image(Path::new(path), Some(word))
             }
-            _ if guest.contains('/') => Request::image(Path::new(guest), None),
+            _ if guest.contains('/') => MachineRequest::image(Path::new(guest), None),
             _ => {
                 check_word(guest)?;
-                Ok(Request::Named(text.to_owned()))
+                Ok(MachineRequest::Named(text.to_owned()))
             }
         }
     }
@@ -98,7 +98,7 @@ impl Request {
                 return Err(MachineError::Distribution(word.into()));
             }
         }
-        Ok(Request::Image {
+        Ok(MachineRequest::Image {
             path: path.to_owned(),
             word: word.map(str::to_owned),
         })
@@ -170,21 +170,21 @@ pub fn evidence_file(name: &str) -> String {
     file
 }
 
-impl<'de> Deserialize<'de> for Request {
+impl<'de> Deserialize<'de> for MachineRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = Request;
+            type Value = MachineRequest;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a machine such as \"guest:debian-6.1\", or { guest = \"PATH-TO-VMLINUZ\", name = \"WORD\" }")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Request, E> {
-                Request::parse(text).map_err(E::custom)
+            fn visit_str<E: Error>(self, text: &str) -> Result<MachineRequest, E> {
+                MachineRequest::parse(text).map_err(E::custom)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Request, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MachineRequest, A::Error> {
                 #[derive(serde::Deserialize)]
                 #[serde(deny_unknown_fields)]
                 struct Table {
@@ -192,7 +192,7 @@ impl<'de> Deserialize<'de> for Request {
                     name: Option<String>,
                 }
                 let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-                Request::image(&table.guest, table.name.as_deref()).map_err(A::Error::custom)
+                MachineRequest::image(&table.guest, table.name.as_deref()).map_err(A::Error::custom)
             }
         }
         deserializer.deserialize_any(Either)
@@ -203,8 +203,8 @@ impl<'de> Deserialize<'de> for Request {
 mod tests {
     use super::*;
 
-    fn image(path: &str, word: Option<&str>) -> Request {
-        Request::Image {
+    fn image(path: &str, word: Option<&str>) -> MachineRequest {
+        MachineRequest::Image {
             path: path.into(),
             word: word.map(str::to_owned),
         }
@@ -214,10 +214,10 @@ mod tests {
     #[test]
     fn requests() {
         for (text, expected) in [
-            ("host", Request::Named("host".into())),
+            ("host", MachineRequest::Named("host".into())),
             (
                 "guest:debian-6.1",
-                Request::Named("guest:debian-6.1".into()),
+                MachineRequest::Named("guest:debian-6.1".into()),
             ),
             ("guest:./vmlinuz", image("./vmlinuz", None)),
             ("guest:/a=b/vmlinuz", image("/a=b/vmlinuz", None)),
@@ -227,15 +227,15 @@ mod tests {
             ),
             ("guest:mine=vmlinuz", image("vmlinuz", Some("mine"))),
         ] {
-            assert_eq!(Request::parse(text), Ok(expected.clone()), "{text}");
+            assert_eq!(MachineRequest::parse(text), Ok(expected.clone()), "{text}");
             assert_eq!(
-                serde_json::from_value::<Request>(text.into()).unwrap(),
+                serde_json::from_value::<MachineRequest>(text.into()).unwrap(),
                 expected
             );
         }
         let table = serde_json::json!({ "guest": "/x/vmlinuz", "name": "mine" });
         assert_eq!(
-            serde_json::from_value::<Request>(table).unwrap(),
+            serde_json::from_value::<MachineRequest>(table).unwrap(),
             image("/x/vmlinuz", Some("mine"))
         );
         for bad in [
@@ -248,7 +248,7 @@ mod tests {
             "guest:-x",
             "virtual:x",
         ] {
-            assert!(Request::parse(bad).is_err(), "{bad}");
+            assert!(MachineRequest::parse(bad).is_err(), "{bad}");
         }
         for bad in [
             serde_json::json!({ "name": "mine" }),
@@ -256,7 +256,7 @@ mod tests {
             serde_json::json!({ "guest": "/x", "nam": "mine" }),
         ] {
             assert!(
-                serde_json::from_value::<Request>(bad.clone()).is_err(),
+                serde_json::from_value::<MachineRequest>(bad.clone()).is_err(),
                 "{bad}"
             );
         }

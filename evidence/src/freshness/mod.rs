@@ -233,7 +233,7 @@ mod tests {
     /// is told as not compared, and that of the pinned one is fresh.
     #[test]
     fn pinned() {
-        let part = |version: &str| crate::lock::Part {
+        let part = |version: &str| crate::lock::LockedPackage {
             package: "linux-image-x".into(),
             version: version.into(),
             size: 1,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A system call that the workload's process makes before its last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct EarlierCall {
     /// The name under which later calls use its result, as `$NAME`.
     pub result: Option<String>,
     /// Its name, `socket`.
@@ -17,7 +17,7 @@ pub struct Call {
     pub returns: Returns,
 }
 
-impl Call {
+impl EarlierCall {
     /// The call as a reader would write it: `$sock = socket(AF_INET, SOCK_STREAM, 0)`.
     pub fn text(&self) -> String {
         named_call_text(self.result.as_ref(), &self.name, &self.args)

@@ -15,7 +15,7 @@ pub const ARTEFACTS: &[&str] = &["vmlinux", "system_map", "config"];
 
 /// One program to run once.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub struct PlannedCommand {
     /// Second segment of its paths: `commands.NAME.…`.
     pub name: String,
     /// The place of the name in the file.
@@ -35,7 +35,7 @@ pub struct Command {
     pub values: Vec<CommandValue>,
 }
 
-impl Command {
+impl PlannedCommand {
     /// True if this is the command that was run as `argv`.
     pub fn is(&self, by: Reader, argv: &[String]) -> bool {
         let same = |(word, run): (&String, &String)| match artefact(word) {

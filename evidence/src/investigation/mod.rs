@@ -8,10 +8,13 @@ mod place;
 mod probe;
 mod surroundings;
 
-pub use argument::{Argument, BufferElements, Call, MemberValue, Returns, Structure, bytes_text};
+pub use argument::{
+    Argument, BufferElements, EarlierCall, MemberValue, Returns, Structure, bytes_text,
+};
 pub(crate) use command::stands_in;
 pub use command::{
-    ARTEFACTS, Command, CommandValue, CommandValueKind, NotFound, OUTPUT_OF_COMMAND, artefact,
+    ARTEFACTS, CommandValue, CommandValueKind, NotFound, OUTPUT_OF_COMMAND, PlannedCommand,
+    artefact,
 };
 pub use model::{
     Action, Experiment, FactNames, Investigation, LeakExemption, MAX_OUTPUT, OUTPUT_OF_WORKLOAD,
@@ -20,4 +23,4 @@ pub use model::{
 pub use parse::{parse, schema};
 pub use place::{ProbeAddress, ProbeAddressError};
 pub use probe::{MAX_READ, ONE_LOAD, Position, Probe, Read, ReadKind, Signal};
-pub use surroundings::{GivenFile, Named, Stdin, Surroundings};
+pub use surroundings::{GivenFile, SpannedName, Stdin, Surroundings};

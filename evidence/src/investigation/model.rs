@@ -1,10 +1,10 @@
 //! Investigations as they are run: experiments, workloads and their limits.
 
-use super::argument::{Argument, BufferElements, Call, Returns, Structure, named_call_text};
-use super::command::Command;
+use super::argument::{Argument, BufferElements, EarlierCall, Returns, Structure, named_call_text};
+use super::command::PlannedCommand;
 use super::probe::Probe;
-use super::surroundings::{Named, Stdin, Surroundings};
-use crate::diagnostic::Source;
+use super::surroundings::{SpannedName, Stdin, Surroundings};
+use crate::diagnostic::SourceText;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub const OUTPUT_OF_WORKLOAD: u32 = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Investigation {
     /// The file it came from, for diagnostics.
-    pub source: Arc<Source>,
+    pub source: Arc<SourceText>,
     /// SHA-256 of what the file says, hex; comments and layout do not count.
     pub digest: String,
     /// Kernel symbols whose live and static addresses go into the evidence.
@@ -32,16 +32,16 @@ pub struct Investigation {
     /// Command lines that prepare a guest, in this order. They are never run on a host.
     pub setup: Vec<Setup>,
     /// Programs that these run by themselves.
-    pub setup_programs: Vec<Named>,
+    pub setup_programs: Vec<SpannedName>,
     /// Ordinary programs to run, in this order.
-    pub commands: Vec<Command>,
+    pub commands: Vec<PlannedCommand>,
     /// The experiments in the order in which they run.
     pub experiments: Vec<Experiment>,
 }
 
 impl Investigation {
     /// The command of this name.
-    pub fn command(&self, name: &str) -> Option<&Command> {
+    pub fn command(&self, name: &str) -> Option<&PlannedCommand> {
         self.commands.iter().find(|command| command.name == name)
     }
 
@@ -171,12 +171,12 @@ impl Experiment {
             0 | 1 => String::new(),
             threads => format!(" in {threads} threads"),
         };
-        let before: Vec<String> = self.workload.before.iter().map(Call::text).collect();
+        let before: Vec<String> = self.workload.before.iter().map(EarlierCall::text).collect();
         let before = match before.is_empty() {
             true => String::new(),
             false => format!(", after {}", before.join(", ")),
         };
-        let sequence = self.workload.sequence.iter().map(Call::text);
+        let sequence = self.workload.sequence.iter().map(EarlierCall::text);
         let last = named_call_text(result.as_ref(), name, args);
         let calls: Vec<String> = sequence.chain([last]).collect();
         format!("{}{threads}{before}", calls.join("; "))
@@ -189,9 +189,9 @@ pub struct Workload {
     /// A system call or a command.
     pub action: Action,
     /// System calls that its process makes before all that is watched, in this order. No probe sees them.
-    pub before: Vec<Call>,
+    pub before: Vec<EarlierCall>,
     /// System calls that are watched together with the one of `action`, and made before it, in this order.
-    pub sequence: Vec<Call>,
+    pub sequence: Vec<EarlierCall>,
     /// Soft resource limits to set before it: `nofile` and its value.
     pub limits: Vec<(String, u64)>,
     /// Run it without any capability.
@@ -204,12 +204,12 @@ pub struct Workload {
 
 impl Workload {
     /// The programs that it runs, with where each is named: that of its command line first.
-    pub fn programs(&self, of: &Range<usize>) -> Vec<Named> {
+    pub fn programs(&self, of: &Range<usize>) -> Vec<SpannedName> {
         let command = match &self.action {
             Action::Command(words) => words.first(),
             Action::Syscall { .. } => None,
         };
-        let first = command.map(|name| Named {
+        let first = command.map(|name| SpannedName {
             name: name.clone(),
             span: of.clone(),
         });
@@ -246,7 +246,7 @@ impl Workload {
     }
 
     /// The system calls before the last one, in the order in which they are made, watched or not.
-    pub fn earlier(&self) -> impl Iterator<Item = &Call> {
+    pub fn earlier(&self) -> impl Iterator<Item = &EarlierCall> {
         self.before.iter().chain(&self.sequence)
     }
 

@@ -9,7 +9,7 @@ pub struct Surroundings {
     /// Files that a guest is given before anything runs.
     pub files: Vec<GivenFile>,
     /// Programs that it runs besides the one of its command line.
-    pub programs: Vec<Named>,
+    pub programs: Vec<SpannedName>,
     /// Variables of its environment.
     pub env: BTreeMap<String, String>,
     /// The folder in which it starts.
@@ -20,7 +20,7 @@ pub struct Surroundings {
 
 /// A word of an investigation, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct SpannedName {
     /// The word.
     pub name: String,
     /// Its place in the file.
@@ -46,5 +46,5 @@ pub enum Stdin {
     /// This text.
     Text(String),
     /// A file.
-    File(Named),
+    File(SpannedName),
 }

@@ -11,15 +11,15 @@ use crate::document::{Backend, Experiment, Hit, Probe, Target, Task};
 
 /// The cause of an event: the entry of a function (or a tracepoint, or a hook), or its return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum EventSide {
     Entry,
     Return,
 }
 
 /// One event, as stated by one hit.
 #[derive(Clone, Debug)]
-pub(super) struct Event<'a> {
-    pub side: Side,
+pub(super) struct StatedEvent<'a> {
+    pub side: EventSide,
     pub probe: &'a Probe,
     /// The copy of a function that was hit.
     copy: Option<Address>,
@@ -56,7 +56,7 @@ impl EventPlace<'_> {
 }
 
 /// The events of an experiment by their order.
-pub(super) type Events<'a> = BTreeMap<u64, Event<'a>>;
+pub(super) type Events<'a> = BTreeMap<u64, StatedEvent<'a>>;
 
 /// Checks the events of an experiment; gives them back if nothing is wrong with them.
 pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<'a>, Finding> {
@@ -133,9 +133,9 @@ fn attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
     }
 }
 
-impl Event<'_> {
+impl StatedEvent<'_> {
     /// True if one event can have been seen by both: two names of one address are one place.
-    fn may_be(&self, other: &Event<'_>) -> bool {
+    fn may_be(&self, other: &StatedEvent<'_>) -> bool {
         let same = self.probe.target == other.probe.target;
         self.side == other.side && (same || self.copy.is_some() && self.copy == other.copy)
     }
@@ -172,8 +172,8 @@ fn one_hit<'a>(
         _ => None,
     };
     let sides = [
-        (Side::Entry, hit.order, hit.time_ns),
-        (Side::Return, hit.return_order, hit.return_time_ns),
+        (EventSide::Entry, hit.order, hit.time_ns),
+        (EventSide::Return, hit.return_order, hit.return_time_ns),
     ];
     for (side, order, time_ns) in sides {
         let Some(order) = order else {
@@ -185,7 +185,7 @@ fn one_hit<'a>(
         if order == 0 || order > count {
             return Err(HitError::Beyond { order, count }.into());
         }
-        let event = Event {
+        let event = StatedEvent {
             side,
             probe,
             copy: hit.copy(probe),
@@ -193,7 +193,7 @@ fn one_hit<'a>(
             task: &hit.task,
             cpu: hit.cpu,
             // The stack is that of the entry.
-            stack: stack.filter(|_| side == Side::Entry),
+            stack: stack.filter(|_| side == EventSide::Entry),
             place,
         };
         let Some(other) = events.get_mut(&order) else {
@@ -351,7 +351,7 @@ fn tasks(at: &str, events: &Events<'_>) -> Result<(), Finding> {
 }
 
 /// A call of a function, seen from its entry to its return.
-pub(super) struct Call<'a> {
+pub(super) struct CompletedCall<'a> {
     pub entered: u64,
     pub returned: u64,
     pub hit: &'a Hit,
@@ -364,15 +364,17 @@ pub(super) fn thread(task: &Task, cpu: u32) -> (i32, i32, Option<u32>) {
 }
 
 /// The calls of an experiment that were seen whole, by thread, in the order of their entries.
-pub(super) fn calls(experiment: &Experiment) -> BTreeMap<(i32, i32, Option<u32>), Vec<Call<'_>>> {
-    let mut calls: BTreeMap<_, Vec<Call<'_>>> = BTreeMap::new();
+pub(super) fn calls(
+    experiment: &Experiment,
+) -> BTreeMap<(i32, i32, Option<u32>), Vec<CompletedCall<'_>>> {
+    let mut calls: BTreeMap<_, Vec<CompletedCall<'_>>> = BTreeMap::new();
     for (name, probe) in &experiment.probes {
         for (index, hit) in probe.hits.iter().enumerate() {
             if let (Some(entered), Some(returned)) = (hit.order, hit.return_order) {
                 calls
                     .entry(thread(&hit.task, hit.cpu))
                     .or_default()
-                    .push(Call {
+                    .push(CompletedCall {
                         entered,
                         returned,
                         hit,

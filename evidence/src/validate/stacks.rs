@@ -1,6 +1,6 @@
 //! Check of stacks: all that were taken during a call end with the frames of that call.
 
-use super::events::{EventPlace, Events, Side, calls, thread};
+use super::events::{EventPlace, EventSide, Events, calls, thread};
 use super::finding::Finding;
 use crate::document::value::{Frame, Value};
 use crate::document::{Experiment, Ledger, Target};
@@ -72,7 +72,7 @@ fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<
                 Some((format!("{}/stack", place.text(at)), reason))
             }
             // That of a return is taken in the caller already.
-            _ if event.side == Side::Return => None,
+            _ if event.side == EventSide::Return => None,
             _ => {
                 event.stack = Some(stack);
                 event.place = place;

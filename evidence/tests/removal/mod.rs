@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, SourceMap, Verdict, judge};
-use qed_evidence::diagnostic::Source;
+use qed_evidence::diagnostic::SourceText;
 use qed_evidence::document::Probe;
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::resolve::{Catalog, Indexed};
@@ -45,7 +45,7 @@ struct Limits<'t> {
 
 fn parse(id: &str, text: &str, limits: Limits<'_>) -> Option<Claim> {
     let place = |text: &str| {
-        let source = Source {
+        let source = SourceText {
             name: "chapter.md".into(),
             text: text.into(),
         };

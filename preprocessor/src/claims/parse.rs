@@ -3,7 +3,7 @@
 use qed_evidence::claim::{Claim, SourceMap};
 use std::sync::Arc;
 
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, SourceText};
 
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
@@ -118,7 +118,7 @@ pub fn parse(
 /// The machine that the option `machine` names.
 fn machine(
     words: &Words,
-    source: &Arc<Source>,
+    source: &Arc<SourceText>,
     book_data: &BookData<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<MachineId> {
@@ -136,7 +136,7 @@ fn machine(
 /// The value of the option `unverified`.
 fn on_unverified(
     words: &Words,
-    source: &Arc<Source>,
+    source: &Arc<SourceText>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<OnMissing> {
     let value = &words.option("unverified")?.value;

@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn tells_nothing() {
         let raw = |verdict, reason| {
-            let source = std::sync::Arc::new(qed_evidence::diagnostic::Source {
+            let source = std::sync::Arc::new(qed_evidence::diagnostic::SourceText {
                 name: "chapter.md".into(),
                 text: String::new(),
             });

@@ -7,7 +7,7 @@ use qed_evidence::diagnostic::Diagnostic;
 
 use crate::cli::check::{self, CheckFormat};
 use crate::cli::common::Format;
-pub use crate::cli::init::{Source, is_in_registry};
+pub use crate::cli::init::{WorkflowSource, is_in_registry};
 use crate::cli::{
     bisect, common, diff, explain, init, merge, paths, publish, redact, since, verify,
 };
@@ -21,14 +21,14 @@ use crate::mdbook::preprocess;
 #[command(name = "mdbook-qed", version, after_help = EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<QedSubcommand>,
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 all good; 1 a verdict is FAIL or ERROR, drift was found, or a site does \
 not verify; 2 bad usage or bad input; 3 this machine cannot do what was asked.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum QedSubcommand {
     /// Says whether a renderer is supported: every one is
     Supports {
         /// The renderer
@@ -217,13 +217,13 @@ fn lsp(book: Option<PathBuf>) -> u8 {
 }
 
 /// Runs the program and returns the exit status. `source` is the origin of the program.
-pub fn run(source: Source<'_>) -> u8 {
+pub fn run(source: WorkflowSource<'_>) -> u8 {
     match Cli::parse().command {
         None => preprocess::run(),
-        Some(Command::Supports { .. }) => common::GOOD,
-        Some(Command::Check { book, format }) => check::run(&book, format),
-        Some(Command::Explain { id, book, format }) => explain::run(&book, &id, format),
-        Some(Command::Since {
+        Some(QedSubcommand::Supports { .. }) => common::GOOD,
+        Some(QedSubcommand::Check { book, format }) => check::run(&book, format),
+        Some(QedSubcommand::Explain { id, book, format }) => explain::run(&book, &id, format),
+        Some(QedSubcommand::Since {
             id,
             book,
             from,
@@ -238,7 +238,7 @@ pub fn run(source: Source<'_>) -> u8 {
                 record,
             },
         ),
-        Some(Command::Bisect {
+        Some(QedSubcommand::Bisect {
             id,
             book,
             from,
@@ -253,8 +253,8 @@ pub fn run(source: Source<'_>) -> u8 {
                 format,
             },
         ),
-        Some(Command::Lsp { book, stdio: _ }) => lsp(book),
-        Some(Command::Paths {
+        Some(QedSubcommand::Lsp { book, stdio: _ }) => lsp(book),
+        Some(QedSubcommand::Paths {
             prefix,
             book,
             machine,
@@ -269,31 +269,31 @@ pub fn run(source: Source<'_>) -> u8 {
                 format,
             },
         ),
-        Some(Command::Diff {
+        Some(QedSubcommand::Diff {
             old,
             new,
             all,
             book,
             format,
         }) => diff::run(&old, &new, all, book.as_deref(), format),
-        Some(Command::Verify {
+        Some(QedSubcommand::Verify {
             site,
             evidence,
             addresses,
             book,
         }) => {
-            let options = verify::Options {
+            let options = verify::VerifyOptions {
                 evidence: evidence.as_deref(),
                 addresses,
                 book: book.as_deref(),
             };
             verify::run(&site, options)
         }
-        Some(Command::Publish { site, book }) => publish::run(&book, &site),
-        Some(Command::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
-        Some(Command::Merge { from, book }) => merge::run(&book, &from),
-        Some(Command::Init { dir, recorded }) => init::run(&dir, source, recorded),
-        Some(Command::Template { name }) => common::template(name.as_deref()),
-        Some(Command::Schema { kind }) => common::schema(kind),
+        Some(QedSubcommand::Publish { site, book }) => publish::run(&book, &site),
+        Some(QedSubcommand::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
+        Some(QedSubcommand::Merge { from, book }) => merge::run(&book, &from),
+        Some(QedSubcommand::Init { dir, recorded }) => init::run(&dir, source, recorded),
+        Some(QedSubcommand::Template { name }) => common::template(name.as_deref()),
+        Some(QedSubcommand::Schema { kind }) => common::schema(kind),
     }
 }

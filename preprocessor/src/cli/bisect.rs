@@ -16,7 +16,7 @@ use crate::cli::common::Format;
 use crate::cli::common::{CANNOT, GOOD, print, refuse, table};
 use crate::cli::swept_book::SweptBook;
 use crate::config::evidence_file;
-use crate::evidence::collector::{self, Collector, Kernel};
+use crate::evidence::collector::{self, BootableKernel, Collector};
 use crate::util::report;
 
 /// The folder of the evidence that a search makes, relative to the book's root.
@@ -107,7 +107,12 @@ struct Point {
 
 impl Point {
     /// The kernel of a sweep.
-    fn of_sweep(swept: &SweptBook, claim: &JudgedClaim, at: usize, kernels: &[Kernel]) -> Self {
+    fn of_sweep(
+        swept: &SweptBook,
+        claim: &JudgedClaim,
+        at: usize,
+        kernels: &[BootableKernel],
+    ) -> Self {
         let evidence = &swept.evidence_set.loaded[at].evidence;
         let release = evidence.kernel.release.clone();
         // The release of a package says the patch release in some series only: `6.1.0-56` is 6.1.192.
@@ -133,7 +138,7 @@ impl Point {
 }
 
 /// The version in the name of a guest.
-fn version(kernel: &Kernel) -> Option<Version> {
+fn version(kernel: &BootableKernel) -> Option<Version> {
     Version::parse(kernel.machine.strip_prefix(DEBIAN)?)
 }
 
@@ -167,7 +172,11 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     /// Narrows down the turn between two kernels.
-    fn narrow(&self, [before, after]: [Point; 2], kernels: &[Kernel]) -> Result<Narrowed, Refused> {
+    fn narrow(
+        &self,
+        [before, after]: [Point; 2],
+        kernels: &[BootableKernel],
+    ) -> Result<Narrowed, Refused> {
         let between = between(before.version, after.version, kernels);
         let holds = Answer::of(&before.judgement) == Answer::True;
         let mut search = Bisection::new(between.len(), holds);
@@ -274,8 +283,12 @@ fn read(path: &Path, machine: &str) -> Option<Evidence> {
 }
 
 /// The kernels between two versions, the oldest first, each once.
-fn between(before: Version, after: Version, kernels: &[Kernel]) -> Vec<(Version, &Kernel)> {
-    let mut found: Vec<(Version, &Kernel)> = kernels
+fn between(
+    before: Version,
+    after: Version,
+    kernels: &[BootableKernel],
+) -> Vec<(Version, &BootableKernel)> {
+    let mut found: Vec<(Version, &BootableKernel)> = kernels
         .iter()
         .filter_map(|kernel| Some((version(kernel)?, kernel)))
         .filter(|(version, _)| before < *version && *version < after)

@@ -11,7 +11,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::cli::common::{Document, GOOD, print, refuse, repository, schema_text};
 use crate::evidence::local_files;
 use workflow::workflow;
-pub use workflow::{Source, is_in_registry};
+pub use workflow::{WorkflowSource, is_in_registry};
 
 /// A file of a new book; a book that is there has its own of these, or lacks none.
 struct InitFile {
@@ -145,7 +145,7 @@ fn addition(existing: &Existing, recorded: bool) -> String {
 }
 
 /// Runs the command. `source` is where this program came from.
-pub fn run(dir: &Path, source: Source<'_>, recorded: bool) -> u8 {
+pub fn run(dir: &Path, source: WorkflowSource<'_>, recorded: bool) -> u8 {
     let existing = match existing(dir) {
         Ok(existing) => existing,
         Err(error) => {
@@ -183,7 +183,7 @@ pub fn run(dir: &Path, source: Source<'_>, recorded: bool) -> u8 {
 /// The choices for a new book.
 #[derive(Clone, Copy)]
 struct NewBook<'a> {
-    source: Source<'a>,
+    source: WorkflowSource<'a>,
     /// It shows evidence that comes along, and captures nothing.
     recorded: bool,
 }
@@ -336,7 +336,7 @@ fn for_the_shell(word: &str) -> String {
 }
 
 /// Instructions for the workflow. `top` is that of the repository, if the book is deeper in it.
-fn about_the_workflow(source: Source<'_>, top: Option<&Path>, recorded: bool) -> String {
+fn about_the_workflow(source: WorkflowSource<'_>, top: Option<&Path>, recorded: bool) -> String {
     let evidence = match recorded {
         true => "Commit recorded/, too: it is shown where nothing can be captured.",
         false => {
@@ -347,7 +347,7 @@ fn about_the_workflow(source: Source<'_>, top: Option<&Path>, recorded: bool) ->
         "\n{WORKFLOW} captures, checks and builds the book on GitHub, and publishes it on Pages:\n  \
          In the settings of the repository, under Pages, choose \"GitHub Actions\" as the source.\n  {evidence}\n"
     );
-    if source == Source::Unknown {
+    if source == WorkflowSource::Unknown {
         text.push_str("  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n");
     }
     if let Some(top) = top {

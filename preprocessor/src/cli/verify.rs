@@ -46,7 +46,7 @@ fn complain(message: String, help: &str) -> u8 {
 
 /// Options of the check of a site.
 #[derive(Clone, Copy)]
-pub struct Options<'o> {
+pub struct VerifyOptions<'o> {
     /// A folder of raw evidence.
     pub evidence: Option<&'o Path>,
     /// The machines whose addresses are searched for, instead of what the manifest says.
@@ -56,7 +56,7 @@ pub struct Options<'o> {
 }
 
 /// Runs the command.
-pub fn run(site: &Path, options: Options<'_>) -> u8 {
+pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
     if site.is_file() {
         let message = format!("{} is a file", site.display());
         return complain(
@@ -109,7 +109,7 @@ pub fn run(site: &Path, options: Options<'_>) -> u8 {
 fn check_all(
     files: &[File],
     raw: Option<Vec<Evidence>>,
-    options: Options<'_>,
+    options: VerifyOptions<'_>,
 ) -> Result<SiteFindings, VerifyError> {
     let inside = sites_inside(files);
     if inside.is_empty() {
@@ -140,7 +140,7 @@ fn check_all(
     for folder in &inside {
         let whole = of(folder, &|name| name.starts_with(folder.as_str()));
         let own = of(folder, &|name| site_of(name) == folder);
-        let options = Options {
+        let options = VerifyOptions {
             evidence: None,
             addresses: None,
             book: None,
@@ -160,7 +160,7 @@ fn check(
     all: &[File],
     own: &[File],
     raw: Option<Vec<Evidence>>,
-    options: Options<'_>,
+    options: VerifyOptions<'_>,
 ) -> Result<SiteFindings, VerifyError> {
     let mut found = SiteFindings::default();
     let manifest: Option<Manifest> = document(own, manifest::MANIFEST, &mut found.wrong);
@@ -253,7 +253,7 @@ fn not_redacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
 }
 
 /// Takes out of each line what must not be known: the lines go into logs, too.
-fn conceal(checks: &[leak_check::Check], lines: &mut [String]) {
+fn conceal(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
     for line in lines {
         if checks.iter().any(|check| check.has_secret(line)) {
             let what = line.split(" shows `").next().unwrap_or_default();
@@ -274,7 +274,7 @@ fn secrets(
     addresses: Addresses,
     history: Option<&History>,
     found: &mut SiteFindings,
-) -> Vec<leak_check::Check> {
+) -> Vec<leak_check::LeakCheck> {
     // `publish` only permitted numbers in blocks that are in the author's own file.
     let quoted = match BookSource::read(own) {
         Ok(Some(source)) => Quoted::read(&source, &|_, _| true),

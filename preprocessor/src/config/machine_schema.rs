@@ -1,4 +1,4 @@
-//! The forms in which a book asks for a machine. They are used for the schema only; the value is parsed as `Request`.
+//! The forms in which a book asks for a machine. They are used for the schema only; the value is parsed as `MachineRequest`.
 
 use schemars::JsonSchema;
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qed_evidence::diagnostic::{Diagnostic, Source, nearest};
+use qed_evidence::diagnostic::{Diagnostic, SourceText, nearest};
 use qed_evidence::lock::{FILE as LOCK_FILE, Lock, LockError};
-use qed_evidence::machine::{self, Request, evidence_file};
+use qed_evidence::machine::{self, MachineRequest, evidence_file};
 use thiserror::Error;
 
 use super::Config;
@@ -53,7 +53,7 @@ pub fn read_in(
     };
     let message = format!("the table [preprocessor.qed] cannot be read: {problem}");
     let place = book_toml.map(|text| {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: "book.toml".into(),
             text: text.into(),
         });
@@ -126,8 +126,8 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> 
     }
     for request in &config.requests {
         let (name, image) = match request {
-            Request::Named(name) => (name.clone(), None),
-            Request::Image { path, word } => {
+            MachineRequest::Named(name) => (name.clone(), None),
+            MachineRequest::Image { path, word } => {
                 let name = match word {
                     Some(word) => machine::guest(word),
                     None => {

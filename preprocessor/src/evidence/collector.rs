@@ -37,7 +37,7 @@ pub enum CollectorError {
 
 /// A kernel that the collector can have.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Kernel {
+pub struct BootableKernel {
     /// The guest that boots it, `guest:debian-7.0.13`.
     pub machine: String,
     /// Its release, `7.0.13+deb13-cloud-amd64`.
@@ -84,7 +84,7 @@ impl Collector {
     ///
     /// # Errors
     /// When it cannot be run, or says why it has no list.
-    pub fn kernels(&self) -> Result<Vec<Kernel>, CollectorError> {
+    pub fn kernels(&self) -> Result<Vec<BootableKernel>, CollectorError> {
         let mut command = Command::new(&self.program);
         command
             .args(["kernels", "--format", "json"])

@@ -12,7 +12,7 @@ use qed_evidence::freshness::{ProgramNow, Runs};
 use qed_evidence::investigation::{Investigation, Stdin, Workload};
 use qed_programs::digest_cache::{DigestCache, FileDigest};
 use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
-use qed_programs::{FileCache, Part, ProgramError, is_of_system};
+use qed_programs::{FileCache, ProgramError, ProgramPart, is_of_system};
 use regex::bytes::Regex;
 
 use crate::evidence::locations::Origin;
@@ -177,7 +177,7 @@ impl LocalFiles {
         what: &str,
         origin: Origin,
         folder: &Path,
-        find: impl FnOnce() -> Result<Vec<Part<FileDigest>>, ProgramsError>,
+        find: impl FnOnce() -> Result<Vec<ProgramPart<FileDigest>>, ProgramsError>,
     ) -> ProgramNow {
         if origin == Origin::Captured {
             let find = || find().map(|parts| qed_programs::files(&parts));

@@ -34,7 +34,7 @@ const C_WORDS: &[&str] = &[
 
 /// A name that a chapter uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct Identifier {
     /// The name.
     pub name: String,
     /// Its place.
@@ -123,7 +123,7 @@ impl Glossary {
 }
 
 /// The names that a chapter uses, in order, each only the first time.
-pub fn names(chapter: &Chapter) -> Vec<Named> {
+pub fn names(chapter: &Chapter) -> Vec<Identifier> {
     let text = chapter.source.text.as_str();
     let mut seen = BTreeSet::new();
     let mut out = Vec::new();
@@ -135,7 +135,7 @@ pub fn names(chapter: &Chapter) -> Vec<Named> {
             .iter()
             .any(|p| p.range.start < span.end && span.start < p.range.end);
         if !filled && seen.insert(name.to_owned()) {
-            out.push(Named {
+            out.push(Identifier {
                 name: name.to_owned(),
                 span,
             });

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::ShownRow;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -63,7 +63,7 @@ fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
     let mut first: Option<Vec<u8>> = None;
     let mut rows = Vec::new();

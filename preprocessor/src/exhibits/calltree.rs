@@ -8,8 +8,8 @@ use crate::evidence::format::duration;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::request::{Request, caption};
-use crate::exhibits::tree::{Call, CallKind, leads, tree};
+use crate::exhibits::request::{ExhibitRequest, caption};
+use crate::exhibits::tree::{CallKind, ProbedCall, leads, tree};
 use crate::markdown::syntax::SyntaxError;
 
 /// One line of the tree.
@@ -49,7 +49,7 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallL
 }
 
 /// Arguments, result, time and call site of a call.
-fn rest(call: &Call<'_>, write: &dyn Fn(&Value) -> String) -> String {
+fn rest(call: &ProbedCall<'_>, write: &dyn Fn(&Value) -> String) -> String {
     let shown = |datum: &Datum| datum.value().map_or_else(|| "?".to_owned(), write);
     let mut rest = String::new();
     let args: Vec<String> = call
@@ -112,7 +112,7 @@ fn describe_uncalled(experiment: &Experiment) -> Option<String> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     request.show_experiment(|machine, name, experiment| {
         let lines = lines(experiment, &|value| value.to_string());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::claims::judged::JudgedClaim;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, is_long, why};
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -87,7 +87,7 @@ pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let machines: Vec<String> = book_data.loaded.iter().map(|m| m.machine.clone()).collect();
     let mut counts = std::collections::BTreeMap::new();

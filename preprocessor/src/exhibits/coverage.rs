@@ -15,7 +15,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::graph::{planned, traced};
-use crate::exhibits::request::{Request, caption, render_gap};
+use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::syntax::{Spanned, SyntaxError};
 use crate::util::report::counted;
 
@@ -96,7 +96,7 @@ impl std::fmt::Display for Limit {
 type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
 
 /// Renders the exhibit; the lint `untold` complains about more unmentioned functions than it allows.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let experiment = planned(request)?;
     let scope = scope(request)?;
     let limit = limit(request)?;
@@ -174,7 +174,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 }
 
 /// The value of `scope`.
-fn scope(request: &Request<'_, '_>) -> Result<Scope, SyntaxError> {
+fn scope(request: &ExhibitRequest<'_, '_>) -> Result<Scope, SyntaxError> {
     let Some(option) = request.words.option("scope") else {
         return Ok(Scope::Chapter);
     };
@@ -188,7 +188,7 @@ fn scope(request: &Request<'_, '_>) -> Result<Scope, SyntaxError> {
 }
 
 /// The value of `untold`; without it, nothing may be left untold.
-fn limit(request: &Request<'_, '_>) -> Result<Limit, SyntaxError> {
+fn limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
     let Some(option) = request.words.option("untold") else {
         return Ok(Limit::Functions(0));
     };
@@ -217,7 +217,11 @@ fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), 
 }
 
 /// The complaints about machines with more unmentioned functions than allowed.
-fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec<Diagnostic> {
+fn untold(
+    request: &ExhibitRequest<'_, '_>,
+    all: &[OnMachine<'_>],
+    limit: Limit,
+) -> Vec<Diagnostic> {
     let config = request.book_data.config;
     let complaint = |(machine, covered): &OnMachine<'_>| {
         let (graph, coverage) = covered.as_ref().ok()?;
@@ -248,7 +252,7 @@ fn untold(request: &Request<'_, '_>, all: &[OnMachine<'_>], limit: Limit) -> Vec
 
 /// Warnings about lines whose function did not run on any machine, if every machine whose tree may be published has one.
 fn unmatched_lines(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     own: &Lines,
     all: &[OnMachine<'_>],
 ) -> Vec<Diagnostic> {
@@ -379,7 +383,7 @@ fn reason(folds: &[&Fold], symbol: &str) -> String {
 }
 
 /// The rows of all machines.
-fn rows(request: &Request<'_, '_>, all: &[OnMachine<'_>]) -> Vec<MachineRow> {
+fn rows(request: &ExhibitRequest<'_, '_>, all: &[OnMachine<'_>]) -> Vec<MachineRow> {
     let row = |(machine, covered): &OnMachine<'_>| MachineRow {
         machine: request.book_data.machine(*machine).machine.clone(),
         counts: covered

@@ -13,7 +13,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::names;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, class};
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
 /// Words that pages say about claims; others are in [`crate::exhibits::block::GAPS`].
@@ -88,7 +88,7 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
 }
 
 /// Renders the exhibit; each undefined name is a warning at its place.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let investigation = &book_data.investigation;
     let own = |name: &str| {

@@ -7,7 +7,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::{self, ShownRow};
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption};
+use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -25,12 +25,12 @@ struct DisassemblyView {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
 }
 
 fn show(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     name: &str,
     experiment: &Experiment,

@@ -15,7 +15,7 @@ use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::{RenderedBlock, Target};
-use crate::exhibits::request::{Request, caption};
+use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
 
@@ -113,7 +113,7 @@ fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let machine = request
         .machine()?

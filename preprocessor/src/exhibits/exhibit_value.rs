@@ -11,7 +11,7 @@ use crate::evidence::format::{describe, format, is_whole};
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
@@ -50,7 +50,7 @@ impl ShownRow {
 
 /// The line of an exhibit's body: `LABEL: PATH as="…"`, the label and the options if wanted.
 pub fn line(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     line: &str,
     span: &Range<usize>,
     machine: Option<MachineId>,

@@ -15,8 +15,8 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::graph::rows::{MAX_ROWS, Row, Rows, rows};
-use crate::exhibits::request::{Request, caption, render_gap};
+use crate::exhibits::graph::rows::{MAX_ROWS, Rows, RunRow, rows};
+use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::syntax::SyntaxError;
 
 /// The number of levels that are open at first, or stand in a text.
@@ -68,7 +68,7 @@ struct Options<'a> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let options = Options {
         experiment: planned(request)?,
         below: request
@@ -100,7 +100,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 }
 
 /// The name of the experiment, which the investigation plans with a graph.
-pub(super) fn planned<'r>(request: &'r Request<'_, '_>) -> Result<&'r str, SyntaxError> {
+pub(super) fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxError> {
     let planned = request.planned_experiment()?;
     if !planned.graph {
         let message = format!("experiment `{}` records no tree of its call", planned.name);
@@ -111,7 +111,7 @@ pub(super) fn planned<'r>(request: &'r Request<'_, '_>) -> Result<&'r str, Synta
 }
 
 /// The value of `levels`.
-fn levels(request: &Request<'_, '_>) -> Result<usize, SyntaxError> {
+fn levels(request: &ExhibitRequest<'_, '_>) -> Result<usize, SyntaxError> {
     let Some(option) = request.words.option("levels") else {
         return Ok(OPEN_LEVELS);
     };
@@ -269,7 +269,7 @@ fn view(
     }
 }
 
-fn rest(row: &Row) -> String {
+fn rest(row: &RunRow) -> String {
     let mut rest = String::new();
     if row.times > 1 {
         let _ = write!(rest, " ×{}", row.times);

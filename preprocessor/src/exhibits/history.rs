@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::evidence::format::minute;
 use crate::evidence::history::{self, PastCapture};
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
 /// The most captures that are shown, the latest first. The published file has more.
@@ -61,7 +61,7 @@ fn row(captures: &[PastCapture], index: usize) -> HistoryRow {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let captures = crate::claims::history::record_captures(book_data, request.claims).captures;
     let rows: Vec<HistoryRow> = (0..captures.len())

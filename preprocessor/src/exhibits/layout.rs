@@ -14,7 +14,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption, render_gap, render_without_evidence};
+use crate::exhibits::request::{ExhibitRequest, caption, render_gap, render_without_evidence};
 use crate::markdown::syntax::SyntaxError;
 
 /// Bytes of a cache line of x86-64
@@ -48,7 +48,7 @@ struct LayoutView {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let name = planned(request)?;
     let book_data = request.book_data;
     let machine = request.machine()?;
@@ -99,7 +99,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
 }
 
 /// The type that the option names, which the investigation has among its facts.
-fn planned<'r>(request: &'r Request<'_, '_>) -> Result<&'r str, SyntaxError> {
+fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxError> {
     let Some(option) = request.words.option("type") else {
         let help =
             "write type=\"NAME\", of a type that `[facts]` of the investigation names".to_owned();

@@ -9,7 +9,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption};
+use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -63,12 +63,12 @@ fn describe_fate(allocation: &Allocation) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
 }
 
 fn show(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     name: &str,
     experiment: &Experiment,

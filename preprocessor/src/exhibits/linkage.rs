@@ -18,11 +18,11 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::linkage::map::read;
 use crate::exhibits::linkage::picture::draw;
-use crate::exhibits::request::{Request, caption};
+use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::markdown::syntax::SyntaxError;
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     if request.body.is_empty() {
         let help =
             "write `NAME: PATH` for an object, `NAME -> NAME: PATH` for a pointer".to_owned();

@@ -11,7 +11,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption, render_gap};
+use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::escape::visible;
 use crate::markdown::syntax::SyntaxError;
 
@@ -192,7 +192,7 @@ fn transcript(run: &CommandResult) -> Vec<String> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let planned = &book_data.investigation.commands;
     for (line, span) in request.body {

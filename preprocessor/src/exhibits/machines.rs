@@ -10,7 +10,7 @@ use crate::evidence::format::{datum, minute};
 use crate::evidence::loader::{MachineEvidence, age_in_words};
 use crate::evidence::locations::Origin;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -70,14 +70,14 @@ impl Fact {
 }
 
 #[derive(Serialize)]
-struct Machine {
+struct MachineFactsRow {
     name: String,
     facts: Vec<Fact>,
 }
 
 #[derive(Serialize)]
 struct MachinesView {
-    machines: Vec<Machine>,
+    machines: Vec<MachineFactsRow>,
 }
 
 /// The kernel of a machine.
@@ -158,23 +158,26 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let planned = &book_data.investigation.experiments;
     let with_evidence = book_data.loaded.iter().map(|loaded| {
         let mut list = kernel_facts(&loaded.evidence.kernel);
         list.extend(processor_facts(&loaded.evidence.machine));
         list.extend(evidence_facts(loaded, planned));
-        Machine {
+        MachineFactsRow {
             name: loaded.machine.clone(),
             facts: list,
         }
     });
-    let without = book_data.absent.iter().map(|(name, reason)| Machine {
-        name: name.clone(),
-        facts: vec![Fact::new("evidence", format!("none: {reason}"))],
-    });
-    let machines: Vec<Machine> = with_evidence.chain(without).collect();
+    let without = book_data
+        .absent
+        .iter()
+        .map(|(name, reason)| MachineFactsRow {
+            name: name.clone(),
+            facts: vec![Fact::new("evidence", format!("none: {reason}"))],
+        });
+    let machines: Vec<MachineFactsRow> = with_evidence.chain(without).collect();
     let mut text = Vec::new();
     for machine in &machines {
         text.push(machine.name.clone());

@@ -6,7 +6,7 @@ use crate::claims::collect::Claims;
 use crate::evidence::book_data::BookData;
 use crate::evidence::names::Glossary;
 use crate::exhibits::block::{RenderedBlock, Target, note};
-use crate::exhibits::request::{Request, render_without_evidence};
+use crate::exhibits::request::{ExhibitRequest, render_without_evidence};
 use crate::exhibits::{
     bytes, calltree, claims, coverage, derivation, disassembly, evidence, graph, history, layout,
     ledger, linkage, log, machines, slides, slot, space, steps, table, thread, timeline, trace,
@@ -15,12 +15,12 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
-/// Something that [`Request`]s are made to.
+/// Something that [`ExhibitRequest`]s are made to.
 struct Exhibit {
     name: &'static str,
     options: &'static [&'static str],
     takes_body: bool,
-    render: fn(&Request<'_, '_>) -> Result<RenderedBlock, SyntaxError>,
+    render: fn(&ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError>,
 }
 
 /// All exhibits.
@@ -233,7 +233,7 @@ fn try_render(
     {
         return Ok(render_without_evidence(book_data, &option.value.text));
     }
-    (exhibit.render)(&Request {
+    (exhibit.render)(&ExhibitRequest {
         words: &words,
         info: block.info.clone(),
         body: &body,

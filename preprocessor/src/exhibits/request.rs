@@ -21,7 +21,7 @@ use crate::markdown::style::As;
 use crate::markdown::syntax::{Spanned, SyntaxError, Words};
 
 /// The request for an exhibit.
-pub struct Request<'a, 'f> {
+pub struct ExhibitRequest<'a, 'f> {
     /// Its options.
     pub words: &'a Words,
     /// The place of the info string.
@@ -44,7 +44,7 @@ pub struct Request<'a, 'f> {
     pub target: Target,
 }
 
-impl<'f> Request<'_, 'f> {
+impl<'f> ExhibitRequest<'_, 'f> {
     /// The machine that the option `machine` names; `None` if it does not.
     pub fn machine(&self) -> Result<Option<MachineId>, SyntaxError> {
         let Some(option) = self.words.option("machine") else {
@@ -117,7 +117,7 @@ pub struct ShownValue {
     pub missing: bool,
 }
 
-impl Request<'_, '_> {
+impl ExhibitRequest<'_, '_> {
     /// The value of a path that stands in the body: on `machine`, or on the one that the reader is shown.
     pub fn look(
         &self,

@@ -10,7 +10,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption, render_gap};
+use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::style::As;
 use crate::markdown::syntax::SyntaxError;
 
@@ -277,7 +277,7 @@ fn ticks() -> Vec<Tick> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let has_boots = |machine: &MachineId| !book_data.machine(*machine).evidence.boots.is_empty();
     let machine = match request.machine()? {

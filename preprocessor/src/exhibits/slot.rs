@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::ShownRow;
-use crate::exhibits::request::{Request, measured_on};
+use crate::exhibits::request::{ExhibitRequest, measured_on};
 use crate::markdown::syntax::SyntaxError;
 
 /// Height of one row of the picture, in its own units; it is 360 of them wide.
@@ -81,7 +81,7 @@ fn lines(rows: &[SlotRow]) -> Vec<String> {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
     let mut seen: Vec<u64> = Vec::new();
     let mut rows = Vec::new();

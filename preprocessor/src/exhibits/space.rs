@@ -15,7 +15,7 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption, render_gap};
+use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::style::As;
 use crate::markdown::syntax::{SyntaxError, words};
 
@@ -88,7 +88,7 @@ struct SpaceLine {
     to: Option<(Path, Range<usize>)>,
 }
 
-fn lines(request: &Request<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
+fn lines(request: &ExhibitRequest<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
     let mut lines = Vec::new();
     for (line, span) in request.body {
         let Some((label, rest)) = line.split_once(':') else {
@@ -137,7 +137,7 @@ fn lines(request: &Request<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
 }
 
 /// The region to draw: the options `from` and `to`, the last address.
-fn region(request: &Request<'_, '_>) -> Result<Range<u64>, SyntaxError> {
+fn region(request: &ExhibitRequest<'_, '_>) -> Result<Range<u64>, SyntaxError> {
     let bound = |name: &str, usual: u64| match request.words.option(name) {
         None => Ok(usual),
         Some(option) => option
@@ -208,7 +208,7 @@ fn find(
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let (lines, region) = (lines(request)?, region(request)?);
     let (first, span) = &lines[0].from;
@@ -352,7 +352,7 @@ fn arrow(
 
 /// The drawing.
 fn draw(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     region: &Range<u64>,
     mut marked: Vec<(u64, &SpaceLine)>,

@@ -14,7 +14,7 @@ use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, class};
 use crate::exhibits::claims::link;
-use crate::exhibits::request::{Request, measured_on};
+use crate::exhibits::request::{ExhibitRequest, measured_on};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
 
@@ -103,7 +103,7 @@ impl Steps {
     /// Reads one line of the body.
     fn add(
         &mut self,
-        request: &Request<'_, '_>,
+        request: &ExhibitRequest<'_, '_>,
         machine: Option<MachineId>,
         (line, span): &(String, Range<usize>),
     ) -> Result<(), SyntaxError> {
@@ -142,7 +142,7 @@ impl Steps {
     /// The value whose path and style stand in `part` of the source.
     fn value(
         &mut self,
-        request: &Request<'_, '_>,
+        request: &ExhibitRequest<'_, '_>,
         machine: Option<MachineId>,
         part: Range<usize>,
     ) -> Result<StepValue, SyntaxError> {
@@ -170,7 +170,7 @@ impl Steps {
     /// The claim whose id stands in `part` of the source.
     fn proof(
         &mut self,
-        request: &Request<'_, '_>,
+        request: &ExhibitRequest<'_, '_>,
         machine: Option<MachineId>,
         part: Range<usize>,
     ) -> Result<(Verdict, Proof), SyntaxError> {
@@ -226,7 +226,7 @@ fn text(steps: &[Step]) -> String {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let machine = request.machine()?;
     if request.body.is_empty() {
         let message = "the exhibit has no step";

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::evidence::provenance::{Use, machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::{self, ShownRow};
-use crate::exhibits::request::{Request, measured_on};
+use crate::exhibits::request::{ExhibitRequest, measured_on};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -15,7 +15,7 @@ struct TableView {
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let rows = request.rows()?;
     let uses: Vec<Use> = rows.iter().filter_map(ShownRow::used).collect();
     let width = rows
@@ -44,7 +44,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     })
 }
 
-impl Request<'_, '_> {
+impl ExhibitRequest<'_, '_> {
     /// The values that the lines of the body name; at least one.
     pub(super) fn rows(&self) -> Result<Vec<ShownRow>, SyntaxError> {
         let machine = self.machine()?;

@@ -11,8 +11,8 @@ use serde::Serialize;
 use crate::evidence::book_data::sound_experiment;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::request::{Request, caption};
-use crate::exhibits::tree::{Call, CallKind, leads, tree};
+use crate::exhibits::request::{ExhibitRequest, caption};
+use crate::exhibits::tree::{CallKind, ProbedCall, leads, tree};
 use crate::markdown::syntax::{SyntaxError, only_options, words};
 
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ struct ThreadView {
 }
 
 /// The ways in which a call meets the value: `received sock`, `returned it`.
-fn describe_uses(call: &Call<'_>, wanted: u64) -> Vec<String> {
+fn describe_uses(call: &ProbedCall<'_>, wanted: u64) -> Vec<String> {
     let is = |datum: &Datum| match datum.value() {
         Some(Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
             value.0 == wanted
@@ -91,7 +91,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>,
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let [(_, span)] = request.body else {
         let help = "write the path of a pointer between the fences".to_owned();

@@ -9,7 +9,7 @@ use crate::evidence::format::minute;
 use crate::evidence::sweep_record::{LoadedSweep, MAKE, SweepRecord, SweptClaim};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claims::link;
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -77,7 +77,11 @@ fn answers(
     })
 }
 
-fn row(judged: &JudgedClaim, request: &Request<'_, '_>, record: &SweepRecord) -> TimelineRow {
+fn row(
+    judged: &JudgedClaim,
+    request: &ExhibitRequest<'_, '_>,
+    record: &SweepRecord,
+) -> TimelineRow {
     let id = judged.claim.id.clone();
     let swept = record.claims.get(&id);
     let releases: Vec<&str> = record.kernels.iter().map(|k| k.release.as_str()).collect();
@@ -141,7 +145,9 @@ fn turned(turn: Turn, swept: &SweptClaim, releases: &[&str]) -> TurnView {
 }
 
 /// The claims that the body names, one a line; all without a body, or with `only="turned"` those that turned.
-fn selected_claims<'c>(request: &Request<'c, '_>) -> Result<Vec<&'c JudgedClaim>, SyntaxError> {
+fn selected_claims<'c>(
+    request: &ExhibitRequest<'c, '_>,
+) -> Result<Vec<&'c JudgedClaim>, SyntaxError> {
     if request.body.is_empty() {
         return Ok(request.claims.in_order().collect());
     }
@@ -161,7 +167,7 @@ fn selected_claims<'c>(request: &Request<'c, '_>) -> Result<Vec<&'c JudgedClaim>
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let refused = |message: &str| {
         let help = Some(format!("make a record: {MAKE}"));

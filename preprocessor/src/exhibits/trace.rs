@@ -22,13 +22,13 @@ use crate::evidence::names::Glossary;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::calltree::uses;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::request::{Request, caption};
-use crate::exhibits::trace_record::{Record, RecordKind};
-use crate::exhibits::tree::{Call, CallKind, tree};
+use crate::exhibits::request::{ExhibitRequest, caption};
+use crate::exhibits::trace_record::{RecordKind, StepRecord};
+use crate::exhibits::tree::{CallKind, ProbedCall, tree};
 use crate::markdown::syntax::SyntaxError;
 use constants::constants;
 use line::Line;
-use table::{INLINED, Row, Step, lines, rows};
+use table::{INLINED, StepRow, TraceStep, lines, rows};
 
 /// The argument registers of a system call on x86-64, in order
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L59>).
@@ -72,8 +72,8 @@ impl Material<'_> {
 }
 
 /// A record without its number.
-fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> Record {
-    Record {
+fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
+    StepRecord {
         number: 0,
         kind,
         name: name.to_owned(),
@@ -138,9 +138,9 @@ fn place(datum: Option<&Datum>) -> String {
 
 fn function_step(
     material: &Material<'_>,
-    call: &Call<'_>,
+    call: &ProbedCall<'_>,
     constants: &HashMap<String, (i128, String)>,
-) -> Step {
+) -> TraceStep {
     let (probe, hit) = (call.probe, call.hit);
     let values: Vec<String> = probe
         .parameters
@@ -191,7 +191,7 @@ fn function_step(
             material.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
     );
-    Step { record, arguments }
+    TraceStep { record, arguments }
 }
 
 /// A register at a hit of `probe`, by the expression of the read that took it.
@@ -212,9 +212,9 @@ fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Op
 /// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
 fn gates(
     material: &Material<'_>,
-    calls: &[&Call<'_>],
+    calls: &[&ProbedCall<'_>],
     asked: &[String],
-) -> (Option<Step>, Option<Step>) {
+) -> (Option<TraceStep>, Option<TraceStep>) {
     let workload = &material.planned.workload;
     let Action::Syscall { name, .. } = &workload.action else {
         return (None, None);
@@ -268,7 +268,7 @@ fn gates(
                 "0".into(),
             ],
         );
-        Step { record, arguments }
+        TraceStep { record, arguments }
     });
     let exit = tracepoint("sys_exit").map(|(_, hit)| {
         let returned = hit.args.get("ret");
@@ -279,7 +279,7 @@ fn gates(
             .returned
             .value()
             .map_or("long", Value::kind);
-        Step::of(record(
+        TraceStep::of(record(
             RecordKind::Return,
             &title,
             [
@@ -299,9 +299,9 @@ fn gates(
 }
 
 /// All steps in order.
-fn steps(material: &Material<'_>) -> Vec<Step> {
+fn steps(material: &Material<'_>) -> Vec<TraceStep> {
     let nodes = tree(material.experiment);
-    let calls: Vec<&Call<'_>> = nodes
+    let calls: Vec<&ProbedCall<'_>> = nodes
         .iter()
         .filter_map(|node| match &node.what {
             CallKind::Call(call) => {
@@ -319,7 +319,7 @@ fn steps(material: &Material<'_>) -> Vec<Step> {
             Some(function_step(material, call, &constants))
         }
         CallKind::Call(_) => None,
-        CallKind::Inlined(function, line) => Some(Step::of(record(
+        CallKind::Inlined(function, line) => Some(TraceStep::of(record(
             RecordKind::Call,
             function,
             [
@@ -335,7 +335,7 @@ fn steps(material: &Material<'_>) -> Vec<Step> {
             ],
         ))),
     });
-    let mut out: Vec<Step> = enter.into_iter().chain(between).chain(exit).collect();
+    let mut out: Vec<TraceStep> = enter.into_iter().chain(between).chain(exit).collect();
     for (index, step) in out.iter_mut().enumerate() {
         step.record.number = index + 1;
     }
@@ -345,7 +345,7 @@ fn steps(material: &Material<'_>) -> Vec<Step> {
 #[derive(Serialize)]
 struct TraceView {
     caption: String,
-    rows: Vec<Row>,
+    rows: Vec<StepRow>,
     records: Vec<Line>,
     absent: Vec<String>,
 }
@@ -358,7 +358,7 @@ enum Form {
 }
 
 /// The look that the option `form` asks for.
-fn form(request: &Request<'_, '_>) -> Result<Form, SyntaxError> {
+fn form(request: &ExhibitRequest<'_, '_>) -> Result<Form, SyntaxError> {
     let Some(option) = request.words.option("form") else {
         return Ok(Form::Steps);
     };
@@ -374,7 +374,7 @@ fn form(request: &Request<'_, '_>) -> Result<Form, SyntaxError> {
 }
 
 /// Refuses a line for a function that has no record: it would be lost in silence.
-fn refuse_lost_lines(request: &Request<'_, '_>, used: &[String]) -> Result<(), SyntaxError> {
+fn refuse_lost_lines(request: &ExhibitRequest<'_, '_>, used: &[String]) -> Result<(), SyntaxError> {
     if !used.is_empty() {
         for (line, span) in request.body {
             let name = line.split(':').next().unwrap_or_default().trim();
@@ -391,7 +391,7 @@ fn refuse_lost_lines(request: &Request<'_, '_>, used: &[String]) -> Result<(), S
 }
 
 /// Renders the exhibit.
-pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
+pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let form = form(request)?;
     let mut work = HashMap::new();
@@ -436,7 +436,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
                     _ => None,
                 }),
         );
-        let (rows, records): (_, Vec<Record>) = match form {
+        let (rows, records): (_, Vec<StepRecord>) = match form {
             Form::Steps => (rows(&steps), Vec::new()),
             Form::Records => (
                 Vec::new(),
@@ -450,7 +450,7 @@ pub fn render(request: &Request<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
             absent,
         };
         let mut text = data.caption.clone();
-        let records = records.iter().map(Record::to_string);
+        let records = records.iter().map(StepRecord::to_string);
         for line in lines(&data.rows).into_iter().chain(records) {
             text.push_str(&format!("\n{line}"));
         }

@@ -47,7 +47,7 @@ impl RecordKind {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct StepRecord {
     /// Counted from 1.
     pub number: usize,
     /// Entering or leaving.
@@ -126,7 +126,7 @@ fn read(text: &str) -> Result<String, RecordError> {
     String::from_utf8(bytes).map_err(|_| RecordError::Utf8(text.to_owned()))
 }
 
-impl fmt::Display for Record {
+impl fmt::Display for StepRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = format!("#{}.{}.", self.number, self.kind.word());
         write(&self.name, &mut line);
@@ -138,7 +138,7 @@ impl fmt::Display for Record {
     }
 }
 
-impl std::str::FromStr for Record {
+impl std::str::FromStr for StepRecord {
     type Err = RecordError;
 
     fn from_str(line: &str) -> Result<Self, RecordError> {
@@ -166,7 +166,7 @@ impl std::str::FromStr for Record {
         texts.push(read(rest)?);
         let name = texts.remove(0);
         let fields = texts.try_into().map_err(|_| RecordError::Fields)?;
-        Ok(Record {
+        Ok(StepRecord {
             number,
             kind,
             name,
@@ -192,10 +192,10 @@ mod tests {
         /// Check that whatever a record holds, its line is printable ASCII and reads back as the same record.
         #[test]
         fn reads_back(number in 1..10_000_usize, name in text(), fields in proptest::array::uniform9(text())) {
-            let record = Record { number, kind: RecordKind::Call, name, fields };
+            let record = StepRecord { number, kind: RecordKind::Call, name, fields };
             let line = record.to_string();
             prop_assert!(line.bytes().all(|b| (0x20..0x80).contains(&b)), "{}", line);
-            prop_assert_eq!(line.parse::<Record>(), Ok(record), "{}", line);
+            prop_assert_eq!(line.parse::<StepRecord>(), Ok(record), "{}", line);
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
             "a",
             "b+0x1",
         ];
-        let record = Record {
+        let record = StepRecord {
             number: 7,
             kind: RecordKind::Return,
             name: "sock_alloc".into(),
@@ -230,7 +230,7 @@ mod tests {
             ("#1.Call.µ", "not printable ASCII"),
             (&line.replace("\\x2e", "\\q"), "backslash"),
         ] {
-            let error = bad.parse::<Record>().unwrap_err().to_string();
+            let error = bad.parse::<StepRecord>().unwrap_err().to_string();
             assert!(
                 error.contains(why) || error.contains("missing"),
                 "{bad}: {error}"

@@ -5,7 +5,7 @@ use qed_evidence::document::{Experiment, Hit, Probe};
 use qed_evidence::value::{Datum, Location, Value};
 
 /// A hit of a probe.
-pub(super) struct Call<'a> {
+pub(super) struct ProbedCall<'a> {
     /// The probe, with the hit's number if there are more.
     pub name: String,
     /// The probe.
@@ -19,7 +19,7 @@ pub(super) struct Call<'a> {
 }
 
 /// The calls in the order of their entries, each with its depth.
-pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
+pub(super) fn calls(experiment: &Experiment) -> Vec<ProbedCall<'_>> {
     let mut hits: Vec<(u64, String, &Probe, &Hit)> = experiment
         .probes
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
             if let (Some(_), Some(returned)) = (hit.order, hit.return_order) {
                 stack.push((returned, returns_to));
             }
-            Call {
+            ProbedCall {
                 name,
                 probe,
                 hit,
@@ -70,7 +70,7 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<Call<'_>> {
 }
 
 /// One node of the tree, in the order of the calls.
-pub(super) struct Node<'a> {
+pub(super) struct CallNode<'a> {
     /// The number of nodes that enclose it.
     pub depth: usize,
     /// Its kind.
@@ -80,7 +80,7 @@ pub(super) struct Node<'a> {
 /// The kind of a node.
 pub(super) enum CallKind<'a> {
     /// A call that a probe saw.
-    Call(Call<'a>),
+    Call(ProbedCall<'a>),
     /// A function that was inlined on the way to the next call: its name, and the line where its code was called.
     Inlined(String, String),
 }
@@ -99,7 +99,7 @@ fn inlined(site: &Location) -> Vec<(String, String)> {
 }
 
 /// The tree of an experiment.
-pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
+pub(super) fn tree(experiment: &Experiment) -> Vec<CallNode<'_>> {
     let mut out = Vec::new();
     // The inlined functions that are open, by the depth of the call that they lead to.
     let mut open: Vec<Vec<(String, String)>> = Vec::new();
@@ -118,14 +118,14 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
             .take_while(|(a, b)| a == b);
         let known = same.count();
         for (index, (function, line)) in chain.iter().enumerate().skip(known) {
-            out.push(Node {
+            out.push(CallNode {
                 depth: above + index,
                 what: CallKind::Inlined(function.clone(), line.clone()),
             });
         }
         let depth = above + chain.len();
         open[call.depth] = chain;
-        out.push(Node {
+        out.push(CallNode {
             depth,
             what: CallKind::Call(call),
         });
@@ -134,7 +134,7 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<Node<'_>> {
 }
 
 /// The lines that lead to each node: `│  └─ `.
-pub(super) fn leads(nodes: &[Node<'_>]) -> Vec<String> {
+pub(super) fn leads(nodes: &[CallNode<'_>]) -> Vec<String> {
     let depths: Vec<usize> = nodes.iter().map(|node| node.depth).collect();
     let lead = |(index, depth): (usize, &usize)| {
         let part = |level: usize| {
@@ -189,9 +189,9 @@ mod tests {
     /// Check the lines that lead to nodes, where levels go on and where they end.
     #[test]
     fn leads_to_nodes() {
-        let nodes: Vec<Node<'_>> = [0, 1, 2, 1, 0]
+        let nodes: Vec<CallNode<'_>> = [0, 1, 2, 1, 0]
             .into_iter()
-            .map(|depth| Node {
+            .map(|depth| CallNode {
                 depth,
                 what: CallKind::Inlined(String::new(), String::new()),
             })

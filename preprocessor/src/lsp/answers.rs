@@ -17,7 +17,9 @@ use crate::lsp::complete::{Candidate, CandidateKind, complete};
 use crate::lsp::files::{Documents, to_file};
 use crate::lsp::hover::{about_experiment, about_probe, hover};
 use crate::lsp::mentions;
-use crate::lsp::places::{Named, definition, mentions, named_in_chapter, named_in_investigation};
+use crate::lsp::places::{
+    NamedItem, definition, mentions, named_in_chapter, named_in_investigation,
+};
 use crate::lsp::position;
 use crate::lsp::rename::{RenameError, rename};
 use crate::lsp::workspace::Workspace;
@@ -94,9 +96,11 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
                 let offset = position::offset(text, at);
                 let (named, span) = named_in_investigation(&investigation, offset)?;
                 let about = match &named {
-                    Named::Experiment(name) => about_experiment(name, &self.known)?,
-                    Named::Probe(experiment, name) => about_probe(experiment, name, &self.known)?,
-                    Named::Command(_) | Named::Claim(_) => return None,
+                    NamedItem::Experiment(name) => about_experiment(name, &self.known)?,
+                    NamedItem::Probe(experiment, name) => {
+                        about_probe(experiment, name, &self.known)?
+                    }
+                    NamedItem::Command(_) | NamedItem::Claim(_) => return None,
                 };
                 (about, position::range(text, &span))
             }
@@ -129,7 +133,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         uri: &Uri,
         at: Position,
         documents: &Documents,
-    ) -> Option<(Named, Investigation, bool)> {
+    ) -> Option<(NamedItem, Investigation, bool)> {
         if let Some(investigation) = self.investigation(uri, documents) {
             let offset = position::offset(&investigation.source.text, at);
             let (named, span) = named_in_investigation(&investigation, offset)?;
@@ -170,11 +174,11 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
 
     fn defined(
         &self,
-        named: &Named,
+        named: &NamedItem,
         investigation: &Investigation,
         documents: &Documents,
     ) -> Option<Location> {
-        if let Named::Claim(id) = named {
+        if let NamedItem::Claim(id) = named {
             let chapters = self.workspace.chapters(documents);
             let made = |(file, chapter): &(PathBuf, Chapter)| {
                 let span = mentions::of_claim(chapter, id)?;
@@ -189,7 +193,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
 
     fn mentions(
         &self,
-        named: &Named,
+        named: &NamedItem,
         investigation: &Investigation,
         documents: &Documents,
     ) -> Vec<Location> {
@@ -248,7 +252,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         documents: &Documents,
     ) -> Result<(String, String), RenameError> {
         match self.named(uri, at, documents) {
-            Some((Named::Probe(experiment, probe), _, _)) => Ok((experiment, probe)),
+            Some((NamedItem::Probe(experiment, probe), _, _)) => Ok((experiment, probe)),
             _ => Err(RenameError::NoProbe),
         }
     }

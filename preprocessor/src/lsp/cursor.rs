@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::markdown::chapter::Chapter;
-use crate::markdown::partial::{Part, part_at};
+use crate::markdown::partial::{PlaceholderPart, part_at};
 use crate::markdown::structure::{Block, BlockKind};
 use crate::markdown::syntax::{OPEN, Occurrence, find, inner};
 
@@ -42,9 +42,9 @@ pub fn spot(chapter: &Chapter, at: usize) -> Option<Spot<'_>> {
     let text = chapter.source.text.as_str();
     if let Some(words) = placeholder_at(text, at) {
         return Some(match part_at(text, words, at) {
-            Part::First(_) => Spot::Path(word_at(text, at)),
-            Part::Name(span) => Spot::Option(Holder::Placeholder, span),
-            Part::Value { name, span } => Spot::Value(Holder::Placeholder, name, span),
+            PlaceholderPart::First(_) => Spot::Path(word_at(text, at)),
+            PlaceholderPart::Name(span) => Spot::Option(Holder::Placeholder, span),
+            PlaceholderPart::Value { name, span } => Spot::Value(Holder::Placeholder, name, span),
         });
     }
     let inside = |block: &&Block| (block.info.start..=block.range.end).contains(&at);
@@ -69,7 +69,7 @@ fn placeholder_at(text: &str, at: usize) -> Option<Range<usize>> {
 
 fn in_info<'t>(text: &'t str, block: &Block, at: usize) -> Option<Spot<'t>> {
     let first = match part_at(text, block.info.clone(), block.info.end.min(at)) {
-        Part::First(span) => {
+        PlaceholderPart::First(span) => {
             return Some(match block.kind {
                 BlockKind::Claim => Spot::Claim(span),
                 BlockKind::Exhibit => Spot::Exhibit(span),
@@ -85,11 +85,11 @@ fn in_info<'t>(text: &'t str, block: &Block, at: usize) -> Option<Spot<'t>> {
         }
     };
     Some(match first {
-        Part::Value { name: "when", span } if holder == Holder::Claim => {
+        PlaceholderPart::Value { name: "when", span } if holder == Holder::Claim => {
             return in_expression(text, span.start, at);
         }
-        Part::Value { name, span } => Spot::Value(holder, name, span),
-        Part::Name(span) | Part::First(span) => Spot::Option(holder, span),
+        PlaceholderPart::Value { name, span } => Spot::Value(holder, name, span),
+        PlaceholderPart::Name(span) | PlaceholderPart::First(span) => Spot::Option(holder, span),
     })
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::lsp::cursor::{is_quoted, words_in};
 use crate::markdown::chapter::Chapter;
-use crate::markdown::partial::{Part, part_at};
+use crate::markdown::partial::{PlaceholderPart, part_at};
 use crate::markdown::structure::BlockKind;
 use crate::markdown::syntax::{Occurrence, find, inner, words};
 
@@ -15,7 +15,9 @@ pub fn path_words(chapter: &Chapter) -> Vec<Range<usize>> {
     for occurrence in find(text) {
         if let Occurrence::Placeholder(range) = occurrence {
             let words = inner(&range);
-            if let Part::First(span) = part_at(text, words.clone(), first_byte(text, words)) {
+            if let PlaceholderPart::First(span) =
+                part_at(text, words.clone(), first_byte(text, words))
+            {
                 found.push(span);
             }
         }
@@ -102,7 +104,7 @@ pub fn of_claim(chapter: &Chapter, id: &str) -> Option<Range<usize>> {
             )
         })
         .find_map(|part| match part {
-            Part::First(span) if &text[span.clone()] == id => Some(span),
+            PlaceholderPart::First(span) if &text[span.clone()] == id => Some(span),
             _ => None,
         })
 }

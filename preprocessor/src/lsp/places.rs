@@ -11,7 +11,7 @@ use crate::markdown::chapter::Chapter;
 
 /// Something that a book names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Named {
+pub enum NamedItem {
     /// An experiment.
     Experiment(String),
     /// A probe of an experiment.
@@ -27,26 +27,26 @@ pub fn named_in_chapter(
     chapter: &Chapter,
     at: usize,
     investigation: &Investigation,
-) -> Option<Named> {
+) -> Option<NamedItem> {
     let text = chapter.source.text.as_str();
     match spot(chapter, at)? {
-        Spot::Claim(span) => Some(Named::Claim(text[span].to_owned())),
-        Spot::Value(_, "experiment", span) => Some(Named::Experiment(text[span].to_owned())),
+        Spot::Claim(span) => Some(NamedItem::Claim(text[span].to_owned())),
+        Spot::Value(_, "experiment", span) => Some(NamedItem::Experiment(text[span].to_owned())),
         Spot::Path(span) | Spot::Expression(span) => {
             let names: Vec<&str> = text[span.clone()].split('.').collect();
             let is_first = !text[span.start..at].contains('.');
             let experiment = |name| investigation.experiment(name);
             match names[..] {
-                ["claims", id, ..] => Some(Named::Claim(id.to_owned())),
-                ["commands", name, ..] => Some(Named::Command(name.to_owned())),
+                ["claims", id, ..] => Some(NamedItem::Claim(id.to_owned())),
+                ["commands", name, ..] => Some(NamedItem::Command(name.to_owned())),
                 [name, ..] if is_first && experiment(name).is_some() => {
-                    Some(Named::Experiment(name.to_owned()))
+                    Some(NamedItem::Experiment(name.to_owned()))
                 }
                 [name, probe, ..] if experiment(name)?.probe(probe).is_some() => {
-                    Some(Named::Probe(name.to_owned(), probe.to_owned()))
+                    Some(NamedItem::Probe(name.to_owned(), probe.to_owned()))
                 }
                 // An exhibit names claims by their ids alone.
-                [id] if !id.is_empty() => Some(Named::Claim(id.to_owned())),
+                [id] if !id.is_empty() => Some(NamedItem::Claim(id.to_owned())),
                 _ => None,
             }
         }
@@ -58,16 +58,16 @@ pub fn named_in_chapter(
 pub fn named_in_investigation(
     investigation: &Investigation,
     at: usize,
-) -> Option<(Named, Range<usize>)> {
+) -> Option<(NamedItem, Range<usize>)> {
     let here = |span: &Range<usize>| (span.start..=span.end).contains(&at);
     for experiment in &investigation.experiments {
         if here(&experiment.span) {
-            let named = Named::Experiment(experiment.name.clone());
+            let named = NamedItem::Experiment(experiment.name.clone());
             return Some((named, experiment.span.clone()));
         }
         // Of an inherited probe, the first experiment that has it.
         if let Some(probe) = experiment.probes.iter().find(|probe| here(&probe.span)) {
-            let named = Named::Probe(experiment.name.clone(), probe.name.clone());
+            let named = NamedItem::Probe(experiment.name.clone(), probe.name.clone());
             return Some((named, probe.span.clone()));
         }
     }
@@ -75,7 +75,7 @@ pub fn named_in_investigation(
 }
 
 /// The experiment that `inherit = "…"` names at byte `at`.
-fn inherited(investigation: &Investigation, at: usize) -> Option<(Named, Range<usize>)> {
+fn inherited(investigation: &Investigation, at: usize) -> Option<(NamedItem, Range<usize>)> {
     let text = investigation.source.text.as_str();
     let start = text[..at].rfind('"')? + 1;
     let end = at + text[at..].find('"')?;
@@ -83,19 +83,19 @@ fn inherited(investigation: &Investigation, at: usize) -> Option<(Named, Range<u
     let key = text[line..start].trim_matches([' ', '\t', '=', '"']);
     let name = text.get(start..end)?;
     let is_known = key == "inherit" && investigation.experiment(name).is_some();
-    is_known.then(|| (Named::Experiment(name.to_owned()), start..end))
+    is_known.then(|| (NamedItem::Experiment(name.to_owned()), start..end))
 }
 
 /// The place of a definition in the investigation.
-pub fn definition(named: &Named, investigation: &Investigation) -> Option<Range<usize>> {
+pub fn definition(named: &NamedItem, investigation: &Investigation) -> Option<Range<usize>> {
     match named {
-        Named::Experiment(name) => Some(investigation.experiment(name)?.span.clone()),
-        Named::Probe(experiment, probe) => {
+        NamedItem::Experiment(name) => Some(investigation.experiment(name)?.span.clone()),
+        NamedItem::Probe(experiment, probe) => {
             let found = investigation.experiment(experiment)?.probe(probe)?;
             Some(found.span.clone())
         }
-        Named::Command(name) => Some(investigation.command(name)?.span.clone()),
-        Named::Claim(_) => None,
+        NamedItem::Command(name) => Some(investigation.command(name)?.span.clone()),
+        NamedItem::Claim(_) => None,
     }
 }
 
@@ -120,19 +120,19 @@ fn holders<'i>(
 
 /// Every place in the chapters where something is named.
 pub fn mentions(
-    named: &Named,
+    named: &NamedItem,
     investigation: &Investigation,
     chapters: &[(PathBuf, Chapter)],
 ) -> Vec<(PathBuf, Range<usize>)> {
     let in_chapter = |chapter: &Chapter| -> Vec<Range<usize>> {
         match named {
-            Named::Experiment(name) => mentions::of_experiment(chapter, name),
-            Named::Probe(experiment, probe) => {
+            NamedItem::Experiment(name) => mentions::of_experiment(chapter, name),
+            NamedItem::Probe(experiment, probe) => {
                 let holders: Vec<&str> = holders(investigation, experiment, probe).collect();
                 mentions::of_probe(chapter, &holders, probe)
             }
-            Named::Command(name) => mentions::of_probe(chapter, &["commands"], name),
-            Named::Claim(id) => {
+            NamedItem::Command(name) => mentions::of_probe(chapter, &["commands"], name),
+            NamedItem::Claim(id) => {
                 let made = mentions::of_claim(chapter, id);
                 let read = mentions::of_probe(chapter, &["claims"], id);
                 made.into_iter().chain(read).collect()
@@ -165,16 +165,16 @@ mod tests {
             let chapter = Chapter::parse("c.md", &marked.replace('¦', ""), Markdown::default());
             named_in_chapter(&chapter, at, &investigation)
         };
-        let probe = || Some(Named::Probe("again".into(), "sock_alloc".into()));
+        let probe = || Some(NamedItem::Probe("again".into(), "sock_alloc".into()));
         assert_eq!(
             in_chapter("{{qed ag¦ain.sock_alloc.return}}"),
-            Some(Named::Experiment("again".into()))
+            Some(NamedItem::Experiment("again".into()))
         );
         assert_eq!(in_chapter("{{qed again.sock¦_alloc.return}}"), probe());
         assert_eq!(in_chapter("{{qed again.sock_alloc.re¦turn}}"), probe());
         assert_eq!(
             in_chapter("{{qed claims.o¦ne}}"),
-            Some(Named::Claim("one".into()))
+            Some(NamedItem::Claim("one".into()))
         );
         assert_eq!(in_chapter("{{qed again.noth¦ing.return}}"), None);
         assert_eq!(in_chapter("prose ag¦ain"), None);
@@ -184,15 +184,15 @@ mod tests {
         };
         assert_eq!(
             in_investigation("sock_alloc"),
-            Some(Named::Probe("create".into(), "sock_alloc".into()))
+            Some(NamedItem::Probe("create".into(), "sock_alloc".into()))
         );
         assert_eq!(
             in_investigation("again"),
-            Some(Named::Experiment("again".into()))
+            Some(NamedItem::Experiment("again".into()))
         );
         assert_eq!(
             in_investigation("create"),
-            Some(Named::Experiment("create".into()))
+            Some(NamedItem::Experiment("create".into()))
         );
         assert_eq!(in_investigation("syscall"), None);
     }

@@ -107,7 +107,7 @@ fn convert(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qed_evidence::diagnostic::Source;
+    use qed_evidence::diagnostic::SourceText;
     use std::sync::Arc;
 
     /// Check that each file gets its own, that what is mended goes, and that what belongs to no place stands at the settings.
@@ -127,7 +127,7 @@ mod tests {
             theme: "theme".into(),
         };
         let source = |name: &str| {
-            Arc::new(Source {
+            Arc::new(SourceText {
                 name: name.into(),
                 text: "😀x".into(),
             })

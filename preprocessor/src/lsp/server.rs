@@ -193,7 +193,7 @@ fn evidence(
 /// An investigation that plans nothing.
 fn nothing_planned() -> Investigation {
     Investigation {
-        source: Arc::new(qed_evidence::diagnostic::Source {
+        source: Arc::new(qed_evidence::diagnostic::SourceText {
             name: String::new(),
             text: String::new(),
         }),

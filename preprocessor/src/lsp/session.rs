@@ -29,7 +29,7 @@ use crate::lsp::diagnose::Job;
 use crate::lsp::files::{Document, Documents, to_file};
 use crate::lsp::position;
 use crate::lsp::rename::RenameError;
-use crate::lsp::watch::{Change, Watch};
+use crate::lsp::watch::{BookChange, Watch};
 use crate::lsp::workspace::Workspace;
 
 /// The time between two looks at the files on disk.
@@ -178,7 +178,7 @@ impl<'c> Session<'c> {
                 looked = Instant::now();
                 match generation.watch.changed() {
                     None => {}
-                    Some(Change::Chapters) if generation.jobs.is_some() => {
+                    Some(BookChange::Chapters) if generation.jobs.is_some() => {
                         generation.ask_for_check(&self.documents, true);
                     }
                     Some(_) => return Next::Reload,

@@ -15,7 +15,7 @@ type State = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
 
 /// The part of a book that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum BookChange {
     /// Settings, investigation or evidence.
     Book,
     /// Only chapters.
@@ -73,7 +73,7 @@ impl Watch {
     }
 
     /// The part that has changed since this was asked last.
-    pub fn changed(&mut self) -> Option<Change> {
+    pub fn changed(&mut self) -> Option<BookChange> {
         let paths = self.paths.as_ref()?;
         let book: State = self
             .book
@@ -82,8 +82,8 @@ impl Watch {
             .collect();
         let chapters = chapters(paths);
         let change = match (book != self.book, chapters != self.chapters) {
-            (true, _) => Some(Change::Book),
-            (false, true) => Some(Change::Chapters),
+            (true, _) => Some(BookChange::Book),
+            (false, true) => Some(BookChange::Chapters),
             (false, false) => None,
         };
         (self.book, self.chapters) = (book, chapters);
@@ -135,11 +135,11 @@ mod tests {
         let mut watch = Watch::new(&paths, &config);
         assert_eq!(watch.changed(), None);
         std::fs::write(folder.path().join("src/a/b.md"), "c").unwrap();
-        assert_eq!(watch.changed(), Some(Change::Chapters));
+        assert_eq!(watch.changed(), Some(BookChange::Chapters));
         assert_eq!(watch.changed(), None);
         std::fs::create_dir_all(folder.path().join(CAPTURED)).unwrap();
         std::fs::write(folder.path().join(CAPTURED).join("guest-test.json"), "c").unwrap();
-        assert_eq!(watch.changed(), Some(Change::Book));
+        assert_eq!(watch.changed(), Some(BookChange::Book));
         assert_eq!(watch.changed(), None);
     }
 }

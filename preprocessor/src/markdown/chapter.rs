@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use qed_evidence::Path;
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, SourceText};
 use qed_evidence::path::ParsePathError;
 
 use crate::markdown::dialect::Markdown;
@@ -38,7 +38,7 @@ pub struct Placeholder {
 #[derive(Debug)]
 pub struct Chapter {
     /// Name and text as mdBook hands it over, for diagnostics.
-    pub source: Arc<Source>,
+    pub source: Arc<SourceText>,
     /// Placeholders in order.
     pub placeholders: Vec<Placeholder>,
     /// Places of backslashes that keep a placeholder from being filled.
@@ -61,7 +61,7 @@ pub struct Chapter {
 impl Chapter {
     /// Takes a chapter apart.
     pub fn parse(name: &str, text: &str, markdown: Markdown) -> Self {
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: name.to_owned(),
             text: text.to_owned(),
         });
@@ -178,7 +178,7 @@ impl Chapter {
 }
 
 /// A syntax error as a diagnostic.
-pub fn to_diagnostic(source: &Arc<Source>, error: SyntaxError) -> Diagnostic {
+pub fn to_diagnostic(source: &Arc<SourceText>, error: SyntaxError) -> Diagnostic {
     let diagnostic = Diagnostic::error(source, error.span, error.message);
     match error.help {
         Some(help) => diagnostic.help(help),

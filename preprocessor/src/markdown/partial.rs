@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// The part of a placeholder or an info string that stands at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part<'t> {
+pub enum PlaceholderPart<'t> {
     /// The first word, which may be empty.
     First(Range<usize>),
     /// The name of an option, or where one could be written.
@@ -19,12 +19,12 @@ pub enum Part<'t> {
 }
 
 /// The part of `text[range]` at byte `at`. A quote that is not closed ends with the range.
-pub fn part_at(text: &str, range: Range<usize>, at: usize) -> Part<'_> {
+pub fn part_at(text: &str, range: Range<usize>, at: usize) -> PlaceholderPart<'_> {
     let mut start = range.start;
     let mut is_first = true;
     let empty = |is_first| match is_first {
-        true => Part::First(at..at),
-        false => Part::Name(at..at),
+        true => PlaceholderPart::First(at..at),
+        false => PlaceholderPart::Name(at..at),
     };
     loop {
         let rest = &text[start..range.end];
@@ -40,8 +40,8 @@ pub fn part_at(text: &str, range: Range<usize>, at: usize) -> Part<'_> {
         if at <= end {
             let is_option = text[end..range.end].starts_with('=');
             return match is_first && !is_option {
-                true => Part::First(start..end),
-                false => Part::Name(start..end),
+                true => PlaceholderPart::First(start..end),
+                false => PlaceholderPart::Name(start..end),
             };
         }
         let name = &text[start..end];
@@ -59,7 +59,7 @@ pub fn part_at(text: &str, range: Range<usize>, at: usize) -> Part<'_> {
         let closing = find_from(text, value, range.end, |c| c == '"');
         if (value..=closing).contains(&at) {
             let span = value..closing;
-            return Part::Value { name, span };
+            return PlaceholderPart::Value { name, span };
         }
         start = (closing + 1).min(range.end);
     }
@@ -79,9 +79,9 @@ mod tests {
         let at = marked.find('|').unwrap();
         let text = marked.replace('|', "");
         match part_at(&text, 0..text.len(), at) {
-            Part::First(span) => format!("first {}", &text[span]),
-            Part::Name(span) => format!("name {}", &text[span]),
-            Part::Value { name, span } => format!("{name} = {}", &text[span]),
+            PlaceholderPart::First(span) => format!("first {}", &text[span]),
+            PlaceholderPart::Name(span) => format!("name {}", &text[span]),
+            PlaceholderPart::Value { name, span } => format!("{name} = {}", &text[span]),
         }
     }
 
@@ -114,7 +114,7 @@ mod tests {
         fn never_panics(text in "[a-zé=\" \n]{0,20}", at in 0usize..40) {
             let at = at.min(text.len());
             prop_assume!(text.is_char_boundary(at));
-            let (Part::First(span) | Part::Name(span) | Part::Value { span, .. }) = part_at(&text, 0..text.len(), at);
+            let (PlaceholderPart::First(span) | PlaceholderPart::Name(span) | PlaceholderPart::Value { span, .. }) = part_at(&text, 0..text.len(), at);
             prop_assert!(text.get(span).is_some());
         }
     }

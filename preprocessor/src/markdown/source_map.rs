@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, SourceText};
 
 /// The part of the surroundings that is compared to each side, in bytes.
 const HORIZON: usize = 16 << 10;
@@ -102,7 +102,7 @@ fn clean(path: &Path) -> PathBuf {
 }
 
 /// Moves a diagnostic from the chapter `text` to the author's file. `files` are named relative to the book's root.
-pub fn diagnostic(problem: &mut Diagnostic, files: &[Arc<Source>]) {
+pub fn diagnostic(problem: &mut Diagnostic, files: &[Arc<SourceText>]) {
     let Some((source, span)) = &problem.place else {
         return;
     };

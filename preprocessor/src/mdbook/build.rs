@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, SourceText};
 
 use crate::claims::collect::Claims;
 use crate::config::{BookPaths, Config, OnFail, ReadText};
@@ -102,7 +102,7 @@ fn find_unreachable(paths: &BookPaths, read: &ReadText<'_>) -> Vec<Diagnostic> {
         let path = paths.src.join(file);
         let Some(text) = read(&path) else { continue };
         let name = path.display().to_string();
-        let source = Arc::new(Source { name, text });
+        let source = Arc::new(SourceText { name, text });
         for found in find(&source.text) {
             if let Occurrence::Placeholder(span)
             | Occurrence::Unclosed(span)
@@ -132,7 +132,7 @@ pub fn finish_in(report: &mut BookReport, paths: &BookPaths, read: &ReadText<'_>
 /// Moves complaints from the text of a chapter, which may include other files, to the file that its author wrote. `read` gives
 /// the texts of such files.
 pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths, read: &ReadText<'_>) {
-    let mut known: Vec<(Arc<Source>, Vec<Arc<Source>>)> = Vec::new();
+    let mut known: Vec<(Arc<SourceText>, Vec<Arc<SourceText>>)> = Vec::new();
     for problem in problems {
         let Some((source, _)) = &problem.place else {
             continue;
@@ -149,7 +149,7 @@ pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths, rea
             let files = source_map::files(&path, read)
                 .into_iter()
                 .map(|(path, text)| {
-                    Arc::new(Source {
+                    Arc::new(SourceText {
                         name: path.display().to_string(),
                         text,
                     })

@@ -21,7 +21,7 @@ const UNPACKED: u64 = qed_evidence::reader::MAX_BYTES as u64;
 
 /// The search of a site's files for the secrets of one machine.
 #[derive(Debug)]
-pub struct Check {
+pub struct LeakCheck {
     machine: String,
     searcher: Searcher,
     /// The number of secrets that are not slides.
@@ -40,7 +40,7 @@ pub fn checks(
     addresses: Addresses,
     history: &History,
     quoted: &Quoted,
-) -> Vec<Check> {
+) -> Vec<LeakCheck> {
     let of_guests: BTreeSet<Secret> = history
         .captures
         .iter()
@@ -66,7 +66,7 @@ pub fn checks(
             let guessable: BTreeMap<Secret, String> = guessable
                 .map(|(secret, leaf)| (secret.clone(), leaf.clone()))
                 .collect();
-            Check {
+            LeakCheck {
                 machine,
                 searcher: Searcher::new(&all, &open),
                 others: all.keys().filter(|s| s.kind != Kind::Slide).count(),
@@ -102,7 +102,7 @@ fn find_coincidental_slides<'a>(
     spelled.into_iter().collect()
 }
 
-impl Check {
+impl LeakCheck {
     /// The search in words, for the report: the same for every slide.
     pub fn describe(&self) -> String {
         let but = match self.open_slides {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, Scope, SourceMap, Verdict, judge};
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, SourceText};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::resolve::{Catalog, Indexed};
 use serde::{Deserialize, Serialize};
@@ -264,7 +264,7 @@ pub(super) fn read_again(
     book_mentions: &BookMentions,
 ) -> Result<Claim, Vec<Diagnostic>> {
     let place = |text: &str| {
-        let source = Source {
+        let source = SourceText {
             name: CLAIMS.into(),
             text: text.into(),
         };

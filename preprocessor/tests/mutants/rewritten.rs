@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use qed_evidence::claim::{self, Claim, SourceMap, Verdict};
-use qed_evidence::diagnostic::Source;
+use qed_evidence::diagnostic::SourceText;
 use qed_evidence::resolve::{Catalog, Indexed};
 
 /// The claim in all other ways.
@@ -24,7 +24,7 @@ pub fn judge(
     machine: &Indexed<'_>,
 ) -> Option<Verdict> {
     let place = |text: &str| {
-        let source = Source {
+        let source = SourceText {
             name: "rewritten.md".into(),
             text: text.into(),
         };

@@ -25,7 +25,7 @@ pub use package::Package;
 
 /// One kernel that the archive serves.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Kernel {
+pub struct ServedKernel {
     /// Series of the upstream kernel.
     pub series: Series,
     /// Patch release of the upstream kernel: 192 of `6.1.192`.
@@ -131,7 +131,7 @@ fn matches(selector: Selector, version: (Series, u32)) -> bool {
 
 /// The kernels among these packages, the oldest first. Metapackages and release candidates are left out.
 #[must_use]
-pub fn kernels(served: &[Served]) -> Vec<Kernel> {
+pub fn kernels(served: &[Served]) -> Vec<ServedKernel> {
     let mut by_release: BTreeMap<&str, BTreeMap<Role, &Served>> = BTreeMap::new();
     for package in served {
         let Some((release, role)) = role(&package.name) else {
@@ -149,7 +149,7 @@ pub fn kernels(served: &[Served]) -> Vec<Kernel> {
             })
             .or_insert(package);
     }
-    let mut kernels: Vec<Kernel> = by_release
+    let mut kernels: Vec<ServedKernel> = by_release
         .into_iter()
         .filter_map(|(release, parts)| kernel(release, &parts))
         .collect();
@@ -159,7 +159,10 @@ pub fn kernels(served: &[Served]) -> Vec<Kernel> {
 
 /// Kernels of an answer that is not whole, and those of the answer before whose release is not among them.
 #[must_use]
-pub fn with_those_before(mut kernels: Vec<Kernel>, before: Vec<Kernel>) -> Vec<Kernel> {
+pub fn with_those_before(
+    mut kernels: Vec<ServedKernel>,
+    before: Vec<ServedKernel>,
+) -> Vec<ServedKernel> {
     for old in before {
         if kernels.iter().all(|new| new.release != old.release) {
             kernels.push(old);
@@ -170,7 +173,7 @@ pub fn with_those_before(mut kernels: Vec<Kernel>, before: Vec<Kernel>) -> Vec<K
 }
 
 /// Sort, the oldest first.
-fn sort(kernels: &mut [Kernel]) {
+fn sort(kernels: &mut [ServedKernel]) {
     kernels.sort_by(|a, b| {
         (a.series, a.patch)
             .cmp(&(b.series, b.patch))
@@ -183,11 +186,11 @@ fn is_image(name: &str) -> bool {
     role(name).is_some_and(|(_, role)| matches!(role, Role::Signed | Role::Unsigned))
 }
 
-fn kernel(release: &str, parts: &BTreeMap<Role, &Served>) -> Option<Kernel> {
+fn kernel(release: &str, parts: &BTreeMap<Role, &Served>) -> Option<ServedKernel> {
     let part = |role| parts.get(&role).map(|package| (*package).clone());
     let image = part(Role::Unsigned).or_else(|| part(Role::Signed))?;
     let (series, patch) = upstream(&image.version)?;
-    Some(Kernel {
+    Some(ServedKernel {
         series,
         patch,
         release: release.to_owned(),
@@ -199,7 +202,7 @@ fn kernel(release: &str, parts: &BTreeMap<Role, &Served>) -> Option<Kernel> {
 
 /// The kernel that a selector means: the newest that fits.
 #[must_use]
-pub fn select(kernels: &[Kernel], selector: Selector) -> Option<&Kernel> {
+pub fn select(kernels: &[ServedKernel], selector: Selector) -> Option<&ServedKernel> {
     kernels
         .iter()
         .rfind(|kernel| matches(selector, (kernel.series, kernel.patch)))
@@ -207,7 +210,7 @@ pub fn select(kernels: &[Kernel], selector: Selector) -> Option<&Kernel> {
 
 /// The series that are served, each with its newest patch release, in words: `6.1 (6.1.192), 6.12 (6.12.117)`.
 #[must_use]
-pub fn overview(kernels: &[Kernel]) -> String {
+pub fn overview(kernels: &[ServedKernel]) -> String {
     let mut newest: BTreeMap<Series, u32> = BTreeMap::new();
     for kernel in kernels {
         newest.insert(kernel.series, kernel.patch);
@@ -221,7 +224,7 @@ pub fn overview(kernels: &[Kernel]) -> String {
 
 /// The reason why a selector fits nothing that is served, with the nearest that does.
 #[must_use]
-pub fn not_served(kernels: &[Kernel], selector: Selector) -> String {
+pub fn not_served(kernels: &[ServedKernel], selector: Selector) -> String {
     if kernels.is_empty() {
         return "the package lists name no kernel".into();
     }
@@ -249,7 +252,7 @@ pub fn not_served(kernels: &[Kernel], selector: Selector) -> String {
 }
 
 /// The series next to one that is not served.
-fn nearest(kernels: &[Kernel], wanted: Series) -> String {
+fn nearest(kernels: &[ServedKernel], wanted: Series) -> String {
     let distance = |series: &Series| {
         (
             series.major.abs_diff(wanted.major),

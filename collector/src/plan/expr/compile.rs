@@ -1,7 +1,7 @@
 //! Compilation of a path's tree to the instructions for the eBPF programs.
 
 use super::decode::Decode;
-use super::parse::{Argument, Expr, Name, Node, parse};
+use super::parse::{Argument, Expr, ExprNode, Name, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
 use super::value::{Location, Origin, Room, Ty, Value, ValueSource};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
@@ -95,15 +95,15 @@ pub fn check(path: &str) -> Result<()> {
 fn calls_are_known(expr: &Expr) -> Result<()> {
     match &expr.node {
         // A parameter may be called like a built-in.
-        Node::Name(_) => Ok(()),
-        Node::Call(name, arguments) if is_built_in(name, arguments) => Ok(()),
-        Node::Call(name, _) => Err(unknown_call(name, &expr.span)),
-        Node::Member { of, .. }
-        | Node::Index(of, _)
-        | Node::Load(of)
-        | Node::AddressOf(of)
-        | Node::Cast(_, of)
-        | Node::ContainerOf(of, ..) => calls_are_known(of),
+        ExprNode::Name(_) => Ok(()),
+        ExprNode::Call(name, arguments) if is_built_in(name, arguments) => Ok(()),
+        ExprNode::Call(name, _) => Err(unknown_call(name, &expr.span)),
+        ExprNode::Member { of, .. }
+        | ExprNode::Index(of, _)
+        | ExprNode::Load(of)
+        | ExprNode::AddressOf(of)
+        | ExprNode::Cast(_, of)
+        | ExprNode::ContainerOf(of, ..) => calls_are_known(of),
     }
 }
 
@@ -182,14 +182,14 @@ impl<'a> Compiler<'_, '_, 'a> {
     pub(super) fn value(&self, expr: &Expr) -> Result<Value> {
         let span = &expr.span;
         match &expr.node {
-            Node::Name(name) => self.name(name, span),
-            Node::Call(name, arguments) => self.call(name, arguments, span),
-            Node::Member { of, arrow, name } => self.member(of, *arrow, name, span),
-            Node::Index(of, index) => self.index(self.value(of)?, *index, span),
-            Node::Load(of) => self.index(self.value(of)?, 0, span),
-            Node::AddressOf(of) => self.address_of(self.value(of)?, &of.span),
-            Node::Cast(ty, of) => self.cast(ty, self.value(of)?, span),
-            Node::ContainerOf(of, ty, members) => self.container_of(of, ty, members),
+            ExprNode::Name(name) => self.name(name, span),
+            ExprNode::Call(name, arguments) => self.call(name, arguments, span),
+            ExprNode::Member { of, arrow, name } => self.member(of, *arrow, name, span),
+            ExprNode::Index(of, index) => self.index(self.value(of)?, *index, span),
+            ExprNode::Load(of) => self.index(self.value(of)?, 0, span),
+            ExprNode::AddressOf(of) => self.address_of(self.value(of)?, &of.span),
+            ExprNode::Cast(ty, of) => self.cast(ty, self.value(of)?, span),
+            ExprNode::ContainerOf(of, ty, members) => self.container_of(of, ty, members),
         }
     }
 

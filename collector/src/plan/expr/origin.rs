@@ -10,7 +10,7 @@ use std::ops::Range;
 use qed_evidence::secrets::is_secret_member as is_secret;
 
 use super::compile::{At, Compiler, Result};
-use super::value::{Origin, Shape, Target, Ty, Value};
+use super::value::{Origin, Pointee, Shape, Ty, Value};
 use crate::btf::{Type, TypeId};
 
 /// The most levels of nested structures that are searched for the first member.
@@ -76,7 +76,7 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     fn side(&self, ty: Ty, span: &Range<usize>) -> Result<Side> {
         Ok(match ty.shape(self.btf()).at(span)? {
-            Shape::Pointer(Target { ty, .. }) => Side::Pointer(ty),
+            Shape::Pointer(Pointee { ty, .. }) => Side::Pointer(ty),
             Shape::Plain(plain) => match plain.ty {
                 Type::Array { element, .. } => Side::Pointer(element.into()),
                 _ => Side::Number(ty.size(self.btf()).at(span)?.unwrap_or_default()),

@@ -13,11 +13,11 @@ const MAX_BYTES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Expr {
     pub span: Range<usize>,
-    pub node: Node,
+    pub node: ExprNode,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node {
+pub(super) enum ExprNode {
     /// A parameter or a built-in.
     Name(String),
     /// `regs()`, `fd(3)`, `text(SYMBOL, 5)`: a built-in with its arguments.
@@ -173,14 +173,14 @@ impl<'t> Parser<'_, 't> {
         }
         let start = self.span().start;
         let node = if self.eat("*") {
-            Node::Load(Box::new(self.expr()?))
+            ExprNode::Load(Box::new(self.expr()?))
         } else if self.eat("&") {
-            Node::AddressOf(Box::new(self.expr()?))
+            ExprNode::AddressOf(Box::new(self.expr()?))
         } else if self.at_cast() {
             self.expect("(")?;
             let ty = self.type_text()?;
             self.expect(")")?;
-            Node::Cast(ty, Box::new(self.expr()?))
+            ExprNode::Cast(ty, Box::new(self.expr()?))
         } else {
             let expr = self.postfix()?;
             self.depth -= 1;
@@ -295,8 +295,8 @@ impl<'t> Parser<'_, 't> {
             };
             let of = Box::new(expr);
             let node = match step {
-                Step::Member(name) => Node::Member { of, arrow, name },
-                Step::Index(number) => Node::Index(of, number),
+                Step::Member(name) => ExprNode::Member { of, arrow, name },
+                Step::Index(number) => ExprNode::Index(of, number),
             };
             steps += 1;
             if steps > MAX_DEPTH {
@@ -321,7 +321,7 @@ impl<'t> Parser<'_, 't> {
         }
         let name = self.name("a parameter, `return`, `task`, `regs` or `fd`")?;
         let node = if !self.eat("(") {
-            Node::Name(name.text)
+            ExprNode::Name(name.text)
         } else if name.text == "container_of" {
             let pointer = self.expr()?;
             self.expect(",")?;
@@ -332,7 +332,7 @@ impl<'t> Parser<'_, 't> {
                 members.push(self.name("the name of a member")?);
             }
             self.expect(")")?;
-            Node::ContainerOf(Box::new(pointer), ty, members)
+            ExprNode::ContainerOf(Box::new(pointer), ty, members)
         } else {
             let mut arguments = Vec::new();
             while !self.eat(")") {
@@ -348,7 +348,7 @@ impl<'t> Parser<'_, 't> {
                     _ => Argument::Name(self.name("a symbol or a number")?),
                 });
             }
-            Node::Call(name.text, arguments)
+            ExprNode::Call(name.text, arguments)
         };
         Ok(Expr {
             span: self.since(start),

@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, wrong};
 use super::decode::Decode;
 use super::types::{Compiled, ErrorClass, ExprError};
-use super::value::{Location, Room, Shape, Target, Ty, Value, ValueSource};
+use super::value::{Location, Pointee, Room, Shape, Ty, Value, ValueSource};
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
 use qed_evidence::investigation::{MAX_READ, ONE_LOAD};
@@ -211,7 +211,7 @@ impl Compiler<'_, '_, '_> {
     fn pointer(
         &self,
         value: Value,
-        target: &Target,
+        target: &Pointee,
         span: &Range<usize>,
     ) -> Result<Compiled, ExprError> {
         match target.plain {

@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
-use super::value::{Location, Origin, Room, Shape, Target, Ty, Value, ValueSource};
+use super::value::{Location, Origin, Pointee, Room, Shape, Ty, Value, ValueSource};
 use crate::btf::{Composite, Member, Type, nearest};
 use std::ops::Range;
 
@@ -96,7 +96,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     pub fn follow(
         &self,
         mut value: Value,
-        target: &Target,
+        target: &Pointee,
         span: &Range<usize>,
     ) -> Result<Location> {
         if target.percpu {

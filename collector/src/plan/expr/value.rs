@@ -16,13 +16,13 @@ pub(super) struct Ty {
 
 /// A type, seen from outside.
 pub(super) enum Shape<'a> {
-    Pointer(Target<'a>),
+    Pointer(Pointee<'a>),
     /// Not a pointer, or `void`.
     Plain(Stripped<'a>),
 }
 
 /// The target of a pointer.
-pub(super) struct Target<'a> {
+pub(super) struct Pointee<'a> {
     pub ty: Ty,
     /// In the task's memory.
     pub user: bool,
@@ -71,7 +71,7 @@ impl Ty {
                 user: self.user && self.stars > 1,
                 ..self
             };
-            return Ok(Shape::Pointer(Target {
+            return Ok(Shape::Pointer(Pointee {
                 ty,
                 user: self.user && self.stars == 1,
                 percpu: false,
@@ -85,7 +85,7 @@ impl Ty {
         // Tags of what is pointed to describe the pointer.
         let target = btf.strip(to)?;
         let ty = Ty::from(to);
-        Ok(Shape::Pointer(Target {
+        Ok(Shape::Pointer(Pointee {
             ty,
             user: target.user,
             percpu: target.percpu,

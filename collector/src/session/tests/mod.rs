@@ -9,10 +9,12 @@ use qed_evidence::investigation::{Investigation, parse};
 
 use super::NOT_RUN;
 use super::build_facts::RawBuildFacts;
-use super::capture::{Options, Request, SessionResult, run};
+use super::capture::{CaptureOptions, SessionRequest, SessionResult, run};
 use super::raw::MachineFacts;
 use crate::kaslr::KaslrSourceError;
-use crate::plan::{Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused, Source};
+use crate::plan::{
+    EventSource, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused,
+};
 use crate::probe::{Attach, AttachmentUse, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::WorkloadKind;
@@ -56,7 +58,7 @@ fn probe(attachment: usize, acts: bool, bytes: Option<&[u8]>) -> PlannedProbe {
             text: "nop".into(),
         }),
         optional: false,
-        source: Ok(Source {
+        source: Ok(EventSource {
             attach: attachment,
             usage: attachment,
             address: FUNCTION,
@@ -162,10 +164,10 @@ fn session_with(
     let mut machine = Recorded::new(script);
     let log = Log::clone(&machine.log);
     let observer = Noting(Log::clone(&log));
-    let request = Request {
+    let request = SessionRequest {
         plan: plan(&investigation, wanted, probes),
         investigation: &investigation,
-        options: Options {
+        options: CaptureOptions {
             folder: None,
             ephemeral,
             observer: Some(&observer),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
 
-use super::super::boundary::{Machine, Memory, Observer, Programs, Traces, Workload};
-use super::super::raw::{AttachFailure, Record};
+use super::super::boundary::{Memory, Observer, Programs, SessionMachine, Traces, Workload};
+use super::super::raw::{AttachFailure, RawEvent};
 use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
@@ -73,7 +73,7 @@ fn next<T: Clone + Default>(list: &mut VecDeque<T>) -> T {
     }
 }
 
-impl Machine for Recorded {
+impl SessionMachine for Recorded {
     type Programs = RecordedPrograms;
     type Workload = RecordedWorkload;
 
@@ -224,7 +224,7 @@ impl Programs for RecordedPrograms {
         Ok(Vec::new())
     }
 
-    fn drain(&mut self) -> Vec<Record> {
+    fn drain(&mut self) -> Vec<RawEvent> {
         note(&self.log, "drain");
         Vec::new()
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::claim::{Claim, FUNCTIONS, SourceMap, Verdict};
-use crate::diagnostic::Source;
+use crate::diagnostic::SourceText;
 use crate::document::Evidence;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_claim, judge_on, place};
@@ -429,7 +429,7 @@ fn idle_values() {
 fn errors_point_into_the_chapter() {
     let chapter = "# One\n\n> ```qed-claim a\n> create.outcome.returned == 3 &&\n> create.sock_alloc.return == 7\n> ```\n";
     let body = "create.outcome.returned == 3 &&\ncreate.sock_alloc.return == 7\n";
-    let source = Arc::new(Source {
+    let source = Arc::new(SourceText {
         name: "one.md".into(),
         text: chapter.into(),
     });

@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::RawArgument;
 use super::spanned::Spanned;
-use crate::investigation::{Argument, BufferElements, Call, MemberValue, Structure, Workload};
+use crate::investigation::{
+    Argument, BufferElements, EarlierCall, MemberValue, Structure, Workload,
+};
 use crate::path::is_name;
 
 /// The largest buffer, in bytes.
@@ -20,12 +22,12 @@ const FORMS: &str = "an argument is a number, a named constant, `\"$RESULT\"`, `
 
 type Table = IndexMap<String, RawArgument>;
 
-impl Check {
+impl FileChecker {
     /// The arguments of one call; `before` are the calls whose results it may use.
     pub(super) fn arguments(
         &mut self,
         raw: Vec<Spanned<RawArgument>>,
-        before: &[Call],
+        before: &[EarlierCall],
     ) -> Option<Vec<Argument>> {
         if let Some(seventh) = raw.get(6) {
             self.error(seventh.span(), "a system call has at most six arguments");
@@ -45,7 +47,7 @@ impl Check {
         &mut self,
         raw: RawArgument,
         span: &Range<usize>,
-        before: &[Call],
+        before: &[EarlierCall],
     ) -> Option<Argument> {
         match raw {
             RawArgument::Int(value) => Some(Argument::Int(value)),
@@ -61,7 +63,12 @@ impl Check {
         }
     }
 
-    fn word(&mut self, text: String, span: &Range<usize>, before: &[Call]) -> Option<Argument> {
+    fn word(
+        &mut self,
+        text: String,
+        span: &Range<usize>,
+        before: &[EarlierCall],
+    ) -> Option<Argument> {
         let Some(name) = text.strip_prefix('$') else {
             // Without the quotes, so that a message can point into it.
             let span = span.start + 1..span.end.saturating_sub(1);
@@ -88,7 +95,12 @@ impl Check {
         })
     }
 
-    fn pointer(&mut self, table: Table, span: &Range<usize>, before: &[Call]) -> Option<Argument> {
+    fn pointer(
+        &mut self,
+        table: Table,
+        span: &Range<usize>,
+        before: &[EarlierCall],
+    ) -> Option<Argument> {
         use RawArgument::{Int, Word};
         let only = |key: &str| match (table.len(), table.get(key)) {
             (1, Some(Word(value))) => Some(value.clone()),
@@ -194,7 +206,7 @@ impl Check {
         &mut self,
         mut table: Table,
         span: &Range<usize>,
-        before: &[Call],
+        before: &[EarlierCall],
     ) -> Option<Argument> {
         let (Some(RawArgument::Word(name)), buffer) =
             (table.shift_remove("struct"), table.shift_remove("buffer"))
@@ -232,7 +244,7 @@ impl Check {
         &mut self,
         table: Table,
         span: &Range<usize>,
-        before: &[Call],
+        before: &[EarlierCall],
     ) -> Option<Vec<(String, MemberValue)>> {
         table
             .into_iter()
@@ -245,7 +257,7 @@ impl Check {
         &mut self,
         raw: RawArgument,
         span: &Range<usize>,
-        before: &[Call],
+        before: &[EarlierCall],
     ) -> Option<MemberValue> {
         const POINTERS: [&str; 5] = ["text", "bytes", "buffer", "struct", "sizeof"];
         match raw {

@@ -1,9 +1,9 @@
 //! System calls that a workload makes one after the other, with the results that they hand on.
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::RawCall;
 use super::spanned::Spanned;
-use crate::investigation::{Action, Call, Returns};
+use crate::investigation::{Action, EarlierCall, Returns};
 use crate::path::is_name;
 
 /// The most calls in one list.
@@ -45,13 +45,13 @@ const RETURN_FD: &[&str] = &[
     "userfaultfd",
 ];
 
-impl Check {
+impl FileChecker {
     /// The calls that prepare those that are watched.
     pub(super) fn before(
         &mut self,
         raw: Vec<Spanned<RawCall>>,
         command: bool,
-    ) -> Option<Vec<Call>> {
+    ) -> Option<Vec<EarlierCall>> {
         if let Some(first) = raw.first()
             && command
         {
@@ -62,7 +62,7 @@ impl Check {
             return None;
         }
         self.not_too_many(&raw)?;
-        let mut calls: Vec<Call> = Vec::new();
+        let mut calls: Vec<EarlierCall> = Vec::new();
         for call in raw {
             let call = self.call(call.into_inner(), &calls)?;
             calls.push(call);
@@ -74,8 +74,8 @@ impl Check {
     pub(super) fn sequence(
         &mut self,
         raw: Spanned<Vec<Spanned<RawCall>>>,
-        before: &[Call],
-    ) -> Option<(Vec<Call>, Action)> {
+        before: &[EarlierCall],
+    ) -> Option<(Vec<EarlierCall>, Action)> {
         let span = raw.span();
         let raw = raw.into_inner();
         self.not_too_many(&raw)?;
@@ -114,11 +114,11 @@ impl Check {
         Some((sequence, last))
     }
 
-    fn return_once(&mut self, sequence: &[Call], last: &Call) {
+    fn return_once(&mut self, sequence: &[EarlierCall], last: &EarlierCall) {
         if sequence.is_empty() {
             return;
         }
-        let twice = |call: &&Call| RETURN_TWICE.contains(&call.name.as_str());
+        let twice = |call: &&EarlierCall| RETURN_TWICE.contains(&call.name.as_str());
         if let Some(call) = sequence.iter().chain([last]).find(twice) {
             self.error(
                 call.span.clone(),
@@ -143,12 +143,12 @@ impl Check {
     }
 
     /// One call; `earlier` are the calls whose results it may use.
-    fn call(&mut self, raw: RawCall, earlier: &[Call]) -> Option<Call> {
+    fn call(&mut self, raw: RawCall, earlier: &[EarlierCall]) -> Option<EarlierCall> {
         let args = self.arguments(raw.args, earlier)?;
         if let Some(result) = &raw.result {
             self.result_name(result, earlier);
         }
-        Some(Call {
+        Some(EarlierCall {
             result: raw.result.map(Spanned::into_inner),
             returns: self.returns(raw.returns.as_ref(), raw.syscall.get_ref())?,
             span: raw.syscall.span(),
@@ -177,7 +177,7 @@ impl Check {
         }
     }
 
-    fn result_name(&mut self, result: &Spanned<String>, calls: &[Call]) {
+    fn result_name(&mut self, result: &Spanned<String>, calls: &[EarlierCall]) {
         let name = result.get_ref();
         if !is_name(name) {
             self.error(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::spanned::Spanned;
 use crate::constants::{constant_sets, flag_sets};
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, SourceText};
 use crate::investigation::MAX_OUTPUT;
 use crate::path::is_identifier;
 
@@ -13,12 +13,12 @@ use crate::path::is_identifier;
 pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
 
 /// Checks the tables of one file and collects their mistakes.
-pub(super) struct Check {
-    pub source: Arc<Source>,
+pub(super) struct FileChecker {
+    pub source: Arc<SourceText>,
     pub problems: Vec<Diagnostic>,
 }
 
-impl Check {
+impl FileChecker {
     pub(super) fn error(
         &mut self,
         span: Range<usize>,

@@ -1,14 +1,14 @@
-//! From the `[[command]]` tables of an investigation to [`Command`]s.
+//! From the `[[command]]` tables of an investigation to [`PlannedCommand`]s.
 
 use regex_lite::RegexBuilder;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::check::{Check, MAX_TIMEOUT_MS};
+use super::check::{FileChecker, MAX_TIMEOUT_MS};
 use super::spanned::Spanned;
 use crate::document::Reader;
 use crate::investigation::{
-    ARTEFACTS, Command, CommandValue, CommandValueKind, OUTPUT_OF_COMMAND, artefact,
+    ARTEFACTS, CommandValue, CommandValueKind, OUTPUT_OF_COMMAND, PlannedCommand, artefact,
 };
 use crate::path::is_name;
 
@@ -36,9 +36,9 @@ struct RawWanted {
     kind: CommandValueKind,
 }
 
-impl Check {
-    pub(super) fn commands(&mut self, list: Vec<RawCommand>) -> Vec<Command> {
-        let mut commands: Vec<Command> = Vec::new();
+impl FileChecker {
+    pub(super) fn commands(&mut self, list: Vec<RawCommand>) -> Vec<PlannedCommand> {
+        let mut commands: Vec<PlannedCommand> = Vec::new();
         for raw in list {
             let name = raw.name.get_ref();
             if !is_name(name) {
@@ -56,7 +56,7 @@ impl Check {
         commands
     }
 
-    fn command(&mut self, raw: RawCommand) -> Command {
+    fn command(&mut self, raw: RawCommand) -> PlannedCommand {
         let (on, guests_only) = self.machine(raw.on.as_ref());
         if on == Reader::Builder {
             self.leads_elsewhere(raw.run.get_ref());
@@ -69,7 +69,7 @@ impl Check {
             self.error(timeout.span(), message);
         }
         let max_output = self.max_output(raw.max_output);
-        Command {
+        PlannedCommand {
             span: raw.name.span(),
             name: raw.name.into_inner(),
             run: raw
@@ -176,7 +176,7 @@ impl Check {
     }
 }
 
-impl Check {
+impl FileChecker {
     /// Refuses words of a command on the builder that name files other than those of the captured kernel. What such a command
     /// prints is evidence of the captured kernel, and is published as it is for a guest.
     fn leads_elsewhere(&mut self, run: &[Spanned<String>]) {

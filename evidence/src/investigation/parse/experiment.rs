@@ -1,6 +1,6 @@
 //! Experiments: a workload, its limits and its probes, with what they inherit.
 
-use super::check::{Check, MAX_TIMEOUT_MS};
+use super::check::{FileChecker, MAX_TIMEOUT_MS};
 use super::raw::{RawExperiment, RawProbe, Until};
 use super::spanned::Spanned;
 use crate::diagnostic::nearest;
@@ -10,7 +10,7 @@ use crate::investigation::{
 };
 use crate::path::refuse_experiment_name;
 
-impl Check {
+impl FileChecker {
     pub(super) fn experiment(
         &mut self,
         mut raw: RawExperiment,

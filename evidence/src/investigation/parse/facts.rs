@@ -1,12 +1,12 @@
 //! The facts of a kernel's build that an investigation names.
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::RawFacts;
 use super::spanned::Spanned;
 use crate::investigation::FactNames;
 use crate::path::{FACTS, is_identifier, is_name};
 
-impl Check {
+impl FileChecker {
     pub(super) fn facts(&mut self, raw: RawFacts) -> FactNames {
         let mut names = FactNames {
             types: self.fact_names(raw.types, "type"),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::File;
 use super::spanned::Spanned;
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, SourceText};
 use crate::investigation::{Experiment, Investigation};
 use crate::path::{is_identifier, is_name};
 
@@ -18,7 +18,7 @@ const MAX_BOOTS: u32 = 256;
 ///
 /// `name` is how the author names the file.
 pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
-    let source = Arc::new(Source {
+    let source = Arc::new(SourceText {
         name: name.into(),
         text: text.into(),
     });
@@ -30,7 +30,7 @@ pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
             return Err(vec![Diagnostic::error(&source, span, message)]);
         }
     };
-    let mut check = Check {
+    let mut check = FileChecker {
         source: Arc::clone(&source),
         problems: Vec::new(),
     };
@@ -53,7 +53,7 @@ fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(said.as_deref().unwrap_or(text.as_bytes())))
 }
 
-impl Check {
+impl FileChecker {
     pub(super) fn file(&mut self, file: File) -> Investigation {
         if file.experiment.is_empty() {
             self.error(0..0, "the investigation has no experiment").help =

@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error, StrDeserializer};
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::{RawProbe, RawRead, Side};
 use super::spanned::Spanned;
 use crate::constants::errno_number;
@@ -15,7 +15,7 @@ use crate::document::Target;
 use crate::investigation::{MAX_READ, Position, Probe, ProbeAddress, Read, ReadKind, Signal};
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
-impl Check {
+impl FileChecker {
     pub(super) fn probe(&mut self, mut raw: RawProbe) -> Option<Probe> {
         let (target_span, target) = self.target(&mut raw)?;
         let (span, name) = self.probe_name(raw.name.take(), target_span, &target);

@@ -3,15 +3,15 @@
 use std::mem::take;
 use std::path::{Component, Path};
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::{RawGivenFile, RawGuest, RawSetup, RawStdin, RawWorkload};
 use super::spanned::Spanned;
-use crate::investigation::{GivenFile, Named, Setup, Stdin, Surroundings};
+use crate::investigation::{GivenFile, Setup, SpannedName, Stdin, Surroundings};
 
 /// Folders of a guest whose files the kernel makes up, or that the collector needs for itself.
 const TAKEN: [&str; 5] = ["/proc", "/sys", "/dev", "/qed", "/init"];
 
-impl Check {
+impl FileChecker {
     /// Takes what a workload finds around it out of its table.
     pub(super) fn surroundings(&mut self, raw: &mut RawWorkload) -> Surroundings {
         let files = take(&mut raw.files);
@@ -131,7 +131,7 @@ impl Check {
                     self.error(span, message);
                     return None;
                 }
-                Some(Stdin::File(Named { name, span }))
+                Some(Stdin::File(SpannedName { name, span }))
             }
             _ => {
                 let message = "`stdin` is { text = \"TEXT\" } or { file = \"FILE\" }";
@@ -142,7 +142,7 @@ impl Check {
     }
 
     /// The command lines of `[guest]`, and the programs that they run by themselves.
-    pub(super) fn setup(&mut self, guest: Option<RawGuest>) -> (Vec<Setup>, Vec<Named>) {
+    pub(super) fn setup(&mut self, guest: Option<RawGuest>) -> (Vec<Setup>, Vec<SpannedName>) {
         let Some(RawGuest { setup, programs }) = guest else {
             return (Vec::new(), Vec::new());
         };
@@ -163,9 +163,9 @@ impl Check {
     }
 }
 
-fn named(word: Spanned<String>) -> Named {
+fn named(word: Spanned<String>) -> SpannedName {
     let span = word.span();
-    Named {
+    SpannedName {
         name: word.into_inner(),
         span,
     }

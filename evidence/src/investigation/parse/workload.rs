@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::check::Check;
+use super::check::FileChecker;
 use super::raw::RawWorkload;
 use super::spanned::Spanned;
-use crate::investigation::{Action, Call, Workload};
+use crate::investigation::{Action, EarlierCall, Workload};
 
 /// The most threads that make one call at once.
 const MAX_THREADS: u32 = 64;
 
-impl Check {
+impl FileChecker {
     pub(super) fn workload(&mut self, raw: Spanned<RawWorkload>) -> Option<Workload> {
         let span = raw.span();
         let mut raw = raw.into_inner();
@@ -52,8 +52,8 @@ impl Check {
         &mut self,
         raw: RawWorkload,
         span: Range<usize>,
-        before: &[Call],
-    ) -> Option<(Vec<Call>, Action)> {
+        before: &[EarlierCall],
+    ) -> Option<(Vec<EarlierCall>, Action)> {
         match (raw.syscall, raw.calls, raw.command) {
             (Some(syscall), None, None) => {
                 let args = self.arguments(raw.args.unwrap_or_default(), before)?;

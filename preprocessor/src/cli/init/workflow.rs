@@ -2,7 +2,7 @@
 
 /// The source from which this program can be installed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source<'a> {
+pub enum WorkflowSource<'a> {
     /// This commit of a repository of Git.
     Git {
         /// Its public address.
@@ -17,15 +17,15 @@ pub enum Source<'a> {
     Unknown,
 }
 
-impl<'a> Source<'a> {
+impl<'a> WorkflowSource<'a> {
     /// The source from what the build was told (`make install`: `URL COMMIT`) and whether it was built where cargo unpacks
     /// what it gets from a registry ([`is_in_registry`]).
     pub fn of(built_from: Option<&'a str>, in_registry: bool) -> Self {
         let told = built_from.and_then(|told| told.split_once(' '));
         match told.filter(|(url, commit)| is_address(url) && is_commit(commit)) {
-            Some((url, commit)) => Source::Git { url, commit },
-            None if in_registry => Source::Registry,
-            None => Source::Unknown,
+            Some((url, commit)) => WorkflowSource::Git { url, commit },
+            None if in_registry => WorkflowSource::Registry,
+            None => WorkflowSource::Unknown,
         }
     }
 }
@@ -60,22 +60,22 @@ fn is_commit(commit: &str) -> bool {
 }
 
 /// The workflow of a book whose site is built to `site`, and which lies in `folder` of its repository (empty: at the top).
-pub fn workflow(source: Source<'_>, site: &str, folder: &str) -> String {
+pub fn workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String {
     let variable = |name: &str, value: &str| format!("      {name}: {value}\n");
     let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" qed-collector mdbook-qed";
     let (variables, install) = match source {
-        Source::Git { url, commit } => (
+        WorkflowSource::Git { url, commit } => (
             variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit),
             git.to_owned(),
         ),
-        Source::Registry => (
+        WorkflowSource::Registry => (
             String::new(),
             format!(
                 "cargo install --locked qed-collector@{version} mdbook-qed@{version}",
                 version = env!("CARGO_PKG_VERSION")
             ),
         ),
-        Source::Unknown => (
+        WorkflowSource::Unknown => (
             "      # Where QED comes from, which the program that wrote this did not know: the address of its repository,\n      \
              # and a commit. Write both here, or into the variables of your repository.\n"
                 .to_owned()
@@ -124,14 +124,14 @@ mod tests {
         let checkout = is_in_registry("/home/a/registry/qed/preprocessor");
         let told = format!("https://git.example.org/a/qed {COMMIT}");
         assert_eq!(
-            Source::of(Some(&told), checkout),
-            Source::Git {
+            WorkflowSource::of(Some(&told), checkout),
+            WorkflowSource::Git {
                 url: "https://git.example.org/a/qed",
                 commit: COMMIT
             }
         );
         let registry = is_in_registry("/home/a/.cargo/registry/src/registry-1/mdbook-qed-0.1.0");
-        assert_eq!(Source::of(None, registry), Source::Registry);
+        assert_eq!(WorkflowSource::of(None, registry), WorkflowSource::Registry);
         for bad in [
             "",
             "https://git.example.org/a/qed",
@@ -142,21 +142,25 @@ mod tests {
             &format!("https://x/${{{{vars.x}}}} {COMMIT}"),
             &format!("https://git.example.org/a/qed {COMMIT}0"),
         ] {
-            assert_eq!(Source::of(Some(bad), checkout), Source::Unknown, "{bad}");
+            assert_eq!(
+                WorkflowSource::of(Some(bad), checkout),
+                WorkflowSource::Unknown,
+                "{bad}"
+            );
         }
     }
 
     /// Check that nothing is left to be replaced, and that each source is installed from where it is.
     #[test]
     fn workflows() {
-        let git = Source::Git {
+        let git = WorkflowSource::Git {
             url: "https://git.example.org/a/qed",
             commit: COMMIT,
         };
         for (source, with, without) in [
             (git, COMMIT, "vars."),
-            (Source::Registry, "mdbook-qed@", "QED_COMMIT"),
-            (Source::Unknown, ":?say above", "mdbook-qed@"),
+            (WorkflowSource::Registry, "mdbook-qed@", "QED_COMMIT"),
+            (WorkflowSource::Unknown, ":?say above", "mdbook-qed@"),
         ] {
             let text = workflow(source, "site", "");
             assert!(text.contains(with) && !text.contains(without), "{text}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use qed_evidence::lock::{FILE as LOCK_FILE, Lock};
 use qed_evidence::machine::evidence_file;
 use qed_evidence::reader;
-use qed_evidence::sweep::{EXTENSION, Kernel, Mismatch, Part, PartError};
+use qed_evidence::sweep::{EXTENSION, Mismatch, PartError, SweepKernel, SweepPart};
 
 use crate::util::files::File;
 
@@ -198,7 +198,7 @@ pub fn collect(files: &[File], here: &Here<'_>) -> Result<Vec<Swept>, SweepError
 }
 
 /// The descriptions of parts, by the names of their files.
-fn parts(files: &[File]) -> Result<Vec<(String, Part)>, SweepError> {
+fn parts(files: &[File]) -> Result<Vec<(String, SweepPart)>, SweepError> {
     let mut found = Vec::new();
     for file in files {
         if Path::new(&file.name)
@@ -208,12 +208,12 @@ fn parts(files: &[File]) -> Result<Vec<(String, Part)>, SweepError> {
             continue;
         }
         let name = file.name.clone();
-        let part = Part::parse(&file.bytes).map_err(|error| SweepError::Part {
+        let part = SweepPart::parse(&file.bytes).map_err(|error| SweepError::Part {
             file: name.clone(),
             error,
         })?;
         if name.rsplit('/').next() != Some(&*part.file_name()) {
-            let Part { part, of, .. } = part;
+            let SweepPart { part, of, .. } = part;
             return Err(SweepError::Name {
                 file: name,
                 part,
@@ -226,9 +226,9 @@ fn parts(files: &[File]) -> Result<Vec<(String, Part)>, SweepError> {
 }
 
 /// Checks that each part is there once.
-fn whole(parts: &[(String, Part)], of: usize) -> Result<(), SweepError> {
+fn whole(parts: &[(String, SweepPart)], of: usize) -> Result<(), SweepError> {
     let mut known: BTreeMap<usize, &String> = BTreeMap::new();
-    for (file, Part { part, .. }) in parts {
+    for (file, SweepPart { part, .. }) in parts {
         if let Some(first) = known.insert(*part, file) {
             return Err(SweepError::Twice {
                 first: first.clone(),
@@ -244,7 +244,7 @@ fn whole(parts: &[(String, Part)], of: usize) -> Result<(), SweepError> {
 }
 
 /// Checks that a sweep answers this book's question, with the kernels that its lock file pins.
-fn fits(part: &Part, here: &Here<'_>) -> Result<(), Mismatch> {
+fn fits(part: &SweepPart, here: &Here<'_>) -> Result<(), Mismatch> {
     let plan = &part.plan;
     if plan.investigation != here.investigation {
         return Err(Mismatch::Investigation);
@@ -283,8 +283,8 @@ fn fits(part: &Part, here: &Here<'_>) -> Result<(), Mismatch> {
 fn evidence(
     files: &[File],
     described: &str,
-    part: &Part,
-    kernel: &Kernel,
+    part: &SweepPart,
+    kernel: &SweepKernel,
 ) -> Result<Swept, SweepError> {
     let machine = &kernel.machine;
     let name = evidence_file(machine);

@@ -7,7 +7,7 @@ pub const MAX_ROWS: usize = 4000;
 
 /// One row: a run of a function, or several in a row that called nothing.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct RunRow {
     /// Number of rows that enclose it.
     pub level: usize,
     /// Place of its function in [`Graph::functions`].
@@ -32,7 +32,7 @@ pub struct Row {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// The rows, callers before what they call.
-    pub rows: Vec<Row>,
+    pub rows: Vec<RunRow>,
     /// The number of runs in the call that are deeper than the shown levels.
     pub left_out: usize,
     /// Nanoseconds of all roots.
@@ -209,7 +209,7 @@ fn add(
             last.bar.1 = last.bar.1.saturating_add(share(more, out.total_ns));
             continue;
         }
-        out.rows.push(Row {
+        out.rows.push(RunRow {
             level,
             function: run.function,
             times: 1,
@@ -236,7 +236,7 @@ fn share(part: u64, total: u64) -> u32 {
 }
 
 /// Notes which rows are followed by what they call, and keeps each bar within the picture.
-fn mark(rows: &mut [Row]) {
+fn mark(rows: &mut [RunRow]) {
     for at in 0..rows.len() {
         rows[at].has_rows = rows
             .get(at + 1)
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn names(graph: &Graph, rows: &Rows) -> Vec<(usize, String, usize)> {
-        let name = |row: &Row| (row.level, graph.functions[row.function].clone(), row.times);
+        let name = |row: &RunRow| (row.level, graph.functions[row.function].clone(), row.times);
         rows.rows.iter().map(name).collect()
     }
 

@@ -7,7 +7,7 @@ use qed_evidence::{Path, Value};
 use crate::evidence::book_data::PathValue;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
-use crate::exhibits::request::{Request, ShownValue};
+use crate::exhibits::request::{ExhibitRequest, ShownValue};
 use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
 
 /// A pointer in an object.
@@ -45,7 +45,7 @@ struct MapLine {
 }
 
 /// Reads the body: the objects with their pointers, and the machine that they are shown on.
-pub fn read(request: &Request<'_, '_>) -> Result<(Vec<Object>, MachineId), SyntaxError> {
+pub fn read(request: &ExhibitRequest<'_, '_>) -> Result<(Vec<Object>, MachineId), SyntaxError> {
     let lines: Vec<MapLine> = request
         .body
         .iter()
@@ -72,7 +72,7 @@ pub fn read(request: &Request<'_, '_>) -> Result<(Vec<Object>, MachineId), Synta
 
 /// Reads one line of the body.
 fn read_line(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     line: &str,
     span: &Range<usize>,
 ) -> Result<MapLine, SyntaxError> {
@@ -113,7 +113,7 @@ fn read_line(
 
 /// The objects, each with the value that is its address.
 fn read_objects(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     lines: &[MapLine],
 ) -> Result<Vec<(Object, ShownValue)>, SyntaxError> {
@@ -136,7 +136,7 @@ fn read_objects(
 
 /// The pointers between `objects`.
 fn read_pointers(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     lines: &[MapLine],
     objects: &[(Object, ShownValue)],
@@ -183,7 +183,7 @@ fn number(value: &Value) -> Option<i128> {
 }
 
 /// The member that a read takes, with its offset: `private_data +0xc8`; without evidence of it, the read's name.
-fn label(request: &Request<'_, '_>, machine: MachineId, path: &str) -> String {
+fn label(request: &ExhibitRequest<'_, '_>, machine: MachineId, path: &str) -> String {
     let mut names: Vec<&str> = path.split('.').collect();
     let read = names.last().copied().unwrap_or_default().to_owned();
     names.retain(|name| qed_evidence::path::hit_number(name).is_none());

@@ -7,7 +7,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::GAPS;
 use crate::exhibits::linkage::layout::{arrows, rows, text};
 use crate::exhibits::linkage::map::{Object, Pointer};
-use crate::exhibits::request::Request;
+use crate::exhibits::request::ExhibitRequest;
 
 /// Sizes of the picture, in its own units.
 const CHARACTER: usize = 7;
@@ -136,7 +136,7 @@ fn marked_label(pointer: &Pointer) -> String {
 
 /// Draws the map.
 pub fn draw(
-    request: &Request<'_, '_>,
+    request: &ExhibitRequest<'_, '_>,
     objects: &[Object],
     caption: String,
     title: String,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{self, Action};
 
-use crate::exhibits::tree::Call;
+use crate::exhibits::tree::ProbedCall;
 
 /// The prefixes that turn the name of a system call into names of the kernel's functions that take its arguments.
 const OWN: [&str; 5] = ["__sys_", "__do_sys_", "__se_sys_", "do_sys_", "ksys_"];
@@ -13,7 +13,7 @@ const OWN: [&str; 5] = ["__sys_", "__do_sys_", "__se_sys_", "do_sys_", "ksys_"];
 /// Names for the values of parameters: what the workload asked for, as the first function that takes the system call's own
 /// arguments received it. Others with as many parameters may mean something else by them.
 pub(super) fn constants(
-    calls: &[&Call<'_>],
+    calls: &[&ProbedCall<'_>],
     workload: &investigation::Workload,
     asked: &[String],
 ) -> HashMap<String, (i128, String)> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::exhibits::trace_record::{FIELDS, Record};
+use crate::exhibits::trace_record::{FIELDS, StepRecord};
 
 /// A record, taken apart where its line may be broken.
 #[derive(Serialize)]
@@ -12,7 +12,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn of(record: &Record) -> Self {
+    pub(super) fn of(record: &StepRecord) -> Self {
         let line = record.to_string();
         let mut marks: Vec<usize> = Vec::new();
         for name in FIELDS {
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn lines_are_whole() {
         let fields = ["x.Work", "", ".", "a.b", "", "", "", "", "end"].map(str::to_owned);
-        let record = Record {
+        let record = StepRecord {
             number: 0,
             kind: RecordKind::Call,
             name: "f".into(),

@@ -2,20 +2,20 @@
 
 use serde::Serialize;
 
-use crate::exhibits::trace_record::{Record, RecordKind};
+use crate::exhibits::trace_record::{RecordKind, StepRecord};
 
 /// The placeholder text in a record of an inlined function.
 pub(super) const INLINED: &str = "inlined";
 
 /// A record, with the arguments by their names, as the table shows them.
-pub(super) struct Step {
-    pub(super) record: Record,
+pub(super) struct TraceStep {
+    pub(super) record: StepRecord,
     pub(super) arguments: Vec<String>,
 }
 
-impl Step {
+impl TraceStep {
     /// A step whose arguments are not known, or that has none.
-    pub(super) fn of(record: Record) -> Self {
+    pub(super) fn of(record: StepRecord) -> Self {
         Self {
             record,
             arguments: Vec::new(),
@@ -25,7 +25,7 @@ impl Step {
 
 /// A step of the table.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Row {
+pub(super) struct StepRow {
     number: String,
     name: String,
     /// It comes out of the system call.
@@ -45,10 +45,10 @@ pub(super) struct Row {
 }
 
 /// The steps of the table. Inlined functions are part of the next step that was measured.
-pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
+pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
     let mut rows = Vec::new();
     let mut inlined: Vec<String> = Vec::new();
-    for Step { record, arguments } in steps {
+    for TraceStep { record, arguments } in steps {
         let [values, _, work, errors, returned, _, caller, ..] = &record.fields;
         let told = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
         if values == INLINED {
@@ -61,7 +61,7 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
         let returns = record.kind == RecordKind::Return;
         // The result of the system call is shown at its exit.
         let gate = !returns && record.name.starts_with("SYSCALL_DEFINE");
-        rows.push(Row {
+        rows.push(StepRow {
             number: record.number.to_string(),
             name: record.name.clone(),
             returns,
@@ -89,7 +89,7 @@ pub(super) fn rows(steps: &[Step]) -> Vec<Row> {
 const UNTOLD: [&str; 5] = ["not described", "not known", "void", "not read", "not seen"];
 
 /// The steps as aligned lines.
-pub(super) fn lines(rows: &[Row]) -> Vec<String> {
+pub(super) fn lines(rows: &[StepRow]) -> Vec<String> {
     let width = rows.iter().map(|row| row.number.len()).max().unwrap_or(0);
     let mut out = Vec::new();
     for row in rows {
@@ -117,8 +117,8 @@ pub(super) fn lines(rows: &[Row]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> Record {
-        Record {
+    fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
+        StepRecord {
             number: 0,
             kind,
             name: name.to_owned(),
@@ -178,16 +178,16 @@ mod tests {
                 "user space",
             ]),
         );
-        let call = Step {
+        let call = TraceStep {
             record: call,
             arguments: vec!["family = AF_INET (2)".into(), "s = 0x10".into()],
         };
-        let inlined = |name, line| Step::of(inlined(name, line));
+        let inlined = |name, line| TraceStep::of(inlined(name, line));
         let rows = rows(&[
             inlined("g", "a.c:5"),
             inlined("h", "not known"),
             call,
-            Step::of(out),
+            TraceStep::of(out),
         ]);
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0].inlined, ["0: g, at a.c:5", "0: h"]);
