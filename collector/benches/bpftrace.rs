@@ -140,11 +140,11 @@ fn run_theirs(spec: &GuestSpec) -> anyhow::Result<Duration> {
         .outcome
         .clone();
     let outcome = outcome.map_err(|error| anyhow::anyhow!("bpftrace was not run: {error}"))?;
-    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    let hits = said.lines().filter(|line| line.starts_with('k')).count();
+    let message = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    let hits = message.lines().filter(|line| line.starts_with('k')).count();
     anyhow::ensure!(
         outcome.exit == Some(0) && hits == 2 * FUNCTIONS.len(),
-        "bpftrace ended with {:?} after {hits} hits: {said}{}",
+        "bpftrace ended with {:?} after {hits} hits: {message}{}",
         outcome.exit,
         run.console
     );

@@ -172,12 +172,12 @@ fn unknown_names() {
     let plan = collector(folder.path(), ["plan", "--investigation", "i.toml"])
         .output()
         .unwrap();
-    let (status, told) = said(&plan);
-    assert_eq!(status, Some(2), "{told}");
+    let (status, reported) = said(&plan);
+    assert_eq!(status, Some(2), "{reported}");
     assert!(
-        told.contains("error: `create.sys_exit.exit.data` would not be read: ")
-            && told.contains("--> i.toml:14:"),
-        "{told}"
+        reported.contains("error: `create.sys_exit.exit.data` would not be read: ")
+            && reported.contains("--> i.toml:14:"),
+        "{reported}"
     );
     let text = String::from_utf8(plan.stdout).unwrap();
     assert!(
@@ -220,11 +220,11 @@ fn unknown_function_in_a_guest() {
     .output()
     .unwrap();
     let text = String::from_utf8_lossy(&plan.stdout);
-    let (status, told) = said(&plan);
-    assert_eq!(status, Some(2), "{told}");
+    let (status, reported) = said(&plan);
+    assert_eq!(status, Some(2), "{reported}");
     assert!(
-        told.contains("`create.sock_aloc`") && !told.contains("`create.sock_alloc`"),
-        "{told}"
+        reported.contains("`create.sock_aloc`") && !reported.contains("`create.sock_alloc`"),
+        "{reported}"
     );
     assert!(
         text.contains(
@@ -263,18 +263,18 @@ fn quiet() {
             "e.json",
         ];
         let output = collector(folder.path(), [quiet, &args].concat()).output();
-        let (status, told) = said(&output.unwrap());
-        assert_eq!(status, Some(0), "{told}");
+        let (status, reported) = said(&output.unwrap());
+        assert_eq!(status, Some(0), "{reported}");
         let evidence = evidence_in(folder.path());
         let refused = &evidence.experiments["create"].probes["end"].refused_reads;
         assert!(refused.exit["data"].contains("private_data"), "{refused:?}");
-        told
+        reported
     };
-    let told = run(&[]);
+    let reported = run(&[]);
     assert!(
-        told.contains("note: host: `create.end.exit.data` is not read: ")
-            && told.contains("(i.toml:8:"),
-        "{told}"
+        reported.contains("note: host: `create.end.exit.data` is not read: ")
+            && reported.contains("(i.toml:8:"),
+        "{reported}"
     );
     assert_eq!(run(&["-q"]), "");
 }
@@ -288,14 +288,14 @@ fn misspelt_public() {
         &["plan", "--investigation", "i.toml"][..],
         &["capture", "--investigation", "i.toml", "-o", "e.json"],
     ] {
-        let (status, told) = said(&collector(folder.path(), args).output().unwrap());
-        assert_eq!(status, Some(0), "{told}");
+        let (status, reported) = said(&collector(folder.path(), args).output().unwrap());
+        assert_eq!(status, Some(0), "{reported}");
         assert!(
-            told.contains(
+            reported.contains(
                 "`public` of `create.end` lists `rett`, which is not an argument of it: "
-            ) && told.contains("did you mean `ret`?")
-                && told.contains("(i.toml:"),
-            "{told}"
+            ) && reported.contains("did you mean `ret`?")
+                && reported.contains("(i.toml:"),
+            "{reported}"
         );
     }
 }
@@ -311,19 +311,19 @@ fn misspelt_within() {
     let on = ["--investigation", "i.toml", "--on", "guest:debian-6.12"];
     let why = "`within`: this kernel has no function `__sock_creat`, neither as a symbol nor inlined; the nearest name is `__sock_create`";
     let capture = [&["capture", "-o", "e.json"][..], &on].concat();
-    let (status, told) = said(&collector(folder.path(), capture).output().unwrap());
-    assert_eq!(status, Some(0), "{told}");
+    let (status, reported) = said(&collector(folder.path(), capture).output().unwrap());
+    assert_eq!(status, Some(0), "{reported}");
     let note = format!("nothing was watched by `create.sock_alloc`: {why} (i.toml:10:");
-    assert!(told.contains(&note), "{told}");
+    assert!(reported.contains(&note), "{reported}");
     let plan = collector(folder.path(), [&["plan"][..], &on].concat())
         .output()
         .unwrap();
-    let (status, told) = said(&plan);
-    assert_eq!(status, Some(2), "{told}");
+    let (status, reported) = said(&plan);
+    assert_eq!(status, Some(2), "{reported}");
     let error = format!("error: nothing would be watched by `create.sock_alloc`: {why}");
     assert!(
-        told.starts_with(&error) && told.contains("--> i.toml:10:"),
-        "{told}"
+        reported.starts_with(&error) && reported.contains("--> i.toml:10:"),
+        "{reported}"
     );
     let text = String::from_utf8(plan.stdout).unwrap();
     assert!(
@@ -352,8 +352,8 @@ fn vmlinux_of_another_kernel() {
         "i.toml",
     ];
     let mut capture = collector(folder.path(), args);
-    let (status, told) = said(&capture.arg("--debuginfo").arg(other).output().unwrap());
-    assert_eq!(status, Some(0), "{told}");
+    let (status, reported) = said(&capture.arg("--debuginfo").arg(other).output().unwrap());
+    assert_eq!(status, Some(0), "{reported}");
     let evidence = evidence_in(folder.path());
     let own = evidence
         .kernel
@@ -362,9 +362,9 @@ fn vmlinux_of_another_kernel() {
         .expect("a build id")
         .to_string();
     assert!(
-        told.contains("note: guest:debian-6.1: there are no source lines: ")
-            && told.contains(&format!("has build id {id}, the kernel at hand {own}")),
-        "{told}"
+        reported.contains("note: guest:debian-6.1: there are no source lines: ")
+            && reported.contains(&format!("has build id {id}, the kernel at hand {own}")),
+        "{reported}"
     );
     assert_eq!(evidence.kernel.debuginfo.value(), None);
     let text = fs::read_to_string(folder.path().join("e.json")).unwrap();
@@ -385,8 +385,8 @@ fn configuration_beside_an_image() {
     fs::copy(&kernel.path, folder.path().join("vmlinuz")).unwrap();
     let found = || {
         let mut capture = capture_on("guest:mine=vmlinuz", folder.path(), "i.toml");
-        let (status, told) = said(&capture.output().unwrap());
-        assert_eq!(status, Some(0), "{told}");
+        let (status, reported) = said(&capture.output().unwrap());
+        assert_eq!(status, Some(0), "{reported}");
         evidence_in(folder.path()).kernel.config["randomize_base"].clone()
     };
     let missing = format!("{:?}", found());
@@ -1045,11 +1045,11 @@ fn book_of_the_folder() {
         &["discover", "--experiment", "create"],
     ] {
         let output = collector(folder.path(), args).output().unwrap();
-        let (status, told) = said(&output);
-        assert_eq!(status, Some(2), "{told}");
+        let (status, reported) = said(&output);
+        assert_eq!(status, Some(2), "{reported}");
         assert!(
-            told.contains("--investigation FILE") && told.contains("--book FOLDER"),
-            "{told}"
+            reported.contains("--investigation FILE") && reported.contains("--book FOLDER"),
+            "{reported}"
         );
     }
     write(
@@ -1090,24 +1090,24 @@ fn book_of_the_folder() {
             ],
         ),
     ] {
-        let (status, told) = said(&collector(from, args).output().unwrap());
-        assert_eq!(status, Some(2), "{args:?}: {told}");
-        assert!(told.contains("own.toml:1:1"), "{args:?}: {told}");
+        let (status, reported) = said(&collector(from, args).output().unwrap());
+        assert_eq!(status, Some(2), "{args:?}: {reported}");
+        assert!(reported.contains("own.toml:1:1"), "{args:?}: {reported}");
     }
     let other = ["capture", "--investigation", "other.toml", "--on", "host"];
-    let (status, told) = said(&collector(folder.path(), other).output().unwrap());
-    assert_eq!(status, Some(2), "{told}");
+    let (status, reported) = said(&collector(folder.path(), other).output().unwrap());
+    assert_eq!(status, Some(2), "{reported}");
     assert!(
-        told.contains("would replace that of this folder's book"),
-        "{told}"
+        reported.contains("would replace that of this folder's book"),
+        "{reported}"
     );
     assert!(
-        told.contains("-o FILE") && told.contains("--force"),
-        "{told}"
+        reported.contains("-o FILE") && reported.contains("--force"),
+        "{reported}"
     );
     let forced = [&other[..], &["--force"]].concat();
-    let (status, told) = said(&collector(folder.path(), forced).output().unwrap());
-    assert_eq!(status, Some(0), "{told}");
+    let (status, reported) = said(&collector(folder.path(), forced).output().unwrap());
+    assert_eq!(status, Some(0), "{reported}");
     let evidence = fs::read(folder.path().join(".qed/evidence/host.json")).unwrap();
     let evidence = qed_evidence::reader::read(&evidence).unwrap();
     assert_eq!(evidence.run.investigation, "other.toml");
@@ -1118,23 +1118,23 @@ fn book_of_the_folder() {
     );
     write("image", "no kernel");
     write("own.toml", CREATE);
-    let (status, told) = said(
+    let (status, reported) = said(
         &collector(&inside, ["discover", "--experiment", "create"])
             .output()
             .unwrap(),
     );
-    assert_eq!(status, Some(2), "{told}");
-    assert!(told.contains("cannot boot ../image"), "{told}");
+    assert_eq!(status, Some(2), "{reported}");
+    assert!(reported.contains("cannot boot ../image"), "{reported}");
     let typo = ["discover", "--experiment", "craete", "--on", "host"];
-    let (status, told) = said(&collector(&inside, typo).output().unwrap());
-    assert_eq!(status, Some(2), "{told}");
+    let (status, reported) = said(&collector(&inside, typo).output().unwrap());
+    assert_eq!(status, Some(2), "{reported}");
     assert!(
-        told.contains("../own.toml has no experiment `craete`"),
-        "{told}"
+        reported.contains("../own.toml has no experiment `craete`"),
+        "{reported}"
     );
     write("own.toml", "[[experiment]]\n");
     // Its own investigation is what the evidence is for.
     let own = ["capture", "--investigation", "./own.toml", "--on", "host"];
-    let (_, told) = said(&collector(folder.path(), own).output().unwrap());
-    assert!(told.contains("own.toml:1:1"), "{told}");
+    let (_, reported) = said(&collector(folder.path(), own).output().unwrap());
+    assert!(reported.contains("own.toml:1:1"), "{reported}");
 }

@@ -205,8 +205,8 @@ reads = [
                 Some(refused) => refused.clone(),
                 None => reason(&seen, &format!("open.fd_install.entry.{name}")),
             };
-            let told = why.contains("per-CPU pointer") || why.contains("NULL or bad");
-            assert!(told, "{guest}: {name}: {why}");
+            let reported = why.contains("per-CPU pointer") || why.contains("NULL or bad");
+            assert!(reported, "{guest}: {name}: {why}");
         }
         // Other pointers into the image, and around, are followed.
         for name in ["itself", "image", "tag"] {

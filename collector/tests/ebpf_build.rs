@@ -56,12 +56,12 @@ fn missing() {
     let folder = folder.path();
     let plain = says(folder, "rustc", &folder.join("nothing"));
     let absent = folder.join("absent");
-    let said = |chosen, rustup| {
+    let report = |chosen, rustup| {
         let error = find_compiler(chosen, &plain, rustup).unwrap_err();
         error.to_string()
     };
 
-    let neither = said(None, &absent);
+    let neither = report(None, &absent);
     for part in [
         TARGET,
         "rustup has no nightly",
@@ -71,12 +71,12 @@ fn missing() {
     ] {
         assert!(neither.contains(part), "`{part}` is not in: {neither}");
     }
-    let no_source = said(None, &plain);
+    let no_source = report(None, &plain);
     assert!(
         no_source.contains("without the component rust-src"),
         "{no_source}"
     );
-    let named = said(Some(&absent), &absent);
+    let named = report(Some(&absent), &absent);
     assert!(
         named.contains("QED_BPF_RUSTC names") && named.contains("unset it"),
         "{named}"

@@ -143,7 +143,7 @@ fn list() {
         .unwrap();
     let text = kernels(folder.path(), &[]);
     let rows: Vec<&str> = text.lines().skip(1).collect();
-    let [served, gone] = rows[..] else {
+    let [served, missing] = rows[..] else {
         panic!("{text}")
     };
     assert!(served.starts_with("guest:debian-9.9.2 "), "{text}");
@@ -152,7 +152,7 @@ fn list() {
         "{text}"
     );
     assert!(
-        gone.starts_with("guest:debian-9.9.1 ") && gone.contains("served no more"),
+        missing.starts_with("guest:debian-9.9.1 ") && missing.contains("served no more"),
         "{text}"
     );
     let rows: Value = serde_json::from_str(&kernels(folder.path(), &["--format", "json"])).unwrap();

@@ -80,12 +80,12 @@ fn only_a_clone() {
     let folder = folder_with(&text);
     let plan = ["plan", "--investigation", "i.toml", "--on", GUEST];
     let plan = collector(folder.path(), plan).output().unwrap();
-    let (status, told) = said(&plan);
-    assert_eq!(status, Some(2), "{told}");
+    let (status, reported) = said(&plan);
+    assert_eq!(status, Some(2), "{reported}");
     let message = format!("error: nothing would be watched by `open.link_path_walk`: {why}");
     assert!(
-        told.starts_with(&message) && told.contains("--> i.toml:12:"),
-        "{told}"
+        reported.starts_with(&message) && reported.contains("--> i.toml:12:"),
+        "{reported}"
     );
     let text = String::from_utf8(plan.stdout).unwrap();
     assert!(
@@ -93,13 +93,13 @@ fn only_a_clone() {
         "{text}"
     );
     let capture = capture_on(GUEST, folder.path(), "i.toml").output().unwrap();
-    let (status, told) = said(&capture);
-    assert_eq!(status, Some(0), "{told}");
+    let (status, reported) = said(&capture);
+    assert_eq!(status, Some(0), "{reported}");
     assert!(
-        told.contains(&format!(
+        reported.contains(&format!(
             "nothing was watched by `open.link_path_walk`: {why} (i.toml:12:"
         )),
-        "{told}"
+        "{reported}"
     );
     let evidence = evidence_in(folder.path());
     for (experiment, probe) in [("open", "walk"), ("all", "link_path_walk")] {
@@ -117,7 +117,7 @@ fn two_names_of_one_address() {
         [[experiment.probe]]\ntracepoint = \"sys_exit\"\n\
         [[experiment.probe]]\nfunction = \"memcpy\"\n[[experiment.probe]]\nfunction = \"__memcpy\"\n";
     for guest in ["debian-6.1", "debian-6.12"] {
-        let (evidence, told) = captured_from(guest, text);
+        let (evidence, reported) = captured_from(guest, text);
         let [first, second] =
             ["memcpy", "__memcpy"].map(|name| &evidence.experiments["e"].probes[name]);
         assert_eq!(first.address, second.address, "{guest}");
@@ -132,7 +132,7 @@ fn two_names_of_one_address() {
             "{guest}: {why}"
         );
         let note = format!("nothing was watched by `e.memcpy`, `e.__memcpy`: {why} (i.toml:7:");
-        assert!(told.contains(&note), "{guest}: {told}");
-        assert_eq!(told.matches("note:").count(), 1, "{guest}: {told}");
+        assert!(reported.contains(&note), "{guest}: {reported}");
+        assert_eq!(reported.matches("note:").count(), 1, "{guest}: {reported}");
     }
 }

@@ -74,14 +74,20 @@ fn documented_capabilities() {
         assert_eq!(kprobe(&ran[0]), Ok(1), "{guest}");
         for (missing, one) in NEEDED.iter().zip(&ran[1..]) {
             // Where nothing can be loaded there is no evidence, and the message says why; else the evidence does.
-            let said = match one.status {
+            let message = match one.status {
                 Some(0) => kprobe(one).expect_err("a capability too many"),
                 _ => one.stderr.clone(),
             };
-            eprintln!("{guest}, without {missing}: {said}");
-            assert!(said.contains(missing), "{guest}, without {missing}: {said}");
+            eprintln!("{guest}, without {missing}: {message}");
+            assert!(
+                message.contains(missing),
+                "{guest}, without {missing}: {message}"
+            );
             for other in NEEDED.iter().filter(|other| *other != missing) {
-                assert!(!said.contains(other), "{guest}, without {missing}: {said}");
+                assert!(
+                    !message.contains(other),
+                    "{guest}, without {missing}: {message}"
+                );
             }
         }
     }
@@ -92,6 +98,9 @@ fn documented_capabilities() {
 fn paranoid_setting() {
     let ran = run(GUESTS[0], "3", &[&NEEDED]);
     assert_eq!(ran[0].status, Some(0), "{}", ran[0].stderr);
-    let said = kprobe(&ran[0]).expect_err("no kprobe");
-    assert!(said.contains("kernel.perf_event_paranoid=2"), "{said}");
+    let message = kprobe(&ran[0]).expect_err("no kprobe");
+    assert!(
+        message.contains("kernel.perf_event_paranoid=2"),
+        "{message}"
+    );
 }

@@ -43,16 +43,16 @@ fn goes_on() {
     assert!(!second.exists());
     let kept = fs::read(&first).unwrap();
     let again = || said(&sweep(folder.path(), &["6.1", "6.12"]).output().unwrap());
-    let (status, told) = again();
-    assert_eq!(status, Some(0), "{told}");
+    let (status, reported) = again();
+    assert_eq!(status, Some(0), "{reported}");
     assert!(second.exists());
     assert_eq!(fs::read(&first).unwrap(), kept);
 
     let half = &kept[..kept.len() / 2];
     fs::write(&first, half).unwrap();
     let untouched = fs::read(&second).unwrap();
-    let (status, told) = again();
-    assert_eq!(status, Some(0), "{told}");
+    let (status, reported) = again();
+    assert_eq!(status, Some(0), "{reported}");
     assert!(qed_evidence::reader::read(&fs::read(&first).unwrap()).is_ok());
     assert_eq!(fs::read(&second).unwrap(), untouched);
 }

@@ -122,8 +122,11 @@ name = "out"
         for experiment in ["switch", "off"] {
             assert_eq!(probe(experiment).skipped, None, "{guest} {experiment}");
             let quality = &evidence.experiments[experiment].quality;
-            let said = quality.notes.concat();
-            assert!(said.contains("kernel.ftrace_enabled=1"), "{guest}: {said}");
+            let message = quality.notes.concat();
+            assert!(
+                message.contains("kernel.ftrace_enabled=1"),
+                "{guest}: {message}"
+            );
             let seen = &evidence.experiments[experiment].probes["out"];
             assert!(!seen.hits.is_empty() && seen.skipped == Some(0), "{guest}");
         }

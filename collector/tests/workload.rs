@@ -221,8 +221,8 @@ async fn commands_run_behind_the_gate() {
 
     let outcome = run(&command(&["/nonexistent/program"])).await;
     assert_eq!(outcome.exit, Exit::Exited(127));
-    let said = String::from_utf8(outcome.stderr).unwrap();
-    assert!(said.contains("/nonexistent/program"), "{said}");
+    let message = String::from_utf8(outcome.stderr).unwrap();
+    assert!(message.contains("/nonexistent/program"), "{message}");
 }
 
 /// Check that what cannot be prepared is an error that names it.
@@ -291,8 +291,8 @@ async fn what_a_command_started_ends_too() {
         spec.timeout = Duration::from_millis(timeout);
         let outcome = run(&spec).await;
         assert_eq!(outcome.exit, exit, "{script}");
-        let said = String::from_utf8(outcome.stdout).unwrap();
-        ends(said.trim().parse().unwrap(), script).await;
+        let message = String::from_utf8(outcome.stdout).unwrap();
+        ends(message.trim().parse().unwrap(), script).await;
     }
 }
 
@@ -398,12 +398,12 @@ async fn what_the_call_prints_is_its_own() {
         assert_eq!(outcome.returned, Some(length));
         let stdout = String::from_utf8(outcome.stdout).unwrap();
         assert!(stdout.contains(&format!(" = {length}\n")), "{stdout}");
-        let (printed, said) = match descriptor {
+        let (printed, message) = match descriptor {
             1 => (text, ""),
             _ => ("write", text),
         };
         assert!(stdout.starts_with(printed), "{stdout}");
-        assert_eq!(String::from_utf8(outcome.stderr).unwrap(), said);
+        assert_eq!(String::from_utf8(outcome.stderr).unwrap(), message);
         spec.max_output = 1;
         let outcome = run(&spec).await;
         assert_eq!((outcome.stdout.len(), outcome.returned), (1, Some(length)));

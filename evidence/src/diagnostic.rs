@@ -197,7 +197,9 @@ mod tests {
     #[test]
     fn colors() {
         let with = |on_terminal, name: &'static str, value: &'static str| {
-            in_color(on_terminal, |asked| (asked == name).then(|| value.into()))
+            in_color(on_terminal, |requested| {
+                (requested == name).then(|| value.into())
+            })
         };
         assert!(with(true, "", "") && !with(false, "", ""));
         assert!(with(true, "NO_COLOR", "") && !with(true, "NO_COLOR", "1"));

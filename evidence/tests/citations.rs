@@ -61,8 +61,8 @@ fn each_is_a_line_on_record() {
             if version.split('.').count() != 3 {
                 complain("names no release of a stable series, whose lines never move");
             }
-            if let Some((name, said)) = words.map(|w| w.rsplit_once(", v").unwrap_or((w, "")))
-                && !(path.ends_with(name) && version.starts_with(&format!("{said}.")))
+            if let Some((name, message)) = words.map(|w| w.rsplit_once(", v").unwrap_or((w, "")))
+                && !(path.ends_with(name) && version.starts_with(&format!("{message}.")))
             {
                 complain("its words name another file or version");
             }

@@ -52,7 +52,7 @@ fn any(bytes: &[u8]) {
 
 /// The output of `apt-cache show`; behind `---`, the request of a user.
 fn served(text: &str) {
-    let (list, asked) = text.split_once("\n---\n").unwrap_or((text, "newest"));
+    let (list, requested) = text.split_once("\n---\n").unwrap_or((text, "newest"));
     let packages = parse(list);
     let all = kernels(&packages);
     for kernel in &all {
@@ -68,7 +68,7 @@ fn served(text: &str) {
     }
     assert_eq!(select(&all, Selector::Newest).is_none(), all.is_empty());
     assert_eq!(overview(&all).is_empty(), all.is_empty());
-    if let Ok(selector) = asked.parse::<Selector>() {
+    if let Ok(selector) = requested.parse::<Selector>() {
         assert_eq!(selector.to_string().parse(), Ok(selector));
         assert!(!not_served(&all, selector).is_empty());
     }

@@ -57,8 +57,8 @@ fn spent() -> Duration {
 fn cost(command: &mut Command) -> f64 {
     let before = spent();
     let output = command.stdout(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
     (spent() - before).as_secs_f64() * 1e3
 }
 

@@ -85,8 +85,8 @@ fn check(root: &Path) -> f64 {
         .output()
         .unwrap();
     let time = milliseconds(start);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{message}");
     time
 }
 
@@ -113,7 +113,7 @@ fn measure(root: &Path) {
         None,
     );
 
-    let asked: PathBuf = file.clone();
+    let requested: PathBuf = file.clone();
     for (what, typed) in [
         ("completion of a first name", "{{qed "),
         ("completion below an experiment", "{{qed create."),
@@ -126,24 +126,24 @@ fn measure(root: &Path) {
             "```qed-claim new\nnever(create.sock_alloc) && ",
         ),
     ] {
-        editor.set(&asked, &format!("{text}\n{typed}"));
+        editor.set(&requested, &format!("{text}\n{typed}"));
         let mut times = Vec::new();
         for _ in 0..ROUNDS {
             let start = Instant::now();
-            let offered = editor.complete(&asked, &format!("\n{typed}"));
+            let offered = editor.complete(&requested, &format!("\n{typed}"));
             times.push(milliseconds(start));
             assert!(offered.len() > 3, "{what}: {offered:?}");
         }
         told(what, median(times), checked, Some(TARGETS.0));
     }
     editor.set(
-        &asked,
+        &requested,
         &format!("{text}\n{{{{qed create.sock_alloc.return}}}}\n"),
     );
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let about = editor.hover(&asked, "\n{{qed create.sock_alloc.ret");
+        let about = editor.hover(&requested, "\n{{qed create.sock_alloc.ret");
         times.push(milliseconds(start));
         assert!(about.contains("host"), "{about}");
     }
@@ -153,8 +153,8 @@ fn measure(root: &Path) {
     for round in 0..ROUNDS {
         let typed = format!("{text}\nround {round}: {{{{qed create.");
         let start = Instant::now();
-        editor.set(&asked, &typed);
-        let offered = editor.complete(&asked, &format!("round {round}: {{{{qed create."));
+        editor.set(&requested, &typed);
+        let offered = editor.complete(&requested, &format!("round {round}: {{{{qed create."));
         times.push(milliseconds(start));
         assert!(offered.len() > 3, "{offered:?}");
         if round % 8 == 0 {

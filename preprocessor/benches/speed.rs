@@ -131,8 +131,8 @@ fn timed(root: &Path, program: &Path, arguments: &[&str]) -> Duration {
         .output()
         .unwrap();
     let time = start.elapsed();
-    let said = common::stdout(&output) + &common::stderr(&output);
-    assert!(output.status.success(), "{arguments:?}: {said}");
+    let printed = common::stdout(&output) + &common::stderr(&output);
+    assert!(output.status.success(), "{arguments:?}: {printed}");
     time
 }
 

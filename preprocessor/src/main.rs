@@ -13,10 +13,10 @@ fn main() -> ExitCode {
     // Before anything that could fail: mdBook takes any other answer to `supports` as "no", skips this program in
     // silence and publishes the raw placeholders.
     let mut words = std::env::args_os().skip(1);
-    let asked = words.next().is_some_and(|word| word == "supports");
+    let requested = words.next().is_some_and(|word| word == "supports");
     // No renderer is called so.
     let wants_help = words.any(|word| word == "--help" || word == "-h");
-    if asked && !wants_help {
+    if requested && !wants_help {
         return ExitCode::SUCCESS;
     }
     // Read here and not in the library, so that another commit compiles no more than this file.

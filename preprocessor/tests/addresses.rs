@@ -199,11 +199,11 @@ fn mistakes() {
     ] {
         let book = book(&format!("# One\n\n```qed-exhibit {body}```\n"));
         let output = book.mdbook(&["build"]);
-        let said = stderr(&output);
-        assert!(!output.status.success(), "{body}: {said}");
+        let printed = stderr(&output);
+        assert!(!output.status.success(), "{body}: {printed}");
         assert!(
-            said.contains(wanted) && said.contains("one.md"),
-            "{body}: {said}"
+            printed.contains(wanted) && printed.contains("one.md"),
+            "{body}: {printed}"
         );
     }
 }

@@ -131,14 +131,14 @@ fn escaped_by_another_preprocessor() {
     let output = book.mdbook(&["build"]);
     assert!(!output.status.success());
     let said = stderr(&output);
-    for told in [
+    for reported in [
         "write `<` instead of `&lt;`",
         "write `\"` instead of `&quot;`",
         "`before = [\"ITS-NAME\"]` under [preprocessor.qed] in book.toml",
         "one.md:4",
         "one.md:8",
     ] {
-        assert!(said.contains(told), "{told}: {said}");
+        assert!(said.contains(reported), "{reported}: {said}");
     }
     assert!(!said.contains("token recognition"), "{said}");
     ordered("before = [\"escape\"]");

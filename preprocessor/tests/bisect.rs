@@ -80,14 +80,14 @@ fn bisect(book: &Book, arguments: &[&str]) -> Output {
 fn narrows_down() {
     let book = book();
     let output = bisect(&book, &["old_text"]);
-    let said = common::good(&output);
+    let message = common::good(&output);
     for part in [
         "turned between 7.0.9 and 7.0.12: true on guest:debian-7.0.9, false on guest:debian-7.0.12",
         "  create.outcome.stdout  old                      new\n",
         "no answer from guest:debian-7.0.10: its capture ended with exit status: 3",
         "not served, so not asked: 7.0.11",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     let calls = book.read("calls");
     assert!(calls.lines().count() <= 4, "{calls}");
@@ -135,8 +135,11 @@ fn stale_evidence() {
 #[test]
 fn nothing_to_do_and_bad_input() {
     let book = book();
-    let said = common::good(&bisect(&book, &["always"]));
-    assert!(said.contains("there is no turn to narrow down"), "{said}");
+    let message = common::good(&bisect(&book, &["always"]));
+    assert!(
+        message.contains("there is no turn to narrow down"),
+        "{message}"
+    );
     let misspelt = bisect(&book, &["old_test"]);
     assert_eq!(misspelt.status.code(), Some(2), "{}", stdout(&misspelt));
     assert!(stderr(&misspelt).contains("did you mean `old_text`?"));

@@ -8,15 +8,15 @@ use std::process::Command;
 use common::{Book, HOSTILE, PLACES, evidence, good, stderr, stdout};
 
 /// Builds the page of all places with a value, and puts the site into `folder`.
-fn site(said: &str, folder: &Path) {
+fn site(message: &str, folder: &Path) {
     let output = "[output.html.print]\nenable = true\n";
     let book = Book::new(&[("one.md", PLACES)], "", output);
     for (machine, slide) in [("guest:test-1", 0x1e00_0000), ("guest:test-2", 0x0a20_0000)] {
-        book.evidence(&evidence(machine, slide, said));
+        book.evidence(&evidence(machine, slide, message));
     }
     let output = book.mdbook(&["build", "--dest-dir", &folder.display().to_string()]);
     assert!(output.status.success(), "{}", stderr(&output));
-    std::fs::write(folder.join("said.txt"), said).unwrap();
+    std::fs::write(folder.join("said.txt"), message).unwrap();
 }
 
 /// Check in Chromium that hostile values stay where they stand, and that every value says where it comes from: with
@@ -25,8 +25,8 @@ fn site(said: &str, folder: &Path) {
 fn values_in_a_browser() {
     let sites = tempfile::tempdir().unwrap();
     site("harmless", &sites.path().join("harmless"));
-    for (number, said) in HOSTILE.iter().enumerate() {
-        site(said, &sites.path().join(number.to_string()));
+    for (number, message) in HOSTILE.iter().enumerate() {
+        site(message, &sites.path().join(number.to_string()));
     }
     let browser = Path::new(env!("CARGO_MANIFEST_DIR")).join("../browser");
     assert!(

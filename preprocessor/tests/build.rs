@@ -68,8 +68,8 @@ fn reports_all_problems() {
     );
     let output = book.mdbook(&["build"]);
     assert!(!output.status.success());
-    let said = stderr(&output);
-    let ours = &said[said.find("error: ").unwrap()..];
+    let printed = stderr(&output);
+    let ours = &printed[printed.find("error: ").unwrap()..];
     let ours =
         &ours[..ours.find("mdbook-qed: ").unwrap() + "mdbook-qed: 3 errors, 2 warnings".len()];
     insta::assert_snapshot!(ours);
@@ -83,13 +83,13 @@ fn false_claim_stops_the_build() {
     let book = Book::new(&[("one.md", chapter)], "", "");
     let output = book.mdbook(&["build"]);
     assert!(!output.status.success());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("claim `bad` is FAIL on guest:test-1"),
-        "{said}"
+        printed.contains("claim `bad` is FAIL on guest:test-1"),
+        "{printed}"
     );
-    assert!(said.contains("src/one.md:4:1"), "{said}");
-    assert!(said.contains("create.outcome.returned = 3"), "{said}");
+    assert!(printed.contains("src/one.md:4:1"), "{printed}");
+    assert!(printed.contains("create.outcome.returned = 3"), "{printed}");
     let book = Book::new(&[("one.md", chapter)], "on-fail = \"warn\"", "");
     book.build();
     assert!(book.read("book/one.html").contains("✘ FAIL"));
@@ -131,7 +131,7 @@ fn own_templates() {
     book.build();
     let html = book.read("book/one.html");
     assert!(html.contains("<li>a<b>3</b></li>"), "{html}");
-    for (name, text, said) in [
+    for (name, text, printed) in [
         ("table", "<p>\n{{rowz}}</p>\n", "theme/qed/table.hbs:2:"),
         ("page", "<p>{{notices</p>", "theme/qed/page.hbs:1:"),
         ("tabel", "", "did you mean `table.hbs`?"),
@@ -139,7 +139,7 @@ fn own_templates() {
         book.write(&format!("theme/qed/{name}.hbs"), text);
         let output = book.mdbook(&["build"]);
         assert!(!output.status.success(), "{name}");
-        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(stderr(&output).contains(printed), "{}", stderr(&output));
         assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
         std::fs::remove_file(book.path(&format!("theme/qed/{name}.hbs"))).unwrap();
     }
@@ -218,17 +218,18 @@ fn summary_and_misspelt_placeholders() {
         "[output.html]\n[output.markdown]\n",
     );
     let output = book.mdbook(&["build"]);
-    let said = stderr(&output);
-    assert!(output.status.success(), "{said}");
+    let printed = stderr(&output);
+    assert!(output.status.success(), "{printed}");
     assert_eq!(
-        said.matches("1 claim on 2 machines: 2 PASS").count(),
+        printed.matches("1 claim on 2 machines: 2 PASS").count(),
         1,
-        "{said}"
+        "{printed}"
     );
     assert_eq!(
-        said.matches("this is not a placeholder, and is published as it is")
+        printed
+            .matches("this is not a placeholder, and is published as it is")
             .count(),
         3,
-        "{said}"
+        "{printed}"
     );
 }

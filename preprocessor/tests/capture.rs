@@ -83,10 +83,10 @@ fn failed_capture_falls_back() {
     let book = book("", 3);
     let output = build(&book);
     assert!(!output.status.success());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("ended with exit status: 3: error: this disk is full"),
-        "{said}"
+        printed.contains("ended with exit status: 3: error: this disk is full"),
+        "{printed}"
     );
     let text = qed_evidence::reader::write(&evidence("guest:test-1", 0x1e00_0000, "")).unwrap();
     book.write("recorded/guest-test-1.json", &text);
@@ -112,13 +112,13 @@ fn incomplete_capture_is_shown() {
     let failing = format!("{script}echo 'error: a program is not there' >&2\nexit 2\n");
     common::executable(&book.path("bin/qed-collector"), &failing);
     let output = build(&book);
-    let said = stderr(&output);
-    assert!(output.status.success(), "{said}");
+    let printed = stderr(&output);
+    assert!(output.status.success(), "{printed}");
     assert!(
-        said.contains(
+        printed.contains(
             "the capture on guest:test-1 is incomplete: qed-collector ended with exit status: 2: error: a program is not there"
-        ) && !said.contains("failed"),
-        "{said}"
+        ) && !printed.contains("failed"),
+        "{printed}"
     );
     assert!(book.read("book/one.html").contains("0x1e000000"));
     let again = build(&book);

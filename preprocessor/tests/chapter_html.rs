@@ -28,7 +28,7 @@ fn book(text: &str, settings: &str) -> Book {
 /// without looking.
 #[test]
 fn refused_everywhere() {
-    for (text, said) in [
+    for (text, printed) in [
         (
             format!(
                 "{CLAIM}\n<div class=\"&#113;ed-claim qed-pass\" id=\"claim-zz\">✔ PASS</div>\n"
@@ -43,9 +43,12 @@ fn refused_everywhere() {
         let book = book(&text, "");
         for command in [&["check"] as &[&str], &["publish", "book"]] {
             let output = book.qed(command);
-            let told = stderr(&output) + &stdout(&output);
-            assert_eq!(output.status.code(), Some(2), "{command:?}: {told}");
-            assert!(told.contains(said) && told.contains("one.md:"), "{told}");
+            let reported = stderr(&output) + &stdout(&output);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {reported}");
+            assert!(
+                reported.contains(printed) && reported.contains("one.md:"),
+                "{reported}"
+            );
         }
         assert!(!book.mdbook(&["build"]).status.success());
     }
@@ -73,18 +76,18 @@ fn active_html() {
         stderr(&output)
     );
 
-    let asked = book(&style, "active-html = true\n");
-    assert!(!stderr(&asked.qed(&["check"])).contains("<style>"));
-    asked.build();
-    good(&asked.qed(&["publish", "book"]));
-    let said = good(&asked.qed(&["verify", "book"]));
-    assert!(said.contains("not covered, because the book allows it (`active-html`): qed/source/chapters/one.md:9: `<style>`"), "{said}");
-    let record = asked.read("book/qed/source/book.json");
+    let requested = book(&style, "active-html = true\n");
+    assert!(!stderr(&requested.qed(&["check"])).contains("<style>"));
+    requested.build();
+    good(&requested.qed(&["publish", "book"]));
+    let printed = good(&requested.qed(&["verify", "book"]));
+    assert!(printed.contains("not covered, because the book allows it (`active-html`): qed/source/chapters/one.md:9: `<style>`"), "{printed}");
+    let record = requested.read("book/qed/source/book.json");
     let hidden = record.replace("\"active_html\": true,", "");
     assert_ne!(record, hidden);
-    asked.write("book/qed/source/book.json", &hidden);
-    correct_manifest(&asked);
-    assert!(wrong(&asked, &[]).contains("`<style>` can change"));
+    requested.write("book/qed/source/book.json", &hidden);
+    correct_manifest(&requested);
+    assert!(wrong(&requested, &[]).contains("`<style>` can change"));
 }
 
 /// Says in the manifest that a page was the same at this level only; nothing: at none.
@@ -130,11 +133,12 @@ fn weaker_levels() {
             book.write(&format!("book/{page}"), &text.replacen(from, to, 1));
             at_level(&book, page, level);
             correct_manifest(&book);
-            let said = wrong(&book, &[]);
+            let printed = wrong(&book, &[]);
             assert!(
-                said.lines()
+                printed
+                    .lines()
                     .any(|line| line.starts_with(&format!("{page}:"))),
-                "{page} {to} {level:?}: {said}"
+                "{page} {to} {level:?}: {printed}"
             );
             restore(&book, &before);
         }
@@ -143,10 +147,10 @@ fn weaker_levels() {
         std::fs::remove_file(book.path("book").join(page)).unwrap();
         at_level(&book, page, None);
         correct_manifest(&book);
-        let said = wrong(&book, &[]);
+        let printed = wrong(&book, &[]);
         assert!(
-            said.contains(&format!("{page}: it is missing")),
-            "{page}: {said}"
+            printed.contains(&format!("{page}: it is missing")),
+            "{page}: {printed}"
         );
         restore(&book, &before);
     }

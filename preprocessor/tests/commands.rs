@@ -100,10 +100,10 @@ fn another_caller() {
     let output = run(r#"echo '[{"mdbook_version":"0.4.52","config":7},"no book"]' | $QED"#);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("mdbook 0.4.52") && said.contains("mdbook 0.5 (built with 0.5."),
-        "{said}"
+        printed.contains("mdbook 0.4.52") && printed.contains("mdbook 0.5 (built with 0.5."),
+        "{printed}"
     );
     assert_eq!(run("echo hello | $QED").status.code(), Some(2));
     // `script` gives the program a terminal to read from.
@@ -132,24 +132,30 @@ fn colour_on_a_terminal_only() {
             .stdin(std::process::Stdio::null())
             .output()
             .unwrap();
-        let said = stdout(&output);
-        let message = said.find("unknown path").expect(&said);
-        assert!(said.contains("did you mean"), "{said:?}");
+        let printed = stdout(&output);
+        let message = printed.find("unknown path").expect(&printed);
+        assert!(printed.contains("did you mean"), "{printed:?}");
         // mdBook's own lines follow other rules.
-        let end = message + said[message..].find("mdbook-qed: ").expect(&said);
-        let start = said[..message].rfind('\n').map_or(0, |at| at + 1);
-        said[start..end].to_owned()
+        let end = message + printed[message..].find("mdbook-qed: ").expect(&printed);
+        let start = printed[..message].rfind('\n').map_or(0, |at| at + 1);
+        printed[start..end].to_owned()
     };
     let check = format!("{} check", env!("CARGO_BIN_EXE_mdbook-qed"));
     let build = format!("{} build", common::mdbook().display());
     for command in [&check, &build] {
         for coloured in [&[][..], &[("NO_COLOR", "")]] {
-            let said = on_terminal(command, coloured);
-            assert!(said.contains("\u{1b}["), "{command} {coloured:?}: {said:?}");
+            let printed = on_terminal(command, coloured);
+            assert!(
+                printed.contains("\u{1b}["),
+                "{command} {coloured:?}: {printed:?}"
+            );
         }
         for plain in [[("NO_COLOR", "1")], [("TERM", "dumb")]] {
-            let said = on_terminal(command, &plain);
-            assert!(!said.contains('\u{1b}'), "{command} {plain:?}: {said:?}");
+            let printed = on_terminal(command, &plain);
+            assert!(
+                !printed.contains('\u{1b}'),
+                "{command} {plain:?}: {printed:?}"
+            );
         }
     }
     for output in [book.qed(&["check"]), book.mdbook(&["build"])] {
@@ -195,10 +201,10 @@ fn check() {
         "src/one.md",
         "# One\n\n```qed-claim good\ncreate.outcome.returned ==\n```\n",
     );
-    let said = stderr(&book.qed(&["check"]));
+    let printed = stderr(&book.qed(&["check"]));
     assert!(
-        said.contains("src/one.md:4") && !said.contains("makes no claim"),
-        "{said}"
+        printed.contains("src/one.md:4") && !printed.contains("makes no claim"),
+        "{printed}"
     );
 }
 
@@ -220,14 +226,14 @@ fn unverified_by_claim() {
     ] {
         let book = Book::new(&[("one.md", &chapter(option))], of_book, "");
         let output = book.qed(&["check"]);
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(expected), "{option}: {said}");
+        let printed = stderr(&output);
+        assert_eq!(output.status.code(), Some(expected), "{option}: {printed}");
         let word = match (expected, option) {
             (0, _) => "",
             (_, "unverified=\"eror\"") => "`unverified` is \"error\" or \"show\", not \"eror\"",
             _ => "claim `absent` is UNVERIFIED",
         };
-        assert!(said.contains(word), "{option}: {said}");
+        assert!(printed.contains(word), "{option}: {printed}");
         let built = book.mdbook(&["build"]);
         assert_eq!(built.status.success(), expected == 0, "{option}");
     }
@@ -240,13 +246,13 @@ fn verdicts_alone() {
     let book = Book::new(&[("one.md", chapter)], "", "");
     book.build();
     good(&book.qed(&["publish", "book"]));
-    let said = good(&book.qed(&["verify", "book"]));
+    let printed = good(&book.qed(&["verify", "book"]));
     assert!(
-        said.contains("verdicts follow from the published evidence"),
-        "{said}"
+        printed.contains("verdicts follow from the published evidence"),
+        "{printed}"
     );
-    assert!(said.contains(" 0 values compared"), "{said}");
-    assert!(!said.contains("nothing was verified"), "{said}");
+    assert!(printed.contains(" 0 values compared"), "{printed}");
+    assert!(!printed.contains("nothing was verified"), "{printed}");
     let output = book.qed(&["verify", "src", "--evidence", ".qed/evidence"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -381,8 +387,8 @@ fn paths() {
     insta::assert_snapshot!(stdout(&output));
     assert_eq!(book.qed(&["paths", "creat"]).status.code(), Some(2));
     let of = |more: &[&str]| {
-        let asked = [&["paths", "create.outer"], more].concat();
-        good(&book.qed(&asked))
+        let requested = [&["paths", "create.outer"], more].concat();
+        good(&book.qed(&requested))
     };
     let short = of(&["--short"]);
     let lines: Vec<&str> = short.lines().collect();
@@ -426,11 +432,11 @@ fn verify() {
     );
     book.build();
     let verify = || book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
-    let said = good(&verify());
+    let printed = good(&verify());
     // The first chapter is index.html, too.
     assert!(
-        said.contains("2 placeholders shown on purpose, 0 wrong"),
-        "{said}"
+        printed.contains("2 placeholders shown on purpose, 0 wrong"),
+        "{printed}"
     );
     let page = book.read("book/one.html");
     for (from, to, why) in [

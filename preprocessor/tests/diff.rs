@@ -149,9 +149,9 @@ fn bad_input() {
     let output = book.qed(&["diff", "broken.json", "missing.json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stdout(&output).is_empty());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("broken.json was refused") && said.contains("missing.json was refused"),
-        "{said}"
+        printed.contains("broken.json was refused") && printed.contains("missing.json was refused"),
+        "{printed}"
     );
 }

@@ -187,12 +187,12 @@ fn derivation() {
     let open = book(CHAPTER, "# G\n\nno_such_thing\n: \n", "");
     let output = open.mdbook(&["build"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let said = stderr(&output);
-    assert!(said.contains("src/one.md:3:"), "{said}");
-    assert!(said.contains("`no_such_thing` is named"), "{said}");
+    let printed = stderr(&output);
+    assert!(printed.contains("src/one.md:3:"), "{printed}");
+    assert!(printed.contains("`no_such_thing` is named"), "{printed}");
     assert!(
-        said.contains("`XYZ` is named") && !said.contains("`alloc_pipe_info` is named"),
-        "{said}"
+        printed.contains("`XYZ` is named") && !printed.contains("`alloc_pipe_info` is named"),
+        "{printed}"
     );
     let page = open.read("book/one.html");
     assert!(
@@ -268,7 +268,7 @@ fn downloads() {
 /// Check that what is wrong with a body is told at its place.
 #[test]
 fn bad_bodies() {
-    for (from, to, said) in [
+    for (from, to, printed) in [
         (
             "pipe: pipe.alloc",
             "file to read: pipe.alloc",
@@ -297,8 +297,8 @@ fn bad_bodies() {
         let output = book.mdbook(&["build"]);
         assert!(!output.status.success(), "{to}");
         assert!(
-            stderr(&output).contains(said),
-            "{said}: {}",
+            stderr(&output).contains(printed),
+            "{printed}: {}",
             stderr(&output)
         );
     }

@@ -360,9 +360,12 @@ fn each_edit() {
         edit(&mut document);
         assert_ne!(document, original, "{name} changes nothing");
         let output = book(&document).qed(&["check"]);
-        let said = stderr(&output);
+        let printed = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{name} is believed");
-        assert!(said.contains(&format!("at `{place}")), "{name}: {said}");
+        assert!(
+            printed.contains(&format!("at `{place}")),
+            "{name}: {printed}"
+        );
     }
 }
 

@@ -200,14 +200,14 @@ fn pages() {
     book.write("book/one.html", &one.replace(&good, &other));
     book.write("book/two.html", &two.replace(&other, &good));
     correct_manifest(&book);
-    let said = wrong(&book, &[]);
+    let printed = wrong(&book, &[]);
     for line in [
         "one.html:",
         "two.html:",
         "claim `good` of one.md is on no page",
         "claim `other` of two.md is on no page",
     ] {
-        assert!(said.contains(line), "{line}: {said}");
+        assert!(printed.contains(line), "{line}: {printed}");
     }
     restore(&book, &before);
     // The notice, whole.
@@ -246,10 +246,10 @@ fn pages() {
 /// Check that the site is whole after all edits: else they would have proven nothing.
 #[track_caller]
 fn good_again(book: &Book) {
-    let said = good(&book.qed(&["verify", "book"]));
+    let printed = good(&book.qed(&["verify", "book"]));
     assert!(
-        said.contains("made again from the published chapters and evidence"),
-        "{said}"
+        printed.contains("made again from the published chapters and evidence"),
+        "{printed}"
     );
 }
 
@@ -349,8 +349,8 @@ fn beside_the_pages() {
         ),
     ] {
         book.write("book/qed/manifest.json", &manifest.replacen(from, to, 1));
-        let said = wrong(&book, &[]);
-        assert!(said.contains(line), "{to}: {said}");
+        let printed = wrong(&book, &[]);
+        assert!(printed.contains(line), "{to}: {printed}");
     }
     book.write("book/qed/manifest.json", &manifest);
     std::fs::remove_dir_all(book.path("book/qed/source")).unwrap();
@@ -370,21 +370,22 @@ fn forged_source(book: &Book, before: &BTreeMap<String, Vec<u8>>) {
     correct_manifest(book);
     assert!(wrong(book, &[]).contains("one.html:"));
     restore(book, before);
-    let said = good(&book.qed(&["verify", "book", "--book", "."]));
+    let printed = good(&book.qed(&["verify", "book", "--book", "."]));
     assert!(
-        said.contains("the published sources are those of the book in ."),
-        "{said}"
+        printed.contains("the published sources are those of the book in ."),
+        "{printed}"
     );
     let own = book.read("src/one.md");
     book.write("src/one.md", &own.replace("== 3", "!= 4"));
-    let said = wrong(book, &["--book", "."]);
+    let printed = wrong(book, &["--book", "."]);
     assert!(
-        said.contains("qed/source/chapters/one.md: it is not what the book has, from line 16 on"),
-        "{said}"
+        printed
+            .contains("qed/source/chapters/one.md: it is not what the book has, from line 16 on"),
+        "{printed}"
     );
     book.write("src/one.md", &own);
     let settings = book.read("book.toml");
-    for (key, other, said) in [
+    for (key, other, printed) in [
         (
             "active-html",
             "true",
@@ -407,7 +408,7 @@ fn forged_source(book: &Book, before: &BTreeMap<String, Vec<u8>>) {
             &settings.replace("[preprocessor.qed]\n", &key_of_ours),
         );
         let found = wrong(book, &["--book", "."]);
-        assert!(found.contains(said), "{found}");
+        assert!(found.contains(printed), "{found}");
     }
     book.write("book.toml", &settings);
 }
@@ -435,8 +436,8 @@ fn redacted() {
     book.evidence(&host);
     book.build();
     good(&book.qed(&["publish", "book"]));
-    let said = good(&book.qed(&["verify", "book"]));
-    assert!(said.contains("1 rest on what is withheld"), "{said}");
+    let printed = good(&book.qed(&["verify", "book"]));
+    assert!(printed.contains("1 rest on what is withheld"), "{printed}");
     let before = site(&book);
     let mut forger = Forger::new(&book);
     assert!(
@@ -535,8 +536,8 @@ fn foreign_book() {
     book.write("theme/qed/table.hbs", "<table class=\"mine\"></table>");
     book.build();
     good(&book.qed(&["publish", "book"]));
-    let said = good(&book.qed(&["verify", "book"]));
-    assert!(said.contains("in the chapter"), "{said}");
+    let printed = good(&book.qed(&["verify", "book"]));
+    assert!(printed.contains("in the chapter"), "{printed}");
     let mut forger = Forger::new(&book);
     forger.forge(
         "one.html",

@@ -131,19 +131,19 @@ fn gaps_and_mistakes() {
         lost: true,
         ..Graph::default()
     };
-    let gone = book(&exhibit("experiment=\"create\" below=\"outr\""));
-    gone.build();
-    let page = gone.read("book/html/one.html");
+    let removed = book(&exhibit("experiment=\"create\" below=\"outr\""));
+    removed.build();
+    let page = removed.read("book/html/one.html");
     assert!(
         page.contains("UNVERIFIED")
             && page.contains("<code>outr</code> is not in the tree of <code>create</code>; did you mean <code>outer</code>?")
     );
     for machine in ["guest:test-1", "guest:test-2"] {
-        gone.evidence(&with(machine, lost.clone()));
+        removed.evidence(&with(machine, lost.clone()));
     }
-    gone.write("src/one.md", &exhibit("experiment=\"create\""));
-    gone.build();
-    let page = gone.read("book/html/one.html");
+    removed.write("src/one.md", &exhibit("experiment=\"create\""));
+    removed.build();
+    let page = removed.read("book/html/one.html");
     assert!(
         page.contains("UNVERIFIED") && page.contains("the tracer lost 3 records"),
         "{page}"
@@ -160,23 +160,23 @@ fn gaps_and_mistakes() {
         ),
         ("", "the exhibit needs an experiment"),
     ] {
-        gone.write("src/one.md", &exhibit(options));
-        let checked = gone.mdbook(&["build"]);
+        removed.write("src/one.md", &exhibit(options));
+        let checked = removed.mdbook(&["build"]);
         assert!(
             !checked.status.success() && stderr(&checked).contains(problem),
             "{options}: {}",
             stderr(&checked)
         );
     }
-    gone.write("test.toml", INVESTIGATION);
-    gone.write("src/one.md", &exhibit("experiment=\"create\""));
-    let checked = gone.mdbook(&["build"]);
-    let said = stderr(&checked);
+    removed.write("test.toml", INVESTIGATION);
+    removed.write("src/one.md", &exhibit("experiment=\"create\""));
+    let checked = removed.mdbook(&["build"]);
+    let output = stderr(&checked);
     assert!(
         !checked.status.success()
-            && said.contains("records no tree of its call")
-            && said.contains("graph = true"),
-        "{said}"
+            && output.contains("records no tree of its call")
+            && output.contains("graph = true"),
+        "{output}"
     );
 }
 

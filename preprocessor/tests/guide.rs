@@ -250,12 +250,12 @@ fn keys_of_investigations() {
             .collect()
     };
     assert_eq!(first(&page, "The file"), keys(&schema));
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for (heading, name) in KEYS {
         let of_schema = keys(&schema["$defs"][name]);
         assert!(!of_schema.is_empty(), "{name}");
         assert_eq!(first(&page, heading), of_schema, "{heading}");
-        told.insert((*name).to_owned());
+        reported.insert((*name).to_owned());
     }
     let tables = schema["$defs"].as_object().unwrap().iter();
     let tables = tables.filter(|(_, of)| of.get("properties").is_some());
@@ -263,7 +263,7 @@ fn keys_of_investigations() {
         tables
             .map(|(name, _)| name.clone())
             .collect::<BTreeSet<_>>(),
-        told
+        reported
     );
 }
 
@@ -339,8 +339,8 @@ fn commands_are_those_of_the_program() {
     }
     let help = help("mdbook-qed", &[]);
     for row in table(&reference, "Exit status") {
-        let said = format!("{} {}", row[0], row[1]);
-        assert!(help.contains(&said), "{said}");
+        let printed = format!("{} {}", row[0], row[1]);
+        assert!(help.contains(&printed), "{printed}");
     }
 }
 

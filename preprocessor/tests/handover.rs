@@ -70,13 +70,13 @@ fn hands_over() {
     assert!(here.qed(&["publish", "book"]).status.success());
     assert!(here.qed(&["verify", "book"]).status.success());
 
-    for (machine, said) in [
+    for (machine, message) in [
         ("guest:test-3", "no machine `guest:test-3`"),
         ("hots", "did you mean `host`"),
     ] {
         let output = here.qed(&["redact", "out", "--machine", machine]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
 }
 
@@ -100,12 +100,12 @@ fn a_false_claim_stops_the_row() {
 fn refuses() {
     let book = rows();
     let own = book.read(".qed/evidence/host.json");
-    let refused = |said: &str| {
+    let refused = |message: &str| {
         let output = book.qed(&["merge", "in"]);
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(told.contains(said), "{said}: {told}");
-        assert!(!told.contains(SECRET), "{told}");
+        let reported = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(reported.contains(message), "{message}: {reported}");
+        assert!(!reported.contains(SECRET), "{reported}");
         assert_eq!(book.read(".qed/evidence/host.json"), own);
     };
     let host = "in/row-host/host.json";
@@ -170,9 +170,12 @@ fn messages_tell_nothing() {
         ] {
             let output = book.qed(command);
             assert_eq!(output.status.code(), Some(2), "{bad}: {command:?}");
-            let said = (stdout(&output) + &stderr(&output)).to_lowercase();
-            assert!(said.contains("host.json"), "{said}");
-            assert!(!said.contains("8881112233"), "{bad}: {command:?}: {said}");
+            let message = (stdout(&output) + &stderr(&output)).to_lowercase();
+            assert!(message.contains("host.json"), "{message}");
+            assert!(
+                !message.contains("8881112233"),
+                "{bad}: {command:?}: {message}"
+            );
         }
     }
 }

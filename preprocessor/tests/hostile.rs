@@ -8,16 +8,16 @@ use common::{Book, HOSTILE, PLACES, evidence, stdout};
 #[test]
 fn stays_where_it_stands() {
     let harmless = tags_with("harmless");
-    for said in HOSTILE {
-        assert_eq!(tags_with(said), harmless, "{said:?}");
+    for message in HOSTILE {
+        assert_eq!(tags_with(message), harmless, "{message:?}");
     }
 }
 
 /// The elements of the page, in order, and whether text still follows; for a value.
-fn tags_with(said: &str) -> Vec<String> {
+fn tags_with(message: &str) -> Vec<String> {
     let book = Book::new(&[("one.md", PLACES)], "", "");
     for (machine, slide) in [("guest:test-1", 0x1e00_0000), ("guest:test-2", 0x0a20_0000)] {
-        book.evidence(&evidence(machine, slide, said));
+        book.evidence(&evidence(machine, slide, message));
     }
     book.build();
     let html = book.read("book/one.html");
@@ -30,7 +30,11 @@ fn tags_with(said: &str) -> Vec<String> {
         "{main}"
     );
     let verified = book.qed(&["verify", "book", "--evidence", ".qed/evidence"]);
-    assert!(verified.status.success(), "{said:?}: {}", stdout(&verified));
+    assert!(
+        verified.status.success(),
+        "{message:?}: {}",
+        stdout(&verified)
+    );
     let mut tags = Vec::new();
     for piece in main.split('<').skip(1) {
         let name: String = piece

@@ -296,8 +296,8 @@ fn whose_machine_it_is() {
         let files = mdbook_qed::util::files::read(&book.path(folder)).unwrap();
         places.extend(files.into_iter().map(|file| (file.name, file.bytes)));
     }
-    for (name, said) in [("build", built), ("publish", published), ("redact", handed)] {
-        places.push((name.into(), [said.stdout, said.stderr].concat()));
+    for (name, message) in [("build", built), ("publish", published), ("redact", handed)] {
+        places.push((name.into(), [message.stdout, message.stderr].concat()));
     }
     for command in [
         &["check"][..],
@@ -325,8 +325,8 @@ fn whose_machine_it_is() {
             "json",
         ],
     ] {
-        let said = book.qed(command);
-        places.push((command.join(" "), [said.stdout, said.stderr].concat()));
+        let message = book.qed(command);
+        places.push((command.join(" "), [message.stdout, message.stderr].concat()));
     }
     let forms = forms();
     for (name, bytes) in &places {
@@ -360,13 +360,13 @@ fn refused_evidence() {
             ".qed/evidence/guest-test-1.json",
         ],
     ] {
-        let said = book.qed(command);
-        assert_ne!(said.status.code(), Some(0), "{command:?}");
-        let told = stdout(&said) + &stderr(&said);
-        assert!(told.contains("quality/events"), "{told}");
+        let message = book.qed(command);
+        assert_ne!(message.status.code(), Some(0), "{command:?}");
+        let reported = stdout(&message) + &stderr(&message);
+        assert!(reported.contains("quality/events"), "{reported}");
         assert!(
-            !told.contains("zebra7") && !told.contains("zacharias"),
-            "{told}"
+            !reported.contains("zebra7") && !reported.contains("zacharias"),
+            "{reported}"
         );
     }
 }
@@ -377,11 +377,11 @@ fn the_second_net() {
     use base64::Engine as _;
     let book = book();
     book.build();
-    let said = telling();
+    let message = telling();
     for text in [
-        said.clone(),
-        hex::encode(&said),
-        base64::engine::general_purpose::STANDARD.encode(&said),
+        message.clone(),
+        hex::encode(&message),
+        base64::engine::general_purpose::STANDARD.encode(&message),
     ] {
         book.write("book/note.txt", &text);
         let output = book.qed(&["publish", "book"]);

@@ -49,14 +49,14 @@ fn the_build_fails() {
     let book = book(&["guest:test-1", "guest:test-2"], "");
     let output = book.mdbook(&["build"]);
     assert!(!output.status.success());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     for wanted in [
         "claim `good` is ERROR on guest:test-1",
         "claim `quiet` is ERROR on guest:test-1",
         "lost 1 of 5 events",
         "src/one.md:6:1",
     ] {
-        assert!(said.contains(wanted), "{wanted}: {said}");
+        assert!(printed.contains(wanted), "{wanted}: {printed}");
     }
     assert!(!book.path("book/one.html").exists());
     assert_eq!(book.qed(&["check"]).status.code(), Some(1));

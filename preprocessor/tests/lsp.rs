@@ -384,10 +384,10 @@ fn rename() {
     book.write("src/one.md", &new_one);
     book.write("src/two.md", &new_two);
     book.write("test.toml", &new_toml);
-    let said = common::stderr(&book.qed(&["check"]));
+    let printed = common::stderr(&book.qed(&["check"]));
     assert!(
-        !said.contains("unknown") && !said.contains("error: no "),
-        "{said}"
+        !printed.contains("unknown") && !printed.contains("error: no "),
+        "{printed}"
     );
     let nothing = editor.behind(&file, "# On");
     let refused = editor.response("textDocument/prepareRename", nothing);
@@ -542,18 +542,19 @@ fn hostile_editor() {
     );
     editor.wait_for("one.md", "the placeholder has no end in its line");
     editor.send_raw(b"Content-Length: 99999\r\n\r\n{\"jsonrpc\":");
-    let (status, said) = editor.vanish();
-    assert_eq!(status, Some(2), "{said}");
+    let (status, printed) = editor.vanish();
+    assert_eq!(status, Some(2), "{printed}");
     assert!(
-        said.contains("a message from the editor cannot be read") && !said.contains("panicked"),
-        "{said}"
+        printed.contains("a message from the editor cannot be read")
+            && !printed.contains("panicked"),
+        "{printed}"
     );
 
-    let (status, said) = Editor::start(Some(book.dir.path())).vanish();
-    assert_eq!(status, Some(2), "{said}");
+    let (status, printed) = Editor::start(Some(book.dir.path())).vanish();
+    assert_eq!(status, Some(2), "{printed}");
     assert!(
-        said.contains("went away without saying `shutdown`"),
-        "{said}"
+        printed.contains("went away without saying `shutdown`"),
+        "{printed}"
     );
 }
 
@@ -585,10 +586,10 @@ fn neovim() {
         .env("HOME", book.dir.path())
         .output()
         .unwrap();
-    let said = common::stdout(&output) + &common::stderr(&output);
+    let printed = common::stdout(&output) + &common::stderr(&output);
     assert!(
-        output.status.success() && said.contains("all seen"),
-        "{said}"
+        output.status.success() && printed.contains("all seen"),
+        "{printed}"
     );
     assert_eq!(book.read("src/one.md"), CHAPTER);
 }

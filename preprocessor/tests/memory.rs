@@ -20,15 +20,15 @@ fn large_evidence() {
 
     std::fs::write(&path, vec![b' '; 100 << 20]).unwrap();
     let output = book.qed(&["check"]);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
     assert!(
-        said.contains("more than the 16777216 that are read"),
-        "{said}"
+        printed.contains("more than the 16777216 that are read"),
+        "{printed}"
     );
     assert!(
-        said.contains("guest-test-1.json") && said.contains("capture again"),
-        "{said}"
+        printed.contains("guest-test-1.json") && printed.contains("capture again"),
+        "{printed}"
     );
     let refused = peak();
 

@@ -424,7 +424,8 @@ fn mutate(attack: &Attack<'_>, tally: &mut Tally, opinion: &mut SecondOpinion) {
     tally.leaves += leaves.len();
     let trials = attack.trials(&leaves);
     // The claim as it is comes first: the second opinion has to share the first.
-    let mut asked: Vec<(Option<&Trial>, serde_json::Value)> = vec![(None, serde_json::json!({}))];
+    let mut requested: Vec<(Option<&Trial>, serde_json::Value)> =
+        vec![(None, serde_json::json!({}))];
     for trial in &trials {
         tally.tried += 1;
         if trial.verdict != Verdict::Pass {
@@ -435,12 +436,15 @@ fn mutate(attack: &Attack<'_>, tally: &mut Tally, opinion: &mut SecondOpinion) {
                 .replaced
                 .iter()
                 .map(|(path, datum)| (path.clone(), serde_json::to_value(datum).unwrap()));
-            asked.push((Some(trial), serde_json::Value::Object(replaced.collect())));
+            requested.push((Some(trial), serde_json::Value::Object(replaced.collect())));
         }
     }
     let claim = export(&attack.judged.claim, attack.catalog, attack.machine, &[]);
-    let answers = opinion.ask(claim, asked.iter().map(|(_, replaced)| replaced.clone()));
-    for ((trial, replaced), answer) in asked.iter().zip(answers) {
+    let answers = opinion.ask(
+        claim,
+        requested.iter().map(|(_, replaced)| replaced.clone()),
+    );
+    for ((trial, replaced), answer) in requested.iter().zip(answers) {
         let verdict = trial.map_or(Verdict::Pass, |trial| trial.verdict);
         let agree = match (verdict, &answer) {
             (Verdict::Pass, answer) => *answer == Answer::True,
@@ -512,8 +516,8 @@ fn mutate(attack: &Attack<'_>, tally: &mut Tally, opinion: &mut SecondOpinion) {
 fn remove(attack: &Attack<'_>, tally: &mut Tally) {
     for (path, ..) in leaves_of(attack) {
         tally.removed += 1;
-        let gone = Datum::unavailable("the mutation test removed it");
-        let judgement = attack.judge(&[(path.clone(), gone)]);
+        let missing = Datum::unavailable("the mutation test removed it");
+        let judgement = attack.judge(&[(path.clone(), missing)]);
         let reason = judgement.reason.unwrap_or_default();
         if judgement.verdict != Verdict::Unverified || !reason.contains("removed it") {
             tally.problems.push(format!(

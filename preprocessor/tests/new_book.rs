@@ -79,13 +79,13 @@ fn says_what_this_machine_lacks() {
         &["doctor"],
         folder.path(),
     ));
-    let said = good(&run(qed, &["init", "real"], folder.path()));
-    let (_, told) = said
+    let printed = good(&run(qed, &["init", "real"], folder.path()));
+    let (_, report) = printed
         .split_once("\nThis machine, as `qed-collector doctor` sees it.")
         .unwrap();
     for line in doctor.lines() {
         let works = line.trim_start().starts_with("ok ");
-        assert_eq!(told.contains(line), !works, "{line}: {told}");
+        assert_eq!(report.contains(line), !works, "{line}: {report}");
     }
     // The same of a machine on which something works and something does not, whatever this one is.
     let bin = folder.path().join("bin");
@@ -104,12 +104,12 @@ fn says_what_this_machine_lacks() {
         )
         .output()
         .unwrap();
-    let said = good(&output);
+    let printed = good(&output);
     assert!(
-        said.ends_with(
+        printed.ends_with(
             "\"no\":\n  host\n    no  kprobe: none here\n    => captures nothing\n  guest\n"
         ),
-        "{said}"
+        "{printed}"
     );
 }
 
@@ -130,14 +130,14 @@ fn recorded_at_once() {
             .output()
             .unwrap()
     };
-    let said = good(&run(&qed, &["init", "new", "--recorded"]));
+    let printed = good(&run(&qed, &["init", "new", "--recorded"]));
     assert!(
-        said.contains("created  recorded/guest-debian-6.1.json"),
-        "{said}"
+        printed.contains("created  recorded/guest-debian-6.1.json"),
+        "{printed}"
     );
     assert!(
-        said.contains("Commit recorded/, too") && !said.contains("mdbook-qed redact"),
-        "{said}"
+        printed.contains("Commit recorded/, too") && !printed.contains("mdbook-qed redact"),
+        "{printed}"
     );
     let settings = std::fs::read_to_string(folder.path().join("new/book.toml")).unwrap();
     assert!(settings.contains("\ncapture = \"never\"\n"), "{settings}");
@@ -161,10 +161,10 @@ fn recorded_at_once() {
     assert!(!checked.contains("out of date"), "{checked}");
 
     // What is asked of an ordinary book there says what is missing.
-    let said = good(&run(&qed, &["init", "other"]));
+    let printed = good(&run(&qed, &["init", "other"]));
     assert!(
-        said.contains("no qed-collector") && said.contains("--recorded"),
-        "{said}"
+        printed.contains("no qed-collector") && printed.contains("--recorded"),
+        "{printed}"
     );
     std::fs::create_dir(folder.path().join("live")).unwrap();
     let settings = "[book]\n[preprocessor.qed]\ninvestigation = \"mine.toml\"\n";
@@ -344,7 +344,7 @@ fn shell(line: &str, folder: &Path) -> Output {
 fn built_from() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/built-from.sh");
     let folder = tempfile::tempdir().unwrap();
-    let told = || {
+    let report = || {
         let output = shell(&format!("{} .", script.display()), folder.path());
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
@@ -354,13 +354,13 @@ fn built_from() {
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
     };
-    assert_eq!(told(), "", "no repository");
+    assert_eq!(report(), "", "no repository");
     make(
         "git init -q . && git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m a",
     );
-    assert_eq!(told(), "", "no remote");
+    assert_eq!(report(), "", "no remote");
     make("git remote add origin https://a:secret@git.example.org/a/qed");
-    assert_eq!(told(), "", "a remote that does not have it");
+    assert_eq!(report(), "", "a remote that does not have it");
     let commit = make("git rev-parse HEAD");
     make("git update-ref refs/remotes/origin/main HEAD");
     let expected = format!("https://git.example.org/a/qed {commit}");
@@ -371,10 +371,10 @@ fn built_from() {
         "ssh://git@git.example.org/a/qed",
     ] {
         make(&format!("git remote set-url origin {url}"));
-        assert_eq!(told(), expected, "{url}");
+        assert_eq!(report(), expected, "{url}");
     }
     make("git remote set-url origin /srv/qed");
-    assert_eq!(told(), "", "a folder of this machine");
+    assert_eq!(report(), "", "a folder of this machine");
     make("mkdir copy && cd copy && cp ../.git/HEAD .");
     let inside = shell(&format!("{} copy", script.display()), folder.path());
     assert_eq!(stdout(&inside), "", "a copy inside of another repository");
@@ -395,12 +395,12 @@ fn adds_to_a_book() {
     let output = book.qed(&["init", "old"]);
     assert!(output.status.success(), "{}", stderr(&output));
     // What the collector says about this machine is another on each.
-    let said = stdout(&output);
-    let (said, _) = said
+    let printed = stdout(&output);
+    let (printed, _) = printed
         .split_once("\nThis machine, ")
-        .or_else(|| said.split_once("\nThere is no qed-collector"))
+        .or_else(|| printed.split_once("\nThere is no qed-collector"))
         .unwrap();
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(printed);
     insta::assert_snapshot!("settings", book.read("old/book.toml"));
     let workflow = book.read("old/.github/workflows/book.yml");
     assert!(
@@ -481,9 +481,9 @@ fn adds_what_is_missing_only() {
     book.write("file", "");
     let output = book.qed(&["init", "file"]);
     assert_eq!(output.status.code(), Some(2));
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("file/book.toml") && said.contains("name another folder"),
-        "{said}"
+        printed.contains("file/book.toml") && printed.contains("name another folder"),
+        "{printed}"
     );
 }

@@ -22,8 +22,8 @@ fn packaged(name: &str) -> BTreeSet<String> {
         .current_dir(checkout())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
     let list = String::from_utf8(output.stdout).unwrap();
     list.lines().map(str::to_owned).collect()
 }

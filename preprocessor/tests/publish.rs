@@ -291,9 +291,9 @@ fn canary() {
     let published = book.qed(&["publish", "book"]);
     good(&published);
     let mut places = all_files(&book.path("book"));
-    for (name, said) in [("build", &output), ("publish", &published)] {
-        places.push((name.into(), said.stderr.clone()));
-        places.push((name.into(), said.stdout.clone()));
+    for (name, printed) in [("build", &output), ("publish", &published)] {
+        places.push((name.into(), printed.stderr.clone()));
+        places.push((name.into(), printed.stdout.clone()));
     }
     for command in [
         &["check"][..],
@@ -307,10 +307,14 @@ fn canary() {
             "--all",
         ],
     ] {
-        let said = book.qed(command);
-        assert!(!said.stdout.is_empty(), "{command:?}: {}", stderr(&said));
-        places.push((command.join(" "), said.stdout));
-        places.push((command.join(" "), said.stderr));
+        let printed = book.qed(command);
+        assert!(
+            !printed.stdout.is_empty(),
+            "{command:?}: {}",
+            stderr(&printed)
+        );
+        places.push((command.join(" "), printed.stdout));
+        places.push((command.join(" "), printed.stderr));
     }
     // Written here a second time, and otherwise than in the check: plain search for plain forms.
     for (name, bytes) in &places {
@@ -353,8 +357,8 @@ fn canary() {
     assert!(book.qed(&site).status.success(), "the owner accepts it");
     let found = book.qed(&[&site[..], &["--addresses", "auto"]].concat());
     assert_eq!(found.status.code(), Some(1));
-    let said = stdout(&found);
-    let reported: BTreeSet<&str> = said
+    let printed = stdout(&found);
+    let reported: BTreeSet<&str> = printed
         .lines()
         .filter(|line| line.contains("LEAK"))
         .filter_map(|line| line.split('`').nth(1))
@@ -372,7 +376,7 @@ fn canary() {
     );
     for secret in &secrets {
         for form in [format!("{secret:x}"), secret.to_string()] {
-            assert!(!said.contains(&form), "the report itself tells {form}");
+            assert!(!printed.contains(&form), "the report itself tells {form}");
         }
     }
     let page = book.read("book/one.html");
@@ -393,10 +397,10 @@ fn two_boots_look_alike() {
         let (host, _) = canaries_of(seed);
         let book = book_of(&host, "auto");
         let mut out = Vec::new();
-        let mut keep = |name: &str, said: std::process::Output| {
-            assert!(said.status.code().is_some(), "{name}");
+        let mut keep = |name: &str, printed: std::process::Output| {
+            assert!(printed.status.code().is_some(), "{name}");
             let place = book.dir.path().display().to_string();
-            let text = stdout(&said) + &stderr(&said);
+            let text = stdout(&printed) + &stderr(&printed);
             // mdBook's messages begin with a time and name the folder.
             let lines: Vec<&str> = text.lines().filter(|line| !line.contains("INFO")).collect();
             out.push((
@@ -596,11 +600,11 @@ fn tampering() {
     assert!(stdout(&verify()).contains("three.html: the manifest has no such file"));
     std::fs::remove_file(book.path("book/three.html")).unwrap();
     std::fs::remove_file(book.path(evidence)).unwrap();
-    let said = stdout(&verify());
+    let printed = stdout(&verify());
     assert!(
-        said.contains("guest-test-1.json: it is missing")
-            && said.contains("there is no evidence of this machine"),
-        "{said}"
+        printed.contains("guest-test-1.json: it is missing")
+            && printed.contains("there is no evidence of this machine"),
+        "{printed}"
     );
 
     // A forger who makes the manifest fit is still contradicted by the evidence; one who changes that as well, by the
@@ -622,9 +626,12 @@ fn tampering() {
             &format!("\"one.html\": \"{new}"),
         ),
     );
-    let said = stdout(&verify());
-    assert!(!said.contains("was changed"), "{said}");
-    assert!(said.contains("shows `4`: the evidence says `3`"), "{said}");
+    let printed = stdout(&verify());
+    assert!(!printed.contains("was changed"), "{printed}");
+    assert!(
+        printed.contains("shows `4`: the evidence says `3`"),
+        "{printed}"
+    );
 }
 
 /// Check that wrong input is told as such: an archive, a site without evidence, a site of nothing.
@@ -633,7 +640,7 @@ fn wrong_input() {
     let book = Book::new(&[("one.md", CHAPTER)], "", "");
     book.build();
     book.write("site.tar.gz", "");
-    for (site, said) in [
+    for (site, printed) in [
         ("site.tar.gz", "unpack it"),
         ("book", "there is no evidence to compare the site with"),
         ("nowhere", "cannot be read"),
@@ -641,7 +648,7 @@ fn wrong_input() {
         let output = book.qed(&["verify", site]);
         assert_eq!(output.status.code(), Some(2), "{site}");
         assert!(
-            stderr(&output).contains(said),
+            stderr(&output).contains(printed),
             "{site}: {}",
             stderr(&output)
         );
@@ -748,8 +755,8 @@ fn history_goes_on() {
     assert!(book.qed(&["verify", "book"]).status.success());
     // A history that tells what it must not, or otherwise than the evidence, is found out.
     let file = "book/qed/history.json";
-    let told = book.read(file);
-    for (from, to, said) in [
+    let message = book.read(file);
+    for (from, to, printed) in [
         (
             "\"machine\": \"host\",",
             "\"machine\": \"host\", \"slide\": 2097152,",
@@ -763,12 +770,16 @@ fn history_goes_on() {
         ("\"PASS\": 1", "\"PASS\": 2", "differs from its capture"),
         ("\"run\": \"bb", "\"run\": \"cc", "is not in it"),
     ] {
-        assert!(told.contains(from), "{from}");
+        assert!(message.contains(from), "{from}");
         // The latest captures stand last.
-        book.write(file, &told.replace(from, to));
+        book.write(file, &message.replace(from, to));
         let output = book.qed(&["verify", "book"]);
         assert_eq!(output.status.code(), Some(1), "{to}");
-        assert!(stdout(&output).contains(said), "{to}: {}", stdout(&output));
+        assert!(
+            stdout(&output).contains(printed),
+            "{to}: {}",
+            stdout(&output)
+        );
     }
     book.write(".qed/history.json", "{}");
     for output in [book.qed(&["publish", "book"]), book.mdbook(&["build"])] {

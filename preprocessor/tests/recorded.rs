@@ -174,11 +174,11 @@ impl Bare {
 fn the_whole_book_from_recorded_evidence() {
     let bare = Bare::new();
     let output = bare.run(&["mdbook", "build"]);
-    let said = stderr(&output);
-    assert!(output.status.success(), "{said}{}", stdout(&output));
+    let printed = stderr(&output);
+    assert!(output.status.success(), "{printed}{}", stdout(&output));
     assert!(
-        said.contains("nothing was captured on guest:debian-6.12"),
-        "{said}"
+        printed.contains("nothing was captured on guest:debian-6.12"),
+        "{printed}"
     );
     let site = bare.dir.path().join("book/site");
     let chapters: Vec<String> = mdbook_qed::util::files::read(&bare.dir.path().join("book/book"))

@@ -63,7 +63,7 @@ fn a_failed_build_keeps_the_old_site() {
     let book = Book::new(&[("one.md", CHAPTER)], "", "");
     book.build();
     let before = book.read("book/one.html");
-    for (from, to, said) in [
+    for (from, to, printed) in [
         (
             "returned == 3",
             "returned == 4",
@@ -78,7 +78,7 @@ fn a_failed_build_keeps_the_old_site() {
         book.write("src/one.md", &CHAPTER.replace(from, to));
         let output = book.mdbook(&["build"]);
         assert_eq!(output.status.code(), Some(101), "{}", stderr(&output));
-        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(stderr(&output).contains(printed), "{}", stderr(&output));
         assert_eq!(book.read("book/one.html"), before);
     }
 }
@@ -96,10 +96,10 @@ fn find_unreachable() {
     );
     let output = book.mdbook(&["build"]);
     assert!(!output.status.success());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("src/404.md:3:1") && said.contains("src/SUMMARY.md:3:8"),
-        "{said}"
+        printed.contains("src/404.md:3:1") && printed.contains("src/SUMMARY.md:3:8"),
+        "{printed}"
     );
     book.write("src/404.md", "# Nothing here\n");
     book.write("src/SUMMARY.md", &summary);
@@ -140,27 +140,31 @@ fn warnings_once_per_build() {
         "",
         "[output.html]\n[output.markdown]\n",
     );
-    let warned = |said: &str| said.matches("src/one.md:17:18").count();
+    let warned = |printed: &str| printed.matches("src/one.md:17:18").count();
     for _ in 0..2 {
         let output = book.mdbook(&["build"]);
-        let said = stderr(&output);
-        assert!(output.status.success(), "{said}");
-        assert_eq!(warned(&said), 1, "{said}");
-        assert_eq!(said.matches("mdbook-qed: 0 errors").count(), 1, "{said}");
+        let printed = stderr(&output);
+        assert!(output.status.success(), "{printed}");
+        assert_eq!(warned(&printed), 1, "{printed}");
+        assert_eq!(
+            printed.matches("mdbook-qed: 0 errors").count(),
+            1,
+            "{printed}"
+        );
     }
     // `mdbook test` is a run of its own.
-    let said = stderr(&book.mdbook(&["test"]));
-    assert_eq!(warned(&said), 1, "{said}");
+    let printed = stderr(&book.mdbook(&["test"]));
+    assert_eq!(warned(&printed), 1, "{printed}");
 
     book.write("src/one.md", &chapter.replace("== 3", "== 4"));
-    let said = stderr(&book.mdbook(&["build"]));
-    assert!(said.contains("claim `good` is FAIL"), "{said}");
-    assert_eq!(warned(&said), 1, "{said}");
+    let printed = stderr(&book.mdbook(&["build"]));
+    assert!(printed.contains("claim `good` is FAIL"), "{printed}");
+    assert_eq!(warned(&printed), 1, "{printed}");
 
     // Where nothing can be remembered, nothing is lost.
     book.write("src/one.md", &chapter);
     std::fs::remove_dir_all(book.path(".qed/state")).unwrap();
     book.write(".qed/state", "");
-    let said = stderr(&book.mdbook(&["build"]));
-    assert_eq!(warned(&said), 2, "{said}");
+    let printed = stderr(&book.mdbook(&["build"]));
+    assert_eq!(warned(&printed), 2, "{printed}");
 }

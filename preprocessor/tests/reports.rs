@@ -87,9 +87,9 @@ fn results(log: &Value) -> Vec<String> {
 fn annotations() {
     let book = book();
     let plain = book.qed(&["check"]);
-    let said = check(&book, "github");
-    assert_eq!(said.status.code(), plain.status.code());
-    let text = stdout(&said);
+    let message = check(&book, "github");
+    assert_eq!(message.status.code(), plain.status.code());
+    let text = stdout(&message);
     for wanted in [
         "::error file=src/one.md,line=8,col=1,title=claim-fail::claim `bad` is FAIL on guest:test-1%0Acreate.outcome.returned = 3\n",
         "::notice file=src/one.md,line=12,col=1,title=claim-unverified::claim `gap` is UNVERIFIED%0Aguest:test-1: ",
@@ -196,14 +196,14 @@ fn books_that_cannot_be_loaded() {
         &book.read("book.toml").replace("machines =", "machine ="),
     );
     for format in ["github", "junit", "sarif"] {
-        let said = check(&book, format);
-        assert_eq!(said.status.code(), Some(2), "{format}");
+        let message = check(&book, format);
+        assert_eq!(message.status.code(), Some(2), "{format}");
         assert!(
-            stderr(&said).contains("unknown field `machine`"),
+            stderr(&message).contains("unknown field `machine`"),
             "{}",
-            stderr(&said)
+            stderr(&message)
         );
-        let text = stdout(&said);
+        let text = stdout(&message);
         assert!(text.contains("unknown field `machine`"), "{format}: {text}");
         match format {
             "github" => assert!(text.starts_with("::error file=book.toml,line=7,"), "{text}"),
@@ -215,7 +215,7 @@ fn books_that_cannot_be_loaded() {
                 );
             }
             _ => {
-                let log = sarif(&said);
+                let log = sarif(&message);
                 assert_eq!(
                     log["runs"][0]["invocations"][0]["executionSuccessful"],
                     false
@@ -225,12 +225,12 @@ fn books_that_cannot_be_loaded() {
     }
     book.write("book.toml", "not toml at all [");
     for format in ["github", "junit", "sarif"] {
-        let said = check(&book, format);
-        assert_eq!(said.status.code(), Some(2), "{format}");
+        let message = check(&book, format);
+        assert_eq!(message.status.code(), Some(2), "{format}");
         assert!(
-            stdout(&said).contains("the book cannot be loaded"),
+            stdout(&message).contains("the book cannot be loaded"),
             "{}",
-            stdout(&said)
+            stdout(&message)
         );
     }
 }
@@ -239,9 +239,9 @@ fn books_that_cannot_be_loaded() {
 /// what an author or a workload wrote breaks neither format nor command.
 #[test]
 fn names_and_hostile_texts() {
-    let said = "::error::x]]>\u{1b}[31m\u{0} <a b='\"'>&amp;\r\n::set-output name=a::b\u{fffe}";
+    let message = "::error::x]]>\u{1b}[31m\u{0} <a b='\"'>&amp;\r\n::set-output name=a::b\u{fffe}";
     let book = book();
-    book.evidence(&evidence("guest:test-1", 0x1e00_0000, said));
+    book.evidence(&evidence("guest:test-1", 0x1e00_0000, message));
     book.write("src/one.md", "# One\n\n{{#include a,b.md}}\n");
     book.write(
         "src/a,b.md",

@@ -183,30 +183,34 @@ fn out_of_date() {
             page.contains(notice) && page.contains(reason),
             "{reason}: {page}"
         );
-        let said = stdout(&book.qed(&["check"]));
+        let report = stdout(&book.qed(&["check"]));
         let line = |line: &str| {
             line.starts_with("recorded/sweep.json: out of date, ") && line.contains(reason)
         };
-        assert!(said.lines().any(line), "{reason}: {said}");
+        assert!(report.lines().any(line), "{reason}: {report}");
         good(&book.qed(&["publish", "book"]));
-        let said = good(&book.qed(&["verify", "book"]));
-        let told =
+        let report = good(&book.qed(&["verify", "book"]));
+        let reported =
             "the record of the sweep was out of date when it was published, and the pages say so: ";
-        assert!(said.contains(told) && said.contains(reason), "{said}");
+        assert!(
+            report.contains(reported) && report.contains(reason),
+            "{report}"
+        );
         if setting.is_empty() {
-            let told = stderr(&book.qed(&["since"]));
+            let reported = stderr(&book.qed(&["since"]));
             assert!(
-                told.contains("`mdbook-qed since --record`") && told.contains(reason),
-                "{told}"
+                reported.contains("`mdbook-qed since --record`") && reported.contains(reason),
+                "{reported}"
             );
         }
         book.write("book.toml", &with("on-stale = \"error\"\n"));
         let output = book.mdbook(&["build"]);
         assert!(!output.status.success(), "{reason}");
-        let told = stderr(&output);
+        let reported = stderr(&output);
         assert!(
-            told.contains("`recorded/sweep.json`, is out of date: ") && told.contains(reason),
-            "{told}"
+            reported.contains("`recorded/sweep.json`, is out of date: ")
+                && reported.contains(reason),
+            "{reported}"
         );
     }
 }
@@ -225,18 +229,18 @@ fn unknown_collector() {
         &toml.replace("on-fail", "on-stale = \"error\"\non-fail"),
     );
     book.build();
-    let told = "the record does not say which one captured";
+    let reported = "the record does not say which one captured";
     let page = book.read("book/one.html");
     assert!(
-        page.contains("<div class=\"qed-notice\">Not compared: ") && page.contains(told),
+        page.contains("<div class=\"qed-notice\">Not compared: ") && page.contains(reported),
         "{page}"
     );
-    let said = stdout(&book.qed(&["check"]));
+    let report = stdout(&book.qed(&["check"]));
     assert!(
-        said.contains(&format!(
-            "recorded/sweep.json: not compared, the collector: {told}"
+        report.contains(&format!(
+            "recorded/sweep.json: not compared, the collector: {reported}"
         )),
-        "{said}"
+        "{report}"
     );
     let document: serde_json::Value =
         serde_json::from_slice(&book.qed(&["check", "--format", "json"]).stdout).unwrap();
@@ -256,11 +260,12 @@ fn two_collectors() {
     book.write(file, &text.replace(&object, &"12".repeat(32)));
     let output = book.qed(&["since", "--record"]);
     assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
-    let told = stderr(&output);
+    let reported = stderr(&output);
     // Where a collector is at hand, what another one captured is out of date.
     assert!(
-        told.contains("by different collectors") || told.contains("another collector made it"),
-        "{told}"
+        reported.contains("by different collectors")
+            || reported.contains("another collector made it"),
+        "{reported}"
     );
     assert!(!book.path("recorded/sweep.json").exists());
 }
@@ -275,10 +280,10 @@ fn judged_again() {
         good(&book.qed(&["publish", "book"]));
         book.qed(&["verify", "book", "--evidence", ".qed/evidence"])
     };
-    let said = good(&verify());
-    let told =
+    let report = good(&verify());
+    let reported =
         "12 verdicts of the sweep follow from its evidence; 0 of its claims are no longer made";
-    assert!(said.contains(told), "{said}");
+    assert!(report.contains(reported), "{report}");
     type Edit = fn(&mut serde_json::Value);
     let cases: [(Edit, &str); 5] = [
         (
@@ -307,22 +312,25 @@ fn judged_again() {
         book.write("recorded/sweep.json", &text);
         change(&book, edit);
         let output = verify();
-        let said = stdout(&output);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let report = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{report}");
         assert!(
-            said.lines().any(|one| one.starts_with(line)),
-            "{line}: {said}"
+            report.lines().any(|one| one.starts_with(line)),
+            "{line}: {report}"
         );
         // Whoever has no evidence has to believe it.
-        let said = good(&book.qed(&["verify", "book"]));
-        assert!(said.contains("rest on the word of who made it"), "{said}");
+        let report = good(&book.qed(&["verify", "book"]));
+        assert!(
+            report.contains("rest on the word of who made it"),
+            "{report}"
+        );
     }
     book.write("recorded/sweep.json", &text);
     std::fs::remove_file(book.path(".qed/evidence/sweep/7.1.json")).unwrap();
-    let said = good(&verify());
+    let report = good(&verify());
     assert!(
-        said.contains("there is no evidence of guest:test-7.1"),
-        "{said}"
+        report.contains("there is no evidence of guest:test-7.1"),
+        "{report}"
     );
 }
 
@@ -366,8 +374,8 @@ fn stale_records() {
         }
         let output = book.mdbook(&["build"]);
         assert!(!output.status.success());
-        let said = stderr(&output);
-        assert!(said.contains(message), "{said}");
-        assert!(said.contains("mdbook-qed since --record"), "{said}");
+        let report = stderr(&output);
+        assert!(report.contains(message), "{report}");
+        assert!(report.contains("mdbook-qed since --record"), "{report}");
     }
 }

@@ -19,11 +19,11 @@ fn book(output: &str) -> Book {
 #[track_caller]
 fn wrong(book: &Book, site: &str, line: &str) {
     let output = book.qed(&["verify", site]);
-    let said = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let printed = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(
-        said.lines().any(|l| l.starts_with(line)),
-        "no `{line}` in {said}"
+        printed.lines().any(|l| l.starts_with(line)),
+        "no `{line}` in {printed}"
     );
 }
 
@@ -41,10 +41,14 @@ fn several_renderers() {
     for site in ["book", "book/html"] {
         let book = book("[output.html]\n[output.markdown]\n");
         book.build();
-        let said = good(&book.qed(&["publish", site]));
-        assert_eq!(said.contains("markdown/one.md"), site == "book", "{said}");
-        let said = good(&book.qed(&["verify", site]));
-        assert!(said.contains(" 0 in what was filled in"), "{said}");
+        let printed = good(&book.qed(&["publish", site]));
+        assert_eq!(
+            printed.contains("markdown/one.md"),
+            site == "book",
+            "{printed}"
+        );
+        let printed = good(&book.qed(&["verify", site]));
+        assert!(printed.contains(" 0 in what was filled in"), "{printed}");
         edit(
             &book,
             "book/html/one.html",
@@ -65,17 +69,17 @@ fn in_a_folder() {
     book.write("public/index.html", "<p class=\"x\">Welcome</p>");
     good(&book.qed(&["publish", "public"]));
     book.write("public/.git/HEAD", "ref: refs/heads/pages\n");
-    let said = good(&book.qed(&["verify", "public"]));
+    let printed = good(&book.qed(&["verify", "public"]));
     assert!(
-        said.contains("1 file in .git") && said.contains("index.html"),
-        "{said}"
+        printed.contains("1 file in .git") && printed.contains("index.html"),
+        "{printed}"
     );
     // The domain comes with the branch that is served; anything else in its file does not.
     book.write("public/CNAME", "example.org\n");
-    let said = good(&book.qed(&["verify", "public"]));
+    let printed = good(&book.qed(&["verify", "public"]));
     assert!(
-        said.contains("CNAME says that the site is example.org"),
-        "{said}"
+        printed.contains("CNAME says that the site is example.org"),
+        "{printed}"
     );
     book.write("public/CNAME", "example.org\n<p>PASS</p>\n");
     wrong(&book, "public", "CNAME: the manifest has no such file");
@@ -101,8 +105,11 @@ fn languages() {
         good(&book.mdbook(&["build", "--dest-dir", &folder]));
         good(&book.qed(&["publish", &folder]));
     }
-    let said = good(&book.qed(&["verify", "public"]));
-    assert!(said.contains("en/") && said.contains("de/"), "{said}");
+    let printed = good(&book.qed(&["verify", "public"]));
+    assert!(
+        printed.contains("en/") && printed.contains("de/"),
+        "{printed}"
+    );
     edit(&book, "public/de/one.html", ">3</span>", ">4</span>");
     wrong(&book, "public", "de/one.html:");
 
@@ -113,8 +120,8 @@ fn languages() {
         .replace("fd ", "Dateideskriptor ");
     translated.write("book/de/one.html", &page);
     good(&translated.qed(&["publish", "book"]));
-    let said = good(&translated.qed(&["verify", "book"]));
-    assert!(said.contains("1 page of a translation"), "{said}");
+    let printed = good(&translated.qed(&["verify", "book"]));
+    assert!(printed.contains("1 page of a translation"), "{printed}");
     edit(
         &translated,
         "book/de/one.html",
@@ -136,8 +143,8 @@ fn site_inside_a_site() {
     }
     let verified = || {
         good(&book.qed(&["verify", "book/de"]));
-        let said = good(&book.qed(&["verify", "book"]));
-        assert!(said.contains("de/"), "{said}");
+        let printed = good(&book.qed(&["verify", "book"]));
+        assert!(printed.contains("de/"), "{printed}");
     };
     verified();
     edit(&book, "book/de/one.html", ">3</span>", ">4</span>");
@@ -162,18 +169,18 @@ fn evidence_among_the_chapters() {
     }
     std::fs::remove_dir_all(book.path("src")).unwrap();
     book.write("book.toml", &toml);
-    let told = "(`src = \".\"`) holds `.qed`, and mdBook copies all of it into the site, raw evidence included";
+    let reported = "(`src = \".\"`) holds `.qed`, and mdBook copies all of it into the site, raw evidence included";
     let output = book.qed(&["check"]);
-    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert!(stderr(&output).contains(reported), "{}", stderr(&output));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 
     book.evidence(&evidence("host", 0x0a20_0000, ""));
     book.write("book.toml", &toml.replace("[\"guest:test-1\"", "[\"host\""));
     let output = book.qed(&["check"]);
-    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert!(stderr(&output).contains(reported), "{}", stderr(&output));
     assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
     let output = book.mdbook(&["build"]);
-    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert!(stderr(&output).contains(reported), "{}", stderr(&output));
     assert!(!output.status.success());
     assert!(!book.path("book/one.html").exists());
     assert!(!book.path("book/.qed").exists());
@@ -188,15 +195,15 @@ fn read_only_book() {
     // It cannot be written through a link to nowhere, not even by root, whom no mode keeps out.
     std::os::unix::fs::symlink("nowhere/ignore", book.path(".qed/.gitignore")).unwrap();
     let output = book.qed(&["publish", "book"]);
-    let said = good(&output);
-    assert!(said.contains("sealed with 1 claim"), "{said}");
-    let told = stderr(&output);
+    let printed = good(&output);
+    assert!(printed.contains("sealed with 1 claim"), "{printed}");
+    let reported = stderr(&output);
     for part in [
         "warning: .qed/history.json cannot be written: ",
         "the site is sealed",
         "copy `qed/history.json` of the site",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(reported.contains(part), "{part}: {reported}");
     }
     assert!(!book.path(".qed/history.json").exists());
     good(&book.qed(&["verify", "book"]));
@@ -214,10 +221,10 @@ fn publishes_what_was_built() {
     );
     let output = book.qed(&["publish", "book"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let said = stdout(&output);
+    let printed = stdout(&output);
     assert!(
-        said.contains("one.html:") && said.contains("build it again, then publish"),
-        "{said}"
+        printed.contains("one.html:") && printed.contains("build it again, then publish"),
+        "{printed}"
     );
     assert!(!book.path("book/qed/manifest.json").exists());
     book.build();
@@ -241,10 +248,10 @@ fn claims_that_nobody_sees() {
     let book = Book::new(&[("one.md", &note)], "", "");
     for output in [book.qed(&["check"]), book.mdbook(&["build"])] {
         assert!(!output.status.success());
-        let said = stderr(&output);
+        let printed = stderr(&output);
         assert!(
-            said.contains("no page shows this claim") && said.contains("one.md:7"),
-            "{said}"
+            printed.contains("no page shows this claim") && printed.contains("one.md:7"),
+            "{printed}"
         );
     }
     book.write("src/one.md", &note.replace("text", "text[^lost]"));
@@ -272,10 +279,10 @@ fn claims_that_nobody_sees() {
             book.qed(&["publish", "book"]),
         ] {
             assert!(!output.status.success(), "{hidden}");
-            let said = stderr(&output);
+            let printed = stderr(&output);
             assert!(
-                said.contains("a claim may not stand inside of") && said.contains("one.md:5"),
-                "{said}"
+                printed.contains("a claim may not stand inside of") && printed.contains("one.md:5"),
+                "{printed}"
             );
         }
     }

@@ -47,14 +47,18 @@ const VERIFY: &[&str] = &["verify", "book", "--evidence", ".qed/evidence"];
 /// The output of a command that ends with `status`.
 fn said(book: &Book, arguments: &[&str], status: i32, why: &str) -> String {
     let output = book.qed(arguments);
-    let told = stdout(&output) + &stderr(&output);
+    let reported = stdout(&output) + &stderr(&output);
     assert_eq!(
         output.status.code(),
         Some(status),
-        "{why}: {arguments:?}: {told}"
+        "{why}: {arguments:?}: {reported}"
     );
-    assert_eq!(told.contains("LEAK of"), status == 1, "{why}: {told}");
-    told
+    assert_eq!(
+        reported.contains("LEAK of"),
+        status == 1,
+        "{why}: {reported}"
+    );
+    reported
 }
 
 fn chapter(more: &str) -> String {
@@ -75,14 +79,14 @@ fn quoted_on_purpose() {
     ] {
         let book = built(&[("one.md", &chapter("")), ("two.md", "# Two\n")], slide);
         let why = format!("{slide:#x}");
-        let told = said(&book, PUBLISH, 0, &why) + &said(&book, VERIFY, 0, &why);
+        let reported = said(&book, PUBLISH, 0, &why) + &said(&book, VERIFY, 0, &why);
         let note = "one.md:8, one.md:11";
-        assert!(told.contains(note), "{told}");
-        let told: Vec<&str> = told
+        assert!(reported.contains(note), "{reported}");
+        let reported: Vec<&str> = reported
             .lines()
             .filter(|line| !line.contains("sha256"))
             .collect();
-        all.insert(told.join("\n"));
+        all.insert(reported.join("\n"));
     }
     assert_eq!(all.len(), 1, "{all:?}");
 }

@@ -134,15 +134,15 @@ fn each_reason() {
         let strict = book("on-stale = \"error\"", &stale);
         let output = strict.mdbook(&["build"]);
         assert!(!output.status.success(), "{words}");
-        let said = stderr(&output);
+        let printed = stderr(&output);
         assert!(
-            said.contains("the evidence of host is out of date: ")
-                && said.contains(words.trim_end_matches('.')),
-            "{said}"
+            printed.contains("the evidence of host is out of date: ")
+                && printed.contains(words.trim_end_matches('.')),
+            "{printed}"
         );
         assert!(
-            said.contains("capture again: qed-collector capture"),
-            "{said}"
+            printed.contains("capture again: qed-collector capture"),
+            "{printed}"
         );
         assert_eq!(strict.qed(&["check"]).status.code(), Some(2), "{words}");
     }
@@ -250,11 +250,11 @@ fn checked(book: &Book, format: &str) -> (String, Option<i32>) {
 #[test]
 fn programs() {
     let (book, found) = book_of_program("", "guest:test-1");
-    let (said, status) = checked(&book, "text");
-    assert_eq!(status, Some(0), "{said}");
+    let (printed, status) = checked(&book, "text");
+    assert_eq!(status, Some(0), "{printed}");
     assert!(
-        !said.contains("out of date") && !said.contains("not compared"),
-        "{said}"
+        !printed.contains("out of date") && !printed.contains("not compared"),
+        "{printed}"
     );
     book.build();
     assert!(!book.read("book/one.html").contains("Out of date"));
@@ -267,9 +267,12 @@ fn programs() {
         "the script `tool.sh` of the workload of `create` was changed since the capture",
     ];
     for format in ["text", "json"] {
-        let (said, status) = checked(&book, format);
-        assert_eq!(status, Some(0), "{said}");
-        assert!(reasons.iter().all(|reason| said.contains(reason)), "{said}");
+        let (printed, status) = checked(&book, format);
+        assert_eq!(status, Some(0), "{printed}");
+        assert!(
+            reasons.iter().all(|reason| printed.contains(reason)),
+            "{printed}"
+        );
     }
     // The site was published before; the script that is here now is another one.
     let output = book.qed(&["verify", "book"]);
@@ -318,8 +321,8 @@ fn programs() {
             file.name
         );
         book.evidence(&other);
-        let (said, _) = checked(&book, "text");
-        assert!(said.contains(&reason), "{said}");
+        let (printed, _) = checked(&book, "text");
+        assert!(printed.contains(&reason), "{printed}");
     }
 }
 
@@ -345,8 +348,8 @@ fn investigation_of_a_site() {
         &format!("{text}\n[guest]\nsetup = [\"true\"]\n"),
     );
     let reason = "the investigation was changed since the capture";
-    let (said, status) = checked(&book, "text");
-    assert!(said.contains(reason) && status == Some(0), "{said}");
+    let (printed, status) = checked(&book, "text");
+    assert!(printed.contains(reason) && status == Some(0), "{printed}");
     assert!(checked(&book, "json").0.contains(reason));
     // As it is published, the pages tell it.
     book.build();
@@ -372,11 +375,11 @@ fn investigation_of_a_site() {
 fn not_compared() {
     let (book, mut found) = book_of_program("on-stale = \"error\"", "guest:test-1");
     std::fs::rename(book.path(".qed/evidence"), book.path("recorded")).unwrap();
-    let (said, status) = checked(&book, "text");
-    assert_eq!(status, Some(0), "{said}");
+    let (printed, status) = checked(&book, "text");
+    assert_eq!(status, Some(0), "{printed}");
     assert!(
-        said.contains("not compared, command `c`: its files are those of the machine"),
-        "{said}"
+        printed.contains("not compared, command `c`: its files are those of the machine"),
+        "{printed}"
     );
     book.build();
     let page = book.read("book/one.html");
@@ -388,20 +391,20 @@ fn not_compared() {
     common::executable(&book.path("tool.sh"), "#!/bin/sh\nfalse\n");
     assert_eq!(checked(&book, "text").1, Some(2));
     std::fs::remove_file(book.path("tool.sh")).unwrap();
-    let (said, status) = checked(&book, "text");
+    let (printed, status) = checked(&book, "text");
     assert!(
-        said.contains("`tool.sh`: there is no such file") && status == Some(0),
-        "{said}"
+        printed.contains("`tool.sh`: there is no such file") && status == Some(0),
+        "{printed}"
     );
 
     found.experiments.get_mut("create").unwrap().files.clear();
     common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
     std::fs::remove_dir_all(book.path("recorded")).unwrap();
     book.evidence(&found);
-    let (said, _) = checked(&book, "text");
+    let (printed, _) = checked(&book, "text");
     assert!(
-        said.contains("the workload of `create`: the evidence does not say which files ran"),
-        "{said}"
+        printed.contains("the workload of `create`: the evidence does not say which files ran"),
+        "{printed}"
     );
 }
 
@@ -439,10 +442,10 @@ fn kernel_image_of_a_site() {
     good(&book.qed(&["verify", "book", "--book", "."]));
     book.write("vmlinuz", "another one");
     let output = book.qed(&["verify", "book", "--book", "."]);
-    let said = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let printed = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     let reason = "the evidence of guest:mine is out of date: another kernel image stands behind the guest now";
-    assert!(said.contains(reason), "{said}");
+    assert!(printed.contains(reason), "{printed}");
     let settings = book.read("book.toml");
     book.write("book.toml", &settings.replace("on-stale = \"error\"\n", ""));
     // The site keeps the stricter word that it was published with.
@@ -474,9 +477,9 @@ fn pinned_kernel() {
     book.build();
     assert!(book.read("book/one.html").contains(reason));
     book.write("qed.lock", "version = 2\n");
-    let (said, status) = checked(&book, "text");
+    let (printed, status) = checked(&book, "text");
     assert_eq!(status, Some(2));
-    assert!(said.contains("qed.lock cannot be read"), "{said}");
+    assert!(printed.contains("qed.lock cannot be read"), "{printed}");
 }
 
 /// Check that another build of the eBPF object makes evidence that was captured here out of date, and recorded evidence not.
@@ -522,15 +525,15 @@ fn ebpf_object_of_a_site() {
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap());
     let installed = |digit: &str| {
-        let said = format!("eBPF object sha256:{}\n", digit.repeat(64));
-        common::executable(&book.path("bin/qed-collector"), &said);
+        let printed = format!("eBPF object sha256:{}\n", digit.repeat(64));
+        common::executable(&book.path("bin/qed-collector"), &printed);
     };
     let run = |program: &std::path::Path, arguments: &[&str]| {
         let mut command = std::process::Command::new(program);
         let output = command.args(arguments).current_dir(book.dir.path());
         let output = output.env("PATH", &path).output().unwrap();
-        let said = format!("{}{}", stdout(&output), stderr(&output));
-        (output.status.success(), said)
+        let printed = format!("{}{}", stdout(&output), stderr(&output));
+        (output.status.success(), printed)
     };
     let (mdbook, qed) = (
         common::mdbook(),
@@ -545,15 +548,15 @@ fn ebpf_object_of_a_site() {
     book.evidence(&found);
     installed("a");
     for (program, arguments) in steps {
-        let (good, said) = run(program, arguments);
-        assert!(good, "{arguments:?}: {said}");
+        let (good, printed) = run(program, arguments);
+        assert!(good, "{arguments:?}: {printed}");
     }
     installed("b");
     for (program, arguments) in steps.into_iter().rev() {
-        let (good, said) = run(program, arguments);
+        let (good, printed) = run(program, arguments);
         assert!(
-            !good && said.contains("another collector made it"),
-            "{arguments:?}: {said}"
+            !good && printed.contains("another collector made it"),
+            "{arguments:?}: {printed}"
         );
     }
 }

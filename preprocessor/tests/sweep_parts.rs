@@ -66,10 +66,11 @@ fn taken_over() {
     book.write("in/one/.lock", "");
     let own = book.read(".qed/evidence/guest-test-1.json");
     let output = book.qed(&["merge", "in"]);
-    let said = common::good(&output);
+    let report = common::good(&output);
     assert!(
-        said.contains("guest:debian-7.0: taken over from two/guest-debian-7.0.json, for the sweep"),
-        "{said}"
+        report
+            .contains("guest:debian-7.0: taken over from two/guest-debian-7.0.json, for the sweep"),
+        "{report}"
     );
     assert_eq!(book.read(".qed/evidence/guest-test-1.json"), own);
     let since = common::good(&book.qed(&["since", "text"]));
@@ -87,9 +88,9 @@ fn beside_a_handover() {
         let folder = format!("in/{}", machine.replace(':', "-"));
         common::good(&book.qed(&["redact", &folder, "--machine", machine]));
     }
-    let said = common::good(&book.qed(&["merge", "in"]));
-    assert!(said.contains("guest:test-2: taken over"), "{said}");
-    assert!(said.contains("guest:debian-7.1: taken over"), "{said}");
+    let report = common::good(&book.qed(&["merge", "in"]));
+    assert!(report.contains("guest:test-2: taken over"), "{report}");
+    assert!(report.contains("guest:debian-7.1: taken over"), "{report}");
     for folder in ["one", "two"] {
         std::fs::remove_dir_all(book.path(&format!("in/{folder}"))).unwrap();
     }
@@ -210,8 +211,8 @@ fn refused() {
             "{message}: {}",
             stdout(&output)
         );
-        let said = stderr(&output);
-        assert!(said.contains(message), "{message}: {said}");
+        let report = stderr(&output);
+        assert!(report.contains(message), "{message}: {report}");
         let after = book.read(".qed/evidence/sweep/guest-debian-7.0.json");
         assert_eq!(after, before, "{message}");
     }
@@ -244,9 +245,9 @@ fn pinned() {
     book.write("qed.lock", &pins("7.0.2-1"));
     let output = book.qed(&["merge", "in"]);
     assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
-    let said = stderr(&output);
+    let report = stderr(&output);
     assert!(
-        said.contains("guest:debian-7.0 was linux-image-7.0 7.0.1-1, not linux-image-7.0 7.0.2-1, which qed.lock pins"),
-        "{said}"
+        report.contains("guest:debian-7.0 was linux-image-7.0 7.0.1-1, not linux-image-7.0 7.0.2-1, which qed.lock pins"),
+        "{report}"
     );
 }

@@ -115,10 +115,10 @@ mod tests {
                 .output();
             match run {
                 Ok(output) => {
-                    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                    let message = String::from_utf8_lossy(&output.stderr).into_owned();
                     assert!(
-                        output.status.success() && said.is_empty(),
-                        "{program} {arguments:?}: {said}"
+                        output.status.success() && message.is_empty(),
+                        "{program} {arguments:?}: {message}"
                     );
                     Some(String::from_utf8_lossy(&output.stdout).into_owned())
                 }

@@ -66,13 +66,13 @@ fn installs_by_digest() {
 
     std::fs::remove_dir_all(dir.join("qed")).unwrap();
     let other = "0".repeat(64);
-    let gone = format!("file://{}/none/{ARCHIVE}", dir.display());
+    let removed = format!("file://{}/none/{ARCHIVE}", dir.display());
     for (address, digest, wanted) in [
         (&address, other.as_str(), "was not installed"),
         (&address, other.as_str(), "is not what was released"),
         (&address, "", "say the archive's digest"),
         (&address, "abc", "64 digits"),
-        (&gone, digest.as_str(), "cannot be fetched"),
+        (&removed, digest.as_str(), "cannot be fetched"),
         (
             &"file:///etc/passwd".to_owned(),
             digest.as_str(),
@@ -84,9 +84,12 @@ fn installs_by_digest() {
             "install.sh",
             &[("ARCHIVE", address), ("SHA256", digest)],
         );
-        let said = text(&output);
-        assert!(!output.status.success() && said.contains(wanted), "{said}");
-        assert!(said.contains("::error title=qed::"), "{said}");
+        let message = text(&output);
+        assert!(
+            !output.status.success() && message.contains(wanted),
+            "{message}"
+        );
+        assert!(message.contains("::error title=qed::"), "{message}");
         assert!(!dir.join("qed/bin").exists());
     }
 }
@@ -118,8 +121,8 @@ fn captures_judges_builds() {
             "build.sh",
             &[("BOOK", "docs/book"), ("CAPTURE", capture), ("PATH", &path)],
         );
-        let said = std::fs::read_to_string(&log).unwrap_or_default();
-        (output.status.code(), said)
+        let message = std::fs::read_to_string(&log).unwrap_or_default();
+        (output.status.code(), message)
     };
     for name in [
         "qed-collector",
@@ -190,11 +193,11 @@ fn runners_without_qemu() {
             );
         }
         let machine = step(dir, "machine.sh", &[("PATH", path)]);
-        let said = text(&machine);
-        assert!(machine.status.success(), "{said}");
+        let message = text(&machine);
+        assert!(machine.status.success(), "{message}");
         assert!(
-            said.contains("::warning title=qed::this runner has no QEMU"),
-            "{said}"
+            message.contains("::warning title=qed::this runner has no QEMU"),
+            "{message}"
         );
         let build = step(
             dir,
@@ -207,33 +210,36 @@ fn runners_without_qemu() {
     let all = "qed-collector\nmdbook-qed\nmdbook-qed\nmdbook\n";
     let skipped = "::warning title=qed::this runner has no QEMU: no guest was captured";
 
-    let (status, said, log) = run(3, "1 claim on 1 machine: 1 PASS");
-    assert_eq!((status, log.as_str()), (Some(0), all), "{said}");
-    assert!(said.contains(skipped) && said.contains("built"), "{said}");
+    let (status, message, log) = run(3, "1 claim on 1 machine: 1 PASS");
+    assert_eq!((status, log.as_str()), (Some(0), all), "{message}");
+    assert!(
+        message.contains(skipped) && message.contains("built"),
+        "{message}"
+    );
 
     // The host was captured.
-    let (status, said, log) = run(0, "1 claim on 2 machines: 2 PASS");
-    assert_eq!((status, log.as_str()), (Some(0), all), "{said}");
-    assert!(!said.contains(skipped), "{said}");
+    let (status, message, log) = run(0, "1 claim on 2 machines: 2 PASS");
+    assert_eq!((status, log.as_str()), (Some(0), all), "{message}");
+    assert!(!message.contains(skipped), "{message}");
 
     let absent = "guest:debian-6.1: not judged, there is no evidence of `guest:debian-6.1` yet";
     for collector in [0, 3] {
-        let (status, said, log) = run(collector, absent);
-        assert_eq!(status, Some(3), "{said}");
+        let (status, message, log) = run(collector, absent);
+        assert_eq!(status, Some(3), "{message}");
         assert_eq!(log, "qed-collector\nmdbook-qed\n");
-        let told = format!("nothing was recorded: {absent}");
+        let reported = format!("nothing was recorded: {absent}");
         assert!(
-            said.contains("::error title=qed::") && said.contains(&told),
-            "{said}"
+            message.contains("::error title=qed::") && message.contains(&reported),
+            "{message}"
         );
     }
 
     for other in [1, 2] {
-        let (status, said, log) = run(other, absent);
+        let (status, message, log) = run(other, absent);
         assert_eq!(
             (status, log.as_str()),
             (Some(i32::from(other)), "qed-collector\n"),
-            "{said}"
+            "{message}"
         );
     }
 }

@@ -242,22 +242,25 @@ fn keeps_files_of_others() {
 fn refuses_to_pack() {
     let dir = tempfile::tempdir().unwrap();
     built(dir.path(), false);
-    let said = pack(dir.path(), "1.2;x");
+    let printed = pack(dir.path(), "1.2;x");
     assert!(
-        !said.status.success() && text(&said).contains("is not a version"),
+        !printed.status.success() && text(&printed).contains("is not a version"),
         "{}",
-        text(&said)
+        text(&printed)
     );
     std::fs::copy("/bin/sh", dir.path().join("programs/mdbook-qed")).unwrap();
-    let said = pack(dir.path(), "1.2.3");
+    let printed = pack(dir.path(), "1.2.3");
     assert!(
-        !said.status.success() && text(&said).contains("needs shared libraries"),
+        !printed.status.success() && text(&printed).contains("needs shared libraries"),
         "{}",
-        text(&said)
+        text(&printed)
     );
     std::fs::write(dir.path().join("programs/mdbook-qed"), "#!/bin/sh\n").unwrap();
-    let said = text(&pack(dir.path(), "1.2.3"));
-    assert!(said.contains("mdbook-qed is not an ELF program"), "{said}");
+    let printed = text(&pack(dir.path(), "1.2.3"));
+    assert!(
+        printed.contains("mdbook-qed is not an ELF program"),
+        "{printed}"
+    );
     std::fs::remove_file(dir.path().join("programs/qed-collector")).unwrap();
     assert!(text(&pack(dir.path(), "1.2.3")).contains("qed-collector is missing"));
 }
@@ -270,10 +273,10 @@ fn installs() {
     }
     let release = release();
     let archive = format!("out/{ARCHIVE}");
-    let said = good(&install(release.path(), &[&archive]));
+    let printed = good(&install(release.path(), &[&archive]));
     assert!(
-        said.contains("home/.local/bin") && said.contains("PATH"),
-        "{said}"
+        printed.contains("home/.local/bin") && printed.contains("PATH"),
+        "{printed}"
     );
     for prefix in ["elsewhere", "elsewhere"] {
         good(&install(release.path(), &[&archive, "--prefix", prefix]));
@@ -307,13 +310,13 @@ fn refuses_to_install() {
         let release = release();
         let path = release.path().join("out").join(name);
         std::fs::write(&path, change(std::fs::read(&path).unwrap())).unwrap();
-        let said = install(release.path(), &[&archive, "--prefix", "there"]);
-        assert!(!said.status.success(), "{}", text(&said));
+        let printed = install(release.path(), &[&archive, "--prefix", "there"]);
+        assert!(!printed.status.success(), "{}", text(&printed));
         assert!(
             !release.path().join("there/bin").exists()
                 && !release.path().join("there/share").exists()
         );
-        text(&said)
+        text(&printed)
     };
     let one_bit = |mut bytes: Vec<u8>| {
         let middle = bytes.len() / 2;
@@ -345,15 +348,15 @@ fn refuses_to_install() {
          tar -czf {ARCHIVE} -C x qed-1.2.3-x86_64-linux && sha256sum {ARCHIVE} > SHA256SUMS"
     );
     run(release.path(), "sh", &["-c", &script]);
-    let said = install(release.path(), &[&archive, "--prefix", "there"]);
+    let printed = install(release.path(), &[&archive, "--prefix", "there"]);
     assert!(
-        !said.status.success() && text(&said).contains("a file in"),
+        !printed.status.success() && text(&printed).contains("a file in"),
         "{}",
-        text(&said)
+        text(&printed)
     );
     assert!(!release.path().join("there/bin").exists());
 
-    for (arguments, said) in [
+    for (arguments, printed) in [
         (&[][..], "usage"),
         (&["out/none.tar.gz"][..], "there is no file"),
         (&["--prefix"][..], "needs a value"),
@@ -361,7 +364,7 @@ fn refuses_to_install() {
     ] {
         let output = install(release.path(), arguments);
         assert!(
-            !output.status.success() && text(&output).contains(said),
+            !output.status.success() && text(&output).contains(printed),
             "{}",
             text(&output)
         );
@@ -397,8 +400,8 @@ fn check_tag(tag: &str, version: &str, lock: &str, changelog: &str) -> (bool, St
 #[test]
 fn tags() {
     let log = "# Changelog\n\n## Unreleased\n\n## 1.2.3 (2026-11-28)\n\n### Added\n- a\n\n## 1.2.30\n\n- b\n";
-    let (good, said, notes) = check_tag("v1.2.3", "1.2.3", "1.2.3", log);
-    assert!(good, "{said}");
+    let (good, printed, notes) = check_tag("v1.2.3", "1.2.3", "1.2.3", log);
+    assert!(good, "{printed}");
     assert!(notes.contains("- a") && !notes.contains("- b"), "{notes}");
     for (tag, version, lock, log, wanted) in [
         ("1.2.3", "1.2.3", "1.2.3", log, "no tag of a release"),
@@ -434,10 +437,10 @@ fn tags() {
             "entries under",
         ),
     ] {
-        let (good, said, notes) = check_tag(tag, version, lock, log);
+        let (good, printed, notes) = check_tag(tag, version, lock, log);
         assert!(
-            !good && said.contains(wanted) && notes.is_empty(),
-            "{tag}: {said}"
+            !good && printed.contains(wanted) && notes.is_empty(),
+            "{tag}: {printed}"
         );
     }
 }

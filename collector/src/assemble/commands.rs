@@ -194,9 +194,9 @@ mod tests {
     fn what_is_kept() {
         let mut planned = planned(VALUES);
         assert_eq!(planned.on, Reader::Machine);
-        let gone = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &[]));
-        assert_eq!(said(&gone.output).as_bytes(), PRINTED);
-        assert_eq!(said(&gone.values["who"]), "sam");
+        let removed = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &[]));
+        assert_eq!(said(&removed.output).as_bytes(), PRINTED);
+        assert_eq!(said(&removed.values["who"]), "sam");
         let live = command(&planned, &raw(Ok(0), PRINTED), &keep(false, &[]));
         assert!(said(&live.output).starts_with("none: not written down"));
         assert!(said(&live.values["who"]).starts_with("none: not written down"));

@@ -151,8 +151,9 @@ impl SymbolTables<'_> {
             return Vec::new();
         };
         let found = kallsyms.copies_of(function).into_iter();
-        let kept = found.filter(|symbol| !kallsyms.is_discarded(symbol.address));
-        kept.map(|symbol| self.copy(symbol.address, symbol.name, described))
+        let retained = found.filter(|symbol| !kallsyms.is_discarded(symbol.address));
+        retained
+            .map(|symbol| self.copy(symbol.address, symbol.name, described))
             .collect()
     }
 

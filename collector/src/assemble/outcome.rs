@@ -137,18 +137,18 @@ fn no_return(raw: &RawOutcome) -> String {
     }
 }
 
-fn output(kept: &[u8], whole: Option<u64>) -> Datum {
-    decode_output(kept, whole).map_or_else(Datum::unavailable, Datum::from)
+fn output(retained: &[u8], whole: Option<u64>) -> Datum {
+    decode_output(retained, whole).map_or_else(Datum::unavailable, Datum::from)
 }
 
-/// The printed output, of which `kept` are the first bytes, or the error that it is not text.
-pub fn decode_output(kept: &[u8], printed: Option<u64>) -> Result<Value, Reason> {
-    let is_whole = printed == Some(kept.len() as u64);
-    let text = match std::str::from_utf8(kept) {
+/// The printed output, of which `retained` are the first bytes, or the error that it is not text.
+pub fn decode_output(retained: &[u8], printed: Option<u64>) -> Result<Value, Reason> {
+    let is_whole = printed == Some(retained.len() as u64);
+    let text = match std::str::from_utf8(retained) {
         Ok(text) => text,
         // The truncation may have split a character, which is then not known.
         Err(error) if error.error_len().is_none() && !is_whole => {
-            std::str::from_utf8(&kept[..error.valid_up_to()]).unwrap_or_default()
+            std::str::from_utf8(&retained[..error.valid_up_to()]).unwrap_or_default()
         }
         // With its bytes replaced it would look like any other.
         Err(_) => return Err("its output is not text in UTF-8".into()),
@@ -200,20 +200,20 @@ mod tests {
             value: value.into(),
             cut: Cut { whole },
         };
-        let text = |kept, whole| decode_output(kept, whole).unwrap();
+        let text = |retained, whole| decode_output(retained, whole).unwrap();
         assert_eq!(text(b"abc", Some(3)), Value::text("abc"));
         assert_eq!(text(b"", Some(0)), Value::text(""));
         assert_eq!(text(b"abc", Some(7)), cut("abc", Some(7)));
         assert_eq!(text(b"abc", None), cut("abc", None));
         assert_eq!(text("aé".as_bytes(), Some(9)), cut("aé", Some(9)));
         assert_eq!(text(&"aé".as_bytes()[..2], Some(9)), cut("a", Some(9)));
-        for (kept, whole) in [
+        for (retained, whole) in [
             (&b"\xff\xfe\xff"[..], Some(4)),
             (b"\xff\xfe", Some(2)),
             // Nothing was cut off: the character was never whole.
             (&"aé".as_bytes()[..2], Some(2)),
         ] {
-            assert!(decode_output(kept, whole).is_err(), "{kept:?}");
+            assert!(decode_output(retained, whole).is_err(), "{retained:?}");
         }
     }
 }

@@ -38,8 +38,8 @@ impl Stack {
         let addresses = event.frames();
         let ends =
             (1..addresses.len()).find(|&at| replaced(addresses[at - 1], addresses[at], names));
-        let kept = &addresses[..ends.map_or(addresses.len(), |at| at + 1)];
-        let mut frames: Vec<Frame> = kept
+        let retained = &addresses[..ends.map_or(addresses.len(), |at| at + 1)];
+        let mut frames: Vec<Frame> = retained
             .iter()
             .enumerate()
             .map(|(depth, &address)| {

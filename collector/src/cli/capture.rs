@@ -408,14 +408,14 @@ async fn in_guest(
         cache: &cache,
         limit: args.asked.limit,
     };
-    let (wanted, kept) = match args.boots {
+    let (wanted, retained) = match args.boots {
         Some(wanted) => (wanted, Vec::new()),
         None => (
             investigation.boots,
             reuse_boots(earlier, &evidence, investigation.boots),
         ),
     };
-    evidence.boots = boots.complete(kept, wanted, &say).await?;
+    evidence.boots = boots.complete(retained, wanted, &say).await?;
     Ok(evidence)
 }
 

@@ -108,17 +108,17 @@ fn status(experiment: &Experiment) -> Option<(i128, &str)> {
         return None;
     }
     let status = experiment.outcome.exit.value()?.as_integer()?;
-    let said = match experiment.outcome.stderr.as_ref().and_then(Datum::value) {
+    let report = match experiment.outcome.stderr.as_ref().and_then(Datum::value) {
         Some(Value::Text { value } | Value::CutText { value, .. }) => value.trim(),
         _ => "",
     };
-    Some((status, said))
+    Some((status, report))
 }
 
 /// True of a command that ended because a program was not there or may not be executed, as is said on its standard error. A command
 /// that ends with the same status and does not say so may mean it.
 fn lacks_program(experiment: &Experiment) -> bool {
-    let Some((status, said)) = status(experiment) else {
+    let Some((status, report)) = status(experiment) else {
         return false;
     };
     let words = match status {
@@ -132,12 +132,12 @@ fn lacks_program(experiment: &Experiment) -> bool {
         let line = line.split(" (os error ").next().unwrap_or(line);
         words.iter().any(|words| line.ends_with(words))
     };
-    said.lines().any(says_so)
+    report.lines().any(says_so)
 }
 
 /// A command that ended as if a program had not been there, or that complained and failed.
 fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
-    let (status, said) = status(experiment)?;
+    let (status, report) = status(experiment)?;
     let advice = match status {
         NOT_THERE => {
             "; a program that it runs is not there: a guest has only what `command` begins with, what `programs` names, and \
@@ -145,13 +145,13 @@ fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
         }
         NOT_RUNNABLE => "; a program that it runs may not be executed",
         0 => return None,
-        _ if said.is_empty() => return None,
+        _ if report.is_empty() => return None,
         _ => "",
     };
     // This may appear in the public log of a publication, which must not contain output of a live machine.
     let last = match kind {
-        MachineKind::Guest => said.lines().next_back().unwrap_or_default(),
-        MachineKind::Host if said.is_empty() => "",
+        MachineKind::Guest => report.lines().next_back().unwrap_or_default(),
+        MachineKind::Host if report.is_empty() => "",
         MachineKind::Host => "`outcome.stderr` in the evidence says why",
     };
     let colon = if last.is_empty() { "" } else { ": " };
@@ -195,11 +195,11 @@ mod tests {
         );
         let second = evidence.experiments.get_mut(second).unwrap();
         (second.unavailable, second.quality.lost) = (None, 1);
-        let said = texts(&evidence).concat();
-        assert!(said.contains("lost 1 of"), "{said}");
+        let report = texts(&evidence).concat();
+        assert!(report.contains("lost 1 of"), "{report}");
         second_timed_out(&mut evidence, &names[1]);
-        let said = texts(&evidence).concat();
-        assert!(said.contains("timeout-ms"), "{said}");
+        let report = texts(&evidence).concat();
+        assert!(report.contains("timeout-ms"), "{report}");
     }
 
     /// Check that returns that were not seen are told, with what the evidence says of them.
@@ -210,12 +210,12 @@ mod tests {
         let quality = &mut evidence.experiments.values_mut().next().unwrap().quality;
         quality.missed = 2;
         quality.notes = vec!["2 returns of f were not seen".into()];
-        let said = texts(&evidence).concat();
+        let report = texts(&evidence).concat();
         assert!(
-            said.ends_with(
+            report.ends_with(
                 "2 returns of f were not seen, so silence and counts prove nothing in it"
             ),
-            "{said}"
+            "{report}"
         );
     }
 
@@ -237,26 +237,26 @@ mod tests {
             instruction: Address(0),
             code: Vec::new(),
         });
-        let said = texts(&evidence).concat();
+        let report = texts(&evidence).concat();
         assert!(
-            said.contains("ENOENT") && said.contains("sys_exit"),
-            "{said}"
+            report.contains("ENOENT") && report.contains("sys_exit"),
+            "{report}"
         );
         assert!(
-            said.contains(". Attached: `") && !said.contains("capture again"),
-            "{said}"
+            report.contains(". Attached: `") && !report.contains("capture again"),
+            "{report}"
         );
         let experiment = evidence.experiments.values_mut().next().unwrap();
         experiment.call = None;
         experiment.outcome.returned = Datum::unavailable("a command has no return value");
         experiment.outcome.exit = Value::int(127).into();
-        let said = texts(&evidence).concat();
+        let report = texts(&evidence).concat();
         for word in [
             "though the workload's command ran, and ended with status 127",
             "`programs`",
             "follow",
         ] {
-            assert!(said.contains(word), "{word}: {said}");
+            assert!(report.contains(word), "{word}: {report}");
         }
     }
 
@@ -266,7 +266,7 @@ mod tests {
     fn commands_that_failed() {
         let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
         let evidence = qed_evidence::reader::read(text).unwrap();
-        let said = |status: i32, stderr: &str, is_call: bool| {
+        let report = |status: i32, stderr: &str, is_call: bool| {
             let mut evidence = evidence.clone();
             let experiment = evidence.experiments.values_mut().next().unwrap();
             if !is_call {
@@ -282,29 +282,29 @@ mod tests {
             experiment.outcome.stderr = Some(Value::text(stderr).into());
             texts(&evidence).concat()
         };
-        let missing = said(127, "sh: 1: ls: not found\n", false);
+        let missing = report(127, "sh: 1: ls: not found\n", false);
         assert!(
             missing.contains("status 127: sh: 1: ls: not found; a program"),
             "{missing}"
         );
-        assert!(said(127, "", false).contains("`programs`"));
-        assert!(said(126, "", false).contains("may not be executed"));
-        assert!(said(2, "Can't locate strict.pm", false).contains("status 2: Can't locate"));
+        assert!(report(127, "", false).contains("`programs`"));
+        assert!(report(126, "", false).contains("may not be executed"));
+        assert!(report(2, "Can't locate strict.pm", false).contains("status 2: Can't locate"));
         let mut host = evidence.clone();
         host.machine.kind = MachineKind::Host;
         let experiment = host.experiments.values_mut().next().unwrap();
         experiment.call = None;
         experiment.outcome.exit = Value::int(2).into();
         experiment.outcome.stderr = Some(Value::text("/home/somebody: no such folder").into());
-        let told = texts(&host).concat();
+        let reported = texts(&host).concat();
         assert!(
-            told.contains("status 2: `outcome.stderr`") && !told.contains("somebody"),
-            "{told}"
+            reported.contains("status 2: `outcome.stderr`") && !reported.contains("somebody"),
+            "{reported}"
         );
         for quiet in [
-            said(5, "", false),
-            said(0, "a note", false),
-            said(127, "", true),
+            report(5, "", false),
+            report(0, "a note", false),
+            report(127, "", true),
         ] {
             assert_eq!(quiet, "");
         }

@@ -205,8 +205,8 @@ mod tests {
                 "call the image `vmlinuz-WORD`, and put the one that it was built with beside it, as `config-WORD`",
             ),
         ] {
-            let said = no_config(Path::new(image), release);
-            assert!(said.ends_with(names), "{image}: {said}");
+            let message = no_config(Path::new(image), release);
+            assert!(message.ends_with(names), "{image}: {message}");
         }
     }
 }

@@ -164,13 +164,13 @@ fn rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -
             cached_modules_bytes: modules(&kernel.release),
             cached_debuginfo_bytes: on_disk(&kernel.release, false),
         });
-    let gone = cached.iter().filter(|(_, sidecar)| {
+    let removed = cached.iter().filter(|(_, sidecar)| {
         archive::holds_image(&sidecar.package)
             && kernels
                 .iter()
                 .all(|kernel| kernel.release != sidecar.release)
     });
-    let gone = gone.map(|(_, sidecar)| Row {
+    let removed = removed.map(|(_, sidecar)| Row {
         machine: archive::upstream(&sidecar.package.version)
             .map_or_else(String::new, |(series, patch)| {
                 format!("guest:debian-{series}.{patch}")
@@ -184,7 +184,7 @@ fn rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -
         cached_modules_bytes: modules(&sidecar.release),
         cached_debuginfo_bytes: on_disk(&sidecar.release, false),
     });
-    served.chain(gone).collect()
+    served.chain(removed).collect()
 }
 
 /// The folders of a release's packages: those with an image, or the others.

@@ -198,12 +198,12 @@ mod tests {
         let investigation = investigation("cat", &data.display().to_string());
         let before = on_host(&investigation, Path::new(HERE)).unwrap();
         std::fs::write(&data, "2").unwrap();
-        let kept = before
+        let retained = before
             .clone()
             .ensure_unchanged(&on_host(&investigation, Path::new(HERE)).unwrap())
             .unwrap();
         assert!(
-            kept.workloads["e"]
+            retained.workloads["e"]
                 .iter()
                 .all(|f| f.role != FileRole::Argument)
         );

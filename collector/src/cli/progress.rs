@@ -81,7 +81,8 @@ impl Progress {
         let end = Arc::new(Mutex::new(None));
         bar.set_style(style(Arc::clone(&end)));
         bar.enable_steady_tick(Duration::from_millis(100));
-        let asked = bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
+        let requested =
+            bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
         Self {
             bar,
             started: Instant::now(),
@@ -90,7 +91,7 @@ impl Progress {
             end,
             lines: match verbosity {
                 Verbosity::Quiet => Lines::None,
-                Verbosity::Normal if !asked => Lines::Downloads,
+                Verbosity::Normal if !requested => Lines::Downloads,
                 Verbosity::Normal | Verbosity::Verbose => Lines::All,
             },
         }

@@ -67,13 +67,13 @@ pub struct CaptureRequest {
 }
 
 /// Read the request of a command line.
-pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
-    let lock = asked.lock.as_deref().map(lock::read).transpose()?;
-    let path = match (&asked.book, &asked.investigation) {
+pub fn requested(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
+    let lock = args.lock.as_deref().map(lock::read).transpose()?;
+    let path = match (&args.book, &args.investigation) {
         (Some(path), _) => path.clone(),
         (None, None) => nearest_book()?,
         (None, Some(investigation)) => {
-            let on = &asked.on;
+            let on = &args.on;
             return Ok(CaptureRequest {
                 investigation: investigation.clone(),
                 machines: if on.is_empty() {
@@ -83,7 +83,7 @@ pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
                 },
                 evidence: PathBuf::from(".qed/evidence"),
                 lock,
-                debuginfo: DebugInfoChoice::new(asked.debuginfo.clone(), BTreeMap::new()),
+                debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), BTreeMap::new()),
                 is_book: false,
             });
         }
@@ -93,23 +93,23 @@ pub fn requested(asked: &RequestArgs) -> Result<CaptureRequest, Failure> {
         let same = book.machines.iter().find(|one| one.name() == target.name());
         same.unwrap_or(target).clone()
     };
-    let machines = match asked.on.is_empty() {
+    let machines = match args.on.is_empty() {
         true => book.machines.clone(),
-        false => asked.on.iter().map(of_book).collect(),
+        false => args.on.iter().map(of_book).collect(),
     };
     Ok(CaptureRequest {
         machines,
         investigation: book.investigation,
         evidence: book.evidence,
         lock: lock.or(book.lock),
-        debuginfo: DebugInfoChoice::new(asked.debuginfo.clone(), book.debuginfo),
-        is_book: asked.on.is_empty(),
+        debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), book.debuginfo),
+        is_book: args.on.is_empty(),
     })
 }
 
 /// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
-pub fn refuse_overwriting_book_evidence(asked: &RequestArgs) -> Result<(), Failure> {
-    let Some(named) = &asked.investigation else {
+pub fn refuse_overwriting_book_evidence(args: &RequestArgs) -> Result<(), Failure> {
+    let Some(named) = &args.investigation else {
         return Ok(());
     };
     let Ok(book) = book(Path::new("book.toml")) else {

@@ -210,12 +210,12 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
 
 /// The sources of debug information that a book names for `machines`; paths of files are relative to `root`.
 fn debuginfo_of(
-    asked: BTreeMap<String, String>,
+    requested: BTreeMap<String, String>,
     machines: &[TargetMachine],
     root: &Path,
 ) -> Result<BTreeMap<String, DebugInfo>, DebugInfoError> {
     let mut found = BTreeMap::new();
-    for (name, source) in asked {
+    for (name, source) in requested {
         if !machines.iter().any(|machine| machine.name() == name) {
             let known = machines.iter().map(TargetMachine::name);
             return Err(DebugInfoError {

@@ -90,14 +90,14 @@ pub enum Decision {
 /// Choose from what was asked, whether `/dev/kvm` opens (or why not), and an earlier failure.
 #[must_use]
 pub fn decide(
-    asked: Accel,
+    requested: Accel,
     device: Result<(), DeviceError>,
     known: Option<&KvmFailure>,
     boot_id: &str,
     qemu: &Path,
 ) -> Decision {
     let known = known.filter(|f| !boot_id.is_empty() && f.boot_id == boot_id && f.qemu == qemu);
-    match (asked, device) {
+    match (requested, device) {
         (Accel::Tcg, _) => Decision::Emulate(None),
         (Accel::Kvm, Err(error)) => Decision::Refuse(error.to_string()),
         (Accel::Kvm, Ok(())) => Decision::TryKvm { fall_back: false },

@@ -93,7 +93,7 @@ impl Apt {
         );
         match updated {
             Ok(_) => Ok(None),
-            Err(GuestError::Program { said, .. }) => Ok(complaints(&said)),
+            Err(GuestError::Program { output, .. }) => Ok(complaints(&output)),
             Err(error) => Err(error),
         }
     }
@@ -179,7 +179,7 @@ impl Apt {
             doing,
             program: "apt-get".into(),
             status: "success".into(),
-            said: format!("`{}`, which is no address", printed.trim()),
+            output: format!("`{}`, which is no address", printed.trim()),
         })?;
         if let Some(found) = digest.filter(|found| *found != part.sha256) {
             return Err(GuestError::WrongDigest {
@@ -199,7 +199,9 @@ impl Apt {
         );
         match fetched {
             Ok(_) => Ok(path),
-            Err(GuestError::Program { said, .. }) => Err(not_fetched(package, part, &path, &said)),
+            Err(GuestError::Program { output, .. }) => {
+                Err(not_fetched(package, part, &path, &output))
+            }
             Err(error) => Err(error),
         }
     }
@@ -244,8 +246,8 @@ fn address(printed: &str) -> Option<(&str, Option<&str>)> {
 
 /// The error for a package that apt did not fetch. One that arrived whole and is another one is removed: the next attempt would
 /// have no use for it.
-fn not_fetched(package: String, part: &Served, path: &Path, said: &str) -> GuestError {
-    if let Some((_, received)) = said.split_once("Hashes of received file:") {
+fn not_fetched(package: String, part: &Served, path: &Path, message: &str) -> GuestError {
+    if let Some((_, received)) = message.split_once("Hashes of received file:") {
         let mut failed = path.as_os_str().to_owned();
         failed.push(".FAILED");
         for file in [path, Path::new(&failed)] {
@@ -261,24 +263,26 @@ fn not_fetched(package: String, part: &Served, path: &Path, said: &str) -> Guest
             variable: MIRROR_VARIABLE,
         };
     }
-    let line = said.split("; ").find_map(|line| line.strip_prefix("E: "));
+    let line = message
+        .split("; ")
+        .find_map(|line| line.strip_prefix("E: "));
     GuestError::Download {
         package,
-        reason: line.unwrap_or(said).to_owned(),
+        reason: line.unwrap_or(message).to_owned(),
     }
 }
 
 /// The complaints of apt that mean something: not those about suites that a mirror does not have.
-fn complaints(said: &str) -> Option<String> {
-    let told: Vec<&str> = said
+fn complaints(message: &str) -> Option<String> {
+    let reported: Vec<&str> = message
         .split("; ")
         .filter(|line| line.starts_with("E:") || line.starts_with("W:"))
         .filter(|line| !line.contains("does not have a Release file"))
         .filter(|line| !line.contains("Some index files failed to download"))
         .collect();
-    let first = told.first()?;
+    let first = reported.first()?;
     // Without a network every suite fails for the same reason.
-    Some(match told.len() {
+    Some(match reported.len() {
         1 => (*first).to_owned(),
         count => format!("{first} (and {} more messages like this)", count - 1),
     })
@@ -316,9 +320,9 @@ pub(crate) fn output(
     doing: &str,
 ) -> Result<String, GuestError> {
     die_with_parent(&mut command);
-    let failed = |status: String, said: &[u8]| {
-        let said = String::from_utf8_lossy(said);
-        let lines: Vec<&str> = said
+    let failed = |status: String, message: &[u8]| {
+        let message = String::from_utf8_lossy(message);
+        let lines: Vec<&str> = message
             .lines()
             .map(str::trim)
             .filter(|l| !l.is_empty())
@@ -328,7 +332,7 @@ pub(crate) fn output(
             doing: doing.to_owned(),
             program: program.to_owned(),
             status,
-            said: last.join("; "),
+            output: last.join("; "),
         }
     };
     let result = command
@@ -363,11 +367,11 @@ pub fn unpack(
     name: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), GuestError> {
     let doing = format!("unpack {}", deb.display());
-    let failed = |status: String, said: String| GuestError::Program {
+    let failed = |status: String, message: String| GuestError::Program {
         doing: doing.clone(),
         program: "dpkg-deb".into(),
         status,
-        said,
+        output: message,
     };
     let program = find_in_path("dpkg-deb").ok_or(GuestError::MissingProgram {
         doing: "unpack a kernel package",
@@ -393,8 +397,8 @@ pub fn unpack(
     unpacked
         .map_err(|error| failed("its output could not be unpacked".into(), error.to_string()))?;
     if !result.status.success() {
-        let said = String::from_utf8_lossy(&result.stderr).trim().to_owned();
-        return Err(failed(result.status.to_string(), said));
+        let message = String::from_utf8_lossy(&result.stderr).trim().to_owned();
+        return Err(failed(result.status.to_string(), message));
     }
     Ok(())
 }

@@ -30,12 +30,12 @@ pub fn watched<T>(
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
-            let mut told = percent(package, before);
+            let mut reported = percent(package, before);
             while !done.load(Ordering::Relaxed) {
                 std::thread::park_timeout(EVERY);
                 let bytes = downloaded_bytes(file);
-                if percent(package, bytes) >= told + STEP {
-                    told = percent(package, bytes);
+                if percent(package, bytes) >= reported + STEP {
+                    reported = percent(package, bytes);
                     progress(&message(package, bytes));
                 }
             }
@@ -92,17 +92,17 @@ mod tests {
         let file = folder.path().join("a_1-1.deb");
         let write = |bytes: usize| std::fs::write(&file, vec![0; bytes]).unwrap();
         write(1_000_000);
-        let told = Mutex::new(Vec::new());
-        let say = |text: &str| told.lock().unwrap().push(text.to_owned());
+        let reported = Mutex::new(Vec::new());
+        let say = |text: &str| reported.lock().unwrap().push(text.to_owned());
         watched(&package, &file, &say, || {
             write(3_000_000);
-            while told.lock().unwrap().len() < 2 {
+            while reported.lock().unwrap().len() < 2 {
                 std::thread::yield_now();
             }
         });
-        let told = told.into_inner().unwrap();
-        assert_eq!(told[0], "downloading a 1-1: 1 of 4 MB (25 %)");
-        assert_eq!(told[1], "downloading a 1-1: 3 of 4 MB (75 %)");
+        let reported = reported.into_inner().unwrap();
+        assert_eq!(reported[0], "downloading a 1-1: 1 of 4 MB (25 %)");
+        assert_eq!(reported[1], "downloading a 1-1: 3 of 4 MB (75 %)");
         assert_eq!(message(&package, 0), "downloading a 1-1 (4 MB)");
     }
 }

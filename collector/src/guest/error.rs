@@ -144,7 +144,7 @@ pub enum GuestError {
         release: String,
     },
     /// A program that was started failed.
-    #[error("{doing}: `{program}` failed ({status}): {said}")]
+    #[error("{doing}: `{program}` failed ({status}): {output}")]
     Program {
         /// The operation.
         doing: String,
@@ -153,7 +153,7 @@ pub enum GuestError {
         /// Its exit status.
         status: String,
         /// The end of its output.
-        said: String,
+        output: String,
     },
     /// A file or folder.
     #[error("cannot {doing} {path}: {source}")]
@@ -190,12 +190,12 @@ pub enum GuestError {
         reason: String,
     },
     /// QEMU itself failed.
-    #[error("QEMU could not run the guest ({status}): {said}")]
+    #[error("QEMU could not run the guest ({status}): {output}")]
     Qemu {
         /// Its exit status.
         status: String,
         /// Its standard error.
-        said: String,
+        output: String,
     },
     /// The kernel panicked.
     #[error("the guest's kernel panicked ({accelerator}). The last lines of its console:\n{tail}")]
@@ -279,7 +279,7 @@ impl GuestError {
         let words = full.to_string();
         let words = words.split(" (os error").next().unwrap_or(&words);
         match self {
-            Self::Program { doing, said, .. } if said.contains(words) => Self::DiskFull {
+            Self::Program { doing, output, .. } if output.contains(words) => Self::DiskFull {
                 doing,
                 cache: cache.to_owned(),
             },
@@ -322,34 +322,36 @@ mod tests {
     /// Check that a full disk is told apart from other failures, in the words of apt and of this program.
     #[test]
     fn full_disk() {
-        let program = |said: &str| GuestError::Program {
+        let program = |output: &str| GuestError::Program {
             doing: "download x".into(),
             program: "apt-get".into(),
             status: "exit status: 100".into(),
-            said: said.into(),
+            output: output.into(),
         };
         let cache = std::path::Path::new("/c");
-        let told = |error: GuestError| error.on_full_disk(cache).to_string();
+        let report = |error: GuestError| error.on_full_disk(cache).to_string();
         let apt = "Err:1 http://m/debian x; Write error - write (28: No space left on device)";
-        assert!(told(program(apt)).starts_with("download x: no space is left on the disk of /c."));
+        assert!(
+            report(program(apt)).starts_with("download x: no space is left on the disk of /c.")
+        );
         let source = std::io::Error::from_raw_os_error(nix::libc::ENOSPC);
         let io = GuestError::io("write", std::path::Path::new("/c/x"))(source);
-        assert!(told(io).contains("no space is left"));
+        assert!(report(io).contains("no space is left"));
         let lists = |reason: &str| GuestError::NoLists {
             reason: reason.into(),
             variable: "V",
         };
-        assert!(told(lists(apt)).starts_with("fetch the package lists: no space is left"));
-        assert!(told(lists("W: GPG error: http://m")).contains("debian-archive-keyring"));
+        assert!(report(lists(apt)).starts_with("fetch the package lists: no space is left"));
+        assert!(report(lists("W: GPG error: http://m")).contains("debian-archive-keyring"));
         let unsigned = "E: The repository 'http://m bookworm Release' is not signed.";
-        assert!(told(lists(unsigned)).contains("debian-archive-keyring"));
-        assert!(told(lists("E: Unable to connect")).contains("network works"));
+        assert!(report(lists(unsigned)).contains("debian-archive-keyring"));
+        assert!(report(lists("E: Unable to connect")).contains("network works"));
         let download = |reason: &str| GuestError::Download {
             package: "x 1".into(),
             reason: reason.into(),
         };
-        assert!(told(download(apt)).starts_with("download x 1: no space is left"));
-        assert!(told(download("404  Not Found")).ends_with("with --refresh"));
-        assert!(told(download("Connection refused")).contains("goes on where it stopped"));
+        assert!(report(download(apt)).starts_with("download x 1: no space is left"));
+        assert!(report(download("404  Not Found")).ends_with("with --refresh"));
+        assert!(report(download("Connection refused")).contains("goes on where it stopped"));
     }
 }

@@ -104,11 +104,11 @@ fn remembered(selector: Selector, cache: &Cache) -> Option<KernelImage> {
         .served()
         .filter(|served| served.is_fresh(SystemTime::now()))?;
     let kernel = archive::select(&served.kernels, selector)?;
-    let note = served.complaint.as_deref().map(|said| {
+    let note = served.complaint.as_deref().map(|message| {
         let (name, version) = (&kernel.image.name, &kernel.image.version);
         format!(
             "{}; using {name} {version}, from the cache",
-            asked_before(said)
+            asked_before(message)
         )
     });
     image(cache.find(&kernel.image.package())?, note)
@@ -204,14 +204,14 @@ pub fn served(
         }
         return Ok((known.kernels, Some(note)));
     }
-    let Some(said) = complaints else {
+    let Some(message) = complaints else {
         cache.set_served(&kernels, None, SystemTime::now())?;
         return Ok((kernels, None));
     };
     // What only a list has that did not arrive is still known from before.
     let before = known.map_or_else(Vec::new, |known| known.kernels);
     let kernels = archive::with_those_before(kernels, before);
-    let note = format!("not all package lists are up to date: {said}");
+    let note = format!("not all package lists are up to date: {message}");
     let _ = cache.set_served(&kernels, Some(&note), SystemTime::now());
     let note = Some(note);
     Ok((kernels, note))

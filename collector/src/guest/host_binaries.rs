@@ -109,9 +109,9 @@ mod tests {
     #[test]
     fn programs() {
         let mut files = Files::default();
-        let told = files.add_program("sh").unwrap();
+        let added = files.add_program("sh").unwrap();
         assert!(files.contents.contains_key("/usr/bin/sh"));
-        assert_eq!(told.len(), files.contents.len());
+        assert_eq!(added.len(), files.contents.len());
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script");
         fs::write(&script, "#!/bin/sh -e\ntrue\n").unwrap();

@@ -142,8 +142,8 @@ fn obtain(
         reason,
     };
     for refresh in [false, true] {
-        let asked = fetch::served(cache, refresh, &lock, progress);
-        let (kernels, note) = asked.map_err(|error| unreachable(error.to_string()))?;
+        let answer = fetch::served(cache, refresh, &lock, progress);
+        let (kernels, note) = answer.map_err(|error| unreachable(error.to_string()))?;
         if all_served()? {
             break;
         }
@@ -394,13 +394,13 @@ mod tests {
             base: None,
             debug: None,
         };
-        let told = |text: &str| why_not_served(&[kernel(2), kernel(3)], text.parse().unwrap());
-        assert!(told("7.3").contains("now serves linux-binary-x 7.3.9-1"));
+        let report = |text: &str| why_not_served(&[kernel(2), kernel(3)], text.parse().unwrap());
+        assert!(report("7.3").contains("now serves linux-binary-x 7.3.9-1"));
         assert!(
-            told("7.3.4").contains("it serves 7.3.9"),
+            report("7.3.4").contains("it serves 7.3.9"),
             "{}",
-            told("7.3.4")
+            report("7.3.4")
         );
-        assert!(told("7.3").contains("`qed-collector kernels update --book BOOK`"));
+        assert!(report("7.3").contains("`qed-collector kernels update --book BOOK`"));
     }
 }

@@ -186,9 +186,9 @@ impl Machine<'_> {
     ) -> Result<GuestRun, GuestError> {
         match self.attempt(Accelerator::Tcg, None, progress).await? {
             Attempt::Ended(end) => self.result(end, Accelerator::Tcg, note),
-            Attempt::NoLife(said) => Err(GuestError::Qemu {
+            Attempt::NoLife(output) => Err(GuestError::Qemu {
                 status: "not started".into(),
-                said,
+                output,
             }),
         }
     }
@@ -301,7 +301,7 @@ impl Machine<'_> {
         if !end.status.success() {
             return Err(GuestError::Qemu {
                 status: end.status.to_string(),
-                said: one_line(&end.seen.stderr),
+                output: one_line(&end.seen.stderr),
             });
         }
         if end.seen.panicked {
@@ -427,8 +427,8 @@ fn no_life(seen: &GuestOutput, status: ExitStatus) -> String {
     }
 }
 
-fn one_line(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+fn one_line(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)

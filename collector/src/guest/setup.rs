@@ -47,12 +47,12 @@ fn run(setup: &Setup) -> anyhow::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stderr, output.stdout].concat();
+    let message = [output.stderr, output.stdout].concat();
     anyhow::bail!(
         "failed to prepare the guest: `{line}` of `setup` ended with {}{}{}",
         output.status,
-        if said.is_empty() { "" } else { ": " },
-        String::from_utf8_lossy(&said).trim_end()
+        if message.is_empty() { "" } else { ": " },
+        String::from_utf8_lossy(&message).trim_end()
     )
 }
 

@@ -66,12 +66,12 @@ mod tests {
             { at = \"entry\", name = \"fine\", path = \"container_of(nowhere, struct none, x)->text\" },\n]\n\n\
             [[experiment]]\nname = \"b\"\ninherit = \"a\"\n";
         let investigation = parse("i.toml", text).unwrap();
-        let told: Vec<_> = wrong_paths(&investigation)
+        let reported: Vec<_> = wrong_paths(&investigation)
             .iter()
             .map(|p| (p.line_column().unwrap(), p.help.clone()))
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 ((8, 42), None),
                 ((9, 44), Some("did you mean `text`?".to_owned()))

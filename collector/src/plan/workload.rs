@@ -49,8 +49,8 @@ pub(super) enum WorkloadPlanError {
 ///
 /// # Errors
 /// When a name is unknown here, or a value does not fit into this kernel's structure.
-pub fn workload_alone(btf: &Btf<'_>, asked: &Workload) -> Result<WorkloadKind, Reason> {
-    workload(btf, asked).map_err(Reason::from_error)
+pub fn workload_alone(btf: &Btf<'_>, requested: &Workload) -> Result<WorkloadKind, Reason> {
+    workload(btf, requested).map_err(Reason::from_error)
 }
 
 /// The workload in the form that is sent to its process.

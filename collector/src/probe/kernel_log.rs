@@ -133,8 +133,8 @@ mod tests {
             (Some(&[][..]), None, outside, "cannot be read here"),
             (None, None, inside, "cannot be read here"),
         ] {
-            let told = reason(log, list, address);
-            assert!(told.contains(word), "{told}");
+            let reported = reason(log, list, address);
+            assert!(reported.contains(word), "{reported}");
         }
     }
 

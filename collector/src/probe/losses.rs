@@ -383,20 +383,20 @@ mod tests {
     /// run.
     #[test]
     fn hits_without_runs() {
-        let told = |before, after, first, second| {
+        let report = |before, after, first, second| {
             let found =
                 compare_counts((Some(&before), Some(&after)), (Some(&first), Some(&second)));
             found.map(|found| (found.total, found.meanwhile))
         };
-        assert_eq!(told(9, 9, 9, 9), Some((0, 0)));
-        assert_eq!(told(9, 9, 7, 7), Some((2, 0)));
+        assert_eq!(report(9, 9, 9, 9), Some((0, 0)));
+        assert_eq!(report(9, 9, 7, 7), Some((2, 0)));
         // Two came meanwhile, and ran.
-        assert_eq!(told(9, 11, 8, 10), Some((3, 2)));
-        assert_eq!(told(9, 11, 8, 9), None);
-        assert_eq!(told(9, 9, 8, 9), None);
+        assert_eq!(report(9, 11, 8, 10), Some((3, 2)));
+        assert_eq!(report(9, 11, 8, 9), None);
+        assert_eq!(report(9, 9, 8, 9), None);
         // Fewer hits than runs, and counters that go down.
-        assert_eq!(told(7, 7, 9, 9), None);
-        assert_eq!(told(9, 8, 7, 7), None);
+        assert_eq!(report(7, 7, 9, 9), None);
+        assert_eq!(report(9, 8, 7, 7), None);
         assert_eq!(compare_counts((Some(&1), Some(&1)), (None, Some(&1))), None);
     }
 

@@ -42,12 +42,12 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
             Some(reason) => Err(reason),
             None => spec.clone(),
         };
-    let asked: Vec<Option<Result<WorkloadSpec, Reason>>> = experiments
+    let requested: Vec<Option<Result<WorkloadSpec, Reason>>> = experiments
         .iter()
         .zip(specs)
         .map(|pair| pair.0.graph.then(|| can_run(pair)))
         .collect();
-    let runnable: Vec<&WorkloadSpec> = asked.iter().flatten().flatten().collect();
+    let runnable: Vec<&WorkloadSpec> = requested.iter().flatten().flatten().collect();
     let traces = machine.traces(&runnable, ephemeral, progress).await;
     let (runs, traceable) = match traces {
         Ok(traces) => (traces.runs, traces.traceable),
@@ -67,9 +67,9 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
             WorkloadKind::Command(_) => Err("a tree is that of a system call".into()),
         }
     };
-    let graphs = asked
+    let graphs = requested
         .into_iter()
-        .map(|asked| asked.map(|spec| spec.and_then(&mut answer)))
+        .map(|requested| requested.map(|spec| spec.and_then(&mut answer)))
         .collect();
     (graphs, traceable)
 }

@@ -242,14 +242,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let absent = types(&folder.path().join("vmlinux")).unwrap_err();
         assert!(matches!(absent, TypesError::None(_)));
-        let said = absent.to_string();
+        let message = absent.to_string();
         for part in [
             "vmlinux",
             "without CONFIG_DEBUG_INFO_BTF",
             "Build it with that option",
             "guest:debian",
         ] {
-            assert!(said.contains(part), "{said}");
+            assert!(message.contains(part), "{message}");
         }
         let unreadable = types(folder.path()).unwrap_err().to_string();
         assert!(unreadable.starts_with("failed to read the kernel's types"));

@@ -37,11 +37,11 @@ pub fn drop_all(release: &str) -> Result<(), PrivilegesError> {
     }
     for set in [CapSet::Effective, CapSet::Permitted] {
         let held = caps::read(None, set)?;
-        let kept = held
+        let retained = held
             .into_iter()
             .filter(|capability| *capability == KEPT)
             .collect();
-        caps::set(None, set, &kept)?;
+        caps::set(None, set, &retained)?;
     }
     Ok(())
 }

@@ -87,18 +87,18 @@ pub(super) async fn settle(
     None
 }
 
-/// Wait until the kernel has restored the code at the probes of `gone`: if it had replaced a breakpoint by a jump, it restores
+/// Wait until the kernel has restored the code at the probes of `removed`: if it had replaced a breakpoint by a jump, it restores
 /// the code some time after the probe has been detached. Return the reason why the next experiment would not run as described,
 /// if so.
 pub(super) async fn wait_until_restored(
     machine: &impl SessionMachine,
     probed_instructions: &[ProbedInstruction],
-    gone: &[usize],
+    removed: &[usize],
 ) -> Option<String> {
     let started = machine.now();
     for (_, address, bytes) in probed_instructions
         .iter()
-        .filter(|(index, ..)| gone.contains(index))
+        .filter(|(index, ..)| removed.contains(index))
     {
         loop {
             match machine.memory(*address, bytes.len()) {

@@ -112,12 +112,12 @@ pub fn workload_spec(
 }
 
 /// The surroundings of a workload, as its process gets them. `folder` is where paths begin.
-fn around(asked: &Surroundings, folder: Option<&Path>) -> WorkloadEnvironment {
+fn around(requested: &Surroundings, folder: Option<&Path>) -> WorkloadEnvironment {
     WorkloadEnvironment {
         folder: folder.map(Path::to_owned),
-        cwd: asked.cwd.clone(),
-        env: asked.env.clone().into_iter().collect(),
-        stdin: asked.stdin.as_ref().map(|stdin| match stdin {
+        cwd: requested.cwd.clone(),
+        env: requested.env.clone().into_iter().collect(),
+        stdin: requested.stdin.as_ref().map(|stdin| match stdin {
             Stdin::Text(text) => Input::Text(text.clone()),
             Stdin::File(file) => Input::File(file.name.clone()),
         }),

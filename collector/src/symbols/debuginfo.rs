@@ -152,10 +152,10 @@ mod tests {
     /// Check that evidence names a file of a user without its folder, and one of the system with it.
     #[test]
     fn folders_of_users() {
-        let told = |path: &str| Mismatch::Absent { path: path.into() }.for_evidence();
-        assert_eq!(told("/home/alice/vmlinux"), "vmlinux: not there");
+        let report = |path: &str| Mismatch::Absent { path: path.into() }.for_evidence();
+        assert_eq!(report("/home/alice/vmlinux"), "vmlinux: not there");
         let usual = "/usr/lib/debug/boot/vmlinux-6.1";
-        assert_eq!(told(usual), format!("{usual}: not there"));
+        assert_eq!(report(usual), format!("{usual}: not there"));
     }
 
     /// Check that the build id comes first, and that a release cannot lead out of the folders.

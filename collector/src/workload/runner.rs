@@ -422,10 +422,10 @@ impl Running {
             Some(status) => exit_of(status),
             None => return Err(WorkloadError::Protocol("no exit status".into())),
         };
-        let said = String::from_utf8_lossy(&self.stderr.kept);
+        let output = String::from_utf8_lossy(&self.stderr.kept);
         if !self.is_command
             && exit == Exit::Exited(EXIT_SETUP_FAILED)
-            && let Some(why) = said.trim().strip_prefix(WHY)
+            && let Some(why) = output.trim().strip_prefix(WHY)
         {
             return Err(WorkloadError::Silenced(why.to_owned()));
         }

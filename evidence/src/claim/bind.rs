@@ -152,12 +152,12 @@ fn add_conditions(
         if let NodeKind::Call(function, args) = &node.kind {
             for reason in conditions(node, (function, args), catalog, machine) {
                 // The counts that it reads have given some of them already.
-                let told = gathered.missing.iter().any(|(read, obstacle)| {
+                let reported = gathered.missing.iter().any(|(read, obstacle)| {
                     let inside =
                         node.range.start <= read.range.start && read.range.end <= node.range.end;
                     read.by_function && inside && obstacle.message == reason
                 });
-                if told {
+                if reported {
                     continue;
                 }
                 let read = ReadPath {

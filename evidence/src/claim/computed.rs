@@ -68,9 +68,9 @@ fn shared(path: &str, investigation: &Investigation, evidence: &Evidence) -> Opt
     }
     if of_hit == ["pid"] {
         // Only hits of the workload's own process are recorded.
-        let asked = investigation.experiment(experiment)?;
-        let watch = asked.probe(probe)?;
-        let own = !asked.follow && !watch.any_task && watch.frees.is_none();
+        let requested = investigation.experiment(experiment)?;
+        let watch = requested.probe(probe)?;
+        let own = !requested.follow && !watch.any_task && watch.frees.is_none();
         return own.then(|| format!("{experiment}#pid"));
     }
     match rest {

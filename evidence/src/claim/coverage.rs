@@ -138,7 +138,7 @@ impl Mentions {
             *known = Some(match (*known, here) {
                 (None, here) | (Some(_), here @ Mention::Nowhere) => here,
                 (Some(Mention::Below(_)), here @ Mention::Folded(_)) => here,
-                (Some(kept), _) => kept,
+                (Some(retained), _) => retained,
             });
         }
         let functions = mentions.into_iter().enumerate().filter_map(|(at, how)| {

@@ -55,8 +55,8 @@ pub(super) fn operands(expression: &Expression, gathered: &Inputs<'_>) -> Vec<Op
                 reasons.extend(first.map(|(_, obstacle)| obstacle.message.clone()));
             }
         }
-        let mut told = BTreeSet::new();
-        reasons.retain(|reason| told.insert(reason.clone()));
+        let mut reported = BTreeSet::new();
+        reasons.retain(|reason| reported.insert(reason.clone()));
         let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
         operands.push(Operand {
             range: node.range.clone(),

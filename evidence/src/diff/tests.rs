@@ -76,9 +76,9 @@ fn each_change() {
         (fired_less.path.as_str(), fired_less.class),
         ("create.twice.hits", Drift::Invariant)
     );
-    let gone = only(|e| drop(e.experiments.remove("exhausted")));
+    let removed = only(|e| drop(e.experiments.remove("exhausted")));
     assert_eq!(
-        (gone.path.as_str(), gone.what),
+        (removed.path.as_str(), removed.what),
         ("exhausted", What::Vanished)
     );
     let slid = only(|e| e.kaslr.slide = Value::Offset { value: 0i64.into() }.into());

@@ -273,16 +273,16 @@ impl Value {
 
     /// The place where the value was cut, in words: `cut after 63 bytes`. `None` of one that is whole.
     pub fn cut(&self) -> Option<String> {
-        let (kept, unit, cut) = match self {
+        let (retained, unit, cut) = match self {
             Value::CutText { value, cut } => (value.len(), "byte", cut),
             Value::CutBytes { value, cut } => (value.0.len(), "byte", cut),
             Value::CutStack { value, cut } => (value.len(), "frame", cut),
             _ => return None,
         };
-        let plural = if kept == 1 { "" } else { "s" };
+        let plural = if retained == 1 { "" } else { "s" };
         Some(match cut.whole {
-            Some(whole) => format!("cut after {kept} of {whole} {unit}s"),
-            None => format!("cut after {kept} {unit}{plural}"),
+            Some(whole) => format!("cut after {retained} of {whole} {unit}s"),
+            None => format!("cut after {retained} {unit}{plural}"),
         })
     }
 

@@ -28,12 +28,12 @@ pub enum ValueError {
     #[error("lines are counted from 1")]
     Line,
     /// A whole that is not longer than its beginning.
-    #[error("of {whole} bytes, {kept} cannot be the beginning that was kept")]
+    #[error("of {whole} bytes, {retained} cannot be the beginning that was kept")]
     Cut {
         /// Bytes of the whole.
         whole: u64,
         /// Bytes that were kept.
-        kept: usize,
+        retained: usize,
     },
     /// A whole length of a stack.
     #[error("the whole length of a stack is never known")]
@@ -73,9 +73,9 @@ impl Value {
 }
 
 impl Cut {
-    fn validate(self, kept: usize) -> Result<(), ValueError> {
+    fn validate(self, retained: usize) -> Result<(), ValueError> {
         match self.whole {
-            Some(whole) if whole <= kept as u64 => Err(ValueError::Cut { whole, kept }),
+            Some(whole) if whole <= retained as u64 => Err(ValueError::Cut { whole, retained }),
             _ => Ok(()),
         }
     }

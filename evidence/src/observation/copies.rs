@@ -12,11 +12,11 @@ pub(crate) fn silent(experiment: &Experiment, planned: &Planned) -> BTreeSet<Add
     let mut watched: BTreeSet<Address> = BTreeSet::new();
     let mut ran: BTreeSet<Address> = BTreeSet::new();
     for (name, probe) in &experiment.probes {
-        let asked = planned.probe(name);
-        let whole = asked.is_some_and(|asked| {
-            asked.target == probe.target
-                && asked.position == Position::Entry
-                && asked.within.is_none()
+        let requested = planned.probe(name);
+        let whole = requested.is_some_and(|requested| {
+            requested.target == probe.target
+                && requested.position == Position::Entry
+                && requested.within.is_none()
         }) && probe.backend.is_some()
             && probe.unavailable.is_none()
             && probe.instruction.is_none()

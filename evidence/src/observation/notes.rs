@@ -278,8 +278,10 @@ mod tests {
         for hit in &mut probe.hits {
             hit.exit.remove(read);
         }
-        let said = told(&[&bad]);
-        let [one] = &said[..] else { panic!("{said:?}") };
+        let reported = told(&[&bad]);
+        let [one] = &reported[..] else {
+            panic!("{reported:?}")
+        };
         let start = format!("`create.sock_alloc.exit.{read}` is not read: no member (");
         assert!(
             one.starts_with(&start) && one.ends_with("two-experiments.toml:20:49)"),
@@ -290,16 +292,16 @@ mod tests {
         for probe in probes.values_mut() {
             probe.unavailable = Some("no such thing".into());
         }
-        let said = told(&[&bad]).concat();
+        let reported = told(&[&bad]).concat();
         let counted = create.probes.iter().filter(|probe| !probe.optional).count();
         assert!(
-            said.starts_with("nothing was watched by `create."),
-            "{said}"
+            reported.starts_with("nothing was watched by `create."),
+            "{reported}"
         );
         let more = counted.saturating_sub(SHOWN);
         assert!(
-            more == 0 || said.contains(&format!(" and {more} more: no such thing")),
-            "{said}"
+            more == 0 || reported.contains(&format!(" and {more} more: no such thing")),
+            "{reported}"
         );
     }
 
@@ -321,20 +323,21 @@ mod tests {
         let refused = &mut probes.get_mut("sock_alloc").unwrap().refused;
         refused.exit.insert(read.clone(), "no member".into());
         probes.get_mut("fd_install").unwrap().unavailable = Some("no such thing".into());
-        let said = told(&machine);
+        let reported = told(&machine);
         assert!(
-            said.iter()
+            reported
+                .iter()
                 .all(|(severity, _)| *severity == Severity::Error)
         );
         let read = format!("`create.sock_alloc.exit.{read}` would not be read: no member (");
         assert!(
-            said.iter().any(|(_, text)| text.starts_with(&read)),
-            "{said:?}"
+            reported.iter().any(|(_, text)| text.starts_with(&read)),
+            "{reported:?}"
         );
         let probe = "nothing would be watched by `create.fd_install`: no such thing (";
         assert!(
-            said.iter().any(|(_, text)| text.starts_with(probe)),
-            "{said:?}"
+            reported.iter().any(|(_, text)| text.starts_with(probe)),
+            "{reported:?}"
         );
     }
 
@@ -354,12 +357,12 @@ mod tests {
         };
         hit.exit
             .insert(name.clone(), address("const unsigned char *"));
-        let said = told(&[&evidence]).concat();
+        let reported = told(&[&evidence]).concat();
         assert!(
-            said.contains("is an address: `const unsigned char *`"),
-            "{said}"
+            reported.contains("is an address: `const unsigned char *`"),
+            "{reported}"
         );
-        assert!(said.contains("`(const char *)"), "{said}");
+        assert!(reported.contains("`(const char *)"), "{reported}");
         for (type_name, path, expected) in [
             ("const unsigned char *", "path->dentry->d_name.name", true),
             ("u8 *", "x->data", true),
@@ -388,16 +391,16 @@ mod tests {
                 symbol: None,
             }),
         );
-        let said = told(&[&evidence]).concat();
+        let reported = told(&[&evidence]).concat();
         assert!(
-            said.contains(&format!(
+            reported.contains(&format!(
                 "create.sock_alloc.exit.{name}.name` is an address"
             )),
-            "{said}"
+            "{reported}"
         );
         assert!(
-            said.contains("a read of its own, `(const char *)"),
-            "{said}"
+            reported.contains("a read of its own, `(const char *)"),
+            "{reported}"
         );
         for (path, wanted) in [
             ("*path", "path->name"),

@@ -18,8 +18,8 @@ pub(super) fn unknown_public(
         .flat_map(|experiment| {
             let probes = experiment.probes.iter();
             probes.flat_map(|probe| {
-                let told = unknown(&experiment.name, probe, machines).into_iter();
-                told.map(|message| (probe.span.clone(), message))
+                let report = unknown(&experiment.name, probe, machines).into_iter();
+                report.map(|message| (probe.span.clone(), message))
             })
         })
         .collect()
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn misspelt_arguments() {
         let evidence = crate::testing::evidence();
-        let told = |listed: &str| {
+        let report = |listed: &str| {
             let mut investigation = crate::testing::investigation();
             let create = investigation
                 .experiments
@@ -74,13 +74,13 @@ mod tests {
             let probes = &mut create.unwrap().probes;
             let probe = probes.iter_mut().find(|one| one.name == "fd_install");
             probe.unwrap().public = vec![listed.to_owned(), "return".into()];
-            let told = unknown_public(&investigation, &[seen(&evidence)]).into_iter();
-            told.map(|(_, message)| message).collect::<Vec<_>>()
+            let report = unknown_public(&investigation, &[seen(&evidence)]).into_iter();
+            report.map(|(_, message)| message).collect::<Vec<_>>()
         };
-        assert!(told("args.file").is_empty());
-        assert!(told("entry.anything").is_empty());
+        assert!(report("args.file").is_empty());
+        assert!(report("entry.anything").is_empty());
         assert_eq!(
-            told("args.fiel"),
+            report("args.fiel"),
             [
                 "`public` of `create.fd_install` lists `fiel`, which is not an argument of it: did you mean `file`?"
             ]

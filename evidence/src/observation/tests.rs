@@ -27,9 +27,9 @@ fn quality(evidence: &mut Evidence) -> &mut Quality {
 }
 
 fn unverified(claim: &str, change: impl Fn(&mut Evidence), reason: &str) {
-    let (verdict, said) = after(claim, change);
-    assert_eq!(verdict, Verdict::Unverified, "{claim}: {said}");
-    assert!(said.contains(reason), "{claim}: {said}");
+    let (verdict, message) = after(claim, change);
+    assert_eq!(verdict, Verdict::Unverified, "{claim}: {message}");
+    assert!(message.contains(reason), "{claim}: {message}");
 }
 
 /// Check that counts prove nothing where a process that the workload started was not watched, where it is not known

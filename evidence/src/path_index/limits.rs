@@ -103,14 +103,14 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
 
 /// The lengths for a read for which the investigation requests this many bytes. A string is read in as many loads as that
 /// takes, and the last byte of each load does not belong to it.
-fn of_read(asked: Option<u32>) -> Lengths {
+fn of_read(requested: Option<u32>) -> Lengths {
     let load = ONE_LOAD - 1;
-    let loads = asked.map_or(1, |asked| asked / load + 1);
+    let loads = requested.map_or(1, |requested| requested / load + 1);
     let bytes = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let string = bytes(loads.saturating_mul(load));
     Lengths {
         string,
-        array: asked.map(bytes),
+        array: requested.map(bytes),
         most: string.max(bytes(ONE_LOAD)),
     }
 }
@@ -172,7 +172,7 @@ mod tests {
             }
         }
         let name = "create.sock_alloc.exit.raw";
-        let split = |kept: usize| Value::text(format!("ä{}", "x".repeat(kept - 2)));
+        let split = |retained: usize| Value::text(format!("ä{}", "x".repeat(retained - 2)));
         assert!(is_cut(name, &split(60)) && !is_cut(name, &split(59)));
         let bytes = |length: usize| Value::Bytes {
             value: Bytes(vec![0xff; length]),

@@ -239,9 +239,9 @@ fn unmarked(value: &Value) -> Option<Value> {
             cut,
         }),
         Value::Text { value } => {
-            let kept = value.strip_suffix('…')?;
-            TEXT.contains(&kept.len()).then(|| Value::CutText {
-                value: kept.to_owned(),
+            let retained = value.strip_suffix('…')?;
+            TEXT.contains(&retained.len()).then(|| Value::CutText {
+                value: retained.to_owned(),
                 cut,
             })
         }

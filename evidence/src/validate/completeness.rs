@@ -11,13 +11,13 @@ use crate::investigation::{Action, Experiment as Asked};
 /// Returns that were watched for and not seen are counted, but for functions that never return.
 pub(super) fn missed(
     at: &str,
-    asked: &Asked,
+    requested: &Asked,
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
     // A call that did not return because the process was killed or ended in it is not missed.
     found.outcome.exit.value()?;
-    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
+    let is_call = matches!(requested.workload.action, Action::Syscall { .. });
     if is_call && found.outcome.returned.value().is_none() {
         return None;
     }
@@ -27,7 +27,11 @@ pub(super) fn missed(
                 .is_some_and(|instances| instances.never_returns == Some(true)),
             _ => false,
         };
-        if never_returns || !asked.probe(name).is_some_and(|asked| asked.watch_return) {
+        if never_returns
+            || !requested
+                .probe(name)
+                .is_some_and(|requested| requested.watch_return)
+        {
             return 0;
         }
         let hits = probe.hits.iter();
@@ -47,9 +51,9 @@ const SLACK_NS: u64 = 60_000_000_000;
 
 /// Events occur while the experiment runs: the workload has its time limit to prepare, to run and to end, and its objects have
 /// their own limit to be freed.
-pub(super) fn late(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    let limit_ms = asked.timeout_ms.saturating_mul(4);
-    let limit_ms = limit_ms.saturating_add(asked.grace_ms);
+pub(super) fn late(at: &str, requested: &Asked, found: &Experiment) -> Option<Finding> {
+    let limit_ms = requested.timeout_ms.saturating_mul(4);
+    let limit_ms = limit_ms.saturating_add(requested.grace_ms);
     let limit = limit_ms.saturating_mul(1_000_000).saturating_add(SLACK_NS);
     found.probes.iter().find_map(|(name, probe)| {
         let late = |hit: &Hit| hit.time_ns.max(hit.return_time_ns) > Some(limit);

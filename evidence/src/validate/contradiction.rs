@@ -163,23 +163,23 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
         return Some(("/kaslr/differing".into(), reason));
     }
     kaslr.symbols.iter().find_map(|(name, places)| {
-        let said = number(&places.slide)?;
+        let stated = number(&places.slide)?;
         let at = format!("/kaslr/symbols/{}/slide", escape(name));
         if let Some((live, fixed)) = address(&places.live).zip(address(&places.static_address))
-            && live - fixed != said
+            && live - fixed != stated
         {
             let distance = live - fixed;
             return Some((
                 at,
-                format!("its addresses are {distance} bytes apart, not {said}"),
+                format!("its addresses are {distance} bytes apart, not {stated}"),
             ));
         }
         // A symbol outside of the image (of a processor's own data) is not moved.
-        (slide.is_some_and(|slide| said != slide) && said != 0).then(|| {
+        (slide.is_some_and(|slide| stated != slide) && stated != 0).then(|| {
             let slide = slide.unwrap_or_default();
             (
                 at,
-                format!("the image was moved by {slide} bytes, and not by {said}"),
+                format!("the image was moved by {slide} bytes, and not by {stated}"),
             )
         })
     })
@@ -200,8 +200,8 @@ fn readings(evidence: &Evidence) -> Option<Finding> {
         }
         let (option, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
         let option = option.to_lowercase();
-        let said = text(kernel.config.get(&option)?)?;
-        (said != value.trim_matches('"')).then(|| {
+        let stated = text(kernel.config.get(&option)?)?;
+        (stated != value.trim_matches('"')).then(|| {
             let reason = format!("`{}` says `{line}`", reading.file);
             (format!("/kernel/config/{}", escape(&option)), reason)
         })

@@ -6,29 +6,29 @@ use crate::document::{Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as Asked, Probe as Watch};
 
 /// One of the hits at `sys_exit` has what the workload's call returned, and all hits of a probe are of one system call.
-pub(super) fn gate(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
-    let Action::Syscall { name, .. } = &asked.workload.action else {
+pub(super) fn gate(at: &str, requested: &Asked, found: &Experiment) -> Option<Finding> {
+    let Action::Syscall { name, .. } = &requested.workload.action else {
         return None;
     };
     // Of an experiment that lost events nothing is believed anyway.
     if found.quality.lost > 0 {
         return None;
     }
-    let calls = asked.workload.calls();
+    let calls = requested.workload.calls();
     let returned = found.outcome.returned.value();
     let returned = returned.and_then(|value| value.as_integer());
     found.probes.iter().find_map(|(probe_name, probe)| {
-        let asked = asked.probe(probe_name)?;
+        let requested = requested.probe(probe_name)?;
         let Target::Tracepoint(tracepoint) = &probe.target else {
             return None;
         };
         // Of several calls in sequence, a probe without a filter sees all.
-        let filtered = calls == 1 || asked.syscall.is_some();
-        let own = asked.syscall.as_ref().is_none_or(|other| other == name);
+        let filtered = calls == 1 || requested.syscall.is_some();
+        let own = requested.syscall.as_ref().is_none_or(|other| other == name);
         let at = format!("{at}/probes/{}/hits", escape(probe_name));
         match tracepoint.as_str() {
-            "sys_enter" if filtered && is_whole(asked, probe) => one_number(&at, probe),
-            "sys_exit" if own && is_whole(asked, probe) => result(&at, probe, returned?),
+            "sys_enter" if filtered && is_whole(requested, probe) => one_number(&at, probe),
+            "sys_exit" if own && is_whole(requested, probe) => result(&at, probe, returned?),
             _ => None,
         }
     })
@@ -39,8 +39,8 @@ pub(super) fn gate(at: &str, asked: &Asked, found: &Experiment) -> Option<Findin
 const RESTARTED: [i128; 4] = [-512, -513, -514, -516];
 
 /// True if the probe saw each call of the workload's task, and no others.
-fn is_whole(asked: &Watch, found: &Probe) -> bool {
-    !asked.any_task && asked.within.is_none() && found.skipped == Some(0)
+fn is_whole(requested: &Watch, found: &Probe) -> bool {
+    !requested.any_task && requested.within.is_none() && found.skipped == Some(0)
 }
 
 fn one_number(at: &str, probe: &Probe) -> Option<Finding> {
@@ -79,10 +79,10 @@ mod tests {
 
     /// An experiment of the sample with one more probe, on this tracepoint: of the numbers in its hits.
     fn seen(tracepoint: &str, argument: &str, values: &[i64]) -> Option<Finding> {
-        let mut asked = crate::testing::investigation().experiments[0].clone();
-        let mut found = crate::testing::evidence().experiments[&asked.name].clone();
+        let mut requested = crate::testing::investigation().experiments[0].clone();
+        let mut found = crate::testing::evidence().experiments[&requested.name].clone();
         let target = Target::Tracepoint(tracepoint.into());
-        let planned = asked.probes.first_mut().unwrap();
+        let planned = requested.probes.first_mut().unwrap();
         (planned.target, planned.within, planned.any_task) = (target.clone(), None, false);
         let probe = found.probes.get_mut(&planned.name).unwrap();
         let hit = probe.hits.first().unwrap().clone();
@@ -94,7 +94,7 @@ mod tests {
             })
             .collect();
         found.outcome.returned = Datum::Value(Value::Fd { value: 3 });
-        gate("/e", &asked, &found)
+        gate("/e", &requested, &found)
     }
 
     /// Check that a document in which no hit at `sys_exit` has what the call returned is refused, whichever of the two was changed.

@@ -20,12 +20,12 @@ pub(super) fn lockdown(evidence: &Evidence) -> Option<Finding> {
     let line = evidence.kernel.command_line.as_ref()?;
     // Words after `--` are for the first process.
     let words = line.split_whitespace().take_while(|word| *word != "--");
-    let asked = words.filter_map(|word| word.strip_prefix("lockdown="));
-    let (asked, least) = asked
-        .filter_map(|asked| Some((asked, rank(asked)?)))
+    let requested = words.filter_map(|word| word.strip_prefix("lockdown="));
+    let (requested, least) = requested
+        .filter_map(|requested| Some((requested, rank(requested)?)))
         .max_by_key(|(_, rank)| *rank)?;
     (rank(&mode)? < least).then(|| {
-        let reason = format!("the kernel's command line says `lockdown={asked}`");
+        let reason = format!("the kernel's command line says `lockdown={requested}`");
         ("/kernel/lockdown".into(), reason)
     })
 }

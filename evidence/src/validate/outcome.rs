@@ -45,10 +45,10 @@ fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
         _ => return None,
     };
     let line = text.lines().next_back()?;
-    let said = parse_result_line(&experiment.workload, line)
+    let result = parse_result_line(&experiment.workload, line)
         // Of several calls the last prints the last line, and is named last.
         .or_else(|| parse_result_line(experiment.workload.rsplit_once("; ")?.1, line))?;
-    let same = match said.strip_prefix("-1 ") {
+    let same = match result.strip_prefix("-1 ") {
         // The kernel's own numbers have one name here, and may have others elsewhere.
         Some(error) => match (returned, errno_number(error)) {
             (Value::Errno { value, .. }, Some(number)) => value.unsigned_abs() == number,
@@ -57,11 +57,11 @@ fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
         },
         None => {
             !matches!(returned, Value::Errno { .. })
-                && said.parse().ok() == number(&Datum::Value(returned.clone()))
+                && result.parse().ok() == number(&Datum::Value(returned.clone()))
         }
     };
     (!same).then(|| {
-        let reason = format!("the workload printed `{said}`, and its call returned `{returned}`");
+        let reason = format!("the workload printed `{result}`, and its call returned `{returned}`");
         (format!("{at}/outcome/stdout"), reason)
     })
 }
@@ -73,8 +73,8 @@ fn parse_result_line<'l>(call: &str, line: &'l str) -> Option<&'l str> {
     })?;
     let (name, _) = call.split_once('(')?;
     let rest = line.strip_prefix(name)?;
-    let (_, said) = rest.starts_with('(').then_some(rest)?.rsplit_once(") = ")?;
-    Some(said)
+    let (_, result) = rest.starts_with('(').then_some(rest)?.rsplit_once(") = ")?;
+    Some(result)
 }
 
 /// The workload's instructions follow each other, and the one that makes the call is among them.

@@ -69,21 +69,21 @@ fn stack<'e>(
             let reason = "lines are counted from 1".into();
             return Some((format!("{}/site/line", at()), reason));
         }
-        let told = known
+        let reported = known
             .entry((frame.address, site.map(|site| site.role)))
             .or_insert_with(|| Statement {
                 symbol,
                 site,
                 at: at(),
             });
-        let leaf = if told.symbol != symbol {
+        let leaf = if reported.symbol != symbol {
             "symbol"
-        } else if told.site != site {
+        } else if reported.site != site {
             "site"
         } else {
             return None;
         };
-        let reason = format!("`{}` says something else of the same address", told.at);
+        let reason = format!("`{}` says something else of the same address", reported.at);
         Some((format!("{}/{leaf}", at()), reason))
     })
 }

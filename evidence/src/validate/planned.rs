@@ -197,11 +197,11 @@ fn results(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     let known = |name: &String| named.iter().any(|(_, known)| known == name);
     not_asked_for(&at, results.keys(), known).or_else(|| {
         let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == asked.workload.calls())?;
-        let (said, returned) = (
+        let (stated, returned) = (
             results.get(*last)?.value()?,
             found.outcome.returned.value()?,
         );
-        (said != returned).then(|| {
+        (stated != returned).then(|| {
             let reason = format!("the last call returned `{returned}`");
             (format!("{at}/{}", escape(last)), reason)
         })

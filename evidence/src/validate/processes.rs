@@ -8,18 +8,18 @@ use crate::document::pointer::escape;
 use crate::investigation::Experiment as Asked;
 
 /// Descendants are followed only where the investigation asks for it, and those that were seen were followed.
-pub(super) fn followed(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+pub(super) fn followed(at: &str, requested: &Asked, found: &Experiment) -> Option<Finding> {
     let descendants = found.quality.descendants.as_ref()?;
-    if !asked.follow && descendants.followed > 0 {
+    if !requested.follow && descendants.followed > 0 {
         let reason = "the investigation does not follow what the workload starts".into();
         return Some((format!("{at}/quality/descendants/followed"), reason));
     }
     let mut seen = BTreeSet::new();
     for (name, probe) in &found.probes {
         // What frees counts in whatever task.
-        let own = asked
+        let own = requested
             .probe(name)
-            .is_some_and(|asked| !asked.any_task && asked.frees.is_none());
+            .is_some_and(|requested| !requested.any_task && requested.frees.is_none());
         if !own {
             continue;
         }

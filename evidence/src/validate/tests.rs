@@ -285,8 +285,8 @@ fn more_processes_than_were_followed() {
         });
         let probe = experiment.probes.get_mut("fd_install").unwrap();
         probe.hits[0].task.pid += 1;
-        let asked = &investigation.experiments[0];
-        let found = super::processes::followed("/experiments/create", asked, experiment);
+        let requested = &investigation.experiments[0];
+        let found = super::processes::followed("/experiments/create", requested, experiment);
         assert_eq!(found.is_some(), wanted, "{found:?}");
         let probe = experiment.probes.get_mut("fd_install").unwrap();
         probe.hits[0].task.pid -= 1;

@@ -214,9 +214,9 @@ mod tests {
             // Index 1 to `turn` are as before, all others as after.
             let mut search = Bisection::new(between, holds);
             let is_useless = |index: usize| useless[index - 1] < 32;
-            let (mut asked, mut gaps) = (0, 0);
+            let (mut requested, mut gaps) = (0, 0);
             while let Some(index) = search.next() {
-                asked += 1;
+                requested += 1;
                 let answer = match ((index <= turn) == holds, is_useless(index)) {
                     (_, true) if index % 2 == 0 => { gaps += 1; None }
                     (_, true) => { gaps += 1; Some(Answer::Gap(Verdict::Unverified)) }
@@ -229,7 +229,7 @@ mod tests {
             prop_assert!(before <= turn && turn < after);
             prop_assert!((before + 1..after).all(is_useless));
             let most = usize::BITS - between.leading_zeros();
-            prop_assert!(asked <= usize::try_from(most).unwrap() + gaps, "{asked}");
+            prop_assert!(requested <= usize::try_from(most).unwrap() + gaps, "{requested}");
         }
 
         /// Check that no two versions make the list of what is not served fail.

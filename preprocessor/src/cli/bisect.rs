@@ -121,8 +121,8 @@ impl Point {
             .iter()
             .find(|kernel| package.is_some() && kernel.package.as_ref() == package)
             .and_then(version);
-        let said = package.and_then(|package| Version::parse(package.split(' ').nth(1)?));
-        let version = listed.or(said).or_else(|| Version::parse(&release));
+        let from_package = package.and_then(|package| Version::parse(package.split(' ').nth(1)?));
+        let version = listed.or(from_package).or_else(|| Version::parse(&release));
         Self {
             machine: evidence.machine.name.clone(),
             // A sweep has versions that can be ordered, or is refused.
@@ -235,8 +235,10 @@ impl Asker<'_> {
     fn ask(&self, machine: &str) -> Result<Asked, Refused> {
         let file = PathBuf::from(FOLDER).join(evidence_file(machine));
         let path = self.root.join(&file);
-        if let Some(told) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
-            return Ok(told);
+        if let Some(earlier) =
+            read(&path, machine).and_then(|evidence| self.judge(evidence).ok())
+        {
+            return Ok(earlier);
         }
         let captured = self.collector.capture(collector::CaptureRequest {
             root: self.root,

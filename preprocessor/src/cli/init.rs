@@ -209,8 +209,8 @@ fn doctor() -> String {
         Ok(output) => output,
         Err(error) => return format!("\n`qed-collector doctor` cannot be started: {error}\n"),
     };
-    let said = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<&str> = said
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = printed
         .lines()
         .filter(|line| !line.trim_start().starts_with("ok "))
         .collect();

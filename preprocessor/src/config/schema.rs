@@ -47,10 +47,10 @@ mod tests {
         let schema = schema();
         let table = &schema["properties"]["preprocessor"]["properties"]["qed"];
         assert_eq!(table["additionalProperties"], false);
-        let said = read(&json!({ "no-such-key": 1 }), None)
+        let printed = read(&json!({ "no-such-key": 1 }), None)
             .unwrap_err()
             .message;
-        let expected = &said[said.find("expected").unwrap()..];
+        let expected = &printed[printed.find("expected").unwrap()..];
         let mut known: Vec<&str> = expected
             .split('`')
             .skip(1)

@@ -85,10 +85,10 @@ pub fn refresh(
             .join(format!("{}.tried", evidence_file(machine)));
         let attempt = attempt_digest(machine, config, &investigation, here, &collector);
         let last = std::fs::read_to_string(&marker).unwrap_or_default();
-        if let Some((_, said)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {
+        if let Some((_, output)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {
             warnings.push(
                 warn(format!(
-                    "the capture on {machine} failed before and was not tried again: {said}"
+                    "the capture on {machine} failed before and was not tried again: {output}"
                 ))
                 .help(format!(
                     "to try again, delete {STATE}/{}.tried",
@@ -113,8 +113,8 @@ pub fn refresh(
         warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
             "the book shows older or recorded evidence, if there is any, and says so on each page",
         ));
-        let said = why.to_string();
-        if let Err(error) = state::write(&marker, &[attempt.as_bytes(), b"\n", said.as_bytes()]) {
+        let output = why.to_string();
+        if let Err(error) = state::write(&marker, &[attempt.as_bytes(), b"\n", output.as_bytes()]) {
             warnings.push(warn(format!(
                 "{} cannot be written: {error}",
                 marker.display()
@@ -242,7 +242,7 @@ const PROGRESS: &str = "QED_PROGRESS";
 
 /// Passes on the collector's output as it arrives, and returns the end of it, without progress lines.
 fn passed_on(from: impl Read, machine: &str) -> String {
-    let mut kept = String::new();
+    let mut retained = String::new();
     let progress = format!("{machine}: ");
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
@@ -250,15 +250,15 @@ fn passed_on(from: impl Read, machine: &str) -> String {
         if line.starts_with(&progress) {
             continue;
         }
-        kept.push_str(line.trim_end());
-        kept.push('\n');
-        let mut cut = kept.len().saturating_sub(KEPT);
-        while !kept.is_char_boundary(cut) {
+        retained.push_str(line.trim_end());
+        retained.push('\n');
+        let mut cut = retained.len().saturating_sub(KEPT);
+        while !retained.is_char_boundary(cut) {
             cut += 1;
         }
-        kept.drain(..cut);
+        retained.drain(..cut);
     }
-    kept.trim().to_owned()
+    retained.trim().to_owned()
 }
 
 /// The message of a collector behind its status.

@@ -186,9 +186,9 @@ fn read(chapter: &Chapter) -> ChapterMentions {
         let exhibit = (block.kind == BlockKind::Exhibit)
             .then(|| syntax::words(source, block.info.clone()).ok())
             .flatten();
-        let asked =
+        let requested =
             exhibit.filter(|words| matches!(&words.words[..], [name] if name.text == EXHIBIT));
-        match asked {
+        match requested {
             Some(words) => {
                 let lines = Lines::read(&block.lines(source));
                 if let (Some(experiment), Ok(lines)) = (words.option("experiment"), lines) {

@@ -72,9 +72,9 @@ impl Glossary {
                 Event::Start(Tag::DefinitionListTitle) => title = Some(String::new()),
                 Event::Start(Tag::DefinitionListDefinition) => body = Some(String::new()),
                 Event::End(TagEnd::DefinitionListDefinition) => {
-                    let said = body.take().unwrap_or_default();
-                    if let Some(title) = title.take_if(|_| !said.trim().is_empty()) {
-                        self.define(&title, said.trim());
+                    let meaning = body.take().unwrap_or_default();
+                    if let Some(title) = title.take_if(|_| !meaning.trim().is_empty()) {
+                        self.define(&title, meaning.trim());
                     }
                 }
                 Event::Text(text) | Event::Code(text) => match (&mut body, &mut title) {

@@ -211,8 +211,8 @@ pub fn read(bytes: &[u8]) -> Result<SweepRecord, SweepRecordError> {
         if claim.verdicts.len() != record.kernels.len() {
             return Err(SweepRecordError::Verdicts(id.clone()));
         }
-        for told in &claim.verdicts {
-            let word = &told.verdict;
+        for stated in &claim.verdicts {
+            let word = &stated.verdict;
             let judged = matches!(word.as_str(), "PASS" | "FAIL");
             if !judged && !GAPS.iter().any(|gap| gap.word() == word) {
                 return Err(SweepRecordError::Word {
@@ -221,12 +221,12 @@ pub fn read(bytes: &[u8]) -> Result<SweepRecord, SweepRecordError> {
                 });
             }
             let values = if judged { claim.operands.len() } else { 0 };
-            if told.values.len() != values {
+            if stated.values.len() != values {
                 return Err(SweepRecordError::Values {
                     id: id.clone(),
                     word: word.clone(),
                     expected: values,
-                    found: told.values.len(),
+                    found: stated.values.len(),
                 });
             }
         }

@@ -118,12 +118,12 @@ impl PublishedControl {
 impl TravellingVerdict {
     /// The judgement, completed with the details that were published with the verdict.
     pub(crate) fn fill(&self, judgement: Judgement) -> Judgement {
-        let control = self.control.as_ref().and_then(|told| {
+        let control = self.control.as_ref().and_then(|stated| {
             Some(withheld_control(Control {
-                path: told.path.clone(),
+                path: stated.path.clone(),
                 was: String::new(),
                 became: String::new(),
-                verdict: verdict_of(&told.verdict)?,
+                verdict: verdict_of(&stated.verdict)?,
             }))
         });
         Judgement {
@@ -196,14 +196,14 @@ impl TravellingVerdicts {
         verdicts: &Verdicts,
     ) -> Self {
         let on = |claim: &PublishedClaim| {
-            let told = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
+            let stated = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
             let travelled = TravellingVerdict {
                 expression: claim.expression.clone(),
                 when: claim.when.clone(),
                 holds: claim.holds.clone(),
-                verdict: told.verdict.clone(),
-                reason: told.reason.clone(),
-                control: told.control.clone(),
+                verdict: stated.verdict.clone(),
+                reason: stated.reason.clone(),
+                control: stated.control.clone(),
             };
             Some((claim.id.clone(), travelled))
         };

@@ -227,12 +227,12 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let own_reason = why(judgement);
     let is_told = judgement.verdict == Verdict::Unverified
         && own_reason.as_deref().is_some_and(|reason| {
-            let told = |part| {
+            let is_shown = |part| {
                 operands
                     .iter()
                     .any(|one| one.missing && one.value.contains(part))
             };
-            reason.split("; ").all(told)
+            reason.split("; ").all(is_shown)
         });
     let others = others(judged, book_data, own_reason.as_deref());
     let control = judgement.control.as_ref().map(|control| {

@@ -105,7 +105,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let mentions = book_mentions.of(scope, request.chapter, experiment);
     refuse_unnamed(&own, &mentions, scope)?;
     let book_data = request.book_data;
-    let asked = request.machine()?;
+    let requested = request.machine()?;
     let all: Vec<OnMachine<'_>> = book_data
         .machine_ids()
         .map(|machine| {
@@ -116,7 +116,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             )
         })
         .collect();
-    let first = asked.unwrap_or_else(|| book_data.default_machine(experiment));
+    let first = requested.unwrap_or_else(|| book_data.default_machine(experiment));
     let has = |wanted: MachineId| {
         let mut all = all.iter();
         all.find_map(|(machine, covered)| match covered {
@@ -126,7 +126,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     };
     // As in the exhibit `graph`: another machine's tree where the one that the reader is shown has none.
     let others = || {
-        let mut machines = all.iter().filter(|_| asked.is_none());
+        let mut machines = all.iter().filter(|_| requested.is_none());
         machines.find_map(|(machine, _)| has(*machine))
     };
     let Some((machine, graph, coverage)) = has(first).or_else(others) else {
@@ -231,7 +231,7 @@ fn untold(
         let names: Vec<&str> = coverage
             .functions
             .iter()
-            .filter(|(_, told)| *told == Mention::Nowhere)
+            .filter(|(_, mention)| *mention == Mention::Nowhere)
             .map(|(at, _)| graph.functions[*at].as_str())
             .collect();
         let message = format!(
@@ -293,9 +293,9 @@ fn unmatched_lines(
 /// The numbers of a coverage: named, below, left out, nowhere, and all.
 fn counts(coverage: &Coverage) -> Vec<usize> {
     vec![
-        coverage.count(|told| told == Mention::Named),
-        coverage.count(|told| matches!(told, Mention::Below(_))),
-        coverage.count(|told| matches!(told, Mention::Folded(_))),
+        coverage.count(|mention| mention == Mention::Named),
+        coverage.count(|mention| matches!(mention, Mention::Below(_))),
+        coverage.count(|mention| matches!(mention, Mention::Folded(_))),
         coverage.untold(),
         coverage.all(),
     ]
@@ -319,8 +319,8 @@ fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
     let name = |at: usize| graph.functions[at].clone();
     let (mut named, mut untold) = (Vec::new(), Vec::new());
     let (mut below, mut folded): (Vec<Group>, Vec<Group>) = (Vec::new(), Vec::new());
-    for (at, told) in &coverage.functions {
-        match told {
+    for (at, mention) in &coverage.functions {
+        match mention {
             Mention::Named => named.push(name(*at)),
             Mention::Nowhere => untold.push(name(*at)),
             Mention::Below(above) => {
@@ -435,7 +435,7 @@ mod tests {
     use super::*;
 
     fn coverage(untold: usize, all: usize) -> Coverage {
-        let told = |at| {
+        let describe = |at| {
             if at < untold {
                 Mention::Nowhere
             } else {
@@ -443,7 +443,7 @@ mod tests {
             }
         };
         Coverage {
-            functions: (0..all).map(|at| (at, told(at))).collect(),
+            functions: (0..all).map(|at| (at, describe(at))).collect(),
         }
     }
 

@@ -78,8 +78,8 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         levels: levels(request)?,
     };
     let book_data = request.book_data;
-    let asked = request.machine()?;
-    let first = asked.unwrap_or_else(|| book_data.default_machine(options.experiment));
+    let requested = request.machine()?;
+    let first = requested.unwrap_or_else(|| book_data.default_machine(options.experiment));
     let why = match show(book_data, first, &options) {
         Ok(view) => return Ok(block(book_data, first, &options, view)),
         Err(why) => why,
@@ -88,7 +88,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     // one replaces it.
     let others = book_data
         .machine_ids()
-        .filter(|other| asked.is_none() && *other != first);
+        .filter(|other| requested.is_none() && *other != first);
     for other in others {
         if let Ok(mut view) = show(book_data, other, &options) {
             let name = &book_data.machine(first).machine;

@@ -85,8 +85,8 @@ fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
 /// the evidence is of one that the investigation no longer has.
 fn arguments(material: &Material<'_>) -> Option<Vec<String>> {
     let same = material.experiment.workload == material.planned.workload_text();
-    let asked = material.planned.workload.argument_texts();
-    asked.filter(|_| same)
+    let requested = material.planned.workload.argument_texts();
+    requested.filter(|_| same)
 }
 
 /// The arguments of a call, by their names.
@@ -213,7 +213,7 @@ fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Op
 fn gates(
     material: &Material<'_>,
     calls: &[&ProbedCall<'_>],
-    asked: &[String],
+    requested: &[String],
 ) -> (Option<TraceStep>, Option<TraceStep>) {
     let workload = &material.planned.workload;
     let Action::Syscall { name, .. } = &workload.action else {
@@ -223,7 +223,7 @@ fn gates(
     if workload.calls() > 1 {
         return (None, None);
     }
-    let title = format!("SYSCALL_DEFINE{}({name})", asked.len());
+    let title = format!("SYSCALL_DEFINE{}({name})", requested.len());
     let tracepoint = |wanted: &str| {
         material.experiment.probes.iter().find_map(|(name, probe)| {
             let found = matches!(&probe.target, Target::Tracepoint(t) if t == wanted);
@@ -244,10 +244,10 @@ fn gates(
     let enter = going_in.map(|(probe, hit)| {
         let values: Vec<String> = ARGUMENTS
             .iter()
-            .take(asked.len())
+            .take(requested.len())
             .map(|wanted| register(material, probe, hit, wanted).unwrap_or_else(seen))
             .collect();
-        let arguments = asked.iter().zip(&values);
+        let arguments = requested.iter().zip(&values);
         let arguments = arguments.map(|(word, value)| match word == value {
             true => value.clone(),
             false => format!("{word} ({value})"),
@@ -258,7 +258,7 @@ fn gates(
             &title,
             [
                 join(&values),
-                join(asked),
+                join(requested),
                 material.work(&title),
                 "None".into(),
                 register(material, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
@@ -310,9 +310,9 @@ fn steps(material: &Material<'_>) -> Vec<TraceStep> {
             CallKind::Inlined(..) => None,
         })
         .collect();
-    let asked = arguments(material).unwrap_or_default();
-    let constants = constants(&calls, &material.planned.workload, &asked);
-    let (enter, exit) = gates(material, &calls, &asked);
+    let requested = arguments(material).unwrap_or_default();
+    let constants = constants(&calls, &material.planned.workload, &requested);
+    let (enter, exit) = gates(material, &calls, &requested);
     let nothing = || INLINED.to_owned();
     let between = nodes.iter().filter_map(|node| match &node.what {
         CallKind::Call(call) if matches!(call.probe.target, Target::Function(_)) => {

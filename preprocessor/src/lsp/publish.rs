@@ -134,7 +134,7 @@ mod tests {
         };
         let mut published = Published::default();
         let documents = Documents::default();
-        let told = [
+        let reported = [
             Diagnostic::error(&source("src/a.md"), 4..5, "a")
                 .label("l")
                 .help("h")
@@ -142,7 +142,7 @@ mod tests {
             Diagnostic::error_without_place("b").warning(),
         ];
         let gap = [Diagnostic::error(&source("a.md"), 0..0, "c")];
-        let sent = published.replace(&told, &gap, &paths, &documents);
+        let sent = published.replace(&reported, &gap, &paths, &documents);
         assert_eq!(sent.len(), 2);
         let settings = &sent[0].diagnostics[0];
         assert_eq!(
@@ -159,7 +159,7 @@ mod tests {
             (2, 3)
         );
         assert_eq!(chapter[1].severity, Some(DiagnosticSeverity::INFORMATION));
-        let sent = published.replace(&told[1..], &[], &paths, &documents);
+        let sent = published.replace(&reported[1..], &[], &paths, &documents);
         assert_eq!(
             sent.iter()
                 .map(|one| one.diagnostics.len())
@@ -167,7 +167,9 @@ mod tests {
             [1, 0]
         );
         assert_eq!(
-            published.replace(&told[1..], &[], &paths, &documents).len(),
+            published
+                .replace(&reported[1..], &[], &paths, &documents)
+                .len(),
             1
         );
     }

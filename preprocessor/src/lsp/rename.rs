@@ -115,11 +115,11 @@ fn in_investigation(
     for edit in edits.iter().rev() {
         renamed.replace_range(edit.span.clone(), &edit.text);
     }
-    let told = |problems: Vec<Diagnostic>| {
+    let report = |problems: Vec<Diagnostic>| {
         let first = problems.into_iter().next();
         RenameError::Investigation(first.map_or_else(String::new, |one| one.message))
     };
-    let parsed = parse(&investigation.source.name, &renamed).map_err(told)?;
+    let parsed = parse(&investigation.source.name, &renamed).map_err(report)?;
     let names = |of: &Investigation, rename: bool| -> Vec<Vec<String>> {
         let name = |experiment: &Experiment, one: &Probe| match rename
             && one.name == probe

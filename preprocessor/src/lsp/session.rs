@@ -188,12 +188,12 @@ impl<'c> Session<'c> {
     }
 
     /// Handles a notification of the editor.
-    fn take(&mut self, told: Notification, generation: &mut Generation) -> Option<Next> {
-        let taken = match told.method.as_str() {
+    fn take(&mut self, notice: Notification, generation: &mut Generation) -> Option<Next> {
+        let taken = match notice.method.as_str() {
             Exit::METHOD => return Some(Next::Exit),
-            DidOpenTextDocument::METHOD => read(told).map(|params| self.open(params)),
-            DidChangeTextDocument::METHOD => read(told).map(|params| self.change(params)),
-            DidCloseTextDocument::METHOD => read(told).map(|params| self.close(params)),
+            DidOpenTextDocument::METHOD => read(notice).map(|params| self.open(params)),
+            DidChangeTextDocument::METHOD => read(notice).map(|params| self.change(params)),
+            DidCloseTextDocument::METHOD => read(notice).map(|params| self.close(params)),
             _ => return None,
         };
         let file = match taken {
@@ -328,8 +328,8 @@ impl<'c> Session<'c> {
     }
 }
 
-fn read<T: DeserializeOwned>(told: Notification) -> Result<T, serde_json::Error> {
-    serde_json::from_value(told.params)
+fn read<T: DeserializeOwned>(notice: Notification) -> Result<T, serde_json::Error> {
+    serde_json::from_value(notice.params)
 }
 
 /// Answers one request. A mistake of this program costs an answer, not the session.

@@ -370,8 +370,8 @@ mod tests {
         ] {
             for what in [CLAIM, "a {{qed a.b}}\n"] {
                 let found = chapter(&format!("{around}\n\n{what}"));
-                let said = found.problems.first().map(|p| &p.message);
-                assert_eq!(said, None, "{around}");
+                let complaint = found.problems.first().map(|p| &p.message);
+                assert_eq!(complaint, None, "{around}");
             }
         }
         let svg = "<svg viewBox=\"0 0 1 1\"><g x=1><text y=2>{{qed a.b}}</text></g></svg>";

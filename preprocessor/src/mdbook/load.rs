@@ -176,9 +176,9 @@ pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<Loaded
     let (mut book, text) = open(root)?;
     let mut config = table(root, &book, &text)?;
     config.parallelism = parallelism;
-    let kept = Rc::new(RefCell::new(Book::default()));
+    let retained = Rc::new(RefCell::new(Book::default()));
     book.with_preprocessor(Keep {
-        came: Rc::clone(&kept),
+        came: Rc::clone(&retained),
         filled: Vec::new(),
     });
     let (_, context) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
@@ -194,9 +194,9 @@ pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<Loaded
     let edition = serde_json::to_value(book.config.rust.edition).unwrap_or_default();
     let edition = edition.as_str().map(str::to_owned);
     let settings = Settings::new(&about, &html.clone().unwrap_or_default(), edition);
-    let mut kept = kept.take();
-    let came = kept.clone();
-    let texts = chapters(&mut kept);
+    let mut retained = retained.take();
+    let came = retained.clone();
+    let texts = chapters(&mut retained);
     let markdown = Markdown::read(html.as_ref());
     Ok(LoadedBook {
         chapters: parse(&texts, markdown, parallelism),

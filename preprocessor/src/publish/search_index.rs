@@ -182,16 +182,17 @@ mod tests {
     fn compares() {
         let good = file("it's \"PASS\" \\ x");
         assert!(compare(&good, &good).is_ok());
-        let said = compare(&good, &file("it's \"FAIL\" \\ x"))
+        let message = compare(&good, &file("it's \"FAIL\" \\ x"))
             .unwrap_err()
             .to_string();
-        assert!(said.contains("the body of one.html#a"), "{said}");
-        let said = compare(
+        assert!(message.contains("the body of one.html#a"), "{message}");
+        let message = compare(
             &good,
             &good.replace("\"title\":\"One\"", "\"title\":\"Two\""),
         );
         assert!(
-            said.unwrap_err()
+            message
+                .unwrap_err()
                 .to_string()
                 .contains("the title of one.html#a")
         );

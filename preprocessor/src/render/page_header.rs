@@ -100,7 +100,7 @@ fn out_of_date(old: &[OutOfDate<'_>]) -> Option<String> {
             None => groups.push((&one.reasons, vec![one])),
         }
     }
-    let told = groups.iter().map(|(reasons, group)| {
+    let reported = groups.iter().map(|(reasons, group)| {
         let machines: Vec<&str> = group.iter().map(|one| one.machine).collect();
         let mut times: Vec<&str> = group.iter().map(|one| one.time.as_str()).collect();
         times.dedup();
@@ -110,8 +110,8 @@ fn out_of_date(old: &[OutOfDate<'_>]) -> Option<String> {
             times.join(" and ")
         )
     });
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| format!("Out of date: {}.", told.join("; ")))
+    let reported: Vec<String> = reported.collect();
+    (!reported.is_empty()).then(|| format!("Out of date: {}.", reported.join("; ")))
 }
 
 /// The machines whose evidence was recorded earlier. Each page of the book says that it depends on them, even if it shows no
@@ -226,9 +226,9 @@ mod tests {
             reasons: reasons.into(),
         };
         assert_eq!(out_of_date(&[]), None);
-        let told = out_of_date(&[old("a", "x"), old("b", "y"), old("c", "x")]).unwrap();
+        let reported = out_of_date(&[old("a", "x"), old("b", "y"), old("c", "x")]).unwrap();
         assert_eq!(
-            told,
+            reported,
             "Out of date: the values of a and c, marked †, were measured on noon, and x; the values of b, marked †, were \
              measured on noon, and y."
         );

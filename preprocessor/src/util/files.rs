@@ -108,8 +108,8 @@ mod tests {
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         if made.is_ok_and(|status| status.success()) {
-            let said = read_file(&pipe).unwrap_err().to_string();
-            assert_eq!(said, "it is not a regular file");
+            let message = read_file(&pipe).unwrap_err().to_string();
+            assert_eq!(message, "it is not a regular file");
         } else {
             eprintln!("skipped: there is no mkfifo here");
         }

@@ -293,9 +293,9 @@ impl Editor {
     pub fn vanish(mut self) -> (Option<i32>, String) {
         self.input = None;
         let status = self.child.wait().unwrap();
-        let mut said = String::new();
+        let mut printed = String::new();
         let errors = self.child.stderr.take().unwrap();
-        BufReader::new(errors).read_to_string(&mut said).unwrap();
-        (status.code(), said)
+        BufReader::new(errors).read_to_string(&mut printed).unwrap();
+        (status.code(), printed)
     }
 }

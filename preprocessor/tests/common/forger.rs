@@ -51,13 +51,18 @@ pub fn correct_manifest(book: &Book) {
 #[track_caller]
 pub fn wrong(book: &Book, more: &[&str]) -> String {
     let output = book.qed(&[&["verify", "book"], more].concat());
-    let said = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}{}", stderr(&output));
-    assert!(
-        !said.contains("the manifest has another digest") && !said.contains("was added"),
-        "{said}"
+    let printed = stdout(&output);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{printed}{}",
+        stderr(&output)
     );
-    said
+    assert!(
+        !printed.contains("the manifest has another digest") && !printed.contains("was added"),
+        "{printed}"
+    );
+    printed
 }
 
 /// Applies edits to a site one after the other; complains of all together at the end.
@@ -93,12 +98,13 @@ impl<'b> Forger<'b> {
         }
         self.book.write(&path, &text.replacen(from, to, 1));
         correct_manifest(self.book);
-        let said = stdout(&self.book.qed(&["verify", "book"]));
-        if said.contains("the manifest has another digest")
-            || said.contains("was added")
-            || !said.lines().any(wanted)
+        let printed = stdout(&self.book.qed(&["verify", "book"]));
+        if printed.contains("the manifest has another digest")
+            || printed.contains("was added")
+            || !printed.lines().any(wanted)
         {
-            self.missed.push(format!("{file}: {from} → {to}: {said}"));
+            self.missed
+                .push(format!("{file}: {from} → {to}: {printed}"));
         }
         restore(self.book, &self.before);
     }

@@ -84,8 +84,8 @@ pub fn object_digest() -> String {
         .unwrap_or_else(|| "00".repeat(32))
 }
 
-/// Made-up evidence of `machine`; `slide` makes machines differ; `said` is what the workload printed.
-pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
+/// Made-up evidence of `machine`; `slide` makes machines differ; `message` is what the workload printed.
+pub fn evidence(machine: &str, slide: u64, message: &str) -> Evidence {
     let offset = |n: u64| {
         Datum::Value(Value::Offset {
             value: Integer::from(n),
@@ -265,7 +265,7 @@ pub fn evidence(machine: &str, slide: u64, said: &str) -> Evidence {
                     errno: Datum::Value(Value::Errno { value: 0, name: "OK".into() }),
                     exit: Datum::Value(Value::int(0)),
                     signal: Datum::unavailable("no signal ended it"),
-                    stdout: Datum::Value(Value::text(said)),
+                    stdout: Datum::Value(Value::text(message)),
                     stderr: None,
                     results: BTreeMap::new(),
                     buffers: BTreeMap::new(),

@@ -54,8 +54,8 @@ pub fn module_name(path: &str, release: &str) -> Option<String> {
         file.strip_suffix(ending)
             .is_some_and(|stem| !stem.is_empty())
     });
-    let kept = (module && !file.starts_with('.')) || below == "modules.builtin";
-    kept.then(|| file.to_owned())
+    let retained = (module && !file.starts_with('.')) || below == "modules.builtin";
+    retained.then(|| file.to_owned())
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn modules() {
         let r = "6.12.118+deb13-cloud-amd64";
-        for (path, kept) in [
+        for (path, retained) in [
             (
                 "./usr/lib/modules/6.12.118+deb13-cloud-amd64/kernel/net/ipv4/tcp_diag.ko.xz",
                 Some("tcp_diag.ko.xz"),
@@ -144,7 +144,7 @@ mod tests {
             ("lib/modules/6.12.118+deb13-cloud-amd64/kernel/.ko", None),
             ("boot/b.ko", None),
         ] {
-            assert_eq!(module_name(path, r).as_deref(), kept, "{path}");
+            assert_eq!(module_name(path, r).as_deref(), retained, "{path}");
         }
     }
 

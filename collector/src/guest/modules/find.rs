@@ -46,8 +46,8 @@ pub fn of_kernel<'w>(
             name: name.to_owned(),
             reason,
         };
-        let said = info::Info::read(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if let (Some(of), Some(release)) = (&said.release, release)
+        let info = info::Info::read(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if let (Some(of), Some(release)) = (&info.release, release)
             && of != release
         {
             return Err(ModuleError::Misfit {
@@ -58,7 +58,7 @@ pub fn of_kernel<'w>(
         }
         Ok(ModuleLookup::Module {
             bytes,
-            depends: said.depends,
+            depends: info.depends,
         })
     })
 }

@@ -324,7 +324,7 @@ fn bytes_become_values() {
 /// Check that mistakes are told with their place, their class and what was probably meant.
 #[test]
 fn mistakes_are_explained() {
-    let told = |path: &str, class, span: std::ops::Range<usize>, words: &str| {
+    let expect_error = |path: &str, class, span: std::ops::Range<usize>, words: &str| {
         let error = mistake(path);
         assert_eq!(
             (error.class, error.span.clone()),
@@ -334,54 +334,54 @@ fn mistakes_are_explained() {
         assert!(error.to_string().contains(words), "{path}: {error}");
     };
     use ErrorClass::{Limit, Syntax, Type, Unknown};
-    told(
+    expect_error(
         "thing->sttae",
         Unknown,
         7..12,
         "`struct thing` has no member `sttae`; did you mean `state`?",
     );
-    told("thnig->state", Unknown, 0..5, "did you mean `thing`?");
-    told("thing->data->x", Type, 0..11, "void *");
-    told("*thing", Type, 0..6, "name a member: `next`, `whole`");
-    told("thing.state", Type, 6..11, "write `->state`");
-    told("thing->pair->a", Type, 13..14, "not a pointer");
-    told("(*thing)->state", Type, 10..15, "not a pointer");
-    told(
+    expect_error("thnig->state", Unknown, 0..5, "did you mean `thing`?");
+    expect_error("thing->data->x", Type, 0..11, "void *");
+    expect_error("*thing", Type, 0..6, "name a member: `next`, `whole`");
+    expect_error("thing.state", Type, 6..11, "write `->state`");
+    expect_error("thing->pair->a", Type, 13..14, "not a pointer");
+    expect_error("(*thing)->state", Type, 10..15, "not a pointer");
+    expect_error(
         "((struct thign *)thing)->state",
         Unknown,
         2..16,
         "did you mean `thing`?",
     );
-    told("thing->mac[6]", Type, 0..13, "element 6");
-    told("thing->buffer[0]->x", Type, 18..19, "not a pointer");
-    told("&thing->three", Type, 1..13, "bit field");
-    told("&thing", Type, 1..6, "register");
-    told("*thing->counts", Type, 0..14, "per-CPU");
-    told("(long)count", Type, 0..11, "widen");
-    told("(int)thing->next", Type, 0..16, "as a whole");
-    told("*(int *)&thing->next", Type, 1..20, "as a whole");
-    told("((int *)&thing->next)[1]", Type, 1..20, "as a whole");
-    told("*(struct thing *)&thing->next", Type, 1..29, "as a whole");
-    told("(struct thing)count", Type, 1..13, "a cast goes to");
-    told(
+    expect_error("thing->mac[6]", Type, 0..13, "element 6");
+    expect_error("thing->buffer[0]->x", Type, 18..19, "not a pointer");
+    expect_error("&thing->three", Type, 1..13, "bit field");
+    expect_error("&thing", Type, 1..6, "register");
+    expect_error("*thing->counts", Type, 0..14, "per-CPU");
+    expect_error("(long)count", Type, 0..11, "widen");
+    expect_error("(int)thing->next", Type, 0..16, "as a whole");
+    expect_error("*(int *)&thing->next", Type, 1..20, "as a whole");
+    expect_error("((int *)&thing->next)[1]", Type, 1..20, "as a whole");
+    expect_error("*(struct thing *)&thing->next", Type, 1..29, "as a whole");
+    expect_error("(struct thing)count", Type, 1..13, "a cast goes to");
+    expect_error(
         "container_of(&thing->state, struct thing, pair)",
         Type,
         13..26,
         "points to `enum {…}`",
     );
-    told(
+    expect_error(
         "thing->next->next->next->next->next->next->next->next->next->state",
         Limit,
         0..59,
         "more than 8",
     );
-    told(
+    expect_error(
         "thing->things[100000000].state",
         Limit,
         0..24,
         "more than a read can reach",
     );
-    told("text(thing_get, 1025)", Limit, 16..20, "1 to 1024");
+    expect_error("text(thing_get, 1025)", Limit, 16..20, "1 to 1024");
     for (path, class, words) in [
         ("(&thing->mac)[1]", Type, "bytes 6 to 12 of 6"),
         ("(&thing->state)[1]", Type, "bytes 4 to 8 of 4"),
@@ -415,15 +415,15 @@ fn mistakes_are_explained() {
         ),
         ("((struct list *)thing->data)->table", Limit, "max = 160"),
     ] {
-        told(path, class, 0..path.len(), words);
+        expect_error(path, class, 0..path.len(), words);
     }
-    told("fd", Type, 0..2, "descriptor");
-    told("thing->", Syntax, 7..7, "the end of the path");
-    told("thing + 1", Syntax, 6..7, "`+` means nothing");
-    told("thing - 1", Syntax, 6..7, "`-`");
-    told("thing state", Syntax, 6..11, "found `state`");
-    told("tetx(thing_get)", Syntax, 0..15, "did you mean `text`?");
-    told("thing->é", Syntax, 7..9, "`é`");
+    expect_error("fd", Type, 0..2, "descriptor");
+    expect_error("thing->", Syntax, 7..7, "the end of the path");
+    expect_error("thing + 1", Syntax, 6..7, "`+` means nothing");
+    expect_error("thing - 1", Syntax, 6..7, "`-`");
+    expect_error("thing state", Syntax, 6..11, "found `state`");
+    expect_error("tetx(thing_get)", Syntax, 0..15, "did you mean `text`?");
+    expect_error("thing->é", Syntax, 7..9, "`é`");
     // C reads these as octal numbers, and most readers do not.
     for (index, help) in [
         ("010", "write 8, or 10 if"),
@@ -431,8 +431,8 @@ fn mistakes_are_explained() {
         ("09", "write 9"),
     ] {
         let end = 12 + index.len();
-        told(&format!("thing->name[{index}]"), Syntax, 12..end, "octal");
-        told(&format!("thing->name[{index}]"), Syntax, 12..end, help);
+        expect_error(&format!("thing->name[{index}]"), Syntax, 12..end, "octal");
+        expect_error(&format!("thing->name[{index}]"), Syntax, 12..end, help);
     }
     let deep = format!("{}thing{}", "(".repeat(100), ")".repeat(100));
     assert_eq!(mistake(&deep).class, Syntax);

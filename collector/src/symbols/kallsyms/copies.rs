@@ -93,14 +93,14 @@ mod tests {
              ffffffff81005000 T _end\n"
         );
         let some = format!("ffffffff81000000 T _text\n{inner}ffffffff81005000 T _end\n");
-        for (text, gone) in [(all, [true, true, false]), (some, [true, false, false])] {
+        for (text, removed) in [(all, [true, true, false]), (some, [true, false, false])] {
             let table = Kallsyms::parse(text, None).unwrap();
             let places = [
                 0xffff_ffff_8100_2000,
                 0xffff_ffff_8100_3800,
                 0xffff_ffff_8100_4000,
             ];
-            assert_eq!(places.map(|at| table.is_discarded(at)), gone);
+            assert_eq!(places.map(|at| table.is_discarded(at)), removed);
         }
     }
 

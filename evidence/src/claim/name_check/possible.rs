@@ -210,8 +210,8 @@ fn leaf(
 
 /// The kept part of a text that was cut, with an end that no claim can write: it equals nothing, ends in nothing, and is a
 /// part of nothing.
-fn beginning(kept: &str) -> String {
-    format!("{kept}{CUT_OFF}")
+fn beginning(retained: &str) -> String {
+    format!("{retained}{CUT_OFF}")
 }
 
 /// Texts of experiments that are not values: workloads, tasks, instructions.

@@ -12,13 +12,16 @@ pub(super) fn reasons(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
-    let asked = catalog.investigation.experiment(experiment);
-    let (Some((experiment, probe)), Some(asked)) = (found(experiment, planned, machine), asked)
+    let requested = catalog.investigation.experiment(experiment);
+    let (Some((experiment, probe)), Some(requested)) =
+        (found(experiment, planned, machine), requested)
     else {
         return Vec::new(); // Its leaves are missing, which says so.
     };
     let mut reasons = match (probe.target.function(), &probe.target) {
-        (Some(function), _) => unwatched(machine.evidence, (experiment, asked), probe, function),
+        (Some(function), _) => {
+            unwatched(machine.evidence, (experiment, requested), probe, function)
+        }
         (None, Target::Address(place)) => vec![format!(
             "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
         )],

@@ -161,7 +161,7 @@ fn which_hit(names: &[&str], catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Ve
     };
     let of_hit = leaf != "members" && probe_leaves().all(|name| name != leaf);
     let name = format!("{experiment}.{probe}");
-    let Some((experiment, asked)) = planned(&name, catalog).filter(|_| of_hit) else {
+    let Some((experiment, requested)) = planned(&name, catalog).filter(|_| of_hit) else {
         return Vec::new();
     };
     let seen = machine.evidence.experiments.get(experiment);
@@ -170,7 +170,7 @@ fn which_hit(names: &[&str], catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Ve
     };
     // Without a number it is the only one, and none that is left out may have come after it either.
     let number = leaf.strip_prefix("hit").and_then(|n| n.parse().ok());
-    let left_out = || instances::left_out(asked, seen, number);
+    let left_out = || instances::left_out(requested, seen, number);
     crate::observation::skipped(probe, seen)
         .or_else(left_out)
         .map(|reason| format!("it is not known which hit of `{probe}` this is: {reason}"))

@@ -40,8 +40,8 @@ pub(super) fn reason(
     };
     let there = |name: &str| {
         let stack = values.as_ref().and_then(|values| values.first());
-        let asked = stack.map(|stack| [stack.clone(), Typed::Text(name.into())]);
-        asked.is_some_and(|asked| matches!(on_stack(&asked), Ok(Typed::Bool(true))))
+        let requested = stack.map(|stack| [stack.clone(), Typed::Text(name.into())]);
+        requested.is_some_and(|requested| matches!(on_stack(&requested), Ok(Typed::Bool(true))))
     };
     let names = args.iter().filter_map(|arg| match &arg.kind {
         NodeKind::Literal(Literal::Text(text)) => Some(text.as_str()),

@@ -28,16 +28,16 @@ fn verdict(text: &str, document: &Evidence) -> (Verdict, String) {
     (judgement.verdict, judgement.reason.unwrap_or_default())
 }
 
-fn cut_text(kept: &str, whole: Option<u64>) -> Value {
+fn cut_text(retained: &str, whole: Option<u64>) -> Value {
     Value::CutText {
-        value: kept.into(),
+        value: retained.into(),
         cut: Cut { whole },
     }
 }
 
-fn cut_bytes(kept: &[u8], whole: Option<u64>) -> Value {
+fn cut_bytes(retained: &[u8], whole: Option<u64>) -> Value {
     Value::CutBytes {
-        value: Bytes(kept.into()),
+        value: Bytes(retained.into()),
         cut: Cut { whole },
     }
 }

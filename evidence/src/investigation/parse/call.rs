@@ -160,10 +160,10 @@ impl FileChecker {
     /// The meaning of what the system call `name` returns.
     pub(super) fn returns(
         &mut self,
-        asked: Option<&Spanned<String>>,
+        requested: Option<&Spanned<String>>,
         name: &str,
     ) -> Option<Returns> {
-        match asked.map(|r| (r.get_ref().as_str(), r.span())) {
+        match requested.map(|r| (r.get_ref().as_str(), r.span())) {
             None if RETURN_FD.contains(&name) => Some(Returns::Fd),
             None | Some(("int", _)) => Some(Returns::Int),
             Some(("fd", _)) => Some(Returns::Fd),

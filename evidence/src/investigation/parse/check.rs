@@ -34,13 +34,13 @@ impl FileChecker {
     }
 
     /// The part of an output to keep, in bytes.
-    pub(super) fn max_output(&mut self, said: Option<Spanned<u32>>) -> Option<u32> {
-        let said = said?;
-        if !(1..=MAX_OUTPUT).contains(said.get_ref()) {
+    pub(super) fn max_output(&mut self, limit: Option<Spanned<u32>>) -> Option<u32> {
+        let limit = limit?;
+        if !(1..=MAX_OUTPUT).contains(limit.get_ref()) {
             let message = format!("max-output is 1 to {MAX_OUTPUT} bytes");
-            self.error(said.span(), message);
+            self.error(limit.span(), message);
         }
-        Some(said.into_inner())
+        Some(limit.into_inner())
     }
 
     pub(super) fn constant_set(&mut self, set: &Spanned<String>) {

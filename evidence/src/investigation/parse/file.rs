@@ -46,11 +46,13 @@ pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
 /// SHA-256 of what the file says, hex: its keys and values in their order, as JSON. Comments, spaces and the way in which a
 /// value is written change nothing that is run, so they make no evidence stale.
 fn digest(text: &str) -> String {
-    let said = toml::from_str::<toml::Table>(text)
+    let normalized = toml::from_str::<toml::Table>(text)
         .ok()
         .and_then(|table| serde_json::to_vec(&table).ok());
     // Every file that is understood as an investigation is TOML; of any other the text itself is what counts.
-    hex::encode(Sha256::digest(said.as_deref().unwrap_or(text.as_bytes())))
+    hex::encode(Sha256::digest(
+        normalized.as_deref().unwrap_or(text.as_bytes()),
+    ))
 }
 
 impl FileChecker {

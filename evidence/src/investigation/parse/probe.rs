@@ -363,7 +363,7 @@ impl FileChecker {
             at.map(|at| (at.span(), position(at.get_ref().clone())))
         }
         let body = raw.body.as_ref().filter(|body| *body.get_ref());
-        let mut said: Vec<_> = [
+        let mut positions: Vec<_> = [
             way(raw.offset.as_ref(), Position::Offset),
             way(raw.instruction.as_ref(), Position::Instruction),
             way(raw.before_call.as_ref(), Position::BeforeCall),
@@ -373,13 +373,13 @@ impl FileChecker {
         .into_iter()
         .flatten()
         .collect();
-        if let [_, (span, _), ..] = &said[..] {
+        if let [_, (span, _), ..] = &positions[..] {
             self.error(
                 span.clone(),
                 "a probe has at most one of `offset`, `instruction`, `before-call`, `after-call` and `body`",
             );
         }
-        let Some((span, position)) = said.pop() else {
+        let Some((span, position)) = positions.pop() else {
             return Position::Entry;
         };
         if !is_function {

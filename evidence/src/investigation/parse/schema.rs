@@ -93,12 +93,12 @@ mod tests {
         assert!(found.len() >= 12, "{found:?}");
         for (at, table) in found {
             assert_eq!(table["additionalProperties"], false, "{at:?}");
-            let said = complaint(&at, "no-such-key");
+            let printed = complaint(&at, "no-such-key");
             assert!(
-                said.contains("unknown field `no-such-key`"),
-                "{at:?}: {said}"
+                printed.contains("unknown field `no-such-key`"),
+                "{at:?}: {printed}"
             );
-            let expected = &said[said.find("expected").unwrap()..];
+            let expected = &printed[printed.find("expected").unwrap()..];
             let mut known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
             let mut listed: Vec<&str> = table["properties"]
                 .as_object()

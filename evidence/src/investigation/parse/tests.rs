@@ -261,14 +261,14 @@ fn longer() {
     );
     let silent = with("kind = \"size\"", "").unwrap();
     assert_eq!(silent.experiments[1].max_output, OUTPUT_OF_WORKLOAD);
-    for (read, output, said) in [
+    for (read, output, expected) in [
         ("max = 0", "", "1 to 1024 bytes"),
         ("max = 1025", "", "1 to 1024 bytes"),
         ("max = 64", "max-output = 0", "1 to 1048576 bytes"),
         ("max = 64", "max-output = 1048577", "1 to 1048576 bytes"),
     ] {
         let problems = with(read, output).unwrap_err();
-        assert!(problems[0].message.contains(said), "{problems:?}");
+        assert!(problems[0].message.contains(expected), "{problems:?}");
     }
 }
 
@@ -281,7 +281,7 @@ fn addresses() {
     let target = Target::Address("static:sock_alloc".into());
     assert_eq!(probe.unwrap().target, target);
     assert!(!probe.unwrap().watch_return);
-    for (wrong, said) in [
+    for (wrong, expected) in [
         ("address = \"static:sock_alloc\"", "give the probe a `name`"),
         (
             "name = \"x\"\naddress = \"sock_alloc\"",
@@ -298,7 +298,7 @@ fn addresses() {
     ] {
         let problems = with(wrong).unwrap_err();
         assert!(
-            problems.iter().any(|p| p.message.contains(said)),
+            problems.iter().any(|p| p.message.contains(expected)),
             "{wrong}: {problems:?}"
         );
     }
@@ -369,7 +369,7 @@ fn modules() {
     assert_eq!(parsed.modules().collect::<Vec<_>>(), ["tun", "tap"]);
     let parsed = with("modules = [\"tun\"]", "modules = []").unwrap();
     assert!(parsed.experiments[1].modules.is_empty());
-    for (modules, said) in [
+    for (modules, expected) in [
         ("[\"net/tun\"]", "`net/tun` cannot be a module"),
         ("[\"tun.ko\"]", "`tun.ko` cannot be a module"),
         ("[\"\"]", "`` cannot be a module"),
@@ -378,7 +378,7 @@ fn modules() {
     ] {
         let problems = with(&format!("modules = {modules}"), "").unwrap_err();
         assert!(
-            problems[0].message.contains(said),
+            problems[0].message.contains(expected),
             "{}",
             problems[0].message
         );

@@ -79,10 +79,13 @@ fn commands() {
 fn another_command() {
     let path = "commands.place.values.address";
     let other = place(&["grep", "-w", "_stext", "/proc/kallsyms"]);
-    let said = resolve(&other, path).unwrap();
-    assert!(said.contains("`grep -w _stext /proc/kallsyms`"), "{said}");
-    let said = resolve(&evidence(), path).unwrap();
-    assert!(said.contains("no command `place`"), "{said}");
+    let message = resolve(&other, path).unwrap();
+    assert!(
+        message.contains("`grep -w _stext /proc/kallsyms`"),
+        "{message}"
+    );
+    let message = resolve(&evidence(), path).unwrap();
+    assert!(message.contains("no command `place`"), "{message}");
 }
 
 /// Evidence whose read `state` at the exit of `sock_alloc` is a structure.

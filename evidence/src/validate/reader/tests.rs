@@ -506,9 +506,9 @@ mod round_trip {
         proptest::option::of(1..=u32::MAX)
     }
 
-    fn beyond(kept: usize, more: Option<u32>) -> Cut {
+    fn beyond(retained: usize, more: Option<u32>) -> Cut {
         Cut {
-            whole: more.map(|more| kept as u64 + u64::from(more)),
+            whole: more.map(|more| retained as u64 + u64::from(more)),
         }
     }
 

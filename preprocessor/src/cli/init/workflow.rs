@@ -21,8 +21,8 @@ impl<'a> WorkflowSource<'a> {
     /// The source from what the build was told (`make install`: `URL COMMIT`) and whether it was built where cargo unpacks
     /// what it gets from a registry ([`is_in_registry`]).
     pub fn of(built_from: Option<&'a str>, in_registry: bool) -> Self {
-        let told = built_from.and_then(|told| told.split_once(' '));
-        match told.filter(|(url, commit)| is_address(url) && is_commit(commit)) {
+        let reported = built_from.and_then(|reported| reported.split_once(' '));
+        match reported.filter(|(url, commit)| is_address(url) && is_commit(commit)) {
             Some((url, commit)) => WorkflowSource::Git { url, commit },
             None if in_registry => WorkflowSource::Registry,
             None => WorkflowSource::Unknown,
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn sources() {
         let checkout = is_in_registry("/home/a/registry/qed/preprocessor");
-        let told = format!("https://git.example.org/a/qed {COMMIT}");
+        let reported = format!("https://git.example.org/a/qed {COMMIT}");
         assert_eq!(
-            WorkflowSource::of(Some(&told), checkout),
+            WorkflowSource::of(Some(&reported), checkout),
             WorkflowSource::Git {
                 url: "https://git.example.org/a/qed",
                 commit: COMMIT

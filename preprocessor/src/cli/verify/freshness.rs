@@ -23,9 +23,9 @@ pub fn compare(
     found: &mut SiteFindings,
 ) {
     // Missing ones are reported when the pages are made again.
-    let mut told = Vec::new();
-    let said: Option<BookRecord> = document(files, BOOK, &mut told);
-    let (Some(said), Some((_, investigation))) = (said, investigation(files)) else {
+    let mut reported = Vec::new();
+    let record: Option<BookRecord> = document(files, BOOK, &mut reported);
+    let (Some(record), Some((_, investigation))) = (record, investigation(files)) else {
         return;
     };
     let (evidence, origin) = match raw {
@@ -42,11 +42,11 @@ pub fn compare(
         root,
         config: &book.config,
     });
-    let compared = freshness::verify(&said, evidence, &investigation, origin, time, book);
+    let compared = freshness::verify(&record, evidence, &investigation, origin, time, book);
     found.wrong.extend(compared.wrong);
     found.notes.extend(compared.notes);
-    if let Some(sweep) = sweep_of(files, &mut told) {
-        let compared = freshness::verify_sweep(&said, &sweep, &investigation, time, book);
+    if let Some(sweep) = sweep_of(files, &mut reported) {
+        let compared = freshness::verify_sweep(&record, &sweep, &investigation, time, book);
         found.wrong.extend(compared.wrong);
         found.notes.extend(compared.notes);
     }

@@ -15,19 +15,19 @@ const OWN: [&str; 5] = ["__sys_", "__do_sys_", "__se_sys_", "do_sys_", "ksys_"];
 pub(super) fn constants(
     calls: &[&ProbedCall<'_>],
     workload: &investigation::Workload,
-    asked: &[String],
+    requested: &[String],
 ) -> HashMap<String, (i128, String)> {
     let Action::Syscall { name, .. } = &workload.action else {
         return HashMap::new();
     };
     let first = calls.iter().find(|call| {
         matches!(&call.probe.target, Target::Function(function) if takes_arguments_of(function, name))
-            && call.probe.parameters.len() == asked.len()
+            && call.probe.parameters.len() == requested.len()
     });
     let Some(call) = first else {
         return HashMap::new();
     };
-    let pairs = call.probe.parameters.iter().zip(asked);
+    let pairs = call.probe.parameters.iter().zip(requested);
     pairs
         .filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_alphabetic()))
         .filter_map(|(parameter, name)| {

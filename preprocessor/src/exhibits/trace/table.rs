@@ -50,9 +50,9 @@ pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
     let mut inlined: Vec<String> = Vec::new();
     for TraceStep { record, arguments } in steps {
         let [values, _, work, errors, returned, _, caller, ..] = &record.fields;
-        let told = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
+        let known = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
         if values == INLINED {
-            inlined.push(match told(caller) {
+            inlined.push(match known(caller) {
                 Some(line) => format!("{}: {}, at {line}", record.number, record.name),
                 None => format!("{}: {}", record.number, record.name),
             });
@@ -66,15 +66,15 @@ pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
             name: record.name.clone(),
             returns,
             values: arguments.clone(),
-            returned: told(returned)
+            returned: known(returned)
                 .filter(|_| !gate)
                 .map(|returned| match errors.as_str() {
                     "None" => returned,
                     error if returned.contains(error) => returned,
                     error => format!("{returned} ({error})"),
                 }),
-            work: told(work),
-            caller: told(caller).filter(|_| !returns),
+            work: known(work),
+            caller: known(caller).filter(|_| !returns),
             folded: (!inlined.is_empty()).then(|| match inlined.len() {
                 1 => "through 1 inlined function".into(),
                 many => format!("through {many} inlined functions"),

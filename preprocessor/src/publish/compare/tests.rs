@@ -47,7 +47,7 @@ fn levels() {
 /// Check that each change of what was filled in is named with its line, also where the theme is another.
 #[test]
 fn names_changes() {
-    for (from, to, said) in [
+    for (from, to, message) in [
         (
             "x == 1",
             "x != 1",
@@ -86,7 +86,7 @@ fn names_changes() {
                 .map(String::as_str)
                 .unwrap_or_default();
             assert!(
-                line.starts_with(&format!("one.html:{said}")),
+                line.starts_with(&format!("one.html:{message}")),
                 "{to}: {line}"
             );
         }
@@ -130,8 +130,8 @@ fn other_pages() {
         let compared = run(&[("one.html", PAGE), (name, text)], None);
         match wrong {
             None => assert_eq!(compared.wrong, [""; 0], "{name}"),
-            Some(said) => assert!(
-                compared.wrong[0].starts_with(&format!("{name}:{said}")),
+            Some(message) => assert!(
+                compared.wrong[0].starts_with(&format!("{name}:{message}")),
                 "{:?}",
                 compared.wrong
             ),
@@ -159,9 +159,12 @@ fn added_pages() {
     ] {
         let compared = run(&[("one.html", PAGE), (name, text)], None);
         assert_eq!(!compared.added_pages.is_empty(), added, "{name}");
-        let said = compared.wrong.first().map_or("", String::as_str);
-        assert_eq!(!said.is_empty(), wrong.is_some(), "{name}: {said}");
-        assert!(said.contains(wrong.unwrap_or_default()), "{name}: {said}");
+        let message = compared.wrong.first().map_or("", String::as_str);
+        assert_eq!(!message.is_empty(), wrong.is_some(), "{name}: {message}");
+        assert!(
+            message.contains(wrong.unwrap_or_default()),
+            "{name}: {message}"
+        );
     }
     for (text, wrong) in [(PAGE, false), ("<p>another", true)] {
         use std::io::Write as _;
