@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Captures once on a guest: the addresses whose lines are wanted.
+/// Capture once on a guest: the addresses whose lines are wanted.
 fn captured(name: &'static str) -> anyhow::Result<Work> {
     let (cache, image) = kernel(name)?;
     let info = debuginfo::of_package(&image, &cache, true, &|line| eprintln!("{line}"))?;
@@ -104,7 +104,7 @@ fn captured(name: &'static str) -> anyhow::Result<Work> {
 }
 
 impl Work {
-    /// Looks all lines up with an empty cache, and then with the one that this wrote.
+    /// Look all lines up with an empty cache, and then with the one that this wrote.
     fn measure(&mut self) -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         for times in [&mut self.first, &mut self.again] {

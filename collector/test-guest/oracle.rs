@@ -114,7 +114,7 @@ impl Observer for Oracle {
 }
 
 impl Oracle {
-    /// Defines the events. That the kernel takes one for invalid is an answer.
+    /// Define the events. That the kernel takes one for invalid is an answer.
     fn define(&self) -> anyhow::Result<()> {
         for line in self.events.lines() {
             let Err(error) = write("kprobe_events", line) else {

@@ -22,7 +22,7 @@ name = "end"
 
 "#;
 
-/// Runs a capture of `text` on the host and returns exit status and message, and whether there is evidence.
+/// Run a capture of `text` on the host and return exit status and message, and whether there is evidence.
 fn capture(text: &str) -> (Option<i32>, String) {
     let folder = folder_with(text);
     let result = collector(
@@ -476,7 +476,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Gives everything below `folder` to the ordinary user.
+/// Give everything below `folder` to the ordinary user.
 fn give_away(folder: &Path) {
     if nix::unistd::geteuid().is_root() {
         let done = Command::new("chown")
@@ -914,7 +914,7 @@ fn guards(collector: u32) -> Vec<(u32, String)> {
         .collect()
 }
 
-/// Ends a capture by `signal` when it has started a process, and checks that nothing of it lives on: no process, hence
+/// End a capture by `signal` when it has started a process, and check that nothing of it lives on: no process, hence
 /// no program (the kernel closes its links), no half-written evidence, no lock.
 fn killed(machine: &str, text: &Path, signal: Signal, expected: &str) {
     let folder = tempfile::tempdir().unwrap();

@@ -203,7 +203,7 @@ fn slide() {
     }
 }
 
-/// Captures the smallest investigation with this line before it on a guest into `boots.json` in `folder`.
+/// Capture the smallest investigation with this line before it on a guest into `boots.json` in `folder`.
 fn boots_of(folder: &std::path::Path, line: &str, more: &[&str]) -> qed_evidence::Evidence {
     let text = std::fs::read_to_string(support::investigation("pipe.toml")).unwrap();
     std::fs::write(folder.join("i.toml"), format!("{line}\n{text}")).unwrap();

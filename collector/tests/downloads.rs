@@ -86,7 +86,7 @@ impl Archive {
         Cache::at(self.folder.path().join("cache/qed"))
     }
 
-    /// Puts a list of packages where apt keeps those of this archive.
+    /// Put a list of packages where apt keeps those of this archive.
     fn index(&self, packages: &str) {
         let state = self.cache().root().join("apt/archive");
         let host = self.mirror.trim_start_matches("http://").replace('/', "_");
@@ -117,7 +117,7 @@ impl Archive {
             .unwrap();
     }
 
-    /// Fetches the kernel; the message if that fails.
+    /// Fetch the kernel; the message if that fails.
     fn fetch(&self, serves: Serves) -> Result<PathBuf, String> {
         *self.serves.lock().unwrap() = serves;
         self.asked.lock().unwrap().clear();
@@ -188,7 +188,7 @@ fn package(folder: &Path) -> Vec<u8> {
     fs::read(deb).unwrap()
 }
 
-/// Answers one request, and notes the first byte that it asks for.
+/// Answer one request, and note the first byte that it asks for.
 fn answer(
     mut stream: TcpStream,
     deb: &[u8],

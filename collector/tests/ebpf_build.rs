@@ -126,7 +126,7 @@ fn checkout() -> PathBuf {
         .unwrap()
 }
 
-/// Copies the files of the checkout that the programs are compiled from, and the manifests without which cargo reads none.
+/// Copy the files of the checkout that the programs are compiled from, and the manifests without which cargo reads none.
 fn copy(to: &Path) {
     let from = checkout();
     let listed = Command::new("git")

@@ -122,7 +122,7 @@ struct Compared {
 }
 
 impl Compared {
-    /// Compares what the collector says of a function with what other programs do.
+    /// Compare what the collector says of a function with what other programs do.
     fn one(&mut self, function: &str, ours: &Instances, others: &Described, map: &Map) {
         let discarded = map.discarded();
         // A weak function that another file's has replaced has code without a symbol, which nothing calls.
@@ -171,7 +171,7 @@ impl Compared {
         self.holders += holders.len();
     }
 
-    /// Compares whether a function's own copies can end in a jump to another function.
+    /// Compare whether a function's own copies can end in a jump to another function.
     fn jumps(&mut self, function: &str, looking: &SymbolTables<'_>, vmlinux: &Path, map: &Map) {
         for (at, symbol) in map.copies(function) {
             let Some(ours) = looking.leaves_by_jump(at) else {

@@ -23,7 +23,7 @@ fn release(patch: u32) -> String {
     format!("9.9.{patch}+deb13-cloud-amd64")
 }
 
-/// Puts an unpacked package of so many bytes into the cache. Returns its folder.
+/// Put an unpacked package of so many bytes into the cache. Return its folder.
 fn put(cache: &Cache, name: &str, patch: u32, bytes: usize) -> PathBuf {
     let package = Package {
         name: name.into(),
@@ -43,7 +43,7 @@ fn put(cache: &Cache, name: &str, patch: u32, bytes: usize) -> PathBuf {
     folder
 }
 
-/// Puts an image and its modules into the cache. Returns their folders.
+/// Put an image and its modules into the cache. Return their folders.
 fn put_kernel(cache: &Cache, patch: u32) -> [PathBuf; 2] {
     let name = format!("linux-binary-{}", release(patch));
     let image = put(cache, &name, patch, 1_500_000);

@@ -267,7 +267,7 @@ fn alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// Waits until a process has ended, which takes a killed one a moment.
+/// Wait until a process has ended, which takes a killed one a moment.
 async fn ends(pid: i32, what: &str) {
     let since = std::time::Instant::now();
     while alive(pid) {

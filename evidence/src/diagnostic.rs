@@ -73,21 +73,21 @@ impl Diagnostic {
         self
     }
 
-    /// Adds what to say at the place.
+    /// Add what to say at the place.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Adds what to do next.
+    /// Add what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Says which rule is broken.
+    /// Say which rule is broken.
     #[must_use]
     pub fn rule(mut self, rule: &'static str) -> Self {
         self.rule = Some(rule);
@@ -164,7 +164,7 @@ pub fn in_color(on_terminal: bool, variable: impl Fn(&str) -> Option<std::ffi::O
         && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Sorts by file and place; what has no place comes first.
+/// Sort by file and place; what has no place comes first.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| d.place.as_ref().map(|(s, r)| (s.name.clone(), r.start));

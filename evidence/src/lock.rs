@@ -144,7 +144,7 @@ pub enum LockProblem {
 }
 
 impl Lock {
-    /// Reads the text of the file.
+    /// Read the text of the file.
     ///
     /// # Errors
     /// [`LockError`] if the text is not a lock file.
@@ -179,12 +179,12 @@ impl Lock {
         self.pins.get(machine)
     }
 
-    /// Pins a machine.
+    /// Pin a machine.
     pub fn set(&mut self, machine: &str, pin: Pin) {
         self.pins.insert(machine.to_owned(), pin);
     }
 
-    /// Lets go of all machines but those that are named.
+    /// Let go of all machines but those that are named.
     pub fn keep(&mut self, machines: &[&str]) {
         self.pins
             .retain(|name, _| machines.contains(&name.as_str()));

@@ -122,7 +122,7 @@ impl SweepPart {
         format!("part-{}-of-{}.{EXTENSION}", self.part, self.of)
     }
 
-    /// Reads the text of the file.
+    /// Read the text of the file.
     ///
     /// # Errors
     /// The reason to refuse it.

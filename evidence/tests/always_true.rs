@@ -205,7 +205,7 @@ impl Judge<'_> {
         Some(judge(&claim, self.catalog, self.machine).verdict)
     }
 
-    /// Holds a claim that is always true to its not passing.
+    /// Hold a claim that is always true to its not passing.
     fn refuse(&mut self, text: &str) {
         for text in [text.to_owned(), format!("{FACT} && ({text})")] {
             self.judged += 1;
@@ -240,7 +240,7 @@ fn of_each_kind<'l>(leaves: &[(&'l str, &Value)]) -> BTreeMap<&'static str, &'l 
     found
 }
 
-/// Attacks the kinds of leaves that no kernel before had.
+/// Attack the kinds of leaves that no kernel before had.
 fn attack(name: &str, investigation: &Investigation, kinds: &mut BTreeMap<String, usize>) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let bytes = std::fs::read(root.join("recorded").join(name)).unwrap();

@@ -26,7 +26,7 @@ pub static INVESTIGATION: LazyLock<Investigation> = LazyLock::new(|| {
     investigation::parse("two-experiments.toml", text).unwrap_or_else(|errors| panic!("{errors:?}"))
 });
 
-/// Runs a test; one that panics ends the process, which is what libFuzzer takes for a crash. A panic that the code under
+/// Run a test; one that panics ends the process, which is what libFuzzer takes for a crash. A panic that the code under
 /// test catches itself (the foreign parser of claims) is its own affair.
 pub fn check(test: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(test)).is_err() {
@@ -40,7 +40,7 @@ pub fn let_panics_unwind() {
     drop(std::panic::take_hook());
 }
 
-/// Asserts that messages can be shown: their places are in the file, and they say something.
+/// Assert that messages can be shown: their places are in the file, and they say something.
 pub fn assert_shown(errors: &[Diagnostic]) {
     assert!(!errors.is_empty());
     for error in errors {

@@ -33,7 +33,7 @@ fn main() {
     measure(&root);
 }
 
-/// Parses each file as often as a pair asks for.
+/// Parse each file as often as a pair asks for.
 fn parse(files: &[String]) {
     for _ in 0..PARSES {
         for file in files {

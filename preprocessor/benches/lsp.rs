@@ -180,7 +180,7 @@ fn measure(root: &Path) {
     assert_eq!(editor.end(), Some(0));
 }
 
-/// Prints a time beside that of a plain check.
+/// Print a time beside that of a plain check.
 fn told(what: &str, time: f64, check: f64, target: Option<f64>) {
     let target = target.map_or_else(String::new, |most| format!(" (goal of {most} ms)"));
     println!(

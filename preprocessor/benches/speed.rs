@@ -36,7 +36,7 @@ fn nop() {
     serde_json::to_writer(std::io::stdout(), &book).unwrap();
 }
 
-/// Keeps what mdBook gives to a preprocessor.
+/// Keep what mdBook gives to a preprocessor.
 fn dump(file: &Path) {
     let mut input = String::new();
     std::io::stdin().read_to_string(&mut input).unwrap();
@@ -91,7 +91,7 @@ fn median<T: PartialOrd + Copy>(mut all: Vec<T>) -> T {
     all[all.len() / 2]
 }
 
-/// Runs both in turn; prints and gives back the median times in milliseconds: of the one that does nothing, of ours.
+/// Run both in turn; print and return the median times in milliseconds: of the one that does nothing, of ours.
 fn compare(what: &str, input: &Path) -> (f64, f64) {
     let own = std::env::current_exe().unwrap();
     let ours = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));

@@ -251,7 +251,7 @@ pub struct BookPaths {
 pub type ReadText<'a> = dyn Fn(&Path) -> Option<String> + 'a;
 
 impl BookPaths {
-    /// Reads the book's files from disk.
+    /// Read the book's files from disk.
     pub fn reader(&self) -> impl Fn(&Path) -> Option<String> + '_ {
         |path| crate::util::files::read_text(&self.root.join(path)).ok()
     }

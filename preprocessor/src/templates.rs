@@ -100,7 +100,7 @@ static DEFAULTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     templates
 });
 
-/// Parses the built-in templates ahead of their first use.
+/// Parse the built-in templates ahead of their first use.
 pub fn prepare() {
     LazyLock::force(&DEFAULTS);
 }
@@ -119,7 +119,7 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Reads the templates of the book in `root`, whose theme folder is `theme`.
+    /// Read the templates of the book in `root`, whose theme folder is `theme`.
     pub fn load(root: &Path, theme: &Path) -> Result<Self, Vec<Diagnostic>> {
         let folder = theme.join(FOLDER);
         let mut files = Vec::new();
@@ -210,7 +210,7 @@ impl Templates {
         own.map(|(name, source)| (format!("{name}.hbs"), source.text.as_str()))
     }
 
-    /// Fills a template: one line of HTML, every value in it escaped. If one of the book's own templates fails, the error is
+    /// Fill a template: one line of HTML, every value in it escaped. If one of the book's own templates fails, the error is
     /// stored for [`problems`](Self::problems), and the built-in one is used.
     ///
     /// # Panics
@@ -248,7 +248,7 @@ impl Templates {
         self.sources.iter().any(|(known, _)| *known == name)
     }
 
-    /// Takes what went wrong since the last time.
+    /// Take what went wrong since the last time.
     pub fn problems(&self) -> Vec<Diagnostic> {
         std::mem::take(&mut *self.noted())
     }

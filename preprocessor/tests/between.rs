@@ -40,7 +40,7 @@ fn evidence_set() -> (Config, EvidenceSet) {
     (config, evidence_set)
 }
 
-/// Fills one chapter of a book that has another one with a value.
+/// Fill one chapter of a book that has another one with a value.
 fn fill(text: &str, target: Target, book: &(Config, EvidenceSet)) -> String {
     outcome(text, target, book).0
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use common::{Book, HOSTILE, PLACES, evidence, good, stderr, stdout};
 
-/// Builds the page of all places with a value, and puts the site into `folder`.
+/// Build the page of all places with a value, and put the site into `folder`.
 fn site(message: &str, folder: &Path) {
     let output = "[output.html.print]\nenable = true\n";
     let book = Book::new(&[("one.md", PLACES)], "", output);

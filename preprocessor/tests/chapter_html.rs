@@ -90,7 +90,7 @@ fn active_html() {
     assert!(wrong(&requested, &[]).contains("`<style>` can change"));
 }
 
-/// Says in the manifest that a page was the same at this level only; nothing: at none.
+/// Say in the manifest that a page was the same at this level only; nothing: at none.
 fn at_level(book: &Book, name: &str, level: Option<Level>) {
     let text = book.read("book/qed/manifest.json");
     let mut manifest: Manifest = serde_json::from_str(&text).unwrap();

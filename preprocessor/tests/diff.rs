@@ -23,7 +23,7 @@ fn folder() -> Book {
     book
 }
 
-/// Runs `diff` in a folder that holds no book.
+/// Run `diff` in a folder that holds no book.
 fn bare(book: &Book, arguments: &[&str]) -> std::process::Output {
     std::fs::rename(book.path("book.toml"), book.path("hidden.toml")).unwrap();
     let output = book.qed(arguments);

@@ -63,7 +63,7 @@ fn remove(document: &mut Json, pointer: &str, index: usize) {
 /// One edit: what it is, how it is done, and the place that has to be named.
 type Edit = (&'static str, Box<dyn Fn(&mut Json)>, String);
 
-/// Sets one leaf.
+/// Set one leaf.
 fn set(name: &'static str, pointer: String, value: Json, named: &str) -> Edit {
     let named = if named.is_empty() {
         pointer.clone()

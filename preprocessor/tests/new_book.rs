@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use common::{Book, good, mdbook, stderr, stdout};
 use mdbook_qed::cli::args::WorkflowSource;
 
-/// Runs a program with our programs first in `PATH`.
+/// Run a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
     let ours = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"))
         .parent()
@@ -330,7 +330,7 @@ fn workflow_passes_the_checkers() {
     }
 }
 
-/// Runs a line of the shell in a folder.
+/// Run a line of the shell in a folder.
 fn shell(line: &str, folder: &Path) -> Output {
     let mut command = Command::new("sh");
     let command = command.args(["-euc", line]).current_dir(folder);

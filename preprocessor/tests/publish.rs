@@ -197,7 +197,7 @@ fn canaries_of(seed: u64) -> (Evidence, Vec<u64>) {
     (host, c.all)
 }
 
-/// Makes a symbol of its own for every place that the document calls `outer` and an offset.
+/// Make a symbol of its own for every place that the document calls `outer` and an offset.
 fn name_symbols(host: &mut Evidence) {
     let mut places = Vec::new();
     host.for_each_frame(&mut |frame| {

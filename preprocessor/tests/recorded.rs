@@ -138,7 +138,7 @@ impl Bare {
         bare
     }
 
-    /// Runs a program as an ordinary user without any capability, without a network, and without any other program to
+    /// Run a program as an ordinary user without any capability, without a network, and without any other program to
     /// be found.
     fn run(&self, line: &[&str]) -> Output {
         let mut words = vec!["unshare", "--net"];

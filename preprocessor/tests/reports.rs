@@ -45,7 +45,7 @@ fn sarif(output: &Output) -> Value {
     log
 }
 
-/// Holds a report to the schema that Jenkins uses, with `xmllint`, if there is one here.
+/// Hold a report to the schema that Jenkins uses, with `xmllint`, if there is one here.
 #[track_caller]
 fn assert_valid_junit(report: &str) {
     let dir = tempfile::tempdir().unwrap();

@@ -31,7 +31,7 @@ impl Drop for Server {
 const CHAPTER: &str = "# One\n\nslide {{qed kaslr.slide}}, first text\n";
 
 impl Server {
-    /// Serves a small book. Each run of the preprocessor and of the collector leaves a line in `runs`, `calls`.
+    /// Serve a small book. Each run of the preprocessor and of the collector leaves a line in `runs`, `calls`.
     fn start(watcher: &str) -> Self {
         let book = Book::new(
             &[("one.md", CHAPTER)],
@@ -108,7 +108,7 @@ impl Server {
         self.book.read("log/said")
     }
 
-    /// Saves a chapter as an editor does, whole or not at all: a watcher must not see a file that is still empty.
+    /// Save a chapter as an editor does, whole or not at all: a watcher must not see a file that is still empty.
     fn save(&self, chapter: &str) {
         self.book.write("log/saved", chapter);
         let (new, file) = (self.book.path("log/saved"), self.book.path("src/one.md"));
@@ -121,7 +121,7 @@ impl Server {
         runs.map_or(0, |text| text.lines().count())
     }
 
-    /// Waits until something holds.
+    /// Wait until something holds.
     fn wait(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
@@ -140,7 +140,7 @@ impl Server {
         }
     }
 
-    /// Looks for a few seconds whether it goes on building with nobody changing anything. mdBook 0.5.4 itself does so
+    /// Look for a few seconds whether it goes on building with nobody changing anything. mdBook 0.5.4 itself does so
     /// with the native watcher on Linux, in any book: it takes its own reading of a file for a change. There,
     /// nothing but what the author or a capture writes may have changed: no file of ours.
     fn is_at_rest(&self) {

@@ -27,7 +27,7 @@ fn wrong(book: &Book, site: &str, line: &str) {
     );
 }
 
-/// Changes a file of a site.
+/// Change a file of a site.
 fn edit(book: &Book, file: &str, from: &str, to: &str) {
     let text = book.read(file);
     assert!(text.contains(from), "{file} has no `{from}`");

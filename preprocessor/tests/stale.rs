@@ -42,7 +42,7 @@ fn book(more: &str, evidence: &Evidence) -> Book {
     book
 }
 
-/// Builds the book from `evidence`: the page, and the notices on it.
+/// Build the book from `evidence`: the page, and the notices on it.
 fn built(evidence: &Evidence) -> (String, Vec<String>) {
     let book = book("", evidence);
     book.build();

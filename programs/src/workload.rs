@@ -158,7 +158,7 @@ enum FileError {
     Empty,
 }
 
-/// Adds a file, or all files of a folder.
+/// Add a file, or all files of a folder.
 fn give<S: FileSource>(
     source: &S,
     from: &Path,

@@ -23,7 +23,7 @@ pub enum PackageError {
     Write(#[from] WriteError),
 }
 
-/// Writes the object that is in this program to `collector/ebpf`, with its compiler and with the digest of the sources that are
+/// Write the object that is in this program to `collector/ebpf`, with its compiler and with the digest of the sources that are
 /// there now. Built with the collector's feature `build-ebpf`, it is of those sources.
 pub fn package() -> Result<(), PackageError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

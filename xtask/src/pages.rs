@@ -13,7 +13,7 @@ const SHELLS: &[(Shell, &str)] = &[
     (Shell::Fish, "fish"),
 ];
 
-/// Writes pages and completions below `dir`.
+/// Write pages and completions below `dir`.
 pub fn write(dir: &Path) -> Result<(), WriteError> {
     let man = dir.join("man/man1");
     create(&man)?;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use common::{ARCHIVE, checkout, text};
 
-/// Runs a step in `dir`, which is also the runner's temporary folder.
+/// Run a step in `dir`, which is also the runner's temporary folder.
 fn step(dir: &Path, name: &str, variables: &[(&str, &str)]) -> Output {
     Command::new(checkout().join("scripts/action").join(name))
         .current_dir(dir)

@@ -61,7 +61,7 @@ pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Says why a benchmark measures nothing, and ends it: an absent program does not count as a failure of the project.
+/// Say why a benchmark measures nothing, and end it: an absent program does not count as a failure of the project.
 pub fn skip(reason: impl std::fmt::Display) -> ! {
     println!("not measured: {reason}");
     std::process::exit(0)
@@ -86,7 +86,7 @@ pub fn kernel(guest: &str) -> anyhow::Result<(Cache, KernelImage)> {
     Ok((cache, kernel))
 }
 
-/// Boots a guest and notes when each of its progress lines arrived, counted from the start of QEMU.
+/// Boot a guest and note when each of its progress lines arrived, counted from the start of QEMU.
 pub fn boot(spec: &GuestSpec) -> anyhow::Result<(GuestRun, Vec<(Duration, String)>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -106,7 +106,7 @@ pub fn guest(kernel: &KernelImage, cache: &Cache) -> GuestSpec {
     spec
 }
 
-/// Runs the collector with these arguments in the workspace's root; the wall time.
+/// Run the collector with these arguments in the workspace's root; the wall time.
 pub fn collector(arguments: &[&str]) -> anyhow::Result<Duration> {
     let start = Instant::now();
     let output = std::process::Command::new(COLLECTOR)

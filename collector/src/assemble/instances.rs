@@ -68,7 +68,7 @@ impl SymbolTables<'_> {
             .map_err(Reason::from_error)
     }
 
-    /// Adds the debug info that describes a function under another name of its address: system calls without arguments are
+    /// Add the debug info that describes a function under another name of its address: system calls without arguments are
     /// aliases of the function that the source defines.
     fn by_other_names(&self, functions: &[&str], known: &mut BTreeMap<String, Copies>) {
         let undescribed = functions.iter().filter(|function| {
@@ -177,7 +177,7 @@ impl SymbolTables<'_> {
         }
     }
 
-    /// Adds copies that have code and no symbol of the function's name, as where two functions that are alike were
+    /// Add copies that have code and no symbol of the function's name, as where two functions that are alike were
     /// merged.
     fn renamed(&self, described: &[Own], copies: &mut Vec<OwnCopy>) {
         for own in described {

@@ -31,7 +31,7 @@ impl Artefacts<'_> {
         }
     }
 
-    /// Starts the commands of `investigation` that run on the builder, in a folder that holds nothing but the files, so that no
+    /// Start the commands of `investigation` that run on the builder, in a folder that holds nothing but the files, so that no
     /// path of this machine is in a command or in its output.
     pub fn begin(&self, investigation: &Investigation) -> Commands {
         let commands = investigation.commands.iter();

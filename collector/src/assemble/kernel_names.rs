@@ -58,7 +58,7 @@ impl<'a> KernelNames<'a> {
         self
     }
 
-    /// Keeps what was derived for the next capture of the same build.
+    /// Keep what was derived for the next capture of the same build.
     pub fn save(&self) -> std::io::Result<()> {
         match &self.lines {
             Ok(lines) => lines.borrow_mut().save(),

@@ -144,7 +144,7 @@ fn integers(types: &BTreeSet<String>, plan: &[PlannedExperiment]) -> BTreeMap<St
         .collect()
 }
 
-/// Adds the enumerators that were not seen: claims can name them too.
+/// Add the enumerators that were not seen: claims can name them too.
 fn complete(type_name: &str, list: &mut BTreeMap<String, Integer>, plan: &[PlannedExperiment]) {
     for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
         if how.type_name() != type_name {

@@ -11,7 +11,7 @@ use super::commands::{NAMES_BUILDER, holds_word, in_image};
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
 
-/// Removes private texts from each reason that was composed outside the captured machine: why there are no source lines, why a
+/// Remove private texts from each reason that was composed outside the captured machine: why there are no source lines, why a
 /// source of the slide gives none, why a guest was not run with KVM.
 pub fn clean(evidence: &mut Evidence, private: &[String]) {
     let kaslr = &mut evidence.kaslr;
@@ -60,7 +60,7 @@ pub fn clean(evidence: &mut Evidence, private: &[String]) {
     without_compiler(evidence, private);
 }
 
-/// Takes out texts in which a kernel of the builder's own says who compiled it: its banner, texts of its configuration.
+/// Take out texts in which a kernel of the builder's own says who compiled it: its banner, texts of its configuration.
 fn without_compiler(evidence: &mut Evidence, private: &[String]) {
     let words = in_image(evidence, private);
     if words.is_empty() {

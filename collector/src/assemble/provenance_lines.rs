@@ -37,7 +37,7 @@ const OPTIONS: &[&str] = &[
     "CONFIG_PHYSICAL_ALIGN",
 ];
 
-/// Lists the readings in the order in which a reader would make them.
+/// List the readings in the order in which a reader would make them.
 pub fn readings(read: &Read<'_>) -> Vec<Reading> {
     let mut list = List {
         read,
@@ -125,7 +125,7 @@ impl List<'_> {
         });
     }
 
-    /// Adds a line that reveals where a running kernel is.
+    /// Add a line that reveals where a running kernel is.
     fn live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), Reason>) {
         let found = found.and_then(|found| {
             if self.read.ephemeral {
@@ -137,7 +137,7 @@ impl List<'_> {
         self.add(Reader::Machine, file, key, found);
     }
 
-    /// Adds the lines of a table of symbols (`ADDRESS KIND NAME`, then perhaps a module) that name ours.
+    /// Add the lines of a table of symbols (`ADDRESS KIND NAME`, then perhaps a module) that name ours.
     fn table(&mut self, by: Reader, file: &str, text: &Result<&str, Reason>) {
         let lines = text.as_ref().map_or("", |text| *text).lines();
         let rows = (1..).zip(lines).filter_map(|(number, line)| {

@@ -48,7 +48,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Parses the command line and runs the command.
+/// Parse the command line and run the command.
 pub fn run() -> Result<(), Failure> {
     let cli = Cli::parse();
     progress::set_verbosity(match (cli.verbose, cli.quiet) {

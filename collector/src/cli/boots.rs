@@ -49,7 +49,7 @@ pub struct Boots<'a> {
 }
 
 impl Boots<'_> {
-    /// Adds boots to `boots` until there are `wanted`, as many at a time as there are processors.
+    /// Add boots to `boots` until there are `wanted`, as many at a time as there are processors.
     pub async fn complete(
         &self,
         mut boots: Vec<Boot>,
@@ -80,7 +80,7 @@ impl Boots<'_> {
         Ok(boots)
     }
 
-    /// Boots once; again, if that fails: what a busy machine spoils says nothing about the kernel.
+    /// Boot once; again, if that fails: what a busy machine spoils says nothing about the kernel.
     async fn boot_once(&self) -> Result<Boot, Failure> {
         let mut left = ATTEMPTS;
         loop {

@@ -62,7 +62,7 @@ impl Args {
     }
 }
 
-/// Runs the command. Says on stdout which file each machine's evidence went to.
+/// Run the command. Say on stdout which file each machine's evidence went to.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let CaptureRequest {
         investigation: path,
@@ -213,7 +213,7 @@ fn conclude(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<()
     }
 }
 
-/// Captures on one machine: the evidence, and its text, which is known to be read by everybody.
+/// Capture on one machine: the evidence, and its text, which is known to be read by everybody.
 pub fn capture_machine(
     target: &TargetMachine,
     investigation: &Investigation,

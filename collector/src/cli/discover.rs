@@ -151,7 +151,7 @@ fn exists(path: &Path) -> Failure {
     ))
 }
 
-/// Runs the command.
+/// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let request = DiscoverRequest::of(&args.asked(), args.experiment.is_some())?;
     let (name, toml, investigation) = read_request(args, &request)?;
@@ -219,7 +219,7 @@ fn read_request(
 /// The start of the kernel's image, in the tables of both.
 const FIRST: &str = "_text";
 
-/// Traces the experiment. Gives back the files, too, that the kernel's vmlinux may be.
+/// Trace the experiment. Return the files, too, that the kernel's vmlinux may be.
 fn trace(
     args: &Args,
     request: &DiscoverRequest,

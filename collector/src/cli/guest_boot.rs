@@ -13,7 +13,7 @@ use crate::guest::host_binaries::Files;
 use crate::guest::protocol::Job;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage};
 
-/// Boots a guest for one job.
+/// Boot a guest for one job.
 pub async fn boot(
     kernel: KernelImage,
     job: &Job,

@@ -10,7 +10,7 @@ use super::output::render;
 use crate::plan::wrong_paths;
 use crate::session::workload_spec::unknown_names;
 
-/// Reads and checks an investigation file.
+/// Read and check an investigation file.
 pub fn read_investigation(path: &Path) -> Result<Investigation, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::input(format!(

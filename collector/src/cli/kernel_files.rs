@@ -136,7 +136,7 @@ fn no_config(image: &Path, release: Option<&str>) -> String {
     format!("no configuration of this kernel was found around its image: {advice}")
 }
 
-/// Puts the vmlinux that is of the image's build to the front, and notes if none is known to be: which copy of a
+/// Put the vmlinux that is of the image's build to the front, and note if none is known to be: which copy of a
 /// function is meant must not be looked up in another kernel's.
 fn compare_builds(fixed: &mut Static, image: &Path) {
     if fixed.vmlinux.is_empty() {

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use crate::guest::cache::Cache;
 use crate::guest::{KernelImage, KernelSource, ProgressFn, fetch, pinned};
 
-/// Reads a lock file.
+/// Read a lock file.
 ///
 /// # Errors
 /// When it cannot be read, or is none.

@@ -34,7 +34,7 @@ pub fn json(answer: &impl serde::Serialize) -> Result<String, Failure> {
     Ok(text + "\n")
 }
 
-/// Writes to standard output. A reader that stops early (`plan | head`) is not a failure.
+/// Write to standard output. A reader that stops early (`plan | head`) is not a failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -43,7 +43,7 @@ pub struct Args {
     pub format: Format,
 }
 
-/// Runs the command.
+/// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (format, args) = (args.format, &args.asked);
     let CaptureRequest {

@@ -110,7 +110,7 @@ impl Progress {
         progress
     }
 
-    /// Remembers the steps for the next time: the work has been done.
+    /// Remember the steps for the next time: the work has been done.
     pub fn finish(&self) {
         let mut steps = locked(&self.steps);
         steps.finish(self.started.elapsed());
@@ -134,7 +134,7 @@ impl Progress {
         left
     }
 
-    /// Shows the current step.
+    /// Show the current step.
     pub fn say(&self, what: &str) {
         let left = self.left(what);
         let line = match self.lines {

@@ -107,7 +107,7 @@ pub fn requested(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
     })
 }
 
-/// Refuses to put the evidence of another investigation in the place of that of the book in this folder.
+/// Refuse to put the evidence of another investigation in the place of that of the book in this folder.
 pub fn refuse_overwriting_book_evidence(args: &RequestArgs) -> Result<(), Failure> {
     let Some(named) = &args.investigation else {
         return Ok(());

@@ -145,7 +145,7 @@ impl Request {
     }
 }
 
-/// Runs the command.
+/// Run the command.
 ///
 /// # Errors
 /// When no kernel can be found, or one could not be captured; the others are written.
@@ -304,7 +304,7 @@ fn is_done(
     })
 }
 
-/// Captures on one kernel and writes its evidence.
+/// Capture on one kernel and write its evidence.
 fn capture_kernel(
     name: &str,
     source: KernelSource,

@@ -146,7 +146,7 @@ pub fn nearest_book() -> Result<PathBuf, Failure> {
     ))
 }
 
-/// Reads the parts of `book.toml` that matter to a capture. All else in it is mdBook's or the preprocessor's.
+/// Read the parts of `book.toml` that matter to a capture. All else in it is mdBook's or the preprocessor's.
 pub fn book(path: &Path) -> Result<Book, Failure> {
     #[derive(Deserialize)]
     struct File {

@@ -21,7 +21,7 @@ pub fn files(modules: Vec<Module>) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Loads modules in this order. Runs in the guest.
+/// Load modules in this order. Runs in the guest.
 ///
 /// # Errors
 /// When the kernel refuses one, with its answer.

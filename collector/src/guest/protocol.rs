@@ -76,22 +76,22 @@ impl Job {
     }
 }
 
-/// Understands the answer of a capture.
+/// Understand the answer of a capture.
 pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
     postcard::from_bytes(payload).context("failed to understand what the guest captured")
 }
 
-/// Understands the answer of a plan.
+/// Understand the answer of a plan.
 pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
     postcard::from_bytes(payload).context("failed to understand what the guest planned")
 }
 
-/// Understands the answer of [`Job::Discover`].
+/// Understand the answer of [`Job::Discover`].
 pub fn discover_answer(payload: &[u8]) -> anyhow::Result<Discovery> {
     postcard::from_bytes(payload).context("failed to understand what the guest traced")
 }
 
-/// Understands the answer of a slide.
+/// Understand the answer of a slide.
 pub fn slide_answer(payload: &[u8]) -> anyhow::Result<SlideAnswer> {
     postcard::from_bytes(payload).context("failed to understand what the guest said of its slide")
 }

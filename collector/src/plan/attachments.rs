@@ -82,7 +82,7 @@ impl Attachments {
         })
     }
 
-    /// Adds a read at the entry or the return and says which slot it has; equal reads share one.
+    /// Add a read at the entry or the return and say which slot it has; equal reads share one.
     pub fn read(&mut self, usage: usize, exit: bool, read: ReadSpec) -> Result<usize, Full> {
         let spec = &mut self.uses[usage].spec;
         let side = if exit { side::RETURN } else { side::ENTRY } as usize;

@@ -23,7 +23,7 @@ pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
     problems
 }
 
-/// Says where in the investigation `read` is wrong.
+/// Say where in the investigation `read` is wrong.
 pub(super) fn not_a_path(
     investigation: &Investigation,
     read: &Read,

@@ -315,7 +315,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Skips the type of a cast: names alone, none of them an enumerator, and something to cast after the parenthesis.
+    /// Skip the type of a cast: names alone, none of them an enumerator, and something to cast after the parenthesis.
     fn cast(&mut self) -> bool {
         let inside = &self.tokens[self.at..];
         let length = inside

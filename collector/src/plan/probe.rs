@@ -16,7 +16,7 @@ use crate::reason::Reason;
 use crate::workload::MARKING_SYSCALL;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
-    /// Adds the markers: probes at entry and exit of the workload's own system calls, so that what the process does before,
+    /// Add the markers: probes at entry and exit of the workload's own system calls, so that what the process does before,
     /// between and after them can be cut off, and at the entry of the next system call after each, until which the kernel may
     /// still do work for it. Only if the workload makes its calls itself.
     pub fn markers(&mut self) -> Option<Markers> {
@@ -223,7 +223,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 }
 
-/// Refuses to declare a secret of the kernel public.
+/// Refuse to declare a secret of the kernel public.
 fn not_public(
     planned: PlannedRead,
     probe: &Probe,

@@ -53,7 +53,7 @@ impl Markers {
     }
 }
 
-/// Plans a capture.
+/// Plan a capture.
 pub fn plan(
     investigation: &Investigation,
     offer: &TargetKernel<'_, '_>,

@@ -35,7 +35,7 @@ pub struct CommandTask {
 pub struct Commands(JoinHandle<Vec<RawCommand>>);
 
 impl Commands {
-    /// Starts the commands of `investigation` that run on the captured machine. `ephemeral`: that is a guest.
+    /// Start the commands of `investigation` that run on the captured machine. `ephemeral`: that is a guest.
     pub fn of_machine(investigation: &Investigation, ephemeral: bool) -> Self {
         let commands = investigation.commands.iter();
         let tasks = commands
@@ -49,7 +49,7 @@ impl Commands {
         Self::start(tasks.collect(), PathBuf::from("/"), None)
     }
 
-    /// Starts `tasks`, in `folder`; `keep` is dropped when the last one has ended.
+    /// Start `tasks`, in `folder`; `keep` is dropped when the last one has ended.
     pub fn start(
         tasks: Vec<CommandTask>,
         folder: PathBuf,
@@ -62,7 +62,7 @@ impl Commands {
         }))
     }
 
-    /// Waits until the last one has ended.
+    /// Wait until the last one has ended.
     pub fn wait(self) -> Vec<RawCommand> {
         match self.0.join() {
             Ok(done) => done,

@@ -67,7 +67,7 @@ pub struct ThisKernel {
 }
 
 impl ThisKernel {
-    /// Reads BTF and symbols of the running kernel and of `modules`, which are loaded.
+    /// Read BTF and symbols of the running kernel and of `modules`, which are loaded.
     ///
     /// # Errors
     /// When the kernel has no types, or those of a module cannot be parsed.

@@ -15,7 +15,7 @@ pub const NO_CONFIG: &str = "there is no /proc/config.gz";
 /// The kernel's own types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Reads the facts for the evidence. `btf`, `build` and `kallsyms` were read before, because the plan needs them, too.
+/// Read the facts for the evidence. `btf`, `build` and `kallsyms` were read before, because the plan needs them, too.
 pub fn read(
     btf: Vec<u8>,
     build: RawBuildFacts,

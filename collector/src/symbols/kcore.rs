@@ -31,7 +31,7 @@ pub fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Reads `size` bytes at `address`.
+/// Read `size` bytes at `address`.
 pub fn read(
     core: &mut (impl Read + Seek),
     address: u64,

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 pub struct RowsByName<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
 
 impl<'n, T> RowsByName<'n, T> {
-    /// Reads each row of `table` once; a row is a name and the data that is wanted for it.
+    /// Read each row of `table` once; a row is a name and the data that is wanted for it.
     pub fn of<'t>(
         names: impl IntoIterator<Item = &'n str>,
         table: impl IntoIterator<Item = (&'t str, T)>,

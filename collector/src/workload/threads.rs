@@ -36,8 +36,8 @@ struct Caller {
     tid: Arc<AtomicI32>,
 }
 
-/// Makes the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
-/// signal, so that a call that would wait forever ends with EINTR. Returns what all the calls returned.
+/// Make the call in `count` threads. When each has returned from it or sleeps in it, those that sleep are woken by a
+/// signal, so that a call that would wait forever ends with EINTR. Return what all the calls returned.
 ///
 /// The threads enter their calls one after the other, and are woken one after the other, each time while the thread that waits
 /// for them sleeps: timers do both. A thread that enters the kernel while another is preempted inside of a probe's program, on

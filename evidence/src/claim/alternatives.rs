@@ -90,7 +90,7 @@ impl<'g> Alternatives<'g> {
         }
     }
 
-    /// Gives the next evaluation other values for some leaves, and for those that follow from them. Returns all changes; `None`
+    /// Give the next evaluation other values for some leaves, and for those that follow from them. Return all changes; `None`
     /// if no document can have these values together.
     pub fn bind(
         &self,
@@ -121,7 +121,7 @@ impl<'g> Alternatives<'g> {
         self.relations.hold(bindings).then_some(all)
     }
 
-    /// Gives the next evaluation the measured values again.
+    /// Give the next evaluation the measured values again.
     pub fn restore(&self, leaf: &Leaf<'g>, bindings: &mut Bindings<'g>) {
         let derived = self.derived.iter().map(Derived::leaf);
         for key in leaf.keys.iter().copied().chain(derived) {

@@ -95,7 +95,7 @@ impl Binary {
 }
 
 impl Node {
-    /// Calls `visit` on the node and all nodes below it, from left to right.
+    /// Call `visit` on the node and all nodes below it, from left to right.
     pub fn walk<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
         visit(self);
         match &self.kind {

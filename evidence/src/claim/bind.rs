@@ -77,7 +77,7 @@ impl Tables<'_> {
 /// Leaves with the values that replace the measured ones.
 pub type Replaced<'a> = &'a [(&'a str, &'a Datum)];
 
-/// Looks up all values that `expression` reads. The caller may replace leaves, and a negative control replaces them again; its
+/// Look up all values that `expression` reads. The caller may replace leaves, and a negative control replaces them again; its
 /// values need not occur in this document, whose tables would not contain another kernel's symbols.
 pub(super) fn bind<'a>(
     expression: &Expression,
@@ -141,7 +141,7 @@ pub(super) fn bind<'a>(
     gathered
 }
 
-/// Adds the reasons why calls of functions prove nothing.
+/// Add the reasons why calls of functions prove nothing.
 fn add_conditions(
     gathered: &mut Inputs<'_>,
     expression: &Expression,
@@ -176,7 +176,7 @@ fn add_conditions(
     });
 }
 
-/// Adds the reasons why counts may be other than they were.
+/// Add the reasons why counts may be other than they were.
 fn add_short_counts(
     gathered: &mut Inputs<'_>,
     expression: &Expression,
@@ -198,7 +198,7 @@ fn add_short_counts(
     }
 }
 
-/// Adds the values of the named constants.
+/// Add the values of the named constants.
 fn add_constants(
     gathered: &mut Inputs<'_>,
     expression: &Expression,
@@ -327,7 +327,7 @@ pub(super) struct Bindings<'a> {
 }
 
 impl<'a> Bindings<'a> {
-    /// Puts another value in the place of a leaf.
+    /// Put another value in the place of a leaf.
     pub fn bind(&mut self, key: &'a str, value: &Value) {
         self.typed.insert(key, self.tables.typed(key, value));
     }

@@ -67,7 +67,7 @@ pub(super) struct Controlled<'n> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// Changes what the expression reads until the claim is false: first each value alone, then all of them.
+    /// Change what the expression reads until the claim is false: first each value alone, then all of them.
     pub(super) fn control(&self, body: &Inputs<'_>) -> Controlled<'a> {
         let expression: &'a Expression = &self.claim.expression;
         let hints = hints(expression, body, self.machine);
@@ -220,7 +220,7 @@ impl<'a> Evaluator<'a> {
 /// A question about changed leaves and what the expression reads then.
 type Test<'t, 'g> = dyn FnMut(&Changed<'g>, &Bindings<'g>) -> bool + 't;
 
-/// Changes all leaves at once, in as many ways as the leaf with the most mutants has, until `test` accepts one. Returns that
+/// Change all leaves at once, in as many ways as the leaf with the most mutants has, until `test` accepts one. Returns that
 /// change.
 fn all_at_once<'l, 'g>(
     others: &'l Alternatives<'g>,

@@ -107,7 +107,7 @@ impl Mentions {
         holds(&self.named, symbol)
     }
 
-    /// Compares the text with the tree of a call. A function that ran in several places is explained with what called it, or left out, only
+    /// Compare the text with the tree of a call. A function that ran in several places is explained with what called it, or left out, only
     /// if all of them are. What belongs to interrupts is none of the call's.
     pub fn cover(&self, graph: &Graph) -> Coverage {
         let own = graph.functions.iter().enumerate().map(|(at, symbol)| {

@@ -30,7 +30,7 @@ impl Claim {
         (!good).then(|| format!("`{id}` cannot name a claim: it does not match [a-z][a-z0-9_]*"))
     }
 
-    /// Parses a claim: its id, its text, its condition, and the places of both. All complaints are reported at once.
+    /// Parse a claim: its id, its text, its condition, and the places of both. All complaints are reported at once.
     pub fn parse(
         id: &str,
         body: &str,
@@ -72,7 +72,7 @@ impl Claim {
         }
     }
 
-    /// Restricts the claim to the kernels of an interval, such as `..7.0`: inside it has to be true, outside it has to be
+    /// Restrict the claim to the kernels of an interval, such as `..7.0`: inside it has to be true, outside it has to be
     /// false.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Claim {
         }
     }
 
-    /// Gives the claim the mentions in the texts whose coverage it asks for: `tell` returns the mentions of an experiment's
+    /// Give the claim the mentions in the texts whose coverage it asks for: `tell` returns the mentions of an experiment's
     /// functions in the text of a scope. Must be called last: an interval that is added later would not have them.
     pub fn with_mentions(mut self, tell: &dyn Fn(Scope, &str) -> Mentions) -> Self {
         let all: BookMentions = self

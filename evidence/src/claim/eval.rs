@@ -254,7 +254,7 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     Ok(Typed::Bool(test(order)))
 }
 
-/// Refuses to ask whether an error number is a written number of the other sign: the answer would always be no.
+/// Refuse to ask whether an error number is a written number of the other sign: the answer would always be no.
 fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
     let (Typed::Number(a), Typed::Number(b)) = (a, b) else {
         return Ok(());

@@ -37,7 +37,7 @@ struct Bound {
 }
 
 impl Holds {
-    /// Parses `6.6..7.0`, `6.6..` or `..7.0` at `place`, for a claim with this expression. The errors point there, or into the
+    /// Parse `6.6..7.0`, `6.6..` or `..7.0` at `place`, for a claim with this expression. The errors point there, or into the
     /// expression.
     pub(super) fn parse(
         text: &str,

@@ -20,7 +20,7 @@ use super::silence::{grounds, unseen_free};
 use super::units::find_unit_mismatch;
 use super::verdict::{Judgement, Verdict};
 
-/// Judges a claim on one machine.
+/// Judge a claim on one machine.
 pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Judgement {
     let mut judgement = judge_replacing(claim, catalog, machine, &[]);
     if judgement.verdict == Verdict::Pass {
@@ -36,7 +36,7 @@ pub fn judge(claim: &Claim, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Jud
     judgement
 }
 
-/// Judges a claim on one machine through the same code as [`judge`], with some leaves replaced: for mutation tests.
+/// Judge a claim on one machine through the same code as [`judge`], with some leaves replaced: for mutation tests.
 pub fn judge_replacing(
     claim: &Claim,
     catalog: &Catalog<'_>,
@@ -69,7 +69,7 @@ fn shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
     })
 }
 
-/// Judges a claim that has to be true on this machine.
+/// Judge a claim that has to be true on this machine.
 fn judge_stated(
     claim: &Claim,
     catalog: &Catalog<'_>,

@@ -12,7 +12,7 @@ use super::graph::{self, GRAPH};
 use super::parse::Expression;
 
 impl Claim {
-    /// Checks every name against what is planned and captured, without evaluating anything.
+    /// Check every name against what is planned and captured, without evaluating anything.
     pub fn check(&self, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
         self.when
             .iter()

@@ -53,7 +53,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Folds away the changes of the classes in `fold`. By default those are [`Report::FOLDED`].
+    /// Fold away the changes of the classes in `fold`. By default those are [`Report::FOLDED`].
     pub fn new(changes: Vec<Change>, fold: &[Drift]) -> Self {
         let mut folded = BTreeMap::new();
         let mut shown: Vec<Change> = Vec::new();
@@ -310,7 +310,7 @@ fn without_address(value: &Value) -> Option<Value> {
     }
 }
 
-/// Takes away the addresses of frames that have a symbol.
+/// Take away the addresses of frames that have a symbol.
 fn strip_symbol_addresses(frames: &mut [Frame], nowhere: Address) {
     let named = frames.iter_mut().filter(|frame| frame.symbol.is_some());
     named.for_each(|frame| frame.address = nowhere);

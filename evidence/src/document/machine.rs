@@ -63,7 +63,7 @@ pub enum MachineError {
 }
 
 impl MachineRequest {
-    /// Understands `host`, `guest:debian-6.1`, `guest:PATH` and `guest:WORD=PATH`. What holds a `/` is a path.
+    /// Understand `host`, `guest:debian-6.1`, `guest:PATH` and `guest:WORD=PATH`. What holds a `/` is a path.
     ///
     /// # Errors
     /// [`MachineError`], which says what can be written.

@@ -41,7 +41,7 @@ pub enum ValueError {
 }
 
 impl Value {
-    /// Checks what the JSON types cannot say; called by the strict reader.
+    /// Check what the JSON types cannot say; called by the strict reader.
     ///
     /// # Errors
     /// [`ValueError`] for a number out of its range, or a name that is not that of its number.

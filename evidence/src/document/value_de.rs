@@ -77,7 +77,7 @@ struct Fields {
     withheld: Option<String>,
 }
 
-/// Fills a slot; a field that comes twice is an error.
+/// Fill a slot; a field that comes twice is an error.
 fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     slot: &mut Option<T>,
     name: &'static str,
@@ -228,7 +228,7 @@ impl Fields {
         Ok(Datum::Value(value))
     }
 
-    /// Refuses fields that exist, but not for this kind.
+    /// Refuse fields that exist, but not for this kind.
     fn nothing_left<E: Error>(&self, what: &str) -> Result<(), E> {
         let left = [
             ("type", self.type_name.is_some()),

@@ -14,7 +14,7 @@ pub(crate) enum Visited<'a> {
     Frame(&'a Frame),
 }
 
-/// Calls `visit` on every value and on every frame of the ledgers' stacks, until it gives something back.
+/// Call `visit` on every value and on every frame of the ledgers' stacks, until it gives something back.
 pub(crate) fn walk<T>(
     evidence: &Evidence,
     visit: &mut dyn FnMut(&Pointer<'_>, Visited<'_>) -> Option<T>,
@@ -80,7 +80,7 @@ impl<'a, T> Visit<'a> for Walk<'a, '_, T> {
 }
 
 impl Evidence {
-    /// Calls `visit` on every value of the document.
+    /// Call `visit` on every value of the document.
     pub fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
         walk::<()>(self, &mut |_, found| {
             if let Visited::Datum(Datum::Value(value)) = found {
@@ -90,7 +90,7 @@ impl Evidence {
         });
     }
 
-    /// Calls `visit` on every frame of every stack, those of the ledgers included.
+    /// Call `visit` on every frame of every stack, those of the ledgers included.
     pub fn for_each_frame(&self, visit: &mut dyn FnMut(&Frame)) {
         walk::<()>(self, &mut |_, found| {
             match found {

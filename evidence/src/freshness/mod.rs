@@ -23,7 +23,7 @@ pub fn is_of_collector(not_compared: &str) -> bool {
 /// The difference between the clocks of two machines that makes no time one in the future, in seconds.
 const CLOCK_SKEW_S: i64 = 300;
 
-/// Compares evidence with how things are now.
+/// Compare evidence with how things are now.
 pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
     let mut found = Comparison::default();
     let reasons = &mut found.stale;
@@ -75,7 +75,7 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
     found
 }
 
-/// Reports another kernel under the same name.
+/// Report another kernel under the same name.
 fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
     let cannot = |why: &str| format!("the kernel image: {why}");
     match (&evidence.kernel.image_digest, &now.image_digest) {
@@ -108,7 +108,7 @@ fn pinned(evidence: &Evidence, now: &Now, found: &mut Comparison) {
     }
 }
 
-/// Compares the kernel that was booted, by its package or the digest of its image, with the one that the lock file pins.
+/// Compare the kernel that was booted, by its package or the digest of its image, with the one that the lock file pins.
 ///
 /// # Errors
 /// The reason why they cannot be compared.
@@ -145,7 +145,7 @@ fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
     ahead.or(own)
 }
 
-/// Compares the time of a capture, RFC 3339, with the present and with the greatest age.
+/// Compare the time of a capture, RFC 3339, with the present and with the greatest age.
 pub fn compare_age(time: &str, now: Timestamp, max_age: Option<Duration>) -> Option<StaleReason> {
     let wrong = |problem: String| {
         let time = time.to_owned();

@@ -4,7 +4,7 @@ use crate::document::{Evidence, FileRole, ProgramFile};
 
 use super::model::{Comparison, Now, ProgramNow, Runs, StaleReason};
 
-/// Compares the files of everything that is run.
+/// Compare the files of everything that is run.
 pub(super) fn compare(evidence: &Evidence, now: &Now, found: &mut Comparison) {
     for (of, here) in &now.programs {
         let was = match of {

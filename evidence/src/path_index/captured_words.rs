@@ -75,7 +75,7 @@ impl CapturedWords {
     }
 }
 
-/// Adds a word. Most are there already.
+/// Add a word. Most are there already.
 fn add(words: &mut BTreeSet<String>, word: &str) {
     if !words.contains(word) {
         words.insert(word.to_owned());

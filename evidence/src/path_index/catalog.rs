@@ -20,7 +20,7 @@ pub struct Indexed<'a> {
 }
 
 impl<'a> Indexed<'a> {
-    /// Indexes a document.
+    /// Index a document.
     pub fn new(evidence: &'a Evidence) -> Self {
         Indexed {
             evidence,

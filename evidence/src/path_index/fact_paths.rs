@@ -15,7 +15,7 @@ use super::refusals::{ends_at, not_a_leaf, unknown};
 use super::resolved::PathError;
 
 impl<'a> List<'a> {
-    /// Lists the facts, and the existence of what is listed in them.
+    /// List the facts, and the existence of what is listed in them.
     pub(super) fn facts(&mut self, facts: &'a Facts) {
         self.fields(facts);
         let yes = || Value::Bool { value: true };
@@ -138,7 +138,7 @@ impl Facts {
 }
 
 impl Catalog<'_> {
-    /// Checks a path of facts. Members, fields and enumerators are known where a machine has them; that one exists can be asked of any.
+    /// Check a path of facts. Members, fields and enumerators are known where a machine has them; that one exists can be asked of any.
     pub(super) fn check_fact(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
         let wanted = &self.investigation.facts;
         let (section, planned) = (segments[0], wanted.section(segments[0]));

@@ -32,7 +32,7 @@ pub fn words(path: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Lists all leaves of `evidence`. A probe that fired once has its values both below its own name and below
+/// List all leaves of `evidence`. A probe that fired once has its values both below its own name and below
 /// `hit1`; one that fired more often only below `hit1`, `hit2`, ….
 ///
 /// In a document whose collector did not mark truncated values, those that may be truncated count as such.

@@ -53,7 +53,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// Lists what has `name` in its path.
+    /// List what has `name` in its path.
     pub(super) fn below(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
         let end = self.path.len();
         self.enter(name);
@@ -68,7 +68,7 @@ impl<'a> List<'a> {
         self.path.push_str(name);
     }
 
-    /// Lists the fields of a structure that its table lists.
+    /// List the fields of a structure that its table lists.
     pub(super) fn fields(&mut self, structure: &'a impl Structure) {
         let ControlFlow::Continue(()) = structure.visit(self);
     }

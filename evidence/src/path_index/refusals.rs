@@ -5,7 +5,7 @@ use crate::path::Path;
 
 use super::resolved::PathError;
 
-/// Accepts a path whose segment `last`, the name of a value, is its last one.
+/// Accept a path whose segment `last`, the name of a value, is its last one.
 pub(super) fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
     if segments.len() == last + 1 {
         return Ok(());

@@ -58,7 +58,7 @@ impl<const SIZE: usize> Endings<SIZE> {
         u64::from_le_bytes(eight) >> (8 * (8 - SIZE)) | Self::SMALL
     }
 
-    /// Files those of `needles` that `of` gives the numbers of.
+    /// File those of `needles` that `of` gives the numbers of.
     fn new(needles: &[Needle], of: impl Iterator<Item = usize>) -> Self {
         let mut found = Endings {
             filter: vec![0; 1 << (HASH_BITS - 6)],
@@ -79,7 +79,7 @@ impl<const SIZE: usize> Endings<SIZE> {
         found
     }
 
-    /// Calls `visit` with the end of each place where one of these needles may end, and with the needle.
+    /// Call `visit` with the end of each place where one of these needles may end, and with the needle.
     fn find(&self, text: &[u8], visit: &mut dyn FnMut(usize, usize)) {
         if self.needles.is_empty() {
             return;
@@ -120,7 +120,7 @@ impl<const SIZE: usize> Endings<SIZE> {
 }
 
 impl MultiMatcher {
-    /// Prepares the search for needles, none of them empty, in either case if so wanted.
+    /// Prepare the search for needles, none of them empty, in either case if so wanted.
     pub fn new(needles: impl Iterator<Item = (Vec<u8>, bool)>) -> Self {
         let needles: Vec<Needle> = needles
             .map(|(bytes, any_case)| Needle { bytes, any_case })
@@ -138,7 +138,7 @@ impl MultiMatcher {
         }
     }
 
-    /// Calls `visit` with the number of each needle and where it begins and ends in `text`, overlapping or not.
+    /// Call `visit` with the number of each needle and where it begins and ends in `text`, overlapping or not.
     pub fn find(&self, text: &[u8], visit: &mut dyn FnMut(usize, usize, usize)) {
         let mut compare = |end: usize, index: usize| {
             let needle = &self.needles[index];

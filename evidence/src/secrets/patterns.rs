@@ -36,7 +36,7 @@ pub struct Searcher {
 }
 
 impl Searcher {
-    /// Prepares the search for `secrets`, which are named by their leaves, without those in `known`.
+    /// Prepare the search for `secrets`, which are named by their leaves, without those in `known`.
     pub fn new(secrets: &BTreeMap<Secret, String>, known: &BTreeSet<Secret>) -> Self {
         let mut searched = Vec::new();
         let mut spelled = Spellings::default();
@@ -124,7 +124,7 @@ impl Searcher {
         }
     }
 
-    /// Calls `visit` with the number of each secret, where it stands and in which form, in any order.
+    /// Call `visit` with the number of each secret, where it stands and in which form, in any order.
     fn visit(&self, bytes: &[u8], visit: &mut dyn FnMut(usize, Range<usize>, &'static str)) {
         let (grams, needles) = &self.plain;
         grams.find(bytes, &mut |index, start, end| {

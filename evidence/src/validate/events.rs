@@ -58,7 +58,7 @@ impl EventPlace<'_> {
 /// The events of an experiment by their order.
 pub(super) type Events<'a> = BTreeMap<u64, StatedEvent<'a>>;
 
-/// Checks the events of an experiment; gives them back if nothing is wrong with them.
+/// Check the events of an experiment; give them back if nothing is wrong with them.
 pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<'a>, Finding> {
     let mut events = Events::new();
     for (name, probe) in &experiment.probes {
@@ -154,7 +154,7 @@ impl From<HitError> for Wrong<'_> {
     }
 }
 
-/// Takes the events of one hit.
+/// Take the events of one hit.
 fn one_hit<'a>(
     place: EventPlace<'a>,
     hit: &'a Hit,

@@ -48,7 +48,7 @@ pub enum ReadError {
     },
 }
 
-/// Reads one document.
+/// Read one document.
 pub fn read(bytes: &[u8]) -> Result<Evidence, ReadError> {
     if bytes.len() > MAX_BYTES {
         return Err(ReadError::TooLarge(bytes.len()));
@@ -175,7 +175,7 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
     Some(ReadError::Contradiction { pointer, reason })
 }
 
-/// Writes one document, with one leaf per line, so that two of them can be compared with common tools.
+/// Write one document, with one leaf per line, so that two of them can be compared with common tools.
 pub fn write(evidence: &Evidence) -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string_pretty(evidence)?;
     text.push('\n');

@@ -59,7 +59,7 @@ fn below(outer: &[Frame], stack: &[Frame], hook: bool) -> Option<&'static str> {
     (!holds).then_some("its stack does not end as that call's does")
 }
 
-/// Puts the stacks of the ledger to their events.
+/// Put the stacks of the ledger to their events.
 fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<Finding> {
     let mut one = |order: u64, stack: &'a [Frame], place: EventPlace<'a>| {
         let event = events.get_mut(&order).filter(|_| !stack.is_empty())?;

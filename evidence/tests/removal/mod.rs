@@ -304,7 +304,7 @@ impl Removable {
         }
     }
 
-    /// Removes one thing; where it was.
+    /// Remove one thing; where it was.
     fn remove(&self, kind: Removal, document: &mut Value, random: &mut Random) -> Option<String> {
         let place = match kind {
             Removal::Hit => random.pick(&self.hits)?,
@@ -377,7 +377,7 @@ pub struct Tried {
     pub judged: usize,
 }
 
-/// Tries so many removals, and panics when a claim passes after one that did not before.
+/// Try so many removals, and panic when a claim passes after one that did not before.
 pub fn attack(subject: &Subject, trials: usize, seed: u64) -> Tried {
     let file = subject.evidence.display();
     let text = read(subject.evidence);

@@ -54,7 +54,7 @@ impl Bisection {
         usize::BITS - self.unknown().len().leading_zeros()
     }
 
-    /// Takes an answer; `None`: the release could not be captured.
+    /// Take an answer; `None`: the release could not be captured.
     pub fn answer(&mut self, index: usize, answer: Option<Answer>) {
         let holds = match answer {
             Some(Answer::True) => true,
@@ -89,7 +89,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Reads `7.1.3`, or `7.1`; a package's version (`7.1.3-1~bpo13+1`) or a release up to the first other character.
+    /// Read `7.1.3`, or `7.1`; a package's version (`7.1.3-1~bpo13+1`) or a release up to the first other character.
     pub fn parse(text: &str) -> Option<Self> {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
         let mut numbers = text[..end.unwrap_or(text.len())].split('.');

@@ -41,7 +41,7 @@ struct JudgedBlock {
     verdicts: Vec<PublicVerdict>,
 }
 
-/// Reads the claim in a block, and judges it.
+/// Read the claim in a block, and judge it.
 fn judge_block(
     chapter: &Chapter,
     block: &Block,
@@ -95,7 +95,7 @@ impl Claims {
         &self.book_mentions
     }
 
-    /// Reads and judges the claims of all chapters.
+    /// Read and judge the claims of all chapters.
     pub fn collect(
         chapters: &[Chapter],
         book_data: &BookData<'_>,
@@ -129,7 +129,7 @@ impl Claims {
         claims
     }
 
-    /// Takes the claim of a block among the others.
+    /// Take the claim of a block among the others.
     fn add(
         &mut self,
         (index, number): (usize, usize),

@@ -8,7 +8,7 @@ use crate::config::{Lint, OnFail, OnMissing};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 
-/// Reports the problems of a claim on any machine.
+/// Report the problems of a claim on any machine.
 pub fn complain(
     judged: &JudgedClaim,
     chapter: &Chapter,

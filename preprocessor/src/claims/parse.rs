@@ -38,7 +38,7 @@ fn body_of(chapter: &Chapter, block: &Block) -> (String, Vec<(usize, usize)>) {
     (body, pieces)
 }
 
-/// Reads one block. `None` if not even its id could be read.
+/// Read one block. `None` if not even its id could be read.
 pub fn parse(
     chapter: &Chapter,
     block: &Block,

@@ -23,7 +23,7 @@ pub struct RawJudge<'a> {
 }
 
 impl<'a> RawJudge<'a> {
-    /// Indexes raw evidence, if it differs from the evidence that is shown.
+    /// Index raw evidence, if it differs from the evidence that is shown.
     pub fn new(book_data: &BookData<'a>) -> Self {
         let raw = book_data
             .loaded
@@ -37,7 +37,7 @@ impl<'a> RawJudge<'a> {
         RawJudge { raw }
     }
 
-    /// Judges a claim on all machines, in their order.
+    /// Judge a claim on all machines, in their order.
     pub fn judge(&self, claim: &Claim, book_data: &BookData<'_>) -> Vec<PublicVerdict> {
         let catalog = Catalog {
             investigation: book_data.investigation,

@@ -14,7 +14,7 @@ use crate::cli::{
 use crate::config::Addresses;
 use crate::mdbook::preprocess;
 
-/// Fills the chapters of an mdBook from measured evidence, and fails on a false claim.
+/// Fill the chapters of an mdBook from measured evidence, and fail on a false claim.
 ///
 /// Without a command this is the preprocessor that mdbook runs.
 #[derive(Debug, Parser)]
@@ -29,12 +29,12 @@ not verify; 2 bad usage or bad input; 3 this machine cannot do what was asked.";
 
 #[derive(Debug, Subcommand)]
 enum QedSubcommand {
-    /// Says whether a renderer is supported: every one is
+    /// Say whether a renderer is supported: every one is
     Supports {
         /// The renderer
         renderer: String,
     },
-    /// Evaluates every claim on every machine, without rendering
+    /// Evaluate every claim on every machine, without rendering
     Check {
         /// The folder of the book, or its book.toml
         #[arg(default_value = ".", value_parser = book_folder)]
@@ -43,7 +43,7 @@ enum QedSubcommand {
         #[arg(long, value_enum, default_value = "text")]
         format: CheckFormat,
     },
-    /// Shows one claim: each operand on each machine, and why
+    /// Show one claim: each operand on each machine, and why
     Explain {
         /// The claim
         id: String,
@@ -54,7 +54,7 @@ enum QedSubcommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Shows on which kernels of a sweep claims are true, and between which two of them they turned
+    /// Show on which kernels of a sweep claims are true, and between which two of them they turned
     Since {
         /// The claim; without it, all
         id: Option<String>,
@@ -64,14 +64,14 @@ enum QedSubcommand {
         /// The folder of the sweep's evidence, relative to the book's
         #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
         from: PathBuf,
-        /// Writes what the book keeps of the sweep, for the exhibit `timeline`, to recorded/sweep.json
+        /// Write what the book keeps of the sweep, for the exhibit `timeline`, to recorded/sweep.json
         #[arg(long)]
         record: bool,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Narrows down, among all releases that Debian serves, between which two a claim turned: captures on as few as it takes
+    /// Narrow down, among all releases that Debian serves, between which two a claim turned, capturing on as few as it takes
     Bisect {
         /// The claim
         id: String,
@@ -88,7 +88,7 @@ enum QedSubcommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Serves an editor by the language server protocol, over standard input and output
+    /// Serve an editor by the language server protocol, over standard input and output
     Lsp {
         /// The folder of the book, or its book.toml; without it, that of the editor's folder or of the first document
         #[arg(value_parser = book_folder)]
@@ -97,7 +97,7 @@ enum QedSubcommand {
         #[arg(long, hide = true)]
         stdio: bool,
     },
-    /// Lists every path with type, value and machine: what an author can write
+    /// List every path with type, value and machine: what an author can write
     Paths {
         /// Only paths below this one
         #[arg(default_value = "")]
@@ -115,13 +115,13 @@ enum QedSubcommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Shows the drift between two evidence files, by class
+    /// Show the drift between two evidence files, by class
     Diff {
         /// The older evidence
         old: PathBuf,
         /// The newer evidence
         new: PathBuf,
-        /// Shows what changes with every run and every boot, too
+        /// Show what changes with every run and every boot, too
         #[arg(long)]
         all: bool,
         /// The folder of the book whose claims are judged on both; without it, this folder if it holds one
@@ -131,7 +131,7 @@ enum QedSubcommand {
         #[arg(long, value_enum, default_value = "text")]
         format: diff::DiffFormat,
     },
-    /// Checks a built site against its evidence
+    /// Check a built site against its evidence
     Verify {
         /// The folder of the site
         site: PathBuf,
@@ -146,7 +146,7 @@ enum QedSubcommand {
         #[arg(long, value_parser = book_folder)]
         book: Option<PathBuf>,
     },
-    /// Puts evidence, claims, verdicts, chapters and a manifest into a built site; refuses if an address got out
+    /// Put evidence, claims, verdicts, chapters and a manifest into a built site; refuse if an address got out
     Publish {
         /// The folder of the site
         site: PathBuf,
@@ -154,7 +154,7 @@ enum QedSubcommand {
         #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
     },
-    /// Writes the book's evidence as it may leave this machine, with the verdicts that take what stays here
+    /// Write the book's evidence as it may leave this machine, with the verdicts that take what stays here
     Redact {
         /// The folder to write to
         to: PathBuf,
@@ -165,7 +165,7 @@ enum QedSubcommand {
         #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
     },
-    /// Takes over what `redact` wrote on other machines, and the parts of a sweep that they captured: all of it becomes this book's
+    /// Take over what `redact` wrote on other machines, and the parts of a sweep that they captured: all of it becomes this book's
     Merge {
         /// A folder with a folder from each of them
         from: PathBuf,
@@ -173,20 +173,20 @@ enum QedSubcommand {
         #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
     },
-    /// Makes a new live book, or adds to a book what is missing
+    /// Make a new live book, or add to a book what is missing
     Init {
         /// Its folder
         dir: PathBuf,
-        /// Shows evidence that comes along instead of capturing: this takes neither QEMU nor a network
+        /// Show evidence that comes along instead of capturing: this takes neither QEMU nor a network
         #[arg(long)]
         recorded: bool,
     },
-    /// Prints a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
+    /// Print a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
     Template {
         /// Its name; without it, all names
         name: Option<String>,
     },
-    /// Prints the JSON Schema of evidence, of investigations, or of book.toml
+    /// Print the JSON Schema of evidence, of investigations, or of book.toml
     Schema {
         /// The kind of document
         #[arg(value_enum, value_name = "KIND", default_value = "evidence")]
@@ -204,7 +204,7 @@ fn book_folder(text: &str) -> Result<PathBuf, std::convert::Infallible> {
     Ok(common::book_folder(PathBuf::from(text)))
 }
 
-/// Serves an editor.
+/// Serve an editor.
 fn lsp(book: Option<PathBuf>) -> u8 {
     match crate::lsp::run(book) {
         Ok(()) => common::GOOD,
@@ -216,7 +216,7 @@ fn lsp(book: Option<PathBuf>) -> u8 {
     }
 }
 
-/// Runs the program and returns the exit status. `source` is the origin of the program.
+/// Run the program and return the exit status. `source` is the origin of the program.
 pub fn run(source: WorkflowSource<'_>) -> u8 {
     match Cli::parse().command {
         None => preprocess::run(),

@@ -46,7 +46,7 @@ enum Refused {
     Cannot(Diagnostic),
 }
 
-/// Runs the command on the book in `root`.
+/// Run the command on the book in `root`.
 pub fn run(root: &Path, request: BisectRequest<'_>) -> u8 {
     match bisect(root, request) {
         Ok(text) => {
@@ -171,7 +171,7 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Narrows down the turn between two kernels.
+    /// Narrow down the turn between two kernels.
     fn narrow(
         &self,
         [before, after]: [Point; 2],
@@ -235,9 +235,7 @@ impl Asker<'_> {
     fn ask(&self, machine: &str) -> Result<Asked, Refused> {
         let file = PathBuf::from(FOLDER).join(evidence_file(machine));
         let path = self.root.join(&file);
-        if let Some(earlier) =
-            read(&path, machine).and_then(|evidence| self.judge(evidence).ok())
-        {
+        if let Some(earlier) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
             return Ok(earlier);
         }
         let captured = self.collector.capture(collector::CaptureRequest {

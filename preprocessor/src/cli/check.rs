@@ -127,7 +127,7 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
 /// The least number of chapters or claims for which all processors are used.
 const PARALLEL_FROM: usize = 256;
 
-/// Runs the command.
+/// Run the command.
 pub fn run(root: &Path, format: CheckFormat) -> u8 {
     let checked = try_with_book(
         root,
@@ -157,7 +157,7 @@ fn report_without_claims(
     })
 }
 
-/// Prints a report. Gives back the exit status: `status`, if there is a report.
+/// Print a report. Return the exit status: `status`, if there is a report.
 fn print_report(report: serde_json::Result<String>, status: u8) -> u8 {
     match report {
         Ok(report) => {

@@ -32,13 +32,13 @@ pub enum Format {
     Json,
 }
 
-/// Says why a command cannot do its work.
+/// Say why a command cannot do its work.
 pub fn refuse(problems: &[Diagnostic]) -> u8 {
     report::print(problems);
     BAD_INPUT
 }
 
-/// Prints a result. A reader that has gone away is ignored.
+/// Print a result. A reader that has gone away is ignored.
 pub fn print(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -73,7 +73,7 @@ pub fn schema_text(of: Document) -> String {
     format!("{schema:#}\n")
 }
 
-/// Prints the JSON Schema of a kind of document.
+/// Print the JSON Schema of a kind of document.
 pub fn schema(of: Document) -> u8 {
     print(&schema_text(of));
     GOOD
@@ -125,8 +125,8 @@ pub fn book_folder(given: PathBuf) -> PathBuf {
     }
 }
 
-/// Does `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said
-/// here. Gives back the exit status.
+/// Do `work` on the book in `root` and its evidence, as they are: nothing is captured. What cannot be loaded is said
+/// here. Return the exit status.
 pub fn with_book(
     root: &Path,
     parallelism: Parallelism,

@@ -108,7 +108,7 @@ fn read(path: &Path) -> Result<ReadEvidence, Diagnostic> {
         .map_err(|error| problem(error.to_string()))
 }
 
-/// Runs the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
+/// Run the command. The claims are those of the book in `book`; if none is named, of the one in this folder, if
 /// there is one.
 pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: DiffFormat) -> u8 {
     let (before, after) = match (read(old), read(new)) {
@@ -193,7 +193,7 @@ fn render(
     }
 }
 
-/// Judges the claims of the book in `root` on both captures.
+/// Judge the claims of the book in `root` on both captures.
 fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, Vec<Diagnostic>> {
     let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
     let side = |(evidence, raw): ReadEvidence| MachineEvidence {

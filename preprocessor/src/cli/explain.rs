@@ -16,7 +16,7 @@ use crate::mdbook::load::LoadedBook;
 use crate::render::book::BookReport;
 use crate::util::parallel::Parallelism;
 
-/// Runs the command.
+/// Run the command.
 pub fn run(root: &Path, id: &str, format: Format) -> u8 {
     with_book(root, Parallelism::default(), |book, book_data| {
         explain(book, book_data, id, format)

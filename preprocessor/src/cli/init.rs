@@ -106,7 +106,7 @@ enum BookTomlError {
     },
 }
 
-/// Reads the settings of the book in `dir`, if there is one. mdBook needs no settings where chapters are in `src`.
+/// Read the settings of the book in `dir`, if there is one. mdBook needs no settings where chapters are in `src`.
 fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
     let path = dir.join("book.toml");
     let text = match std::fs::read_to_string(&path) {
@@ -144,7 +144,7 @@ fn addition(existing: &Existing, recorded: bool) -> String {
     format!("{gap}{table}")
 }
 
-/// Runs the command. `source` is where this program came from.
+/// Run the command. `source` is where this program came from.
 pub fn run(dir: &Path, source: WorkflowSource<'_>, recorded: bool) -> u8 {
     let existing = match existing(dir) {
         Ok(existing) => existing,
@@ -220,7 +220,7 @@ fn doctor() -> String {
     )
 }
 
-/// Writes the missing files and lists them. The error is the file that could not be written, with the reason.
+/// Write the missing files and list them. The error is the file that could not be written, with the reason.
 fn fill(
     dir: &Path,
     existing: Option<&Existing>,
@@ -280,7 +280,7 @@ fn fill(
     Ok(())
 }
 
-/// Creates a file if it is `wanted`, unless it is there.
+/// Create a file if it is `wanted`, unless it is there.
 fn create(
     dir: &Path,
     name: &str,

@@ -41,7 +41,7 @@ struct Row<'a> {
     missing: Option<String>,
 }
 
-/// Runs the command.
+/// Run the command.
 pub fn run(root: &Path, request: &PathsRequest<'_>) -> u8 {
     with_book(root, Parallelism::default(), |_, book_data| {
         list(book_data, request)

@@ -33,7 +33,7 @@ use error::PublishError;
 
 mod error;
 
-/// Runs the command.
+/// Run the command.
 pub fn run(root: &Path, site: &Path) -> u8 {
     with_book(root, Parallelism::default(), |book, book_data| {
         publish(book, book_data, site)
@@ -146,7 +146,7 @@ fn states(
         .collect()
 }
 
-/// Writes the published files into the site, replacing those of an earlier run.
+/// Write the published files into the site, replacing those of an earlier run.
 fn write_extras(
     site: &Path,
     book_data: &BookData<'_>,
@@ -187,7 +187,7 @@ fn write_extras(
     Ok(())
 }
 
-/// Makes the site again from the published files, as a verifier will. Returns the folder of the pages: the first one whose
+/// Make the site again from the published files, as a verifier will. Return the folder of the pages: the first one whose
 /// pages are those that the book makes.
 fn rehearse(
     pages: &[File],
@@ -298,7 +298,7 @@ fn write(
     Ok(GOOD)
 }
 
-/// Keeps the history of captures, which the next build continues. The site is complete without it.
+/// Keep the history of captures, which the next build continues. The site is complete without it.
 fn keep_history(root: &Path, history: &History) -> Result<(), PublishError> {
     let text = json(history)?;
     if let Err(error) = crate::util::state::write(&root.join(HISTORY), &[&text]) {

@@ -20,7 +20,7 @@ use crate::publish::quotations::Quoted;
 use crate::render::book::fill_all;
 use crate::util::parallel::Parallelism;
 
-/// Runs the command. `machines` says whose evidence is written; without any, that of all.
+/// Run the command. `machines` says whose evidence is written; without any, that of all.
 pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
     with_book(
         root,

@@ -33,7 +33,7 @@ pub struct SinceRequest<'a> {
     pub record: bool,
 }
 
-/// Runs the command on the claims of the book in `root`.
+/// Run the command on the claims of the book in `root`.
 pub fn run(root: &Path, request: SinceRequest<'_>) -> u8 {
     match since(root, request) {
         Ok(text) => {
@@ -88,7 +88,7 @@ enum SweepWriteError {
     },
 }
 
-/// Writes what a book keeps of the sweep.
+/// Write what a book keeps of the sweep.
 fn write_record(
     root: &Path,
     evidence_set: &EvidenceSet,

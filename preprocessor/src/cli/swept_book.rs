@@ -31,7 +31,7 @@ pub struct SweptBook {
 }
 
 impl SweptBook {
-    /// Reads the sweep in the folder `from`, relative to the book's `root`, and judges the book's claims on it.
+    /// Read the sweep in the folder `from`, relative to the book's `root`, and judge the book's claims on it.
     ///
     /// # Errors
     /// All that is wrong with the book, or with the sweep, or that it is out of date.
@@ -40,7 +40,7 @@ impl SweptBook {
         Self::judge(root, kernels)
     }
 
-    /// Judges the claims of the book in `root` on these kernels.
+    /// Judge the claims of the book in `root` on these kernels.
     ///
     /// # Errors
     /// All that is wrong with the book, or that evidence is out of date.

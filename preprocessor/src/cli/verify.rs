@@ -55,7 +55,7 @@ pub struct VerifyOptions<'o> {
     pub book: Option<&'o Path>,
 }
 
-/// Runs the command.
+/// Run the command.
 pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
     if site.is_file() {
         let message = format!("{} is a file", site.display());
@@ -105,7 +105,7 @@ pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
     }
 }
 
-/// Checks a site, and each site inside it separately.
+/// Check a site, and each site inside it separately.
 fn check_all(
     files: &[File],
     raw: Option<Vec<Evidence>>,
@@ -252,7 +252,7 @@ fn not_redacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
         .collect()
 }
 
-/// Takes out of each line what must not be known: the lines go into logs, too.
+/// Take out of each line what must not be known: the lines go into logs, too.
 fn conceal(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
     for line in lines {
         if checks.iter().any(|check| check.has_secret(line)) {
@@ -265,7 +265,7 @@ fn conceal(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
     }
 }
 
-/// Searches all files for secrets of a machine, and compares the published evidence with the captured one.
+/// Search all files for secrets of a machine, and compare the published evidence with the captured one.
 fn secrets(
     (all, own): (&[File], &[File]),
     raw: &[Evidence],
@@ -313,7 +313,7 @@ struct SiteDocuments<'s> {
     addresses: Addresses,
 }
 
-/// Makes the site again from its sources and compares the two; compares the sources with the book, if it is available.
+/// Make the site again from its sources and compare the two; compare the sources with the book, if it is available.
 fn reproduce_site(
     files: &[File],
     site: &SiteDocuments<'_>,
@@ -373,7 +373,7 @@ fn reproduce_site(
     found.notes.extend(again.notes);
 }
 
-/// Looks at every value, verdict and placeholder in the texts of a site, each by itself.
+/// Look at every value, verdict and placeholder in the texts of a site, each by itself.
 fn texts(
     files: &[File],
     shown: &[Evidence],
@@ -410,7 +410,7 @@ fn texts(
     }
 }
 
-/// Judges the published claims on the published evidence.
+/// Judge the published claims on the published evidence.
 fn judge_again(
     files: &[File],
     published: &[Evidence],
@@ -439,7 +439,7 @@ fn judge_again(
     }
 }
 
-/// Prints the findings and returns the exit status.
+/// Print the findings and return the exit status.
 fn print_findings(found: &SiteFindings) -> u8 {
     for line in &found.wrong {
         print(&format!("{line}\n"));

@@ -21,12 +21,12 @@ pub(super) const MDBOOK_KEYS: &[&str] = &[
     "optional",
 ];
 
-/// Reads the table of the book in the current folder; see [`read_in`].
+/// Read the table of the book in the current folder; see [`read_in`].
 pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config, Diagnostic> {
     read_in(Path::new(""), table, book_toml)
 }
 
-/// Reads the table, with mdBook's own keys left out. `root` is the book's folder, from which images of kernels are named;
+/// Read the table, with mdBook's own keys left out. `root` is the book's folder, from which images of kernels are named;
 /// `book_toml` is the file's text, to point into it.
 pub fn read_in(
     root: &Path,
@@ -110,7 +110,7 @@ enum MachinesError {
     },
 }
 
-/// Reads the lock file of the book in `root`, if there is one.
+/// Read the lock file of the book in `root`, if there is one.
 fn lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
     match crate::util::files::read_text(&root.join(LOCK_FILE)) {
         Ok(text) => Ok(Some(Lock::parse(&text)?)),
@@ -119,7 +119,7 @@ fn lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
     }
 }
 
-/// Finds out how the machines are called. No two may share a name, or the file of their evidence.
+/// Find out how the machines are called. No two may share a name, or the file of their evidence.
 fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> {
     if config.requests.is_empty() {
         return Err(MachinesError::None);

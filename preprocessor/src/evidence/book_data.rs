@@ -186,7 +186,7 @@ fn position(
 }
 
 impl<'a> BookData<'a> {
-    /// Indexes all evidence and chooses the machines.
+    /// Index all evidence and choose the machines.
     pub fn new(config: &'a Config, evidence_set: &'a EvidenceSet) -> Self {
         let names: Vec<&str> = evidence_set
             .investigation

@@ -73,7 +73,7 @@ impl Cache {
         (found == checksum(&key, &bytes)).then_some(bytes)
     }
 
-    /// Keeps what was made from `inputs`. If that cannot be, it is made again next time.
+    /// Keep what was made from `inputs`. If that cannot be, it is made again next time.
     pub fn put(&self, inputs: &[&[u8]], bytes: &[u8]) {
         if let Some((file, key)) = self.file(inputs) {
             let _ = state::write(&file, &[&checksum(&key, bytes), bytes]);
@@ -106,7 +106,7 @@ fn program() -> Option<Sha256Digest> {
     Some(sha256(build.as_bytes()))
 }
 
-/// Deletes the oldest files, and with them the temporary files of interrupted builds.
+/// Delete the oldest files, and with them the temporary files of interrupted builds.
 fn evict_oldest(folder: &Path) -> std::io::Result<()> {
     let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -36,7 +36,7 @@ enum CaptureError {
     Stale,
 }
 
-/// Captures missing or stale evidence, if the book says `capture = "if-stale"`. Returns warnings (without a capture, older or
+/// Capture missing or stale evidence, if the book says `capture = "if-stale"`. Return warnings (without a capture, older or
 /// recorded evidence is shown, and marked as such), and the fresh evidence, which was read for the comparison.
 pub fn refresh(
     root: &Path,
@@ -124,7 +124,7 @@ pub fn refresh(
     (warnings, fresh)
 }
 
-/// Waits for the right to capture for this book.
+/// Wait for the right to capture for this book.
 fn lock(root: &Path) -> std::io::Result<File> {
     let folder = root.join(".qed");
     state::create_folder(&folder)?;
@@ -195,7 +195,7 @@ fn attempt_digest(
     hex::encode(Sha256::digest(parts.as_bytes()))
 }
 
-/// Runs the collector; its progress goes to standard error, for standard output belongs to mdBook.
+/// Run the collector; its progress goes to standard error, for standard output belongs to mdBook.
 fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), CaptureError> {
     let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
     let mut command = Command::new(collector);
@@ -240,7 +240,7 @@ const KEPT: usize = 4 << 10;
 /// The variable by which the collector is asked for its progress as lines, which a pipe can take.
 const PROGRESS: &str = "QED_PROGRESS";
 
-/// Passes on the collector's output as it arrives, and returns the end of it, without progress lines.
+/// Pass on the collector's output as it arrives, and return the end of it, without progress lines.
 fn passed_on(from: impl Read, machine: &str) -> String {
     let mut retained = String::new();
     let progress = format!("{machine}: ");

@@ -99,7 +99,7 @@ impl Collector {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// Captures on one guest, without the picture of many boots. What it has to say goes to standard error.
+    /// Capture on one guest, without the picture of many boots. What it has to say goes to standard error.
     ///
     /// # Errors
     /// When it cannot be run, or fails.

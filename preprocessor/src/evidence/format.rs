@@ -13,7 +13,7 @@ pub struct FormatError {
     format: &'static str,
 }
 
-/// Writes `value` as asked.
+/// Write `value` as asked.
 pub fn format(value: &Value, format: Option<As>) -> Result<String, FormatError> {
     let Some(format) = format else {
         return Ok(value.to_string());

@@ -77,7 +77,7 @@ pub struct FreshnessInput<'a> {
     pub here: &'a LocalMachine,
 }
 
-/// Compares evidence with what is here now. Only what was captured here, on the host, is of a kernel and a boot that
+/// Compare evidence with what is here now. Only what was captured here, on the host, is of a kernel and a boot that
 /// could be another one now: those of a guest are over, and those of a recorded host are not this machine's. Likewise of what it
 /// ran: the programs of this machine's own system are those of what was captured here.
 pub fn compare_freshness(
@@ -166,8 +166,8 @@ impl fmt::Display for SweepStale<'_> {
     }
 }
 
-/// Compares the record of a sweep with the present state, like evidence that was recorded: investigation, collector, pinned
-/// kernels and age. The eBPF object is that of the machine that made the sweep, which need not be this one. Returns what is stale
+/// Compare the record of a sweep with the present state, like evidence that was recorded: investigation, collector, pinned
+/// kernels and age. The eBPF object is that of the machine that made the sweep, which need not be this one. Return what is stale
 /// and what could not be compared.
 pub fn compare_sweep<'r>(
     record: &'r SweepRecord,
@@ -219,7 +219,7 @@ pub fn compare_sweep<'r>(
     (found, not_compared)
 }
 
-/// Compares the record of a sweep with the book and the moment at which it is built.
+/// Compare the record of a sweep with the book and the moment at which it is built.
 pub fn compare_recorded_sweep(
     record: SweepRecord,
     investigation: &Investigation,

@@ -92,7 +92,7 @@ pub enum HistoryError {
     Time(String),
 }
 
-/// Reads a history. The error is a reason.
+/// Read a history. The error is a reason.
 pub fn read(bytes: &[u8]) -> Result<History, HistoryError> {
     let history: History = serde_json::from_slice(bytes)?;
     if history.version != VERSION {

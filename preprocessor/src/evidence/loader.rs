@@ -109,7 +109,7 @@ fn age_in_seconds(evidence: &Evidence, here: &LocalMachine) -> Option<i64> {
     Some(here.time.as_second() - time.as_second())
 }
 
-/// Reads the investigation that the book names.
+/// Read the investigation that the book names.
 pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<Diagnostic>> {
     let Some(path) = &config.investigation else {
         return Err(vec![
@@ -171,7 +171,7 @@ pub type ReadResult = Result<Option<(Evidence, Option<Sha256Digest>)>, EvidenceE
 /// Files of evidence that were read before they were asked for, relative to the book's root.
 pub type Ahead = HashMap<PathBuf, ReadResult>;
 
-/// Reads the evidence of all machines: what was captured, else what was recorded. What was read just now in order to
+/// Read the evidence of all machines: what was captured, else what was recorded. What was read just now in order to
 /// see whether it is fresh is in `ahead`; `cache` is what earlier builds made of it.
 pub fn load(
     paths: &BookPaths,
@@ -361,7 +361,7 @@ fn refuse(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnost
         .help(format!("capture again: {}", capture_line(config, machine)))
 }
 
-/// Reads what was captured on all other machines at once: documents are large.
+/// Read what was captured on all other machines at once: documents are large.
 fn read_ahead(root: &Path, config: &Config, cache: &Cache, ahead: &mut Ahead) {
     let files: Vec<PathBuf> = config
         .machines
@@ -462,7 +462,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
     )
 }
 
-/// Reads one file; `None` if there is none.
+/// Read one file; `None` if there is none.
 pub fn read(path: &Path, cache: &Cache) -> ReadResult {
     use std::io::Read;
     let file = match files::open(path) {

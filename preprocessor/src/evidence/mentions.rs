@@ -36,7 +36,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Reads the lines of a body, each with its place in the chapter.
+    /// Read the lines of a body, each with its place in the chapter.
     ///
     /// # Errors
     /// The first line that is neither `below` nor `fold`, that names no function, or that folds without a reason.
@@ -122,7 +122,7 @@ pub struct BookMentions {
 }
 
 impl BookMentions {
-    /// Reads all chapters, if one of them asks for coverage. An exhibit that cannot be parsed is ignored here; its mistake is
+    /// Read all chapters, if one of them asks for coverage. An exhibit that cannot be parsed is ignored here; its mistake is
     /// reported when it is rendered.
     pub fn read(chapters: &[Chapter]) -> Self {
         let asks = |chapter: &Chapter| {
@@ -177,7 +177,7 @@ impl BookMentions {
     }
 }
 
-/// Reads one chapter. It names what stands as code in its text, and what its claims and other exhibits say.
+/// Read one chapter. It names what stands as code in its text, and what its claims and other exhibits say.
 fn read(chapter: &Chapter) -> ChapterMentions {
     let source = chapter.source.text.as_str();
     let mut named: BTreeSet<String> = names(chapter).into_iter().map(|one| one.name).collect();

@@ -50,7 +50,7 @@ pub struct Glossary {
 }
 
 impl Glossary {
-    /// Collects the terms of the book's glossary.
+    /// Collect the terms of the book's glossary.
     pub fn read(chapters: &[Chapter]) -> Self {
         let mut glossary = Glossary::default();
         for chapter in chapters {

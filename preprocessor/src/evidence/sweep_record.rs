@@ -188,7 +188,7 @@ pub enum SweepRecordError {
     },
 }
 
-/// Reads a record.
+/// Read a record.
 ///
 /// # Errors
 /// The reason why it is refused.

@@ -214,7 +214,7 @@ impl TravellingVerdicts {
         }
     }
 
-    /// Reads what came with this evidence. The error is a reason.
+    /// Read what came with this evidence. The error is a reason.
     pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, VerdictsError> {
         let read: TravellingVerdicts = serde_json::from_slice(bytes)?;
         if read.run != evidence.run.id {

@@ -38,7 +38,7 @@ pub struct RenderedBlock {
     pub problems: Vec<Diagnostic>,
 }
 
-/// Notes a problem at a place of the chapter.
+/// Note a problem at a place of the chapter.
 pub fn note(problems: &mut Vec<Diagnostic>, chapter: &Chapter, error: SyntaxError) {
     problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
 }

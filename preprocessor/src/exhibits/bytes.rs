@@ -62,7 +62,7 @@ fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
     parts.join(", ")
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
     let mut first: Option<Vec<u8>> = None;

@@ -111,7 +111,7 @@ fn describe_uncalled(experiment: &Experiment) -> Option<String> {
     (!silent.is_empty()).then(|| format!("Watched and never called: {}", silent.join(", ")))
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     request.show_experiment(|machine, name, experiment| {

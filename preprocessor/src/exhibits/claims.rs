@@ -86,7 +86,7 @@ pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
     )
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let machines: Vec<String> = book_data.loaded.iter().map(|m| m.machine.clone()).collect();

@@ -95,7 +95,7 @@ impl std::fmt::Display for Limit {
 /// The tree of a machine and its coverage, or the reason why there is none.
 type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
 
-/// Renders the exhibit; the lint `untold` complains about more unmentioned functions than it allows.
+/// Render the exhibit; the lint `untold` complains about more unmentioned functions than it allows.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let experiment = planned(request)?;
     let scope = scope(request)?;
@@ -201,7 +201,7 @@ fn limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
     })
 }
 
-/// Refuses `below` of a function that the text does not name.
+/// Refuse `below` of a function that the text does not name.
 fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), SyntaxError> {
     match own.below.iter().find(|one| !mentions.names(&one.text)) {
         None => Ok(()),
@@ -354,7 +354,7 @@ fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
     ]
 }
 
-/// Adds a function to the group with this head.
+/// Add a function to the group with this head.
 fn add(groups: &mut Vec<Group>, head: String, function: String) {
     let known = groups
         .iter_mut()

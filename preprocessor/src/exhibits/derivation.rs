@@ -87,7 +87,7 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
     }
 }
 
-/// Renders the exhibit; each undefined name is a warning at its place.
+/// Render the exhibit; each undefined name is a warning at its place.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let investigation = &book_data.investigation;

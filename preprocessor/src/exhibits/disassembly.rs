@@ -24,7 +24,7 @@ struct DisassemblyView {
     rows: Vec<DisassemblyRow>,
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
 }

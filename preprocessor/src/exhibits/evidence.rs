@@ -112,7 +112,7 @@ fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
         .collect()
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let machine = request

@@ -67,7 +67,7 @@ struct Options<'a> {
     levels: usize,
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let options = Options {
         experiment: planned(request)?,

@@ -60,7 +60,7 @@ fn row(captures: &[PastCapture], index: usize) -> HistoryRow {
     }
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let captures = crate::claims::history::record_captures(book_data, request.claims).captures;

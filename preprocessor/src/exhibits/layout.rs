@@ -47,7 +47,7 @@ struct LayoutView {
     notes: Vec<String>,
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let name = planned(request)?;
     let book_data = request.book_data;

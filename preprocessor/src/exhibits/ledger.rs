@@ -62,7 +62,7 @@ fn describe_fate(allocation: &Allocation) -> String {
     }
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
 }

@@ -21,7 +21,7 @@ use crate::exhibits::linkage::picture::draw;
 use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::markdown::syntax::SyntaxError;
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     if request.body.is_empty() {
         let help =

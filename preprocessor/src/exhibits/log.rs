@@ -191,7 +191,7 @@ fn transcript(run: &CommandResult) -> Vec<String> {
     lines
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let planned = &book_data.investigation.commands;

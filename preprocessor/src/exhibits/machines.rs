@@ -157,7 +157,7 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
     list
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let planned = &book_data.investigation.experiments;

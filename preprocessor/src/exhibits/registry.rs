@@ -170,7 +170,7 @@ pub fn options(name: &str) -> Option<&'static [&'static str]> {
     Some(exhibit.options)
 }
 
-/// Renders the exhibit in `block`; what is wrong with it goes to `problems`.
+/// Render the exhibit in `block`; what is wrong with it goes to `problems`.
 pub fn render(
     chapter: &Chapter,
     block: &Block,

@@ -89,7 +89,7 @@ impl<'f> ExhibitRequest<'_, 'f> {
         Ok(found)
     }
 
-    /// Shows the experiment that the option `experiment` names, on the machine that the author or else the book
+    /// Show the experiment that the option `experiment` names, on the machine that the author or else the book
     /// prefers. `show` gets the machine, the experiment's name and the experiment, and gives back what there is to see
     /// or why there is nothing; an experiment that is not sound there is never shown.
     pub fn show_experiment(

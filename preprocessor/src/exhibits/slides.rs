@@ -222,7 +222,7 @@ fn earlier_cells(slide: i64) -> Vec<SlidesCell> {
         .collect()
 }
 
-/// Pads the cells of each column to the same width.
+/// Pad the cells of each column to the same width.
 fn align(rows: &mut [SlidesRow]) {
     for index in 0..3 {
         let texts = rows.iter().filter_map(|row| row.cells.get(index));
@@ -276,7 +276,7 @@ fn ticks() -> Vec<Tick> {
         .into()
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let has_boots = |machine: &MachineId| !book_data.machine(*machine).evidence.boots.is_empty();

@@ -80,7 +80,7 @@ fn lines(rows: &[SlotRow]) -> Vec<String> {
         .collect()
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let values = request.rows()?;
     let mut seen: Vec<u64> = Vec::new();

@@ -207,7 +207,7 @@ fn find(
     Ok(Ok(address.0))
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let (lines, region) = (lines(request)?, region(request)?);

@@ -100,7 +100,7 @@ struct Steps {
 }
 
 impl Steps {
-    /// Reads one line of the body.
+    /// Read one line of the body.
     fn add(
         &mut self,
         request: &ExhibitRequest<'_, '_>,
@@ -225,7 +225,7 @@ fn text(steps: &[Step]) -> String {
     text.join("\n")
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let machine = request.machine()?;
     if request.body.is_empty() {

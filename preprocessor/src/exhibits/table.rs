@@ -14,7 +14,7 @@ struct TableView {
     rows: Vec<ShownRow>,
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let rows = request.rows()?;
     let uses: Vec<Use> = rows.iter().filter_map(ShownRow::used).collect();

@@ -90,7 +90,7 @@ fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>,
     (lines, paths)
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let [(_, span)] = request.body else {

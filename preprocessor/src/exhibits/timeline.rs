@@ -166,7 +166,7 @@ fn selected_claims<'c>(
     named.collect()
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let refused = |message: &str| {

@@ -373,7 +373,7 @@ fn form(request: &ExhibitRequest<'_, '_>) -> Result<Form, SyntaxError> {
     }
 }
 
-/// Refuses a line for a function that has no record: it would be lost in silence.
+/// Refuse a line for a function that has no record: it would be lost in silence.
 fn refuse_lost_lines(request: &ExhibitRequest<'_, '_>, used: &[String]) -> Result<(), SyntaxError> {
     if !used.is_empty() {
         for (line, span) in request.body {
@@ -390,7 +390,7 @@ fn refuse_lost_lines(request: &ExhibitRequest<'_, '_>, used: &[String]) -> Resul
     Ok(())
 }
 
-/// Renders the exhibit.
+/// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let form = form(request)?;

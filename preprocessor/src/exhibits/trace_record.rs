@@ -90,7 +90,7 @@ pub enum RecordError {
     Utf8(String),
 }
 
-/// Writes a text so that it is ASCII and can be read back.
+/// Write a text so that it is ASCII and can be read back.
 fn write(text: &str, out: &mut String) {
     for (at, byte) in text.bytes().enumerate() {
         let begins_a_field = byte == b'.'
@@ -107,7 +107,7 @@ fn write(text: &str, out: &mut String) {
     }
 }
 
-/// Reads a text back.
+/// Read a text back.
 fn read(text: &str) -> Result<String, RecordError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -23,7 +23,7 @@ pub fn makes_claim(chapter: &Chapter) -> bool {
     })
 }
 
-/// Complains about blocks whose name is almost that of a claim or an exhibit: they are shown as plain code.
+/// Complain about blocks whose name is almost that of a claim or an exhibit: they are shown as plain code.
 pub fn misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
     for range in &chapter.misnamed_blocks {
         let word = &chapter.source.text[range.clone()];
@@ -40,7 +40,7 @@ pub fn misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
     }
 }
 
-/// Complains about one chapter. One that claims and shows nothing goes to `without_claim`: of those a book that
+/// Complain about one chapter. One that claims and shows nothing goes to `without_claim`: of those a book that
 /// is mostly about other things has many.
 pub fn check(
     chapter: &Chapter,
@@ -94,7 +94,7 @@ pub fn check(
 /// The most chapters that one complaint names.
 const MAX_NAMED: usize = 12;
 
-/// Complains once about all chapters that neither show nor claim anything.
+/// Complain once about all chapters that neither show nor claim anything.
 pub fn report_chapters_without_claim(without_claim: &[Diagnostic], found: &mut LintFindings<'_>) {
     let Some(first) = without_claim.first() else {
         return;

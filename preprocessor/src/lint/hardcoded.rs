@@ -14,7 +14,7 @@ use crate::lint::hardcoded::measured::{Measured, MeasuredAt};
 use crate::lint::text_map::{Mark, MarkKind, Reading, Stretch};
 use crate::markdown::chapter::Chapter;
 
-/// Complains once about each stretch that holds typed values, and about marks that excuse none.
+/// Complain once about each stretch that holds typed values, and about marks that excuse none.
 pub fn check(
     chapter: &Chapter,
     reading: &Reading,

@@ -22,7 +22,7 @@ use crate::markdown::chapter::{Chapter, to_diagnostic};
 pub use exposed::find_exposed;
 pub use orphans::find_orphans;
 
-/// Looks at all chapters. `book_data` is given if the book shows any evidence.
+/// Look at all chapters. `book_data` is given if the book shows any evidence.
 pub fn chapters(
     chapters: &[Chapter],
     config: &Config,
@@ -90,7 +90,7 @@ pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
     marks.into_iter().filter_map(literal).collect()
 }
 
-/// Looks for evidence that nothing uses. `uses` is everything that the book shows.
+/// Look for evidence that nothing uses. `uses` is everything that the book shows.
 pub fn unused(uses: &[Vec<Use>], book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut found = LintFindings {
         config: book_data.config,

@@ -13,7 +13,7 @@ use crate::markdown::structure::BlockKind;
 /// The greatest depth of folders that are searched for chapters.
 const MAX_DEPTH: usize = 16;
 
-/// Complains about every claim in a Markdown file that is neither a chapter nor included by one.
+/// Complain about every claim in a Markdown file that is neither a chapter nor included by one.
 pub fn find_orphans(paths: &BookPaths, chapters: &[Chapter], config: &Config) -> Vec<Diagnostic> {
     let Some(first) = chapters.first() else {
         return Vec::new();

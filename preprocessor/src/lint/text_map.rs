@@ -101,7 +101,7 @@ pub fn has_text(text: &str) -> bool {
     first.is_some_and(|c| c.is_alphanumeric() || c == '#') && text.trim().len() > 1
 }
 
-/// Reads a chapter in which these (sorted) are its placeholders: no text of the author's.
+/// Read a chapter in which these (sorted) are its placeholders: no text of the author's.
 pub fn read(text: &str, placeholders: &[Range<usize>], options: &MarkdownOptions) -> Reading {
     let masked = mask(text, placeholders);
     let mut walk = TextWalk {
@@ -317,7 +317,7 @@ fn names_mark(text: &str) -> Option<&str> {
     Some(&rest[..end])
 }
 
-/// Reads a mark. The error is a message and what to do.
+/// Read a mark. The error is a message and what to do.
 fn read_mark(text: &str, name: &str) -> Result<MarkKind, (String, Option<String>)> {
     let Some((_, says)) = MARKS.iter().find(|(known, _)| *known == name) else {
         let known = MARKS.iter().map(|(known, _)| *known);

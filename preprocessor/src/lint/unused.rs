@@ -13,7 +13,7 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
 use crate::lint::findings::LintFindings;
 
-/// Complains once about each experiment of the investigation that captures what nothing uses.
+/// Complain once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], book_data: &BookData<'_>, found: &mut LintFindings<'_>) {
     let investigation = book_data.investigation;
     let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
@@ -33,7 +33,7 @@ impl Used {
         Used(paths.map(plain).collect())
     }
 
-    /// Adds the probes whose silence rules out inlined copies of functions that the book counts.
+    /// Add the probes whose silence rules out inlined copies of functions that the book counts.
     fn add_silent_holders(&mut self, book_data: &BookData<'_>) {
         for machine in &book_data.indexed {
             for (name, experiment) in &machine.evidence.experiments {

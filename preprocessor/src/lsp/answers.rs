@@ -36,7 +36,7 @@ pub struct Answerer<'w, 'b, 'a> {
 }
 
 impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
-    /// Answers from the index of a book.
+    /// Answer from the index of a book.
     pub fn new(known: BookIndex<'b, 'a>, workspace: &'w Workspace) -> Self {
         Answerer {
             known,

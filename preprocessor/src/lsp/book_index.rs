@@ -24,7 +24,7 @@ pub struct BookIndex<'b, 'a> {
 }
 
 impl<'b, 'a> BookIndex<'b, 'a> {
-    /// Lists what the evidence holds.
+    /// List what the evidence holds.
     pub fn new(book_data: &'b BookData<'a>) -> Self {
         let machines = book_data.indexed.iter();
         BookIndex {

@@ -58,7 +58,7 @@ impl<'b, 'a> Checker<'b, 'a> {
         }
     }
 
-    /// Checks the book with these documents.
+    /// Check the book with these documents.
     pub fn check(&mut self, job: &Job) -> Findings {
         let mut report = BookReport {
             problems: job.problems.clone(),
@@ -94,7 +94,7 @@ impl<'b, 'a> Checker<'b, 'a> {
         }
     }
 
-    /// Puts the documents in the place of the files on disk.
+    /// Put the documents in the place of the files on disk.
     fn take_documents(&mut self, job: &Job, problems: &mut Vec<Diagnostic>) {
         let src = self.workspace.paths.root.join(&self.workspace.paths.src);
         let name = |file: &Path| Some(file.strip_prefix(&src).ok()?.display().to_string());

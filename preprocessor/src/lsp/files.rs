@@ -28,12 +28,12 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Takes in a document, or another state of it.
+    /// Take in a document, or another state of it.
     pub fn set(&mut self, file: PathBuf, document: Document) {
         self.open.insert(file, document);
     }
 
-    /// Forgets a document that was closed.
+    /// Forget a document that was closed.
     pub fn close(&mut self, file: &Path) {
         self.open.remove(file);
     }

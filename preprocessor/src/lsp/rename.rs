@@ -40,7 +40,7 @@ pub enum RenameError {
 /// The files of a book with what is to be replaced in each.
 pub type Edits = BTreeMap<PathBuf, Vec<TextEdit>>;
 
-/// Renames the probe `probe` of `experiment` to `new`, in all experiments that inherit it. `chapters` are the author's own
+/// Rename the probe `probe` of `experiment` to `new`, in all experiments that inherit it. `chapters` are the author's own
 /// files, by their paths.
 ///
 /// # Errors

@@ -49,7 +49,7 @@ pub enum ServerError {
     NotShutDown,
 }
 
-/// Serves the editor at standard input and output, until it says `exit`. The book is that in `root`, else that of the editor's
+/// Serve the editor at standard input and output, until it says `exit`. The book is that in `root`, else that of the editor's
 /// folder, else that of the first document.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn run(root: Option<PathBuf>) -> Result<(), ServerError> {
     }
 }
 
-/// Serves one editor; true if it announced its end.
+/// Serve one editor; true if it announced its end.
 fn serve(connection: &Connection, root: Option<PathBuf>) -> Result<bool, ProtocolError> {
     let (id, params) = connection.initialize_start()?;
     let params: InitializeParams = serde_json::from_value(params).unwrap_or_default();
@@ -119,7 +119,7 @@ fn folder(params: &InitializeParams) -> Option<PathBuf> {
         .find(|folder| folder.join("book.toml").is_file())
 }
 
-/// Serves with the current state of the book in `root`, until it has to be reloaded. `last` is the last investigation that
+/// Serve with the current state of the book in `root`, until it has to be reloaded. `last` is the last investigation that
 /// could be parsed.
 fn with_book(
     session: &mut Session<'_>,
@@ -250,7 +250,7 @@ fn checked(session: &mut Session<'_>, about: Checked<'_, '_>, generation: Genera
     })
 }
 
-/// Runs one check for all jobs that arrive without a pause between them, until all senders are gone.
+/// Run one check for all jobs that arrive without a pause between them, until all senders are gone.
 fn check_all(mut checker: Checker<'_, '_>, todo: &Receiver<Job>, tell: &dyn Fn(Findings, &Job)) {
     while let Ok(mut job) = todo.recv() {
         while let Ok(next) = todo.recv_timeout(PAUSE) {

@@ -84,7 +84,7 @@ impl Generation {
         }
     }
 
-    /// Asks for a check with these documents.
+    /// Ask for a check with these documents.
     pub fn ask_for_check(&self, documents: &Documents, reread: bool) {
         let problems = self.problems.iter().chain(&self.unread).cloned();
         let job = Job {
@@ -129,7 +129,7 @@ impl<'c> Session<'c> {
         self.connection
     }
 
-    /// Sends the editor a notification. If the editor has gone away, this does nothing.
+    /// Send the editor a notification. If the editor has gone away, this does nothing.
     pub fn notify(&self, method: &str, params: impl Serialize) {
         let notification = Notification::new(method.to_owned(), params);
         let _ = self
@@ -138,7 +138,7 @@ impl<'c> Session<'c> {
             .send(Message::Notification(notification));
     }
 
-    /// Serves until the book has to be loaded anew, or until the end.
+    /// Serve until the book has to be loaded anew, or until the end.
     pub fn serve(
         &mut self,
         mut answers: Option<Answers<'_, '_, '_>>,
@@ -187,7 +187,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Handles a notification of the editor.
+    /// Handle a notification of the editor.
     fn take(&mut self, notice: Notification, generation: &mut Generation) -> Option<Next> {
         let taken = match notice.method.as_str() {
             Exit::METHOD => return Some(Next::Exit),
@@ -272,7 +272,7 @@ impl<'c> Session<'c> {
         Some(file)
     }
 
-    /// Answers a request.
+    /// Answer a request.
     fn respond(&mut self, request: Request, answers: Option<&mut Answers<'_, '_, '_>>) -> Response {
         if self.is_shut_down {
             let message = "the server was shut down".to_owned();
@@ -332,7 +332,7 @@ fn read<T: DeserializeOwned>(notice: Notification) -> Result<T, serde_json::Erro
     serde_json::from_value(notice.params)
 }
 
-/// Answers one request. A mistake of this program costs an answer, not the session.
+/// Answer one request. A mistake of this program costs an answer, not the session.
 fn answer<R: lsp_types::request::Request>(
     request: Request,
     work: impl FnOnce(R::Params) -> Result<R::Result, RenameError>,

@@ -31,7 +31,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the book that could be loaded from `root`.
+    /// Watch the book that could be loaded from `root`.
     pub fn new(paths: &BookPaths, config: &Config) -> Self {
         let root = &paths.root;
         let mut files: Vec<PathBuf> = [HISTORY, SWEEP, "book.toml", LOCK_FILE]
@@ -53,7 +53,7 @@ impl Watch {
         }
     }
 
-    /// Watches the settings and the chapters of a book that could not be loaded.
+    /// Watch the settings and the chapters of a book that could not be loaded.
     pub fn of_broken(paths: &BookPaths) -> Self {
         let file = paths.root.join("book.toml");
         Watch {
@@ -63,7 +63,7 @@ impl Watch {
         }
     }
 
-    /// Watches nothing.
+    /// Watch nothing.
     pub fn nothing() -> Self {
         Watch {
             paths: None,

@@ -51,7 +51,7 @@ impl Workspace {
         }
     }
 
-    /// Reads the author's files, relative to the root: as they are open, else from disk.
+    /// Read the author's files, relative to the root: as they are open, else from disk.
     pub fn reader<'d>(&'d self, documents: &'d Documents) -> impl Fn(&Path) -> Option<String> + 'd {
         |path| documents.text(&self.paths.root.join(path))
     }

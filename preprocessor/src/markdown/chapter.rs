@@ -59,7 +59,7 @@ pub struct Chapter {
 }
 
 impl Chapter {
-    /// Takes a chapter apart.
+    /// Take a chapter apart.
     pub fn parse(name: &str, text: &str, markdown: Markdown) -> Self {
         let source = Arc::new(SourceText {
             name: name.to_owned(),
@@ -123,7 +123,7 @@ impl Chapter {
         chapter
     }
 
-    /// Notes the complaints about raw HTML.
+    /// Note the complaints about raw HTML.
     fn take_html(&mut self, found: HtmlFindings) {
         for error in found.refused {
             self.problem(error);
@@ -134,7 +134,7 @@ impl Chapter {
         }
     }
 
-    /// Refuses claims in footnotes that mdBook leaves out of the page.
+    /// Refuse claims in footnotes that mdBook leaves out of the page.
     fn refuse_unshown(&mut self, placeholders: &[Range<usize>]) {
         let claim = |block: &&Block| block.kind == BlockKind::Claim;
         if !self.blocks.iter().any(|block| claim(&block)) {
@@ -170,7 +170,7 @@ impl Chapter {
             .collect()
     }
 
-    /// Notes what could not be read.
+    /// Note what could not be read.
     pub fn problem(&mut self, error: SyntaxError) {
         let diagnostic = to_diagnostic(&self.source, error);
         self.problems.push(diagnostic);

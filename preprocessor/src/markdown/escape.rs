@@ -13,7 +13,7 @@ fn is_treacherous(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Writes a character out as `\u{…}` (`\n`, `\r`, `\t` by their names).
+/// Write a character out as `\u{…}` (`\n`, `\r`, `\t` by their names).
 fn push_visible(out: &mut String, c: char) {
     match c {
         '\n' => out.push_str("\\n"),

@@ -212,7 +212,7 @@ impl TokenSink for Sink {
     }
 }
 
-/// Feeds a piece of HTML to a tokenizer.
+/// Feed a piece of HTML to a tokenizer.
 fn feed<S: TokenSink<Handle = ()>>(tokenizer: &Tokenizer<S>, html: &str) {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from(html));
@@ -234,7 +234,7 @@ pub fn tokens(html: &str) -> Vec<Token> {
     tokenize(html, TokenizerOpts::default())
 }
 
-/// Resolves character references in text that has no markup.
+/// Resolve character references in text that has no markup.
 pub fn decode(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();

@@ -91,13 +91,13 @@ impl OpenElements {
         self.plain.len()
     }
 
-    /// Closes what was opened since there were `depth`: what Markdown opens and closes around tags ends their elements.
+    /// Close what was opened since there were `depth`: what Markdown opens and closes around tags ends their elements.
     pub fn close(&mut self, depth: usize) {
         self.plain.truncate(depth);
         self.raw = None;
     }
 
-    /// Takes in a start tag. In HTML only `svg` and `math` may end themselves
+    /// Take in a start tag. In HTML only `svg` and `math` may end themselves
     /// (<https://html.spec.whatwg.org/multipage/syntax.html#start-tags>).
     fn start(&mut self, name: &str, closed: bool) {
         let ended = closed && FOREIGN.contains(&name);
@@ -107,7 +107,7 @@ impl OpenElements {
         self.raw = RAW.contains(&name).then(|| name.to_owned());
     }
 
-    /// Takes in an end tag.
+    /// Take in an end tag.
     fn end(&mut self, name: &str) {
         if let Some(at) = self.plain.iter().rposition(|open| open == name) {
             self.plain.truncate(at);
@@ -229,7 +229,7 @@ impl WordStarts {
         after.filter_map(|rest| rest.split_once('z')?.0.parse().ok())
     }
 
-    /// Takes in a token: into `found`, the places of the placeholders in it. True if one is the value of an attribute.
+    /// Take in a token: into `found`, the places of the placeholders in it. True if one is the value of an attribute.
     fn place(
         &self,
         kind: &TokenKind,

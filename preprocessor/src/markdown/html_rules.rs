@@ -55,7 +55,7 @@ impl<'a> HtmlRules<'a> {
         self.found
     }
 
-    /// Takes the next event, at `range`.
+    /// Take the next event, at `range`.
     pub fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
         match event {
             Event::Start(Tag::HtmlBlock) => self.block = Some(Vec::new()),
@@ -145,7 +145,7 @@ impl<'a> HtmlRules<'a> {
         }
     }
 
-    /// Takes in a piece of HTML.
+    /// Take in a piece of HTML.
     fn html(&mut self, lines: &[(String, Range<usize>)]) {
         let html: String = lines.iter().map(|(line, _)| line.as_str()).collect();
         for token in tokens(&html) {
@@ -167,7 +167,7 @@ impl<'a> HtmlRules<'a> {
         }
     }
 
-    /// Takes in a start tag.
+    /// Take in a start tag.
     fn element(&mut self, kind: &TokenKind, at: &Range<usize>) {
         let TokenKind::Start {
             name,
@@ -199,7 +199,7 @@ impl<'a> HtmlRules<'a> {
         }
     }
 
-    /// Refuses a name that is reserved for this program's own output.
+    /// Refuse a name that is reserved for this program's own output.
     fn name(&mut self, at: &Range<usize>, attribute: &str, value: &str) {
         let starts = |word: &str, start: &str| {
             word.get(..start.len())
@@ -223,7 +223,7 @@ impl<'a> HtmlRules<'a> {
         ));
     }
 
-    /// Refuses a claim, exhibit or value that a reader might not see.
+    /// Refuse a claim, exhibit or value that a reader might not see.
     fn refuse_unshown(&mut self, at: &Range<usize>, what: &str) {
         let value = what == "a value";
         let Some(around) = self.open.iter().find_map(|open| open.why(value)) else {

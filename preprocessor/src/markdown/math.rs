@@ -16,7 +16,7 @@ impl Math {
         self.until.is_some()
     }
 
-    /// Takes in text as the reader sees it, or as the author wrote it.
+    /// Take in text as the reader sees it, or as the author wrote it.
     pub fn pass(&mut self, text: &str) {
         const DELIMITERS: [(&str, &str); 3] = [("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$")];
         for c in text.chars() {

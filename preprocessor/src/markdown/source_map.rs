@@ -101,7 +101,7 @@ fn clean(path: &Path) -> PathBuf {
     out
 }
 
-/// Moves a diagnostic from the chapter `text` to the author's file. `files` are named relative to the book's root.
+/// Move a diagnostic from the chapter `text` to the author's file. `files` are named relative to the book's root.
 pub fn diagnostic(problem: &mut Diagnostic, files: &[Arc<SourceText>]) {
     let Some((source, span)) = &problem.place else {
         return;

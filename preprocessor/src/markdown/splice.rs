@@ -11,7 +11,7 @@ pub struct Edit {
     pub text: String,
 }
 
-/// Applies edits that do not overlap, in any order; of several insertions at one place the first goes first.
+/// Apply edits that do not overlap, in any order; of several insertions at one place the first goes first.
 ///
 /// # Panics
 /// If edits overlap: that would be a mistake in this crate.

@@ -50,7 +50,7 @@ pub fn html_findings(text: &str, options: &MarkdownOptions) -> HtmlFindings {
     rules.finish()
 }
 
-/// Replaces each placeholder by letters of the same length.
+/// Replace each placeholder by letters of the same length.
 pub fn mask(text: &str, placeholders: &[Range<usize>]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;

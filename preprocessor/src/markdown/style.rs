@@ -93,7 +93,7 @@ fn one_of<T: Copy>(option: &Attribute, known: &[(&str, T)]) -> Result<T, SyntaxE
 }
 
 impl Style {
-    /// Reads the style from a placeholder's options.
+    /// Read the style from a placeholder's options.
     pub fn read(words: &Words) -> Result<Style, SyntaxError> {
         let format = words.option("as").map(|o| one_of(o, FORMATS)).transpose()?;
         let align = words
@@ -137,7 +137,7 @@ impl Style {
         self.width.is_none()
     }
 
-    /// Pads `text` to the asked width, counted in characters.
+    /// Pad `text` to the asked width, counted in characters.
     pub fn pad(&self, text: &str) -> String {
         let width = self.width.unwrap_or(0);
         match self.align {

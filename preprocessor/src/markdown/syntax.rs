@@ -106,7 +106,7 @@ pub enum Occurrence {
     Spaced(Range<usize>),
 }
 
-/// Finds all placeholders, in order.
+/// Find all placeholders, in order.
 pub fn find(text: &str) -> Vec<Occurrence> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -184,7 +184,7 @@ fn end_of_placeholder(text: &str, inner: usize) -> Option<usize> {
     plain_end
 }
 
-/// Splits the content of a placeholder or an info string. `text[range]` is what is split.
+/// Split the content of a placeholder or an info string. `text[range]` is what is split.
 pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
     let mut out = Words::default();
     let mut at = range.start;
@@ -259,7 +259,7 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
     Ok(out)
 }
 
-/// Refuses options that are not among `known`.
+/// Refuse options that are not among `known`.
 pub fn only_options(words: &Words, known: &[&str]) -> Result<(), SyntaxError> {
     for option in &words.options {
         if !known.contains(&option.name.text.as_str()) {

@@ -19,7 +19,7 @@ use crate::markdown::source_map;
 use crate::markdown::syntax::{Occurrence, find};
 use crate::render::book::{BookReport, FilledBook, fill_all, unescape};
 
-/// Builds a book whose chapters are `texts`.
+/// Build a book whose chapters are `texts`.
 pub fn build(
     paths: &BookPaths,
     config: &Config,
@@ -116,7 +116,7 @@ fn find_unreachable(paths: &BookPaths, read: &ReadText<'_>) -> Vec<Diagnostic> {
     problems
 }
 
-/// Moves every complaint to the author's own file, and sorts them.
+/// Move every complaint to the author's own file, and sort them.
 pub fn finish(report: &mut BookReport, paths: &BookPaths) {
     finish_in(report, paths, &paths.reader());
 }
@@ -129,7 +129,7 @@ pub fn finish_in(report: &mut BookReport, paths: &BookPaths, read: &ReadText<'_>
     report.problems.dedup();
 }
 
-/// Moves complaints from the text of a chapter, which may include other files, to the file that its author wrote. `read` gives
+/// Move complaints from the text of a chapter, which may include other files, to the file that its author wrote. `read` gives
 /// the texts of such files.
 pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths, read: &ReadText<'_>) {
     let mut known: Vec<(Arc<SourceText>, Vec<Arc<SourceText>>)> = Vec::new();

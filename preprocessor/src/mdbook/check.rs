@@ -24,7 +24,7 @@ pub struct CheckedBook {
     pub nothing_shown: bool,
 }
 
-/// Checks a book whose chapters are `chapters`. `read` gives the texts of the author's files.
+/// Check a book whose chapters are `chapters`. `read` gives the texts of the author's files.
 pub fn check_book(
     chapters: &[Chapter],
     paths: &BookPaths,

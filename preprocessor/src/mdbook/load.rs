@@ -76,7 +76,7 @@ pub struct LoadedBook {
 }
 
 impl LoadedBook {
-    /// Puts another text of its author in the place of the chapter in this file, named relative to `src`. What the text
+    /// Put another text of its author in the place of the chapter in this file, named relative to `src`. What the text
     /// includes is read from disk; other preprocessors than mdBook's own are not run.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
     Diagnostic::error_without_place(message.trim_end())
 }
 
-/// Opens the book in `root`; its book.toml comes along.
+/// Open the book in `root`; its book.toml comes along.
 fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
     let path = root.join("book.toml");
     let text = crate::util::files::read_text(&path).map_err(|error| {
@@ -171,7 +171,7 @@ fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
     Ok((book, text))
 }
 
-/// Loads the book in `root`; other preprocessors that come first are run.
+/// Load the book in `root`; other preprocessors that come first are run.
 pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<LoadedBook, Diagnostic> {
     let (mut book, text) = open(root)?;
     let mut config = table(root, &book, &text)?;

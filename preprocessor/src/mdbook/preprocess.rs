@@ -14,7 +14,7 @@ use crate::render::book::parse;
 use crate::templates;
 use crate::util::report;
 
-/// Runs once and returns the exit status. Only the book is written to standard output.
+/// Run once and return the exit status. Only the book is written to standard output.
 pub fn run() -> u8 {
     if std::io::stdin().is_terminal() {
         return refuse(

@@ -67,7 +67,7 @@ pub enum ProtocolError {
     Book(serde_json::Error),
 }
 
-/// Reads the input. The version is read first, from untyped JSON, so that another version is reported as such.
+/// Read the input. The version is read first, from untyped JSON, so that another version is reported as such.
 pub fn read(input: &str) -> Result<Input<'_>, ProtocolError> {
     let (context, book): (&RawValue, &RawValue) =
         serde_json::from_str(input).map_err(ProtocolError::Input)?;
@@ -136,7 +136,7 @@ pub fn mentions_us(book: &str) -> bool {
         || hides.iter().any(|escape| book.contains(escape))
 }
 
-/// Reads the book.
+/// Read the book.
 pub fn read_book(json: &str) -> Result<Book, ProtocolError> {
     serde_json::from_str(json).map_err(ProtocolError::Book)
 }

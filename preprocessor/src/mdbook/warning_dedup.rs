@@ -30,7 +30,7 @@ struct PrintedWarnings {
 }
 
 impl PrintedWarnings {
-    /// Splits off the warnings that are printed when `renderer` has its turn, and remembers them. `before` is what the
+    /// Split off the warnings that are printed when `renderer` has its turn, and remember them. `before` is what the
     /// last run left.
     fn next(
         before: Option<PrintedWarnings>,
@@ -111,7 +111,7 @@ mod tests {
         Diagnostic::error_without_place(text).warning()
     }
 
-    /// Runs one build after the other; what each run says.
+    /// Run one build after the other; what each run says.
     fn runs(runs: &[(&str, &str, &[&str])]) -> Vec<Vec<String>> {
         let outputs = ["a".to_owned(), "b".to_owned()];
         let mut before = None;

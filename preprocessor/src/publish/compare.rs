@@ -54,7 +54,7 @@ impl Expected<'_> {
     }
 }
 
-/// Compares the files of a folder of pages, by their names in it.
+/// Compare the files of a folder of pages, by their names in it.
 pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
     let mut compared = Compared::default();
     let actual: BTreeMap<&str, &File> = site.iter().copied().collect();
@@ -95,7 +95,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
     compared
 }
 
-/// Compares files outside the folder of pages, by their names in the site.
+/// Compare files outside the folder of pages, by their names in the site.
 pub fn compare_outside(expected: &Expected<'_>, outside: &[&File]) -> Compared {
     let mut compared = Compared::default();
     let all: BTreeMap<&str, &File> = (outside.iter().copied())
@@ -115,7 +115,7 @@ fn has_digest(name: &str) -> bool {
 }
 
 impl Compared {
-    /// Complains about pages that are the same at a weaker level than other pages of the same template: neither a theme nor
+    /// Complain about pages that are the same at a weaker level than other pages of the same template: neither a theme nor
     /// another version of mdBook explains that, whatever the manifest says of them.
     fn uneven(&mut self, expected: &Expected<'_>, actual: &BTreeMap<&str, &File>) {
         let pages: Vec<(&File, Level)> = expected
@@ -142,7 +142,7 @@ impl Compared {
         }
     }
 
-    /// Compares one file with what was made again under its name.
+    /// Compare one file with what was made again under its name.
     fn compare_file(&mut self, expected: &Expected<'_>, made: &File, actual: &File) {
         let name = &made.name;
         if made.bytes == actual.bytes {
@@ -178,7 +178,7 @@ impl Compared {
         self.added_pages.push(name.to_owned());
     }
 
-    /// Looks at a file that was not made again. `site` has those beside it.
+    /// Look at a file that was not made again. `site` has those beside it.
     fn check_added_file(
         &mut self,
         expected: &Expected<'_>,
@@ -274,7 +274,7 @@ enum PageError {
     Around { line: usize },
 }
 
-/// Compares a page with the one that was made again; the error says where they differ.
+/// Compare a page with the one that was made again; the error says where they differ.
 fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, PageError> {
     let (made_tokens, actual_tokens) = (tokens(made), tokens(actual));
     let chapter = main_of(&made_tokens).unwrap_or(&made_tokens);

@@ -48,7 +48,7 @@ impl BookAtHand<'_> {
     }
 }
 
-/// Compares the evidence of a site with the investigation that is published beside it, and with what is on this machine.
+/// Compare the evidence of a site with the investigation that is published beside it, and with what is on this machine.
 /// `record` is what the site publishes of its book; `origin`, whether this is the machine that captured it; `book`, its book.
 pub fn verify(
     record: &BookRecord,
@@ -113,7 +113,7 @@ pub fn verify(
     found
 }
 
-/// Compares the record of a sweep with the investigation that is published beside it, and with the kernels that the book pins.
+/// Compare the record of a sweep with the investigation that is published beside it, and with the kernels that the book pins.
 pub fn verify_sweep(
     record: &BookRecord,
     sweep: &SweepRecord,
@@ -156,7 +156,7 @@ fn stricter_policy(record: &BookRecord, book: Option<BookAtHand<'_>>) -> OnMissi
     }
 }
 
-/// Applies `on-stale` to evidence that is out of date.
+/// Apply `on-stale` to evidence that is out of date.
 fn judge(
     on_stale: OnMissing,
     machine: &str,
@@ -185,7 +185,7 @@ fn judge(
 }
 
 impl FreshnessFindings {
-    /// Tells the reasons for being out of date that the pages tell.
+    /// Tell the reasons for being out of date that the pages tell.
     fn published(&mut self, on_stale: OnMissing, what: &str, reasons: &[String]) {
         if reasons.is_empty() {
             return;
@@ -201,7 +201,7 @@ impl FreshnessFindings {
         }
     }
 
-    /// Tells a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
+    /// Tell a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
     fn unpublished(&mut self, on_stale: OnMissing, what: &str, reason: &str, refused: bool) {
         let line = format!("{what} is out of date: {reason}");
         match on_stale {
@@ -210,7 +210,7 @@ impl FreshnessFindings {
         }
     }
 
-    /// Tells the parts that could not be compared, if there are any.
+    /// Tell the parts that could not be compared, if there are any.
     fn not_compared(&mut self, what: &str, open: &str) {
         if !open.is_empty() {
             let line = format!("{what} was not compared with all that is here: {open}");

@@ -33,7 +33,7 @@ pub struct LeakCheck {
     counts: Counts,
 }
 
-/// Prepares the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
+/// Prepare the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
 /// slide that `history` has of a throwaway guest is not a secret: there are only some hundred slides.
 pub fn checks(
     raw: &[Evidence],

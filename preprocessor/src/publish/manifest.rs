@@ -286,7 +286,7 @@ pub(super) fn read_again(
     Ok(claim.with_mentions(&tell))
 }
 
-/// Judges all published claims on the published evidence and on what the published chapters tell, and compares.
+/// Judge all published claims on the published evidence and on what the published chapters tell, and compare them.
 pub fn rejudge(
     investigation: &Investigation,
     evidence: &[Evidence],

@@ -74,7 +74,7 @@ impl Quoted {
         }
     }
 
-    /// Counts the places in the blocks of each chapter where `searcher` finds something.
+    /// Count the places in the blocks of each chapter where `searcher` finds something.
     pub fn counts(&self, searcher: &Searcher) -> Counts {
         let mut counts = Counts::new();
         for (index, chapter) in self.chapters.iter().enumerate() {

@@ -60,7 +60,7 @@ pub enum SettingsError {
     },
 }
 
-/// Makes all files of a book's HTML. `site` are the files of the site that was made before, from which come the style
+/// Make all files of a book's HTML. `site` are the files of the site that was made before, from which come the style
 /// sheets and scripts that the settings name.
 pub fn render(
     settings: &Settings,

@@ -72,7 +72,7 @@ impl<'a> SiteFiles<'a> {
     }
 }
 
-/// Makes the site again from what it publishes, and compares. `demanded` is the level of each file when it was published;
+/// Make the site again from what it publishes, and compare it. `demanded` is the level of each file when it was published;
 /// without it the levels are determined.
 pub fn reproduce(
     files: &[File],

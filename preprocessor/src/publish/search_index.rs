@@ -56,7 +56,7 @@ pub enum IndexError {
     Words,
 }
 
-/// Compares what a search finds; the error is the first difference.
+/// Compare what a search finds; the error is the first difference.
 pub fn compare(made: &str, actual: &str) -> Result<(), IndexError> {
     let Some((code, made)) = index(made) else {
         return Err(IndexError::Made);
@@ -99,7 +99,7 @@ pub fn compare(made: &str, actual: &str) -> Result<(), IndexError> {
     Err(IndexError::Words)
 }
 
-/// Puts the search index of a site in the place of the one that was made again, if a search finds the same in both: the
+/// Put the search index of a site in the place of the one that was made again, if a search finds the same in both: the
 /// order of its parts is not the same in every build of mdBook, and the name that other files call it by has its digest.
 pub fn adopt(made: &mut [File], site: &[(&str, &File)]) {
     let Some((name, theirs)) = site.iter().find(|(name, _)| is_one(name)) else {

@@ -24,7 +24,7 @@ pub struct SitePage {
 }
 
 impl SitePage {
-    /// Reads a page.
+    /// Read a page.
     pub fn new(html: &str) -> Self {
         let tokens = tokens(html);
         SitePage { tokens }

@@ -38,7 +38,7 @@ pub struct SweepFindings {
     pub notes: Vec<String>,
 }
 
-/// Compares a record with the evidence that it was made from.
+/// Compare a record with the evidence that it was made from.
 ///
 /// # Errors
 /// When evidence cannot be redacted.
@@ -94,7 +94,7 @@ fn other_kernel(record: &SweepRecord, kernel: &SweptKernel, evidence: &Evidence)
     Some(format!("{SWEEP}: {}: {problem}", kernel.machine))
 }
 
-/// Judges the claims of the record again that the book still makes. `own` is the evidence of each kernel, in their order.
+/// Judge the claims of the record again that the book still makes. `own` is the evidence of each kernel, in their order.
 fn judge_again(
     record: &SweepRecord,
     sources: &SweepSources<'_>,

@@ -34,7 +34,7 @@ pub struct SiteFindings {
 }
 
 impl SiteFindings {
-    /// Adds the findings of a site inside this one.
+    /// Add the findings of a site inside this one.
     pub fn add(&mut self, folder: &str, more: SiteFindings) {
         self.files += more.files;
         self.compared += more.compared;
@@ -56,7 +56,7 @@ pub fn is_text(name: &str) -> bool {
         && !name.starts_with(&format!("{}/", manifest::FOLDER))
 }
 
-/// Compares one page, its text and what was read of it, with the evidence.
+/// Compare one page, its text and what was read of it, with the evidence.
 pub fn page(
     name: &str,
     (html, page): (&str, &SitePage),
@@ -179,7 +179,7 @@ fn compare(
     }
 }
 
-/// Compares the verdicts that a page shows in its claims.
+/// Compare the verdicts that a page shows in its claims.
 pub fn badges(
     name: &str,
     page: &SitePage,
@@ -202,7 +202,7 @@ pub fn badges(
     }
 }
 
-/// Finds what should have been replaced. Placeholders that are shown on purpose are counted on each page by the
+/// Find what should have been replaced. Placeholders that are shown on purpose are counted on each page by the
 /// page itself (`page`); elsewhere (search index) only what some page shows is taken for one of those.
 pub fn find_leftovers(
     name: &str,

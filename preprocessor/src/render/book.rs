@@ -68,7 +68,7 @@ pub struct FilledBook {
     pub report: BookReport,
 }
 
-/// Judges all claims and fills all chapters.
+/// Judge all claims and fill all chapters.
 pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> FilledBook {
     let mut report = BookReport::default();
     if target == Target::Nothing {
@@ -153,7 +153,7 @@ pub fn stale(book_data: &BookData<'_>) -> Vec<Diagnostic> {
     machines.chain(sweep).collect()
 }
 
-/// Takes out the escapes alone: for a book that shows placeholders and fills none.
+/// Take out the escapes alone: for a book that shows placeholders and fills none.
 pub fn unescape(chapter: &Chapter, target: Target) -> String {
     let escapes = chapter.escapes.iter().map(|at| Edit {
         range: *at..at + 1,

@@ -33,7 +33,7 @@ pub struct FilledChapter {
     pub problems: Vec<Diagnostic>,
 }
 
-/// Fills `chapter`, the one with this index in the book.
+/// Fill `chapter`, the one with this index in the book.
 pub fn fill(
     chapter: &Chapter,
     index: usize,
@@ -113,7 +113,7 @@ struct ChapterFiller<'a, 'f> {
 }
 
 impl ChapterFiller<'_, '_> {
-    /// Fills placeholders in the same place: one, or all of one code span.
+    /// Fill placeholders in the same place: one, or all of one code span.
     fn group(&mut self, group: &[&Placeholder]) {
         let mut uses = Vec::new();
         for placeholder in group {
@@ -156,7 +156,7 @@ impl ChapterFiller<'_, '_> {
         self.uses.extend(uses);
     }
 
-    /// Looks a value up and writes it down, or notes why not.
+    /// Look a value up and write it down, or note why not.
     fn value(&mut self, placeholder: &Placeholder) -> Option<Use> {
         let source = &self.chapter.source;
         let machine = match &placeholder.machine {
@@ -399,7 +399,7 @@ impl ChapterFiller<'_, '_> {
         }
     }
 
-    /// Says at the top of the page where its values come from.
+    /// Say at the top of the page where its values come from.
     fn page(&mut self, more: &[MachineId]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         let literal = self.chapter.escapes.len();

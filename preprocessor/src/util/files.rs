@@ -67,7 +67,7 @@ pub fn read(root: &Path) -> Result<Vec<File>, FilesError> {
     Ok(out)
 }
 
-/// Opens a file to be read. A pipe, a socket or a device is refused: reading one can wait for ever, or never end.
+/// Open a file to be read. A pipe, a socket or a device is refused: reading one can wait for ever, or never end.
 pub fn open(path: &Path) -> std::io::Result<std::fs::File> {
     // Before it is opened: opening a pipe waits for its writer.
     if std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use qed_evidence::diagnostic::{Diagnostic, Severity, in_color};
 
-/// Prints diagnostics to standard error, and how many there are. A closed standard error is ignored.
+/// Print diagnostics to standard error, and how many there are. A closed standard error is ignored.
 pub fn print(problems: &[Diagnostic]) {
     if problems.is_empty() {
         return;

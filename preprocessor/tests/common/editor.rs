@@ -25,7 +25,7 @@ pub struct Editor {
     texts: BTreeMap<PathBuf, (i64, String)>,
 }
 
-/// Reads messages until the server ends.
+/// Read messages until the server ends.
 fn read_all(output: impl Read, send: impl Fn(Value) -> bool) {
     let mut output = BufReader::new(output);
     loop {
@@ -56,7 +56,7 @@ pub fn uri(file: &Path) -> String {
 }
 
 impl Editor {
-    /// Starts the server for an editor whose folder is `folder`, if any.
+    /// Start the server for an editor whose folder is `folder`, if any.
     pub fn start(folder: Option<&Path>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
             .arg("lsp")
@@ -96,7 +96,7 @@ impl Editor {
         self.child.id()
     }
 
-    /// Sends bytes as they are.
+    /// Send bytes as they are.
     pub fn send_raw(&mut self, bytes: &[u8]) {
         let input = self.input.as_mut().unwrap();
         input.write_all(bytes).unwrap();
@@ -108,12 +108,12 @@ impl Editor {
         self.send_raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
     }
 
-    /// Tells the server something.
+    /// Tell the server something.
     pub fn tell(&mut self, method: &str, params: Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 
-    /// Takes in the next message.
+    /// Take in the next message.
     fn next(&mut self, until: Instant) -> Value {
         let left = until.saturating_duration_since(Instant::now());
         let message = self
@@ -155,7 +155,7 @@ impl Editor {
         response["result"].clone()
     }
 
-    /// Waits until the diagnostics of a document are as they should be.
+    /// Wait until the diagnostics of a document are as they should be.
     ///
     /// # Panics
     /// If they never are.
@@ -174,7 +174,7 @@ impl Editor {
         }
     }
 
-    /// Waits until each of these words stands in a message about a document.
+    /// Wait until each of these words stands in a message about a document.
     #[track_caller]
     pub fn wait_for(&mut self, name: &str, words: &str) -> Vec<Value> {
         self.wait(name, |shown| {
@@ -184,7 +184,7 @@ impl Editor {
         })
     }
 
-    /// Opens a file.
+    /// Open a file.
     pub fn open(&mut self, file: &Path) -> String {
         let text = std::fs::read_to_string(file).unwrap();
         self.texts.insert(file.to_owned(), (1, text.clone()));
@@ -194,7 +194,7 @@ impl Editor {
         text
     }
 
-    /// Changes the text of an open file, as typing does.
+    /// Change the text of an open file, as typing does.
     pub fn set(&mut self, file: &Path, text: &str) {
         let (version, known) = self.texts.get_mut(file).unwrap();
         *version += 1;
@@ -206,7 +206,7 @@ impl Editor {
         );
     }
 
-    /// Closes a file.
+    /// Close a file.
     pub fn close(&mut self, file: &Path) {
         self.texts.remove(file);
         self.tell(
@@ -282,14 +282,14 @@ impl Editor {
         text
     }
 
-    /// Ends the session as the protocol wants it; the exit status.
+    /// End the session as the protocol wants it; the exit status.
     pub fn end(mut self) -> Option<i32> {
         self.ask("shutdown", Value::Null);
         self.tell("exit", Value::Null);
         self.child.wait().unwrap().code()
     }
 
-    /// Goes away without a word; the exit status, and what the server said at last.
+    /// Go away without a word; the exit status, and what the server said at last.
     pub fn vanish(mut self) -> (Option<i32>, String) {
         self.input = None;
         let status = self.child.wait().unwrap();

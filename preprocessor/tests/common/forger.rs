@@ -15,7 +15,7 @@ pub fn site(book: &Book) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Puts the site back to what it was.
+/// Put the site back to what it was.
 pub fn restore(book: &Book, before: &BTreeMap<String, Vec<u8>>) {
     for name in site(book).keys().filter(|name| !before.contains_key(*name)) {
         std::fs::remove_file(book.path("book").join(name)).unwrap();
@@ -25,7 +25,7 @@ pub fn restore(book: &Book, before: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Makes the manifest fit the files as they are now.
+/// Make the manifest fit the files as they are now.
 pub fn correct_manifest(book: &Book) {
     let mut manifest: Manifest =
         serde_json::from_str(&book.read("book/qed/manifest.json")).unwrap();
@@ -81,7 +81,7 @@ impl<'b> Forger<'b> {
         }
     }
 
-    /// Applies one edit, which has to change something, makes the manifest fit, and wants a line that begins with the file
+    /// Apply one edit, which has to change something, make the manifest fit, and expect a line that begins with the file
     /// and holds `line`.
     pub fn forge(&mut self, file: &str, from: &str, to: &str, line: &str) {
         self.forge_with(file, from, to, &|l| {

@@ -321,14 +321,14 @@ impl Book {
         self.dir.path().join(name)
     }
 
-    /// Writes a file.
+    /// Write a file.
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    /// Puts evidence where captures put it.
+    /// Put evidence where captures put it.
     pub fn evidence(&self, evidence: &Evidence) {
         let name = mdbook_qed::config::evidence_file(&evidence.machine.name);
         self.write(
@@ -337,13 +337,13 @@ impl Book {
         );
     }
 
-    /// Reads a file of the built book.
+    /// Read a file of the built book.
     pub fn read(&self, name: &str) -> String {
         let path = self.path(name);
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
-    /// Runs mdBook in the book.
+    /// Run mdBook in the book.
     pub fn mdbook(&self, arguments: &[&str]) -> Output {
         Command::new(mdbook())
             .args(arguments)
@@ -352,7 +352,7 @@ impl Book {
             .unwrap()
     }
 
-    /// Builds it.
+    /// Build it.
     ///
     /// # Panics
     /// If the build fails.
@@ -361,7 +361,7 @@ impl Book {
         assert!(output.status.success(), "{}", stderr(&output));
     }
 
-    /// Runs our own program in the book.
+    /// Run our own program in the book.
     pub fn qed(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
             .args(arguments)
@@ -383,7 +383,7 @@ pub fn verdicts(book: &Book) -> String {
         .collect()
 }
 
-/// Writes a program that anybody may run.
+/// Write a program that anybody may run.
 pub fn executable(path: &Path, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -28,7 +28,7 @@ pub struct SecondOpinion {
 }
 
 impl SecondOpinion {
-    /// Starts it for one machine.
+    /// Start it for one machine.
     pub fn start(names: &qed_evidence::names::Names) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new(python(here))

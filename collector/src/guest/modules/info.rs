@@ -27,7 +27,7 @@ pub enum InfoError {
 }
 
 impl Info {
-    /// Reads an unpacked module.
+    /// Read an unpacked module.
     ///
     /// # Errors
     /// When it is none.
@@ -38,7 +38,7 @@ impl Info {
         Ok(Self::parse(data.ok_or(InfoError::NoSection)?))
     }
 
-    /// Reads the section.
+    /// Read the section.
     fn parse(section: &[u8]) -> Self {
         let mut info = Self::default();
         for text in section.split(|byte| *byte == 0) {

@@ -25,7 +25,7 @@ pub(super) fn module_name(file: &str) -> Option<String> {
 }
 
 impl Tree {
-    /// Looks through a folder and all below it. Links are not followed: `build` and `source` lead out of it.
+    /// Look through a folder and all below it. Links are not followed: `build` and `source` lead out of it.
     ///
     /// # Errors
     /// When a folder cannot be read.

@@ -253,7 +253,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         Ok(Room::Within(start, end))
     }
 
-    /// Refuses an index outside the array. If its type does not give its length, the element is recorded for a check at run
+    /// Refuse an index outside the array. If its type does not give its length, the element is recorded for a check at run
     /// time.
     fn inside(
         &self,

@@ -48,7 +48,7 @@ struct Enclosing<'i> {
 }
 
 impl<'a> Compiler<'_, '_, 'a> {
-    /// Reads all of a structure or union.
+    /// Read all of a structure or union.
     pub(super) fn structure(
         &self,
         value: &Value,
@@ -243,7 +243,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         }
     }
 
-    /// Adds a member that has no value, with the reason.
+    /// Add a member that has no value, with the reason.
     fn unreadable(
         &self,
         name: &str,
@@ -309,7 +309,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         )
     }
 
-    /// Adds the value at a position, with everything inside it.
+    /// Add the value at a position, with everything inside it.
     fn value_of(
         &self,
         name: &str,
@@ -373,7 +373,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         ))
     }
 
-    /// Adds the elements of an array, `e0`, `e1` and so on.
+    /// Add the elements of an array, `e0`, `e1` and so on.
     fn elements_of(
         &self,
         element: TypeId,

@@ -153,7 +153,7 @@ fn facts(log: &Log) -> MachineFacts {
     }
 }
 
-/// Runs a session, and gives back everything that it saw and the order of what it did.
+/// Run a session, and return everything that it saw and the order of what it did.
 fn session_with(
     wanted: &[Wanted<'_>],
     probes: &[PlannedProbe],

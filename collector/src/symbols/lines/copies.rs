@@ -109,7 +109,7 @@ struct Pass {
     assembler: bool,
 }
 
-/// Adds the copies of `functions` that one unit describes to `found`, in the same order.
+/// Add the copies of `functions` that one unit describes to `found`, in the same order.
 fn in_unit<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,

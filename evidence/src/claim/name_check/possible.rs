@@ -111,7 +111,7 @@ impl Words<'_> {
         })
     }
 
-    /// Calls `test` on each text that is possible here until it is content; whether it was. The likeliest come first.
+    /// Call `test` on each text that is possible here until it is content; whether it was. The likeliest come first.
     pub fn each(
         &self,
         catalog: &Catalog<'_>,
@@ -379,7 +379,7 @@ fn names(
     }
 }
 
-/// Calls `test` on the words of every machine's values and frames that `of` picks, until it is content; whether it was.
+/// Call `test` on the words of every machine's values and frames that `of` picks, until it is content; whether it was.
 fn captured(
     catalog: &Catalog<'_>,
     of: fn(&CapturedWords) -> &BTreeSet<String>,

@@ -40,7 +40,7 @@ impl Needed {
     }
 }
 
-/// Calls `denied` on each comparison that has to be false, or whose sides have to be different, for `node` to be as `needed`.
+/// Call `denied` on each comparison that has to be false, or whose sides have to be different, for `node` to be as `needed`.
 /// Each node is visited once: an expression of 160 levels is allowed.
 fn visit<'n>(node: &'n Node, needed: Needed, denied: &mut dyn FnMut(&'n Node)) {
     match &node.kind {

@@ -45,7 +45,7 @@ pub struct ReadPath {
 }
 
 impl Expression {
-    /// Parses `text`, which is at `place`. The errors point there.
+    /// Parse `text`, which is at `place`. The errors point there.
     pub fn parse(text: &str, place: SourceMap) -> Result<Self, Vec<Diagnostic>> {
         let whole = 0..text.len();
         if text.len() > MAX_BYTES {
@@ -174,7 +174,7 @@ fn collect(node: &Node, reads: &mut Vec<ReadPath>) {
 
 type Parsed = (cel::IdedExpr, cel::common::ast::SourceInfo);
 
-/// Runs the parser of the `cel` crate and turns its errors into ours.
+/// Run the parser of the `cel` crate and turn its errors into ours.
 fn parse_cel(text: &str, place: &SourceMap) -> Result<Parsed, Vec<Diagnostic>> {
     // The grammar's run time is third-party code that reads untrusted text: a panic in it is an error of the claim, and must
     // not end the program.

@@ -131,7 +131,7 @@ impl Lexer<'_> {
         self.behind_dot = behind_dot && first.is_whitespace();
     }
 
-    /// Refuses a character that is written otherwise than the author wrote it; the first one speaks for all that follow.
+    /// Refuse a character that is written otherwise than the author wrote it; the first one speaks for all that follow.
     fn escaped(&mut self, escaped: &str, plain: &str) {
         self.refuse(
             self.at..self.at + escaped.len(),
@@ -255,7 +255,7 @@ impl Lexer<'_> {
         self.at = self.text.len();
     }
 
-    /// Refuses an escape that hides which character it stands for.
+    /// Refuse an escape that hides which character it stands for.
     fn escape(&mut self, at: usize, escaped: char, bytes: bool) {
         let plain = matches!(escaped, '\\' | '\'' | '"' | 'n' | 'r' | 't');
         if plain || (bytes && escaped == 'x') {

@@ -55,7 +55,7 @@ enum Counted {
     Leaked,
 }
 
-/// Calls `rests` on each part that may be true because an object was not freed, with the part, the experiment or probe, and the
+/// Call `rests` on each part that may be true because an object was not freed, with the part, the experiment or probe, and the
 /// objects that it counts. `true_helps`: the whole expression cannot become false by this node becoming true.
 fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &'n str, Counted)) {
     if let Some((name, counted)) = counted(node) {

@@ -3,7 +3,7 @@
 use crate::claim::Verdict;
 use crate::testing::{claim, evidence, judge_on};
 
-/// Asserts that `text` is refused before it meets any evidence, with `message`.
+/// Assert that `text` is refused before it meets any evidence, with `message`.
 fn refused(text: &str, message: &str) {
     match claim(text) {
         Ok(_) => panic!("`{text}` was accepted"),
@@ -14,7 +14,7 @@ fn refused(text: &str, message: &str) {
     }
 }
 
-/// Asserts the verdict on `text`, and that its reason contains `reason`.
+/// Assert the verdict on `text`, and that its reason contains `reason`.
 fn comes_to(text: &str, verdict: Verdict, reason: &str) {
     let judgement = judge_on(text, &evidence());
     assert_eq!(judgement.verdict, verdict, "`{text}`: {judgement:?}");

@@ -132,7 +132,7 @@ fn tree() -> impl Strategy<Value = String> {
     })
 }
 
-/// Parses and judges; whatever comes out must be well-formed.
+/// Parse and judge; whatever comes out must be well-formed.
 fn try_out(text: &str) -> Result<(), TestCaseError> {
     match claim(text) {
         Err(errors) => {

@@ -19,7 +19,7 @@ fn verdict(text: &str, evidence: &Evidence) -> Verdict {
     judge_on(text, evidence).verdict
 }
 
-/// Asserts that `text` is UNVERIFIED for a reason that holds `word`.
+/// Assert that `text` is UNVERIFIED for a reason that holds `word`.
 fn unverified(text: &str, evidence: &Evidence, word: &str) {
     let judgement = judge_on(text, evidence);
     let reason = judgement.reason.unwrap_or_default();

@@ -175,7 +175,7 @@ pub(in crate::claim) fn different(a: &Typed, b: &Typed) -> Failure {
     )
 }
 
-/// Refuses to order two values if one of them is a pseudonym of an unknown address.
+/// Refuse to order two values if one of them is a pseudonym of an unknown address.
 pub(in crate::claim) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
     for side in [a, b] {
         match side {
@@ -215,7 +215,7 @@ fn compare_error(error: Returned, other: &Typed) -> Result<Ordering, Failure> {
     }
 }
 
-/// Refuses to compare an error that was returned with an address or an unsigned number: it would differ from each.
+/// Refuse to compare an error that was returned with an address or an unsigned number: it would differ from each.
 fn errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
     let is_error = |number: &Number| number.kind == Kind::Errno && number.value < 0;
     let error = match (

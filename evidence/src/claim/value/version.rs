@@ -42,7 +42,7 @@ impl Version {
         [self.numbers[0], self.numbers[1]]
     }
 
-    /// Reads `6.6`, `6.12.117+deb12-cloud-amd64`, `6.7-rc1`.
+    /// Read `6.6`, `6.12.117+deb12-cloud-amd64`, `6.7-rc1`.
     pub fn parse(text: &str) -> Option<Self> {
         let end = text
             .find(|c: char| !c.is_ascii_digit() && c != '.')

@@ -102,7 +102,7 @@ impl FileChecker {
         }
     }
 
-    /// Checks the words of a command: the program, and the names of the kernel's files.
+    /// Check the words of a command: the program, and the names of the kernel's files.
     fn check_words(&mut self, run: &Spanned<Vec<Spanned<String>>>, on: Reader) {
         let mut given = 0;
         for word in run.get_ref() {
@@ -177,7 +177,7 @@ impl FileChecker {
 }
 
 impl FileChecker {
-    /// Refuses words of a command on the builder that name files other than those of the captured kernel. What such a command
+    /// Refuse words of a command on the builder that name files other than those of the captured kernel. What such a command
     /// prints is evidence of the captured kernel, and is published as it is for a guest.
     fn leads_elsewhere(&mut self, run: &[Spanned<String>]) {
         // The program itself may be named by its path.

@@ -14,7 +14,7 @@ use crate::path::{is_identifier, is_name};
 /// The most boots of one guest: each takes seconds, and a picture of more says no more.
 const MAX_BOOTS: u32 = 256;
 
-/// Parses and checks an investigation. On failure every problem is reported at once.
+/// Parse and check an investigation. On failure every problem is reported at once.
 ///
 /// `name` is how the author names the file.
 pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {

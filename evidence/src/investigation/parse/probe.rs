@@ -147,7 +147,7 @@ impl FileChecker {
         number
     }
 
-    /// Checks the keys that choose among the copies of a function.
+    /// Check the keys that choose among the copies of a function.
     fn check_copies(&mut self, raw: &RawProbe, is_function: bool, position: &Position) {
         let copies = [
             raw.file.as_ref().map(|file| ("file", file.span())),
@@ -170,7 +170,7 @@ impl FileChecker {
         }
     }
 
-    /// Checks the keys that say which object a hit allocates or frees.
+    /// Check the keys that say which object a hit allocates or frees.
     fn check_objects(&mut self, raw: &RawProbe) {
         for object in [&raw.allocates, &raw.frees].into_iter().flatten() {
             if !is_identifier(object.get_ref()) {

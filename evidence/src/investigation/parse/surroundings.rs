@@ -12,7 +12,7 @@ use crate::investigation::{GivenFile, Setup, SpannedName, Stdin, Surroundings};
 const TAKEN: [&str; 5] = ["/proc", "/sys", "/dev", "/qed", "/init"];
 
 impl FileChecker {
-    /// Takes what a workload finds around it out of its table.
+    /// Take what a workload finds around it out of its table.
     pub(super) fn surroundings(&mut self, raw: &mut RawWorkload) -> Surroundings {
         let files = take(&mut raw.files);
         let files: Vec<GivenFile> = files

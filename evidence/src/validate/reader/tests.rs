@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{evidence, evidence_text};
 
-/// Reads `text` with `from` replaced by `to`, which must occur.
+/// Read `text` with `from` replaced by `to`, which must occur.
 fn changed(from: &str, to: &str) -> Result<Evidence, ReadError> {
     let text = evidence_text();
     assert!(text.contains(from), "{from}");
@@ -896,7 +896,7 @@ mod round_trip {
         })
     }
 
-    /// Makes the names in a value those of its numbers, or the numbers those of its names.
+    /// Make the names in a value those of its numbers, or the numbers those of its names.
     fn settle(value: &mut Value, names: &mut Names) {
         let place = |at: &mut Address| {
             let symbol = &names.symbols[(at.0 % names.symbols.len() as u64) as usize];
@@ -964,7 +964,7 @@ mod round_trip {
         }
     }
 
-    /// Settles every value of a document.
+    /// Settle every value of a document.
     fn settle_all(document: &mut Evidence) {
         let mut names = document.names.clone();
         let mut list: Vec<&mut Datum> = Vec::new();
@@ -1036,7 +1036,7 @@ mod round_trip {
         document.names = names;
     }
 
-    /// Makes a document say the same wherever it says something twice.
+    /// Make a document say the same wherever it says something twice.
     fn agree(document: &mut Evidence) {
         let machine = &mut document.machine;
         match machine.kind {

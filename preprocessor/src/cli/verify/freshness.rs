@@ -13,7 +13,7 @@ use crate::publish::values::SiteFindings;
 use crate::util::files::File;
 use crate::util::parallel::Parallelism;
 
-/// Compares the evidence with the published investigation, and with the local versions of the programs that were run. Only the
+/// Compare the evidence with the published investigation, and with the local versions of the programs that were run. Only the
 /// owner has raw evidence, and the machine that captured it. The record of a sweep is compared likewise.
 pub fn compare(
     files: &[File],

@@ -11,7 +11,7 @@ use crate::publish::sweep::{SweepSources, against_evidence};
 use crate::publish::values::SiteFindings;
 use crate::util::files::File;
 
-/// Compares the record with the evidence in the folder of sweeps inside `raw`, the folder of raw evidence, if there is one.
+/// Compare the record with the evidence in the folder of sweeps inside `raw`, the folder of raw evidence, if there is one.
 pub fn check(
     files: &[File],
     claims: &[PublishedClaim],

@@ -151,7 +151,7 @@ fn roots(graph: &Graph, nodes: &[Node], below: Option<&str>) -> Vec<usize> {
     out
 }
 
-/// Sets the beginnings of a run and of all runs below it: the runs that it called are placed in its bar one after the other.
+/// Set the beginnings of a run and of all runs below it: the runs that it called are placed in its bar one after the other.
 fn place(nodes: &mut [Node], root: usize, start: u64) {
     nodes[root].start = start;
     for at in root..nodes[root].end {
@@ -164,7 +164,7 @@ fn place(nodes: &mut [Node], root: usize, start: u64) {
     }
 }
 
-/// Adds a run and what it called down to the depth `cut`.
+/// Add a run and what it called down to the depth `cut`.
 fn add(
     out: &mut Rows,
     nodes: &[Node],

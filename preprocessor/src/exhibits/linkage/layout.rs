@@ -23,7 +23,7 @@ pub struct Arrow {
     pub lane: usize,
 }
 
-/// Gives each arrow (from one row to another) a lane where it meets no other, the shortest nearest to the boxes.
+/// Give each arrow (from one row to another) a lane where it meets no other, the shortest nearest to the boxes.
 fn lanes(ends: &[(usize, usize)]) -> Vec<Arrow> {
     let mut order: Vec<usize> = (0..ends.len()).collect();
     order.sort_by_key(|i| (ends[*i].0.abs_diff(ends[*i].1), *i));

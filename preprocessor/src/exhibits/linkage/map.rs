@@ -44,7 +44,7 @@ struct MapLine {
     span: Range<usize>,
 }
 
-/// Reads the body: the objects with their pointers, and the machine that they are shown on.
+/// Read the body: the objects with their pointers, and the machine that they are shown on.
 pub fn read(request: &ExhibitRequest<'_, '_>) -> Result<(Vec<Object>, MachineId), SyntaxError> {
     let lines: Vec<MapLine> = request
         .body
@@ -70,7 +70,7 @@ pub fn read(request: &ExhibitRequest<'_, '_>) -> Result<(Vec<Object>, MachineId)
     Ok((objects, machine))
 }
 
-/// Reads one line of the body.
+/// Read one line of the body.
 fn read_line(
     request: &ExhibitRequest<'_, '_>,
     line: &str,

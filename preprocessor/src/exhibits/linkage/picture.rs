@@ -87,7 +87,7 @@ struct Canvas<'a, 'f> {
 }
 
 impl Canvas<'_, '_> {
-    /// Adds a row: what it is and below that its value.
+    /// Add a row: what it is and below that its value.
     fn row(&mut self, x: usize, name: (String, &'static str), used: &Use) {
         let y = self.y;
         self.add(x, y + ROW - 5, name.0, name.1, None);
@@ -134,7 +134,7 @@ fn marked_label(pointer: &Pointer) -> String {
     format!("{}{mark}", pointer.label)
 }
 
-/// Draws the map.
+/// Draw the map.
 pub fn draw(
     request: &ExhibitRequest<'_, '_>,
     objects: &[Object],

@@ -73,7 +73,7 @@ impl<'a> ContextWalk<'a> {
         }
     }
 
-    /// Takes the next event, at `range`.
+    /// Take the next event, at `range`.
     pub(super) fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
         if self.containers.is_empty() && !self.seen_any {
             if let Event::Start(Tag::Heading { .. }) = event {
@@ -189,7 +189,7 @@ impl<'a> ContextWalk<'a> {
         }
     }
 
-    /// Gives a context to all placeholders inside `range` that have none yet.
+    /// Give a context to all placeholders inside `range` that have none yet.
     fn assign(
         &mut self,
         range: &Range<usize>,
@@ -319,7 +319,7 @@ impl<'a> ContextWalk<'a> {
     }
 }
 
-/// Distinguishes a link's title from its destination by the text before: ` "`, ` '` or ` (` opens a title.
+/// Distinguish a link's title from its destination by the text before: ` "`, ` '` or ` (` opens a title.
 fn destination_or_title(before: &str) -> PlaceholderContext {
     let Some(begin) = before.rfind("](").or(before.rfind("]:")) else {
         return PlaceholderContext::Refused(
