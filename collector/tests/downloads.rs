@@ -30,7 +30,7 @@ const IMAGE: usize = 4 << 20;
 #[derive(Clone, Copy)]
 enum Serves {
     Whole,
-    /// It closes the connection after so many bytes of each answer.
+    /// A server that closes the connection after so many bytes of each answer.
     Part(usize),
     /// One bit is another.
     Damaged,

@@ -29,10 +29,10 @@ pub enum NoteError {
         /// Length of all notes.
         len: usize,
     },
-    /// There is no `NT_GNU_BUILD_ID` among the notes.
+    /// No `NT_GNU_BUILD_ID` among the notes.
     #[error("the ELF notes hold no GNU build id (a kernel linked without --build-id?)")]
     Missing,
-    /// There is one, of an impossible length.
+    /// A build id of an impossible length.
     #[error(transparent)]
     Bad(#[from] BadBuildId),
 }

@@ -113,13 +113,13 @@ pub struct LockError(#[from] LockProblem);
 /// The problem with a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LockProblem {
-    /// It is not TOML, or not of this form.
+    /// Not TOML, or not of this form.
     #[error(transparent)]
     Form(#[from] toml::de::Error),
-    /// It is of another version.
+    /// A file of another version.
     #[error("its version is {0}, and this program knows {VERSION} only")]
     Version(u32),
-    /// It names this machine in two rows.
+    /// A machine that two rows name.
     #[error("it pins {0} twice")]
     Twice(String),
     /// A row is of no machine.

@@ -108,10 +108,10 @@ impl fmt::Display for Path {
 /// A text that is not a [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParsePathError {
-    /// It has this many bytes.
+    /// A path of this many bytes.
     #[error("a path of {0} bytes is too long (at most {MAX_LENGTH})")]
     Length(usize),
-    /// It begins or ends with a dot, or has two in a row.
+    /// A path that begins or ends with a dot, or has two in a row.
     #[error("`{0}` is not a path: a name is missing beside a dot")]
     Empty(String),
     /// Its first name.

@@ -61,7 +61,7 @@ pub enum PartError {
     /// The format is another one.
     #[error("it has version {0}, this program reads version {VERSION}")]
     Version(u32),
-    /// There is no such part.
+    /// A part that the sweep does not have.
     #[error("it is part {part} of {of}")]
     Number {
         /// The number of the part.

@@ -101,7 +101,7 @@ pub enum OnFail {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
-    /// It is shown to the reader.
+    /// Shown to the reader.
     #[default]
     Show,
     /// The build fails.

@@ -20,7 +20,7 @@ pub(super) struct ProbeEvent<'a> {
     pub(super) context: Option<Context>,
     /// The stack may be deeper than that.
     pub(super) cut: bool,
-    /// It ends where another tool has replaced a return address.
+    /// True if it ends where another tool has replaced a return address.
     pub(super) replaced: bool,
     pub(super) order: u64,
     pub(super) time_ns: u64,

@@ -139,9 +139,9 @@ pub fn holds(frames: &[Frame], function: &str) -> bool {
 /// The testimony of a stack about a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is on the stack.
+    /// On the stack.
     Yes,
-    /// It is not, and it was not left by a jump to one that is.
+    /// Not on the stack, and not left by a jump to a function that is.
     No,
     /// Neither is known, for this reason.
     Unknown(String),

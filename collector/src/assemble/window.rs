@@ -26,7 +26,7 @@ pub(super) struct Window {
     parts: Vec<RangeInclusive<usize>>,
     /// As many calls went in and came out as the workload makes, in the order in which it makes them.
     pub(super) whole: bool,
-    /// It lasts until each task was back in user space after each call, or was no more.
+    /// True if it lasts until each task was back in user space after each call, or was no more.
     pub(super) until_user_space: bool,
     /// As many came out, also where that does not matter.
     all_out: bool,

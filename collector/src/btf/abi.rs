@@ -21,7 +21,7 @@ const SHIFTED: &str = "it comes after a structure passed by value, and its place
 pub enum Passing {
     /// In the argument register of this number, counted from 0 (`rdi`), or a tracepoint's argument.
     Register(u32),
-    /// It cannot be read, because …
+    /// An unreadable place, with the reason.
     Unreadable(&'static str),
 }
 

@@ -2,7 +2,7 @@
 
 use super::kinds::{TypeId, kind};
 
-/// Collects types; each method returns the new type's number.
+/// A builder of types; each method returns the new type's number.
 pub struct Builder {
     types: Vec<u8>,
     strings: Vec<u8>,

@@ -14,7 +14,7 @@ pub enum Linkage {
     Static,
     /// The whole kernel.
     Global,
-    /// It is defined elsewhere.
+    /// Defined elsewhere.
     Extern,
 }
 
@@ -36,7 +36,7 @@ pub struct Function<'a> {
 pub struct Signature<'a> {
     /// Its parameters in order.
     pub parameters: Vec<Parameter<'a>>,
-    /// Takes more (`...`) after them.
+    /// True if it takes more (`...`) after them.
     pub variadic: bool,
     /// Its result, [`TypeId::VOID`] for nothing.
     pub result: TypeId,

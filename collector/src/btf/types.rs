@@ -86,7 +86,7 @@ pub struct Int<'a> {
     pub name: &'a str,
     /// Bytes: 1, 2, 4, 8 or 16.
     pub size: u32,
-    /// Has negative values.
+    /// True if it has negative values.
     pub signed: bool,
     /// `_Bool`
     pub boolean: bool,
@@ -121,7 +121,7 @@ pub struct Enumeration<'a> {
     pub name: &'a str,
     /// Bytes of a value: 1, 2, 4 or 8.
     pub size: u32,
-    /// Has negative values (BTF of old tools does not say, and then has `false`).
+    /// True if it has negative values (BTF of old tools does not say, and then has `false`).
     pub signed: bool,
     wide: bool,
     body: &'a [u8],
@@ -146,9 +146,9 @@ pub struct Stripped<'a> {
     pub ty: Type<'a>,
     /// True if it is tagged `user`: it is in the task's memory.
     pub user: bool,
-    /// Was tagged `percpu`: it is not an address until a CPU's offset is added.
+    /// True if it was tagged `percpu`: it is not an address until a CPU's offset is added.
     pub percpu: bool,
-    /// Was named by one of the kernel's types for numbers whose highest byte comes first.
+    /// True if it was named by one of the kernel's types for numbers whose highest byte comes first.
     pub big_endian: bool,
 }
 

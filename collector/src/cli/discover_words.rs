@@ -189,10 +189,10 @@ enum ProbeError {
     /// The probe would need another name.
     #[error("{0}")]
     Name(String),
-    /// It is not of the kernel itself.
+    /// A function of a module.
     #[error("it is of the module {0}")]
     Module(String),
-    /// There are namesakes.
+    /// One of several functions of this name.
     #[error("several functions have this name")]
     Several,
     /// Its parameters are not known.

@@ -45,7 +45,7 @@ pub struct Frame {
     pub duration_ns: Option<u64>,
     /// The value of the register that holds what functions return, where the kernel records it.
     pub returned: Option<u64>,
-    /// It belongs to an interrupt that came while the call ran, or to a preemption by one, and not to the call.
+    /// True if it belongs to an interrupt that came while the call ran, or to a preemption by one, and not to the call.
     pub interrupt: bool,
 }
 
@@ -109,7 +109,7 @@ struct Open {
     /// Its place among the frames of the call; `None`: it is not of the call.
     frame: Option<usize>,
     interrupt: bool,
-    /// It occurred while the tracer recorded another function, and is recorded one level below that.
+    /// True if it occurred while the tracer recorded another function, and is recorded one level below that.
     within_tracer: bool,
     /// The kernel has counted it out, and what comes before the record of its return is an interrupt's.
     counted_out: bool,

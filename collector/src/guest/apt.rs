@@ -14,7 +14,7 @@ use super::find_program::find_in_path;
 /// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Names the main mirror where the machine's own sources name none.
+/// The variable that names the main mirror where the machine's own sources name none.
 pub const MIRROR_VARIABLE: &str = "QED_DEBIAN_MIRROR";
 /// Likewise for the archive of security updates.
 pub const SECURITY_VARIABLE: &str = "QED_DEBIAN_SECURITY_MIRROR";

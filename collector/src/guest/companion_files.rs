@@ -84,16 +84,16 @@ fn header(path: &Path) -> Option<Vec<u8>> {
 /// A configuration that is passed over.
 #[derive(Debug, thiserror::Error)]
 enum OtherConfig {
-    /// It cannot be read.
+    /// An unreadable file.
     #[error(transparent)]
     Read(#[from] io::Error),
-    /// It cannot be understood.
+    /// A file that cannot be parsed.
     #[error(transparent)]
     Damaged(#[from] ConfigError),
-    /// It is of another series of kernels.
+    /// A file of another series of kernels.
     #[error("it says that it is of Linux {of}, and the image is {release}")]
     OtherRelease { of: String, release: String },
-    /// It is newer than the image.
+    /// A file that is newer than the image.
     #[error("it was changed after the image was built; build again, or remove it")]
     Edited,
 }
@@ -144,10 +144,10 @@ fn series(version: &str) -> Option<(u32, u32)> {
 /// An image whose build id is unavailable. The message does not name the path.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// It cannot be read.
+    /// An unreadable file.
     #[error(transparent)]
     Read(#[from] io::Error),
-    /// It cannot be understood.
+    /// A file that cannot be parsed.
     #[error(transparent)]
     Damaged(#[from] VmlinuzError),
 }

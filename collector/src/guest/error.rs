@@ -219,7 +219,7 @@ pub enum GuestError {
         /// The console's last lines.
         tail: String,
     },
-    /// It powered off without a whole result.
+    /// A guest that powered off without a whole result.
     #[error("{frame} ({accelerator}); last heard: {last}. The last lines of its console:\n{tail}")]
     Frame {
         /// The mistake in the result.

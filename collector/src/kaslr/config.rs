@@ -8,13 +8,13 @@ use thiserror::Error;
 /// An unreadable configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// It could not be decompressed.
+    /// A failed decompression.
     #[error("failed to decompress the kernel's configuration: {0}")]
     Decompress(#[source] std::io::Error),
-    /// It is not UTF-8 text or too long.
+    /// Not UTF-8 text, or too long.
     #[error("failed to read the kernel's configuration: not a text of at most {MAX_BYTES} bytes")]
     NotText,
-    /// It sets no option.
+    /// A configuration without options.
     #[error("failed to read the kernel's configuration: no line sets a CONFIG_ option")]
     Empty,
     /// An option that should be a number is not.

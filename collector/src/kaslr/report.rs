@@ -13,10 +13,10 @@ use crate::symbols::{BuildId, Kallsyms};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum KaslrSourceError {
-    /// It is not to be had here.
+    /// Unavailable here, with the reason.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// It is there, and wrong.
+    /// Present, but wrong.
     #[error("error: {0}")]
     Broken(String),
 }
@@ -25,7 +25,7 @@ pub enum KaslrSourceError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It was, by `slide` bytes.
+    /// Moved by `slide` bytes.
     Randomized {
         /// The distance in bytes.
         slide: u64,

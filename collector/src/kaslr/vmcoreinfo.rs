@@ -13,7 +13,7 @@ pub enum VmcoreinfoError {
     /// The file could not be read.
     #[error("failed to read the notes of /proc/kcore: {0}")]
     Read(#[from] io::Error),
-    /// It is not a 64-bit little-endian ELF core, or has no note segment of plausible size.
+    /// Not a 64-bit little-endian ELF core, or without a note segment of plausible size.
     #[error("failed to read the notes of /proc/kcore: {0}")]
     NotACore(&'static str),
     /// The notes are damaged.

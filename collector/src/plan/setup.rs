@@ -40,9 +40,9 @@ pub struct Markers {
 /// The uses whose events mark one system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallMarkers {
-    /// It goes in.
+    /// The use that marks its entry.
     pub enter: usize,
-    /// It comes out, before what the kernel does on the way back to user space.
+    /// The use that marks its exit, before what the kernel does on the way back to user space.
     pub exit: usize,
 }
 

@@ -21,7 +21,7 @@ pub(super) enum FillError {
     /// The value itself means nothing here.
     #[error("{0}")]
     Argument(Reason),
-    /// There is no such member.
+    /// A name that no member has.
     #[error("it has no member `{path}`{}", nearest(.near.as_deref()))]
     NoMember { path: String, near: Option<String> },
     /// The value is of another kind than the member.
@@ -38,7 +38,7 @@ pub(super) enum FillError {
         type_name: String,
         value: i128,
     },
-    /// There are too many elements or bytes.
+    /// Too many elements or bytes.
     #[error("its member `{path}` holds {limit} {unit}, not {count}")]
     TooMany {
         path: String,
@@ -48,7 +48,7 @@ pub(super) enum FillError {
     },
 }
 
-/// Fills structures of one kernel.
+/// A filler of structures of one kernel.
 pub(super) struct Filler<'f, 'a> {
     pub btf: &'f Btf<'a>,
     /// Converts an argument to its form in the workload's process.

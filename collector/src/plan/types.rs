@@ -58,7 +58,7 @@ pub struct PlannedProbe {
     pub refused: Refused,
     /// Only hits with this function on their stack count.
     pub within: Option<String>,
-    /// It does something: without it the experiment is another one.
+    /// True if it acts: without it the experiment is another one.
     pub acts: bool,
     /// Hits allocate an object.
     pub allocates: bool,
@@ -232,8 +232,8 @@ pub struct PlannedRead {
     pub names: Option<NumberNames>,
     /// The member that is read, if it is one.
     pub member: Option<Member>,
-    /// It may be a part of an address, whatever it is called.
+    /// True if it may be a part of an address, whatever it is called.
     pub retyped: bool,
-    /// It is a secret of the kernel, which nothing publishes.
+    /// True for a secret of the kernel, which nothing publishes.
     pub secret: bool,
 }

@@ -199,7 +199,7 @@ pub struct RawOutcome {
     pub exit: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// It did not end in time and was killed by the collector.
+    /// True if it did not end in time and was killed by the collector.
     pub timed_out: bool,
     /// The part of its output that was kept.
     #[serde(with = "serde_bytes")]

@@ -57,7 +57,7 @@ const EVENTS: [&str; 2] = [
 /// The tracer could not be used, or the workload not be run under it.
 #[derive(Debug, Error)]
 pub enum TracerError {
-    /// There is no tracefs.
+    /// No tracefs.
     #[error(
         "cannot use tracefs ({0}): it needs root and CONFIG_FUNCTION_GRAPH_TRACER; trace in a guest"
     )]

@@ -52,7 +52,7 @@ pub enum Mismatch {
         /// The file.
         path: PathBuf,
     },
-    /// It cannot be opened or mapped.
+    /// A file that cannot be opened or mapped.
     #[error("{path}: {source}")]
     Unreadable {
         /// The file.
@@ -60,7 +60,7 @@ pub enum Mismatch {
         /// The system's error.
         source: io::Error,
     },
-    /// It is not a vmlinux that states a build id.
+    /// Not a vmlinux that states a build id.
     #[error("{path}: {source}")]
     NotAVmlinux {
         /// The file.
@@ -68,7 +68,7 @@ pub enum Mismatch {
         /// The mistake in it.
         source: elf::ElfError,
     },
-    /// It is another build.
+    /// A file of another build.
     #[error("{path}: has build id {found}, the kernel at hand {wanted}")]
     OtherBuild {
         /// The file.

@@ -110,7 +110,7 @@ pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
 pub struct Jumps {
     /// Addresses outside the function to which it jumps.
     pub to: Vec<u64>,
-    /// It jumps to where a pointer leads.
+    /// True if it jumps to where a pointer leads.
     pub through_pointer: bool,
 }
 

@@ -14,7 +14,7 @@ type Header = FileHeader64<Endianness>;
 /// An unusable ELF file.
 #[derive(Debug, Error)]
 pub enum ElfError {
-    /// It is not a 64-bit ELF file, or a broken one.
+    /// Not a 64-bit ELF file, or a broken one.
     #[error("failed to parse the {part} of an ELF file: {reason}")]
     Malformed {
         /// The part that was being read.
@@ -25,7 +25,7 @@ pub enum ElfError {
     /// Its notes hold no build id.
     #[error(transparent)]
     Notes(#[from] NoteError),
-    /// It has no symbol table: a stripped file.
+    /// A stripped file: it has no symbol table.
     #[error(
         "the ELF file has no symbol table (stripped); use the vmlinux of the kernel's debug package"
     )]

@@ -15,7 +15,7 @@ pub enum KcoreError {
     /// The file could not be read.
     #[error("failed to read /proc/kcore: {0}; {help}", help = remedy(.0))]
     Read(#[from] io::Error),
-    /// It is not what was expected.
+    /// Not the file that was expected.
     #[error("/proc/kcore is not a 64-bit core of the expected form")]
     NotACore,
     /// No segment holds the address.

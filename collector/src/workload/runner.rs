@@ -45,7 +45,7 @@ pub enum WorkloadError {
         /// Its reason.
         source: io::Error,
     },
-    /// It could not be prepared.
+    /// A workload that could not be prepared.
     #[error("the workload could not be prepared: {0}; correct it in the investigation")]
     Preparation(String),
     /// One of several calls could not be made.
@@ -61,7 +61,7 @@ pub enum WorkloadError {
         /// The limit.
         limit: Duration,
     },
-    /// It ended before it should. Its standard error is left out: this is a reason, which is published as it stands, and a program
+    /// A workload that ended before it should. Its standard error is left out: this is a reason, which is published as it stands, and a program
     /// may write anything there.
     #[error(
         "the workload exited before its call was started ({status}); run it by hand to see its output"
@@ -76,7 +76,7 @@ pub enum WorkloadError {
          cannot run as `syscall`; use `command`"
     )]
     Silenced(String),
-    /// It said something else than was asked.
+    /// A message other than the expected one.
     #[error("unexpected message from the workload ({0}); this is a bug in the collector")]
     Protocol(String),
 }

@@ -162,7 +162,7 @@ pub enum Exit {
     Exited(i32),
     /// By this signal.
     Signaled(i32),
-    /// It did not end in time and was killed.
+    /// Killed, because it did not end in time.
     TimedOut,
 }
 

@@ -12,10 +12,10 @@ use super::spec::{Input, WorkloadEnvironment};
 /// A folder or an input that is not there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SurroundingsError {
-    /// It cannot start there.
+    /// A folder in which it cannot start.
     #[error("it cannot start in the folder {}: {error}", folder.display())]
     Folder { folder: PathBuf, error: io::Error },
-    /// It cannot be given its input.
+    /// An input that it cannot be given.
     #[error("it cannot be given its `stdin`: {0}")]
     Input(io::Error),
 }

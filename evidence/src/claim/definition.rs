@@ -13,13 +13,13 @@ use super::source_map::SourceMap;
 pub struct Claim {
     /// Its name, unique in the book.
     pub id: String,
-    /// It says nothing about machines where this is false.
+    /// The condition of the claim, which says nothing about machines where this is false.
     pub when: Option<Expression>,
     /// The statement itself.
     pub expression: Expression,
     /// The kernels on which it is true; it is false on all others.
     pub holds: Option<Holds>,
-    /// It is the negation of a claim that has to be false here.
+    /// True if it is the negation of a claim that has to be false here.
     pub(super) negated: bool,
 }
 

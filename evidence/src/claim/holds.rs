@@ -32,7 +32,7 @@ pub struct Holds {
 #[derive(Clone, Debug)]
 struct Bound {
     version: Version,
-    /// It names a series (`7.0`), with all of its patch releases, and not one release (`7.0.3`).
+    /// True if it names a series (`7.0`), with all of its patch releases, and not one release (`7.0.3`).
     series: bool,
 }
 

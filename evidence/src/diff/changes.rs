@@ -18,7 +18,7 @@ pub enum What {
     Moved,
     /// A call is inlined where it was not, or no more where it was, or into another function.
     Inlined,
-    /// There is a value where there was none.
+    /// A value where there was none.
     Appeared,
     /// The value no longer exists.
     Vanished,

@@ -46,7 +46,7 @@ pub struct GraphCall {
     pub function: usize,
     /// Nanoseconds; `None`: it did not return.
     pub duration_ns: Option<u64>,
-    /// It belongs to an interrupt that came while the call ran, or to a preemption by one.
+    /// True if it belongs to an interrupt that came while the call ran, or to a preemption by one.
     pub interrupt: bool,
 }
 

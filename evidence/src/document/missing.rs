@@ -12,9 +12,9 @@ use super::withheld::{WITHHELD, withheld};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
-    /// It was planned and not delivered.
+    /// Planned and not delivered.
     Unavailable(String),
-    /// It was measured, but is not published of a live machine.
+    /// Measured, but not published of a live machine.
     Withheld(String),
 }
 

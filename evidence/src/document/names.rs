@@ -184,13 +184,13 @@ fn list(names: &Option<Vec<String>>) -> String {
 /// The reasons why a symbol cannot be at its place in the table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolError {
-    /// It has no bytes.
+    /// A range without bytes.
     #[error("symbol `{0}` has no bytes")]
     Empty(String),
-    /// It begins before the end of the previous one.
+    /// A range that begins before the end of the previous one.
     #[error("symbol `{0}` begins before the one ahead of it ends")]
     Overlap(String),
-    /// It extends beyond the end of the address space.
+    /// A range that extends beyond the end of the address space.
     #[error("symbol `{0}` ends behind all addresses")]
     End(String),
 }

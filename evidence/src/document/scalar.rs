@@ -60,10 +60,10 @@ impl Address {
 /// A text that is not an [`Address`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It begins as a pseudonym does.
+    /// A text that begins as a pseudonym does.
     #[error("`{0}` is not a pointer's pseudonym")]
     Pseudonym(String),
-    /// It is anything else.
+    /// Any other text.
     #[error("`{0}` is not an address: expected 0x and 16 lower-case hex digits")]
     Address(String),
 }

@@ -405,7 +405,7 @@ impl fmt::Display for Value {
 pub enum Datum {
     /// Measured.
     Value(Value),
-    /// There is none, and this is why.
+    /// No value, with the reason.
     Missing(Missing),
 }
 

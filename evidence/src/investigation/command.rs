@@ -24,7 +24,7 @@ pub struct PlannedCommand {
     pub run: Vec<String>,
     /// The machine that it runs on.
     pub on: Reader,
-    /// It runs in guests alone: of a host the evidence says that it was not run.
+    /// True if it runs in guests alone: of a host the evidence says that it was not run.
     pub guests_only: bool,
     /// The time limit, in milliseconds.
     pub timeout_ms: u64,

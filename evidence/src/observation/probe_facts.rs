@@ -11,7 +11,7 @@ pub type SeenExperiments = BTreeMap<String, SeenExperiment>;
 /// An experiment on one machine.
 #[derive(Clone, Debug, Default)]
 pub struct SeenExperiment {
-    /// It ran, or would run; otherwise it says nothing about its probes.
+    /// True if it ran, or would run; otherwise it says nothing about its probes.
     pub ran: bool,
     /// Its probes, by name.
     pub probes: BTreeMap<String, SeenProbe>,

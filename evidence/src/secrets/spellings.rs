@@ -157,7 +157,7 @@ impl Spellings {
     }
 }
 
-/// Adds the spellings of one secret.
+/// The state of adding the spellings of one secret.
 struct Speller<'s> {
     spellings: &'s mut Spellings,
     secret: usize,

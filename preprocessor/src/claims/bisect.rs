@@ -10,7 +10,7 @@ enum State {
     Unknown,
     /// Its expression is true there, or false.
     Holds(bool),
-    /// It cannot be asked, or its answer is neither true nor false.
+    /// A release that cannot be asked, or whose answer is neither true nor false.
     Useless,
 }
 

@@ -9,7 +9,7 @@ pub enum Answer {
     True,
     /// Its expression is false there.
     False,
-    /// It was not judged there: UNVERIFIED, N/A or ERROR.
+    /// Not judged there: UNVERIFIED, N/A or ERROR.
     Gap(Verdict),
 }
 

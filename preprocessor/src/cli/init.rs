@@ -184,7 +184,7 @@ pub fn run(dir: &Path, source: WorkflowSource<'_>, recorded: bool) -> u8 {
 #[derive(Clone, Copy)]
 struct NewBook<'a> {
     source: WorkflowSource<'a>,
-    /// It shows evidence that comes along, and captures nothing.
+    /// True if it shows evidence that comes along, and captures nothing.
     recorded: bool,
 }
 

@@ -83,7 +83,7 @@ pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
 /// An experiment that a machine shows nothing of. The message is a phrase that can follow "because".
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnsoundExperiment {
-    /// It was not run.
+    /// An experiment that was not run.
     #[error("experiment `{name}` was not run")]
     NotRun {
         /// The experiment.
@@ -97,7 +97,7 @@ pub enum UnsoundExperiment {
         /// The reason.
         reason: String,
     },
-    /// It could not be run or watched.
+    /// An experiment that could not be run or watched.
     #[error("experiment `{name}`: {reason}")]
     Unavailable {
         /// The experiment.

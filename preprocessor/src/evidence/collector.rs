@@ -11,12 +11,12 @@ use crate::evidence::local_files;
 /// A run of the collector that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectorError {
-    /// There is none.
+    /// No collector.
     #[error(
         "there is no qed-collector in PATH or beside this program: install it, it boots the kernels"
     )]
     Missing,
-    /// It cannot be started.
+    /// A collector that cannot be started.
     #[error("{} cannot be run: {error}", .program.display())]
     Start {
         /// Its file.
@@ -24,7 +24,7 @@ pub enum CollectorError {
         /// The cause.
         error: std::io::Error,
     },
-    /// It said on standard error why it failed.
+    /// A collector that said on standard error why it failed.
     #[error("qed-collector ended with {status}; it says why above")]
     Failed {
         /// Its end.

@@ -81,10 +81,10 @@ pub fn changes(before: &PastCapture, after: &PastCapture) -> Vec<String> {
 /// A history that is refused.
 #[derive(Debug, Error)]
 pub enum HistoryError {
-    /// It is not JSON of this form.
+    /// Not JSON of this form.
     #[error(transparent)]
     Form(#[from] serde_json::Error),
-    /// It is of another version.
+    /// A file of another version.
     #[error("it has version {0}, this program reads version {VERSION}")]
     Version(u32),
     /// A capture's time is not one.

@@ -132,13 +132,13 @@ pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<
 /// A file of evidence that cannot be used.
 #[derive(Debug, Error)]
 pub enum EvidenceError {
-    /// It cannot be opened.
+    /// A file that cannot be opened.
     #[error("it cannot be opened: {0}")]
     Open(std::io::Error),
-    /// It cannot be read.
+    /// A file that cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(std::io::Error),
-    /// It is not a document of this schema, or contradicts itself.
+    /// Not a document of this schema, or one that contradicts itself.
     #[error(transparent)]
     Refused(#[from] qed_evidence::reader::ReadError),
 }

@@ -35,7 +35,7 @@ const OTHER_MACHINE: &str =
 /// A collector whose object of eBPF programs is not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ObjectError {
-    /// There is none.
+    /// No file.
     #[error("there is no qed-collector here")]
     Missing,
     /// Its file cannot be read.

@@ -151,10 +151,10 @@ pub struct LoadedSweep {
 /// A record of a sweep that is refused.
 #[derive(Debug, Error)]
 pub enum SweepRecordError {
-    /// It is not JSON of this form.
+    /// Not JSON of this form.
     #[error(transparent)]
     Form(#[from] serde_json::Error),
-    /// It is of another version.
+    /// A record of another version.
     #[error("it has version {0}, this program reads version {VERSION}")]
     Version(u32),
     /// A kernel's release cannot be ordered.

@@ -26,7 +26,7 @@ pub struct ShownRow {
     /// The value, or why there is none.
     pub text: String,
     provenance: String,
-    /// There is no value.
+    /// True if there is no value.
     pub missing: bool,
     /// True if a line must not be broken inside it.
     whole: bool,

@@ -113,7 +113,7 @@ pub struct ShownValue {
     pub value: Option<Value>,
     /// The text in the page: the value, or the gap with its reason.
     pub used: Use,
-    /// There is no value to show.
+    /// True if there is no value to show.
     pub missing: bool,
 }
 

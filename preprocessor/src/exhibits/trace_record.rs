@@ -61,16 +61,16 @@ pub struct StepRecord {
 /// A line that is not a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// It has a byte that no record has.
+    /// A byte that no record has.
     #[error("a record holds the byte {0:#04x}, which is not printable ASCII")]
     Byte(u8),
-    /// It does not begin as records do.
+    /// A text that does not begin as records do.
     #[error("a record begins with # and its number")]
     Begin,
     /// Its number is not one.
     #[error("`{0}` is not a number")]
     Number(String),
-    /// It ends before its kind.
+    /// A text that ends before its kind.
     #[error("a record has a kind")]
     NoKind,
     /// Its kind is not known.
@@ -79,7 +79,7 @@ pub enum RecordError {
     /// A field is not there.
     #[error("the field {0} is missing")]
     Missing(&'static str),
-    /// It has more or fewer fields.
+    /// A text with more or fewer fields.
     #[error("a record has nine fields")]
     Fields,
     /// A text has an escape that cannot be read.

@@ -20,7 +20,7 @@ pub struct Stretch {
     pub text: String,
     /// A byte of the text and its byte in the chapter, ascending, for each piece without markup.
     pieces: Vec<(usize, usize)>,
-    /// It is a block of code.
+    /// True for a block of code.
     pub code: bool,
     /// True if it is beside a link to a line of a source that cannot change; see [`is_permalink`].
     pub cites: bool,

@@ -29,7 +29,7 @@ pub enum RenameError {
         "no probe is named here: put the cursor on the name of one, in a path or in the investigation"
     )]
     NoProbe,
-    /// It cannot be called so.
+    /// A name that it cannot have.
     #[error("a probe cannot have this name: {0}")]
     Name(String),
     /// The investigation would say something else.

@@ -27,7 +27,7 @@ pub enum TokenKind {
         name: String,
         /// Its attributes, sorted by name. Of several with one name it is the first, as in a browser.
         attributes: Vec<(String, String)>,
-        /// It ends itself (`<path/>`).
+        /// True if it ends itself (`<path/>`).
         closed: bool,
         /// Attributes were left out because their names stood there twice.
         repeated: bool,
@@ -146,7 +146,7 @@ fn behind(name: &str) -> TokenSinkResult<()> {
     }
 }
 
-/// Collects tokens.
+/// A sink that collects tokens.
 #[derive(Default)]
 struct Sink {
     tokens: RefCell<Vec<Token>>,

@@ -201,7 +201,7 @@ pub fn places_in_tag(
     found
 }
 
-/// Stands behind a placeholder's word to see whether it is in quotes.
+/// A mark after a placeholder's word that shows whether it is in quotes.
 const SPACED: &str = " z";
 
 /// Words for placeholders that the text does not have.

@@ -13,7 +13,7 @@ pub use visible_elements::OpenElement;
 
 mod visible_elements;
 
-/// Stands for a placeholder in HTML that is read: a character that no text has.
+/// A mark for a placeholder in HTML that is read: a character that no text has.
 const PLACEHOLDER: char = '\u{10fffd}';
 
 /// The complaints about a chapter's HTML.

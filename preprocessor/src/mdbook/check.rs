@@ -20,7 +20,7 @@ pub struct CheckedBook {
     pub claims: Claims,
     /// The complaints, in the author's own files.
     pub report: BookReport,
-    /// There are claims, and not one of them could be decided on any machine.
+    /// True if there are claims, and not one of them could be decided on any machine.
     pub nothing_shown: bool,
 }
 

@@ -42,7 +42,7 @@ pub struct Input<'a> {
 /// Input that is not of a preprocessor of this version of mdBook.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
-    /// It is not an array of a context and a book.
+    /// Not an array of a context and a book.
     #[error(
         "the input is not what mdBook gives to a preprocessor (a JSON array of a context and a book): {0}. This program is \
          run by mdbook; to look at a book, use `mdbook-qed check`"
@@ -51,13 +51,13 @@ pub enum ProtocolError {
     /// The context has another form.
     #[error("the context from mdBook cannot be read: {0}")]
     Context(serde_json::Error),
-    /// It came from another version.
+    /// An input of another version.
     #[error(
         "this mdbook-qed speaks the protocol of mdbook 0.5 (built with {MDBOOK_VERSION}), but was called by mdbook {0}; install \
          mdbook 0.5, or a mdbook-qed made for {0}"
     )]
     Version(String),
-    /// It names no version.
+    /// An input that names no version.
     #[error(
         "the input names no mdbook version; this mdbook-qed speaks the protocol of mdbook 0.5 (built with {MDBOOK_VERSION})"
     )]

@@ -13,7 +13,7 @@ pub struct SiteValue {
     pub style: Option<String>,
     /// Its text.
     pub text: String,
-    /// It is in the page's list, and stands somewhere else in the page without markup.
+    /// True if it is in the page's list, and stands somewhere else in the page without markup.
     pub listed: bool,
 }
 

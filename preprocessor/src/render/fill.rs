@@ -377,7 +377,7 @@ impl ChapterFiller<'_, '_> {
 
     /// The markup before and after a code span that shows values.
     fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
-        /// Stands for the code; a word that no escaping changes.
+        /// A mark for the code; a word that no escaping changes.
         const CODE: &str = "QedCodeStandsHere";
         let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.book_data)).collect();
         let marked = Marked {

@@ -22,7 +22,7 @@ pub enum FilesError {
         /// The reason.
         error: std::io::Error,
     },
-    /// It holds something else, such as a link.
+    /// Something else, such as a link.
     #[error("{} is neither a file nor a folder", .0.display())]
     Special(PathBuf),
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub enum Answer {
     /// The claim is true.
     True,
-    /// It is false.
+    /// A false claim.
     False,
     /// Its condition is false.
     NotApplicable,

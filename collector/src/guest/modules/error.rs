@@ -13,7 +13,7 @@ pub enum ModuleError {
          lib/modules/RELEASE beside it, or name an image that stands in its build tree"
     )]
     NoTree,
-    /// There is no such module.
+    /// A name that no module has.
     #[error("this kernel has no module `{name}`{}", .near.as_ref().map(|near| format!(": did you mean `{near}`?")).unwrap_or_default())]
     Unknown {
         /// The name.

@@ -18,10 +18,10 @@ pub struct Info {
 /// A file that says nothing.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InfoError {
-    /// It cannot be read as an ELF file.
+    /// Not a readable ELF file.
     #[error("it is not an ELF file")]
     Elf,
-    /// It has no such section.
+    /// A file without such a section.
     #[error("it is not a kernel module: it has no section .modinfo")]
     NoSection,
 }

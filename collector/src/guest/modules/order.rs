@@ -15,16 +15,16 @@ pub struct Module {
 
 /// The answer to the question for a module.
 pub enum ModuleLookup {
-    /// It is there.
+    /// A module that was found.
     Module {
         /// Its file, unpacked.
         bytes: Vec<u8>,
         /// The modules that it depends on.
         depends: Vec<String>,
     },
-    /// It is a part of the kernel.
+    /// A part of the kernel.
     BuiltIn,
-    /// There is none; the nearest name.
+    /// No such module; the nearest name.
     Nothing(Option<String>),
 }
 

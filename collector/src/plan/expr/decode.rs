@@ -12,7 +12,7 @@ pub enum Decode {
     Pointer {
         /// E.g. `struct socket *`
         type_name: String,
-        /// It points to code: name it by symbol.
+        /// True if it points to code: name it by symbol.
         to_function: bool,
     },
     /// A number.
@@ -149,7 +149,7 @@ pub enum Decoded {
         address: u64,
         /// E.g. `struct socket *`
         type_name: String,
-        /// It points to code.
+        /// True if it points to code.
         to_function: bool,
     },
     /// A number.
@@ -181,7 +181,7 @@ pub enum Decoded {
     Bytes {
         /// The bytes.
         bytes: Vec<u8>,
-        /// There are more, or there may be.
+        /// Set if there are more, or may be.
         cut: Option<Cut>,
         /// E.g. `unsigned char [16]`
         type_name: String,

@@ -20,10 +20,10 @@ pub struct Compiled {
     /// The element that is taken of something whose number of elements the types do not say. It is there only if that
     /// number is greater.
     pub elements: Option<Element>,
-    /// It may be a part of an address, whatever it is called: a cast gave memory another type than the kernel's, or took a
+    /// True if it may be a part of an address, whatever it is called: a cast gave memory another type than the kernel's, or took a
     /// part of 64 bits.
     pub retyped: bool,
-    /// It is a secret of the kernel, such as a stack canary.
+    /// True for a secret of the kernel, such as a stack canary.
     pub secret: bool,
 }
 

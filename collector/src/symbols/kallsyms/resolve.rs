@@ -30,7 +30,7 @@ pub struct Resolved<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Unresolved {
-    /// It is below the first symbol, or not a kernel image or module address at all (a heap or stack pointer).
+    /// An address below the first symbol, or none of a kernel image or module at all (a heap or stack pointer).
     #[error("the address is outside the kernel's image and modules")]
     Outside,
     /// The address lies between symbols: too far from the one before it.

@@ -78,7 +78,7 @@ pub struct OwnCopy {
     pub starts: Vec<u64>,
     /// The file that defines the function, relative to the root of the kernel's source.
     pub file: Option<String>,
-    /// It does not return (`noreturn`).
+    /// True if it does not return (`noreturn`).
     pub never_returns: bool,
 }
 

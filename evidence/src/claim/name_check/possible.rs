@@ -10,7 +10,7 @@ use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::path_index::{CapturedWords, words};
 
-/// Stands for what was cut off, which may have gone on with the word before it. No claim can write it.
+/// A mark for what was cut off, which may have gone on with the word before it. No claim can write it.
 const CUT_OFF: char = '\u{10ffff}';
 
 /// The relation of a text of a claim to what it is compared with.

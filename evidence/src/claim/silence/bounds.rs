@@ -11,7 +11,7 @@ use crate::path::SECTIONS;
 pub(super) enum Demand {
     /// One more or one less could make it false.
     Exact,
-    /// It would still be true with a larger count.
+    /// A demand that would still be met by a larger count.
     AtLeast(i128),
 }
 

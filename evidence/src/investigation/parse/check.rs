@@ -12,7 +12,7 @@ use crate::path::is_identifier;
 /// The longest time a workload may be given, in milliseconds.
 pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
 
-/// Checks the tables of one file and collects their mistakes.
+/// The checker of the tables of one file, with their mistakes.
 pub(super) struct FileChecker {
     pub source: Arc<SourceText>,
     pub problems: Vec<Diagnostic>,

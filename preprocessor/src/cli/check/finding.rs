@@ -20,11 +20,11 @@ const OTHER: &str = "book";
 /// The weight of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// It stops a build.
+    /// A finding that stops a build.
     Error,
     /// Worth a look.
     Warning,
-    /// It could not be decided.
+    /// A claim that could not be decided.
     Open,
 }
 

@@ -104,7 +104,7 @@ pub enum HandoverError {
         /// The machine.
         machine: String,
     },
-    /// There is nothing.
+    /// Nothing to take over.
     #[error("there is no evidence")]
     Empty,
     /// A file is neither evidence nor verdicts.

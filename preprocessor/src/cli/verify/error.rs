@@ -9,7 +9,7 @@ pub enum VerifyError {
     /// The raw evidence cannot be redacted.
     #[error(transparent)]
     Redact(#[from] RedactError),
-    /// There is no evidence, neither in the site nor locally.
+    /// No evidence, neither in the site nor locally.
     #[error("there is no evidence to compare the site with")]
     NoEvidence,
     /// The error of a site inside the site.

@@ -16,9 +16,9 @@ pub struct RunRow {
     pub times: usize,
     /// Nanoseconds of all of them; `None`: it did not return.
     pub duration_ns: Option<u64>,
-    /// It belongs to an interrupt.
+    /// True if it belongs to an interrupt.
     pub interrupt: bool,
-    /// It ran after `sys_exit`.
+    /// True if it ran after `sys_exit`.
     pub after_exit: bool,
     /// Number of runs below it that belong to the call.
     pub calls: usize,

@@ -28,7 +28,7 @@ impl TraceStep {
 pub(super) struct StepRow {
     number: String,
     name: String,
-    /// It comes out of the system call.
+    /// True if it comes out of the system call.
     returns: bool,
     /// Arguments by their names.
     values: Vec<String>,

@@ -46,9 +46,9 @@ pub struct Literal {
     pub looks: Looks,
     /// The number that it is, if it is one.
     pub number: Option<u64>,
-    /// It is a size, an alignment, a flag or a mask: nothing to complain about.
+    /// True for a size, an alignment, a flag or a mask: nothing to complain about.
     pub constant: bool,
-    /// It is a round number, such as the base of a region of memory, which a citation can vouch for.
+    /// True for a round number, such as the base of a region of memory, which a citation can vouch for.
     pub round: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct Literal {
 struct Pattern {
     looks: Looks,
     regex: Regex,
-    /// It means something in code alone.
+    /// True if it means something in code alone.
     code_only: bool,
 }
 
