@@ -8,7 +8,7 @@ use qed_collector::guest::cache::Cache;
 use qed_collector::guest::find_program::find_in_path;
 use serde_json::Value;
 
-use crate::support::{collector, folder_with, said, skipped};
+use crate::support::{collector, folder_with, skipped, status_and_message};
 
 const GUEST: &str = "guest:debian-6.12";
 
@@ -43,7 +43,7 @@ fn show() {
         "{listed}"
     );
     let shown = run(folder.path(), &["show", &file, "create"]);
-    assert_eq!(said(&shown), (Some(0), String::new()));
+    assert_eq!(status_and_message(&shown), (Some(0), String::new()));
     let shown = text(&shown);
     assert!(
         shown.contains("-> sock_alloc.hit1") && shown.contains("<- sock_alloc.hit1"),
@@ -80,7 +80,7 @@ fn show() {
         (["show", "i.toml", "create"], "i.toml is not evidence"),
     ] {
         std::fs::write(folder.path().join("i.toml"), "x").unwrap();
-        let (status, message) = said(&run(folder.path(), &args));
+        let (status, message) = status_and_message(&run(folder.path(), &args));
         assert_eq!(status, Some(2), "{message}");
         assert!(message.contains(part), "{message}");
     }
@@ -123,13 +123,13 @@ fn members_of_this_kernel() {
     for name in members.keys() {
         assert!(listed.contains(&format!(" {name}")), "{name}: {listed}");
     }
-    let (status, message) = said(&run(folder.path(), &["members", "fle"]));
+    let (status, message) = status_and_message(&run(folder.path(), &["members", "fle"]));
     assert_eq!(status, Some(2), "{message}");
     assert!(
         message.contains("the type `fle` of host does not exist"),
         "{message}"
     );
-    let (status, message) = said(&run(folder.path(), &["members", "file->f_op"]));
+    let (status, message) = status_and_message(&run(folder.path(), &["members", "file->f_op"]));
     assert_eq!(status, Some(2), "{message}");
 }
 
@@ -143,7 +143,7 @@ fn of_a_guest() {
          reads = [{ at = \"exit\", name = \"x\", path = \"return->qqqqqq\" }]\n",
     );
     let listed = run(folder.path(), &["members", "file", "--on", GUEST, "-q"]);
-    assert_eq!(said(&listed), (Some(0), String::new()));
+    assert_eq!(status_and_message(&listed), (Some(0), String::new()));
     assert!(
         text(&listed).contains("const struct file_operations * f_op\n"),
         "{}",
@@ -162,7 +162,7 @@ fn of_a_guest() {
             "json",
         ],
     );
-    let (status, message) = said(&plan);
+    let (status, message) = status_and_message(&plan);
     assert_eq!(status, Some(2), "{message}");
     assert!(
         message
@@ -230,7 +230,7 @@ fn announced() {
     );
     let args = ["plan", "--investigation", "i.toml", "--on", "host"];
     let plan = run(folder.path(), &args);
-    assert_eq!(said(&plan), (Some(0), String::new()));
+    assert_eq!(status_and_message(&plan), (Some(0), String::new()));
     let words = text(&plan);
     let expected = [
         "  guest.setup: `sh -c true` is not run, because this is not a guest\n",

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{capture_on, collector, evidence_in, folder_with, investigation, said};
+use support::{capture_on, collector, evidence_in, folder_with, investigation, status_and_message};
 
 const CREATE: &str = r#"[[experiment]]
 name = "create"
@@ -35,7 +35,7 @@ fn capture(text: &str) -> (Option<i32>, String) {
         folder.path().join("out/e.json").exists(),
         result.status.success()
     );
-    said(&result)
+    status_and_message(&result)
 }
 
 fn refused(text: &str, expected: &[&str]) {
@@ -112,7 +112,7 @@ fn bad_investigations() {
     );
     let (status, said) = {
         let folder = tempfile::tempdir().unwrap();
-        said(
+        status_and_message(
             &collector(folder.path(), ["capture", "--investigation", "none.toml"])
                 .output()
                 .unwrap(),
@@ -133,7 +133,7 @@ fn no_such_program() {
                     [[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"end\"\n";
         let folder = folder_with(text);
         let mut capture = capture_on(machine, folder.path(), "i.toml");
-        let (status, said) = said(&capture.output().unwrap());
+        let (status, said) = status_and_message(&capture.output().unwrap());
         assert_eq!(status, Some(2), "{said}");
         assert!(
             said.contains("cannot run `no-such-program`: it is not in PATH")
@@ -155,7 +155,7 @@ fn no_kernel_image() {
         ("guest:text", "unknown guest `guest:text`"),
     ] {
         let mut capture = capture_on(name, folder.path(), investigation("pipe.toml"));
-        let (status, said) = said(&capture.output().unwrap());
+        let (status, said) = status_and_message(&capture.output().unwrap());
         assert_eq!(status, Some(2), "{said}");
         assert!(said.contains(expected), "{said}");
     }
@@ -172,7 +172,7 @@ fn unknown_names() {
     let plan = collector(folder.path(), ["plan", "--investigation", "i.toml"])
         .output()
         .unwrap();
-    let (status, reported) = said(&plan);
+    let (status, reported) = status_and_message(&plan);
     assert_eq!(status, Some(2), "{reported}");
     assert!(
         reported.contains("error: `create.sys_exit.exit.data` would not be read: ")
@@ -191,7 +191,11 @@ fn unknown_names() {
     )
     .output()
     .unwrap();
-    assert!(captured.status.success(), "{}", said(&captured).1);
+    assert!(
+        captured.status.success(),
+        "{}",
+        status_and_message(&captured).1
+    );
     assert!(
         fs::read_to_string(folder.path().join("e.json"))
             .unwrap()
@@ -220,7 +224,7 @@ fn unknown_function_in_a_guest() {
     .output()
     .unwrap();
     let text = String::from_utf8_lossy(&plan.stdout);
-    let (status, reported) = said(&plan);
+    let (status, reported) = status_and_message(&plan);
     assert_eq!(status, Some(2), "{reported}");
     assert!(
         reported.contains("`create.sock_aloc`") && !reported.contains("`create.sock_alloc`"),
@@ -237,7 +241,7 @@ fn unknown_function_in_a_guest() {
         "{text}"
     );
     let mut capture = capture_on("guest:debian-6.1", folder.path(), "i.toml");
-    let (status, said) = said(&capture.output().unwrap());
+    let (status, said) = status_and_message(&capture.output().unwrap());
     assert_eq!(status, Some(0), "{said}");
     assert!(
         said.contains("nothing was watched by `create.sock_aloc`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc` (i.toml:"),
@@ -263,7 +267,7 @@ fn quiet() {
             "e.json",
         ];
         let output = collector(folder.path(), [quiet, &args].concat()).output();
-        let (status, reported) = said(&output.unwrap());
+        let (status, reported) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{reported}");
         let evidence = evidence_in(folder.path());
         let refused = &evidence.experiments["create"].probes["end"].refused_reads;
@@ -288,7 +292,8 @@ fn misspelt_public() {
         &["plan", "--investigation", "i.toml"][..],
         &["capture", "--investigation", "i.toml", "-o", "e.json"],
     ] {
-        let (status, reported) = said(&collector(folder.path(), args).output().unwrap());
+        let (status, reported) =
+            status_and_message(&collector(folder.path(), args).output().unwrap());
         assert_eq!(status, Some(0), "{reported}");
         assert!(
             reported.contains(
@@ -311,14 +316,15 @@ fn misspelt_within() {
     let on = ["--investigation", "i.toml", "--on", "guest:debian-6.12"];
     let why = "`within`: this kernel has no function `__sock_creat`, neither as a symbol nor inlined; the nearest name is `__sock_create`";
     let capture = [&["capture", "-o", "e.json"][..], &on].concat();
-    let (status, reported) = said(&collector(folder.path(), capture).output().unwrap());
+    let (status, reported) =
+        status_and_message(&collector(folder.path(), capture).output().unwrap());
     assert_eq!(status, Some(0), "{reported}");
     let note = format!("nothing was watched by `create.sock_alloc`: {why} (i.toml:10:");
     assert!(reported.contains(&note), "{reported}");
     let plan = collector(folder.path(), [&["plan"][..], &on].concat())
         .output()
         .unwrap();
-    let (status, reported) = said(&plan);
+    let (status, reported) = status_and_message(&plan);
     assert_eq!(status, Some(2), "{reported}");
     let error = format!("error: nothing would be watched by `create.sock_alloc`: {why}");
     assert!(
@@ -352,7 +358,8 @@ fn vmlinux_of_another_kernel() {
         "i.toml",
     ];
     let mut capture = collector(folder.path(), args);
-    let (status, reported) = said(&capture.arg("--debuginfo").arg(other).output().unwrap());
+    let (status, reported) =
+        status_and_message(&capture.arg("--debuginfo").arg(other).output().unwrap());
     assert_eq!(status, Some(0), "{reported}");
     let evidence = evidence_in(folder.path());
     let own = evidence
@@ -385,7 +392,7 @@ fn configuration_beside_an_image() {
     fs::copy(&kernel.path, folder.path().join("vmlinuz")).unwrap();
     let found = || {
         let mut capture = capture_on("guest:mine=vmlinuz", folder.path(), "i.toml");
-        let (status, reported) = said(&capture.output().unwrap());
+        let (status, reported) = status_and_message(&capture.output().unwrap());
         assert_eq!(status, Some(0), "{reported}");
         evidence_in(folder.path()).kernel.config["randomize_base"].clone()
     };
@@ -415,7 +422,7 @@ fn missing_privileges() {
     .unwrap();
     let mut command = unprivileged(folder.path());
     command.args(["capture", "--investigation", "i.toml", "-o", "e.json"]);
-    let (status, said) = said(&command.output().unwrap());
+    let (status, said) = status_and_message(&command.output().unwrap());
     assert_eq!(status, Some(3), "{said}");
     assert!(said.contains("CAP_BPF"), "{said}");
     assert!(!folder.path().join("e.json").exists());
@@ -505,7 +512,7 @@ fn unprivileged_guest() {
         "-o",
         "e.json",
     ]);
-    let (status, said) = said(&command.output().unwrap());
+    let (status, said) = status_and_message(&command.output().unwrap());
     assert_eq!(status, Some(0), "{said}");
     let evidence = evidence_in(folder.path());
     assert!(evidence.experiments.values().all(|e| e.broken().is_none()));
@@ -522,7 +529,7 @@ fn unprivileged_guest() {
 fn no_qemu() {
     let folder = tempfile::tempdir().unwrap();
     copy_cache(folder.path());
-    let (status, said) = said(
+    let (status, said) = status_and_message(
         &capture_on(
             "guest:debian-6.1",
             folder.path(),
@@ -560,7 +567,7 @@ fn offline(folder: &Path) -> std::path::PathBuf {
 fn no_network_no_kernel() {
     let folder = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    let (status, said) = said(
+    let (status, said) = status_and_message(
         &capture_on(
             "guest:debian-6.1",
             folder.path(),
@@ -587,7 +594,7 @@ fn no_mirror() {
     let folder = tempfile::tempdir().unwrap();
     let config = offline(folder.path());
     fs::write(folder.path().join("sources.list"), "").unwrap();
-    let (status, said) = said(
+    let (status, said) = status_and_message(
         &capture_on(
             "guest:debian-6.1",
             folder.path(),
@@ -624,7 +631,7 @@ fn no_vmlinux() {
             "-o",
             "e.json",
         ];
-        let (status, said) = said(&collector(folder.path(), args).output().unwrap());
+        let (status, said) = status_and_message(&collector(folder.path(), args).output().unwrap());
         assert_eq!(status, Some(2), "{said}");
         assert!(
             said.contains("--debuginfo") && said.contains(name) && said.contains(expected),
@@ -640,7 +647,7 @@ fn nobody_reads() {
     let folder = folder_with(CREATE);
     let run = |to: Stdio| {
         let mut command = collector(folder.path(), ["plan", "--investigation", "i.toml"]);
-        said(
+        status_and_message(
             &command
                 .stdout(to)
                 .stderr(Stdio::piped())
@@ -678,7 +685,7 @@ fn no_network_cached_kernel() {
     .env("APT_CONFIG", offline(folder.path()))
     .output()
     .unwrap();
-    let (status, said) = said(&result);
+    let (status, said) = status_and_message(&result);
     assert_eq!(status, Some(0), "{said}");
     assert!(
         said.contains("could not be fetched") && said.contains("from the cache"),
@@ -711,7 +718,7 @@ fn kvm_falls_back() {
         fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let path = std::env::var("PATH").unwrap();
         for remembered in ["", "found earlier in this boot"] {
-            let (status, said) = said(
+            let (status, said) = status_and_message(
                 &capture_on(
                     "guest:debian-6.1",
                     folder.path(),
@@ -738,7 +745,7 @@ fn kvm_falls_back() {
 #[test]
 fn hanging_guest() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, said) = said(
+    let (status, said) = status_and_message(
         &collector(
             folder.path(),
             [
@@ -788,7 +795,7 @@ fn full_disk() {
             Ok(())
         });
     }
-    let (status, said) = said(&command.output().unwrap());
+    let (status, said) = status_and_message(&command.output().unwrap());
     assert_eq!(status, Some(3), "{said}");
     assert!(
         said.contains("the evidence there before is untouched"),
@@ -848,7 +855,7 @@ fn really_full_disk() {
     // SAFETY: between fork and exec only system calls are made.
     unsafe { command.pre_exec(see) };
     let output = command.output().expect("a mount namespace");
-    let (status, said) = said(&output);
+    let (status, said) = status_and_message(&output);
     assert_eq!(status, Some(3), "{said}");
     assert!(said.contains("No space left on device"), "{said}");
     assert!(
@@ -939,7 +946,7 @@ fn killed(machine: &str, text: &Path, signal: Signal, expected: &str) {
         std::thread::sleep(Duration::from_millis(1));
     };
     // A second capture into the same folder says so, and ends.
-    let (status, message) = said(&capture().output().unwrap());
+    let (status, message) = status_and_message(&capture().output().unwrap());
     assert!(
         child.try_wait().unwrap().is_none(),
         "the first ended too soon for this test"
@@ -1025,7 +1032,7 @@ fn two_at_once() {
     let running = folders.each_ref().map(start);
     for (child, folder) in running.into_iter().zip(&folders) {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", said(&output).1);
+        assert!(output.status.success(), "{}", status_and_message(&output).1);
         let evidence = evidence_in(folder.path());
         for (name, experiment) in &evidence.experiments {
             assert_eq!(experiment.broken(), None, "{name}");
@@ -1045,7 +1052,7 @@ fn book_of_the_folder() {
         &["discover", "--experiment", "create"],
     ] {
         let output = collector(folder.path(), args).output().unwrap();
-        let (status, reported) = said(&output);
+        let (status, reported) = status_and_message(&output);
         assert_eq!(status, Some(2), "{reported}");
         assert!(
             reported.contains("--investigation FILE") && reported.contains("--book FOLDER"),
@@ -1090,12 +1097,12 @@ fn book_of_the_folder() {
             ],
         ),
     ] {
-        let (status, reported) = said(&collector(from, args).output().unwrap());
+        let (status, reported) = status_and_message(&collector(from, args).output().unwrap());
         assert_eq!(status, Some(2), "{args:?}: {reported}");
         assert!(reported.contains("own.toml:1:1"), "{args:?}: {reported}");
     }
     let other = ["capture", "--investigation", "other.toml", "--on", "host"];
-    let (status, reported) = said(&collector(folder.path(), other).output().unwrap());
+    let (status, reported) = status_and_message(&collector(folder.path(), other).output().unwrap());
     assert_eq!(status, Some(2), "{reported}");
     assert!(
         reported.contains("would replace that of this folder's book"),
@@ -1106,7 +1113,8 @@ fn book_of_the_folder() {
         "{reported}"
     );
     let forced = [&other[..], &["--force"]].concat();
-    let (status, reported) = said(&collector(folder.path(), forced).output().unwrap());
+    let (status, reported) =
+        status_and_message(&collector(folder.path(), forced).output().unwrap());
     assert_eq!(status, Some(0), "{reported}");
     let evidence = fs::read(folder.path().join(".qed/evidence/host.json")).unwrap();
     let evidence = qed_evidence::reader::read(&evidence).unwrap();
@@ -1118,7 +1126,7 @@ fn book_of_the_folder() {
     );
     write("image", "no kernel");
     write("own.toml", CREATE);
-    let (status, reported) = said(
+    let (status, reported) = status_and_message(
         &collector(&inside, ["discover", "--experiment", "create"])
             .output()
             .unwrap(),
@@ -1126,7 +1134,7 @@ fn book_of_the_folder() {
     assert_eq!(status, Some(2), "{reported}");
     assert!(reported.contains("cannot boot ../image"), "{reported}");
     let typo = ["discover", "--experiment", "craete", "--on", "host"];
-    let (status, reported) = said(&collector(&inside, typo).output().unwrap());
+    let (status, reported) = status_and_message(&collector(&inside, typo).output().unwrap());
     assert_eq!(status, Some(2), "{reported}");
     assert!(
         reported.contains("../own.toml has no experiment `craete`"),
@@ -1135,6 +1143,6 @@ fn book_of_the_folder() {
     write("own.toml", "[[experiment]]\n");
     // Its own investigation is what the evidence is for.
     let own = ["capture", "--investigation", "./own.toml", "--on", "host"];
-    let (_, reported) = said(&collector(folder.path(), own).output().unwrap());
+    let (_, reported) = status_and_message(&collector(folder.path(), own).output().unwrap());
     assert!(reported.contains("own.toml:1:1"), "{reported}");
 }

@@ -217,7 +217,11 @@ fn boots_of(folder: &std::path::Path, line: &str, more: &[&str]) -> qed_evidence
     let rest = ["--debuginfo", "none", "-o", "boots.json"];
     let args = usual.iter().chain(&rest).chain(more);
     let output = support::collector(folder, args).output().unwrap();
-    assert!(output.status.success(), "{:?}", support::said(&output));
+    assert!(
+        output.status.success(),
+        "{:?}",
+        support::status_and_message(&output)
+    );
     qed_evidence::reader::read(&std::fs::read(folder.join("boots.json")).unwrap()).unwrap()
 }
 
@@ -662,7 +666,11 @@ fn command() {
         .arg(&output)
         .output()
         .expect("the program runs");
-        assert!(result.status.success(), "{}", support::said(&result).1);
+        assert!(
+            result.status.success(),
+            "{}",
+            support::status_and_message(&result).1
+        );
         let bytes = std::fs::read(&output).expect("evidence");
         let evidence = qed_evidence::reader::read(&bytes).expect("strictly valid evidence");
         let experiment = &evidence.experiments["listen"];

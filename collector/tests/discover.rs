@@ -5,7 +5,7 @@ use crate::support;
 use std::path::Path;
 
 use qed_evidence::investigation::{Investigation, parse};
-use support::{collector, said};
+use support::{collector, status_and_message};
 
 /// A call that every kernel has, and that runs through some levels.
 const CALL: [&str; 4] = ["--", "pipe2", "buffer:8", "0"];
@@ -14,7 +14,7 @@ const CALL: [&str; 4] = ["--", "pipe2", "buffer:8", "0"];
 fn discover(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = collector(folder, ["discover"]);
     let output = command.args(arguments).output().unwrap();
-    said(&output)
+    status_and_message(&output)
 }
 
 /// The investigation that was written for a call in a guest, and its text.

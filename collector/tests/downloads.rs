@@ -17,7 +17,7 @@ use qed_collector::guest::source::Series;
 use qed_collector::guest::{KernelSource, fetch};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{collector, said, skipped};
+use crate::support::{collector, skipped, status_and_message};
 
 const NAME: &str = "linux-binary-unsigned-9.9.1+deb13-cloud-amd64";
 const RELEASE: &str = "9.9.1+deb13-cloud-amd64";
@@ -139,7 +139,7 @@ impl Archive {
             .collect()
     }
 
-    fn asked(&self) -> Vec<usize> {
+    fn requested_offsets(&self) -> Vec<usize> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -258,7 +258,7 @@ fn goes_on() {
         "{arrived}"
     );
     let image = archive.fetch(Serves::Whole).unwrap();
-    assert_eq!(archive.asked(), [arrived as usize]);
+    assert_eq!(archive.requested_offsets(), [arrived as usize]);
     assert_eq!(fs::metadata(image).unwrap().len(), IMAGE as u64);
     assert!(archive.left().is_empty(), "{:?}", archive.left());
 }
@@ -278,17 +278,17 @@ fn arrived_before() {
     let whole = fs::read(archive.folder.path().join("x.deb")).unwrap();
     fs::write(&file, &whole).unwrap();
     archive.fetch(Serves::Whole).unwrap();
-    assert_eq!(archive.asked(), [whole.len()]);
+    assert_eq!(archive.requested_offsets(), [whole.len()]);
     forget();
     fs::write(&file, vec![0; whole.len()]).unwrap();
     archive.fetch(Serves::Whole).unwrap();
-    assert_eq!(archive.asked(), [whole.len(), 0]);
+    assert_eq!(archive.requested_offsets(), [whole.len(), 0]);
     forget();
     fs::write(&file, vec![0; whole.len() / 2]).unwrap();
     let error = archive.fetch(Serves::Whole).unwrap_err();
     assert!(error.contains("It was removed"), "{error}");
     archive.fetch(Serves::Whole).unwrap();
-    assert_eq!(archive.asked(), [0]);
+    assert_eq!(archive.requested_offsets(), [0]);
 }
 
 /// Check that a package that is not what the signed index names is refused with both digests, that nothing of it stays, and that the
@@ -306,7 +306,7 @@ fn damaged() {
     );
     assert!(archive.left().is_empty(), "{:?}", archive.left());
     archive.fetch(Serves::Whole).unwrap();
-    assert_eq!(archive.asked(), [0]);
+    assert_eq!(archive.requested_offsets(), [0]);
 }
 
 /// Check that an index that names another file than it did when it was asked is told as that, before anything is downloaded.
@@ -323,7 +323,7 @@ fn other_index() {
             && error.contains("--refresh"),
         "{error}"
     );
-    assert_eq!(archive.asked(), [0; 0]);
+    assert_eq!(archive.requested_offsets(), [0; 0]);
 }
 
 /// Check that a package that has left the archive is told with what to do.
@@ -366,7 +366,7 @@ fn full_disk() {
         .env("XDG_CACHE_HOME", &small)
         .output()
         .unwrap();
-    let (status, said) = said(&output);
+    let (status, said) = status_and_message(&output);
     assert_eq!(status, Some(0), "{said}");
     assert!(
         said.contains(&format!(
@@ -374,7 +374,7 @@ fn full_disk() {
         )) && said.contains("a download goes on where it stopped"),
         "{said}"
     );
-    let asked = archive.asked();
+    let asked = archive.requested_offsets();
     assert!(*asked.last().unwrap() > 1 << 20, "{asked:?}");
 }
 
@@ -413,7 +413,7 @@ fn fetched_from(folder: &Path) -> String {
         )
         .env_remove("QED_DEBIAN_SECURITY_MIRROR")
         .output();
-    let (status, said) = said(&output.unwrap());
+    let (status, said) = status_and_message(&output.unwrap());
     assert_eq!(status, Some(3), "{said}");
     assert!(said.contains("no kernel for guest:debian-9.9: "), "{said}");
     let cached = Cache::at(folder.join("cache/qed"));
@@ -514,7 +514,11 @@ fn pins_move() {
             .env("PATH", &path)
             .output()
             .unwrap();
-        assert_eq!(said(&output), (Some(0), String::new()), "{arguments:?}");
+        assert_eq!(
+            status_and_message(&output),
+            (Some(0), String::new()),
+            "{arguments:?}"
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     let lock = || fs::read_to_string(folder.join("qed.lock")).unwrap_or_default();

@@ -28,7 +28,7 @@ use qed_evidence::document::{Experiment, Target};
 use qed_evidence::instances::Instances;
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Datum, Frame, Value};
-use support::{GUESTS, collector, folder_with, said};
+use support::{GUESTS, collector, folder_with, status_and_message};
 
 /// Functions that are tried.
 const TRIED: usize = 50;
@@ -387,7 +387,7 @@ fn random_functions() {
         .arg(format!("guest:{name}"))
         .output()
         .expect("the program runs");
-        assert!(output.status.success(), "{}", said(&output).1);
+        assert!(output.status.success(), "{}", status_and_message(&output).1);
         let evidence = support::evidence_in(folder.path());
         let (verdicts, contradicted) = judged(&evidence, &text);
         println!(

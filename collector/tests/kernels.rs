@@ -10,7 +10,7 @@ use qed_collector::guest::cache::{Cache, Sidecar, write_json};
 use qed_collector::guest::source::Series;
 use serde_json::Value;
 
-use crate::support::{collector, said};
+use crate::support::{collector, status_and_message};
 
 /// The cache of a user whose cache folder is `folder`.
 fn cache(folder: &Path) -> Cache {
@@ -63,7 +63,11 @@ fn kernels(folder: &Path, arguments: &[&str]) -> String {
         .env("XDG_CACHE_HOME", folder)
         .output();
     let output = output.unwrap();
-    assert_eq!(said(&output), (Some(0), String::new()), "{arguments:?}");
+    assert_eq!(
+        status_and_message(&output),
+        (Some(0), String::new()),
+        "{arguments:?}"
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 

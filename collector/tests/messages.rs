@@ -3,7 +3,9 @@
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 
-use crate::support::{capture_on, captured_from, collector, evidence_in, folder_with, said};
+use crate::support::{
+    capture_on, captured_from, collector, evidence_in, folder_with, status_and_message,
+};
 
 const GUEST: &str = "guest:debian-6.12";
 
@@ -80,7 +82,7 @@ fn only_a_clone() {
     let folder = folder_with(&text);
     let plan = ["plan", "--investigation", "i.toml", "--on", GUEST];
     let plan = collector(folder.path(), plan).output().unwrap();
-    let (status, reported) = said(&plan);
+    let (status, reported) = status_and_message(&plan);
     assert_eq!(status, Some(2), "{reported}");
     let message = format!("error: nothing would be watched by `open.link_path_walk`: {why}");
     assert!(
@@ -93,7 +95,7 @@ fn only_a_clone() {
         "{text}"
     );
     let capture = capture_on(GUEST, folder.path(), "i.toml").output().unwrap();
-    let (status, reported) = said(&capture);
+    let (status, reported) = status_and_message(&capture);
     assert_eq!(status, Some(0), "{reported}");
     assert!(
         reported.contains(&format!(

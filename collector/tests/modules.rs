@@ -10,7 +10,7 @@ use qed_collector::guest::{KernelSource, fetch};
 use qed_evidence::Evidence;
 use qed_evidence::document::Probe;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, said};
+use support::{capture_on, evidence_in, folder_with, status_and_message};
 
 /// A file whose driver is a module, and a structure that only the module's types have. `MODULES` stands for the modules.
 const TUN: &str = r#"
@@ -41,7 +41,11 @@ fn probed_and_read() {
         let output = capture_on(machine, folder.path(), "i.toml")
             .output()
             .unwrap();
-        assert!(output.status.success(), "{machine}: {}", said(&output).1);
+        assert!(
+            output.status.success(),
+            "{machine}: {}",
+            status_and_message(&output).1
+        );
         let evidence = evidence_in(folder.path());
         let hit = &probe(&evidence, "tun_chr_open").hits[0];
         let address = |datum: &Datum| match datum.value() {
@@ -75,7 +79,7 @@ fn nothing_unasked() {
     let output = capture_on("guest:debian-6.1", folder.path(), "i.toml")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", said(&output).1);
+    assert!(output.status.success(), "{}", status_and_message(&output).1);
     let evidence = evidence_in(folder.path());
     assert!(evidence.kernel.modules.is_empty());
     assert!(probe(&evidence, "tun_chr_open").unavailable.is_some());
@@ -88,7 +92,7 @@ fn unknown() {
     let output = capture_on("guest:debian-6.1", folder.path(), "i.toml")
         .output()
         .unwrap();
-    let (status, said) = said(&output);
+    let (status, said) = status_and_message(&output);
     assert_eq!(status, Some(2), "{said}");
     assert!(
         said.contains("no module `tcp_dia`: did you mean `tcp_diag`?"),
@@ -134,7 +138,7 @@ fn beside_an_image() {
         let output = capture_on(&machine, folder.path(), "i.toml")
             .output()
             .unwrap();
-        said(&output)
+        status_and_message(&output)
     };
     std::fs::write(&module, &good).unwrap();
     let (status, said) = capture();

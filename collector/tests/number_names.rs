@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, said};
+use support::{capture_on, evidence_in, folder_with, status_and_message};
 
 const INVESTIGATION: &str = r#"
 [[experiment]]
@@ -66,7 +66,7 @@ fn of_three_kernels() {
         let folder = folder_with(INVESTIGATION);
         let machine = format!("guest:{guest}");
         let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
+        let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{guest}: {stderr}");
         for expected in [
             "`open.vfs_open.entry.misspelt` is not read: `names`: of the tracepoint `kmem_cache_alloc`: its format has no names for \

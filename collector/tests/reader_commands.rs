@@ -74,7 +74,7 @@ fn capture(machine: &str) -> Evidence {
         .arg(&output)
         .output()
         .expect("the program runs");
-    let (status, said) = support::said(&result);
+    let (status, said) = support::status_and_message(&result);
     assert_eq!(status, Some(0), "{said}");
     let note = format!("note: {machine}: command `missing`: it could not be started: No such file");
     assert!(said.contains(&note), "{said}");
@@ -84,7 +84,7 @@ fn capture(machine: &str) -> Evidence {
 }
 
 /// A value as text, or why there is none.
-fn told(datum: &Datum) -> String {
+fn show(datum: &Datum) -> String {
     match datum {
         Datum::Value(value) => value.to_string(),
         Datum::Missing(why) => format!("none: {}", why),
@@ -95,7 +95,7 @@ fn check(evidence: &Evidence) {
     let commands = &evidence.commands;
     assert_eq!(commands.len(), 8);
     let release = &commands["good"].values["release"];
-    assert_eq!(told(release), evidence.kernel.release);
+    assert_eq!(show(release), evidence.kernel.release);
     assert!(matches!(
         commands["good"].values["number"],
         Datum::Value(Value::Int { .. })
@@ -112,10 +112,10 @@ fn check(evidence: &Evidence) {
         ("no_file", "System.map", ""),
     ] {
         let command = &commands[name];
-        let said = told(&command.exit);
+        let said = show(&command.exit);
         assert!(said.contains(exit), "{name}: {said}");
         for datum in command.values.values() {
-            let said = told(datum);
+            let said = show(datum);
             assert!(
                 said.starts_with("none: ") && said.contains(value),
                 "{name}: {said}"
@@ -132,10 +132,10 @@ fn check(evidence: &Evidence) {
 fn in_a_guest() {
     let evidence = capture("guest:debian-6.1");
     check(&evidence);
-    assert_eq!(told(&evidence.commands["guests"].values["what"]), "ran");
+    assert_eq!(show(&evidence.commands["guests"].values["what"]), "ran");
     let private = &evidence.commands["private"];
-    assert_eq!(told(&private.output), "at 0xffff888012345678\n");
-    assert_eq!(told(&private.values["address"]), "0xffff888012345678");
+    assert_eq!(show(&private.output), "at 0xffff888012345678\n");
+    assert_eq!(show(&private.values["address"]), "0xffff888012345678");
 }
 
 /// Check the same on this machine; that of its output nothing is kept but typed values and what is known anyway; and
@@ -153,7 +153,7 @@ fn on_this_machine() {
     check(&evidence);
     let guests = &evidence.commands["guests"];
     for datum in [&guests.exit, &guests.output, &guests.values["what"]] {
-        let said = told(datum);
+        let said = show(datum);
         assert!(
             said.starts_with("none: ")
                 && said.contains("it is for guests alone (`on = \"guest\"`)"),
@@ -163,11 +163,11 @@ fn on_this_machine() {
     let private = &evidence.commands["private"];
     for datum in [&private.output, &private.values["all"]] {
         assert!(
-            told(datum).starts_with("none: not written down"),
+            show(datum).starts_with("none: not written down"),
             "{datum:?}"
         );
     }
-    assert_eq!(told(&private.values["address"]), "0xffff888012345678");
+    assert_eq!(show(&private.values["address"]), "0xffff888012345678");
     let text = qed_evidence::reader::write(&evidence).expect("evidence");
     // Once, as the value: not in a text.
     assert_eq!(text.matches("ffff888012345678").count(), 1);

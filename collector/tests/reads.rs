@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, collector, evidence_in, folder_with, said, skipped};
+use support::{capture_on, collector, evidence_in, folder_with, skipped, status_and_message};
 
 const INVESTIGATION: &str = r#"
 symbols = ["do_exit", "cpu_info"]
@@ -57,7 +57,7 @@ fn what_is_meant() {
         let folder = folder_with(INVESTIGATION);
         let machine = format!("guest:{guest}");
         let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
+        let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{stderr}");
         for expected in [
             "`open.vfs_open.entry.plain` is an address: `const unsigned char *` may point to a text",
@@ -155,7 +155,7 @@ fn names_of_the_kernel() {
         let folder = folder_with(STATES);
         let machine = format!("guest:{guest}");
         let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
+        let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{stderr}");
         for expected in [
             "`closed.tcp_v4_connect.exit.misspelt` is not read: no enumeration of this kernel is called `TCP_ESTABLISHD`",
@@ -206,7 +206,7 @@ fn the_guides_example() {
         let folder = folder_with(text);
         let machine = format!("guest:{guest}");
         let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
+        let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{guest}");
         let evidence = evidence_in(folder.path());
         let at = |path: &str| datum(&evidence, path);
@@ -242,7 +242,7 @@ function = "do_task_dead"
         "e.json",
     ];
     let output = collector(folder.path(), args).output().unwrap();
-    let (status, stderr) = said(&output);
+    let (status, stderr) = status_and_message(&output);
     assert_eq!(status, Some(0), "{stderr}");
     let evidence = evidence_in(folder.path());
     if let Datum::Missing(why) = &evidence.kernel.debuginfo {

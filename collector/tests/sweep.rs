@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{collector, investigation, said};
+use crate::support::{collector, investigation, status_and_message};
 
 /// A sweep of these series, one guest at a time, into `out` of this folder.
 fn sweep(folder: &Path, series: &[&str]) -> Command {
@@ -42,7 +42,7 @@ fn goes_on() {
     running.wait().unwrap();
     assert!(!second.exists());
     let kept = fs::read(&first).unwrap();
-    let again = || said(&sweep(folder.path(), &["6.1", "6.12"]).output().unwrap());
+    let again = || status_and_message(&sweep(folder.path(), &["6.1", "6.12"]).output().unwrap());
     let (status, reported) = again();
     assert_eq!(status, Some(0), "{reported}");
     assert!(second.exists());
@@ -62,7 +62,7 @@ fn goes_on() {
 fn unknown_series() {
     let folder = tempfile::tempdir().unwrap();
     let output = sweep(folder.path(), &["6.1", "6.2"]).output().unwrap();
-    let (status, said) = said(&output);
+    let (status, said) = status_and_message(&output);
     assert_eq!(status, Some(2), "{said}");
     assert!(
         said.contains("Debian serves no kernel 6.2; the nearest series is 6.1")

@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, captured_from, evidence_in, folder_with, said};
+use support::{capture_on, captured_from, evidence_in, folder_with, status_and_message};
 
 const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
@@ -146,7 +146,7 @@ return = false
 "#;
     let folder = folder_with_files(text);
     let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
-    let (status, stderr) = said(&output.unwrap());
+    let (status, stderr) = status_and_message(&output.unwrap());
     assert_eq!(status, Some(2), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(
@@ -213,7 +213,7 @@ reads = [{ at = "exit", name = "data", path = "fd->private_data" }]
         let folder = folder_with(text);
         let machine = format!("guest:{guest}");
         let output = capture_on(&machine, folder.path(), "i.toml").output();
-        let (status, stderr) = said(&output.unwrap());
+        let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{guest}: {stderr}");
         let evidence = evidence_in(folder.path());
         let complaint = shown(&evidence, "look.outcome.stderr").unwrap();
@@ -254,7 +254,7 @@ function = "__x64_sys_getpid"
 "#;
     let folder = folder_with(text);
     let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
-    let (status, stderr) = said(&output.unwrap());
+    let (status, stderr) = status_and_message(&output.unwrap());
     assert_eq!(status, Some(3), "{stderr}");
     assert!(stderr.contains("exit status: 4: nothing works"), "{stderr}");
     assert!(!folder.path().join("e.json").exists());

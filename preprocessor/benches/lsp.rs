@@ -106,7 +106,7 @@ fn measure(root: &Path) {
     let file = root.join("book/forensic-evidence.md");
     let text = editor.open(&file);
     editor.wait("forensic-evidence.md", |_| true);
-    told(
+    print_time(
         "the first diagnostics, from the start",
         milliseconds(start),
         checked,
@@ -134,7 +134,7 @@ fn measure(root: &Path) {
             times.push(milliseconds(start));
             assert!(offered.len() > 3, "{what}: {offered:?}");
         }
-        told(what, median(times), checked, Some(TARGETS.0));
+        print_time(what, median(times), checked, Some(TARGETS.0));
     }
     editor.set(
         &requested,
@@ -147,7 +147,7 @@ fn measure(root: &Path) {
         times.push(milliseconds(start));
         assert!(about.contains("host"), "{about}");
     }
-    told("hover on a value", median(times), checked, Some(TARGETS.0));
+    print_time("hover on a value", median(times), checked, Some(TARGETS.0));
 
     let (mut times, mut seen) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -163,13 +163,13 @@ fn measure(root: &Path) {
             seen.push(milliseconds(start));
         }
     }
-    told(
+    print_time(
         "completion while the book is checked",
         median(times),
         checked,
         Some(TARGETS.0),
     );
-    told("diagnostics after a change", median(seen), checked, None);
+    print_time("diagnostics after a change", median(seen), checked, None);
 
     let pid = editor.pid();
     let (now, peak) = (memory(pid, "VmRSS"), memory(pid, "VmHWM"));
@@ -181,7 +181,7 @@ fn measure(root: &Path) {
 }
 
 /// Print a time beside that of a plain check.
-fn told(what: &str, time: f64, check: f64, target: Option<f64>) {
+fn print_time(what: &str, time: f64, check: f64, target: Option<f64>) {
     let target = target.map_or_else(String::new, |most| format!(" (goal of {most} ms)"));
     println!(
         "{what:<40} {time:8.2} ms, {:6.3} of a check{target}",

@@ -14,7 +14,7 @@ fn chapter(claims: &[(&str, &str)]) -> String {
 }
 
 /// The messages of a run, without the colours and the frame of the terminal.
-fn said(book: &Book) -> (Option<i32>, String) {
+fn check_book(book: &Book) -> (Option<i32>, String) {
     let output = book.qed(&["check"]);
     (output.status.code(), stderr(&output))
 }
@@ -79,7 +79,7 @@ fn malformed_claims() {
         "",
         "",
     );
-    let (status, said) = said(&book);
+    let (status, said) = check_book(&book);
     assert_eq!(status, Some(1), "{said}");
     insta::assert_snapshot!(said);
 }
@@ -150,7 +150,7 @@ fn escaped_by_another_preprocessor() {
 fn chapter_that_is_no_text() {
     let book = Book::new(&[("one.md", "")], "", "");
     std::fs::write(book.path("src/one.md"), b"# One\n\n\xff\xfe\n").unwrap();
-    let (status, said) = said(&book);
+    let (status, said) = check_book(&book);
     assert_eq!(status, Some(2), "{said}");
     assert!(
         said.contains("one.md") && said.to_lowercase().contains("utf-8"),

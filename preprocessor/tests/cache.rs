@@ -29,7 +29,7 @@ fn built(machine: &str) -> Book {
 }
 
 /// All that is kept, in order.
-fn kept(book: &Book) -> Vec<PathBuf> {
+fn cached_files(book: &Book) -> Vec<PathBuf> {
     let entries =
         std::fs::read_dir(book.path(mdbook_qed::evidence::locations::CACHE_FOLDER)).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -46,7 +46,7 @@ fn same_pages() {
         let book = built(machine);
         let page = book.read("book/one.html");
         assert!(page.contains("said"), "{page}");
-        let files = kept(&book);
+        let files = cached_files(&book);
         assert_eq!(files.len(), count, "{machine}: {files:?}");
         let whole: Vec<Vec<u8>> = files.iter().map(|f| std::fs::read(f).unwrap()).collect();
         book.build();
@@ -57,7 +57,7 @@ fn same_pages() {
             }
             book.build();
             assert_eq!(book.read("book/one.html"), page);
-            assert_eq!(kept(&book), files);
+            assert_eq!(cached_files(&book), files);
             for (file, whole) in files.iter().zip(&whole) {
                 assert_eq!(&std::fs::read(file).unwrap(), whole);
             }

@@ -43,7 +43,7 @@ fn exhibit(options: &str, body: &str) -> String {
 const CLAIM: &str = "\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
 
 /// The output of `check` for a book of this one chapter and a claim, and its exit status.
-fn said(chapter: &str, settings: &str) -> (Option<i32>, String) {
+fn check_chapter(chapter: &str, settings: &str) -> (Option<i32>, String) {
     let chapter = format!("{chapter}{CLAIM}");
     let checked = book_of(&[("one.md", &chapter)], settings).qed(&["check"]);
     (checked.status.code(), stderr(&checked))
@@ -135,7 +135,7 @@ fn published() {
 #[test]
 fn untold() {
     let chapter = |options| format!("# One\n\n`outer` `inner` `last`{}", exhibit(options, ""));
-    let (status, text) = said(&chapter(""), "");
+    let (status, text) = check_chapter(&chapter(""), "");
     assert_eq!(status, Some(0), "{text}");
     for part in [
         "warning: 1 of 4 functions that ran on guest:test-1 are not mentioned; at most 0 are allowed",
@@ -145,13 +145,13 @@ fn untold() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let deny = "deny = [\"untold\"]";
-    let (status, text) = said(&chapter("untold=\"1\""), deny);
+    let (status, text) = check_chapter(&chapter("untold=\"1\""), deny);
     assert_eq!(status, Some(2), "{text}");
     assert!(
         !text.contains("guest:test-1 are") && text.contains("guest:test-2 are"),
         "{text}"
     );
-    let (status, text) = said(&chapter("untold=\"50%\""), deny);
+    let (status, text) = check_chapter(&chapter("untold=\"50%\""), deny);
     assert_eq!(status, Some(0), "{text}");
     assert!(!text.contains("not mentioned"), "{text}");
 }
@@ -192,11 +192,12 @@ fn mistakes() {
         ("scope=\"page\"", "", "`scope` is \"chapter\" or \"book\""),
         ("untold=\"some\"", "", "`some` is no limit"),
     ] {
-        let (status, text) = said(&format!("# One\n\n`outer`{}", exhibit(options, body)), "");
+        let (status, text) =
+            check_chapter(&format!("# One\n\n`outer`{}", exhibit(options, body)), "");
         assert_eq!(status, Some(2), "{body}: {text}");
         assert!(text.contains(wanted), "{body}: {text}");
     }
-    let (status, text) = said(&format!("# One\n{}", exhibit("", "fold laest: c\n")), "");
+    let (status, text) = check_chapter(&format!("# One\n{}", exhibit("", "fold laest: c\n")), "");
     assert_eq!(status, Some(0), "{text}");
     assert!(
         text.contains("`laest` ran on no machine of this book")

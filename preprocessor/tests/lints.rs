@@ -8,7 +8,7 @@ const CLAIM: &str = "```qed-claim good\ncreate.outcome.returned == 3\n```\n\n\
     ```qed-exhibit calltree experiment=\"create\"\n```\n\n{{qed create.outer.exit.state}} {{qed create.absent.hits}}\n";
 
 /// The messages of `check` about a book of this one chapter, without its last line.
-fn said(chapter: &str, more: &str) -> (Option<i32>, String) {
+fn check_chapter(chapter: &str, more: &str) -> (Option<i32>, String) {
     let book = Book::new(&[("one.md", &format!("{chapter}\n\n{CLAIM}"))], more, "");
     let output = book.qed(&["check"]);
     let text = stderr(&output);
@@ -24,7 +24,7 @@ fn silence() {
         <https://e.org/commit/0123456789abcdef0123/0xffff8881004bb000>\n\n\
         <!-- qed:literal the first edition's mistake -->\n```text\nfd 3 at 0xffff8881004bb000\n```\n\n\
         <!-- a comment: fd 3 -->\n";
-    assert_eq!(said(chapter, ""), (Some(0), String::new()));
+    assert_eq!(check_chapter(chapter, ""), (Some(0), String::new()));
 }
 
 /// Check that values typed in prose, tables, code and HTML are found, each with its place, what measured it and what
@@ -34,7 +34,7 @@ fn typed_literals() {
     let chapter = "# At 0xffff8881004bb000\n\nThe socket is at **0xffff88811e000000**, its descriptor is `4`.\n\n\
         | fd | 5 |\n|----|---|\n| a | fd 6 |\n\n> - ```text\n>   socket(AF_INET, SOCK_STREAM, 0) = 3\n>   ```\n\n\
         <p title=\"fd 9\">net/socket.c:1535</p>\n";
-    let (status, text) = said(chapter, "");
+    let (status, text) = check_chapter(chapter, "");
     assert_eq!(status, Some(0), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -44,7 +44,7 @@ fn typed_literals() {
 fn deny() {
     let chapter = "# One\n\nIt got fd 3.\n";
     let deny = "deny = [\"typed-literal\"]";
-    let (status, text) = said(chapter, deny);
+    let (status, text) = check_chapter(chapter, deny);
     assert_eq!(status, Some(2), "{text}");
     assert!(text.starts_with("error: `3` is typed by hand"), "{text}");
     let book = Book::new(&[("one.md", &format!("{chapter}\n{CLAIM}"))], deny, "");
@@ -69,7 +69,7 @@ fn deny() {
 /// nothing is told.
 #[test]
 fn marks() {
-    let (status, text) = said(
+    let (status, text) = check_chapter(
         "# One\n\n<!-- qed:literal -->\nfd 3\n\n<!-- qed:literl a reason -->\n\nx <!-- qed:literal r --> y\n\n<!-- qed:literal idle -->\nnothing\n",
         "",
     );
@@ -143,7 +143,7 @@ fn claims_that_never_apply() {
     let chapter = "# One\n\n```qed-claim newer when=\"kernel_at_least('6.6')\"\ncreate.outcome.returned == 4\n```\n\n\
         ```qed-clam lost\ncreate.outcome.returned == 4\n```\n\n~~~ Qed-Claim big\ncreate.outcome.returned == 4\n~~~\n\n\
         ```qed-tool\nnot ours\n```\n\n````md\n```qed-clam example\n```\n````\n";
-    let (status, text) = said(chapter, "");
+    let (status, text) = check_chapter(chapter, "");
     assert_eq!(status, Some(0), "{text}");
     for wanted in [
         "claim `newer` is never judged: its condition is false on every machine",
@@ -156,7 +156,7 @@ fn claims_that_never_apply() {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     assert_eq!(text.matches("warning").count(), 4, "{text}");
-    let (status, _) = said(chapter, "deny = [\"unshown-claim\"]");
+    let (status, _) = check_chapter(chapter, "deny = [\"unshown-claim\"]");
     assert_eq!(status, Some(2));
 }
 

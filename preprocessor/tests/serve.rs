@@ -104,7 +104,7 @@ impl Server {
     }
 
     /// The output of the server so far.
-    fn said(&self) -> String {
+    fn read_output(&self) -> String {
         self.book.read("log/said")
     }
 
@@ -128,13 +128,13 @@ impl Server {
             assert!(
                 self.child.try_wait().unwrap().is_none(),
                 "the server ended: {}",
-                self.said()
+                self.read_output()
             );
             assert!(
                 start.elapsed() < PATIENCE,
                 "waited for: {what}\n{}\n{}",
                 self.page(),
-                self.said()
+                self.read_output()
             );
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -145,7 +145,7 @@ impl Server {
     /// nothing but what the author or a capture writes may have changed: no file of ours.
     fn is_at_rest(&self) {
         if self.native {
-            let said = self.said();
+            let said = self.read_output();
             let changes = said.lines().filter(|line| line.contains("Files changed"));
             for changed in changes.flat_map(|line| line.split('"').skip(1).step_by(2)) {
                 let known = ["/src", "/src/one.md", "/src/SUMMARY.md", "/book.toml"];
@@ -163,7 +163,7 @@ impl Server {
             self.runs(),
             before,
             "it builds again and again: {}",
-            self.said()
+            self.read_output()
         );
     }
 }
@@ -174,7 +174,7 @@ fn edit_capture_and_err(watcher: &str) {
     if server.native {
         // mdBook serves the page before it watches, and never sees an edit that comes between the two.
         server.wait("the watcher", |s| {
-            s.said().contains("Listening for changes")
+            s.read_output().contains("Listening for changes")
         });
     }
     server.is_at_rest();
@@ -189,11 +189,11 @@ fn edit_capture_and_err(watcher: &str) {
     server.is_at_rest();
 
     server.save("# One\n\nslide {{qed kaslr.slid}}\n");
-    server.wait("the error", |s| s.said().contains("src/one.md:3:"));
+    server.wait("the error", |s| s.read_output().contains("src/one.md:3:"));
     assert!(
-        server.said().contains("did you mean `kaslr.slide`?"),
+        server.read_output().contains("did you mean `kaslr.slide`?"),
         "{}",
-        server.said()
+        server.read_output()
     );
     assert!(
         server.page().contains("second text"),

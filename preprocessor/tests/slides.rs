@@ -45,7 +45,7 @@ const PUBLISH: &[&str] = &["publish", "book"];
 const VERIFY: &[&str] = &["verify", "book", "--evidence", ".qed/evidence"];
 
 /// The output of a command that ends with `status`.
-fn said(book: &Book, arguments: &[&str], status: i32, why: &str) -> String {
+fn run_and_show(book: &Book, arguments: &[&str], status: i32, why: &str) -> String {
     let output = book.qed(arguments);
     let reported = stdout(&output) + &stderr(&output);
     assert_eq!(
@@ -79,7 +79,8 @@ fn quoted_on_purpose() {
     ] {
         let book = built(&[("one.md", &chapter("")), ("two.md", "# Two\n")], slide);
         let why = format!("{slide:#x}");
-        let reported = said(&book, PUBLISH, 0, &why) + &said(&book, VERIFY, 0, &why);
+        let reported =
+            run_and_show(&book, PUBLISH, 0, &why) + &run_and_show(&book, VERIFY, 0, &why);
         let note = "one.md:8, one.md:11";
         assert!(reported.contains(note), "{reported}");
         let reported: Vec<&str> = reported
@@ -125,11 +126,11 @@ fn written_elsewhere() {
         ),
     ] {
         let book = built(&[("one.md", &chapter(more)), ("two.md", other)], SLIDE);
-        said(&book, PUBLISH, 1, why);
+        run_and_show(&book, PUBLISH, 1, why);
     }
     let (one, two) = (chapter(""), "# Two\n");
     let book = built(&[("one.md", &one), ("two.md", two)], SLIDE);
-    said(&book, PUBLISH, 0, "as it is");
+    run_and_show(&book, PUBLISH, 0, "as it is");
     let page = book.read("book/one.html");
     for (file, text) in [
         ("book/note.txt", "0x11a00000".to_owned()),
@@ -145,7 +146,7 @@ fn written_elsewhere() {
     ] {
         let before = std::fs::read(book.path(file)).ok();
         book.write(file, &text);
-        said(&book, VERIFY, 1, file);
+        run_and_show(&book, VERIFY, 1, file);
         match before {
             Some(bytes) => std::fs::write(book.path(file), bytes).unwrap(),
             None => std::fs::remove_file(book.path(file)).unwrap(),
@@ -188,14 +189,14 @@ fn in_one_output() {
     let chapters = [("one.md", chapter.as_str())];
     let host = evidence("host", 0x11a0_0000, OUTPUT);
     let book = built_on(&chapters, &[&host]);
-    said(&book, PUBLISH, 0, "as it is");
+    run_and_show(&book, PUBLISH, 0, "as it is");
     let page = book.read("book/one.html");
     for added in ["zebra7 of zacharias", "ffffffff92a033f0"] {
         book.write("book/one.html", &format!("{page}<!-- {added} -->"));
-        said(&book, VERIFY, 1, added);
+        run_and_show(&book, VERIFY, 1, added);
     }
     book.write("book/one.html", &page);
-    said(&book, VERIFY, 0, "as it was");
+    run_and_show(&book, VERIFY, 0, "as it was");
 }
 
 /// Check that an address in the image that a guest spells by chance, whole or its lower half, keeps no site from being published.
@@ -206,13 +207,13 @@ fn spelled_by_a_guest() {
     for spelled in ["ffffffff92a022f0", "92a022f0"] {
         let guest = evidence("guest:test-1", 0x1e00_0000, &format!("LOAD 0x{spelled}\n"));
         let book = built_on(&[("one.md", &chapter)], &[&host(SLIDE), &guest]);
-        said(&book, PUBLISH, 0, spelled);
+        run_and_show(&book, PUBLISH, 0, spelled);
     }
     let book = built(
         &[("one.md", &chapter), ("two.md", "At 0x92a022f0.\n")],
         SLIDE,
     );
-    said(&book, PUBLISH, 1, "where no guest spells it");
+    run_and_show(&book, PUBLISH, 1, "where no guest spells it");
 }
 
 /// Check that a claim is not a quotation, whatever mark stands before it: its verdict says whether the number is right.
@@ -221,5 +222,5 @@ fn in_a_claim() {
     let claim = "<!-- qed:literal an old number -->\n```qed-claim b\nkaslr.slide == 0x11a00000 || kaslr.slide == 0x1e000000\n```\n";
     let chapter = chapter(claim);
     let book = built(&[("one.md", &chapter)], 0x11a0_0000);
-    said(&book, PUBLISH, 1, "a claim");
+    run_and_show(&book, PUBLISH, 1, "a claim");
 }

@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    fn said(datum: &Datum) -> String {
+    fn show(datum: &Datum) -> String {
         match datum {
             Datum::Value(value) => value.to_string(),
             Datum::Missing(why) => format!("none: {}", why),
@@ -195,26 +195,26 @@ mod tests {
         let mut planned = planned(VALUES);
         assert_eq!(planned.on, Reader::Machine);
         let removed = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &[]));
-        assert_eq!(said(&removed.output).as_bytes(), PRINTED);
-        assert_eq!(said(&removed.values["who"]), "sam");
+        assert_eq!(show(&removed.output).as_bytes(), PRINTED);
+        assert_eq!(show(&removed.values["who"]), "sam");
         let live = command(&planned, &raw(Ok(0), PRINTED), &keep(false, &[]));
-        assert!(said(&live.output).starts_with("none: not written down"));
-        assert!(said(&live.values["who"]).starts_with("none: not written down"));
-        assert_eq!(said(&live.values["release"]), "6.1.0");
-        assert_eq!(said(&live.values["at"]), "0xffffffff81000000");
+        assert!(show(&live.output).starts_with("none: not written down"));
+        assert!(show(&live.values["who"]).starts_with("none: not written down"));
+        assert_eq!(show(&live.values["release"]), "6.1.0");
+        assert_eq!(show(&live.values["at"]), "0xffffffff81000000");
         let release = command(&planned, &raw(Ok(0), b"6.1.0\n"), &keep(false, &[]));
-        assert_eq!(said(&release.output), "6.1.0\n");
+        assert_eq!(show(&release.output), "6.1.0\n");
         let private = ["sam".to_owned()];
         let guest = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
-        assert_eq!(said(&guest.values["who"]), "sam");
+        assert_eq!(show(&guest.values["who"]), "sam");
         let mut own = keep(true, &private);
         own.in_image = vec!["sam"];
         let own = command(&planned, &raw(Ok(0), PRINTED), &own);
-        assert!(said(&own.output).contains("names the machine"));
+        assert!(show(&own.output).contains("names the machine"));
         planned.on = Reader::Builder;
         let builder = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
-        assert!(said(&builder.output).contains("names the machine"));
-        assert!(said(&builder.values["who"]).contains("names the machine"));
+        assert!(show(&builder.output).contains("names the machine"));
+        assert!(show(&builder.values["who"]).contains("names the machine"));
         assert!(!holds_word("/usr/sample", "sam") && holds_word("/home/sam/x", "sam"));
         assert!(holds_word("SAM-PC", "sam") && holds_word("of sam.", "Sam"));
     }
@@ -231,8 +231,8 @@ mod tests {
             (raw(Ok(0), b""), "0", "nothing in its output"),
         ] {
             let made = command(&planned, &raw, &keep(true, &[]));
-            assert_eq!(said(&made.exit), exit);
-            let at = said(&made.values["at"]);
+            assert_eq!(show(&made.exit), exit);
+            let at = show(&made.values["at"]);
             assert!(at.starts_with("none: ") && at.contains(why), "{at}");
         }
         // If a command printed more than the limit, the beginning is kept, and patterns are not searched for in it.
@@ -247,7 +247,7 @@ mod tests {
                     .value()
                     .is_some_and(|value| value.cut().is_some())
             );
-            let at = said(&made.values["at"]);
+            let at = show(&made.values["at"]);
             assert!(
                 at.starts_with("none: ") && at.contains("max-output"),
                 "{at}"

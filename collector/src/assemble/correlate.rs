@@ -53,13 +53,13 @@ pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
     }
     let window = window(seen);
     out.note_marks(seen, window.as_ref());
-    let command = matches!(seen.asked.workload.action, Action::Command(_));
+    let command = matches!(seen.requested.workload.action, Action::Command(_));
     out.until_user_space = Some(command || window.as_ref().is_some_and(|w| w.until_user_space));
     let first = window.as_ref().map_or(0, |w| w.first);
     let mut correlation = Correlation {
         seen,
         start_ns: seen.events.get(first).map_or(0, |event| event.time_ns),
-        raises: (seen.asked.probes.iter()).any(|probe| probe.signal.is_some()),
+        raises: (seen.requested.probes.iter()).any(|probe| probe.signal.is_some()),
         book: LedgerBuilder::default(),
         out,
     };
@@ -220,7 +220,8 @@ impl Correlation<'_> {
             };
             if planned.allocates {
                 let (cache, size) = described(event, planned);
-                self.book.allocate(entry, cache, size, &seen.asked.excuses);
+                self.book
+                    .allocate(entry, cache, size, &seen.requested.excuses);
             } else if !self
                 .book
                 .free(entry, event.in_target != 0, task_name(event))
@@ -248,7 +249,7 @@ impl Correlation<'_> {
 
 /// True if a probe counts hits in every task.
 fn counts_any_task(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
-    let asked = seen.asked.probe(&planned.name);
+    let asked = seen.requested.probe(&planned.name);
     asked.is_some_and(|probe| probe.any_task)
 }
 
@@ -301,7 +302,7 @@ fn is_object(address: u64) -> bool {
 }
 
 fn watches_return(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
-    seen.asked
+    seen.requested
         .probe(&planned.name)
         .is_some_and(|probe| probe.watch_return)
 }

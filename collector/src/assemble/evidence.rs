@@ -128,7 +128,7 @@ fn events(records: &[RawEvent]) -> (Vec<Box<Event>>, Vec<String>) {
 }
 
 /// True if the process ended in its call, or by a signal: functions that it had entered then do not return.
-fn ended_inside(asked: &asked::Experiment, outcome: &RawOutcome) -> bool {
+fn ends_inside_call(asked: &asked::Experiment, outcome: &RawOutcome) -> bool {
     let is_call = matches!(asked.workload.action, Action::Syscall { .. });
     outcome.signal.is_some() || is_call && outcome.returned.is_none() && outcome.exit.is_some()
 }
@@ -146,7 +146,7 @@ fn experiment(
     let (events, damaged) = events(&ran.events);
     let assembled = correlate::assemble(&RawObservation {
         planned: &raw.plan[number],
-        asked,
+        requested: asked,
         events: &events,
         markers: raw.markers[number].as_ref(),
         marked: ran.notes.is_empty(),
@@ -155,7 +155,7 @@ fn experiment(
         armed: ran.unarmed.is_none(),
         not_run: outcome.err().map(|reason| &**reason),
         pid: outcome.map_or(0, |outcome| outcome.pid),
-        ended_inside: outcome.is_ok_and(|outcome| ended_inside(asked, outcome)),
+        ended_inside: outcome.is_ok_and(|outcome| ends_inside_call(asked, outcome)),
         refusals: &raw.refusals,
         listed: &raw.listed,
         max_frames: raw.facts.max_frames(),

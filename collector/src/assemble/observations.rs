@@ -14,7 +14,7 @@ use crate::workload::CallSite;
 /// Everything that was seen in one experiment.
 pub struct RawObservation<'a> {
     pub planned: &'a PlannedExperiment,
-    pub asked: &'a Experiment,
+    pub requested: &'a Experiment,
     pub events: &'a [Box<Event>],
     /// The uses that mark the workload's system call; `None`: it is a command.
     pub markers: Option<&'a Markers>,

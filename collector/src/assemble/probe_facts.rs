@@ -90,7 +90,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
         },
         widths: widths(planned),
         public: seen
-            .asked
+            .requested
             .probe(&planned.name)
             .map_or_else(Vec::new, |asked| asked.public.clone()),
         retyped: retyped(planned),

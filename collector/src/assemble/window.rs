@@ -133,8 +133,8 @@ impl Marks {
 fn one_call(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
     let enters: Vec<usize> = marks.enters.iter().map(|(at, _)| *at).collect();
     let exits: Vec<usize> = marks.exits.iter().map(|(at, _)| *at).collect();
-    let calls = seen.asked.workload.threads.max(1) as usize;
-    let open = seen.ended_inside || seen.asked.until_exit;
+    let calls = seen.requested.workload.threads.max(1) as usize;
+    let open = seen.ended_inside || seen.requested.until_exit;
     let all_out = exits.len() == calls;
     let all_back = marks.backs.len() == calls;
     let ends = if all_back { &marks.backs } else { &exits };
@@ -160,7 +160,7 @@ fn one_call(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
 /// process does until the next one goes in belongs to none.
 fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Option<Window> {
     let first = marks.enters.first()?.0;
-    let open = seen.ended_inside || seen.asked.until_exit;
+    let open = seen.ended_inside || seen.requested.until_exit;
     let mut parts = Vec::new();
     let (mut in_order, mut out, mut until_user_space) = (true, 0, 0);
     for (nth, &(begin, usage)) in marks.enters.iter().enumerate() {

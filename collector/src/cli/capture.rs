@@ -22,7 +22,7 @@ use super::modules;
 use super::output::{print, render};
 use super::programs;
 use super::progress::{Progress, note};
-use super::request::{CaptureRequest, RequestArgs, refuse_overwriting_book_evidence, requested};
+use super::request::{CaptureRequest, RequestArgs, read_request, refuse_overwriting_book_evidence};
 use super::runtime::runtime;
 use super::store::Store;
 use super::target::{TargetMachine, distinct};
@@ -40,7 +40,7 @@ use crate::symbols::functions_by_file::chosen;
 pub struct Args {
     /// The investigation and the machines.
     #[command(flatten)]
-    pub asked: RequestArgs,
+    pub request: RequestArgs,
     /// Boot a guest this many times more and note each slide [default: `boots` of the investigation; boots of the
     /// same kernel that the evidence has already are kept]
     #[arg(long, value_name = "N")]
@@ -57,7 +57,7 @@ impl Args {
     /// The same for one machine, whose source lines come from there.
     fn with(&self, debuginfo: &DebugInfo) -> Self {
         let mut args = self.clone();
-        args.asked.debuginfo = Some(debuginfo.clone());
+        args.request.debuginfo = Some(debuginfo.clone());
         args
     }
 }
@@ -71,9 +71,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         lock,
         debuginfo,
         is_book,
-    } = requested(&args.asked)?;
+    } = read_request(&args.request)?;
     if args.output.is_none() && !args.force {
-        refuse_overwriting_book_evidence(&args.asked)?;
+        refuse_overwriting_book_evidence(&args.request)?;
     }
     distinct(&targets)?;
     let investigation = read_investigation(&path)?;
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         if let DebugInfo::Path(path) = debuginfo.of(target.name()) {
             // An explicit path must match.
             guest::debuginfo::of_path(path).map_err(|error| {
-                Failure::input(match &args.asked.debuginfo {
+                Failure::input(match &args.request.debuginfo {
                     Some(_) => format!("--debuginfo: {error}"),
                     None => format!("`debuginfo` of {} in book.toml: {error}", target.name()),
                 })
@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 target,
                 &investigation,
                 &evidence,
-                args.asked.debuginfo(),
+                args.request.debuginfo(),
             ))
         });
         let (what, failure) = match captured {
@@ -284,7 +284,7 @@ async fn on_host(
     let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
     let chosen = chosen(
         investigation,
-        &of_this_machine(args.asked.debuginfo()),
+        &of_this_machine(args.request.debuginfo()),
         None,
     );
     let plan = kernel
@@ -322,7 +322,7 @@ async fn on_host(
         modules: modules.digests,
         ..Static::default()
     };
-    match args.asked.debuginfo() {
+    match args.request.debuginfo() {
         DebugInfo::Auto => {
             fixed.vmlinux = debuginfo::vmlinux_candidates(release, build_id.as_ref())
         }
@@ -354,11 +354,11 @@ async fn in_guest(
 ) -> Result<Evidence, Failure> {
     let cache = Cache::of_user()?;
     let say = |line: &str| progress.say(line);
-    let kernel = lock::kernel(lock, name, source, &cache, args.asked.refresh, &say)?;
+    let kernel = lock::kernel(lock, name, source, &cache, args.request.refresh, &say)?;
     if let Some(text) = &kernel.note {
         note(&format!("{name}: {text}"));
     }
-    let mut fixed = static_sources(&kernel, &cache, args.asked.debuginfo(), true, &say);
+    let mut fixed = static_sources(&kernel, &cache, args.request.debuginfo(), true, &say);
     let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
     let job = Job::Capture {
         name: investigation.source.name.clone(),
@@ -377,7 +377,7 @@ async fn in_guest(
         &job,
         files,
         cache.clone(),
-        args.asked.limit,
+        args.request.limit,
         &say,
     )
     .await?;
@@ -406,7 +406,7 @@ async fn in_guest(
     let boots = Boots {
         kernel: &kernel,
         cache: &cache,
-        limit: args.asked.limit,
+        limit: args.request.limit,
     };
     let (wanted, retained) = match args.boots {
         Some(wanted) => (wanted, Vec::new()),

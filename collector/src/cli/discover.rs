@@ -99,7 +99,7 @@ const DEPTH: u32 = 6;
 
 impl Args {
     /// The same arguments as those of a capture.
-    fn asked(&self) -> RequestArgs {
+    fn request_args(&self) -> RequestArgs {
         RequestArgs {
             investigation: self.investigation.clone(),
             on: self.on.iter().cloned().collect(),
@@ -153,7 +153,7 @@ fn exists(path: &Path) -> Failure {
 
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let request = DiscoverRequest::of(&args.asked(), args.experiment.is_some())?;
+    let request = DiscoverRequest::of(&args.request_args(), args.experiment.is_some())?;
     let (name, toml, investigation) = read_request(args, &request)?;
     let experiment = investigation
         .experiments

@@ -7,7 +7,7 @@ use qed_evidence::lock::Lock;
 use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::lock;
-use super::request::{RequestArgs, requested};
+use super::request::{RequestArgs, read_request};
 use super::target::{TargetError, TargetMachine};
 
 /// The machine unless the command line or a book says otherwise.
@@ -39,7 +39,7 @@ impl DiscoverRequest {
                 debuginfo: asked.debuginfo().clone(),
             });
         }
-        let found = requested(asked)?;
+        let found = read_request(asked)?;
         // The host has to be asked for.
         let is_guest = |machine: &TargetMachine| matches!(machine, TargetMachine::Guest(..));
         let mut machines = found.machines.into_iter();

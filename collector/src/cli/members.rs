@@ -121,7 +121,7 @@ fn of_guest(name: &str, on: &TargetMachine) -> Result<TypeFacts, Failure> {
         Failure::input(problems.join("\n"))
     })?;
     let args = capture::Args {
-        asked: RequestArgs {
+        request: RequestArgs {
             investigation: None,
             on: vec![on.clone()],
             book: None,

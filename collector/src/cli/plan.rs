@@ -20,7 +20,7 @@ use super::output::{Format, json, print, render};
 use super::plan_notes::{MachinePlan, notes_of_plans};
 use super::plan_report::{ExperimentReport, MachineReport, NoteReport};
 use super::progress::{Progress, note};
-use super::request::{CaptureRequest, RequestArgs, requested};
+use super::request::{CaptureRequest, RequestArgs, read_request};
 use super::runtime::runtime;
 use super::target::TargetMachine;
 use crate::assemble::symbolize::Static;
@@ -37,7 +37,7 @@ use crate::symbols::functions_by_file::chosen;
 pub struct Args {
     /// The investigation and the machines.
     #[command(flatten)]
-    pub asked: RequestArgs,
+    pub request: RequestArgs,
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -45,14 +45,14 @@ pub struct Args {
 
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (format, args) = (args.format, &args.asked);
+    let (format, args) = (args.format, &args.request);
     let CaptureRequest {
         investigation: path,
         machines: targets,
         lock,
         debuginfo,
         ..
-    } = requested(args)?;
+    } = read_request(args)?;
     let investigation = read_investigation(&path)?;
     let mut plans = Vec::new();
     let mut reports = Vec::new();

@@ -67,7 +67,7 @@ pub struct CaptureRequest {
 }
 
 /// Read the request of a command line.
-pub fn requested(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
+pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
     let lock = args.lock.as_deref().map(lock::read).transpose()?;
     let path = match (&args.book, &args.investigation) {
         (Some(path), _) => path.clone(),

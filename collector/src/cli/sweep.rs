@@ -315,7 +315,7 @@ fn capture_kernel(
 ) -> Result<(), Failure> {
     let target = TargetMachine::Guest(name.to_owned(), source);
     let how = capture::Args {
-        asked: super::request::RequestArgs {
+        request: super::request::RequestArgs {
             investigation: Some(request.investigation.clone()),
             on: Vec::new(),
             book: None,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 /// The first bytes of a pipe; the others are read and dropped, so that the writer is not held up.
 pub(super) struct Captured<R> {
     pipe: R,
-    pub(super) kept: Vec<u8>,
+    pub(super) retained: Vec<u8>,
     /// The most bytes to keep.
     limit: usize,
     /// Number in all.
@@ -19,7 +19,7 @@ impl<R: AsyncRead + Unpin> Captured<R> {
     pub(super) fn new(pipe: R, limit: usize) -> Self {
         Self {
             pipe,
-            kept: Vec::new(),
+            retained: Vec::new(),
             limit,
             printed: 0,
             closed: false,
@@ -31,8 +31,8 @@ impl<R: AsyncRead + Unpin> Captured<R> {
         let count = self.pipe.read(&mut bytes).await?;
         self.closed = count == 0;
         self.printed += count as u64;
-        let room = self.limit.saturating_sub(self.kept.len());
-        self.kept.extend_from_slice(&bytes[..count.min(room)]);
+        let room = self.limit.saturating_sub(self.retained.len());
+        self.retained.extend_from_slice(&bytes[..count.min(room)]);
         Ok(())
     }
 }

@@ -288,7 +288,7 @@ impl Running {
 
     /// Its output so far, cut at [`WorkloadSpec::max_output`].
     pub fn stdout(&self) -> &[u8] {
-        let kept = &self.stdout.kept;
+        let kept = &self.stdout.retained;
         &kept[..kept.len().min(self.max_output)]
     }
 
@@ -329,7 +329,7 @@ impl Running {
     async fn progress(&mut self, until_line: bool) -> Result<Finished, WorkloadError> {
         loop {
             if let Some(head) = self.head.as_ref().filter(|_| until_line)
-                && has_line(&self.stdout.kept, head)
+                && has_line(&self.stdout.retained, head)
             {
                 return Ok(Finished::Returned);
             }
@@ -422,7 +422,7 @@ impl Running {
             Some(status) => exit_of(status),
             None => return Err(WorkloadError::Protocol("no exit status".into())),
         };
-        let output = String::from_utf8_lossy(&self.stderr.kept);
+        let output = String::from_utf8_lossy(&self.stderr.retained);
         if !self.is_command
             && exit == Exit::Exited(EXIT_SETUP_FAILED)
             && let Some(why) = output.trim().strip_prefix(WHY)
@@ -434,7 +434,7 @@ impl Running {
             errno: self.returned.map(errno_of),
             exit,
             stdout: {
-                let mut kept = self.stdout.kept;
+                let mut kept = self.stdout.retained;
                 kept.truncate(self.max_output);
                 kept
             },
@@ -443,7 +443,7 @@ impl Running {
                 // Protocol messages do not count as output.
                 self.stderr.printed.saturating_sub(self.messages)
             }),
-            stderr: self.stderr.kept,
+            stderr: self.stderr.retained,
             buffers: self.buffers,
             earlier: self.earlier,
         })
@@ -461,9 +461,9 @@ impl Running {
     async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
         loop {
             // Ignore other output: the process's end is more informative.
-            if let Some((start, end)) = message_in(&self.stderr.kept) {
-                let message = serde_json::from_slice(&self.stderr.kept[start + 1..end]);
-                self.stderr.kept.drain(start..=end);
+            if let Some((start, end)) = message_in(&self.stderr.retained) {
+                let message = serde_json::from_slice(&self.stderr.retained[start + 1..end]);
+                self.stderr.retained.drain(start..=end);
                 self.messages += (end - start + 1) as u64;
                 return message.map_err(|e| WorkloadError::Protocol(e.to_string()));
             }

@@ -77,13 +77,13 @@ pub fn captured_from(guest: &str, text: &str) -> (Evidence, String) {
     let output = capture_on(&machine, folder.path(), "i.toml")
         .output()
         .unwrap();
-    let (status, stderr) = said(&output);
+    let (status, stderr) = status_and_message(&output);
     assert_eq!(status, Some(0), "{guest}: {stderr}");
     (evidence_in(folder.path()), stderr)
 }
 
 /// Exit status and standard error of a finished run.
-pub fn said(output: &Output) -> (Option<i32>, String) {
+pub fn status_and_message(output: &Output) -> (Option<i32>, String) {
     (
         output.status.code(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -194,7 +194,11 @@ pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
             .args(["--boots", "0"])
             .output()
             .expect("the program runs");
-        assert!(result.status.success(), "{machine}: {}", said(&result).1);
+        assert!(
+            result.status.success(),
+            "{machine}: {}",
+            status_and_message(&result).1
+        );
         Arc::new(Captured::read(&output))
     });
     Arc::clone(made)

@@ -282,7 +282,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
         (Typed::Cut(beginning), other) | (other, Typed::Cut(beginning))
             if operator == Binary::Add
                 && Haystack::text(other).is_some()
-                && matches!(beginning.kept, Prefix::Text(_)) =>
+                && matches!(beginning.prefix, Prefix::Text(_)) =>
         {
             Err(beginning.unknown())
         }

@@ -252,7 +252,7 @@ mod tests {
     use crate::diagnostic::Severity;
     use crate::value::{Address, Datum, Value};
 
-    fn told(evidence: &[&Evidence]) -> Vec<String> {
+    fn note_lines(evidence: &[&Evidence]) -> Vec<String> {
         let all = notes(&crate::testing::investigation(), evidence);
         all.iter().map(in_one_line).collect()
     }
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn what_no_machine_has() {
         let good = crate::testing::evidence();
-        assert_eq!(told(&[&good]), [""; 0]);
-        assert_eq!(told(&[]), [""; 0]);
+        assert_eq!(note_lines(&[&good]), [""; 0]);
+        assert_eq!(note_lines(&[]), [""; 0]);
         let mut bad = good.clone();
         let investigation = crate::testing::investigation();
         let create = investigation.experiment("create").unwrap();
@@ -278,7 +278,7 @@ mod tests {
         for hit in &mut probe.hits {
             hit.exit.remove(read);
         }
-        let reported = told(&[&bad]);
+        let reported = note_lines(&[&bad]);
         let [one] = &reported[..] else {
             panic!("{reported:?}")
         };
@@ -287,12 +287,12 @@ mod tests {
             one.starts_with(&start) && one.ends_with("two-experiments.toml:20:49)"),
             "{one}"
         );
-        assert_eq!(told(&[&bad, &good]), [""; 0]);
+        assert_eq!(note_lines(&[&bad, &good]), [""; 0]);
         let probes = &mut bad.experiments.get_mut("create").unwrap().probes;
         for probe in probes.values_mut() {
             probe.unavailable = Some("no such thing".into());
         }
-        let reported = told(&[&bad]).concat();
+        let reported = note_lines(&[&bad]).concat();
         let counted = create.probes.iter().filter(|probe| !probe.optional).count();
         assert!(
             reported.starts_with("nothing was watched by `create."),
@@ -357,7 +357,7 @@ mod tests {
         };
         hit.exit
             .insert(name.clone(), address("const unsigned char *"));
-        let reported = told(&[&evidence]).concat();
+        let reported = note_lines(&[&evidence]).concat();
         assert!(
             reported.contains("is an address: `const unsigned char *`"),
             "{reported}"
@@ -391,7 +391,7 @@ mod tests {
                 symbol: None,
             }),
         );
-        let reported = told(&[&evidence]).concat();
+        let reported = note_lines(&[&evidence]).concat();
         assert!(
             reported.contains(&format!(
                 "create.sock_alloc.exit.{name}.name` is an address"

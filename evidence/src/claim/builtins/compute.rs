@@ -37,7 +37,7 @@ fn text(value: &Typed) -> Result<&str, Failure> {
         Typed::Text(_) | Typed::Name(_) => value::one_text(value),
         Typed::Cut(
             beginning @ Beginning {
-                kept: Prefix::Text(_),
+                prefix: Prefix::Text(_),
                 ..
             },
         ) => Err(beginning.unknown()),
@@ -308,7 +308,7 @@ fn stack(value: &Typed) -> Result<Frames<'_>, Failure> {
             whole: true,
         }),
         Typed::Cut(Beginning {
-            kept: Prefix::Stack(frames),
+            prefix: Prefix::Stack(frames),
             ..
         }) => Ok(Frames {
             frames,

@@ -40,7 +40,7 @@ pub(in crate::claim) fn unseen_free(
     let mut found = None;
     visit(root, holds, &mut |node, name, counted| {
         if found.is_none() {
-            let reason = kept(name, counted, catalog, machine);
+            let reason = why_free_may_be_unseen(name, counted, catalog, machine);
             found = reason.map(|reason| (node.range.clone(), reason));
         }
     });
@@ -117,7 +117,7 @@ fn more_frees_keep(operator: Binary, [left, right]: &[Node; 2]) -> bool {
 
 /// The reason why an object may have been freed although no free of it was seen: on this machine no probe like those of the
 /// experiment ever saw one freed that was allocated like it. There are more ways to free an object than most probes watch.
-fn kept(
+fn why_free_may_be_unseen(
     name: &str,
     counted: Counted,
     catalog: &Catalog<'_>,

@@ -340,7 +340,7 @@ fn other_vocabulary() {
 }
 
 /// A claim in a chapter that names `outer` and `helper`, in a book that names all but `leaf`.
-fn told(text: &str) -> Claim {
+fn claim_with_mentions(text: &str) -> Claim {
     let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
     claim.with_mentions(&|scope, experiment| {
         assert_eq!(experiment, "create");
@@ -380,11 +380,14 @@ fn coverage() {
             Verdict::Error,
         ),
     ] {
-        let judgement = judged_claim(&told(text), &evidence);
+        let judgement = judged_claim(&claim_with_mentions(text), &evidence);
         let reason = &judgement.reason;
         assert_eq!(judgement.verdict, expected, "{text}: {reason:?}");
     }
-    let judgement = judged_claim(&told("coverage(create.graph, 'book') == 80"), &evidence);
+    let judgement = judged_claim(
+        &claim_with_mentions("coverage(create.graph, 'book') == 80"),
+        &evidence,
+    );
     let control = judgement.control.unwrap();
     assert_eq!(control.path, "coverage(create.graph, 'book')");
 }
@@ -396,7 +399,7 @@ fn coverage_of_nothing() {
     unverified(text, &traced(), "what the book tells is not known here");
     let mut evidence = traced();
     evidence.experiments.get_mut("create").unwrap().graph = None;
-    let judgement = judged_claim(&told(text), &evidence);
+    let judgement = judged_claim(&claim_with_mentions(text), &evidence);
     assert_eq!(judgement.verdict, Verdict::Unverified);
     assert!(claim("coverage(create.graph, 'page') == 1").is_err());
     assert!(claim("coverage(create.graph, create.p.hits) == 1").is_err());

@@ -134,7 +134,7 @@ fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
 pub(in crate::claim) fn is_opaque(typed: &Typed) -> bool {
     match typed {
         Typed::Location(_) | Typed::Stack(_) => true,
-        Typed::Cut(beginning) => matches!(beginning.kept, Prefix::Stack(_)),
+        Typed::Cut(beginning) => matches!(beginning.prefix, Prefix::Stack(_)),
         _ => false,
     }
 }

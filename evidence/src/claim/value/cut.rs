@@ -7,7 +7,7 @@ use super::failure::Failure;
 /// A value that was cut.
 #[derive(Clone, Debug)]
 pub(in crate::claim) struct Beginning {
-    pub kept: Prefix,
+    pub prefix: Prefix,
     pub cut: Cut,
 }
 
@@ -33,7 +33,7 @@ impl Prefix {
 impl Beginning {
     /// Its kind with an article, for complaints.
     pub fn kind(&self) -> &'static str {
-        match self.kept {
+        match self.prefix {
             Prefix::Text(_) => "a text",
             Prefix::Bytes(_) => "bytes",
             Prefix::Stack(_) => "a stack",
@@ -42,12 +42,12 @@ impl Beginning {
 
     /// The failure of a question that only the whole value could answer.
     pub fn unknown(&self) -> Failure {
-        let (what, unit, remedy) = match &self.kept {
+        let (what, unit, remedy) = match &self.prefix {
             Prefix::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
             Prefix::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
             Prefix::Stack(_) => ("the stack", "frame", ""),
         };
-        let kept = self.kept.length();
+        let kept = self.prefix.length();
         let plural = if kept == 1 { "" } else { "s" };
         Failure::Missing(format!(
             "{what} was cut after {kept} {unit}{plural}, and what was kept does not decide this{remedy}"

@@ -25,7 +25,7 @@ impl<'t> Haystack<'t> {
                 [only] => Some(Haystack::whole(only.as_bytes())),
                 _ => None,
             },
-            Typed::Cut(beginning) => match &beginning.kept {
+            Typed::Cut(beginning) => match &beginning.prefix {
                 Prefix::Text(text) => Some(Haystack::cut(text.as_bytes(), beginning)),
                 _ => None,
             },
@@ -37,7 +37,7 @@ impl<'t> Haystack<'t> {
     pub fn bytes(value: &'t Typed) -> Option<Self> {
         match value {
             Typed::Bytes(bytes) => Some(Haystack::whole(bytes)),
-            Typed::Cut(beginning) => match &beginning.kept {
+            Typed::Cut(beginning) => match &beginning.prefix {
                 Prefix::Bytes(bytes) => Some(Haystack::cut(bytes, beginning)),
                 _ => None,
             },
@@ -187,7 +187,7 @@ mod tests {
 
     fn cut(text: &str, whole: Option<usize>) -> Typed {
         Typed::Cut(Beginning {
-            kept: Prefix::Text(text.into()),
+            prefix: Prefix::Text(text.into()),
             cut: Cut {
                 whole: whole.map(|length| length as u64),
             },
@@ -242,7 +242,7 @@ mod tests {
             let end = end.min(bytes.len() - 1);
             let whole = Typed::Bytes(bytes.clone());
             let kept = Typed::Cut(Beginning {
-                kept: Prefix::Bytes(bytes[..end].to_vec()),
+                prefix: Prefix::Bytes(bytes[..end].to_vec()),
                 cut: Cut { whole: known.then_some(bytes.len() as u64) },
             });
             let truth = Haystack::bytes(&whole).unwrap().byte(place).unwrap();

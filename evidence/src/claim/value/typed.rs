@@ -160,15 +160,15 @@ impl From<&Value> for Typed {
             Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),
             Value::CutText { value, cut } => Typed::Cut(Beginning {
-                kept: Prefix::Text(value.clone()),
+                prefix: Prefix::Text(value.clone()),
                 cut: *cut,
             }),
             Value::CutBytes { value, cut } => Typed::Cut(Beginning {
-                kept: Prefix::Bytes(value.0.clone()),
+                prefix: Prefix::Bytes(value.0.clone()),
                 cut: *cut,
             }),
             Value::CutStack { value, cut } => Typed::Cut(Beginning {
-                kept: Prefix::Stack(value.clone()),
+                prefix: Prefix::Stack(value.clone()),
                 cut: *cut,
             }),
             Value::Text { value } => Typed::Text(value.clone()),
