@@ -130,7 +130,7 @@ fn contradictions() {
             fd_install,
             format!("{fd_install}/return_order"),
             json!(10),
-            "none of the experiment's 9",
+            "not in 1..=9",
         ),
         (
             fd_install,
@@ -148,7 +148,7 @@ fn contradictions() {
             "/experiments/create/probes/twice/hits/0",
             format!("{twice}/0/order"),
             json!(6),
-            "that of another hit",
+            "two hits use event",
         ),
         (
             "/experiments/create/probes/twice/hits/1",

@@ -429,7 +429,7 @@ fn two_names_of_one_address() {
     let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
     probes.get_mut("nowhere_else").unwrap().watched = vec![SILENT_HOLDER];
     let error = read(&evidence).unwrap_err().to_string();
-    assert!(error.contains("another hit already"), "{error}");
+    assert!(error.contains("two hits use event"), "{error}");
 }
 
 /// Check that a function that is watched with its clones, by its name, and by the address of one copy has the events of that copy
@@ -475,11 +475,11 @@ fn a_name_and_an_address() {
         .watched
         .push(SILENT_HOLDER);
     let error = read(&clones).unwrap_err().to_string();
-    assert!(error.contains("another hit already"), "{error}");
+    assert!(error.contains("two hits use event"), "{error}");
     let probes = &mut evidence.experiments.get_mut("exhausted").unwrap().probes;
     probes.get_mut("nowhere_else").unwrap().address = Some(address(SILENT_HOLDER));
     let error = read(&evidence).unwrap_err().to_string();
-    assert!(error.contains("another hit already"), "{error}");
+    assert!(error.contains("two hits use event"), "{error}");
 }
 
 /// Check that a verdict gives each reason once, however many parts of the claim have it.
