@@ -297,7 +297,7 @@ fn arrived_before() {
 fn damaged() {
     let archive = Archive::new();
     let error = archive.fetch(Serves::Damaged).unwrap_err();
-    let expected = format!("instead of {}. It was removed", archive.package.sha256);
+    let expected = format!("expected {}. It was removed", archive.package.sha256);
     assert!(
         error.contains("does not match Debian's signed index: SHA-256 ")
             && error.contains(&expected)

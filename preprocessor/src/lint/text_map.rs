@@ -463,7 +463,7 @@ mod tests {
             ("<!-- qed:litteral r -->\nx\n", "no mark `qed:litteral`"),
             ("<!-- qed:literal r --> x\n", "behind the mark"),
             ("<!-- qed:literal r\nx\n", "no end"),
-            ("x <!-- qed:literal r --> y\n", "stands alone"),
+            ("x <!-- qed:literal r --> y\n", "on its own line"),
         ] {
             let found = reading(text);
             assert_eq!((found.problems.len(), found.marks.len()), (1, 0), "{text}");
