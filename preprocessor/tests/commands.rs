@@ -297,7 +297,7 @@ fn supports() {
         assert_eq!(good(&book.qed(&["supports", renderer])), "");
     }
     assert!(
-        good(&book.qed(&["supports", "--help"])).contains("Says whether a renderer is supported")
+        good(&book.qed(&["supports", "--help"])).contains("Say whether a renderer is supported")
     );
 }
 
