@@ -183,10 +183,10 @@ fn of_a_guest() {
     );
     let note = &machine["notes"][0];
     assert_eq!(note["severity"], "error");
-    let said = note["message"].as_str().unwrap();
+    let printed = note["message"].as_str().unwrap();
     assert!(
-        said.starts_with("`e.sock_alloc_file.exit.x` would not be read: "),
-        "{said}"
+        printed.starts_with("`e.sock_alloc_file.exit.x` would not be read: "),
+        "{printed}"
     );
     assert_eq!(note["place"], "i.toml:6:45");
     assert_eq!(machine["announced"], serde_json::json!([]));

@@ -39,10 +39,10 @@ fn capture(text: &str) -> (Option<i32>, String) {
 }
 
 fn refused(text: &str, expected: &[&str]) {
-    let (status, said) = capture(text);
-    assert_eq!(status, Some(2), "{said}");
+    let (status, printed) = capture(text);
+    assert_eq!(status, Some(2), "{printed}");
     for part in expected {
-        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+        assert!(printed.contains(part), "`{part}` is not in:\n{printed}");
     }
 }
 
@@ -110,7 +110,7 @@ fn bad_investigations() {
             "read `data` is not a path",
         ],
     );
-    let (status, said) = {
+    let (status, printed) = {
         let folder = tempfile::tempdir().unwrap();
         status_and_message(
             &collector(folder.path(), ["capture", "--investigation", "none.toml"])
@@ -120,8 +120,8 @@ fn bad_investigations() {
     };
     assert_eq!(status, Some(2));
     assert!(
-        said.contains("none.toml") && said.contains("--investigation"),
-        "{said}"
+        printed.contains("none.toml") && printed.contains("--investigation"),
+        "{printed}"
     );
 }
 
@@ -133,12 +133,12 @@ fn no_such_program() {
                     [[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"end\"\n";
         let folder = folder_with(text);
         let mut capture = capture_on(machine, folder.path(), "i.toml");
-        let (status, said) = status_and_message(&capture.output().unwrap());
-        assert_eq!(status, Some(2), "{said}");
+        let (status, printed) = status_and_message(&capture.output().unwrap());
+        assert_eq!(status, Some(2), "{printed}");
         assert!(
-            said.contains("cannot run `no-such-program`: it is not in PATH")
-                && said.contains("i.toml:"),
-            "{said}"
+            printed.contains("cannot run `no-such-program`: it is not in PATH")
+                && printed.contains("i.toml:"),
+            "{printed}"
         );
         assert!(!folder.path().join("e.json").exists());
     }
@@ -155,9 +155,9 @@ fn no_kernel_image() {
         ("guest:text", "unknown guest `guest:text`"),
     ] {
         let mut capture = capture_on(name, folder.path(), investigation("pipe.toml"));
-        let (status, said) = status_and_message(&capture.output().unwrap());
-        assert_eq!(status, Some(2), "{said}");
-        assert!(said.contains(expected), "{said}");
+        let (status, printed) = status_and_message(&capture.output().unwrap());
+        assert_eq!(status, Some(2), "{printed}");
+        assert!(printed.contains(expected), "{printed}");
     }
 }
 
@@ -241,13 +241,13 @@ fn unknown_function_in_a_guest() {
         "{text}"
     );
     let mut capture = capture_on("guest:debian-6.1", folder.path(), "i.toml");
-    let (status, said) = status_and_message(&capture.output().unwrap());
-    assert_eq!(status, Some(0), "{said}");
+    let (status, printed) = status_and_message(&capture.output().unwrap());
+    assert_eq!(status, Some(0), "{printed}");
     assert!(
-        said.contains("nothing was watched by `create.sock_aloc`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc` (i.toml:"),
-        "{said}"
+        printed.contains("nothing was watched by `create.sock_aloc`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc` (i.toml:"),
+        "{printed}"
     );
-    assert_eq!(said.matches("note:").count(), 1, "{said}");
+    assert_eq!(printed.matches("note:").count(), 1, "{printed}");
 }
 
 /// Check that notes are told unless `-q` is given, and that the evidence is the same with it.
@@ -422,9 +422,9 @@ fn missing_privileges() {
     .unwrap();
     let mut command = unprivileged(folder.path());
     command.args(["capture", "--investigation", "i.toml", "-o", "e.json"]);
-    let (status, said) = status_and_message(&command.output().unwrap());
-    assert_eq!(status, Some(3), "{said}");
-    assert!(said.contains("CAP_BPF"), "{said}");
+    let (status, printed) = status_and_message(&command.output().unwrap());
+    assert_eq!(status, Some(3), "{printed}");
+    assert!(printed.contains("CAP_BPF"), "{printed}");
     assert!(!folder.path().join("e.json").exists());
 }
 
@@ -512,8 +512,8 @@ fn unprivileged_guest() {
         "-o",
         "e.json",
     ]);
-    let (status, said) = status_and_message(&command.output().unwrap());
-    assert_eq!(status, Some(0), "{said}");
+    let (status, printed) = status_and_message(&command.output().unwrap());
+    assert_eq!(status, Some(0), "{printed}");
     let evidence = evidence_in(folder.path());
     assert!(evidence.experiments.values().all(|e| e.broken().is_none()));
     assert_eq!(
@@ -529,7 +529,7 @@ fn unprivileged_guest() {
 fn no_qemu() {
     let folder = tempfile::tempdir().unwrap();
     copy_cache(folder.path());
-    let (status, said) = status_and_message(
+    let (status, printed) = status_and_message(
         &capture_on(
             "guest:debian-6.1",
             folder.path(),
@@ -540,8 +540,11 @@ fn no_qemu() {
         .output()
         .unwrap(),
     );
-    assert_eq!(status, Some(3), "{said}");
-    assert!(said.contains("apt-get install qemu-system-x86"), "{said}");
+    assert_eq!(status, Some(3), "{printed}");
+    assert!(
+        printed.contains("apt-get install qemu-system-x86"),
+        "{printed}"
+    );
 }
 
 /// Sources that nobody serves, as apt's configuration.
@@ -567,7 +570,7 @@ fn offline(folder: &Path) -> std::path::PathBuf {
 fn no_network_no_kernel() {
     let folder = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    let (status, said) = status_and_message(
+    let (status, printed) = status_and_message(
         &capture_on(
             "guest:debian-6.1",
             folder.path(),
@@ -578,9 +581,12 @@ fn no_network_no_kernel() {
         .output()
         .unwrap(),
     );
-    assert_eq!(status, Some(3), "{said}");
-    assert!(said.contains("no kernel for guest:debian-6.1"), "{said}");
-    assert!(said.contains("guest:PATH-TO-VMLINUZ"), "{said}");
+    assert_eq!(status, Some(3), "{printed}");
+    assert!(
+        printed.contains("no kernel for guest:debian-6.1"),
+        "{printed}"
+    );
+    assert!(printed.contains("guest:PATH-TO-VMLINUZ"), "{printed}");
     assert!(
         started.elapsed() < Duration::from_secs(30),
         "{:?}",
@@ -594,7 +600,7 @@ fn no_mirror() {
     let folder = tempfile::tempdir().unwrap();
     let config = offline(folder.path());
     fs::write(folder.path().join("sources.list"), "").unwrap();
-    let (status, said) = status_and_message(
+    let (status, printed) = status_and_message(
         &capture_on(
             "guest:debian-6.1",
             folder.path(),
@@ -605,13 +611,13 @@ fn no_mirror() {
         .output()
         .unwrap(),
     );
-    assert_eq!(status, Some(3), "{said}");
+    assert_eq!(status, Some(3), "{printed}");
     assert!(
-        said.contains("this machine's apt sources name no mirror of Debian")
-            && said.contains("QED_DEBIAN_MIRROR"),
-        "{said}"
+        printed.contains("this machine's apt sources name no mirror of Debian")
+            && printed.contains("QED_DEBIAN_MIRROR"),
+        "{printed}"
     );
-    assert_eq!(said.matches("no kernel for").count(), 1, "{said}");
+    assert_eq!(printed.matches("no kernel for").count(), 1, "{printed}");
 }
 
 /// Check that a vmlinux that somebody names is used or refused, and not passed over.
@@ -631,11 +637,12 @@ fn no_vmlinux() {
             "-o",
             "e.json",
         ];
-        let (status, said) = status_and_message(&collector(folder.path(), args).output().unwrap());
-        assert_eq!(status, Some(2), "{said}");
+        let (status, printed) =
+            status_and_message(&collector(folder.path(), args).output().unwrap());
+        assert_eq!(status, Some(2), "{printed}");
         assert!(
-            said.contains("--debuginfo") && said.contains(name) && said.contains(expected),
-            "{said}"
+            printed.contains("--debuginfo") && printed.contains(name) && printed.contains(expected),
+            "{printed}"
         );
         assert!(!folder.path().join("e.json").exists());
     }
@@ -661,11 +668,11 @@ fn nobody_reads() {
     drop(reader);
     assert_eq!(run(writer.into()), (Some(0), String::new()));
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let (status, said) = run(full.into());
-    assert_eq!(status, Some(3), "{said}");
+    let (status, printed) = run(full.into());
+    assert_eq!(status, Some(3), "{printed}");
     assert!(
-        said.contains("standard output") && said.contains("No space left"),
-        "{said}"
+        printed.contains("standard output") && printed.contains("No space left"),
+        "{printed}"
     );
 }
 
@@ -685,11 +692,11 @@ fn no_network_cached_kernel() {
     .env("APT_CONFIG", offline(folder.path()))
     .output()
     .unwrap();
-    let (status, said) = status_and_message(&result);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, printed) = status_and_message(&result);
+    assert_eq!(status, Some(0), "{printed}");
     assert!(
-        said.contains("could not be fetched") && said.contains("from the cache"),
-        "{said}"
+        printed.contains("could not be fetched") && printed.contains("from the cache"),
+        "{printed}"
     );
 }
 
@@ -718,7 +725,7 @@ fn kvm_falls_back() {
         fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let path = std::env::var("PATH").unwrap();
         for remembered in ["", "found earlier in this boot"] {
-            let (status, said) = status_and_message(
+            let (status, printed) = status_and_message(
                 &capture_on(
                     "guest:debian-6.1",
                     folder.path(),
@@ -729,7 +736,7 @@ fn kvm_falls_back() {
                 .output()
                 .unwrap(),
             );
-            assert_eq!(status, Some(0), "{said}");
+            assert_eq!(status, Some(0), "{printed}");
             let evidence = evidence_in(folder.path());
             let ran = evidence.machine.accelerator.expect("what ran it");
             assert!(ran.starts_with("emulated ("), "{ran}");
@@ -745,7 +752,7 @@ fn kvm_falls_back() {
 #[test]
 fn hanging_guest() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, said) = status_and_message(
+    let (status, printed) = status_and_message(
         &collector(
             folder.path(),
             [
@@ -765,10 +772,10 @@ fn hanging_guest() {
         .output()
         .unwrap(),
     );
-    assert_eq!(status, Some(3), "{said}");
+    assert_eq!(status, Some(3), "{printed}");
     assert!(
-        said.contains("made no progress for") && said.contains("Allow more time"),
-        "{said}"
+        printed.contains("made no progress for") && printed.contains("Allow more time"),
+        "{printed}"
     );
     assert!(!folder.path().join("e.json").exists());
 }
@@ -795,11 +802,11 @@ fn full_disk() {
             Ok(())
         });
     }
-    let (status, said) = status_and_message(&command.output().unwrap());
-    assert_eq!(status, Some(3), "{said}");
+    let (status, printed) = status_and_message(&command.output().unwrap());
+    assert_eq!(status, Some(3), "{printed}");
     assert!(
-        said.contains("the evidence there before is untouched"),
-        "{said}"
+        printed.contains("the evidence there before is untouched"),
+        "{printed}"
     );
     assert_eq!(
         fs::read_to_string(folder.path().join("e.json")).unwrap(),
@@ -855,12 +862,13 @@ fn really_full_disk() {
     // SAFETY: between fork and exec only system calls are made.
     unsafe { command.pre_exec(see) };
     let output = command.output().expect("a mount namespace");
-    let (status, said) = status_and_message(&output);
-    assert_eq!(status, Some(3), "{said}");
-    assert!(said.contains("No space left on device"), "{said}");
+    let (status, printed) = status_and_message(&output);
+    assert_eq!(status, Some(3), "{printed}");
+    assert!(printed.contains("No space left on device"), "{printed}");
     assert!(
-        said.contains("disk/e.json") && said.contains("the evidence there before is untouched"),
-        "{said}"
+        printed.contains("disk/e.json")
+            && printed.contains("the evidence there before is untouched"),
+        "{printed}"
     );
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),

@@ -328,8 +328,8 @@ fn commands() {
             ("image.values.place", "kaslr.physical_start"),
             ("config.values.align", "kaslr.physical_align"),
         ] {
-            let said = seen.value(&format!("commands.{command}"));
-            assert_eq!(said, seen.value(leaf), "{name}: {command}");
+            let message = seen.value(&format!("commands.{command}"));
+            assert_eq!(message, seen.value(leaf), "{name}: {command}");
         }
         for command in seen.evidence.commands.values() {
             let path = |word: &String| word.starts_with('/') && !word.starts_with("/proc/");

@@ -366,13 +366,13 @@ fn full_disk() {
         .env("XDG_CACHE_HOME", &small)
         .output()
         .unwrap();
-    let (status, said) = status_and_message(&output);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(0), "{message}");
     assert!(
-        said.contains(&format!(
+        message.contains(&format!(
             "download {NAME} {VERSION}: no space is left on the disk of"
-        )) && said.contains("a download goes on where it stopped"),
-        "{said}"
+        )) && message.contains("a download goes on where it stopped"),
+        "{message}"
     );
     let asked = archive.requested_offsets();
     assert!(*asked.last().unwrap() > 1 << 20, "{asked:?}");
@@ -413,12 +413,15 @@ fn fetched_from(folder: &Path) -> String {
         )
         .env_remove("QED_DEBIAN_SECURITY_MIRROR")
         .output();
-    let (status, said) = status_and_message(&output.unwrap());
-    assert_eq!(status, Some(3), "{said}");
-    assert!(said.contains("no kernel for guest:debian-9.9: "), "{said}");
+    let (status, message) = status_and_message(&output.unwrap());
+    assert_eq!(status, Some(3), "{message}");
+    assert!(
+        message.contains("no kernel for guest:debian-9.9: "),
+        "{message}"
+    );
     let cached = Cache::at(folder.join("cache/qed"));
     assert!(cached.packages().is_empty() && cached.served().is_none());
-    said
+    message
 }
 
 /// Check that an archive that nobody has signed gives no kernel, and that the advice is about the keys and not about the network.
@@ -426,12 +429,12 @@ fn fetched_from(folder: &Path) -> String {
 fn unsigned() {
     let folder = tempfile::tempdir().unwrap();
     archive_in(folder.path());
-    let said = fetched_from(folder.path());
+    let message = fetched_from(folder.path());
     assert!(
-        said.contains("bookworm Release' is not signed")
-            && said.contains("bring the Debian package debian-archive-keyring up to date")
-            && !said.contains("See whether the network works"),
-        "{said}"
+        message.contains("bookworm Release' is not signed")
+            && message.contains("bring the Debian package debian-archive-keyring up to date")
+            && !message.contains("See whether the network works"),
+        "{message}"
     );
 }
 
@@ -470,14 +473,14 @@ fn signed_by_somebody_else() {
     // Its agent would live on.
     let _ = gpg("gpgconf", &["--kill", "gpg-agent"]);
     assert!(signed.status.success(), "{signed:?}");
-    let said = fetched_from(folder.path());
+    let message = fetched_from(folder.path());
     assert!(
-        said.contains("GPG error") && said.contains("bookworm InRelease"),
-        "{said}"
+        message.contains("GPG error") && message.contains("bookworm InRelease"),
+        "{message}"
     );
     assert!(
-        said.contains("bring the Debian package debian-archive-keyring up to date"),
-        "{said}"
+        message.contains("bring the Debian package debian-archive-keyring up to date"),
+        "{message}"
     );
 }
 

@@ -89,8 +89,8 @@ fn prune() {
     fs::create_dir_all(&downloads).unwrap();
     fs::write(downloads.join("x.deb"), vec![0; 700_000]).unwrap();
     let run = |arguments: &[&str]| kernels(folder.path(), &[&["prune"][..], arguments].concat());
-    let removed = |said: &str, verb: &str| -> Vec<PathBuf> {
-        let lines = said
+    let removed = |printed: &str, verb: &str| -> Vec<PathBuf> {
+        let lines = printed
             .lines()
             .filter_map(|line| line.strip_prefix(verb)?.split(" (").next());
         let mut folders: Vec<PathBuf> = lines.map(PathBuf::from).collect();
@@ -103,9 +103,9 @@ fn prune() {
         folders
     };
     let superseded = sorted(&[&old[0], &old[1], &debug]);
-    let said = run(&["--dry-run"]);
-    assert_eq!(removed(&said, "would remove "), superseded);
-    assert!(said.ends_with("8 MB in all\n"), "{said}");
+    let printed = run(&["--dry-run"]);
+    assert_eq!(removed(&printed, "would remove "), superseded);
+    assert!(printed.ends_with("8 MB in all\n"), "{printed}");
     assert!(superseded.iter().all(|folder| folder.is_dir()));
     assert_eq!(removed(&run(&[]), "removed "), superseded);
     assert!(superseded.iter().all(|folder| !folder.exists()));

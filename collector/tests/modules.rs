@@ -92,11 +92,11 @@ fn unknown() {
     let output = capture_on("guest:debian-6.1", folder.path(), "i.toml")
         .output()
         .unwrap();
-    let (status, said) = status_and_message(&output);
-    assert_eq!(status, Some(2), "{said}");
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(2), "{message}");
     assert!(
-        said.contains("no module `tcp_dia`: did you mean `tcp_diag`?"),
-        "{said}"
+        message.contains("no module `tcp_dia`: did you mean `tcp_diag`?"),
+        "{message}"
     );
     assert!(!folder.path().join("e.json").exists());
 }
@@ -141,25 +141,25 @@ fn beside_an_image() {
         status_and_message(&output)
     };
     std::fs::write(&module, &good).unwrap();
-    let (status, said) = capture();
-    assert_eq!(status, Some(0), "{said}");
+    let (status, message) = capture();
+    assert_eq!(status, Some(0), "{message}");
     assert_eq!(evidence_in(folder.path()).kernel.modules.len(), 1);
 
     let other = replaced(&good, sidecar.release.as_bytes(), b"6.1.0-99-x");
     std::fs::write(&module, other).unwrap();
-    let (status, said) = capture();
-    assert_eq!(status, Some(2), "{said}");
+    let (status, message) = capture();
+    assert_eq!(status, Some(2), "{message}");
     assert!(
-        said.contains("`tun` does not fit: it was built for kernel 6.1.0-99-x"),
-        "{said}"
+        message.contains("`tun` does not fit: it was built for kernel 6.1.0-99-x"),
+        "{message}"
     );
 
     std::fs::write(&module, b"\x7fELF nonsense").unwrap();
-    let (status, said) = capture();
-    assert_eq!(status, Some(2), "{said}");
+    let (status, message) = capture();
+    assert_eq!(status, Some(2), "{message}");
     assert!(
-        said.contains("the file of the module `tun` cannot be used"),
-        "{said}"
+        message.contains("the file of the module `tun` cannot be used"),
+        "{message}"
     );
 
     // Whole to a reader of its sections, and not to the kernel: it is for another processor (`e_machine`), and its signature does
@@ -167,17 +167,20 @@ fn beside_an_image() {
     let mut damaged = good.clone();
     damaged[0x12] = 3;
     std::fs::write(&module, damaged).unwrap();
-    let (status, said) = capture();
-    assert_eq!(status, Some(3), "{said}");
+    let (status, message) = capture();
+    assert_eq!(status, Some(3), "{message}");
     assert!(
-        said.contains("refuses to load the module `tun` (Key was rejected by service)"),
-        "{said}"
+        message.contains("refuses to load the module `tun` (Key was rejected by service)"),
+        "{message}"
     );
 
     std::fs::remove_dir_all(root.path().join("lib")).unwrap();
-    let (status, said) = capture();
-    assert_eq!(status, Some(2), "{said}");
-    assert!(said.contains("were not found around its image"), "{said}");
+    let (status, message) = capture();
+    assert_eq!(status, Some(2), "{message}");
+    assert!(
+        message.contains("were not found around its image"),
+        "{message}"
+    );
 }
 
 /// The bytes with the text behind `vermagic=` replaced, NULs behind the shorter one.

@@ -276,10 +276,10 @@ impl Observed {
     #[track_caller]
     fn is(&self, claim: &str, verdict: Verdict, reason: &str) {
         let found = self.judge(claim);
-        let said = found.reason.unwrap_or_default();
+        let message = found.reason.unwrap_or_default();
         let machine = &self.evidence.machine.name;
-        assert_eq!(found.verdict, verdict, "{machine}: {claim}: {said}");
-        assert!(said.contains(reason), "{machine}: {claim}: {said}");
+        assert_eq!(found.verdict, verdict, "{machine}: {claim}: {message}");
+        assert!(message.contains(reason), "{machine}: {claim}: {message}");
     }
 }
 

@@ -74,10 +74,10 @@ fn capture(machine: &str) -> Evidence {
         .arg(&output)
         .output()
         .expect("the program runs");
-    let (status, said) = support::status_and_message(&result);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, message) = support::status_and_message(&result);
+    assert_eq!(status, Some(0), "{message}");
     let note = format!("note: {machine}: command `missing`: it could not be started: No such file");
-    assert!(said.contains(&note), "{said}");
+    assert!(message.contains(&note), "{message}");
     assert!(!mark.exists(), "it was run on this host");
     let bytes = std::fs::read(Path::new(&output)).expect("evidence");
     qed_evidence::reader::read(&bytes).expect("strictly valid evidence")
@@ -112,13 +112,13 @@ fn check(evidence: &Evidence) {
         ("no_file", "System.map", ""),
     ] {
         let command = &commands[name];
-        let said = show(&command.exit);
-        assert!(said.contains(exit), "{name}: {said}");
+        let message = show(&command.exit);
+        assert!(message.contains(exit), "{name}: {message}");
         for datum in command.values.values() {
-            let said = show(datum);
+            let message = show(datum);
             assert!(
-                said.starts_with("none: ") && said.contains(value),
-                "{name}: {said}"
+                message.starts_with("none: ") && message.contains(value),
+                "{name}: {message}"
             );
         }
     }
@@ -153,11 +153,11 @@ fn on_this_machine() {
     check(&evidence);
     let guests = &evidence.commands["guests"];
     for datum in [&guests.exit, &guests.output, &guests.values["what"]] {
-        let said = show(datum);
+        let message = show(datum);
         assert!(
-            said.starts_with("none: ")
-                && said.contains("it is for guests alone (`on = \"guest\"`)"),
-            "{said}"
+            message.starts_with("none: ")
+                && message.contains("it is for guests alone (`on = \"guest\"`)"),
+            "{message}"
         );
     }
     let private = &evidence.commands["private"];

@@ -62,12 +62,12 @@ fn goes_on() {
 fn unknown_series() {
     let folder = tempfile::tempdir().unwrap();
     let output = sweep(folder.path(), &["6.1", "6.2"]).output().unwrap();
-    let (status, said) = status_and_message(&output);
-    assert_eq!(status, Some(2), "{said}");
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(2), "{message}");
     assert!(
-        said.contains("Debian serves no kernel 6.2; the nearest series is 6.1")
-            && said.contains("6.12 ("),
-        "{said}"
+        message.contains("Debian serves no kernel 6.2; the nearest series is 6.1")
+            && message.contains("6.12 ("),
+        "{message}"
     );
     assert!(!folder.path().join("out").exists());
 }

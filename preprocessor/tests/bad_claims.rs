@@ -79,9 +79,9 @@ fn malformed_claims() {
         "",
         "",
     );
-    let (status, said) = check_book(&book);
-    assert_eq!(status, Some(1), "{said}");
-    insta::assert_snapshot!(said);
+    let (status, printed) = check_book(&book);
+    assert_eq!(status, Some(1), "{printed}");
+    insta::assert_snapshot!(printed);
 }
 
 /// Check that claims which a preprocessor ahead of this one escaped for HTML get the advice to change the order, at their place; and that
@@ -130,7 +130,7 @@ fn escaped_by_another_preprocessor() {
     ordered("");
     let output = book.mdbook(&["build"]);
     assert!(!output.status.success());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     for reported in [
         "write `<` instead of `&lt;`",
         "write `\"` instead of `&quot;`",
@@ -138,9 +138,9 @@ fn escaped_by_another_preprocessor() {
         "one.md:4",
         "one.md:8",
     ] {
-        assert!(said.contains(reported), "{reported}: {said}");
+        assert!(printed.contains(reported), "{reported}: {printed}");
     }
-    assert!(!said.contains("token recognition"), "{said}");
+    assert!(!printed.contains("token recognition"), "{printed}");
     ordered("before = [\"escape\"]");
     book.build();
 }
@@ -150,11 +150,11 @@ fn escaped_by_another_preprocessor() {
 fn chapter_that_is_no_text() {
     let book = Book::new(&[("one.md", "")], "", "");
     std::fs::write(book.path("src/one.md"), b"# One\n\n\xff\xfe\n").unwrap();
-    let (status, said) = check_book(&book);
-    assert_eq!(status, Some(2), "{said}");
+    let (status, printed) = check_book(&book);
+    assert_eq!(status, Some(2), "{printed}");
     assert!(
-        said.contains("one.md") && said.to_lowercase().contains("utf-8"),
-        "{said}"
+        printed.contains("one.md") && printed.to_lowercase().contains("utf-8"),
+        "{printed}"
     );
 }
 
@@ -222,16 +222,16 @@ fn refused_evidence() {
         let file = book.path(".qed/evidence/guest-test-1.json");
         std::fs::write(&file, bytes).unwrap();
         let output = book.qed(&["check"]);
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{what}: {said}");
-        assert!(said.contains(reason), "{what}: {said}");
+        let printed = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{what}: {printed}");
+        assert!(printed.contains(reason), "{what}: {printed}");
         assert!(
-            said.contains(".qed/evidence/guest-test-1.json"),
-            "{what}: {said}"
+            printed.contains(".qed/evidence/guest-test-1.json"),
+            "{what}: {printed}"
         );
         assert!(
-            said.contains("capture again: qed-collector"),
-            "{what}: {said}"
+            printed.contains("capture again: qed-collector"),
+            "{what}: {printed}"
         );
         assert!(
             !stdout(&output).contains("PASS"),

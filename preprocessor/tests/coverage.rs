@@ -222,11 +222,11 @@ fn no_tree() {
     }
     let checked = book.qed(&["check"]);
     good(&checked);
-    let said = stdout(&checked);
-    let row = said.lines().find(|line| line.starts_with("told "));
+    let printed = stdout(&checked);
+    let row = printed.lines().find(|line| line.starts_with("told "));
     assert!(
         row.is_some_and(|row| row.contains("UNVERIFIED") && !row.contains("PASS")),
-        "{said}"
+        "{printed}"
     );
     book.build();
     let page = book.read("book/html/one.html");

@@ -173,10 +173,10 @@ fn unused_evidence() {
         "src/one.md",
         &format!("{claim}\n```qed-exhibit calltree experiment=\"create\"\n```\n"),
     );
-    let said = stderr(&book.qed(&["check"]));
+    let printed = stderr(&book.qed(&["check"]));
     assert!(
-        said.contains("never uses 1 read of") && said.contains("create.outer.exit.state:"),
-        "{said}"
+        printed.contains("never uses 1 read of") && printed.contains("create.outer.exit.state:"),
+        "{printed}"
     );
     // A chapter that cannot be read uses nobody knows what.
     book.write(

@@ -63,7 +63,7 @@ impl Server {
             .local_addr()
             .unwrap()
             .port();
-        let said = std::fs::File::create(book.path("log/said")).unwrap();
+        let message = std::fs::File::create(book.path("log/said")).unwrap();
         let path = std::env::var("PATH").unwrap();
         let child = Command::new(mdbook())
             .args([
@@ -79,7 +79,7 @@ impl Server {
             .env("PATH", format!("{}:{path}", book.path("bin").display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(said)
+            .stderr(message)
             .spawn()
             .unwrap();
         Server {
@@ -145,13 +145,15 @@ impl Server {
     /// nothing but what the author or a capture writes may have changed: no file of ours.
     fn is_at_rest(&self) {
         if self.native {
-            let said = self.read_output();
-            let changes = said.lines().filter(|line| line.contains("Files changed"));
+            let message = self.read_output();
+            let changes = message
+                .lines()
+                .filter(|line| line.contains("Files changed"));
             for changed in changes.flat_map(|line| line.split('"').skip(1).step_by(2)) {
                 let known = ["/src", "/src/one.md", "/src/SUMMARY.md", "/book.toml"];
                 let known = known.iter().any(|end| changed.ends_with(end));
                 let evidence = changed.contains("/.qed/evidence");
-                assert!(known || evidence, "{changed} changed: {said}");
+                assert!(known || evidence, "{changed} changed: {message}");
             }
             return;
         }

@@ -249,8 +249,8 @@ impl Correlation<'_> {
 
 /// True if a probe counts hits in every task.
 fn counts_any_task(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
-    let asked = seen.requested.probe(&planned.name);
-    asked.is_some_and(|probe| probe.any_task)
+    let wanted = seen.requested.probe(&planned.name);
+    wanted.is_some_and(|probe| probe.any_task)
 }
 
 /// The way that may have led to the probe's program. Inside a function, and at an entry that the function tracer cannot use, it

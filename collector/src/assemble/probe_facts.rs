@@ -92,7 +92,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
         public: seen
             .requested
             .probe(&planned.name)
-            .map_or_else(Vec::new, |asked| asked.public.clone()),
+            .map_or_else(Vec::new, |wanted| wanted.public.clone()),
         retyped: retyped(planned),
         skipped,
         hits: Vec::new(),

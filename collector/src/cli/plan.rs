@@ -174,7 +174,7 @@ fn text(
 ) -> String {
     let mut out = String::new();
     for experiment in experiments {
-        let asked = investigation.experiment(&experiment.name);
+        let requested = investigation.experiment(&experiment.name);
         let alone = if experiment.isolated {
             " (attached alone)"
         } else {
@@ -182,13 +182,16 @@ fn text(
         };
         out += &format!("  {}{alone}\n", experiment.name);
         if let Some(reason) = &experiment.refused {
-            let place = place(investigation, asked.map(|asked| asked.span.clone()));
+            let place = place(
+                investigation,
+                requested.map(|requested| requested.span.clone()),
+            );
             out += &format!("    workload\n      REFUSED: {reason}{place}\n");
         }
         for probe in &experiment.probes {
-            let asked = asked.and_then(|asked| asked.probe(&probe.name));
+            let requested = requested.and_then(|requested| requested.probe(&probe.name));
             let refused = found.as_ref().ok().and_then(|found| found.refused(probe));
-            out += &probe_text(investigation, asked, probe, refused);
+            out += &probe_text(investigation, requested, probe, refused);
             if let (None, Ok(found), Ok(_)) = (refused, found, &probe.source) {
                 out += &found.text(experiment, probe);
             }
@@ -211,10 +214,10 @@ fn place(investigation: &Investigation, span: Option<Range<usize>>) -> String {
     })
 }
 
-/// A probe as text; `asked` is the probe of the investigation, and `refused` the reason why its `within` cannot hold.
+/// A probe as text; `requested` is the probe of the investigation, and `refused` the reason why its `within` cannot hold.
 fn probe_text(
     investigation: &Investigation,
-    asked: Option<&Probe>,
+    requested: Option<&Probe>,
     probe: &PlannedProbe,
     refused: Option<&str>,
 ) -> String {
@@ -237,7 +240,10 @@ fn probe_text(
     match &source {
         Err(reason) => {
             let optional = if probe.optional { " (optional)" } else { "" };
-            let place = place(investigation, asked.map(|asked| asked.span.clone()));
+            let place = place(
+                investigation,
+                requested.map(|requested| requested.span.clone()),
+            );
             out += &format!("\n      REFUSED{optional}: {reason}{place}\n");
             return out;
         }
@@ -266,13 +272,13 @@ fn probe_text(
         ("exit", &probe.refused.exit),
     ] {
         for (name, reason) in refused {
-            let read = asked.and_then(|asked| {
+            let read = requested.and_then(|requested| {
                 let reads = match side {
-                    "entry" => &asked.entry,
-                    _ => &asked.exit,
+                    "entry" => &requested.entry,
+                    _ => &requested.exit,
                 };
                 let read = reads.iter().find(|read| read.name == *name)?;
-                Some(asked.span_of(read))
+                Some(requested.span_of(read))
             });
             let place = place(investigation, read);
             out += &format!("      {side}.{name}: REFUSED: {reason}{place}\n");

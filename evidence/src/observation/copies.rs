@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::document::value::Address;
 use crate::document::{Evidence, Experiment, Probe};
-use crate::investigation::{Experiment as Planned, Position};
+use crate::investigation::{Experiment as PlannedExperiment, Position};
 
 /// Addresses of functions that an experiment watched and in which nothing ran: whatever is inlined there did not run.
 /// Only probes count that were to see every run.
-pub(crate) fn silent(experiment: &Experiment, planned: &Planned) -> BTreeSet<Address> {
+pub(crate) fn silent(experiment: &Experiment, planned: &PlannedExperiment) -> BTreeSet<Address> {
     let mut watched: BTreeSet<Address> = BTreeSet::new();
     let mut ran: BTreeSet<Address> = BTreeSet::new();
     for (name, probe) in &experiment.probes {
@@ -39,7 +39,7 @@ pub(crate) fn silent(experiment: &Experiment, planned: &Planned) -> BTreeSet<Add
 /// The reason why the hits of a function's probe may be fewer than the function's runs.
 pub(crate) fn unwatched(
     evidence: &Evidence,
-    (experiment, planned): (&Experiment, &Planned),
+    (experiment, planned): (&Experiment, &PlannedExperiment),
     probe: &Probe,
     function: &str,
 ) -> Vec<String> {

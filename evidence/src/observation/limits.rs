@@ -3,10 +3,14 @@
 
 use crate::document::value::{Datum, Value};
 use crate::document::{Context, Experiment, Probe, Target};
-use crate::investigation::{Action, Experiment as Plan, Probe as Planned};
+use crate::investigation::{Action, Experiment as PlannedExperiment, Probe as PlannedProbe};
 
 /// The reason why `probe` may have missed hits, whatever it watches.
-pub(crate) fn unseen(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
+pub(crate) fn unseen(
+    plan: &PlannedExperiment,
+    seen: &Experiment,
+    probe: &PlannedProbe,
+) -> Vec<String> {
     let mut reasons: Vec<String> = ended(plan, seen).into_iter().collect();
     reasons.extend(unwatched(plan, seen, probe));
     let found = seen.probes.get(&probe.name);
@@ -35,7 +39,7 @@ pub(crate) fn way_back(seen: &Experiment) -> Option<String> {
 
 /// The reason why hits of `probe` may not be those that are claimed: they may be of other tasks than the workload, or of the
 /// workload outside its call.
-pub(crate) fn foreign(seen: &Experiment, probe: &Planned) -> Vec<String> {
+pub(crate) fn foreign(seen: &Experiment, probe: &PlannedProbe) -> Vec<String> {
     let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
     reasons.extend(interrupts(seen, probe));
     reasons
@@ -75,7 +79,7 @@ pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
 }
 
 /// The reason why the run may have been shorter than the workload.
-fn ended(plan: &Plan, seen: &Experiment) -> Option<String> {
+fn ended(plan: &PlannedExperiment, seen: &Experiment) -> Option<String> {
     let outcome = &seen.outcome;
     if outcome.exit.value().is_some() {
         return None;
@@ -91,7 +95,7 @@ fn ended(plan: &Plan, seen: &Experiment) -> Option<String> {
         (None, Datum::Missing(reason)) => return Some(shorter(&reason.to_string())),
         (None, Datum::Value(_)) => return None,
     };
-    let asked = |probe: &Planned| {
+    let asked = |probe: &PlannedProbe| {
         let raised = probe
             .signal
             .as_ref()
@@ -114,7 +118,7 @@ fn shorter(reason: &str) -> String {
 }
 
 /// The reasons why the probe may not have seen all processes that the workload started.
-fn unwatched(plan: &Plan, seen: &Experiment, probe: &Planned) -> Vec<String> {
+fn unwatched(plan: &PlannedExperiment, seen: &Experiment, probe: &PlannedProbe) -> Vec<String> {
     let Some(one) = seen.quality.descendants else {
         return match probe.any_task {
             true => Vec::new(),
@@ -173,7 +177,11 @@ fn is_syscall_tracepoint(target: &Target) -> bool {
 }
 
 /// The reason why hits may be of another system call: a 32-bit one, which has its own numbers.
-fn compat_calls(plan: &Plan, seen: &Experiment, probe: &Planned) -> Option<String> {
+fn compat_calls(
+    plan: &PlannedExperiment,
+    seen: &Experiment,
+    probe: &PlannedProbe,
+) -> Option<String> {
     let by_number = is_syscall_tracepoint(&probe.target)
         && (probe.syscall.is_some() || matches!(plan.workload.action, Action::Syscall { .. }));
     if !by_number {
@@ -190,7 +198,7 @@ fn compat_calls(plan: &Plan, seen: &Experiment, probe: &Planned) -> Option<Strin
 }
 
 /// Hits in an interrupt on top of the workload's task.
-fn interrupts(seen: &Experiment, probe: &Planned) -> Option<String> {
+fn interrupts(seen: &Experiment, probe: &PlannedProbe) -> Option<String> {
     if probe.any_task || probe.frees.is_some() {
         return None;
     }

@@ -310,20 +310,20 @@ mod tests {
     fn of_a_plan() {
         let investigation = crate::testing::investigation();
         let mut machine = seen(&crate::testing::evidence());
-        let told = |machine: &SeenExperiments| {
+        let report = |machine: &SeenExperiments| {
             let machines = std::slice::from_ref(machine);
             let all = notes_of(&investigation, machines, Moment::Planned);
             let each = all.iter().map(|note| (note.severity, in_one_line(note)));
             each.collect::<Vec<_>>()
         };
-        assert_eq!(told(&machine), []);
+        assert_eq!(report(&machine), []);
         let probes = &mut machine.get_mut("create").unwrap().probes;
         let planned = investigation.experiment("create").unwrap();
         let read = &planned.probe("sock_alloc").unwrap().exit[0].name;
         let refused = &mut probes.get_mut("sock_alloc").unwrap().refused;
         refused.exit.insert(read.clone(), "no member".into());
         probes.get_mut("fd_install").unwrap().unavailable = Some("no such thing".into());
-        let reported = told(&machine);
+        let reported = report(&machine);
         assert!(
             reported
                 .iter()

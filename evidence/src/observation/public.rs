@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::probe_facts::SeenExperiments;
 use crate::diagnostic::nearest;
-use crate::investigation::{Investigation, Probe as Planned};
+use crate::investigation::{Investigation, Probe as PlannedProbe};
 
 /// A place and a sentence for each name in a probe's `public` that is not an argument of it on any of the machines that know its
 /// arguments.
@@ -25,7 +25,7 @@ pub(super) fn unknown_public(
         .collect()
 }
 
-fn unknown(experiment: &str, planned: &Planned, machines: &[SeenExperiments]) -> Vec<String> {
+fn unknown(experiment: &str, planned: &PlannedProbe, machines: &[SeenExperiments]) -> Vec<String> {
     let seen = machines.iter().filter_map(|machine| {
         let seen = machine.get(experiment)?;
         seen.probes.get(&planned.name)

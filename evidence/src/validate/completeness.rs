@@ -6,12 +6,12 @@ use super::finding::Finding;
 use crate::document::instances::Instances;
 use crate::document::pointer::escape;
 use crate::document::{Experiment, Hit, Probe, Target};
-use crate::investigation::{Action, Experiment as Asked};
+use crate::investigation::{Action, Experiment as PlannedExperiment};
 
 /// Returns that were watched for and not seen are counted, but for functions that never return.
 pub(super) fn missed(
     at: &str,
-    requested: &Asked,
+    requested: &PlannedExperiment,
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
@@ -51,7 +51,7 @@ const SLACK_NS: u64 = 60_000_000_000;
 
 /// Events occur while the experiment runs: the workload has its time limit to prepare, to run and to end, and its objects have
 /// their own limit to be freed.
-pub(super) fn late(at: &str, requested: &Asked, found: &Experiment) -> Option<Finding> {
+pub(super) fn late(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let limit_ms = requested.timeout_ms.saturating_mul(4);
     let limit_ms = limit_ms.saturating_add(requested.grace_ms);
     let limit = limit_ms.saturating_mul(1_000_000).saturating_add(SLACK_NS);

@@ -3,10 +3,10 @@
 use super::finding::{Finding, number};
 use crate::document::pointer::escape;
 use crate::document::{Experiment, Probe, Target};
-use crate::investigation::{Action, Experiment as Asked, Probe as Watch};
+use crate::investigation::{Action, Experiment as PlannedExperiment, Probe as PlannedProbe};
 
 /// One of the hits at `sys_exit` has what the workload's call returned, and all hits of a probe are of one system call.
-pub(super) fn gate(at: &str, requested: &Asked, found: &Experiment) -> Option<Finding> {
+pub(super) fn gate(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let Action::Syscall { name, .. } = &requested.workload.action else {
         return None;
     };
@@ -39,7 +39,7 @@ pub(super) fn gate(at: &str, requested: &Asked, found: &Experiment) -> Option<Fi
 const RESTARTED: [i128; 4] = [-512, -513, -514, -516];
 
 /// True if the probe saw each call of the workload's task, and no others.
-fn is_whole(requested: &Watch, found: &Probe) -> bool {
+fn is_whole(requested: &PlannedProbe, found: &Probe) -> bool {
     !requested.any_task && requested.within.is_none() && found.skipped == Some(0)
 }
 

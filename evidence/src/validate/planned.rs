@@ -14,7 +14,9 @@ use crate::document::withheld::withheld;
 use crate::document::{
     Allocation, Command, Context, Evidence, Experiment, Hit, Ledger, Member, Probe, Task,
 };
-use crate::investigation::{Action, Experiment as Asked, Investigation, Probe as Watch};
+use crate::investigation::{
+    Action, Experiment as PlannedExperiment, Investigation, Probe as PlannedProbe,
+};
 
 /// The first statement that `evidence` cannot contain if it comes from a run of `investigation`; `None` for evidence of another
 /// version of the investigation, which is out of date.
@@ -140,7 +142,7 @@ fn command(
 
 fn experiment(
     at: &str,
-    asked: &Asked,
+    asked: &PlannedExperiment,
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
@@ -174,7 +176,7 @@ fn experiment(
         .or_else(|| objects(at, asked, found))
 }
 
-fn buffers(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+fn buffers(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let names = asked.workload.buffers().into_iter().map(|(name, _)| name);
     let names: BTreeSet<&str> = names.collect();
     let known = |name: &String| names.contains(name.as_str());
@@ -186,7 +188,7 @@ fn buffers(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
 }
 
 /// Results are those of named calls, and the last call returned what the whole workload did.
-fn results(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+fn results(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let named: Vec<(usize, &str)> = asked
         .workload
         .results()
@@ -208,7 +210,7 @@ fn results(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
     })
 }
 
-fn probe(at: &str, asked: &Watch, found: &Probe) -> Option<Finding> {
+fn probe(at: &str, asked: &PlannedProbe, found: &Probe) -> Option<Finding> {
     if asked.target != found.target {
         let reason = "the probe is to watch something else".into();
         return Some((format!("{at}/target"), reason));
@@ -237,7 +239,7 @@ fn probe(at: &str, asked: &Watch, found: &Probe) -> Option<Finding> {
 }
 
 /// A hit that its condition would have left out.
-fn outside(at: &str, asked: &Watch, hit: &Hit) -> Option<Finding> {
+fn outside(at: &str, asked: &PlannedProbe, hit: &Hit) -> Option<Finding> {
     let within = asked.within.as_ref()?;
     let Value::Stack { value } = hit.stack.as_ref()?.value()? else {
         return None;
@@ -267,7 +269,7 @@ fn on_stack(stack: &[Frame], function: &str) -> bool {
 }
 
 /// Probes on the same place see the same events, each as far as its condition lets it.
-fn together(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+fn together(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let attached = |name: &str| {
         found
             .probes
@@ -312,12 +314,12 @@ fn together(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
 }
 
 /// True if what one probe sees is decided by the condition of the other alone.
-fn same_events(a: &Watch, b: &Watch) -> bool {
+fn same_events(a: &PlannedProbe, b: &PlannedProbe) -> bool {
     a.any_task == b.any_task && a.watches_the_same_apart_from_within(b)
 }
 
 /// True if a probe's condition holds for a hit, as far as that is known. The stack of an allocation is in the ledger.
-fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
+fn takes(probe: &PlannedProbe, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
     let stack = match hit.stack.as_ref().and_then(Datum::value) {
         Some(Value::Stack { value }) => Some(value.as_slice()),
         _ => in_ledger,
@@ -331,7 +333,12 @@ fn takes(probe: &Watch, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
 
 /// Probes that watch the workload see one process, and a thread of a workload that is a call has one name; while each call is
 /// made, it may get another.
-fn tasks(at: &str, asked: &Asked, found: &Experiment, is_call: bool) -> Option<Finding> {
+fn tasks(
+    at: &str,
+    asked: &PlannedExperiment,
+    found: &Experiment,
+    is_call: bool,
+) -> Option<Finding> {
     let asked_follow = asked.follow;
     let mut own: Option<i32> = None;
     let mut threads: BTreeMap<i32, Vec<(u64, &Task, String)>> = BTreeMap::new();
@@ -373,7 +380,7 @@ fn tasks(at: &str, asked: &Asked, found: &Experiment, is_call: bool) -> Option<F
 }
 
 /// The ledger has a row for each object that a probe of it saw, and excuses what the investigation does.
-fn objects(at: &str, asked: &Asked, found: &Experiment) -> Option<Finding> {
+fn objects(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let rows = found.objects.as_ref();
     for (name, probe) in &found.probes {
         let Some(asked) = asked.probe(name) else {
@@ -439,7 +446,7 @@ fn row<'a>(ledger: &'a Ledger, probe: &str, hit: &Hit, frees: bool) -> Option<&'
     })
 }
 
-fn allocation(at: &str, asked: &Asked, row: &Allocation) -> Option<Finding> {
+fn allocation(at: &str, asked: &PlannedExperiment, row: &Allocation) -> Option<Finding> {
     let allocates = asked
         .probe(&row.probe)
         .is_some_and(|probe| probe.allocates.is_some());

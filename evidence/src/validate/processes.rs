@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use super::finding::Finding;
 use crate::document::Experiment;
 use crate::document::pointer::escape;
-use crate::investigation::Experiment as Asked;
+use crate::investigation::Experiment as PlannedExperiment;
 
 /// Descendants are followed only where the investigation asks for it, and those that were seen were followed.
-pub(super) fn followed(at: &str, requested: &Asked, found: &Experiment) -> Option<Finding> {
+pub(super) fn followed(
+    at: &str,
+    requested: &PlannedExperiment,
+    found: &Experiment,
+) -> Option<Finding> {
     let descendants = found.quality.descendants.as_ref()?;
     if !requested.follow && descendants.followed > 0 {
         let reason = "the investigation does not follow what the workload starts".into();

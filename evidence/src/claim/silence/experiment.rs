@@ -2,7 +2,7 @@
 
 use crate::claim::ast::{Node, NodeKind};
 use crate::claim::builtins::{Function, Reads};
-use crate::investigation::Probe as Planned;
+use crate::investigation::Probe as PlannedProbe;
 use crate::observation;
 use crate::path::{SECTIONS, hit_number};
 use crate::path_index::resolve::{Catalog, Indexed};
@@ -10,7 +10,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 /// The reason why the hits of a probe may be fewer than there were.
 pub(super) fn reasons(
     experiment: &str,
-    planned: &Planned,
+    planned: &PlannedProbe,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
@@ -25,7 +25,7 @@ pub(super) fn reasons(
 /// The reason why the hits of a probe may not be those of the workload's call.
 pub(super) fn why_hits_may_be_foreign(
     experiment: &str,
-    planned: &Planned,
+    planned: &PlannedProbe,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
     let seen = machine.evidence.experiments.get(experiment);

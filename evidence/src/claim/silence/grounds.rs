@@ -13,7 +13,7 @@ use crate::claim::graph::{GRAPH, find};
 use crate::claim::read_result::ReadResult;
 use crate::document::value::Value;
 use crate::document::{Evidence, Experiment, Probe, Target};
-use crate::investigation::{Experiment as PlannedExperiment, Probe as Planned};
+use crate::investigation::{Experiment as PlannedExperiment, Probe as PlannedProbe};
 use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The grounds of each silence and each count in an expression that is true, one sentence each.
@@ -154,7 +154,7 @@ fn watched(probe: &Probe, evidence: &Evidence) -> String {
 }
 
 /// The end of the run and of what it started.
-fn run(seen: &Experiment, plan: &Planned) -> Vec<String> {
+fn run(seen: &Experiment, plan: &PlannedProbe) -> Vec<String> {
     let mut parts = Vec::new();
     let outcome = &seen.outcome;
     match (outcome.exit.value(), outcome.signal.value()) {
@@ -184,7 +184,7 @@ fn run(seen: &Experiment, plan: &Planned) -> Vec<String> {
 /// An experiment in which a probe of the same place fired.
 fn elsewhere<'c>(
     experiment: &str,
-    plan: &Planned,
+    plan: &PlannedProbe,
     catalog: &'c Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Option<String> {
@@ -205,7 +205,7 @@ fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option
     if !ledger::watched(name, catalog, machine).is_empty() {
         return None;
     }
-    let named = |which: &dyn Fn(&Planned) -> bool| {
+    let named = |which: &dyn Fn(&PlannedProbe) -> bool| {
         let probes = plan.probes.iter().filter(|probe| which(probe));
         let names: Vec<String> = probes.map(|probe| format!("`{}`", probe.name)).collect();
         names.join(", ")

@@ -1,14 +1,14 @@
 //! Reasons in the target of a probe: copies of its function that ran unwatched, and hits that may belong to other functions.
 
 use crate::document::{Probe, Target};
-use crate::investigation::Probe as Planned;
+use crate::investigation::Probe as PlannedProbe;
 use crate::observation::copies::unwatched;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The reason why a count of the hits of one probe may be short.
 pub(super) fn reasons(
     experiment: &str,
-    planned: &Planned,
+    planned: &PlannedProbe,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
@@ -35,7 +35,7 @@ pub(super) fn reasons(
 /// itself, and so does the copy that went on in it.
 pub(super) fn counted_twice(
     experiment: &str,
-    planned: &Planned,
+    planned: &PlannedProbe,
     machine: &Indexed<'_>,
 ) -> Option<String> {
     let (_, probe) = found(experiment, planned, machine)?;
@@ -68,7 +68,7 @@ const SPLIT_OFF: &str = ".part.";
 /// The probe in the evidence, if it is the one that is planned.
 fn found<'e>(
     experiment: &str,
-    planned: &Planned,
+    planned: &PlannedProbe,
     machine: &Indexed<'e>,
 ) -> Option<(&'e crate::document::Experiment, &'e Probe)> {
     let experiment = machine.evidence.experiments.get(experiment)?;
@@ -77,7 +77,11 @@ fn found<'e>(
 
 /// The reason why a hit that was left out may have come before the hit of this number, or be another one beside the
 /// only one.
-pub(super) fn left_out(planned: &Planned, probe: &Probe, number: Option<u64>) -> Option<String> {
+pub(super) fn left_out(
+    planned: &PlannedProbe,
+    probe: &Probe,
+    number: Option<u64>,
+) -> Option<String> {
     let reason = undecided(planned, probe)?;
     let settled = probe.within.as_ref().and_then(|within| within.settled);
     let known = number.zip(settled);
@@ -87,7 +91,7 @@ pub(super) fn left_out(planned: &Planned, probe: &Probe, number: Option<u64>) ->
 }
 
 /// The reason why hits may be missing whose stacks do not say whether they count.
-fn undecided(planned: &Planned, probe: &Probe) -> Option<String> {
+fn undecided(planned: &PlannedProbe, probe: &Probe) -> Option<String> {
     let function = planned.within.as_ref()?;
     let known = probe.within.as_ref();
     let Some(within) = known.filter(|within| within.function == *function) else {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::claim::ast::{Binary, Node, NodeKind};
 use crate::claim::builtins::{NOTHING_ALLOCATED, Reads};
 use crate::document::{Allocation, Experiment, Target};
-use crate::investigation::{Experiment as PlannedExperiment, Probe as Planned};
+use crate::investigation::{Experiment as PlannedExperiment, Probe as PlannedProbe};
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::{experiment, instances};
@@ -128,12 +128,12 @@ fn why_free_may_be_unseen(
         .map_or((name, None), |(e, p)| (e, Some(p)));
     let plan = catalog.investigation.experiment(name)?;
     let ledger = machine.evidence.experiments.get(name)?.objects.as_ref()?;
-    let mut kept = ledger.allocations.iter().filter(|one| {
+    let mut retained = ledger.allocations.iter().filter(|one| {
         one.freed.is_none()
             && (counted == Counted::Freed || one.excused.is_none())
             && probe.is_none_or(|probe| probe == one.probe)
     });
-    let unseen = kept.find(|one| !is_seen_freed(one, plan, catalog, machine))?;
+    let unseen = retained.find(|one| !is_seen_freed(one, plan, catalog, machine))?;
     let cache =
         (unseen.cache.as_ref()).map_or(String::new(), |cache| format!(" of the cache `{cache}`"));
     Some(format!(
@@ -174,7 +174,7 @@ fn is_seen_freed(
 }
 
 /// The reason why an object that a function returns may be missing in the ledger: the return was not seen.
-fn unreturned(planned: &Planned, seen: &Experiment) -> Option<String> {
+fn unreturned(planned: &PlannedProbe, seen: &Experiment) -> Option<String> {
     let returned = |object: &Option<String>| object.as_deref() == Some("return");
     if !matches!(planned.target, Target::Function(_))
         || !(returned(&planned.allocates) || returned(&planned.frees))

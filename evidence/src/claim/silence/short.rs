@@ -1,14 +1,14 @@
 //! Reasons why the hits of one probe may be fewer than there were.
 
 use super::{experiment, instances};
-use crate::investigation::Probe as Planned;
+use crate::investigation::Probe as PlannedProbe;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The reason why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on
 /// unseen.
 pub(super) fn why_undercounted(
     experiment: &str,
-    planned: &Planned,
+    planned: &PlannedProbe,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {

@@ -47,10 +47,10 @@ impl Beginning {
             Prefix::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
             Prefix::Stack(_) => ("the stack", "frame", ""),
         };
-        let kept = self.prefix.length();
-        let plural = if kept == 1 { "" } else { "s" };
+        let retained = self.prefix.length();
+        let plural = if retained == 1 { "" } else { "s" };
         Failure::Missing(format!(
-            "{what} was cut after {kept} {unit}{plural}, and what was kept does not decide this{remedy}"
+            "{what} was cut after {retained} {unit}{plural}, and what was kept does not decide this{remedy}"
         ))
     }
 

@@ -241,12 +241,12 @@ mod tests {
         fn bytes_are_those_of_the_whole(bytes in proptest::collection::vec(any::<u8>(), 1..9), end in 0..8_usize, known: bool, place in -2..12_i128) {
             let end = end.min(bytes.len() - 1);
             let whole = Typed::Bytes(bytes.clone());
-            let kept = Typed::Cut(Beginning {
+            let retained = Typed::Cut(Beginning {
                 prefix: Prefix::Bytes(bytes[..end].to_vec()),
                 cut: Cut { whole: known.then_some(bytes.len() as u64) },
             });
             let truth = Haystack::bytes(&whole).unwrap().byte(place).unwrap();
-            if let Ok(answer) = Haystack::bytes(&kept).unwrap().byte(place) {
+            if let Ok(answer) = Haystack::bytes(&retained).unwrap().byte(place) {
                 prop_assert_eq!(answer, truth);
             }
         }
