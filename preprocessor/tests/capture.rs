@@ -103,6 +103,35 @@ fn failed_capture_falls_back() {
     assert_eq!(book.read("calls").lines().count(), 2);
 }
 
+/// Check that older evidence does not hide input that the collector refuses, and that it is asked again once the input may be right.
+#[test]
+fn bad_input_fails_the_build() {
+    let book = book("", 2);
+    for machine in ["guest:test-1", "guest:test-2"] {
+        let text = qed_evidence::reader::write(&evidence(machine, 0x1e00_0000, "")).unwrap();
+        let file = machine.replace(':', "-");
+        book.write(&format!("recorded/{file}.json"), &text);
+    }
+    let investigation = book.read("test.toml");
+    let changed = format!("{investigation}\n[guest]\nsetup = [\"true\"]\n");
+    book.write("test.toml", &changed);
+    let output = build(&book);
+    assert!(!output.status.success());
+    let told = stderr(&output);
+    assert!(
+        told.contains(
+            "the capture on guest:test-1 failed: qed-collector ended with exit status: 2"
+        ),
+        "{told}"
+    );
+    // The file that was missing is there now.
+    let script = book.read("bin/qed-collector").replace("[ 2 = 0 ]", "true");
+    common::executable(&book.path("bin/qed-collector"), &script);
+    let output = build(&book);
+    assert!(!stderr(&output).contains("not tried again"));
+    assert_eq!(book.read("calls").lines().count(), 4);
+}
+
 /// Check that evidence of a capture that was incomplete is shown, with a warning that has the collector's reason, and is not captured
 /// again.
 #[test]

@@ -53,6 +53,14 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
         }
     });
     types.extend(declared(evidence).map(str::to_owned));
+    // Also of values that were not there to be read: a claim on them is UNVERIFIED, and its enumerator is a known one.
+    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
+        if let Decode::Enum { values, .. } = how
+            && !values.is_empty()
+        {
+            enums.entry(how.type_name().to_owned()).or_default();
+        }
+    }
     for (type_name, list) in &mut enums {
         complete(type_name, list, plan);
     }

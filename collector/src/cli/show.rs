@@ -189,6 +189,10 @@ fn events(experiment: &Experiment) -> Vec<Event> {
 fn entry(probe: &str, nth: usize, hit: &Hit) -> Option<Event> {
     let mut values = all("", &hit.args);
     values.extend(all("entry.", &hit.entry));
+    // A tracepoint has one side, and its evidence whatever was read there.
+    if hit.return_order.is_none() {
+        values.extend(all("exit.", &hit.exit));
+    }
     let single = [
         ("instance", &hit.instance),
         ("caller", &hit.caller),

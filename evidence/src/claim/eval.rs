@@ -254,7 +254,8 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     Ok(Typed::Bool(test(order)))
 }
 
-/// Refuse to ask whether an error number is a written number of the other sign: the answer would always be no.
+/// Refuse to ask whether an error number is the same written number with the other sign: the answer would always be no. Another
+/// number is none of an error, and simply differs.
 fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
     let (Typed::Number(a), Typed::Number(b)) = (a, b) else {
         return Ok(());
@@ -263,7 +264,7 @@ fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
         (&a.kind, &b.kind),
         (Kind::Errno, Kind::Literal) | (Kind::Literal, Kind::Errno)
     );
-    if one_is_written && a.value.signum() * b.value.signum() < 0 {
+    if one_is_written && a.value != 0 && a.value == -b.value {
         return Err(value::errno_signs());
     }
     Ok(())

@@ -36,8 +36,19 @@ enum CaptureError {
     Stale,
 }
 
-/// Capture missing or stale evidence, if the book says `capture = "if-stale"`. Return warnings (without a capture, older or
-/// recorded evidence is shown, and marked as such), and the fresh evidence, which was read for the comparison.
+impl CaptureError {
+    /// True if the collector refused what it was asked, rather than was unable to do it.
+    fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if status.code() == Some(BAD_INPUT))
+    }
+}
+
+/// The collector's exit status for bad usage or bad input.
+const BAD_INPUT: i32 = 2;
+
+/// Capture missing or stale evidence, if the book says `capture = "if-stale"`. Return the fresh evidence, which was read for the
+/// comparison, and diagnostics: errors about bad input, and warnings about captures that this machine cannot do (then older
+/// or recorded evidence is shown, and marked as such).
 pub fn refresh(
     root: &Path,
     config: &Config,
@@ -110,6 +121,16 @@ pub fn refresh(
                 continue;
             }
         };
+        if why.is_bad_input() {
+            // Older evidence would hide a mistake that only the author can correct. It is not remembered either: the file that
+            // was missing may be there the next time, with nothing else changed.
+            let message = format!("the capture on {machine} failed: {why}");
+            warnings.push(
+                Diagnostic::error_without_place(message)
+                    .help("correct the investigation or book.toml; to build without a capture, set MDBOOK_PREPROCESSOR__QED__CAPTURE=never"),
+            );
+            continue;
+        }
         warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
             "the book shows older or recorded evidence, if there is any, and says so on each page",
         ));

@@ -22,16 +22,12 @@ pub(super) fn candidates(
     let mut incomplete = BTreeSet::new();
     let mut references = References::default();
     let mut spelled: Vec<(String, usize)> = Vec::new();
-    for (at, function) in functions.iter().enumerate() {
-        if function.is_empty() || function.contains('\0') {
+    let named = find_names(dwarf.debug_str.reader().slice(), functions);
+    for (at, (function, offsets)) in functions.iter().zip(named).enumerate() {
+        if !can_be_stored(function) {
             continue;
         }
         let needle = format!("{function}\0");
-        let strings = dwarf.debug_str.reader().slice();
-        let offsets: Vec<u32> = memchr::memmem::find_iter(strings, needle.as_bytes())
-            .take(MAX_NAMES + 1)
-            .filter_map(|offset| u32::try_from(offset).ok())
-            .collect();
         // Compilers that name by index (`DW_FORM_strx`) escape this search.
         if offsets.len() > MAX_NAMES || !dwarf.debug_str_offsets.reader().is_empty() {
             incomplete.insert(at);
@@ -70,6 +66,30 @@ pub(super) fn candidates(
     }
     units.retain(|_, wanted| !wanted.is_empty());
     (units, incomplete)
+}
+
+/// True if the debug information can hold a name: it ends each with a zero.
+fn can_be_stored(function: &str) -> bool {
+    !function.is_empty() && !function.contains('\0')
+}
+
+/// Offsets in `.debug_str` at which each of `functions` stands, also as the end of a longer name: at most one more than
+/// [`MAX_NAMES`].
+fn find_names(strings: &[u8], functions: &[&str]) -> Vec<Vec<u32>> {
+    let found = in_parallel(functions, |functions| {
+        let offsets = functions.iter().map(|function| {
+            if !can_be_stored(function) {
+                return Vec::new();
+            }
+            let needle = format!("{function}\0");
+            memchr::memmem::find_iter(strings, needle.as_bytes())
+                .take(MAX_NAMES + 1)
+                .filter_map(|offset| u32::try_from(offset).ok())
+                .collect()
+        });
+        Ok(offsets.collect::<Vec<_>>())
+    });
+    found.into_iter().flatten().flatten().collect()
 }
 
 /// Bytes that one thread looks through before it takes the next piece.

@@ -86,6 +86,13 @@ fn errno_signs() {
         Verdict::Error,
         "negative",
     );
+    comes_to(
+        "exhausted.outcome.returned == 24",
+        Verdict::Error,
+        "negative",
+    );
+    // Bytes that a call did not read, because it failed.
+    comes_to("exhausted.outcome.returned == 8", Verdict::Fail, "");
 }
 
 /// Check that a path that nothing plans is an error even where `&&` would hide it.
