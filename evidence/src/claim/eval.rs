@@ -245,7 +245,7 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         _ => {}
     }
     if matches!(operator, Equal | NotEqual) {
-        errno_with_sign(a, b)?;
+        errno_with_sign(operator, a, b)?;
     }
     let order = compare(a, b)?;
     if !matches!(operator, Equal | NotEqual) {
@@ -254,9 +254,9 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     Ok(Typed::Bool(test(order)))
 }
 
-/// Refuse to ask whether an error number is the same written number with the other sign: the answer would always be no. Another
-/// number is none of an error, and simply differs.
-fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
+/// Refuse to ask whether an error number is a written number of the other sign: the answer would always be no. It is that answer
+/// where they are asked to be equal and another sign would not help, for example of a count that a failed call did not return.
+fn errno_with_sign(operator: Binary, a: &Typed, b: &Typed) -> Result<(), Failure> {
     let (Typed::Number(a), Typed::Number(b)) = (a, b) else {
         return Ok(());
     };
@@ -264,7 +264,8 @@ fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
         (&a.kind, &b.kind),
         (Kind::Errno, Kind::Literal) | (Kind::Literal, Kind::Errno)
     );
-    if one_is_written && a.value != 0 && a.value == -b.value {
+    let is_answer = operator == Binary::Equal && a.value != -b.value;
+    if one_is_written && a.value.signum() * b.value.signum() < 0 && !is_answer {
         return Err(value::errno_signs());
     }
     Ok(())
