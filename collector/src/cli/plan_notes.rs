@@ -42,6 +42,7 @@ fn seen(experiment: &PlannedExperiment, found: Option<&ProbedFunctions>) -> Seen
     });
     SeenExperiment {
         ran: true,
+        signal: None,
         probes: probes.collect(),
     }
 }
@@ -55,7 +56,15 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
             entry: reasons(&probe.refused.entry),
             exit: reasons(&probe.refused.exit),
         },
-        arguments: parameters.map(|parameter| parameter.name.clone()).collect(),
+        arguments: parameters
+            .clone()
+            .map(|parameter| parameter.name.clone())
+            .collect(),
+        unreadable: parameters
+            .filter_map(|one| Some((one.name.clone(), one.register.as_ref().err()?.to_string())))
+            .collect(),
+        hits: 0,
+        interrupts: 0,
         addresses: Reads {
             entry: addresses(&probe.entry),
             exit: addresses(&probe.exit),

@@ -1,10 +1,10 @@
 //! The blind spots of a capture.
 
+mod arguments;
 pub mod copies;
 mod limits;
 mod notes;
 mod probe_facts;
-mod public;
 #[cfg(test)]
 mod tests;
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::arguments::unknown_arguments;
 use super::probe_facts::{SeenExperiments, SeenProbe, seen};
-use super::public::unknown_public;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Evidence, Reads};
 use crate::investigation::{Experiment, Investigation, Probe, Read};
@@ -38,7 +38,13 @@ pub fn notes_of(
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut unattached: BTreeMap<String, Vec<(String, &Probe)>> = BTreeMap::new();
+    let mut not_run: BTreeMap<String, Vec<&Experiment>> = BTreeMap::new();
     for experiment in &investigation.experiments {
+        found.extend(of_signal(investigation, experiment, machines));
+        if let Some(reason) = why_not_run(experiment, machines) {
+            not_run.entry(reason).or_default().push(experiment);
+            continue;
+        }
         for probe in &experiment.probes {
             let seen = observed_probes(experiment, probe, machines);
             let path = format!("{}.{}", experiment.name, probe.name);
@@ -51,29 +57,90 @@ pub fn notes_of(
     }
     found.extend(unattached.iter().filter_map(|(reason, probes)| {
         let (_, first) = probes.first()?;
-        let named: Vec<String> = probes
-            .iter()
-            .take(SHOWN)
-            .map(|(path, _)| format!("`{path}`"))
-            .collect();
-        let more = match probes.len().saturating_sub(SHOWN) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let named = named.join(", ");
+        let named = list(probes.iter().map(|(path, _)| path));
         let is = match moment {
             Moment::Captured => "was",
             Moment::Planned => "would be",
         };
-        let message = format!("nothing {is} watched by {named}{more}: {reason}");
+        let message = format!("nothing {is} watched by {named}: {reason}");
         let help =
             "what is read there is UNVERIFIED; a probe that may be missing is `optional = true`";
         Some(refused(investigation, first.span.clone(), message, moment).help(help))
     }));
-    let public = unknown_public(investigation, machines).into_iter();
-    found.extend(public.map(|(span, message)| at(investigation, span, message)));
+    found.extend(not_run.iter().filter_map(|(reason, experiments)| {
+        let named = list(experiments.iter().map(|experiment| &experiment.name));
+        let message = format!("{named} was {reason}");
+        let note = at(investigation, experiments.first()?.span.clone(), message);
+        Some(note.help("what it would show is UNVERIFIED"))
+    }));
+    let unknown = unknown_arguments(investigation, machines).into_iter();
+    found.extend(unknown.map(|(span, message)| at(investigation, span, message)));
     found.sort_by_key(|note| note.place.as_ref().map(|(_, span)| span.start));
     found
+}
+
+/// The first of these names as code, and how many more there are.
+fn list<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named: Vec<String> = names.take(SHOWN).map(|name| format!("`{name}`")).collect();
+    named.join(", ") + &more
+}
+
+/// The reason why no machine ran an experiment, as a sentence that goes on from its name: `not run: …`. Each of its probes has it
+/// then.
+fn why_not_run(experiment: &Experiment, machines: &[SeenExperiments]) -> Option<String> {
+    let reasons: Option<Vec<String>> = experiment
+        .probes
+        .iter()
+        .map(|probe| {
+            let seen = observed_probes(experiment, probe, machines);
+            nowhere(&seen, |probe| probe.unavailable.clone())
+                .filter(|reason| reason.starts_with("not run"))
+        })
+        .collect();
+    reasons?.into_iter().next()
+}
+
+/// A note about a workload that a signal ended which no probe raised.
+fn of_signal(
+    investigation: &Investigation,
+    experiment: &Experiment,
+    machines: &[SeenExperiments],
+) -> Option<Diagnostic> {
+    if experiment.probes.iter().any(|probe| probe.signal.is_some()) {
+        return None;
+    }
+    let mut seen = machines.iter().filter_map(|all| all.get(&experiment.name));
+    let signal = seen.find_map(|seen| seen.signal.as_ref())?;
+    let message = format!(
+        "the workload of `{}` was ended by {signal}",
+        experiment.name
+    );
+    let note = at(investigation, experiment.span.clone(), message);
+    Some(note.help("what it did not come to do is not in the evidence"))
+}
+
+/// A note about a probe some of whose hits are an interrupt's: another capture may have more of them, or none.
+fn of_interrupts(
+    investigation: &Investigation,
+    probe: &Probe,
+    path: &str,
+    seen: &[&SeenProbe],
+) -> Option<Diagnostic> {
+    if probe.any_task || probe.within.is_some() {
+        return None;
+    }
+    let mixed = |seen: &&&SeenProbe| (1..seen.hits).contains(&seen.interrupts);
+    let seen = seen.iter().find(mixed)?;
+    let (interrupts, hits) = (seen.interrupts, seen.hits);
+    let message = format!(
+        "{interrupts} of {hits} hits of `{path}` came in an interrupt on top of the workload, so another capture may number them differently"
+    );
+    let note = at(investigation, probe.span.clone(), message);
+    Some(note.help("`within = \"FUNCTION\"` takes only those that a function of the call causes"))
 }
 
 /// A note on one line, for standard error: with the place in the file and the advice.
@@ -132,6 +199,13 @@ fn of_reads(
     moment: Moment,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    found.extend(of_interrupts(investigation, probe, path, seen));
+    found.extend(probe.names.iter().filter_map(|(argument, set)| {
+        let reason = nowhere(seen, |probe| probe.unreadable.get(argument).cloned())?;
+        let message =
+            format!("`{path}.args.{argument}` with the names of `{set}` is not read: {reason}");
+        Some(refused(investigation, probe.span.clone(), message, moment))
+    }));
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
             let span = probe.span_of(read);
@@ -303,6 +377,56 @@ mod tests {
             more == 0 || reported.contains(&format!(" and {more} more: no such thing")),
             "{reported}"
         );
+    }
+
+    /// Check that an experiment that did not run is told once, at its own place, and that a signal, hits of interrupts and names
+    /// for an argument that is not there are told.
+    #[test]
+    fn what_happened_to_experiments() {
+        let mut evidence = crate::testing::evidence();
+        let mut investigation = crate::testing::investigation();
+        let create = evidence.experiments.get_mut("create").unwrap();
+        create.outcome.signal = Datum::Value(Value::text("SIGSEGV"));
+        let twice = create.probes.get_mut("twice").unwrap();
+        assert_eq!(twice.hits.len(), 2);
+        twice.hits[0].context = Some(crate::document::Context::Hardirq);
+        let hit = &mut create.probes.get_mut("fd_install").unwrap().hits[0];
+        hit.args.insert(
+            "mod".into(),
+            Datum::unavailable("there is no such argument"),
+        );
+        let planned = &mut investigation.experiments;
+        let planned = planned.iter_mut().find(|one| one.name == "create").unwrap();
+        let probe = planned
+            .probes
+            .iter_mut()
+            .find(|one| one.name == "fd_install")
+            .unwrap();
+        probe.names.insert("mod".into(), "hrtimer_mode".into());
+        let all = notes(&investigation, &[&evidence]);
+        let told: Vec<String> = all.iter().map(in_one_line).collect();
+        for part in [
+            "the workload of `create` was ended by SIGSEGV (",
+            "1 of 2 hits of `create.twice` came in an interrupt",
+            "`create.fd_install.args.mod` with the names of `hrtimer_mode` is not read: there is no such argument (",
+        ] {
+            assert_eq!(
+                told.iter().filter(|one| one.starts_with(part)).count(),
+                1,
+                "{told:?}"
+            );
+        }
+        let create = evidence.experiments.get_mut("create").unwrap();
+        for probe in create.probes.values_mut() {
+            probe.unavailable = Some("not run: no member `it_valu`".into());
+        }
+        let told: Vec<String> = notes(&investigation, &[&evidence])
+            .iter()
+            .map(in_one_line)
+            .collect();
+        let note = "`create` was not run: no member `it_valu` (";
+        assert!(told.iter().any(|one| one.starts_with(note)), "{told:?}");
+        assert!(!told.concat().contains("nothing was watched"), "{told:?}");
     }
 
     /// Check that a plan gives the same notes as a capture, and that what is refused is an error then.

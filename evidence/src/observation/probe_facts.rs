@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{Evidence, Experiment, Probe, Reads};
+use crate::document::{Context, Evidence, Experiment, Probe, Reads};
 use crate::value::{Datum, Value};
 
 /// The experiments on one machine, by name.
@@ -13,6 +13,8 @@ pub type SeenExperiments = BTreeMap<String, SeenExperiment>;
 pub struct SeenExperiment {
     /// True if it ran, or would run; otherwise it says nothing about its probes.
     pub ran: bool,
+    /// The signal that ended the workload, in words.
+    pub signal: Option<String>,
     /// Its probes, by name.
     pub probes: BTreeMap<String, SeenProbe>,
 }
@@ -26,6 +28,12 @@ pub struct SeenProbe {
     pub refused: Reads,
     /// The names of its function's arguments.
     pub arguments: BTreeSet<String>,
+    /// The reasons why arguments have no value, by name.
+    pub unreadable: BTreeMap<String, String>,
+    /// The number of its hits.
+    pub hits: usize,
+    /// Those of them that an interrupt caused on top of the task.
+    pub interrupts: usize,
     /// The types of reads that give addresses.
     pub addresses: Reads,
 }
@@ -47,6 +55,7 @@ fn of_experiment(experiment: &Experiment) -> SeenExperiment {
                 .probes
                 .values()
                 .any(|probe| probe.unavailable.is_some()),
+        signal: experiment.outcome.signal.value().map(ToString::to_string),
         probes: probes
             .map(|(name, probe)| (name.clone(), of_probe(probe)))
             .collect(),
@@ -59,10 +68,17 @@ fn of_probe(probe: &Probe) -> SeenProbe {
         unavailable: probe.unavailable.clone(),
         refused: probe.refused_reads.clone(),
         arguments: parameters.map(|parameter| parameter.name.clone()).collect(),
-        addresses: Reads::default(),
+        hits: probe.hits.len(),
+        ..SeenProbe::default()
     };
     for hit in &probe.hits {
-        for name in hit.args.keys() {
+        found.interrupts += usize::from(hit.context == Some(Context::Hardirq));
+        for (name, datum) in &hit.args {
+            if let Datum::Missing(missing) = datum
+                && !found.unreadable.contains_key(name)
+            {
+                found.unreadable.insert(name.clone(), missing.to_string());
+            }
             if !found.arguments.contains(name) {
                 found.arguments.insert(name.clone());
             }

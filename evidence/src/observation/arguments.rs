@@ -1,4 +1,5 @@
-//! Names in `public` that no machine's function has: they publish nothing, which their author cannot have intended.
+//! Arguments that an investigation names and that no machine's function has: they publish and name nothing, which their author
+//! cannot have intended.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -7,9 +8,9 @@ use super::probe_facts::SeenExperiments;
 use crate::diagnostic::nearest;
 use crate::investigation::{Investigation, Probe as PlannedProbe};
 
-/// A place and a sentence for each name in a probe's `public` that is not an argument of it on any of the machines that know its
-/// arguments.
-pub(super) fn unknown_public(
+/// A place and a sentence for each argument in a probe's `public` and `names` that it does not have on any of the machines that
+/// know its arguments.
+pub(super) fn unknown_arguments(
     investigation: &Investigation,
     machines: &[SeenExperiments],
 ) -> Vec<(Range<usize>, String)> {
@@ -36,11 +37,13 @@ fn unknown(experiment: &str, planned: &PlannedProbe, machines: &[SeenExperiments
     if known.is_empty() {
         return Vec::new();
     }
-    let listed = planned.public.iter();
-    listed
-        .filter_map(|path| path.strip_prefix("args."))
-        .filter(|name| !known.contains(name))
-        .map(|name| {
+    let public = planned.public.iter();
+    let public = public.filter_map(|path| Some(("public", path.strip_prefix("args.")?)));
+    let named = planned.names.keys().map(|name| ("names", name.as_str()));
+    public
+        .chain(named)
+        .filter(|(_, name)| !known.contains(name))
+        .map(|(key, name)| {
             let help = match nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
@@ -49,7 +52,7 @@ fn unknown(experiment: &str, planned: &PlannedProbe, machines: &[SeenExperiments
                 }
             };
             format!(
-                "`public` of `{experiment}.{}` lists `{name}`, which is not an argument of it: {help}",
+                "`{key}` of `{experiment}.{}` lists `{name}`, which is not an argument of it: {help}",
                 planned.name
             )
         })
@@ -74,7 +77,7 @@ mod tests {
             let probes = &mut create.unwrap().probes;
             let probe = probes.iter_mut().find(|one| one.name == "fd_install");
             probe.unwrap().public = vec![listed.to_owned(), "return".into()];
-            let report = unknown_public(&investigation, &[seen(&evidence)]).into_iter();
+            let report = unknown_arguments(&investigation, &[seen(&evidence)]).into_iter();
             report.map(|(_, message)| message).collect::<Vec<_>>()
         };
         assert!(report("args.file").is_empty());
