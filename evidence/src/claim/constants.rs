@@ -1,24 +1,10 @@
 //! Named constants of claims: error numbers, flags of system calls, and enumerators of the types that the
 //! evidence shows.
 
-use crate::constants::{constants, errno_number};
+use crate::constants::{errno_number, word_number, words};
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::value::{Kind, Number, Typed};
-
-/// Constants of the C library's headers.
-const C_CONSTANTS: &[(i64, &str)] = constants! {
-    AF_UNSPEC = 0 AF_UNIX = 1 AF_LOCAL = 1 AF_INET = 2 AF_INET6 = 10 AF_NETLINK = 16 AF_PACKET = 17 AF_VSOCK = 40 AF_ALG = 38
-    AF_XDP = 44 PF_UNIX = 1 PF_INET = 2 PF_INET6 = 10 SOCK_STREAM = 1 SOCK_DGRAM = 2 SOCK_RAW = 3 SOCK_RDM = 4
-    SOCK_SEQPACKET = 5 SOCK_CLOEXEC = 524288 SOCK_NONBLOCK = 2048 IPPROTO_IP = 0 IPPROTO_ICMP = 1 IPPROTO_TCP = 6
-    IPPROTO_UDP = 17 IPPROTO_IPV6 = 41 IPPROTO_RAW = 255 IPPROTO_SCTP = 132 IPPROTO_MPTCP = 262 SOL_SOCKET = 1 SO_REUSEADDR = 2
-    SO_TYPE = 3 SO_ERROR = 4 SO_KEEPALIVE = 9 O_RDONLY = 0 O_WRONLY = 1 O_RDWR = 2 O_CREAT = 64 O_EXCL = 128 O_TRUNC = 512
-    O_APPEND = 1024 O_NONBLOCK = 2048 O_CLOEXEC = 524288 O_DIRECTORY = 65536 O_DIRECT = 16384 O_PATH = 2097152 FD_CLOEXEC = 1
-    AT_FDCWD = -100 SIGHUP = 1 SIGINT = 2 SIGQUIT = 3 SIGILL = 4 SIGABRT = 6 SIGFPE = 8 SIGKILL = 9 SIGUSR1 = 10 SIGSEGV = 11
-    SIGUSR2 = 12 SIGPIPE = 13 SIGALRM = 14 SIGTERM = 15 SIGCHLD = 17 SIGCONT = 18 SIGSTOP = 19 S_IFMT = 61440 S_IFSOCK = 49152
-    S_IFLNK = 40960 S_IFREG = 32768 S_IFBLK = 24576 S_IFDIR = 16384 S_IFCHR = 8192 S_IFIFO = 4096 EPOLLIN = 1 EPOLLOUT = 4
-    EPOLLERR = 8 EPOLLHUP = 16 MAP_SHARED = 1 MAP_PRIVATE = 2 MAP_ANONYMOUS = 32 PROT_READ = 1 PROT_WRITE = 2 PROT_EXEC = 4
-};
 
 /// The reason why a constant has no value.
 pub(super) enum Unknown {
@@ -46,9 +32,9 @@ pub(super) fn constant(
             names,
         }));
     }
-    if let Some((number, _)) = C_CONSTANTS.iter().find(|(_, known)| *known == name) {
+    if let Some(number) = word_number(name) {
         return Ok(Typed::Number(Number {
-            value: (*number).into(),
+            value: number.into(),
             unsigned: false,
             kind: Kind::Literal,
             names: Vec::new(),
@@ -128,7 +114,7 @@ pub(super) fn known<'a>(catalog: &Catalog<'a>) -> Vec<&'a str> {
         .iter()
         .flat_map(|machine| machine.evidence.names.flags.values().flatten())
         .map(|flag| flag.name.as_str());
-    let mut names: Vec<&'a str> = C_CONSTANTS.iter().map(|(_, name)| *name).collect();
+    let mut names: Vec<&'a str> = words().map(|(_, name)| name).collect();
     names.extend(flags);
     crate::constants::errno_names().for_each(|name| names.push(name));
     names.extend(enumerators);

@@ -7,8 +7,10 @@
 //! (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/errno.h#L14>).
 
 mod flags;
+mod words;
 
 pub use flags::{Flag, flag_names, flag_set, flag_sets};
+pub use words::{word_number, words};
 
 /// Number and name, by number.
 const ERRNOS: &[(u32, &str)] = &[
@@ -224,7 +226,7 @@ macro_rules! constants {
         &[$(($number, stringify!($name))),*]
     }};
 }
-pub(crate) use constants;
+use constants;
 
 /// Names and numbers of constants that the C library lacks, and that are the same on all architectures.
 macro_rules! kernel_numbers {

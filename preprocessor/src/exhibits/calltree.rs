@@ -1,6 +1,6 @@
 //! The probed calls of an experiment, nested as they called each other.
 
-use qed_evidence::document::{Experiment, Target};
+use qed_evidence::document::{Context, Experiment, Target};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
@@ -76,6 +76,9 @@ fn rest(call: &ProbedCall<'_>, write: &dyn Fn(&Value) -> String) -> String {
         rest.push_str(" · reached by a jump");
     } else if let Some(Value::Location { value }) = call.hit.site.as_ref().and_then(Datum::value) {
         rest.push_str(&format!(" · from {}:{}", value.file, value.line));
+    }
+    if let Some(context @ (Context::Hardirq | Context::Softirq)) = call.hit.context {
+        rest.push_str(&format!(" · in an interrupt ({})", context.word()));
     }
     rest
 }

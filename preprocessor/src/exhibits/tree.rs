@@ -101,22 +101,27 @@ fn inlined(site: &Location) -> Vec<(String, String)> {
 /// The tree of an experiment.
 pub(super) fn tree(experiment: &Experiment) -> Vec<CallNode<'_>> {
     let mut out = Vec::new();
-    // The inlined functions that are open, by the depth of the call that they lead to.
-    let mut open: Vec<Vec<(String, String)>> = Vec::new();
+    // The inlined functions that are open, by the depth of the call that they lead to, and that call.
+    type Open<'a> = (Vec<(String, String)>, Option<(&'a Probe, &'a Hit)>);
+    let mut open: Vec<Open<'_>> = Vec::new();
     for call in calls(experiment) {
-        open.resize(call.depth + 1, Vec::new());
+        open.resize(call.depth + 1, (Vec::new(), None));
         let chain = match call.hit.site.as_ref().and_then(Datum::value) {
             // A jump leaves no call site; the recorded one is that of the function that jumped.
             _ if call.jumped => Vec::new(),
             Some(Value::Location { value }) => inlined(value),
             _ => Vec::new(),
         };
-        let above = call.depth + open[..call.depth].iter().map(Vec::len).sum::<usize>();
-        let same = open[call.depth]
-            .iter()
-            .zip(&chain)
-            .take_while(|(a, b)| a == b);
-        let known = same.count();
+        let lengths = open[..call.depth].iter().map(|(chain, _)| chain.len());
+        let above = call.depth + lengths.sum::<usize>();
+        let (last, led_to) = &open[call.depth];
+        let same = last.iter().zip(&chain).take_while(|(a, b)| a == b);
+        // The same call from the same place once more: the functions around it were entered again, for all that is known. Two
+        // system calls of a program do that.
+        let again = led_to.is_some_and(|(probe, hit)| {
+            std::ptr::eq(probe, call.probe) && hit.caller.is_some() && hit.caller == call.hit.caller
+        });
+        let known = if again { 0 } else { same.count() };
         for (index, (function, line)) in chain.iter().enumerate().skip(known) {
             out.push(CallNode {
                 depth: above + index,
@@ -124,7 +129,7 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<CallNode<'_>> {
             });
         }
         let depth = above + chain.len();
-        open[call.depth] = chain;
+        open[call.depth] = (chain, Some((call.probe, call.hit)));
         out.push(CallNode {
             depth,
             what: CallKind::Call(call),
@@ -184,6 +189,50 @@ mod tests {
             ..site
         };
         assert_eq!(inlined(&plain), []);
+    }
+
+    /// Check that a call made twice from the same place does not appear to come out of one call of the function inlined around it.
+    #[test]
+    fn inlined_twice() {
+        let recorded = include_bytes!("../../tests/evidence/debian-6.12.json");
+        let evidence = qed_evidence::reader::read(recorded).unwrap();
+        let is_inlined = |hit: &Hit| {
+            let site = hit.site.as_ref().and_then(Datum::value);
+            matches!(site, Some(Value::Location { value }) if !value.inlined_into.is_empty())
+        };
+        let found = evidence.experiments.values().find_map(|experiment| {
+            let probes = experiment.probes.iter();
+            let (name, hit) = probes
+                .flat_map(|(name, probe)| probe.hits.iter().map(move |hit| (name, hit)))
+                .find(|(_, hit)| is_inlined(hit) && hit.caller.is_some() && hit.order.is_some())?;
+            Some((experiment.clone(), name.clone(), hit.clone()))
+        });
+        let (mut experiment, name, hit) = found.unwrap();
+        experiment.probes.retain(|probe, _| *probe == name);
+        let later = |order: Option<u64>| order.map(|order| order + 1000);
+        let again = Hit {
+            order: later(hit.order),
+            return_order: later(hit.return_order),
+            ..hit.clone()
+        };
+        let count = |experiment: &Experiment| {
+            let nodes = tree(experiment);
+            let inlined = |node: &&CallNode<'_>| matches!(node.what, CallKind::Inlined(..));
+            nodes.iter().filter(inlined).count()
+        };
+        let set = |experiment: &mut Experiment, hits: Vec<Hit>| {
+            experiment.probes.get_mut(&name).unwrap().hits = hits;
+        };
+        set(&mut experiment, vec![hit.clone()]);
+        let once = count(&experiment);
+        set(&mut experiment, vec![hit.clone(), again.clone()]);
+        assert_eq!(count(&experiment), 2 * once);
+        let elsewhere = Hit {
+            caller: None,
+            ..again
+        };
+        set(&mut experiment, vec![hit, elsewhere]);
+        assert_eq!(count(&experiment), once);
     }
 
     /// Check the lines that lead to nodes, where levels go on and where they end.
