@@ -137,7 +137,7 @@ pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
             .flat_map(|name| leaves.iter().map(move |leaf| format!("{name}.{leaf}")))
             .collect(),
         Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
-        Reads::Runs => graph_key(args, "runs").into_iter().collect(),
+        Reads::Runs => graph_key(args, super::graph::RUNS).into_iter().collect(),
         Reads::AllRuns => graph_key(args, "all#runs").into_iter().collect(),
         Reads::Coverage => graph_key(args, "coverage").into_iter().collect(),
         Reads::Parent => graph_key(args, "parent").into_iter().collect(),

@@ -16,6 +16,9 @@ pub(super) const GRAPH: &str = ".graph#";
 /// The leaf below the name of a text, in the place of a function's name, that holds how much of the tree the text tells.
 pub(super) const COVERAGE: &str = "coverage";
 
+/// The leaf below a function's name that counts its runs.
+pub(super) const RUNS: &str = "runs";
+
 /// The complaint about the tree of an experiment that nothing plans, and advice.
 pub(super) fn unplanned(
     experiment: &str,
@@ -76,8 +79,8 @@ pub(super) fn find(
             Some(mentions) => ReadResult::Value(count(mentions.cover(graph).percent())),
             None => missing(format!("what the {function} tells is not known here")),
         },
-        "runs" if runs > 0 => ReadResult::Value(count(runs as u64)),
-        "runs" | "all#runs" => {
+        RUNS if runs > 0 => ReadResult::Value(count(runs as u64)),
+        RUNS | "all#runs" => {
             let reasons = unseen(graph, function, machine.evidence.instances.get(function));
             match reasons.is_empty() {
                 true => ReadResult::Value(count(runs as u64)),

@@ -1,20 +1,22 @@
 //! Invariants of evidence: rules that every document satisfies and that a negative control may not break. A claim that fails
 //! only on values that break them is true of all evidence, and says nothing about this evidence.
 
+use std::ops::RangeInclusive;
+
 use crate::document::facts::is_prototype;
+use crate::document::fields::{
+    Bounds, Changes, Drift, Form, LeafRule, MAX_ERRNO, leaf_rule, ledger_rule,
+};
 use crate::document::value::{Frame, Value};
 use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
 use crate::path_index::words;
 
+use super::graph::{COVERAGE, GRAPH, RUNS};
 use super::value::Version;
 
 /// The lowest release of which evidence can exist: every event of every collector came through a BPF ring buffer, which older
 /// kernels do not have (`BPF_MAP_TYPE_RINGBUF`, <https://elixir.bootlin.com/linux/v5.8/source/include/uapi/linux/bpf.h>).
 pub(super) const LOWEST_RELEASE: &str = "5.8.0";
-
-/// The highest error number that a system call returns
-/// (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
-const MAX_ERRNO: i128 = 4095;
 
 /// The longest name of a task, in bytes, without its end (`PR_SET_NAME`,
 /// <https://man7.org/linux/man-pages/man2/PR_SET_NAME.2const.html>).
@@ -91,42 +93,38 @@ fn declared_function(path: &str) -> Option<&str> {
     path.strip_prefix("functions.")?.strip_suffix(".prototype")
 }
 
-/// Names of leaves that count something and so are never negative.
-const COUNTS: &[&str] = &[
-    "hits",
-    "order",
-    "return_order",
-    "cpu",
-    "events",
-    "lost",
-    "missed",
-    "attempts",
-    "attached",
-    "planned",
-    "descendants",
-    "skipped",
-    "distinct",
-    "distinct_physical",
-    "allocated",
-    "freed",
-    "excused",
-    "leaked",
-    "runs",
-    "iterations",
-    "cpus",
-    "count",
-    "checked",
-    "differing",
-];
+/// What is true of what a claim reads under this key, from the tables of the document; `None` of what has no row.
+fn rule(key: &str) -> Option<LeafRule> {
+    match key.split_once('#') {
+        None => leaf_rule(key),
+        Some(_) if key.contains(GRAPH) => of_graph(key),
+        // The ledger of one probe.
+        Some((_, leaf)) => ledger_rule(leaf),
+    }
+}
 
-/// True if a leaf counts something by its place (and is not a read that happens to have such a name).
-pub(super) fn is_count(path: &str) -> bool {
-    let mut segments = path.rsplit(['.', '#']);
-    let last = segments.next().unwrap_or_default();
-    COUNTS.contains(&last)
-        && !segments
-            .next()
-            .is_some_and(|group| ["args", "entry", "exit"].contains(&group))
+/// What is true of what a claim reads of the tree of a call, which is no leaf.
+fn of_graph(key: &str) -> Option<LeafRule> {
+    const PERCENT: (i128, i128) = (0, 100);
+    let (_, leaf) = key.rsplit_once('#')?;
+    let of = |form: Form, range: Option<(i128, i128)>| LeafRule {
+        changes: Changes::Always(Drift::PerKernel),
+        form,
+        bounds: Bounds {
+            range,
+            ..Bounds::default()
+        },
+    };
+    match leaf {
+        RUNS => Some(of(Form::Count, None)),
+        COVERAGE => Some(of(Form::Plain, Some(PERCENT))),
+        _ => None,
+    }
+}
+
+/// True if a leaf counts something.
+pub(super) fn is_count(key: &str) -> bool {
+    rule(key).is_some_and(|rule| matches!(rule.form, Form::Count | Form::Order))
 }
 
 fn is_task(path: &str) -> bool {
@@ -134,19 +132,9 @@ fn is_task(path: &str) -> bool {
     Event::of(&segments).is_some_and(|event| event.leaf == "task")
 }
 
-/// True if a text under this path is always of one form: as long, digits where this one has digits, and all else the same.
-/// Identifiers, digests and times, which the collector or the linker writes.
+/// True if a text under this path is always of one form.
 pub(super) fn has_form(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('.').collect();
-    matches!(
-        segments[..],
-        [
-            "run",
-            "id" | "time" | "investigation_digest" | "object_digest"
-        ] | ["machine", "boot_id"]
-            | ["kernel", "build_id" | "image_digest" | "btf_digest"]
-            | ["boots", _, "boot_id" | "time"]
-    )
+    rule(path).is_some_and(|rule| rule.bounds.formed)
 }
 
 /// True if both texts are of one form.
@@ -160,77 +148,32 @@ pub(super) fn same_form(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(alike)
 }
 
-/// True if the investigation alone determines the value of this path, so that nothing in the kernel could have changed it.
+/// True if the investigation alone determines the value of this path.
 pub(super) fn given(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('.').collect();
-    match segments[..] {
-        ["run", "investigation"] | ["commands", _, "run"] => true,
-        [section, ..] if SECTIONS.contains(&section) => false,
-        [_, "workload"] | [_, "quality", "planned"] => true,
-        _ => false,
-    }
+    rule(path).is_some_and(|rule| rule.bounds.given)
 }
 
 /// True if this is what a system call of the workload returned.
 pub(super) fn is_result(path: &str) -> bool {
-    let mut segments = path.split('.').skip(1);
-    segments.next() == Some("outcome") && matches!(segments.next(), Some("returned" | "results"))
+    rule(path).is_some_and(|rule| rule.form == Form::Returned)
 }
 
-/// True if a text or bytes under this path can be empty: those that are read from memory, or written by a program.
+/// True if a text or bytes under this path can be empty.
 fn may_be_empty(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('.').collect();
-    match segments[..] {
-        ["kernel", "config", _] | ["kernel", "command_line" | "lsm"] => true,
-        ["commands", _, leaf, ..] => leaf != "run",
-        [section, ..] if SECTIONS.contains(&section) => false,
-        [_, "call", ..] | [_, "workload"] => false,
-        [_, "outcome", ..] => true,
-        [_, _, leaf] => !["definition", "instruction", "code", "backend"].contains(&leaf),
-        [_, _, "members", ..] => false,
-        _ => true,
-    }
+    rule(path).is_some_and(|rule| rule.bounds.may_be_empty)
 }
 
 /// The numbers that a leaf can hold; `None` where its own kind says all.
-fn range(path: &str) -> Option<std::ops::RangeInclusive<i128>> {
-    /// The largest number of a task (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/threads.h#L34>).
-    const PID_MAX_LIMIT: i128 = 4 * 1024 * 1024;
-    if path.ends_with("#coverage") {
-        return Some(0..=100);
+fn range(path: &str) -> Option<RangeInclusive<i128>> {
+    let rule = rule(path)?;
+    if rule.form == Form::Order {
+        // Before it came the probe's hits that are numbered lower.
+        let segments: Vec<&str> = path.split('.').collect();
+        let hit = Event::of(&segments)?.hit;
+        return Some(i128::try_from(hit).unwrap_or(1)..=i128::MAX);
     }
-    let segments: Vec<&str> = path.split('.').collect();
-    if let Some(event) = Event::of(&segments) {
-        return match event.leaf {
-            // Before it came the probe's hits that are numbered lower.
-            "order" | "return_order" => Some(i128::try_from(event.hit).unwrap_or(1)..=i128::MAX),
-            "pid" | "tid" => Some(0..=PID_MAX_LIMIT),
-            "cpu" | "offset" => Some(0..=i128::MAX),
-            "attach_errno" => Some(0..=MAX_ERRNO),
-            _ => None,
-        };
-    }
-    Some(match segments[..] {
-        ["machine", "cpus"] | ["boots", "count" | "distinct" | "distinct_physical"] => {
-            1..=i128::MAX
-        }
-        // A bit field begins in the byte at its offset.
-        ["types", .., "bit"] => 0..=7,
-        ["types", .., "bits"] => 1..=64,
-        ["types" | "tracepoints", .., "size" | "offset"] | ["syscalls", _, "number"] => {
-            0..=i128::MAX
-        }
-        [_, "cost", "iterations"] => 1..=i128::MAX,
-        // An experiment that saw none is an error.
-        [_, "quality", "attempts" | "planned" | "events"] => 1..=i128::MAX,
-        [_, "outcome", "exit"] | ["commands", _, "exit"] => 0..=255,
-        // As user space sees them.
-        [_, "outcome", "errno"] => 0..=MAX_ERRNO,
-        [_, _, "members", _, _, "offset"] => 0..=i128::MAX,
-        // The last real-time signal (<https://man7.org/linux/man-pages/man7/signal.7.html>).
-        [_, "outcome", "signal"] => 1..=64,
-        _ => return None,
-    })
+    let (lowest, highest) = rule.bounds.range?;
+    Some(lowest..=highest)
 }
 
 /// A leaf of one hit.
@@ -308,6 +251,80 @@ mod tests {
             ("machine.kind", Value::text("host"), true),
         ] {
             assert_eq!(possible(path, &value), wanted, "{path}: {value}");
+        }
+    }
+
+    /// Check that the place of a leaf says whether it counts, and not its name alone: reads, results and options have names that
+    /// others gave.
+    #[test]
+    fn counts() {
+        for (key, wanted) in [
+            ("e.p.hits", true),
+            ("e.p.order", true),
+            ("e.p.hit2.return_order", true),
+            ("e.p.hit2.cpu", true),
+            ("e.p.skipped", true),
+            ("e.quality.events", true),
+            ("e.quality.planned", true),
+            ("e.quality.descendants", true),
+            ("e.objects.leaked", true),
+            ("e.p#leaked", true),
+            ("e.cost.iterations", true),
+            ("e.graph#f#runs", true),
+            ("e.graph#f.part.0#all#runs", true),
+            ("e.graph#f#parent", false),
+            ("e.graph#book#coverage", false),
+            ("boots.count", true),
+            ("boots.distinct_physical", true),
+            ("boots.differing", true),
+            ("kaslr.checked", true),
+            ("kaslr.differing", true),
+            ("machine.cpus", true),
+            ("e.cost.bare_ns", false),
+            ("e.p.hit1.pid", false),
+            ("e.p.args.hits", false),
+            ("e.p.exit.pair.count", false),
+            ("e.outcome.results.events", false),
+            ("commands.c.values.count", false),
+            ("kernel.config.order", false),
+        ] {
+            assert_eq!(is_count(key), wanted, "{key}");
+        }
+    }
+
+    /// Check which leaves the investigation determines, which texts have a form, and which are results.
+    #[test]
+    fn other_rules() {
+        let rules = |key| (given(key), has_form(key), is_result(key));
+        let (given, formed, result) = (
+            (true, false, false),
+            (false, true, false),
+            (false, false, true),
+        );
+        let none = (false, false, false);
+        for (key, wanted) in [
+            ("run.investigation", given),
+            ("commands.c.run", given),
+            ("e.workload", given),
+            ("e.quality.planned", given),
+            ("run.id", formed),
+            ("run.time", formed),
+            ("run.investigation_digest", formed),
+            ("run.object_digest", formed),
+            ("machine.boot_id", formed),
+            ("kernel.build_id", formed),
+            ("kernel.image_digest", formed),
+            ("kernel.btf_digest", formed),
+            ("boots.boot3.boot_id", formed),
+            ("boots.boot3.time", formed),
+            ("e.outcome.returned", result),
+            ("e.outcome.results.first", result),
+            ("e.outcome.errno", none),
+            ("kernel.config.time", none),
+            ("e.p.args.build_id", none),
+            ("e.p.exit.returned", none),
+        ] {
+            assert_eq!(rules(key), wanted, "{key}");
         }
     }
 }

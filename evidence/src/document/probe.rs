@@ -137,7 +137,7 @@ pub enum Backend {
 
 impl Backend {
     /// The word that stands in the evidence.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Backend::Kprobe => "kprobe",
             Backend::Tracepoint => "tracepoint",
@@ -357,7 +357,7 @@ pub enum Context {
 
 impl Context {
     /// The word that stands in the evidence.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Context::Task => "task",
             Context::Softirq => "softirq",

@@ -3,10 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::document::{
-    CallSite, Cost, DISABLED, Evidence, Experiment, Ledger, RANDOMIZED, Reader, count,
-};
-use crate::path::SECTIONS;
+use crate::document::fields::leaf_rule;
+use crate::document::{CallSite, Cost, Evidence, Experiment, Ledger, Reader, count};
 
 use super::boot_stats;
 use super::drift::Drift;
@@ -14,22 +12,9 @@ use super::leaves::Leaves;
 use super::list::{List, computed};
 use crate::document::value::{Bytes, Datum, Value};
 
-/// The modes of lockdown (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>, `lockdown_reasons`).
-const LOCKDOWN: &[&str] = &["none", "integrity", "confidentiality"];
-
 /// The words of a leaf that is always one of a few; `None` of all others.
 pub fn words(path: &str) -> Option<&'static [&'static str]> {
-    let segments: Vec<&str> = path.split('.').collect();
-    match segments[..] {
-        ["kaslr", "status"] => Some(&[RANDOMIZED, DISABLED]),
-        ["machine", "kind"] => Some(&["host", "guest"]),
-        ["kernel", "lockdown"] => Some(LOCKDOWN),
-        // An option of the kernel's configuration may have any name.
-        [first, _, "backend"] if !SECTIONS.contains(&first) => {
-            Some(&["kprobe", "tracepoint", "lsm"])
-        }
-        _ => None,
-    }
+    leaf_rule(path)?.bounds.words
 }
 
 /// List all leaves of `evidence`. A probe that fired once has its values both below its own name and below

@@ -2,8 +2,8 @@
 
 use crate::document::fields::Structure;
 use crate::document::{
-    Boot, CallSite, Cost, Hit, Instruction, Kaslr, Kernel, Ledger, Machine, Member, Outcome, Probe,
-    Quality, Run, SymbolPlaces, Task,
+    Boot, CallSite, Command, Cost, Hit, Instruction, Kaslr, Kernel, Ledger, Machine, Member,
+    Outcome, Probe, Quality, Run, SymbolPlaces, Task,
 };
 
 /// Names of the values of one hit that are not in `args`, `entry` or `exit`.
@@ -29,6 +29,11 @@ pub(super) fn symbol_leaves() -> impl Iterator<Item = &'static str> + Clone {
 /// Names of the values of an instruction of the workload.
 pub(super) fn instruction_leaves() -> impl Iterator<Item = &'static str> + Clone {
     Instruction::leaf_names()
+}
+
+/// Names of the values of a command, but for those that the investigation names.
+pub(super) fn command_leaves() -> impl Iterator<Item = &'static str> + Clone {
+    Command::leaf_names()
 }
 
 /// Leaves of the fixed sections that every capture plans.

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use crate::document::count;
-use crate::document::fields::{Changes, Field, Form, PathRule, Structure, Visit};
+use crate::document::fields::{Changes, Field, Form, LeafRule, PathRule, Structure, Visit};
 use crate::document::pointer::Step;
 use crate::document::value::{Cut, Datum, Integer, Value};
 
@@ -130,7 +130,7 @@ impl<'a> Visit<'a> for List<'a> {
         match field.leaf {
             PathRule::Unlisted => ControlFlow::Continue(()),
             PathRule::Listed { .. } | PathRule::Inline => inside(self),
-            PathRule::Map { .. } => {
+            PathRule::Map(_) => {
                 let end = self.path.len();
                 self.enter(field.key);
                 let done = inside(self);
@@ -157,14 +157,14 @@ impl<'a> Visit<'a> for List<'a> {
 
     fn datum(&mut self, field: &'static Field, datum: &'a Datum) -> ControlFlow<Infallible> {
         match (field.leaf, field.listed()) {
-            (PathRule::Map { changes }, _) => {
+            (PathRule::Map(LeafRule { changes, .. }), _) => {
                 let drift = self.drift(changes, Some(datum));
                 let datum = self.whole(datum);
                 self.leaves.push(&[&self.path], datum, drift);
             }
-            (PathRule::Listed { changes, form, .. }, Some(name)) => {
-                let drift = self.drift(changes, Some(datum));
-                if form == Form::Caller && !self.caller_known {
+            (PathRule::Listed { rule, .. }, Some(name)) => {
+                let drift = self.drift(rule.changes, Some(datum));
+                if rule.form == Form::Caller && !self.caller_known {
                     let datum = Datum::unavailable(
                         "this evidence does not say what the code before the return address calls: capture again",
                     );
@@ -179,24 +179,24 @@ impl<'a> Visit<'a> for List<'a> {
     }
 
     fn text(&mut self, field: &'static Field, text: &'a str) -> ControlFlow<Infallible> {
-        if let (PathRule::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
-            let drift = self.drift(changes, None);
+        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.listed()) {
+            let drift = self.drift(rule.changes, None);
             List::text(self, name, text, drift);
         }
         ControlFlow::Continue(())
     }
 
     fn number(&mut self, field: &'static Field, number: u64) -> ControlFlow<Infallible> {
-        if let (PathRule::Listed { changes, form, .. }, Some(name)) = (field.leaf, field.listed()) {
-            let drift = self.drift(changes, None);
-            self.own(name, shown(form, number), drift);
+        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.listed()) {
+            let drift = self.drift(rule.changes, None);
+            self.own(name, shown(rule.form, number), drift);
         }
         ControlFlow::Continue(())
     }
 
     fn truth(&mut self, field: &'static Field, value: bool) -> ControlFlow<Infallible> {
-        if let (PathRule::Listed { changes, .. }, Some(name)) = (field.leaf, field.listed()) {
-            let drift = self.drift(changes, None);
+        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.listed()) {
+            let drift = self.drift(rule.changes, None);
             self.own(name, Value::Bool { value }, drift);
         }
         ControlFlow::Continue(())
@@ -206,14 +206,14 @@ impl<'a> Visit<'a> for List<'a> {
 /// A number of the document as a value of its form.
 fn shown(form: Form, number: u64) -> Value {
     match form {
-        Form::Time => Value::Time { ns: number },
+        Form::Time | Form::Moment => Value::Time { ns: number },
         Form::Offset => Value::Offset {
             value: Integer::from(number),
         },
         Form::Pid => Value::Pid {
             value: i32::try_from(number).unwrap_or_default(),
         },
-        Form::Plain | Form::Caller => count(number),
+        Form::Plain | Form::Count | Form::Order | Form::Caller | Form::Returned => count(number),
     }
 }
 

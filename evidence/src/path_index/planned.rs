@@ -7,8 +7,8 @@ use crate::path::{EXPERIMENT_SECTIONS, Path, SECTIONS, hit_number};
 use super::catalog::Catalog;
 use super::fact_paths;
 use super::leaf_names::{
-    OUTCOME_MAPS, fixed_leaves, hit_leaves, instruction_leaves, member_leaves, outcome_leaves,
-    probe_leaves, symbol_leaves,
+    OUTCOME_MAPS, command_leaves, fixed_leaves, hit_leaves, instruction_leaves, member_leaves,
+    outcome_leaves, probe_leaves, symbol_leaves,
 };
 use super::refusals::{ends_at, not_a_leaf, unknown};
 use super::resolved::PathError;
@@ -234,20 +234,22 @@ impl Catalog<'_> {
         };
         match segments[2..] {
             [] => Err(not_a_leaf(path, "name something of the command")),
-            ["run" | "exit" | "output"] => Ok(()),
+            [leaf] if command_leaves().any(|name| name == leaf) => Ok(()),
             ["values"] => Err(not_a_leaf(path, "name a value")),
             ["values", value] if command.values.iter().any(|v| v.name == value) => Ok(()),
             ["values", _] => {
                 let known = command.values.iter().map(|value| value.name.as_str());
                 Err(unknown(segments, 3, "value", known))
             }
-            ["run" | "exit" | "output", _, ..] => Err(unknown(segments, 3, "value", [])),
+            [leaf, _, ..] if command_leaves().any(|name| name == leaf) => {
+                Err(unknown(segments, 3, "value", []))
+            }
             ["values", ..] => Err(unknown(segments, 4, "value", [])),
             _ => Err(unknown(
                 segments,
                 2,
                 "value",
-                ["run", "exit", "output", "values"],
+                command_leaves().chain(["values"]),
             )),
         }
     }

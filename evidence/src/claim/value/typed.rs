@@ -1,6 +1,7 @@
 //! Typed values during the evaluation of a claim: exact integers with their units, so that values of different units are never
 //! compared.
 
+use crate::document::fields::{Form, leaf_rule};
 use crate::document::names::Names;
 use crate::document::value::{Frame, Location, Value};
 
@@ -64,16 +65,13 @@ impl Typed {
             }
             _ => {}
         }
-        if let (Typed::Number(number), Some((above, leaf))) = (&mut typed, path.rsplit_once('.'))
-            // Arguments and members of structures may have any name.
-            && !above.split('.').skip(2).any(|group| ["args", "entry", "exit"].contains(&group))
-        {
-            let experiment = || above.split('.').next().unwrap_or_default().to_owned();
-            match leaf {
-                "order" | "return_order" => number.kind = Kind::Order(experiment()),
-                "time_ns" | "return_time_ns" => number.kind = Kind::Moment(experiment()),
-                // It can be negative.
-                "added_ns" if above.ends_with(".cost") => number.kind = Kind::Time,
+        if let (Typed::Number(number), Some(rule)) = (&mut typed, leaf_rule(path)) {
+            let experiment = || path.split('.').next().unwrap_or_default().to_owned();
+            match rule.form {
+                Form::Order => number.kind = Kind::Order(experiment()),
+                Form::Moment => number.kind = Kind::Moment(experiment()),
+                // A difference of times that can be negative is an integer in the index.
+                Form::Time => number.kind = Kind::Time,
                 _ => {}
             }
         }

@@ -1,9 +1,8 @@
 //! The tables of the facts of a build: names, types and numbers from the kernel's own tables.
 
-use super::model::Drift;
 use super::model::Form;
 use super::model::Publish::{Below, Public, Setting, Value};
-use super::model::rows::{PER_KERNEL, UNLISTED, form, map, named};
+use super::model::rows::{PER_KERNEL, UNLISTED, at_least, form, map, named, within};
 use super::visitor::structures;
 use crate::document::facts::{
     EnumeratorFacts, Facts, FieldFacts, FunctionFacts, MemberFacts, OptionFacts, SyscallFacts,
@@ -23,23 +22,24 @@ structures! {
         exists: PER_KERNEL, Value;
         kind: PER_KERNEL, Value;
         names: PER_KERNEL, Value;
-        size: PER_KERNEL, Value;
+        size: at_least(0, PER_KERNEL), Value;
         members: map(PER_KERNEL), Below;
         enumerators: map(PER_KERNEL), Below;
         count: UNLISTED, Public;
     }
     MemberFacts {
         order: UNLISTED, Public;
-        offset: form(Form::Offset, PER_KERNEL), Public;
-        size: PER_KERNEL, Public;
-        bit: PER_KERNEL, Public;
-        bits: PER_KERNEL, Public;
+        offset: at_least(0, form(Form::Offset, PER_KERNEL)), Public;
+        size: at_least(0, PER_KERNEL), Public;
+        // A bit field begins in the byte at its offset.
+        bit: within(0, 7, PER_KERNEL), Public;
+        bits: within(1, 64, PER_KERNEL), Public;
         type_name("type"): named("type", PER_KERNEL), Public;
-        + "exists": Drift::PerKernel;
+        + "exists": PER_KERNEL;
     }
     EnumeratorFacts {
         value: PER_KERNEL, Value;
-        + "exists": Drift::PerKernel;
+        + "exists": PER_KERNEL;
     }
     FunctionFacts {
         exists: PER_KERNEL, Value;
@@ -53,14 +53,14 @@ structures! {
     }
     FieldFacts {
         order: UNLISTED, Public;
-        offset: form(Form::Offset, PER_KERNEL), Public;
-        size: PER_KERNEL, Public;
+        offset: at_least(0, form(Form::Offset, PER_KERNEL)), Public;
+        size: at_least(0, PER_KERNEL), Public;
         type_name("type"): named("type", PER_KERNEL), Public;
-        + "exists": Drift::PerKernel;
+        + "exists": PER_KERNEL;
     }
     SyscallFacts {
         exists: PER_KERNEL, Value;
-        number: PER_KERNEL, Value;
+        number: at_least(0, PER_KERNEL), Value;
         function: PER_KERNEL, Value;
     }
     OptionFacts {

@@ -1,29 +1,45 @@
 //! The tables of experiments.
 
-use super::model::Drift;
-use super::model::Form::{Caller, Offset, Pid, Time};
+use super::model::Form::{Caller, Moment, Offset, Order, Pid, Returned, Time};
 use super::model::Publish::{
     Below, Declared, Empty, Frames, InContext, Kind, Nothing, Phrase, Pseudonyms, Public, Sentence,
     Value,
 };
 use super::model::rows::{
-    BY_VALUE, INLINE, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, form, map, named,
+    BY_VALUE, INLINE, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, form,
+    given, map, may_be_empty, named, one_of, within,
 };
 use super::model::{Publish, Withheld};
 use super::visitor::structures;
 use crate::document::instances::Within;
 use crate::document::{
-    Allocation, CallSite, Cost, Descendants, Experiment, Free, Graph, Hit, Instruction, Ledger,
-    Member, Members, Outcome, Parameter, Probe, Quality, Reads, Task, Width,
+    Allocation, Backend, CallSite, Cost, Descendants, Experiment, Free, Graph, Hit, Instruction,
+    Ledger, Member, Members, Outcome, Parameter, Probe, Quality, Reads, Task, Width,
 };
 
 const BUFFER: Publish = Publish::Withheld(Withheld::Buffer);
+
+const BACKENDS: &[&str] = &[
+    Backend::Kprobe.word(),
+    Backend::Tracepoint.word(),
+    Backend::Lsm.word(),
+];
+
+/// The highest error number that a system call returns
+/// (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
+pub(crate) const MAX_ERRNO: i128 = 4095;
+
+/// The last real-time signal (<https://man7.org/linux/man-pages/man7/signal.7.html>).
+const LAST_SIGNAL: i128 = 64;
+
+/// The largest number of a task (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/threads.h#L34>).
+const PID_MAX_LIMIT: i128 = 4 * 1024 * 1024;
 
 structures! {
     // Paths of the fields below begin with the key, or with the name of a probe.
     Experiment {
         // The investigation's own words.
-        workload: INVARIANT, Public;
+        workload: given(INVARIANT), Public;
         files: UNLISTED, Nothing;
         unavailable: UNLISTED, Sentence;
         call: UNLISTED, Below;
@@ -50,44 +66,46 @@ structures! {
         instruction: UNLISTED, Pseudonyms;
         // The collector's own code: it is the same on every machine.
         code: UNLISTED, Below;
-        + "function": Drift::PerRun;
-        + "instruction": Drift::PerRun;
-        + "after": Drift::PerRun;
-        + "code": Drift::Invariant;
-        + "text": Drift::Invariant;
+        + "function": PER_RUN;
+        + "instruction": PER_RUN;
+        + "after": PER_RUN;
+        + "code": INVARIANT;
+        + "text": INVARIANT;
     }
     Instruction {
         offset: UNLISTED, Public;
         bytes: UNLISTED, Public;
         text: UNLISTED, Public;
-        + "address": Drift::PerRun;
-        + "bytes": Drift::Invariant;
-        + "text": Drift::Invariant;
+        + "address": PER_RUN;
+        + "bytes": INVARIANT;
+        + "text": INVARIANT;
     }
     Outcome {
-        returned: INVARIANT, Kind;
-        errno: INVARIANT, Kind;
+        returned: form(Returned, may_be_empty(INVARIANT)), Kind;
+        // As user space sees them.
+        errno: within(0, MAX_ERRNO, INVARIANT), Kind;
         // A number of eight bits that a program chose to end with.
-        exit: INVARIANT, Value;
-        signal: INVARIANT, Kind;
-        stdout: PER_RUN, Empty;
-        stderr: PER_RUN, Empty;
-        results: map(INVARIANT), Kind;
-        buffers: map(PER_RUN), BUFFER;
+        exit: within(0, 255, INVARIANT), Value;
+        signal: within(1, LAST_SIGNAL, INVARIANT), Kind;
+        stdout: may_be_empty(PER_RUN), Empty;
+        stderr: may_be_empty(PER_RUN), Empty;
+        results: map(form(Returned, may_be_empty(INVARIANT))), Kind;
+        buffers: map(may_be_empty(PER_RUN)), BUFFER;
     }
     Quality {
-        events: PER_KERNEL, Public;
-        lost: INVARIANT, Public;
-        missed: INVARIANT, Public;
+        // An experiment that saw none is an error.
+        events: at_least(1, counted(PER_KERNEL)), Public;
+        lost: counted(INVARIANT), Public;
+        missed: counted(INVARIANT), Public;
         descendants: UNLISTED, Below;
         marked: UNLISTED, Public;
         until_user_space: UNLISTED, Public;
         compat_calls: UNLISTED, Public;
-        attempts: PER_RUN, Public;
+        attempts: at_least(1, counted(PER_RUN)), Public;
         notes: UNLISTED, Sentence;
-        + "attached": Drift::PerKernel;
-        + "planned": Drift::Invariant;
-        + "descendants": Drift::Invariant;
+        + "attached": counted(PER_KERNEL);
+        + "planned": at_least(1, counted(given(INVARIANT)));
+        + "descendants": counted(INVARIANT);
     }
     Descendants {
         started: UNLISTED, Public;
@@ -97,10 +115,10 @@ structures! {
     Ledger {
         waited_ns: form(Time, named("waited", PER_RUN)), Public;
         allocations: UNLISTED, Below;
-        + "allocated": Drift::PerKernel;
-        + "freed": Drift::PerKernel;
-        + "excused": Drift::PerRun;
-        + "leaked": Drift::Invariant;
+        + "allocated": counted(PER_KERNEL);
+        + "freed": counted(PER_KERNEL);
+        + "excused": counted(PER_RUN);
+        + "leaked": counted(INVARIANT);
     }
     // The ledger repeats what hits say. What a hit does not tell any more, it does not tell either.
     Allocation {
@@ -126,13 +144,13 @@ structures! {
     Cost {
         bare_ns: form(Time, PER_RUN), Public;
         probed_ns: form(Time, PER_RUN), Public;
-        iterations: INVARIANT, Public;
-        + "added_ns": Drift::PerRun;
+        iterations: at_least(1, counted(INVARIANT)), Public;
+        + "added_ns": form(Time, PER_RUN);
     }
     Probe {
         target: UNLISTED, Public;
         optional: UNLISTED, Public;
-        backend: PER_KERNEL, Public;
+        backend: one_of(BACKENDS, PER_KERNEL), Public;
         unavailable: UNLISTED, Sentence;
         attach_errno: UNLISTED, Kind;
         parameters: UNLISTED, Below;
@@ -145,19 +163,19 @@ structures! {
         definition: PER_KERNEL, Kind;
         // Its calls can lead to places of this boot.
         instruction: UNLISTED, Nothing;
-        listed: PER_KERNEL, Phrase;
+        listed: may_be_empty(PER_KERNEL), Phrase;
         refused_reads: UNLISTED, Below;
         members: UNLISTED, Below;
         widths: UNLISTED, Below;
         public: UNLISTED, Public;
         retyped: UNLISTED, Public;
-        skipped: PER_RUN, Public;
+        skipped: counted(PER_RUN), Public;
         hits: UNLISTED, Below;
-        + "attach_errno": Drift::PerKernel;
-        + "hits": Drift::Invariant;
-        + "offset": Drift::PerKernel;
-        + "instruction": Drift::PerKernel;
-        + "code": Drift::PerKernel;
+        + "attach_errno": within(0, MAX_ERRNO, PER_KERNEL);
+        + "hits": counted(INVARIANT);
+        + "offset": at_least(0, PER_KERNEL);
+        + "instruction": PER_KERNEL;
+        + "code": PER_KERNEL;
     }
     Within {
         function: UNLISTED, Public;
@@ -181,7 +199,7 @@ structures! {
     Member {
         structure: PER_KERNEL, Public;
         name: INVARIANT, Public;
-        offset: form(Offset, PER_KERNEL), Public;
+        offset: at_least(0, form(Offset, PER_KERNEL)), Public;
         type_name("type"): named("type", PER_KERNEL), Public;
         bits: PER_KERNEL, Public;
     }
@@ -190,28 +208,29 @@ structures! {
         signed: UNLISTED, Public;
     }
     Hit {
-        order: PER_KERNEL, Public;
-        time_ns: form(Time, PER_RUN), Public;
-        return_order: PER_KERNEL, Public;
-        return_time_ns: form(Time, PER_RUN), Public;
+        // Before it came the probe's hits that are numbered lower: `claim::invariants` bounds it.
+        order: form(Order, PER_KERNEL), Public;
+        time_ns: form(Moment, PER_RUN), Public;
+        return_order: form(Order, PER_KERNEL), Public;
+        return_time_ns: form(Moment, PER_RUN), Public;
         task: INLINE, Below;
-        cpu: PER_RUN, Public;
-        context: PER_KERNEL, Public;
-        args: map(BY_VALUE), Declared;
-        entry: map(BY_VALUE), Declared;
-        exit: map(BY_VALUE), Declared;
-        return_value("return"): BY_VALUE, Declared;
+        cpu: at_least(0, counted(PER_RUN)), Public;
+        context: may_be_empty(PER_KERNEL), Public;
+        args: map(may_be_empty(BY_VALUE)), Declared;
+        entry: map(may_be_empty(BY_VALUE)), Declared;
+        exit: map(may_be_empty(BY_VALUE)), Declared;
+        return_value("return"): may_be_empty(BY_VALUE), Declared;
         instance: PER_KERNEL, Kind;
         returns_to: PER_KERNEL, Kind;
         caller: form(Caller, PER_KERNEL), Kind;
         site: form(Caller, PER_KERNEL), Kind;
         stack: PER_KERNEL, Frames;
-        + "duration_ns": Drift::PerRun;
+        + "duration_ns": form(Time, PER_RUN);
     }
     Task {
-        pid: form(Pid, PER_RUN), Public;
-        tid: form(Pid, PER_RUN), Public;
+        pid: within(0, PID_MAX_LIMIT, form(Pid, PER_RUN)), Public;
+        tid: within(0, PID_MAX_LIMIT, form(Pid, PER_RUN)), Public;
         // Of a free that waited for a grace period: whichever task ran on that CPU then.
-        name: named("task", PER_RUN), InContext;
+        name: named("task", may_be_empty(PER_RUN)), InContext;
     }
 }

@@ -1,25 +1,31 @@
-//! The fields of the document, one row for each: its key, its path, when it may change, and which part of it is published from
-//! a live machine.
+//! The fields of the document, one row for each: its key, its path, when it may change, which values it can have, and which part
+//! of it is published from a live machine.
 //!
-//! The tables are the only source of all four. From them come the checks that look at every value ([`visit`](super::visit)),
-//! the index of paths (`path_index`) and redaction (`redact`). A field without a row does not compile.
+//! The tables are the only source of all of them. From them come the checks that look at every value ([`visit`](super::visit)),
+//! the index of paths (`path_index`), the units and the negative control of claims (`claim`) and redaction (`redact`). A field without a row does not compile.
 //!
 //! - `model`: what a row says
 //! - `visitor`: going through a document by its tables
 //! - `tables`, `hit_tables`, `fact_tables`: the tables
+//! - `lookup`: the row of a leaf, by its path
 
 mod fact_tables;
 mod hit_tables;
+mod lookup;
 mod model;
 mod tables;
 mod visitor;
 
 #[cfg(test)]
 pub(crate) use fact_tables::STRUCTURES as FACT_STRUCTURES;
+pub(crate) use hit_tables::MAX_ERRNO;
 #[cfg(test)]
 pub(crate) use hit_tables::STRUCTURES as EXPERIMENT_STRUCTURES;
+pub(crate) use lookup::{leaf_rule, ledger_rule};
 pub use model::Drift;
-pub(crate) use model::{Changes, Field, Form, PathRule, Publish, Withheld, drift};
+pub(crate) use model::{
+    Bounds, Changes, Field, Form, LeafRule, PathRule, Publish, Withheld, drift,
+};
 #[cfg(test)]
 pub(crate) use tables::STRUCTURES;
 pub(crate) use visitor::{Structure, Visit, VisitMut};

@@ -48,18 +48,42 @@ pub(crate) enum PathRule {
     Listed {
         /// Its name, where that is not its key.
         name: Option<&'static str>,
-        /// When it may change.
-        changes: Changes,
-        /// The form of a number.
-        form: Form,
+        /// What is true of the value.
+        rule: LeafRule,
     },
     /// It is a map: paths of its entries have the field's key and the entry's name.
-    Map {
-        /// When the values may change.
-        changes: Changes,
-    },
+    Map(LeafRule),
     /// It is a structure whose values have paths beside this field's.
     Inline,
+}
+
+/// What is true of a leaf in every document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeafRule {
+    /// When it may change.
+    pub changes: Changes,
+    /// The form of a number.
+    pub form: Form,
+    /// The values that it can have.
+    pub bounds: Bounds,
+}
+
+/// The values that a leaf can have on any machine, beyond what their kind says. The negative control tries no others: a claim
+/// that fails only on those is true of all evidence. So a bound that is missing here weakens the control, and one that is wrong
+/// strengthens it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The investigation alone determines the value, so that nothing in the kernel could have changed it.
+    pub given: bool,
+    /// A text is always of one form: as long, digits where this one has digits, and all else the same. Identifiers, digests and
+    /// times, which the collector or the linker writes.
+    pub formed: bool,
+    /// A text or bytes can be empty: those that are read from memory, or written by a program.
+    pub may_be_empty: bool,
+    /// The lowest and the highest number.
+    pub range: Option<(i128, i128)>,
+    /// The only words.
+    pub words: Option<&'static [&'static str]>,
 }
 
 /// The source of a value's drift class.
@@ -78,14 +102,22 @@ pub(crate) enum Changes {
 pub(crate) enum Form {
     /// The kind that belongs to the field's type; a number is a count.
     Plain,
+    /// The number of something, or the place in a count: never negative, and comparable with other counts alone.
+    Count,
+    /// The place among the events of an experiment: a count that means nothing beside those of another experiment.
+    Order,
     /// Nanoseconds.
     Time,
+    /// The time of an event, counted within its experiment.
+    Moment,
     /// A process or thread.
     Pid,
     /// A distance in bytes.
     Offset,
     /// A statement about the caller of a hit, which older evidence cannot make.
     Caller,
+    /// What a system call of the workload returned, as the kernel returns it: an error is negative.
+    Returned,
 }
 
 /// The rule by which the evidence of a live machine publishes a field.
@@ -148,8 +180,8 @@ pub(crate) enum Withheld {
 pub(crate) struct Computed {
     /// Its name.
     pub name: &'static str,
-    /// When it may change.
-    pub drift: Drift,
+    /// What is true of it.
+    pub rule: LeafRule,
 }
 
 /// The drift class of a computed leaf of this table. At compile time: a name that the table does not have is an error.
@@ -157,7 +189,10 @@ pub(crate) const fn drift(table: &[Computed], name: &str) -> Drift {
     let mut index = 0;
     while index < table.len() {
         if equal(table[index].name.as_bytes(), name.as_bytes()) {
-            return table[index].drift;
+            let Changes::Always(drift) = table[index].rule.changes else {
+                panic!("a computed leaf has one drift class");
+            };
+            return drift;
         }
         index += 1;
     }
@@ -180,7 +215,7 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
 
 /// The values of rows, as the tables write them.
 pub(super) mod rows {
-    use super::{Changes, Drift, Form, PathRule};
+    use super::{Bounds, Changes, Drift, Form, LeafRule, PathRule};
 
     pub(crate) const UNLISTED: PathRule = PathRule::Unlisted;
     pub(crate) const INLINE: PathRule = PathRule::Inline;
@@ -194,10 +229,21 @@ pub(super) mod rows {
     const fn listed(changes: Changes) -> PathRule {
         PathRule::Listed {
             name: None,
-            changes,
-            form: Form::Plain,
+            rule: LeafRule {
+                changes,
+                form: Form::Plain,
+                bounds: NONE,
+            },
         }
     }
+
+    const NONE: Bounds = Bounds {
+        given: false,
+        formed: false,
+        may_be_empty: false,
+        range: None,
+        words: None,
+    };
 
     const fn always(drift: Drift) -> PathRule {
         listed(Changes::Always(drift))
@@ -205,33 +251,89 @@ pub(super) mod rows {
 
     /// A map of such values.
     pub(crate) const fn map(leaf: PathRule) -> PathRule {
-        match leaf {
-            PathRule::Listed { changes, .. } => PathRule::Map { changes },
-            other => other,
-        }
+        PathRule::Map(rule(leaf))
     }
 
     /// Such a value under another name than its key.
     pub(crate) const fn named(name: &'static str, leaf: PathRule) -> PathRule {
-        match leaf {
-            PathRule::Listed { changes, form, .. } => PathRule::Listed {
-                name: Some(name),
-                changes,
-                form,
-            },
-            other => other,
+        PathRule::Listed {
+            name: Some(name),
+            rule: rule(leaf),
         }
     }
 
     /// Such a value in another form.
     pub(crate) const fn form(form: Form, leaf: PathRule) -> PathRule {
+        let rule = rule(leaf);
+        with(LeafRule { form, ..rule }, leaf)
+    }
+
+    /// Such a value, which counts something.
+    pub(crate) const fn counted(leaf: PathRule) -> PathRule {
+        form(Form::Count, leaf)
+    }
+
+    /// Such a value, which the investigation alone determines.
+    pub(crate) const fn given(leaf: PathRule) -> PathRule {
+        let given = true;
+        let bounds = rule(leaf).bounds;
+        bounded(Bounds { given, ..bounds }, leaf)
+    }
+
+    /// Such a text, which is always of one form.
+    pub(crate) const fn formed(leaf: PathRule) -> PathRule {
+        let formed = true;
+        let bounds = rule(leaf).bounds;
+        bounded(Bounds { formed, ..bounds }, leaf)
+    }
+
+    /// Such a text, or such bytes, which can be empty.
+    pub(crate) const fn may_be_empty(leaf: PathRule) -> PathRule {
+        let may_be_empty = true;
+        let bounds = rule(leaf).bounds;
+        let bounds = Bounds {
+            may_be_empty,
+            ..bounds
+        };
+        bounded(bounds, leaf)
+    }
+
+    /// Such a number, which is within these two.
+    pub(crate) const fn within(lowest: i128, highest: i128, leaf: PathRule) -> PathRule {
+        let range = Some((lowest, highest));
+        let bounds = rule(leaf).bounds;
+        bounded(Bounds { range, ..bounds }, leaf)
+    }
+
+    /// Such a number, which is at least this one.
+    pub(crate) const fn at_least(lowest: i128, leaf: PathRule) -> PathRule {
+        within(lowest, i128::MAX, leaf)
+    }
+
+    /// Such a text, which is one of these.
+    pub(crate) const fn one_of(words: &'static [&'static str], leaf: PathRule) -> PathRule {
+        let words = Some(words);
+        let bounds = rule(leaf).bounds;
+        bounded(Bounds { words, ..bounds }, leaf)
+    }
+
+    const fn bounded(bounds: Bounds, leaf: PathRule) -> PathRule {
+        let rule = rule(leaf);
+        with(LeafRule { bounds, ..rule }, leaf)
+    }
+
+    const fn with(rule: LeafRule, leaf: PathRule) -> PathRule {
         match leaf {
-            PathRule::Listed { name, changes, .. } => PathRule::Listed {
-                name,
-                changes,
-                form,
-            },
-            other => other,
+            PathRule::Listed { name, .. } => PathRule::Listed { name, rule },
+            _ => panic!("only values have a form and bounds"),
+        }
+    }
+
+    /// What is true of a value. At compile time: a field without a value has no such rule.
+    pub(crate) const fn rule(leaf: PathRule) -> LeafRule {
+        match leaf {
+            PathRule::Listed { rule, .. } => rule,
+            _ => panic!("only values have a form and bounds"),
         }
     }
 }

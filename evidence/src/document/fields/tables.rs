@@ -1,20 +1,28 @@
 //! The tables of the document, but for experiments.
 
-use super::model::Drift;
 use super::model::Publish::{
     Below, FileName, Hex, InContext, List, Nothing, Phrase, Printed, Pseudonyms, Public, Sentence,
     Setting, SourceFile, Value,
 };
-use super::model::rows::{BY_READER, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, map};
+use super::model::rows::{
+    BY_READER, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, formed,
+    given, map, may_be_empty, one_of, within,
+};
 use super::model::{Publish, Withheld};
 use super::visitor::structures;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::{
-    Boot, Command, Evidence, Kaslr, Kernel, Machine, ProgramFile, Reading, Run, SymbolPlaces,
+    Boot, Command, DISABLED, Evidence, Kaslr, Kernel, Machine, MachineKind, ProgramFile,
+    RANDOMIZED, Reading, Run, SymbolPlaces,
 };
 
 const BOOT: Publish = Publish::Withheld(Withheld::Boot);
 const SLIDE: Publish = Publish::Withheld(Withheld::Slide);
+
+const MACHINE_KINDS: &[&str] = &[MachineKind::Host.word(), MachineKind::Guest.word()];
+
+/// The modes of lockdown (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>, `lockdown_reasons`).
+const LOCKDOWN: &[&str] = &["none", "integrity", "confidentiality"];
 
 structures! {
     // Paths of the fields below begin with the key, or with the name of an experiment.
@@ -33,51 +41,51 @@ structures! {
         experiments: UNLISTED, Below;
     }
     Run {
-        id: PER_RUN, Public;
-        time: PER_RUN, Public;
+        id: formed(PER_RUN), Public;
+        time: formed(PER_RUN), Public;
         // Its file name without the folder, whichever program wrote it.
-        investigation: INVARIANT, FileName;
-        investigation_digest: INVARIANT, Public;
+        investigation: given(INVARIANT), FileName;
+        investigation_digest: formed(INVARIANT), Public;
         collector: INVARIANT, Public;
-        object_digest: INVARIANT, Public;
+        object_digest: formed(INVARIANT), Public;
         marks_cuts: UNLISTED, Public;
     }
     Machine {
         // `host`: the reader of evidence refuses every other word.
         name: INVARIANT, Public;
-        kind: INVARIANT, Public;
+        kind: one_of(MACHINE_KINDS, INVARIANT), Public;
         ephemeral: INVARIANT, Public;
-        boot_id: PER_BOOT, BOOT;
+        boot_id: formed(PER_BOOT), BOOT;
         cpu_model: PER_BOOT, Public;
-        cpus: PER_BOOT, Public;
+        cpus: at_least(1, counted(PER_BOOT)), Public;
         accelerator: PER_BOOT, Sentence;
     }
     Kernel {
         release: PER_KERNEL, Public;
         version: PER_KERNEL, Public;
         package: PER_KERNEL, Public;
-        build_id: PER_KERNEL, Hex;
+        build_id: formed(PER_KERNEL), Hex;
         // Of a guest's.
-        image_digest: PER_KERNEL, Public;
-        btf_digest: PER_KERNEL, Public;
-        config: map(PER_KERNEL), Setting;
+        image_digest: formed(PER_KERNEL), Public;
+        btf_digest: formed(PER_KERNEL), Public;
+        config: map(may_be_empty(PER_KERNEL)), Setting;
         modules: map(PER_KERNEL), Hex;
-        lockdown: PER_BOOT, List;
-        lsm: PER_BOOT, List;
-        command_line: PER_BOOT, Nothing;
+        lockdown: one_of(LOCKDOWN, PER_BOOT), List;
+        lsm: may_be_empty(PER_BOOT), List;
+        command_line: may_be_empty(PER_BOOT), Nothing;
         // A file's name, and the build that it is of.
         debuginfo: PER_BOOT, Phrase;
     }
     Kaslr {
         // A word of the collector's.
-        status: INVARIANT, Value;
+        status: one_of(&[RANDOMIZED, DISABLED], INVARIANT), Value;
         slide: PER_BOOT, SLIDE;
         agree: INVARIANT, Value;
         sources: map(PER_BOOT), SLIDE;
         symbols: map(PER_BOOT), Below;
         // Counts of symbols, and what the configuration says.
-        checked: PER_KERNEL, Value;
-        differing: INVARIANT, Value;
+        checked: counted(PER_KERNEL), Value;
+        differing: counted(INVARIANT), Value;
         physical_start: PER_KERNEL, Value;
         physical_align: PER_KERNEL, Value;
         live_physical_start: PER_BOOT, SLIDE;
@@ -96,19 +104,19 @@ structures! {
         text: UNLISTED, InContext;
     }
     Boot {
-        boot_id: PER_RUN, BOOT;
-        time: PER_RUN, Public;
+        boot_id: formed(PER_RUN), BOOT;
+        time: formed(PER_RUN), Public;
         slide: PER_RUN, SLIDE;
         text: PER_RUN, SLIDE;
         physical: PER_RUN, SLIDE;
         // Of all boots together.
-        + "count": Drift::Invariant;
-        + "distinct": Drift::PerRun;
-        + "distinct_physical": Drift::PerRun;
-        + "lowest": Drift::PerRun;
-        + "highest": Drift::PerRun;
-        + "divisor": Drift::PerRun;
-        + "differing": Drift::Invariant;
+        + "count": at_least(1, counted(INVARIANT));
+        + "distinct": at_least(1, counted(PER_RUN));
+        + "distinct_physical": at_least(1, counted(PER_RUN));
+        + "lowest": PER_RUN;
+        + "highest": PER_RUN;
+        + "divisor": PER_RUN;
+        + "differing": counted(INVARIANT);
     }
     Command {
         by: UNLISTED, Public;
@@ -116,10 +124,10 @@ structures! {
         argv: UNLISTED, Public;
         files: UNLISTED, Nothing;
         // A number of eight bits that a program chose to end with.
-        exit: INVARIANT, Value;
-        output: BY_READER, Printed;
-        values: map(BY_READER), Printed;
-        + "run": Drift::PerKernel;
+        exit: within(0, 255, INVARIANT), Value;
+        output: may_be_empty(BY_READER), Printed;
+        values: map(may_be_empty(BY_READER)), Printed;
+        + "run": given(PER_KERNEL);
     }
     // The digest of a file reveals who has the same file, and confirms a guess at its content.
     ProgramFile {

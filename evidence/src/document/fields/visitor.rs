@@ -264,7 +264,7 @@ plain! {
 macro_rules! structures {
     ($($name:ident {
         $($field:ident $(($key:literal))?: $leaf:expr, $publish:expr;)*
-        $(+ $computed:literal: $drift:expr;)*
+        $(+ $computed:literal: $computed_leaf:expr;)*
     })*) => {
         /// The structures with their rows, for tests.
         #[cfg(test)]
@@ -287,7 +287,7 @@ macro_rules! structures {
             const COMPUTED: &'static [$crate::document::fields::model::Computed] = &[$(
                 $crate::document::fields::model::Computed {
                     name: $computed,
-                    drift: $drift,
+                    rule: $crate::document::fields::model::rows::rule($computed_leaf),
                 },
             )*];
 

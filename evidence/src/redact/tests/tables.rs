@@ -1,14 +1,15 @@
 //! Tests of the document's tables: every row has the effect that it states.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use crate::document::facts::{
     FunctionFacts, OptionFacts, SyscallFacts, TracepointFacts, TypeFacts,
 };
 use crate::document::fields::{
-    EXPERIMENT_STRUCTURES, FACT_STRUCTURES, Field, PathRule, Publish, STRUCTURES, Structure, Visit,
-    VisitMut,
+    Changes, EXPERIMENT_STRUCTURES, FACT_STRUCTURES, Field, Form, PathRule, Publish, STRUCTURES,
+    Structure, Visit, VisitMut, leaf_rule,
 };
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::document::value::{Address, Bytes, Datum, Frame, Value};
@@ -385,6 +386,64 @@ fn full_is_full() {
             assert!(json.contains(&key) || never, "{structure}.{}", field.key);
         }
     }
+}
+
+/// Check that each leaf has the row that it was listed by, found by its path: units of claims and their negative control
+/// depend on it.
+#[test]
+fn rows_by_path() {
+    let full = full();
+    for (path, leaf) in leaves(&full).iter() {
+        let rule = leaf_rule(path).unwrap_or_else(|| panic!("no row for {path}"));
+        if let Changes::Always(drift) = rule.changes {
+            assert_eq!(drift, leaf.drift, "{path}");
+        }
+        let wanted = match leaf.datum.value() {
+            Some(Value::Time { .. }) => matches!(rule.form, Form::Time | Form::Moment),
+            Some(Value::Pid { .. }) => rule.form == Form::Pid || path.contains(".outcome."),
+            _ => true,
+        };
+        assert!(
+            wanted || rule.changes == Changes::ByValue,
+            "{path}: {:?}",
+            rule.form
+        );
+    }
+    for none in [
+        "run.none",
+        "boots.boot1.count",
+        "kernel.none.x",
+        "claims.a",
+        "e.call.order",
+    ] {
+        assert_eq!(leaf_rule(none), None, "{none}");
+    }
+}
+
+/// Check that a whole number that no other form describes counts something, or is one of a few that do not: the negative
+/// control tries negative ones for all others.
+#[test]
+fn numbers_have_forms() {
+    const OTHERS: &[&str] = &["bits"];
+    struct Plain(Vec<&'static str>);
+    impl<'a> Visit<'a> for Plain {
+        type Break = Infallible;
+        fn datum(&mut self, _: &'static Field, _: &'a Datum) -> ControlFlow<Infallible> {
+            ControlFlow::Continue(())
+        }
+        fn number(&mut self, field: &'static Field, _: u64) -> ControlFlow<Infallible> {
+            if let PathRule::Listed { rule, .. } = field.leaf
+                && rule.form == Form::Plain
+            {
+                self.0.push(field.key);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut plain = Plain(Vec::new());
+    let ControlFlow::Continue(()) = full().visit(&mut plain);
+    plain.0.retain(|key| !OTHERS.contains(key));
+    assert_eq!(plain.0, [""; 0]);
 }
 
 /// Check that the document is the same when it was written and read.
