@@ -15,6 +15,16 @@ pub enum Reader {
     Builder,
 }
 
+impl Reader {
+    /// The word for it in the evidence.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Reader::Machine => "machine",
+            Reader::Builder => "builder",
+        }
+    }
+}
+
 /// One run of an ordinary program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

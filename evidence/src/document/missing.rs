@@ -19,6 +19,9 @@ pub enum Missing {
 }
 
 impl Missing {
+    /// The keys under which JSON has the reason.
+    pub(crate) const KEYS: [&str; 2] = ["unavailable", "withheld"];
+
     /// The reason, without what kind of reason it is.
     pub fn reason(&self) -> &str {
         match self {

@@ -17,9 +17,13 @@ use serde_json::{Map, Value as Json, json};
 
 pub use crate::document::withheld::{WITHHELD, withheld};
 
-use crate::document::Evidence;
+use crate::document::fields::key_of;
+use crate::document::instances::{Instances, Within};
 use crate::document::value::{Address, Datum, Value};
 use crate::document::visit::{Visited, walk};
+use crate::document::{
+    Boot, Command, Evidence, Kaslr, Machine, Missing, Probe, Quality, Reader, SymbolPlaces,
+};
 use crate::secrets::{
     self, Searcher, Secret, integer, is_address, is_pointer, numbers_in, value_kind,
 };
@@ -75,7 +79,7 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     static_addresses(&mut document);
     let mut names = evidence.names.clone();
     let layout = Layout::new(&mut names, &addresses(&document));
-    document["names"] = serde_json::to_value(&names)?;
+    document[NAMES] = serde_json::to_value(&names)?;
     let mut redaction = Redaction {
         numbers: BTreeMap::new(),
         layout,
@@ -176,8 +180,41 @@ fn find_leftover(
     Ok(searcher.find(text.as_bytes()).into_iter().next())
 }
 
-/// The members that hold what the collector says in words.
-const SENTENCES: &[&str] = &["unavailable", "withheld", "why", "unknown", "accelerator"];
+/// The members that hold what the collector says in words: those of fields, and the reason in the place of a value. A test holds
+/// all of these to the rows with the rule [`Publish::Sentence`](crate::document::fields::Publish::Sentence).
+const SENTENCES: &[&str] = &[
+    Missing::KEYS[0],
+    Missing::KEYS[1],
+    key_of!(Within, "why"),
+    key_of!(Instances, "unknown"),
+    key_of!(Machine, "accelerator"),
+];
+
+/// The member that is a list of sentences.
+const NOTES: &str = key_of!(Quality, "notes");
+
+/// The member whose sides map names to sentences.
+const REFUSED_READS: &str = key_of!(Probe, "refused_reads");
+
+/// Other members that this module looks for.
+const COMMANDS: &str = key_of!(Evidence, "commands");
+const KASLR: &str = key_of!(Evidence, "kaslr");
+const BOOTS: &str = key_of!(Evidence, "boots");
+const NAMES: &str = key_of!(Evidence, "names");
+const BY: &str = key_of!(Command, "by");
+const VALUES: &str = key_of!(Command, "values");
+const SOURCES: &str = key_of!(Kaslr, "sources");
+const INSTRUCTION: &str = key_of!(Probe, "instruction");
+const BOOT_ID: &[&str] = &[key_of!(Machine, "boot_id"), key_of!(Boot, "boot_id")];
+
+/// The values below `kaslr` that say where the kernel is.
+const PLACES: &[&str] = &[
+    key_of!(Kaslr, "slide"),
+    key_of!(SymbolPlaces, "slide"),
+    key_of!(SymbolPlaces, "live"),
+    key_of!(SymbolPlaces, "static"),
+    key_of!(Kaslr, "live_physical_start"),
+];
 
 /// Withholds each text and each reason in which something is found.
 fn without_findings(node: &mut Json, searcher: &Searcher) {
@@ -194,14 +231,14 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
                     Json::String(text) if SENTENCES.contains(&key.as_str()) && tells(text) => {
                         *text = WithholdReason::AddressInText.text();
                     }
-                    Json::Array(notes) if key == "notes" => {
+                    Json::Array(notes) if key == NOTES => {
                         for note in notes {
                             if note.as_str().is_some_and(tells) {
                                 *note = WithholdReason::AddressInText.text().into();
                             }
                         }
                     }
-                    Json::Object(sides) if key == "refused_reads" => {
+                    Json::Object(sides) if key == REFUSED_READS => {
                         let sides = sides.values_mut().filter_map(Json::as_object_mut);
                         for why in sides.flat_map(Map::values_mut) {
                             if why.as_str().is_some_and(tells) {
@@ -244,12 +281,12 @@ pub fn scrub(text: &str) -> String {
 
 /// Takes out what commands of the builder found: static addresses, which beside live ones would tell the slide.
 fn static_addresses(document: &mut Json) {
-    let commands = document.get_mut("commands").and_then(Json::as_object_mut);
+    let commands = document.get_mut(COMMANDS).and_then(Json::as_object_mut);
     for command in commands.into_iter().flat_map(Map::values_mut) {
-        if command.get("by").and_then(Json::as_str) != Some("builder") {
+        if command.get(BY).and_then(Json::as_str) != Some(Reader::Builder.word()) {
             continue;
         }
-        let values = command.get_mut("values").and_then(Json::as_object_mut);
+        let values = command.get_mut(VALUES).and_then(Json::as_object_mut);
         for value in values.into_iter().flat_map(Map::values_mut) {
             if value.get("kind").and_then(Json::as_str) == Some("address") {
                 *value = withheld_datum(WithholdReason::Slide);
@@ -275,7 +312,7 @@ fn addresses(document: &Json) -> BTreeMap<u64, usize> {
     }
     let mut out = BTreeMap::new();
     for (name, section) in document.as_object().into_iter().flatten() {
-        if name != "names" {
+        if name != NAMES {
             walk(section, &mut out);
         }
     }
@@ -321,8 +358,8 @@ impl Redaction {
             }
             Json::Object(map) => {
                 // Machine code of the kernel: its calls can lead to trampolines of this boot.
-                if map.get("instruction").is_some_and(Json::is_object) {
-                    map.remove("instruction");
+                if map.get(INSTRUCTION).is_some_and(Json::is_object) {
+                    map.remove(INSTRUCTION);
                 }
                 for (key, child) in map.iter_mut() {
                     self.path.push(key.clone());
@@ -332,7 +369,11 @@ impl Redaction {
             }
             Json::Array(list) => list.iter_mut().for_each(|child| self.walk(child)),
             Json::String(text) => {
-                if self.path.last().is_some_and(|key| key == "boot_id") {
+                if self
+                    .path
+                    .last()
+                    .is_some_and(|key| BOOT_ID.contains(&key.as_str()))
+                {
                     *text = WithholdReason::Boot.text();
                 } else if let Some(address) = Address::read(text) {
                     *text = self.pseudonym(address).to_string();
@@ -348,17 +389,16 @@ impl Redaction {
     fn value(&mut self, map: &mut Map<String, Json>) -> Option<WithholdReason> {
         let in_section = |name: &str| self.path.first().is_some_and(|first| first == name);
         let last = self.path.last().map_or("", String::as_str);
-        let about_place = in_section("boots")
-            || in_section("kaslr")
-                && (["slide", "live", "static", "live_physical_start"].contains(&last)
-                    || self.path.get(1).is_some_and(|name| name == "sources"));
+        let about_place = in_section(BOOTS)
+            || in_section(KASLR)
+                && (PLACES.contains(&last) || self.path.get(1).is_some_and(|name| name == SOURCES));
         if about_place {
             return Some(WithholdReason::Slide);
         }
         let value = map.get("value");
         match value_kind(map).unwrap_or_default() {
             // A number that a command printed can be anything, such as a distance; its exit status is none.
-            "int" | "offset" if in_section("commands") && self.path.len() > 3 => {
+            "int" | "offset" if in_section(COMMANDS) && self.path.len() > 3 => {
                 return Some(WithholdReason::Command);
             }
             "int" | "offset" | "size" | "flags" | "enum" | "fd" | "pid" => {

@@ -4,13 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::document::Evidence;
+use crate::document::fields::key_of;
 use crate::document::value::{Address, KINDS};
+use crate::document::{Command, Evidence, Experiment, Kaslr, Kernel, Probe, Reader, SymbolPlaces};
 
 use super::secret::{
     CANONICAL, FIRST_RANDOM, IMAGE, KERNEL_HALF, Kind, SMALLEST_SLIDE, Secret, is_address,
     is_pattern, is_pointer,
 };
+
+/// Keys of the document that decide what is a secret.
+const KASLR: &str = key_of!(Evidence, "kaslr");
+const KERNEL: &str = key_of!(Evidence, "kernel");
+const BOOTS: &str = key_of!(Evidence, "boots");
+const COMMANDS: &str = key_of!(Evidence, "commands");
+const EXPERIMENTS: &str = key_of!(Evidence, "experiments");
+const PROBES: &str = key_of!(Experiment, "probes");
+const HITS: &str = key_of!(Probe, "hits");
+const CONFIG: &str = key_of!(Kernel, "config");
+const STATIC: &str = key_of!(SymbolPlaces, "static");
+const BY: &str = key_of!(Command, "by");
+
+/// Numbers of the kernel's configuration below `kaslr`.
+const CONFIGURED: &[&str] = &[
+    key_of!(Kaslr, "physical_start"),
+    key_of!(Kaslr, "physical_align"),
+];
 
 /// Everything in `evidence` that says where something is, with the path of the first leaf that says it.
 pub fn secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
@@ -88,18 +107,18 @@ impl Collector {
         let last = path.last().map_or("", |step| step.key());
         match node {
             Json::Object(map) => {
-                if section == "kernel" && last == "config"
-                    || section == "kaslr" && ["physical_start", "physical_align"].contains(&last)
+                if section == KERNEL && last == CONFIG
+                    || section == KASLR && CONFIGURED.contains(&last)
                 {
                     self.configure(node);
                     return;
                 }
                 // Public with the file that the kernel was loaded from.
-                if section == "kaslr" && last == "static" {
+                if section == KASLR && last == STATIC {
                     return;
                 }
-                let by_builder = map.get("by").and_then(Json::as_str) == Some("builder");
-                if section == "commands" && path.len() == 2 && by_builder {
+                let by_builder = map.get(BY).and_then(Json::as_str) == Some(Reader::Builder.word());
+                if section == COMMANDS && path.len() == 2 && by_builder {
                     return;
                 }
                 if let Some(kind) = value_kind(map) {
@@ -155,7 +174,7 @@ impl Collector {
         path: &mut Vec<Step<'d>>,
     ) {
         let section = path.first().map_or("", |step| step.key());
-        let about_place = ["kaslr", "boots"].contains(&section);
+        let about_place = [KASLR, BOOTS].contains(&section);
         match (kind, map.get("value")) {
             ("int" | "offset" | "size" | "flags" | "enum", Some(value)) => {
                 let Some(bits) = integer(value) else { return };
@@ -279,11 +298,11 @@ fn leaf_path(place: &[Step<'_>]) -> String {
     for (depth, step) in place.iter().enumerate() {
         let dropped = matches!(
             (depth, step.key()),
-            (0, "experiments") | (2, "probes") | (_, "hits")
+            (0, EXPERIMENTS) | (2, PROBES) | (_, HITS)
         );
         names.extend(match (previous, *step) {
-            ("hits", Step::Index(index)) => Some(format!("hit{}", index + 1)),
-            ("boots", Step::Index(index)) => Some(format!("boot{}", index + 1)),
+            (HITS, Step::Index(index)) => Some(format!("hit{}", index + 1)),
+            (BOOTS, Step::Index(index)) => Some(format!("boot{}", index + 1)),
             (_, Step::Index(index)) => Some(index.to_string()),
             (_, Step::Key(key)) => (!dropped).then(|| key.to_owned()),
         });

@@ -8,6 +8,7 @@ mod holds;
 mod holes;
 mod hostile;
 mod instances;
+mod literals;
 mod vacuous;
 mod verdicts;
 mod words;

@@ -1,4 +1,4 @@
-//! The row of a leaf, by its path.
+//! The row of a leaf, by its path, and the key of a field.
 
 use super::model::{Field, LeafRule, PathRule};
 use super::visitor::Structure;
@@ -91,3 +91,18 @@ fn computed<S: Structure>(leaf: &str) -> Option<LeafRule> {
     let found = S::COMPUTED.iter().find(|computed| computed.name == leaf);
     found.map(|computed| computed.rule)
 }
+
+/// The key of a field in JSON, for code that reads evidence as JSON. Of a field that is renamed it does not compile, so that no
+/// such code goes on looking for the old name.
+macro_rules! key_of {
+    ($structure:ty, $key:literal) => {
+        const {
+            $crate::document::fields::key(
+                <$structure as $crate::document::fields::Structure>::FIELDS,
+                $key,
+            )
+        }
+    };
+}
+
+pub(crate) use key_of;

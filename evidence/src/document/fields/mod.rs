@@ -17,15 +17,15 @@ mod tables;
 mod visitor;
 
 #[cfg(test)]
-pub(crate) use fact_tables::STRUCTURES as FACT_STRUCTURES;
+pub(crate) use fact_tables::{COMPUTED as FACT_COMPUTED, STRUCTURES as FACT_STRUCTURES};
 pub(crate) use hit_tables::MAX_ERRNO;
 #[cfg(test)]
-pub(crate) use hit_tables::STRUCTURES as EXPERIMENT_STRUCTURES;
-pub(crate) use lookup::{leaf_rule, ledger_rule};
+pub(crate) use hit_tables::{COMPUTED as EXPERIMENT_COMPUTED, STRUCTURES as EXPERIMENT_STRUCTURES};
+pub(crate) use lookup::{key_of, leaf_rule, ledger_rule};
 pub use model::Drift;
 pub(crate) use model::{
-    Bounds, Changes, Field, Form, LeafRule, PathRule, Publish, Withheld, drift,
+    Bounds, Changes, Field, Form, LeafRule, PathRule, Publish, Withheld, drift, key,
 };
 #[cfg(test)]
-pub(crate) use tables::STRUCTURES;
+pub(crate) use tables::{COMPUTED, STRUCTURES};
 pub(crate) use visitor::{Structure, Visit, VisitMut};

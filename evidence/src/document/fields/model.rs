@@ -199,6 +199,18 @@ pub(crate) const fn drift(table: &[Computed], name: &str) -> Drift {
     panic!("no computed leaf has this name")
 }
 
+/// The key of a row of this table. At compile time: a key that the table does not have is an error.
+pub(crate) const fn key(table: &[Field], key: &str) -> &'static str {
+    let mut index = 0;
+    while index < table.len() {
+        if equal(table[index].key.as_bytes(), key.as_bytes()) {
+            return table[index].key;
+        }
+        index += 1;
+    }
+    panic!("no field has this key")
+}
+
 const fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -325,7 +337,7 @@ pub(super) mod rows {
     const fn with(rule: LeafRule, leaf: PathRule) -> PathRule {
         match leaf {
             PathRule::Listed { name, .. } => PathRule::Listed { name, rule },
-            _ => panic!("only values have a form and bounds"),
+            _ => panic!("this field has no value"),
         }
     }
 
@@ -333,7 +345,7 @@ pub(super) mod rows {
     pub(crate) const fn rule(leaf: PathRule) -> LeafRule {
         match leaf {
             PathRule::Listed { rule, .. } => rule,
-            _ => panic!("only values have a form and bounds"),
+            _ => panic!("this field has no value"),
         }
     }
 }

@@ -275,6 +275,12 @@ macro_rules! structures {
             ),
         )*];
 
+        /// Their computed leaves, for tests.
+        #[cfg(test)]
+        pub(crate) const COMPUTED: &[&[$crate::document::fields::model::Computed]] = &[$(
+            <$name as $crate::document::fields::visitor::Structure>::COMPUTED,
+        )*];
+
         $(
         impl $crate::document::fields::visitor::Structure for $name {
             const FIELDS: &'static [$crate::document::fields::model::Field] = &[$(
