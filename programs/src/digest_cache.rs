@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::atomic::{PRIVATE, folder_of, write_atomically};
 use crate::error::ProgramError;
 use crate::file::{cache_folder, digest_of};
 use crate::loader;
@@ -403,12 +404,9 @@ fn stored(file: &Path) -> Option<Stored> {
 
 /// Writes a cache's file whole or not at all; it is its owner's alone.
 fn store(file: &Path, stored: &Stored) -> Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(&serde_json::to_vec(stored)?)?;
-    new.persist(file)?;
-    Ok(())
+    std::fs::create_dir_all(folder_of(file))?;
+    let bytes = serde_json::to_vec(stored)?;
+    write_atomically(file, PRIVATE, |new| new.write_all(&bytes))
 }
 
 #[cfg(test)]

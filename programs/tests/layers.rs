@@ -10,6 +10,7 @@ const LAYERS: &[&str] = &[
     "loader",
     "source",
     "file",
+    "atomic",
     "error",
 ];
 

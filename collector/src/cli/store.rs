@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use qed_programs::atomic::{PRIVATE, UNFINISHED, write_atomically};
 
 /// Evidence that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -85,22 +87,14 @@ impl Store {
     /// Replaces the file `name` in one step.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, StoreError> {
         let path = self.folder.join(name);
-        let mut file = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(&self.folder)
-            .map_err(io_error("create a file in", &self.folder))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(io_error("write", &path))?;
-        file.persist(&path)
-            .map_err(|error| io_error("replace", &path)(error.error))?;
+        write_atomically(&path, PRIVATE, |file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(io_error("write", &path))?;
         Ok(path)
     }
 }
-
-/// Prefix of the name of a file that is not whole yet.
-const UNFINISHED: &str = ".evidence-";
 
 /// Removes temporary files of a capture that was killed. The caller has the lock, so no other process is writing now.
 fn remove_left_overs(folder: &Path) {
@@ -114,6 +108,8 @@ fn remove_left_overs(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// Check that evidence is private, replaces the old one whole, and that a second writer is refused.
@@ -136,7 +132,7 @@ mod tests {
         );
         drop(store);
         // What a killed capture was writing goes, and nothing else does.
-        fs::write(target.join(".evidence-abc"), "ha").unwrap();
+        fs::write(target.join(format!("{UNFINISHED}abc")), "ha").unwrap();
         Store::open(&target).unwrap();
         let mut left: Vec<_> = fs::read_dir(&target)
             .unwrap()

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use qed_evidence::lock::{FILE, Lock, Pin};
+use qed_programs::atomic::{PUBLIC, write_atomically};
 
 use super::failure::Failure;
 use super::output::print;
@@ -123,20 +124,8 @@ fn ask(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
 
 /// Writes a file in one step, with the rights that files have.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let write = || -> std::io::Result<()> {
-        let rights = std::fs::Permissions::from_mode(0o644);
-        let mut file = tempfile::Builder::new()
-            .permissions(rights)
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::unable(format!("failed to write {}: {error}", path.display())))
+    write_atomically(path, PUBLIC, |file| file.write_all(text.as_bytes()))
+        .map_err(|error| Failure::unable(format!("failed to write {}: {error}", path.display())))
 }
 
 #[cfg(test)]

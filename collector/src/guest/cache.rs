@@ -11,9 +11,11 @@
 //! A folder appears by one rename, so that it is whole or absent.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use qed_programs::atomic::{PRIVATE, replace_folder, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::GuestError;
@@ -175,10 +177,7 @@ impl Cache {
         target: PathBuf,
     ) -> Result<PathBuf, GuestError> {
         // An incomplete entry (without its sidecar) may exist there; a complete one is never replaced.
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(GuestError::io("remove", &target))?;
-        }
-        fs::rename(scratch.path(), &target)
+        replace_folder(scratch.path(), &target, None)
             .map_err(GuestError::io("rename the new folder to", &target))?;
         // Renamed away: nothing is left for the guard to remove.
         let _ = scratch.keep();
@@ -253,14 +252,11 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
 /// # Errors
 /// When it cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), GuestError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(GuestError::io("write", path))
+    write_atomically(path, PRIVATE, |file| {
+        let bytes = serde_json::to_vec_pretty(value)?;
+        file.write_all(&bytes)
+    })
+    .map_err(GuestError::io("write", path))
 }
 
 #[cfg(test)]

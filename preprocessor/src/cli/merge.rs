@@ -10,6 +10,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::lock::FILE as LOCK_FILE;
 use qed_evidence::reader;
 use qed_evidence::redact::is_redacted;
+use qed_programs::atomic;
 
 use crate::cli::common::{GOOD, print, refuse};
 use crate::config::{Config, evidence_file};
@@ -187,7 +188,8 @@ fn check_handover(
     Ok(out)
 }
 
-/// Puts all files into `folder`, replacing its content except for the folder `stays` inside it.
+/// Puts all files into `folder`, replacing its content except for the folder `stays` inside it. An interruption leaves what was
+/// there or what comes, never less.
 fn replace_folder<'a>(
     folder: &Path,
     files: impl Iterator<Item = (PathBuf, &'a Vec<u8>)>,
@@ -207,12 +209,6 @@ fn replace_folder<'a>(
         let path = new.join(file);
         std::fs::write(&path, bytes).map_err(|error| problem(&path, error))?;
     }
-    if let Some(stays) = stays.filter(|stays| stays.exists()) {
-        let to = new.join(stays.file_name().unwrap_or_default());
-        std::fs::rename(stays, &to).map_err(|error| problem(&to, error))?;
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).map_err(|error| problem(folder, error))?;
-    }
-    std::fs::rename(&new, folder).map_err(|error| problem(folder, error))
+    let stays = stays.and_then(Path::file_name);
+    atomic::replace_folder(&new, folder, stays).map_err(|error| problem(folder, error))
 }

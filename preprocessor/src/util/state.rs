@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 use std::path::Path;
 
-use tempfile::Builder;
+use qed_programs::atomic::{PRIVATE, folder_of, write_atomically};
 
 /// Creates a folder of `.qed`, which git leaves out.
 ///
@@ -24,14 +24,10 @@ pub fn create_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// A folder or a file that cannot be written; then the file is what it was.
 pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    create_folder(folder)?;
-    let mut new = Builder::new().suffix(".new").tempfile_in(folder)?;
-    for piece in pieces {
-        new.write_all(piece)?;
-    }
-    new.persist(path)?;
-    Ok(())
+    create_folder(folder_of(path))?;
+    write_atomically(path, PRIVATE, |new| {
+        pieces.iter().try_for_each(|piece| new.write_all(piece))
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use qed_programs::atomic::{PRIVATE, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::types::{Copies, Definition, Inlining, SourceFrame};
@@ -129,10 +130,11 @@ impl Cache {
             }
         }
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(io::BufWriter::new(file.as_file()), &self.content)?;
-        file.flush()?;
-        file.persist(path).map_err(|error| error.error)?;
+        write_atomically(path, PRIVATE, |file| {
+            let mut file = io::BufWriter::new(file);
+            serde_json::to_writer(&mut file, &self.content)?;
+            file.flush()
+        })?;
         self.changed = false;
         Ok(())
     }
