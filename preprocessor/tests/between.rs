@@ -26,7 +26,7 @@ fn evidence_set() -> (Config, EvidenceSet) {
         loaded: vec![MachineEvidence {
             machine: machine.into(),
             evidence: common::evidence(machine, 0, VALUE),
-            raw: None,
+            raw: None.into(),
             verdicts: None,
             origin: Origin::Captured,
             file: "host.json".into(),

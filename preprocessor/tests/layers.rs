@@ -1,5 +1,6 @@
 //! The layers of this crate.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The modules of the crate, the highest layer first. A module names only modules of its own layer and of those that follow.
@@ -18,6 +19,39 @@ const LAYERS: &[&str] = &[
     "config",
     "util",
 ];
+
+/// The modules that read the raw evidence of a live machine, each with what it asks for.
+const RAW: &[(&str, &str)] = &[
+    ("claims/verdicts.rs", ".to_judge("),
+    ("cli/publish.rs", ".to_search("),
+    ("cli/redact.rs", ".to_search("),
+];
+
+/// Check that no other module reads the raw evidence of a live machine.
+#[test]
+fn readers_of_raw_evidence() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut folders) = (BTreeSet::new(), vec![src.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let code = std::fs::read_to_string(&path).unwrap();
+            let file = path.strip_prefix(&src).unwrap().display().to_string();
+            let asked = [".to_judge(", ".to_search("].into_iter();
+            found.extend(
+                asked
+                    .filter(|asks| code.contains(asks))
+                    .map(|asks| (file.clone(), asks)),
+            );
+        }
+    }
+    let wanted = RAW.iter().map(|(file, asks)| ((*file).to_owned(), *asks));
+    assert_eq!(found, wanted.collect());
+}
 
 /// Check that no module names one of a higher layer, and that none depend on each other in a cycle.
 #[test]

@@ -291,7 +291,7 @@ fn every_claim_of_the_book() {
     let raw: Vec<Indexed<'_>> = evidence_set
         .loaded
         .iter()
-        .map(|loaded| Indexed::new(loaded.raw.as_ref().unwrap_or(&loaded.evidence)))
+        .map(|loaded| Indexed::new(loaded.raw.to_search(&loaded.evidence)))
         .collect();
     let catalog = Catalog {
         investigation: book_data.investigation,

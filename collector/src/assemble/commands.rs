@@ -9,10 +9,18 @@ use qed_evidence::value::{Datum, Value};
 use crate::reason::Reason;
 use crate::session::raw::RawCommand;
 
-/// The reason for not keeping what a command printed.
-const LIVES_ON: &str = "not written down: this machine lives on, and what a command prints there may tell who or where it is";
-pub(super) const NAMES_BUILDER: &str =
-    "not written down: it names the machine that made the evidence, or a folder of it";
+/// A text that is not kept in the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotKept {
+    /// A command printed it on a live machine.
+    #[error(
+        "not written down: this machine lives on, and what a command prints there may tell who or where it is"
+    )]
+    LivesOn,
+    /// It has a word of the machine that made the evidence.
+    #[error("not written down: it names the machine that made the evidence, or a folder of it")]
+    NamesBuilder,
+}
 
 /// The parts of commands' output that may be kept.
 pub struct Keep<'a> {
@@ -45,19 +53,19 @@ impl<'a> Keep<'a> {
         }
     }
 
-    fn text(&self, by: Reader, text: &str) -> Result<(), &'static str> {
+    fn text(&self, by: Reader, text: &str) -> Result<(), NotKept> {
         // A throwaway guest knows nothing of the builder but by its kernel.
         let names = match by {
             Reader::Builder => self.private.iter().any(|name| holds_word(text, name)),
             Reader::Machine => self.in_image.iter().any(|name| holds_word(text, name)),
         };
         if names {
-            return Err(NAMES_BUILDER);
+            return Err(NotKept::NamesBuilder);
         }
         if self.ephemeral || self.known.contains(text.trim_end()) {
             return Ok(());
         }
-        Err(LIVES_ON)
+        Err(NotKept::LivesOn)
     }
 }
 
@@ -95,7 +103,7 @@ pub fn command(
             };
             match keep.text(planned.on, text) {
                 Ok(()) => value.into(),
-                Err(reason) => Datum::unavailable(reason),
+                Err(error) => Datum::unavailable(error.to_string()),
             }
         }
         Err(reason) => Datum::unavailable(reason),
@@ -115,7 +123,7 @@ pub fn command(
         };
         let value = wanted.find(text).map_err(Reason::from_error)?;
         if let Value::Text { value } = &value {
-            keep.text(planned.on, value)?;
+            keep.text(planned.on, value).map_err(Reason::from_error)?;
         }
         Ok(value)
     };

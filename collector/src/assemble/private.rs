@@ -6,7 +6,7 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Missing, SymbolPlaces};
 use qed_evidence::value::{Datum, Value};
 
-use super::commands::{NAMES_BUILDER, holds_word, in_image};
+use super::commands::{NotKept, holds_word, in_image};
 
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
@@ -90,7 +90,7 @@ fn without_compiler(evidence: &mut Evidence, private: &[String]) {
             _ => false,
         };
         if names {
-            *datum = Datum::unavailable(NAMES_BUILDER);
+            *datum = Datum::unavailable(NotKept::NamesBuilder.to_string());
         }
     }
 }

@@ -136,21 +136,30 @@ fn host() -> Part {
     }
 }
 
-/// The answer to whether a guest would run under KVM, in words; `known` is a failure of it that is remembered.
+/// A machine on which guests are emulated.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum NoKvm {
+    /// KVM cannot be used, or was found not to work.
+    #[error("{0}; guests are emulated")]
+    Unusable(String),
+    /// Nobody asked for it.
+    #[error("guests are emulated")]
+    Unwanted,
+}
+
+/// The answer to whether a guest would run under KVM; `known` is a failure of it that is remembered.
 fn kvm(
     device: Result<(), DeviceError>,
     known: Option<&KvmFailure>,
     boot_id: &str,
     qemu: &Path,
-) -> Result<String, String> {
+) -> Result<String, NoKvm> {
     match accel::decide(Accel::Auto, device, known, boot_id, qemu) {
         Decision::TryKvm { .. } => {
             Ok("/dev/kvm can be opened; it is tried first, with a short limit".to_owned())
         }
-        Decision::Emulate(Some(reason)) | Decision::Refuse(reason) => {
-            Err(format!("{reason}; guests are emulated"))
-        }
-        Decision::Emulate(None) => Err("guests are emulated".to_owned()),
+        Decision::Emulate(Some(reason)) | Decision::Refuse(reason) => Err(NoKvm::Unusable(reason)),
+        Decision::Emulate(None) => Err(NoKvm::Unwanted),
     }
 }
 
@@ -208,16 +217,15 @@ mod tests {
         };
         let with = |device, boot, qemu| kvm(device, Some(&known), boot, qemu);
         assert_eq!(
-            with(Ok(()), boot, qemu),
-            Err(
-                "QEMU cannot use KVM: it is refused (found earlier in this boot of the host); guests are emulated"
-                    .into()
-            )
+            with(Ok(()), boot, qemu).unwrap_err().to_string(),
+            "QEMU cannot use KVM: it is refused (found earlier in this boot of the host); guests are emulated"
         );
         for (boot, qemu) in [("b2", qemu), (boot, Path::new("/opt/q"))] {
             assert!(with(Ok(()), boot, qemu).unwrap().contains("tried first"));
         }
-        let absent = with(Err(DeviceError::Absent), boot, qemu).unwrap_err();
+        let absent = with(Err(DeviceError::Absent), boot, qemu)
+            .unwrap_err()
+            .to_string();
         assert!(
             absent.starts_with("this machine has no /dev/kvm; "),
             "{absent}"

@@ -2,6 +2,29 @@
 
 use thiserror::Error;
 
+/// The fault in a page of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PageFault {
+    /// It is too short for a header.
+    #[error("it has no header")]
+    NoHeader,
+    /// Its header says that records were lost.
+    #[error("the kernel says that records before it were lost")]
+    Missed,
+    /// Its header says that it is longer.
+    #[error("it is shorter than it says")]
+    Short,
+    /// It ends in the first word of a record.
+    #[error("a record's header is cut")]
+    RecordHeader,
+    /// It ends in the second word of a record.
+    #[error("a record's length is cut")]
+    RecordLength,
+    /// It ends in a record.
+    #[error("a record is longer than its page")]
+    Record,
+}
+
 /// A trace that does not tell all that ran, or not plainly.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GraphError {
@@ -23,7 +46,7 @@ pub enum GraphError {
         /// Number of the page, from 0.
         page: usize,
         /// The fault in it.
-        what: &'static str,
+        what: PageFault,
     },
     /// The kernel counted records that it could not keep.
     #[error(

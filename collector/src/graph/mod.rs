@@ -23,6 +23,6 @@ pub mod raw;
 mod tests;
 mod tree;
 
-pub use error::GraphError;
+pub use error::{GraphError, PageFault};
 pub use preemption::mark_preemption;
 pub use tree::{Frame, TracedCall, calls, matching};

@@ -3,7 +3,7 @@
 //! Every record has a header of four bytes (5 bits of type and length, 27 bits of time since the record before):
 //! <https://elixir.bootlin.com/linux/v6.12/source/include/linux/ring_buffer.h#L15>.
 
-use super::error::GraphError;
+use super::error::{GraphError, PageFault};
 use super::layout::Layout;
 use super::raw::RawCpu;
 
@@ -59,14 +59,14 @@ pub(super) fn records<'a>(
         let commit = layout
             .commit
             .read(bytes)
-            .ok_or(broken("it has no header"))?;
-        let time = layout.time.read(bytes).ok_or(broken("it has no header"))?;
+            .ok_or(broken(PageFault::NoHeader))?;
+        let time = layout.time.read(bytes).ok_or(broken(PageFault::NoHeader))?;
         if commit & MISSED != 0 {
-            return Err(broken("the kernel says that records before it were lost"));
+            return Err(broken(PageFault::Missed));
         }
         let end = layout.data + (commit & LENGTH) as usize;
         let data = bytes.get(layout.data..end);
-        let data = data.ok_or(broken("it is shorter than it says"))?;
+        let data = data.ok_or(broken(PageFault::Short))?;
         page_records(data, time, &mut found).map_err(broken)?;
     }
     let counter = "entries";
@@ -94,11 +94,11 @@ fn page_records<'a>(
     mut data: &'a [u8],
     mut time: u64,
     found: &mut Vec<TimedRecord<'a>>,
-) -> Result<(), &'static str> {
+) -> Result<(), PageFault> {
     while !data.is_empty() {
-        let header = word(data, 0).ok_or("a record's header is cut")?;
+        let header = word(data, 0).ok_or(PageFault::RecordHeader)?;
         let (kind, delta) = (header & 0x1f, u64::from(header >> 5));
-        let more = || word(data, 1).ok_or("a record's length is cut");
+        let more = || word(data, 1).ok_or(PageFault::RecordLength);
         let (start, length) = match kind {
             // The rest of the page is empty.
             PADDING if delta == 0 => return Ok(()),
@@ -116,7 +116,7 @@ fn page_records<'a>(
         };
         let size = 4 + length;
         let whole = data.get(..size).filter(|_| size >= start);
-        let whole = whole.ok_or("a record is longer than its page")?;
+        let whole = whole.ok_or(PageFault::Record)?;
         if kind < PADDING {
             time = time.wrapping_add(delta);
             found.push(TimedRecord {

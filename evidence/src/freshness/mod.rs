@@ -108,20 +108,25 @@ fn pinned(evidence: &Evidence, now: &Now, found: &mut Comparison) {
     }
 }
 
+/// Evidence that cannot be compared with a pinned kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the evidence does not say which package or image was booted")]
+pub struct UnknownKernel;
+
 /// Compare the kernel that was booted, by its package or the digest of its image, with the one that the lock file pins.
 ///
 /// # Errors
-/// The reason why they cannot be compared.
+/// The evidence does not say what was booted.
 pub fn compare_pin(
     package: Option<&str>,
     image_digest: Option<&str>,
     pin: &Pin,
-) -> Result<Option<StaleReason>, &'static str> {
+) -> Result<Option<StaleReason>, UnknownKernel> {
     let (was, now) = match pin {
         Pin::Packages(packages) => (package, packages.package()),
         Pin::Image { sha256 } => (image_digest, sha256.clone()),
     };
-    let was = was.ok_or("the evidence does not say which package or image was booted")?;
+    let was = was.ok_or(UnknownKernel)?;
     Ok((was != now).then(|| StaleReason::Pinned {
         was: was.to_owned(),
         now,

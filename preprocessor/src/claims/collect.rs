@@ -70,6 +70,39 @@ fn judge_block(
     }
 }
 
+/// A path below `claims` that leads to no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerdictError {
+    /// It is not `claims.ID`.
+    #[error("`{0}` is not a verdict")]
+    NoVerdict(String),
+    /// The claim of this id has a mistake.
+    #[error("claim `{0}` has no verdict, because it could not be read")]
+    Unreadable(String),
+    /// No claim has this id.
+    #[error("no chapter makes a claim `{id}`")]
+    NoClaim {
+        /// The id.
+        id: String,
+        /// One like it.
+        near: Option<String>,
+    },
+}
+
+impl VerdictError {
+    /// What to do.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            VerdictError::NoVerdict(_) => Some("write claims.ID".into()),
+            VerdictError::Unreadable(_) => None,
+            VerdictError::NoClaim { near, .. } => {
+                let near = near.as_ref()?;
+                Some(format!("did you mean `claims.{near}`?"))
+            }
+        }
+    }
+}
+
 impl Claims {
     /// The number of claims and of their verdicts on all machines, in one line; `None`: there are no claims.
     pub fn summary(&self) -> Option<String> {
@@ -222,30 +255,25 @@ impl Claims {
         self.by_id.keys().map(String::as_str)
     }
 
-    /// The verdict that `claims.ID` names: the machine, the word and the reason. The error is a message and what
-    /// to do.
+    /// The verdict that `claims.ID` names: the machine, the word and the reason.
     pub fn verdict(
         &self,
         path: &Path,
         machine: Option<MachineId>,
-    ) -> Result<(MachineId, &'static str, String), (String, Option<String>)> {
+    ) -> Result<(MachineId, &'static str, String), VerdictError> {
         let names: Vec<&str> = path.segments().collect();
         let [_, id] = names[..] else {
-            return Err((
-                format!("`{path}` is not a verdict"),
-                Some("write claims.ID".into()),
-            ));
+            return Err(VerdictError::NoVerdict(path.to_string()));
         };
         let Some(judged) = self.by_id.get(id) else {
             if self.unreadable.iter().any(|known| known == id) {
-                return Err((
-                    format!("claim `{id}` has no verdict, because it could not be read"),
-                    None,
-                ));
+                return Err(VerdictError::Unreadable(id.to_owned()));
             }
             let near = nearest(id, self.by_id.keys().map(String::as_str));
-            let help = near.map(|near| format!("did you mean `claims.{near}`?"));
-            return Err((format!("no chapter makes a claim `{id}`"), help));
+            return Err(VerdictError::NoClaim {
+                id: id.to_owned(),
+                near: near.map(str::to_owned),
+            });
         };
         let machine = machine.unwrap_or(judged.shown);
         let judgement = judged.on(machine);

@@ -29,7 +29,7 @@ impl<'a> RawJudge<'a> {
             .loaded
             .iter()
             .zip(&book_data.indexed)
-            .map(|(machine, shown)| match &machine.raw {
+            .map(|(machine, shown)| match machine.raw.to_judge() {
                 Some(raw) => Indexed::new(raw),
                 None => shown.clone(),
             })
@@ -51,7 +51,7 @@ impl<'a> RawJudge<'a> {
                 let judgement = judge(claim, &book_data.catalog(), shown);
                 let supported = judgement.verdict;
                 let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
-                let judgement = match (&loaded.raw, travelled) {
+                let judgement = match (loaded.raw.to_judge(), travelled) {
                     (Some(_), _) => {
                         without_raw_values(judge(claim, &catalog, raw), judgement, claim)
                     }

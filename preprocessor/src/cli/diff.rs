@@ -199,7 +199,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
     let side = |(evidence, raw): ReadEvidence| MachineEvidence {
         machine: evidence.machine.name.clone(),
         evidence,
-        raw,
+        raw: raw.into(),
         verdicts: None,
         origin: Origin::Captured,
         file: Default::default(),

@@ -133,7 +133,7 @@ fn states(
     );
     let state = |loaded: &loader::MachineEvidence| EvidenceState {
         recorded: loaded.origin == Origin::Recorded,
-        judged_before: loaded.raw.is_some() || loaded.verdicts.is_some(),
+        judged_before: loaded.raw.exists() || loaded.verdicts.is_some(),
         stale: loaded.stale.clone(),
         not_compared: loaded.not_compared.clone(),
         age_s: loaded
@@ -323,8 +323,7 @@ fn leaks(
     extras: &SiteExtras,
     all: &[File],
 ) -> Vec<String> {
-    let raw =
-        |loaded: &loader::MachineEvidence| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone();
+    let raw = |loaded: &loader::MachineEvidence| loaded.raw.to_search(&loaded.evidence).clone();
     let raw: Vec<Evidence> = book_data.loaded.iter().map(raw).collect();
     let src = book.paths.root.join(&book.paths.src);
     // What another preprocessor wrote, it may have measured.

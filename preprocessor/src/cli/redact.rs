@@ -104,9 +104,9 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[MachineId], t
         Ok(status) => {
             for machine in machines.iter().filter(|_| status == GOOD) {
                 let loaded = book_data.machine(*machine);
-                let how = match loaded.raw {
-                    Some(_) => "redacted",
-                    None => "as it is",
+                let how = match loaded.raw.exists() {
+                    true => "redacted",
+                    false => "as it is",
                 };
                 let file = to.join(evidence_file(&loaded.machine));
                 print(&format!("{}: {how}, with its verdicts\n", file.display()));
@@ -152,7 +152,7 @@ fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leav
     let raw: Vec<Evidence> = book_data
         .loaded
         .iter()
-        .map(|loaded| loaded.raw.as_ref().unwrap_or(&loaded.evidence).clone())
+        .map(|loaded| loaded.raw.to_search(&loaded.evidence).clone())
         .collect();
     let mut leaks = String::new();
     // No chapter leaves with the evidence.

@@ -330,7 +330,8 @@ fn reproduce_site(
             return;
         }
         Err(wrong) => {
-            found.wrong.extend(wrong);
+            let lines = wrong.iter().map(ToString::to_string);
+            found.wrong.extend(lines);
             return;
         }
     };

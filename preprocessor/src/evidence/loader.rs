@@ -17,6 +17,7 @@ use crate::evidence::cache::{Cache, Sha256Digest};
 use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::{self, History, HistoryError};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
+use crate::evidence::raw::RawEvidence;
 use crate::evidence::sweep_record::{self, LoadedSweep, MAKE, SweepRecord, SweepRecordError};
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION, VerdictsError};
 use crate::templates::Templates;
@@ -33,8 +34,8 @@ pub struct MachineEvidence {
     pub machine: String,
     /// The evidence as it may be shown: of a live machine it is redacted.
     pub evidence: Evidence,
-    /// The raw evidence, if `evidence` is redacted: claims are judged on it, and nothing else is done with it.
-    pub raw: Option<Evidence>,
+    /// The raw evidence, if `evidence` is redacted.
+    pub raw: RawEvidence,
     /// The verdicts that came with evidence which was redacted where it was captured.
     pub verdicts: Option<TravellingVerdicts>,
     /// Its origin.
@@ -331,7 +332,7 @@ impl Sources<'_> {
         Ok(MachineEvidence {
             machine: machine.to_owned(),
             evidence,
-            raw,
+            raw: raw.into(),
             verdicts,
             origin,
             file,

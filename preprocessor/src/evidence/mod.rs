@@ -16,5 +16,6 @@ pub mod mentions;
 pub mod names;
 pub mod path_list;
 pub mod provenance;
+pub mod raw;
 pub mod sweep_record;
 pub mod verdict_files;

@@ -161,7 +161,7 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: MachineId)
 fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
     let machine = book_data.machine(judged.shown);
     let verdict = judged.judgement().verdict;
-    if machine.raw.is_none() && machine.verdicts.is_none() {
+    if !machine.raw.exists() && machine.verdicts.is_none() {
         return None;
     }
     Some(if judged.supported[judged.shown.index()] == verdict {

@@ -48,15 +48,35 @@ const INTERACTIVE: &[&str] = &["a", "button"];
 /// The root elements of foreign content (SVG, MathML) in HTML.
 const FOREIGN: &[&str] = &["svg", "math"];
 
-/// The reason against a value in the content of one of [`RAW`].
-const NO_TEXT: &str =
-    "a script, a style or another element whose content is not text; a data- attribute can hold it";
+/// A place in HTML where no value may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.reason())]
+pub enum RefusedPlace {
+    /// The content of one of [`RAW`].
+    NoText,
+    /// A value would name something.
+    Name,
+    /// No browser would read the value.
+    Nowhere,
+    /// An attribute that is code.
+    Code,
+}
 
-/// The reason against a value that would name something.
-const A_NAME: &str = "the name of a tag or of an attribute";
-
-/// The reason against a value that no browser would read.
-const NOWHERE: &str = "a tag that does not end, an end tag, or an attribute that its element has already: browsers leave it out";
+impl RefusedPlace {
+    /// What the place is.
+    pub fn reason(self) -> &'static str {
+        match self {
+            RefusedPlace::NoText => {
+                "a script, a style or another element whose content is not text; a data- attribute can hold it"
+            }
+            RefusedPlace::Name => "the name of a tag or of an attribute",
+            RefusedPlace::Nowhere => {
+                "a tag that does not end, an end tag, or an attribute that its element has already: browsers leave it out"
+            }
+            RefusedPlace::Code => "an attribute that holds code; a data- attribute can hold it",
+        }
+    }
+}
 
 /// The elements that are open at some point of a chapter, as far as they matter to what may stand there. In Markdown
 /// the tags of one element can be far from each other.
@@ -68,9 +88,9 @@ pub struct OpenElements {
 
 impl OpenElements {
     /// The position of its text.
-    pub fn text(&self) -> Result<HtmlPosition, &'static str> {
+    pub fn text(&self) -> Result<HtmlPosition, RefusedPlace> {
         match self.raw {
-            Some(_) => Err(NO_TEXT),
+            Some(_) => Err(RefusedPlace::NoText),
             None => Ok(HtmlPosition::Text {
                 plain: !self.plain.is_empty(),
             }),
@@ -126,7 +146,7 @@ impl OpenElements {
 }
 
 /// The beginning of a placeholder, and its position.
-pub type Placed = (usize, Result<HtmlPosition, &'static str>);
+pub type Placed = (usize, Result<HtmlPosition, RefusedPlace>);
 
 /// [`places`] or [`places_in_tag`].
 pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut OpenElements) -> Vec<Placed>;
@@ -163,7 +183,7 @@ pub fn places(
         tokens.drain(..usize::from(before.is_some()).min(tokens.len()));
         tokens
     };
-    let mut found = vec![Err(NOWHERE); inside.len()];
+    let mut found = vec![Err(RefusedPlace::Nowhere); inside.len()];
     let mut in_attribute = false;
     for token in read("") {
         in_attribute |= words.place(&token.kind, open, &mut found);
@@ -196,7 +216,7 @@ pub fn places_in_tag(
     if refused {
         found
             .iter_mut()
-            .for_each(|(_, place)| *place = Err(NO_TEXT));
+            .for_each(|(_, place)| *place = Err(RefusedPlace::NoText));
     }
     found
 }
@@ -234,9 +254,9 @@ impl WordStarts {
         &self,
         kind: &TokenKind,
         open: &mut OpenElements,
-        found: &mut [Result<HtmlPosition, &'static str>],
+        found: &mut [Result<HtmlPosition, RefusedPlace>],
     ) -> bool {
-        let mut set = |text: &str, place: Result<HtmlPosition, &'static str>| {
+        let mut set = |text: &str, place: Result<HtmlPosition, RefusedPlace>| {
             for index in self.find(text) {
                 if let Some(found) = found.get_mut(index) {
                     *found = place.clone();
@@ -247,7 +267,7 @@ impl WordStarts {
             TokenKind::Text(text) => set(text, open.text()),
             TokenKind::Comment(text) => set(text, Ok(HtmlPosition::Comment)),
             TokenKind::End(name) => {
-                set(name, Err(A_NAME));
+                set(name, Err(RefusedPlace::Name));
                 open.end(name);
             }
             TokenKind::Start {
@@ -256,10 +276,10 @@ impl WordStarts {
                 closed,
                 ..
             } => {
-                set(name, Err(A_NAME));
+                set(name, Err(RefusedPlace::Name));
                 for (name, value) in attributes {
                     set(value, in_attribute(name));
-                    set(name, Err(A_NAME));
+                    set(name, Err(RefusedPlace::Name));
                 }
                 open.start(name, *closed);
                 let mut values = attributes.iter().map(|(_, value)| value);
@@ -286,9 +306,9 @@ impl WordStarts {
 }
 
 /// The place of the value of an attribute.
-fn in_attribute(name: &str) -> Result<HtmlPosition, &'static str> {
+fn in_attribute(name: &str) -> Result<HtmlPosition, RefusedPlace> {
     if name.starts_with("on") || name == "style" || name == "srcdoc" {
-        Err("an attribute that holds code; a data- attribute can hold it")
+        Err(RefusedPlace::Code)
     } else if URLS.contains(&name) {
         Ok(HtmlPosition::Url)
     } else {
@@ -300,7 +320,7 @@ fn in_attribute(name: &str) -> Result<HtmlPosition, &'static str> {
 mod tests {
     use super::*;
 
-    fn place(html: &str) -> Result<HtmlPosition, &'static str> {
+    fn place(html: &str) -> Result<HtmlPosition, RefusedPlace> {
         let at = html.find("qqq").unwrap();
         let placeholder = at..at + 3;
         let placeholders = std::slice::from_ref(&placeholder);

@@ -9,13 +9,14 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::is_redacted;
 
 use super::renderer;
-use super::source::{BOOK, BookSource, CHAPTERS, EvidenceState, take_texts};
+use super::source::{BOOK, BookSource, CHAPTERS, EvidenceState, TextsError, take_texts};
 use crate::config::{Addresses, Config};
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader::{self, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::Origin;
 use crate::evidence::mentions::{self, BookMentions};
+use crate::evidence::raw::RawEvidence;
 use crate::evidence::sweep_record::{LoadedSweep, SweepRecord};
 use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
 use crate::exhibits::block::Target;
@@ -67,14 +68,52 @@ pub struct RegeneratedSite {
     pub wrong: Vec<String>,
 }
 
-/// Makes the pages again. `site` are the files of the site's folder of pages, by their names in it. The errors are why
-/// nothing can be made, a line each.
+/// A reason why no pages can be made from what a site publishes.
+#[derive(Debug, thiserror::Error)]
+pub enum RegenerateError {
+    /// The chapters cannot be given their texts.
+    #[error(transparent)]
+    Texts(#[from] TextsError),
+    /// The renderer fails.
+    #[error(transparent)]
+    Render(#[from] renderer::RenderError),
+    /// The site says nothing of a machine that it has evidence of.
+    #[error("{BOOK}: it says nothing of {0}")]
+    Unstated(String),
+    /// The site has no evidence of a machine of which it says something.
+    #[error("{BOOK}: there is evidence of {0}, it says, and the site has none")]
+    NoEvidenceOf(String),
+    /// The evidence is of a machine that the book does not have.
+    #[error("{BOOK}: the book has no machine {0}")]
+    NoMachine(String),
+    /// The investigation is another than that of the evidence of this machine.
+    #[error(
+        "{}: it is not the investigation that the evidence of {machine} is of: its digest is another",
+        manifest::INVESTIGATION
+    )]
+    OtherInvestigation {
+        /// The machine.
+        machine: String,
+    },
+    /// The investigation is that of the evidence of this machine, and the site denies it.
+    #[error("{BOOK}: the investigation was changed since the capture on {0}, it says, and was not")]
+    SameInvestigation(String),
+    /// A template has a mistake.
+    #[error("{0}")]
+    Template(String),
+    /// No machine has any.
+    #[error("there is no evidence to fill the chapters from")]
+    NoEvidence,
+}
+
+/// Makes the pages again. `site` are the files of the site's folder of pages, by their names in it. The errors are all
+/// reasons why nothing can be made.
 pub fn regenerate(
     published: PublishedSite<'_>,
     site: &[(&str, &File)],
-) -> Result<RegeneratedSite, Vec<String>> {
+) -> Result<RegeneratedSite, Vec<RegenerateError>> {
     let source = published.source;
-    let mut book = source.book().map_err(|error| vec![error.to_string()])?;
+    let mut book = source.book().map_err(|error| vec![error.into()])?;
     let parsed = parse_chapters(source, &mut book);
     let mut texts = chapters(&mut book);
     let config = config(source, published.addresses);
@@ -113,7 +152,7 @@ pub fn regenerate(
         }
     };
     let files = renderer::render(&source.about.settings, &source.about.titles, book, site);
-    let mut files = files.map_err(|error| vec![error.to_string()])?;
+    let mut files = files.map_err(|error| vec![error.into()])?;
     // Their content came from the site: only where their names have its digest do the pages vouch for it.
     files.retain(|file| !renderer::is_additional(&source.about.settings, &file.name));
     Ok(RegeneratedSite {
@@ -175,7 +214,7 @@ fn config(source: &BookSource, addresses: Addresses) -> Config {
 }
 
 /// The evidence as the chapters are filled from it.
-fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<String>> {
+fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<RegenerateError>> {
     let about = &published.source.about;
     let mut wrong = Vec::new();
     let mut evidence_set = EvidenceSet::new(published.investigation);
@@ -201,22 +240,23 @@ fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<S
                 evidence_set.loaded.push(loaded(evidence, state, verdicts));
             }
             (None, None) => evidence_set.absent.push(loader::describe_absence(machine)),
-            (Some(_), None) => wrong.push(format!("{BOOK}: it says nothing of {machine}")),
-            (None, Some(_)) => wrong.push(format!(
-                "{BOOK}: there is evidence of {machine}, it says, and the site has none"
-            )),
+            (Some(_), None) => wrong.push(RegenerateError::Unstated(machine.clone())),
+            (None, Some(_)) => wrong.push(RegenerateError::NoEvidenceOf(machine.clone())),
         }
     }
     let names = unused.iter().map(|evidence| &evidence.machine.name);
-    wrong.extend(names.map(|name| format!("{BOOK}: the book has no machine {name}")));
+    wrong.extend(names.map(|name| RegenerateError::NoMachine(name.clone())));
     let own = published.source.templates.iter();
     let own = own.map(|(name, text)| (PathBuf::from(name), text.clone()));
     match Templates::with(own.collect()) {
         Ok(templates) => evidence_set.templates = templates,
-        Err(problems) => wrong.extend(problems.into_iter().map(|problem| problem.message)),
+        Err(problems) => {
+            let messages = problems.into_iter().map(|problem| problem.message);
+            wrong.extend(messages.map(RegenerateError::Template));
+        }
     }
     if evidence_set.loaded.is_empty() && wrong.is_empty() {
-        wrong.push("there is no evidence to fill the chapters from".into());
+        wrong.push(RegenerateError::NoEvidence);
     }
     if wrong.is_empty() {
         Ok(evidence_set)
@@ -230,21 +270,16 @@ fn contradiction(
     evidence: &Evidence,
     state: &EvidenceState,
     investigation: &Investigation,
-) -> Option<String> {
+) -> Option<RegenerateError> {
     use qed_evidence::freshness::StaleReason;
     let published = state
         .stale
         .contains(&StaleReason::Investigation.to_string());
     let changed = evidence.run.investigation_digest != investigation.digest;
-    let name = &evidence.machine.name;
+    let name = || evidence.machine.name.clone();
     match (changed, published) {
-        (true, false) => Some(format!(
-            "{}: it is not the investigation that the evidence of {name} is of: its digest is another",
-            manifest::INVESTIGATION
-        )),
-        (false, true) => Some(format!(
-            "{BOOK}: the investigation was changed since the capture on {name}, it says, and was not"
-        )),
+        (true, false) => Some(RegenerateError::OtherInvestigation { machine: name() }),
+        (false, true) => Some(RegenerateError::SameInvestigation(name())),
         _ => None,
     }
 }
@@ -257,7 +292,7 @@ fn loaded(
     MachineEvidence {
         machine: evidence.machine.name.clone(),
         evidence,
-        raw: None,
+        raw: RawEvidence::default(),
         verdicts,
         origin: if state.recorded {
             Origin::Recorded

@@ -91,8 +91,8 @@ pub fn reproduce(
         Err(wrong) => {
             return Reproduction {
                 wrong: wrong
-                    .into_iter()
-                    .map(|line| with_version(line, source))
+                    .iter()
+                    .map(|error| with_version(error.to_string(), source))
                     .collect(),
                 ..Reproduction::default()
             };

@@ -187,6 +187,38 @@ pub fn put_texts(book: &mut Book, texts: &BTreeMap<String, String>) -> Result<()
     problem.map_or(Ok(()), Err)
 }
 
+/// A fault of the published sources of a book.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// A file that is not text.
+    #[error("{0}: it is not text")]
+    NotText(String),
+    /// The book is in a form that this program does not know.
+    #[error("{BOOK}: it has version {0}, this program reads version {VERSION}")]
+    Version(u32),
+    /// The book is not what is published.
+    #[error("{BOOK}: it cannot be read: {0}")]
+    Unreadable(serde_json::Error),
+    /// A file that no site has.
+    #[error("{0}: no such file belongs into a site")]
+    Strange(String),
+    /// There are chapters, but no book.
+    #[error("{BOOK}: it is missing")]
+    NoBook,
+    /// Settings that could change what the pages show.
+    #[error("{BOOK}: it has settings that no site publishes")]
+    Settings,
+    /// The chapters cannot be given their texts.
+    #[error(transparent)]
+    Texts(#[from] TextsError),
+    /// A chapter has a path that no site publishes.
+    #[error("{BOOK}: {0}")]
+    Chapter(#[from] ChapterError),
+    /// A text without its chapter.
+    #[error("{CHAPTERS}{0}: {BOOK} has no such chapter")]
+    NoChapter(String),
+}
+
 impl BookSource {
     /// The files of the site that hold it.
     pub fn files(&self) -> serde_json::Result<Vec<(String, Vec<u8>)>> {
@@ -204,8 +236,9 @@ impl BookSource {
         Ok(out)
     }
 
-    /// Reads it from the files of a site. Nothing if the site publishes none; the errors are lines.
-    pub fn read(files: &[File]) -> Result<Option<Self>, Vec<String>> {
+    /// Reads it from the files of a site. Nothing if the site publishes none; the errors are all faults
+    /// that were found.
+    pub fn read(files: &[File]) -> Result<Option<Self>, Vec<SourceError>> {
         let below = format!("{FOLDER}/source/");
         let mut about = None;
         let (mut chapters, mut templates) = (BTreeMap::new(), BTreeMap::new());
@@ -213,24 +246,23 @@ impl BookSource {
         for file in files.iter().filter(|file| file.name.starts_with(&below)) {
             let name = &file.name;
             let Ok(text) = std::str::from_utf8(&file.bytes) else {
-                wrong.push(format!("{name}: it is not text"));
+                wrong.push(SourceError::NotText(name.clone()));
                 continue;
             };
             if name == BOOK {
                 match serde_json::from_str::<BookRecord>(text) {
-                    Ok(read) if read.version != VERSION => wrong.push(format!(
-                        "{name}: it has version {}, this program reads version {VERSION}",
-                        read.version
-                    )),
+                    Ok(read) if read.version != VERSION => {
+                        wrong.push(SourceError::Version(read.version));
+                    }
                     Ok(read) => about = Some(read),
-                    Err(error) => wrong.push(format!("{name}: it cannot be read: {error}")),
+                    Err(error) => wrong.push(SourceError::Unreadable(error)),
                 }
             } else if let Some(chapter) = name.strip_prefix(CHAPTERS) {
                 chapters.insert(chapter.to_owned(), text.to_owned());
             } else if let Some(template) = name.strip_prefix(TEMPLATES) {
                 templates.insert(template.to_owned(), text.to_owned());
             } else {
-                wrong.push(format!("{name}: no such file belongs into a site"));
+                wrong.push(SourceError::Strange(name.clone()));
             }
         }
         if !wrong.is_empty() {
@@ -239,15 +271,13 @@ impl BookSource {
         let Some(mut about) = about else {
             return match chapters.is_empty() {
                 true => Ok(None),
-                false => Err(vec![format!("{BOOK}: it is missing")]),
+                false => Err(vec![SourceError::NoBook]),
             };
         };
         let published = about.settings.clone();
         about.settings = about.settings.publishable();
         if about.settings != published {
-            return Err(vec![format!(
-                "{BOOK}: it has settings that no site publishes"
-            )]);
+            return Err(vec![SourceError::Settings]);
         }
         let source = BookSource {
             about,
@@ -259,19 +289,19 @@ impl BookSource {
     }
 
     /// True if every chapter has its text, and every text its chapter.
-    fn check_paths(&self) -> Result<(), Vec<String>> {
+    fn check_paths(&self) -> Result<(), Vec<SourceError>> {
         let mut book = self.about.book.clone();
-        put_texts(&mut book, &self.chapters).map_err(|error| vec![error.to_string()])?;
-        let texts = take_texts(&mut book).map_err(|why| vec![format!("{BOOK}: {why}")])?;
+        put_texts(&mut book, &self.chapters).map_err(|error| vec![error.into()])?;
+        let texts = take_texts(&mut book).map_err(|error| vec![error.into()])?;
         if let Some(mut rendered) = self.about.rendered.clone() {
-            take_texts(&mut rendered).map_err(|why| vec![format!("{BOOK}: {why}")])?;
+            take_texts(&mut rendered).map_err(|error| vec![error.into()])?;
         }
         let strange = self
             .chapters
             .keys()
             .filter(|name| !texts.contains_key(*name));
-        let wrong: Vec<String> = strange
-            .map(|name| format!("{CHAPTERS}{name}: {BOOK} has no such chapter"))
+        let wrong: Vec<SourceError> = strange
+            .map(|name| SourceError::NoChapter(name.clone()))
             .collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
@@ -333,7 +363,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(source.book().unwrap().chapters().count(), 2);
-        assert_eq!(BookSource::read(&[]), Ok(None));
+        assert_eq!(BookSource::read(&[]).unwrap(), None);
     }
 
     /// Check that a site can neither make this program write elsewhere nor use settings that were never published, and
@@ -369,7 +399,7 @@ mod tests {
             assert!(text.contains(from), "{from}: {text}");
             files[0].bytes = text.replacen(from, to, 9).into_bytes();
             let wrong = BookSource::read(&files).unwrap_err();
-            assert!(wrong[0].contains(said), "{to}: {wrong:?}");
+            assert!(wrong[0].to_string().contains(said), "{to}: {wrong:?}");
         }
         let mut more = files(&source());
         more.push(File {
@@ -377,12 +407,14 @@ mod tests {
             bytes: vec![],
         });
         let wrong = BookSource::read(&more).unwrap_err();
-        assert!(wrong[0].contains("no such chapter"), "{wrong:?}");
+        assert!(
+            wrong[0].to_string().contains("no such chapter"),
+            "{wrong:?}"
+        );
         more.pop();
         more.remove(0);
-        assert_eq!(
-            BookSource::read(&more).unwrap_err(),
-            ["qed/source/book.json: it is missing"]
-        );
+        let wrong = BookSource::read(&more).unwrap_err();
+        assert_eq!(wrong.len(), 1);
+        assert_eq!(wrong[0].to_string(), "qed/source/book.json: it is missing");
     }
 }

@@ -240,9 +240,10 @@ impl ChapterFiller<'_, '_> {
                 note: reason,
                 listed: false,
             }),
-            Err((message, help)) => {
+            Err(error) => {
+                let message = error.to_string();
                 let problem = Diagnostic::error(source, placeholder.path_span.clone(), message);
-                self.problems.push(match help {
+                self.problems.push(match error.help() {
                     Some(help) => problem.help(help),
                     None => problem,
                 });

@@ -177,7 +177,7 @@ impl<'a> ContextWalk<'a> {
             PlaceholderContext::Destination
         } else {
             match self.open.text() {
-                Err(why) => PlaceholderContext::Refused(why),
+                Err(place) => PlaceholderContext::Refused(place.reason()),
                 Ok(html_context::HtmlPosition::Text { plain: true }) if !self.open.in_link() => {
                     PlaceholderContext::Html(html_context::HtmlPosition::Text { plain: true })
                 }
@@ -222,7 +222,7 @@ impl<'a> ContextWalk<'a> {
             let place = places.binary_search_by_key(&placeholder.start, |(start, _)| *start);
             match place.map(|index| &places[index].1) {
                 Ok(Ok(place)) => PlaceholderContext::Html(place.clone()),
-                Ok(Err(why)) => PlaceholderContext::Refused(why),
+                Ok(Err(place)) => PlaceholderContext::Refused(place.reason()),
                 Err(_) => {
                     PlaceholderContext::Refused("this place in the HTML could not be understood")
                 }
