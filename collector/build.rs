@@ -7,6 +7,8 @@
 //! `rustc-web` with `libstd-rust-web-dev-bpf`), or a nightly of rustup with `rust-src`, which compiles its own. Both link
 //! with `bpf-linker`.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 #[path = "build/compile.rs"]
 mod compile;
 #[path = "build/sources.rs"]

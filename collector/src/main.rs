@@ -1,5 +1,7 @@
 //! `qed-collector`: the command line.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 use std::process::ExitCode;
 
 use qed_collector::{cli, guest, workload};

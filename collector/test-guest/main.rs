@@ -1,6 +1,8 @@
 //! The first process of a guest in tests that ask for more than a capture. Never installed: the privileged program has none
 //! of this.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 #[allow(dead_code)] // the tests' half
 mod job;
 mod oracle;

@@ -42,7 +42,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         file: "evidence.json".into(),
         machine,
         evidence,
-        raw: None,
+        raw: None.into(),
         verdicts: None,
         origin: Origin::Captured,
         stale: vec![],

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::names::{Names, Segments, collect};
-use crate::sources::{ModulePath, ReadError, read};
+use crate::sources::{ModulePath, ReadError, read, read_program};
 
 /// The modules of a crate, each with the modules that it names items of.
 #[derive(Debug)]
@@ -18,7 +18,19 @@ impl Graph {
     /// # Errors
     /// A file that cannot be read or is not Rust.
     pub fn read(src: &Path) -> Result<Self, ReadError> {
-        let names: BTreeMap<ModulePath, Names> = read(src)?
+        read(src).map(Graph::of)
+    }
+
+    /// Reads the program whose root is the file `root`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not Rust.
+    pub fn read_program(root: &Path) -> Result<Self, ReadError> {
+        read_program(root).map(Graph::of)
+    }
+
+    fn of(files: BTreeMap<ModulePath, syn::File>) -> Self {
+        let names: BTreeMap<ModulePath, Names> = files
             .into_iter()
             .map(|(module, file)| (module, collect(&file)))
             .collect();
@@ -34,7 +46,7 @@ impl Graph {
                 (module.clone(), others)
             })
             .collect();
-        Ok(Graph { edges })
+        Graph { edges }
     }
 
     /// Modules at the top of the crate that `layers` leaves out, and layers that are not modules.

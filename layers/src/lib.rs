@@ -25,7 +25,18 @@ pub use test_modules::unlisted_tests;
 /// # Errors
 /// A file that cannot be read or is not Rust.
 pub fn check(src: &Path, layers: &[&str]) -> Result<Vec<String>, ReadError> {
-    let graph = Graph::read(src)?;
+    Ok(problems(&Graph::read(src)?, layers))
+}
+
+/// The same of a program whose root is the file `root`, and not `main.rs`: a build script, or one of several programs in a folder.
+///
+/// # Errors
+/// A file that cannot be read or is not Rust.
+pub fn check_program(root: &Path, layers: &[&str]) -> Result<Vec<String>, ReadError> {
+    Ok(problems(&Graph::read_program(root)?, layers))
+}
+
+fn problems(graph: &Graph, layers: &[&str]) -> Vec<String> {
     let mut problems = graph.unlisted(layers);
     problems.extend(graph.upward(layers));
     problems.extend(graph.cycles().iter().map(|cycle| {
@@ -35,7 +46,7 @@ pub fn check(src: &Path, layers: &[&str]) -> Result<Vec<String>, ReadError> {
             cycle.join(", ")
         )
     }));
-    Ok(problems)
+    problems
 }
 
 #[cfg(test)]

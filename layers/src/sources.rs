@@ -42,6 +42,14 @@ pub fn read(src: &Path) -> Result<BTreeMap<ModulePath, File>, ReadError> {
     Ok(files)
 }
 
+/// The modules below the file `root`, of a program with another name than `main.rs`.
+pub fn read_program(root: &Path) -> Result<BTreeMap<ModulePath, File>, ReadError> {
+    let mut files = BTreeMap::new();
+    let folder = root.parent().unwrap_or(Path::new("."));
+    add(root, folder, Vec::new(), &mut files)?;
+    Ok(files)
+}
+
 /// Adds the module in `file`, whose submodules lie in `folder`, and all below it.
 fn add(
     file: &Path,
@@ -61,10 +69,15 @@ fn add(
         let name = child.ident.to_string();
         let beside = folder.join(format!("{name}.rs"));
         let inside = folder.join(&name);
-        let file = match path_attribute(&child.attrs) {
-            Some(path) => file.parent().unwrap_or(folder).join(path),
-            None if beside.is_file() => beside,
-            None => inside.join("mod.rs"),
+        let (file, inside) = match path_attribute(&child.attrs) {
+            // Its own modules are beside it.
+            Some(path) => {
+                let file = file.parent().unwrap_or(folder).join(path);
+                let inside = file.parent().unwrap_or(folder).to_owned();
+                (file, inside)
+            }
+            None if beside.is_file() => (beside, inside),
+            None => (inside.join("mod.rs"), inside),
         };
         let mut path = module.clone();
         path.push(name);

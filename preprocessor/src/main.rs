@@ -1,5 +1,7 @@
 //! The command `mdbook-qed`.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 use std::process::ExitCode;
 
 use mdbook_qed::cli::args::{WorkflowSource, is_in_registry, run};
