@@ -345,8 +345,7 @@ fn full_disk() {
         .args(["--map-root-user", "--mount", "true"])
         .status();
     if !possible.is_ok_and(|status| status.success()) {
-        println!("not tried: this machine makes no namespaces for ordinary users");
-        return;
+        return skipped("this machine makes no namespaces for ordinary users");
     }
     let archive = Archive::new();
     let cache = archive.folder.path().join("cache");

@@ -10,11 +10,11 @@ mod sources;
 mod toolchain;
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use qed_layers::skipped;
 use toolchain::{Compiler, TARGET, find_compiler, find_linker};
 
 /// A program that says that its sysroot is `sysroot`, whatever it is asked.
@@ -93,11 +93,6 @@ fn missing() {
         find_linker(&folder.join("elsewhere"), folder.as_os_str()),
         Ok(folder.join("bpf-linker"))
     );
-}
-
-/// Say that a test is skipped, and why. Not by `eprintln!`: the harness hides what it prints of a test that passes.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Check that a version that a package has in Cargo.lock is part of the digest of the sources, and that what other crates

@@ -4,17 +4,21 @@
 //! arguments of macros and in attributes (`#[serde(with = "…")]`) count; a `mod` item does not. A path through a
 //! re-export counts as one to the module that defines the item. What is compiled for tests alone is left out, and so is
 //! the `main.rs` beside a library, which stands above all modules of it. Of a program without a library it is the root.
+//!
+//! Beside that it has what the tests of all crates share: how a test says that it was skipped.
 
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
 
 mod graph;
 mod names;
+mod notes;
 mod sources;
 mod test_modules;
 
 use std::path::Path;
 
 pub use graph::Graph;
+pub use notes::{note, skipped};
 pub use sources::ReadError;
 pub use test_modules::unlisted_tests;
 

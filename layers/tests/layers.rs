@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The modules of this crate, the highest layer first.
-const LAYERS: &[&str] = &["test_modules", "graph", "names", "sources"];
+const LAYERS: &[&str] = &["test_modules", "graph", "names", "sources", "notes"];
 
 /// The programs in `fuzz/src` with their modules. Those of `packages` are the collector's.
 const FUZZ: &[(&str, &[&str])] = &[

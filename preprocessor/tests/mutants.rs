@@ -322,7 +322,7 @@ fn every_claim_of_the_book() {
     });
     tally.print(book_data.loaded.len());
     for (machine, reason) in &evidence_set.absent {
-        println!("  not attacked on {machine}: {reason}");
+        qed_layers::note(format_args!("  not attacked on {machine}: {reason}"));
     }
     assert!(
         tally.problems.is_empty(),

@@ -13,14 +13,9 @@ use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
+pub use qed_layers::skipped;
 
 pub const GUESTS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-7.3"];
-
-/// Say that a test did not run for want of something. The test harness hides what is printed by macros, so this is not.
-pub fn skipped(why: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
 
 /// The program under test.
 pub fn program() -> &'static Path {

@@ -1,7 +1,7 @@
 //! A small book of made-up evidence, and the real mdBook to build it with.
 //!
 //! The machines are named `guest:test-…`: nothing here is shown to anybody as measured.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,7 @@ use std::process::{Command, Output};
 
 use qed_evidence::document::*;
 use qed_evidence::value::{Address, Datum, Integer, Value};
-
-/// Say that a test did not run for want of something. The test harness hides what is printed by macros, so this is not.
-pub fn skipped(why: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
+pub use qed_layers::skipped;
 
 /// The investigation of the test book.
 pub const INVESTIGATION: &str = r#"
