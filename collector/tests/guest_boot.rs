@@ -1,4 +1,4 @@
-//! Boots each guest kernel with the collector as its init. Needs QEMU, and the network or cached kernels.
+//! Boots each guest kernel with a first process that only answers, set up by the collector's own code. Needs QEMU, and the network or cached kernels.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn spec(name: &str) -> GuestSpec {
         fetch::kernel(&source, &cache, false, &|line| eprintln!("{line}")).expect("a kernel");
     let mut spec = GuestSpec::new(
         kernel,
-        PathBuf::from(env!("CARGO_BIN_EXE_qed-collector")),
+        PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest")),
         cache,
     );
     spec.limit = Duration::from_secs(60);
@@ -58,18 +58,18 @@ fn answers(name: &str) {
     );
 }
 
-/// Check that the 6.1 kernel boots the collector, which answers.
+/// Check that the 6.1 kernel boots the first process, which answers.
 #[test]
 fn debian_6_1() {
     answers("debian-6.1");
 }
 
-/// Check that the 6.12 kernel boots the collector, which answers.
+/// Check that the 6.12 kernel boots the first process, which answers.
 #[test]
 fn debian_6_12() {
     answers("debian-6.12");
 }
-/// Check that the 7.3 kernel boots the collector, which answers.
+/// Check that the 7.3 kernel boots the first process, which answers.
 #[test]
 fn debian_7_3() {
     answers("debian-7.3");

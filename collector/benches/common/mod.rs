@@ -10,6 +10,8 @@ use qed_collector::guest::{GuestRun, GuestSpec, KernelImage, KernelSource, fetch
 
 /// The collector of the same build.
 pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_qed-collector");
+/// The first process of guests without a capture.
+const TEST_GUEST: &str = env!("CARGO_BIN_EXE_qed-test-guest");
 
 /// The guests that the benchmarks boot.
 pub const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
@@ -99,9 +101,9 @@ pub fn boot(spec: &GuestSpec) -> anyhow::Result<(GuestRun, Vec<(Duration, String
     Ok((answer, lines.into_inner()))
 }
 
-/// A guest of this kernel as a capture boots it, without a job.
+/// A guest of this kernel as a capture boots it, with a first process that only answers.
 pub fn guest(kernel: &KernelImage, cache: &Cache) -> GuestSpec {
-    let mut spec = GuestSpec::new(kernel.clone(), COLLECTOR.into(), cache.clone());
+    let mut spec = GuestSpec::new(kernel.clone(), TEST_GUEST.into(), cache.clone());
     spec.append = "slab_nomerge".into();
     spec
 }

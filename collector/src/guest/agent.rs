@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 
-use super::init::{ping, progress};
+use super::init::progress;
 use super::load::load;
 use super::protocol::{JOB, Job, SlideAnswer};
 use super::setup::set_up;
@@ -20,9 +20,6 @@ use crate::symbols::functions_by_file::FunctionInFile;
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
 pub fn answer() -> anyhow::Result<Vec<u8>> {
-    if !fs::exists(JOB)? {
-        return ping();
-    }
     let job: Job = serde_json::from_slice(&fs::read(JOB).context("failed to read the job")?)
         .context("failed to understand the job")?;
     match job {

@@ -4,12 +4,11 @@
 //! or unmounted before that, because detaching the probes of one capture takes about 900 ms.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
-use anyhow::Context;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 
@@ -72,22 +71,6 @@ pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
         Ok(payload) => finish(FrameKind::Payload, &payload),
         Err(error) => finish(FrameKind::Error, format!("{error:#}").as_bytes()),
     }
-}
-
-/// The smallest job: says which kernel answered, and its first symbol's address. Tests and benchmarks boot it.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub fn ping() -> anyhow::Result<Vec<u8>> {
-    progress("ping");
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
-        .context("cannot read the kernel's release")?;
-    let mut symbol = String::new();
-    let symbols = File::open("/proc/kallsyms").context("cannot open /proc/kallsyms")?;
-    BufReader::new(symbols)
-        .read_line(&mut symbol)
-        .context("cannot read /proc/kallsyms")?;
-    Ok(format!("pong {} {}", release.trim(), symbol.trim()).into_bytes())
 }
 
 /// Report the current step to the host, in one line. Never fails: a guest without a second serial port works.
