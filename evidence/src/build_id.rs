@@ -1,4 +1,6 @@
 //! GNU build ids: the identity that a kernel, its debug info and its derived data share.
+//!
+//! Own code: `object` reads notes, too, and would be a dependency of the crate that judges claims for this alone.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,6 @@
 //! Look-up of a program on the host.
+//!
+//! Own code: the crate `which` does the same and more (Windows, globs, shells' `~`).
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! VMCOREINFO, the note that the kernel keeps in memory for crash dumps; it states the kernel's offset and its build id.
+//!
+//! Own code: lines of `KEY=value` behind the header of an ELF note, of which two are needed.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;

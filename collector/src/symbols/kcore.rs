@@ -1,4 +1,7 @@
 //! Kernel memory from `/proc/kcore`: an ELF core whose segments are the kernel's address space.
+//!
+//! Own code: the program headers of an ELF file as large as the address space, and reads at offsets. `object` reads a file that is not in
+//! memory through a cache that keeps all that was read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

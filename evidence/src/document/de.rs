@@ -1,4 +1,6 @@
 //! Strict deserialization of maps, in which derived code would let the last of two equal keys win, and of short texts.
+//!
+//! Own code: `serde_with` refuses equal keys, too, and would be a dependency for this rule alone.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,6 @@
 //! JSON pointers (RFC 6901): the place of a value in a document.
+//!
+//! Own code: two replacements in a key. `jsonptr` would parse and resolve pointers, too; here they are only written.
 
 use std::fmt::Write;
 

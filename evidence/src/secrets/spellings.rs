@@ -1,4 +1,7 @@
 //! The forms in which a secret could occur in a text.
+//!
+//! Own code for base64: the crate `base64` encodes whole inputs, and what is searched for are the characters that depend on a secret alone,
+//! wherever it begins in what was encoded.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
 //! The age from which evidence is stale.
+//!
+//! Own code: `humantime` and `jiff` also take months and years, which have no fixed length, sums, and spaces; a book has one number and one
+//! unit, and the message names them.
 
 use serde::Deserialize;
 use thiserror::Error;

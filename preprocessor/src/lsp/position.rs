@@ -1,4 +1,7 @@
 //! Places in a text: bytes here, lines and UTF-16 code units in the protocol.
+//!
+//! Own code: crates for this keep an index of lines beside each text, which pays for many positions in one text and has to follow its
+//! changes.
 
 use std::ops::Range;
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::markdown::syntax::OPEN;
 
 /// True for characters that change the order or the place of the text around them, or that are invisible.
@@ -94,15 +96,12 @@ pub fn html_unquoted(text: &str) -> String {
 /// For the destination of a link: percent-encoded but for RFC 3986's unreserved characters
 /// (<https://www.rfc-editor.org/rfc/rfc3986#section-2.3>), so that it can be no scheme and no path separator.
 pub fn url(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, KEPT).to_string()
 }
 
 /// For prose in Markdown that stays Markdown: backslashes only where something would be understood otherwise.

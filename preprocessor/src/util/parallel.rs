@@ -1,4 +1,7 @@
 //! The same work on many items, on all processors.
+//!
+//! Own code on scoped threads instead of rayon: its pool outlives the work, and what a build or an editor's check needs is one map over a
+//! slice that gives results in order, on no other thread below a number of items.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,7 @@
 //! Tables of plain text.
+//!
+//! Own code: columns with spaces between them, the same bytes everywhere. Crates for tables are for borders, colours and the width of a
+//! terminal.
 
 /// A table with two spaces between its columns.
 pub fn table(rows: &[Vec<String>]) -> String {

@@ -1,4 +1,7 @@
 //! Control paragraphs as `apt-cache show` prints them (deb-control(5)).
+//!
+//! Own code: a few fields of lines `Name: value`. Crates for Debian's control files, such as `deb822-lossless`, keep the text as a syntax tree
+//! to edit it.
 
 use super::package::Package;
 

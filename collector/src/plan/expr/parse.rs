@@ -1,4 +1,7 @@
 //! Parsing of a path's text to its tree.
+//!
+//! Own code: a recursive descent of a few levels. A parser of C would accept what has no meaning here, and a generator's messages say which token
+//! it expected and not what to write.
 
 use super::tokens::{Token, syntax, tokens};
 use super::types::ExprError;

@@ -1,4 +1,6 @@
 //! Splitting of a path's text into words and signs.
+//!
+//! Own code: a generator of lexers for eleven signs would be one more language to read, and each token needs its place for messages anyway.
 
 use super::types::{ErrorClass, ExprError};
 use std::ops::Range;

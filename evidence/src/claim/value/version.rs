@@ -1,4 +1,7 @@
 //! Kernel versions and their order.
+//!
+//! Own code: `semver` refuses what kernels call themselves (`6.6`, `6.1.0-56-amd64`), and would order what is behind the numbers, which
+//! only a distribution can tell.
 
 use std::cmp::Ordering;
 

@@ -1,5 +1,7 @@
 //! A log in SARIF 2.1.0, which code scanning and editors read
 //! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
+//!
+//! Own structures: `serde-sarif` is generated from the whole schema, of which this writes a small part.
 
 use std::collections::BTreeSet;
 
