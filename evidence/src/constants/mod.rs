@@ -232,6 +232,7 @@ use constants;
 macro_rules! kernel_numbers {
     ($($name:ident)*) => { &[$((linux_raw_sys::general::$name as i64, stringify!($name))),*] };
 }
+use kernel_numbers;
 
 /// Sets of constants that kernel functions take as plain integers, so that no type tells their names: each by what
 /// its names begin with. Of two names of one number the first is shown.
