@@ -7,7 +7,7 @@ use qed_evidence::document::{
     Cost, Descendants, Evidence, Experiment, Quality, Run, SCHEMA_VERSION,
 };
 use qed_evidence::instances::Instances;
-use qed_evidence::investigation::{self as asked, Action};
+use qed_evidence::investigation::{Action, Experiment as RequestedExperiment};
 
 use super::context::Context;
 use super::graph;
@@ -50,8 +50,8 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             .iter()
             .enumerate()
             .filter_map(|(number, planned)| {
-                let asked = context.investigation.experiment(&planned.name)?;
-                let experiment = experiment(raw, number, asked, context, &never_return);
+                let requested = context.investigation.experiment(&planned.name)?;
+                let experiment = experiment(raw, number, requested, context, &never_return);
                 Some((planned.name.clone(), experiment))
             })
             .collect(),
@@ -128,8 +128,8 @@ fn events(records: &[RawEvent]) -> (Vec<Box<Event>>, Vec<String>) {
 }
 
 /// True if the process ended in its call, or by a signal: functions that it had entered then do not return.
-fn ends_inside_call(asked: &asked::Experiment, outcome: &RawOutcome) -> bool {
-    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
+fn ends_inside_call(requested: &RequestedExperiment, outcome: &RawOutcome) -> bool {
+    let is_call = matches!(requested.workload.action, Action::Syscall { .. });
     outcome.signal.is_some() || is_call && outcome.returned.is_none() && outcome.exit.is_some()
 }
 
@@ -137,7 +137,7 @@ fn ends_inside_call(asked: &asked::Experiment, outcome: &RawOutcome) -> bool {
 fn experiment(
     raw: &RawCapture,
     number: usize,
-    asked: &asked::Experiment,
+    requested: &RequestedExperiment,
     context: &Context<'_>,
     never_return: &BTreeSet<String>,
 ) -> Experiment {
@@ -146,7 +146,7 @@ fn experiment(
     let (events, damaged) = events(&ran.events);
     let assembled = correlate::assemble(&RawObservation {
         planned: &raw.plan[number],
-        requested: asked,
+        requested,
         events: &events,
         markers: raw.markers[number].as_ref(),
         marked: ran.notes.is_empty(),
@@ -155,7 +155,7 @@ fn experiment(
         armed: ran.unarmed.is_none(),
         not_run: outcome.err().map(|reason| &**reason),
         pid: outcome.map_or(0, |outcome| outcome.pid),
-        ended_inside: outcome.is_ok_and(|outcome| ends_inside_call(asked, outcome)),
+        ended_inside: outcome.is_ok_and(|outcome| ends_inside_call(requested, outcome)),
         refusals: &raw.refusals,
         listed: &raw.listed,
         max_frames: raw.facts.max_frames(),
@@ -187,11 +187,11 @@ fn experiment(
     };
     let files = context.files.get(&raw.plan[number].name);
     Experiment {
-        workload: asked.workload_text(),
+        workload: requested.workload_text(),
         files: files.cloned().unwrap_or_default(),
         unavailable: outcome.err().map(ToString::to_string),
         call: ran.call.as_ref().map(outcome::call),
-        outcome: outcome::outcome(asked, &ran.outcome),
+        outcome: outcome::outcome(requested, &ran.outcome),
         quality,
         objects: assembled.ledger.map(|mut ledger| {
             ledger.waited_ns = ran.waited_ns;

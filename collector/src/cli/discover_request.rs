@@ -30,23 +30,23 @@ impl DiscoverRequest {
     ///
     /// # Errors
     /// When there is neither an investigation nor a book, or a file cannot be read.
-    pub fn of(asked: &RequestArgs, is_experiment: bool) -> Result<Self, Failure> {
+    pub fn of(args: &RequestArgs, is_experiment: bool) -> Result<Self, Failure> {
         if !is_experiment {
             return Ok(Self {
-                on: asked.on.first().cloned().map_or_else(default_guest, Ok)?,
+                on: args.on.first().cloned().map_or_else(default_guest, Ok)?,
                 investigation: None,
-                lock: asked.lock.as_deref().map(lock::read).transpose()?,
-                debuginfo: asked.debuginfo().clone(),
+                lock: args.lock.as_deref().map(lock::read).transpose()?,
+                debuginfo: args.debuginfo().clone(),
             });
         }
-        let found = read_request(asked)?;
+        let found = read_request(args)?;
         // The host has to be asked for.
         let is_guest = |machine: &TargetMachine| matches!(machine, TargetMachine::Guest(..));
         let mut machines = found.machines.into_iter();
-        let on = machines.find(|machine| !asked.on.is_empty() || is_guest(machine));
+        let on = machines.find(|machine| !args.on.is_empty() || is_guest(machine));
         let on = on.map_or_else(default_guest, Ok)?;
         // The lock of a book pins the machines of that book.
-        let names_it = |lock: &Lock| asked.lock.is_some() || lock.get(on.name()).is_some();
+        let names_it = |lock: &Lock| args.lock.is_some() || lock.get(on.name()).is_some();
         Ok(Self {
             debuginfo: found.debuginfo.of(on.name()).clone(),
             investigation: Some(found.investigation),
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use qed_evidence::lock::Pin;
 
-    fn asked(on: &[&str]) -> RequestArgs {
+    fn request_args(on: &[&str]) -> RequestArgs {
         RequestArgs {
             investigation: None,
             on: on.iter().map(|name| name.parse().unwrap()).collect(),
@@ -98,8 +98,11 @@ mod tests {
         write("qed.lock", &pins.text());
         let of = |on: &[&str]| {
             let book = Some(folder.path().to_owned());
-            let asked = RequestArgs { book, ..asked(on) };
-            DiscoverRequest::of(&asked, true).unwrap()
+            let args = RequestArgs {
+                book,
+                ..request_args(on)
+            };
+            DiscoverRequest::of(&args, true).unwrap()
         };
         let own = of(&[]);
         assert_eq!(
@@ -113,7 +116,7 @@ mod tests {
         assert_eq!(other.debuginfo, DebugInfo::Auto);
         assert!(other.lock.is_none());
         assert_eq!(of(&["host"]).on, TargetMachine::Host);
-        let call = DiscoverRequest::of(&asked(&[]), false).unwrap();
+        let call = DiscoverRequest::of(&request_args(&[]), false).unwrap();
         assert_eq!((call.on.name(), call.investigation), (GUEST, None));
     }
 }

@@ -95,7 +95,7 @@ pub fn static_sources(
     if fixed.config.is_none() {
         let why = match &kernel.package {
             Some(_) => "Debian serves no package with the configuration of this kernel".to_owned(),
-            None => no_config(&kernel.path, kernel.beside.release.as_deref()),
+            None => no_config(&kernel.path, kernel.companions.release.as_deref()),
         };
         fixed.no_config = Some(why.into());
     }
@@ -105,8 +105,8 @@ pub fn static_sources(
             return fixed;
         }
         DebugInfo::Auto if kernel.package.is_none() => {
-            fixed.vmlinux.clone_from(&kernel.beside.vmlinux);
-            fixed.system_map.clone_from(&kernel.beside.system_map);
+            fixed.vmlinux.clone_from(&kernel.companions.vmlinux);
+            fixed.system_map.clone_from(&kernel.companions.system_map);
             compare_builds(&mut fixed, &kernel.path);
             return fixed;
         }

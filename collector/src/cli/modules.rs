@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
-use crate::guest::modules::{ModuleError, of_kernel};
+use crate::guest::modules::{ModuleError, find_modules};
 use crate::guest::{KernelImage, ProgressFn, load};
 use crate::session::loaded_modules;
 
@@ -33,7 +33,7 @@ pub fn for_guest(
     cache: &Cache,
     say: ProgressFn<'_>,
 ) -> Result<Modules, Failure> {
-    let modules = of_kernel(kernel, investigation.modules(), cache, say).map_err(|error| {
+    let modules = find_modules(kernel, investigation.modules(), cache, say).map_err(|error| {
         let failure = match &error {
             ModuleError::Package(_) | ModuleError::Read { .. } => Failure::unable,
             _ => Failure::input,

@@ -23,18 +23,18 @@ pub struct KernelImage {
     /// A note for the user, e.g. that the newest could not be fetched.
     pub note: Option<String>,
     /// The files around an image that the user named.
-    pub beside: Box<KernelArtifacts>,
+    pub companions: Box<KernelArtifacts>,
     /// The package with its debug information, where a lock file says which.
     pub debug: Option<Served>,
 }
 
 impl KernelImage {
     /// The kernel's configuration, if it is available: for a package, beside the image (`config-RELEASE` by `vmlinuz-RELEASE`);
-    /// for an image that the user named, the one that [`beside::look`] found.
+    /// for an image that the user named, the one that [`companion_files::look`] found.
     #[must_use]
     pub fn config(&self) -> Option<PathBuf> {
         if self.package.is_none() {
-            return self.beside.config.clone();
+            return self.companions.config.clone();
         }
         let name = self.path.file_name()?.to_str()?;
         let config = self
@@ -309,7 +309,7 @@ pub(super) fn image(
         path,
         package: Some(sidecar),
         note,
-        beside: Box::default(),
+        companions: Box::default(),
         debug: None,
     })
 }
@@ -330,7 +330,7 @@ fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
         path: path.to_owned(),
         package: None,
         note: (!beside.notes.is_empty()).then(|| beside.notes.join("; ")),
-        beside,
+        companions: beside,
         debug: None,
     })
 }

@@ -46,7 +46,7 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
             all.find_map(|(name, found)| {
                 let at = format!("/experiments/{}", escape(name));
                 match investigation.experiment(name) {
-                    Some(asked) => experiment(&at, asked, found, &evidence.instances),
+                    Some(requested) => experiment(&at, requested, found, &evidence.instances),
                     None => Some((at, "the investigation has no such experiment".into())),
                 }
             })
@@ -57,17 +57,17 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
 fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
     let mut known: BTreeMap<(String, &str, &str), (&Member, String)> = BTreeMap::new();
     for (name, found) in &evidence.experiments {
-        let Some(asked) = investigation.experiment(name) else {
+        let Some(requested) = investigation.experiment(name) else {
             continue;
         };
         for (probe, found) in &found.probes {
-            let Some(asked) = asked.probe(probe) else {
+            let Some(requested) = requested.probe(probe) else {
                 continue;
             };
             let target = format!("{:?}", found.target);
             for (side, reads, members) in [
-                ("entry", &asked.entry, &found.members.entry),
-                ("exit", &asked.exit, &found.members.exit),
+                ("entry", &requested.entry, &found.members.entry),
+                ("exit", &requested.exit, &found.members.exit),
             ] {
                 for read in reads {
                     let Some(member) = members.get(&read.name) else {
@@ -142,42 +142,46 @@ fn command(
 
 fn experiment(
     at: &str,
-    asked: &PlannedExperiment,
+    requested: &PlannedExperiment,
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
-    let text = asked.workload_text();
+    let text = requested.workload_text();
     if found.workload != text && withheld(&found.workload).is_none() {
         let reason = format!("the workload was `{text}`");
         return Some((format!("{at}/workload"), reason));
     }
-    let is_call = matches!(asked.workload.action, Action::Syscall { .. });
+    let is_call = matches!(requested.workload.action, Action::Syscall { .. });
     if !is_call && (found.call.is_some() || found.outcome.returned.value().is_some()) {
         let reason = "the workload is a program, and makes no call of its own".into();
         return Some((format!("{at}/outcome/returned"), reason));
     }
-    buffers(at, asked, found)
-        .or_else(|| results(at, asked, found))
+    buffers(at, requested, found)
+        .or_else(|| results(at, requested, found))
         .or_else(|| {
             found.probes.iter().find_map(|(name, found)| {
                 let at = format!("{at}/probes/{}", escape(name));
-                match asked.probe(name) {
-                    Some(asked) => probe(&at, asked, found),
+                match requested.probe(name) {
+                    Some(requested) => probe(&at, requested, found),
                     None => Some((at, "the investigation has no such probe".into())),
                 }
             })
         })
-        .or_else(|| together(at, asked, found))
-        .or_else(|| followed(at, asked, found))
-        .or_else(|| missed(at, asked, found, instances))
-        .or_else(|| late(at, asked, found))
-        .or_else(|| gate(at, asked, found))
-        .or_else(|| tasks(at, asked, found, is_call))
-        .or_else(|| objects(at, asked, found))
+        .or_else(|| together(at, requested, found))
+        .or_else(|| followed(at, requested, found))
+        .or_else(|| missed(at, requested, found, instances))
+        .or_else(|| late(at, requested, found))
+        .or_else(|| gate(at, requested, found))
+        .or_else(|| tasks(at, requested, found, is_call))
+        .or_else(|| objects(at, requested, found))
 }
 
-fn buffers(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
-    let names = asked.workload.buffers().into_iter().map(|(name, _)| name);
+fn buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+    let names = requested
+        .workload
+        .buffers()
+        .into_iter()
+        .map(|(name, _)| name);
     let names: BTreeSet<&str> = names.collect();
     let known = |name: &String| names.contains(name.as_str());
     not_asked_for(
@@ -188,8 +192,8 @@ fn buffers(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Fi
 }
 
 /// Results are those of named calls, and the last call returned what the whole workload did.
-fn results(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
-    let named: Vec<(usize, &str)> = asked
+fn results(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+    let named: Vec<(usize, &str)> = requested
         .workload
         .results()
         .map(|(nth, name, _)| (nth, name))
@@ -198,7 +202,7 @@ fn results(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Fi
     let at = format!("{at}/outcome/results");
     let known = |name: &String| named.iter().any(|(_, known)| known == name);
     not_asked_for(&at, results.keys(), known).or_else(|| {
-        let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == asked.workload.calls())?;
+        let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == requested.workload.calls())?;
         let (stated, returned) = (
             results.get(*last)?.value()?,
             found.outcome.returned.value()?,
@@ -210,13 +214,13 @@ fn results(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Fi
     })
 }
 
-fn probe(at: &str, asked: &PlannedProbe, found: &Probe) -> Option<Finding> {
-    if asked.target != found.target {
+fn probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Finding> {
+    if requested.target != found.target {
         let reason = "the probe is to watch something else".into();
         return Some((format!("{at}/target"), reason));
     }
-    if asked.optional != found.optional {
-        let reason = match asked.optional {
+    if requested.optional != found.optional {
+        let reason = match requested.optional {
             true => "the probe is optional",
             false => "the probe is not optional",
         };
@@ -228,19 +232,19 @@ fn probe(at: &str, asked: &PlannedProbe, found: &Probe) -> Option<Finding> {
             let read = name.split('.').next();
             side.iter().any(|one| Some(one.name.as_str()) == read)
         };
-        let entry = |name: &String| reads(&asked.entry, name);
-        let exit = |name: &String| reads(&asked.exit, name);
+        let entry = |name: &String| reads(&requested.entry, name);
+        let exit = |name: &String| reads(&requested.exit, name);
         not_asked_for(&format!("{at}/entry"), hit.entry.keys(), entry)
             .or_else(|| not_asked_for(&format!("{at}/exit"), hit.exit.keys(), exit))
             .or_else(|| twofold(&format!("{at}/entry"), hit.entry.keys()))
             .or_else(|| twofold(&format!("{at}/exit"), hit.exit.keys()))
-            .or_else(|| outside(&at, asked, hit))
+            .or_else(|| outside(&at, requested, hit))
     })
 }
 
 /// A hit that its condition would have left out.
-fn outside(at: &str, asked: &PlannedProbe, hit: &Hit) -> Option<Finding> {
-    let within = asked.within.as_ref()?;
+fn outside(at: &str, requested: &PlannedProbe, hit: &Hit) -> Option<Finding> {
+    let within = requested.within.as_ref()?;
     let Value::Stack { value } = hit.stack.as_ref()?.value()? else {
         return None;
     };
@@ -269,7 +273,7 @@ fn on_stack(stack: &[Frame], function: &str) -> bool {
 }
 
 /// Probes on the same place see the same events, each as far as its condition lets it.
-fn together(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+fn together(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let attached = |name: &str| {
         found
             .probes
@@ -280,7 +284,12 @@ fn together(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<F
     let stacks: BTreeMap<u64, &[Frame]> =
         rows.map(|row| (row.order, row.stack.as_slice())).collect();
     // What frees counts where the ledger has the object.
-    let plain = || asked.probes.iter().filter(|probe| probe.frees.is_none());
+    let plain = || {
+        requested
+            .probes
+            .iter()
+            .filter(|probe| probe.frees.is_none())
+    };
     plain().find_map(|seen| {
         let hits = &attached(&seen.name)?.hits;
         plain()
@@ -335,18 +344,18 @@ fn takes(probe: &PlannedProbe, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
 /// made, it may get another.
 fn tasks(
     at: &str,
-    asked: &PlannedExperiment,
+    requested: &PlannedExperiment,
     found: &Experiment,
     is_call: bool,
 ) -> Option<Finding> {
-    let asked_follow = asked.follow;
+    let asked_follow = requested.follow;
     let mut own: Option<i32> = None;
     let mut threads: BTreeMap<i32, Vec<(u64, &Task, String)>> = BTreeMap::new();
     for (name, probe) in &found.probes {
-        let Some(asked) = asked.probe(name) else {
+        let Some(requested) = requested.probe(name) else {
             continue;
         };
-        if asked.any_task || asked.frees.is_some() {
+        if requested.any_task || requested.frees.is_some() {
             continue;
         }
         for (index, hit) in probe.hits.iter().enumerate() {
@@ -370,7 +379,7 @@ fn tasks(
             .windows(2)
             .filter(|pair| pair[0].1.name != pair[1].1.name)
             .map(|pair| &pair[1].2);
-        if let Some(at) = changes.nth(asked.workload.calls()) {
+        if let Some(at) = changes.nth(requested.workload.calls()) {
             let reason =
                 "the thread had more other names before than it made calls, each of which can give it one".into();
             return Some((at.clone(), reason));
@@ -380,17 +389,17 @@ fn tasks(
 }
 
 /// The ledger has a row for each object that a probe of it saw, and excuses what the investigation does.
-fn objects(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+fn objects(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let rows = found.objects.as_ref();
     for (name, probe) in &found.probes {
-        let Some(asked) = asked.probe(name) else {
+        let Some(requested) = requested.probe(name) else {
             continue;
         };
         for (index, hit) in probe.hits.iter().enumerate() {
             let at = format!("{at}/probes/{}/hits/{index}", escape(name));
             // What an interrupt allocates on top of the task is not the call's.
             let in_task = hit.context == Some(Context::Task);
-            let (argument, frees) = match (&asked.allocates, &asked.frees) {
+            let (argument, frees) = match (&requested.allocates, &requested.frees) {
                 (Some(argument), _) => (argument, false),
                 (None, Some(argument)) => (argument, true),
                 (None, None) => continue,
@@ -418,7 +427,7 @@ fn objects(at: &str, asked: &PlannedExperiment, found: &Experiment) -> Option<Fi
     let mut rows = rows?.allocations.iter().enumerate();
     rows.find_map(|(index, row)| {
         let at = format!("{at}/objects/allocations/{index}");
-        allocation(&at, asked, row)
+        allocation(&at, requested, row)
     })
 }
 
@@ -446,8 +455,8 @@ fn row<'a>(ledger: &'a Ledger, probe: &str, hit: &Hit, frees: bool) -> Option<&'
     })
 }
 
-fn allocation(at: &str, asked: &PlannedExperiment, row: &Allocation) -> Option<Finding> {
-    let allocates = asked
+fn allocation(at: &str, requested: &PlannedExperiment, row: &Allocation) -> Option<Finding> {
+    let allocates = requested
         .probe(&row.probe)
         .is_some_and(|probe| probe.allocates.is_some());
     if !allocates {
@@ -455,7 +464,7 @@ fn allocation(at: &str, asked: &PlannedExperiment, row: &Allocation) -> Option<F
         return Some((format!("{at}/probe"), reason));
     }
     if let Some(freed) = &row.freed
-        && asked
+        && requested
             .probe(&freed.probe)
             .is_none_or(|probe| probe.frees.is_none())
     {
@@ -466,7 +475,7 @@ fn allocation(at: &str, asked: &PlannedExperiment, row: &Allocation) -> Option<F
         .excused
         .as_ref()
         .filter(|text| withheld(text).is_none())?;
-    let excuse = asked
+    let excuse = requested
         .excuses
         .iter()
         .find(|excuse| excuse.text() == *excused);

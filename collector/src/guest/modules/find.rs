@@ -13,7 +13,7 @@ use crate::guest::{KernelImage, ProgressFn};
 ///
 /// # Errors
 /// When one is unavailable, or does not fit.
-pub fn of_kernel<'w>(
+pub fn find_modules<'w>(
     kernel: &KernelImage,
     wanted: impl Iterator<Item = &'w str>,
     cache: &Cache,
@@ -29,8 +29,8 @@ pub fn of_kernel<'w>(
             (folder, Some(sidecar.release.as_str()))
         }
         None => {
-            let folder = kernel.beside.modules.clone();
-            let release = kernel.beside.release.as_deref();
+            let folder = kernel.companions.modules.clone();
+            let release = kernel.companions.release.as_deref();
             (folder.ok_or(ModuleError::NoTree)?, release)
         }
     };
