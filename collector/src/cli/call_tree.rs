@@ -31,7 +31,7 @@ impl Shown {
 
 /// A call in the part of a tree that is shown.
 pub struct CallRow {
-    /// Its place in [`Call::frames`].
+    /// Its place in [`TracedCall::frames`].
     pub at: usize,
     /// Calls between the root that is shown and this one.
     pub level: u32,

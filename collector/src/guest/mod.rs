@@ -10,8 +10,8 @@
 //! | [`cache`] | kernels kept in the user's cache folder, locked, written atomically | files |
 //! | [`apt`], [`fetch`], [`download`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
 //! | [`pinned`] | the kernel that a lock file names | files, processes |
-//! | [`places`] | where the parts of a kernel stand around its image | none |
-//! | [`beside`] | those of them that are there and of the same build | files |
+//! | [`kernel_layout`] | where the parts of a kernel stand around its image | none |
+//! | [`companion_files`] | those of them that are there and of the same build | files |
 //! | [`elf`] | static? build id? the part that is loaded | none |
 //! | [`initramfs`] | a newc archive in memory | none |
 //! | [`host_binaries`] | the programs that an investigation runs, and their libraries | files, ldd |
