@@ -4,15 +4,21 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::document::Missing;
 use crate::document::fields::{
     COMPUTED, EXPERIMENT_COMPUTED, EXPERIMENT_STRUCTURES, FACT_COMPUTED, FACT_STRUCTURES,
     STRUCTURES,
 };
+use crate::document::value::KINDS;
 use crate::path::{EXPERIMENT_SECTIONS, SECTIONS};
 
 /// The files that match segments of paths, below `src`.
 const FILES: &[&str] = &[
+    "claim/ast.rs",
+    "claim/bind.rs",
+    "claim/c_types.rs",
     "claim/computed.rs",
+    "claim/graph.rs",
     "claim/invariants.rs",
     "claim/name_check/possible.rs",
     "claim/relations.rs",
@@ -31,6 +37,10 @@ const FILES: &[&str] = &[
     "path_index/planned.rs",
     "path_index/probe_leaves.rs",
     "path_index/resolve.rs",
+    "redact/mod.rs",
+    "redact/parts.rs",
+    "redact/public.rs",
+    "secrets/collect.rs",
 ];
 
 /// Words in these files that are no fields of the document.
@@ -45,8 +55,13 @@ const OTHERS: &[&str] = &[
     "book",
     "chapter",
     "coverage",
+    "parent",
     // The symbol at the beginning of the kernel's image.
     "_text",
+    // Types of C.
+    "char",
+    "long",
+    "short",
     // Values.
     "host",
     "kvm",
@@ -61,7 +76,7 @@ const OTHERS: &[&str] = &[
     "side",
 ];
 
-/// The names that the tables and the grammar of paths have.
+/// The names that the tables and the grammar of paths have, and the words in the JSON of a value.
 fn names() -> BTreeSet<&'static str> {
     let tables = STRUCTURES
         .iter()
@@ -77,6 +92,8 @@ fn names() -> BTreeSet<&'static str> {
         .flatten()
         .chain(computed.flat_map(|leaves| *leaves).map(|leaf| leaf.name))
         .chain(SECTIONS.iter().chain(EXPERIMENT_SECTIONS).copied())
+        .chain(KINDS.iter().copied())
+        .chain(Missing::KEYS)
         .collect()
 }
 
