@@ -7,10 +7,13 @@
 //! (<https://elixir.bootlin.com/linux/v6.12/source/include/linux/errno.h#L14>).
 
 mod flags;
+mod macros;
 mod words;
 
 pub use flags::{Flag, flag_names, flag_set, flag_sets};
 pub use words::{word_number, words};
+
+use macros::{constants, kernel_numbers};
 
 /// Number and name, by number.
 const ERRNOS: &[(u32, &str)] = &[
@@ -214,25 +217,6 @@ pub fn errno_number(name: &str) -> Option<u32> {
 pub(crate) fn errno_names() -> impl Iterator<Item = &'static str> {
     ERRNOS.iter().skip(1).chain(ALIASES).map(|entry| entry.1)
 }
-
-/// Names and numbers of constants on x86-64, whatever this program runs on. Where that is x86-64 Linux, its tests are not
-/// compiled with a number that differs from the C library's.
-macro_rules! constants {
-    ($($name:ident = $number:literal)*) => {{
-        #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
-        const _: () = {
-            $(assert!(libc::$name as i64 == $number, stringify!($name));)*
-        };
-        &[$(($number, stringify!($name))),*]
-    }};
-}
-use constants;
-
-/// Names and numbers of constants that the C library lacks, and that are the same on all architectures.
-macro_rules! kernel_numbers {
-    ($($name:ident)*) => { &[$((linux_raw_sys::general::$name as i64, stringify!($name))),*] };
-}
-use kernel_numbers;
 
 /// Sets of constants that kernel functions take as plain integers, so that no type tells their names: each by what
 /// its names begin with. Of two names of one number the first is shown.

@@ -1,6 +1,6 @@
 //! The constants that investigations and claims may write: what C programs pass to system calls.
 
-use super::{constants, kernel_numbers};
+use super::macros::{constants, kernel_numbers};
 
 /// Number and name, on x86-64.
 const WORDS: &[(i64, &str)] = constants! {
