@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, kernel, median, ms, ratio, rounds};
-use qed_collector::guest::protocol::{Job, capture_answer};
+use qed_collector::guest::protocol::{GuestJob, capture_answer};
 use qed_collector::guest::{GuestSpec, find_program::find_in_path};
 
 const FUNCTIONS: [&str; 8] = [
@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
             // The archive and what is unpacked from it are in memory at once.
             spec.memory_mib = 1024;
             spec.files.clone_from(&files);
-            let job = Job::Capture {
+            let job = GuestJob::Capture {
                 name: "benchmark".into(),
                 text,
                 chosen: Ok(Vec::new()),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{
     GUESTS, boot, children, collector, guest, investigation, kernel, median, ms, ratio, rounds,
 };
-use qed_collector::guest::protocol::Job;
+use qed_collector::guest::protocol::GuestJob;
 
 fn main() -> anyhow::Result<()> {
     if qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").is_none() {
@@ -59,7 +59,7 @@ fn main() -> anyhow::Result<()> {
             ms(whole_cpu.iter().min().copied().unwrap_or_default())
         );
         let mut spec = guest(&image, &cache);
-        let job = Job::Capture {
+        let job = GuestJob::Capture {
             name: "socket.toml".into(),
             text: text.clone(),
             chosen: Ok(Vec::new()),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, investigation, kernel, median, ms, ratio, rounds};
 use qed_collector::guest::debuginfo;
-use qed_collector::guest::protocol::{Job, capture_answer};
+use qed_collector::guest::protocol::{GuestJob, capture_answer};
 use qed_collector::probe::parse_event;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;
@@ -76,7 +76,7 @@ fn captured(name: &'static str) -> anyhow::Result<Work> {
     let info = debuginfo::of_package(&image, &cache, true, &|line| eprintln!("{line}"))?;
     let info = info.context("no debug information")?;
     let mut spec = guest(&image, &cache);
-    let job = Job::Capture {
+    let job = GuestJob::Capture {
         name: "socket.toml".into(),
         text: std::fs::read_to_string(investigation())?,
         chosen: Ok(Vec::new()),

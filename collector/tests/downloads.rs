@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use qed_collector::guest::apt::Apt;
-use qed_collector::guest::archive::{Served, ServedKernel};
+use qed_collector::guest::archive::{ServedKernel, ServedPackage};
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::find_program::find_in_path;
 use qed_collector::guest::source::Series;
@@ -45,7 +45,7 @@ struct Archive {
     serves: Arc<Mutex<Serves>>,
     /// The first byte that each request asked for.
     asked: Arc<Mutex<Vec<usize>>>,
-    package: Served,
+    package: ServedPackage,
 }
 
 impl Archive {
@@ -56,12 +56,12 @@ impl Archive {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let package = Served {
+        let package = ServedPackage {
             name: NAME.into(),
             version: VERSION.into(),
             size: deb.len() as u64,
             sha256: hex::encode(Sha256::digest(&deb)),
-            ..Served::default()
+            ..ServedPackage::default()
         };
         let (how, log) = (Arc::clone(&serves), Arc::clone(&asked));
         std::thread::spawn(move || {
@@ -145,8 +145,8 @@ impl Archive {
 }
 
 /// The entry of a package in an index.
-fn paragraph(package: &Served) -> String {
-    let Served {
+fn paragraph(package: &ServedPackage) -> String {
+    let ServedPackage {
         name,
         version,
         size,
@@ -383,12 +383,12 @@ fn archive_in(folder: &Path) -> PathBuf {
     let suite = folder.join("debian/dists/bookworm");
     let lists = suite.join("main/binary-amd64");
     fs::create_dir_all(&lists).unwrap();
-    let packages = paragraph(&Served {
+    let packages = paragraph(&ServedPackage {
         name: NAME.into(),
         version: VERSION.into(),
         size: 1,
         sha256: "0".repeat(64),
-        ..Served::default()
+        ..ServedPackage::default()
     });
     fs::write(lists.join("Packages"), &packages).unwrap();
     let digest = hex::encode(Sha256::digest(&packages));
@@ -530,12 +530,12 @@ fn pins_move() {
         first.contains(VERSION) && first.contains(&archive.package.sha256),
         "{first}"
     );
-    let newer = Served {
+    let newer = ServedPackage {
         name: NAME.replace("9.9.1", "9.9.2"),
         version: "9.9.2-1".into(),
         size: 7,
         sha256: "1".repeat(64),
-        ..Served::default()
+        ..ServedPackage::default()
     };
     archive.index(&(paragraph(&archive.package) + &paragraph(&newer)));
     let would = run(&["update", "--dry-run"]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use qed_collector::guest::apt::Apt;
-use qed_collector::guest::archive::{Package, Served, ServedKernel};
+use qed_collector::guest::archive::{Package, ServedKernel, ServedPackage};
 use qed_collector::guest::cache::{Cache, Sidecar, write_json};
 use qed_collector::guest::source::Series;
 use serde_json::Value;
@@ -132,12 +132,12 @@ fn list() {
         series: Series { major: 9, minor: 9 },
         patch: 2,
         release: release(2),
-        image: Served {
+        image: ServedPackage {
             name: format!("linux-binary-{}", release(2)),
             version: "9.9.2-1".into(),
             size: 5_000_000,
             origins: vec!["http://mirror.example.org/debian sid".into()],
-            ..Served::default()
+            ..ServedPackage::default()
         },
         base: None,
         debug: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use qed_collector::assemble::symbolize::{Static, make_evidence};
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::protocol::{Job, capture_answer};
+use qed_collector::guest::protocol::{GuestJob, capture_answer};
 use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
@@ -33,7 +33,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
     let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let image = kernel.path.clone();
     let mut spec = GuestSpec::new(kernel, PathBuf::from(program()), cache);
-    let job = Job::Capture {
+    let job = GuestJob::Capture {
         name: "i.toml".into(),
         text: INVESTIGATION.into(),
         chosen: Ok(Vec::new()),

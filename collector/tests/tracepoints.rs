@@ -8,7 +8,7 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 use qed_collector::{
     btf::{Btf, NameKind, Type},
     probe::{Attach, AttachEnvironment, AttachmentUse, Probes, Setup},
-    workload::{Arg, Finished, Running, SyscallInvocation, WorkloadKind, WorkloadSpec},
+    workload::{Arg, Finished, RunningWorkload, SyscallInvocation, WorkloadKind, WorkloadSpec},
 };
 use qed_collector_ebpf::{
     Control, Event, FdWalk, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
@@ -175,7 +175,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         around: qed_collector::workload::WorkloadEnvironment::default(),
     };
     let program = Path::new(env!("CARGO_BIN_EXE_qed-collector"));
-    let mut running = Running::start_as(program, &workload).await.unwrap();
+    let mut running = RunningWorkload::start_as(program, &workload).await.unwrap();
     let tgid = running.tgid();
     let control = Control {
         target_tgid: tgid,

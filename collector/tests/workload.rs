@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use qed_collector::workload::{
-    Arg, Exit, Finished, Running, SyscallInvocation, WorkloadError, WorkloadKind, WorkloadOutcome,
-    WorkloadSpec, names,
+    Arg, Exit, Finished, RunningWorkload, SyscallInvocation, WorkloadError, WorkloadKind,
+    WorkloadOutcome, WorkloadSpec, names,
 };
 
 fn spec(kind: WorkloadKind) -> WorkloadSpec {
@@ -59,8 +59,8 @@ fn command(words: &[&str]) -> WorkloadSpec {
     ))
 }
 
-async fn start(spec: &WorkloadSpec) -> Result<Running, WorkloadError> {
-    Running::start_as(Path::new(env!("CARGO_BIN_EXE_qed-collector")), spec).await
+async fn start(spec: &WorkloadSpec) -> Result<RunningWorkload, WorkloadError> {
+    RunningWorkload::start_as(Path::new(env!("CARGO_BIN_EXE_qed-collector")), spec).await
 }
 
 async fn run(spec: &WorkloadSpec) -> WorkloadOutcome {

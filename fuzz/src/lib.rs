@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Claim, SourceMap};
-use qed_evidence::diagnostic::{Diagnostic, Source};
+use qed_evidence::diagnostic::{Diagnostic, SourceText};
 use qed_evidence::investigation::{self, Investigation};
 use qed_evidence::reader;
 
@@ -56,7 +56,7 @@ pub fn assert_shown(errors: &[Diagnostic]) {
 /// A claim whose text is a chapter of its own.
 pub fn claim(text: &str, when: Option<&str>) -> Result<Claim, Vec<Diagnostic>> {
     let place = |text: &str| {
-        let source = Source {
+        let source = SourceText {
             name: "chapter.md".into(),
             text: text.into(),
         };

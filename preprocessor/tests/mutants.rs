@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use mdbook_qed::claims::collect::Claims;
 use mdbook_qed::claims::judged::JudgedClaim;
 use mdbook_qed::evidence::book_data::BookData;
-use mdbook_qed::evidence::cache::Cache;
+use mdbook_qed::evidence::cache::DerivedCache;
 use mdbook_qed::evidence::freshness::LocalMachine;
 use mdbook_qed::evidence::loader::{self};
 use mdbook_qed::mdbook::load::load;
@@ -274,7 +274,7 @@ fn every_claim_of_the_book() {
     let root = root();
     let book = load(&root, Parallelism::default()).unwrap_or_else(|problem| panic!("{problem}"));
     // Nothing that earlier builds kept: what is attacked is read and made here.
-    let (ahead, cache) = (loader::Ahead::default(), Cache::default());
+    let (ahead, cache) = (loader::Ahead::default(), DerivedCache::default());
     let evidence_set = loader::load(
         &book.paths,
         &book.config,

@@ -21,7 +21,7 @@ const NO_SYMBOL: &str = "[no symbol";
 
 /// A function that ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Function {
+pub struct TracedFunction {
     /// Its symbol.
     pub name: String,
     /// Its live address; `None` where no symbol is known for it.
@@ -39,7 +39,7 @@ pub struct Function {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Functions {
     /// In the order in which they ran first.
-    pub table: Vec<Function>,
+    pub table: Vec<TracedFunction>,
     /// Per frame, its place in the table.
     pub of_frame: Vec<usize>,
 }
@@ -53,7 +53,7 @@ pub fn functions(
     mut lines: Option<&mut LineResolver>,
 ) -> Functions {
     let mut known: HashMap<u64, usize> = HashMap::new();
-    let mut table: Vec<Function> = Vec::new();
+    let mut table: Vec<TracedFunction> = Vec::new();
     let mut of_frame = Vec::with_capacity(call.frames.len());
     for Frame { address, .. } in &call.frames {
         let at = *known.entry(*address).or_insert_with(|| {
@@ -83,7 +83,7 @@ fn function(
     kallsyms: &Kallsyms,
     slide: Option<u64>,
     lines: Option<&mut LineResolver>,
-) -> Option<Function> {
+) -> Option<TracedFunction> {
     let resolved = kallsyms.resolve(address).ok();
     let symbol = resolved.filter(|symbol| symbol.offset <= TRACER_CALL)?;
     let start = address - symbol.offset;
@@ -93,7 +93,7 @@ fn function(
         let definition = lines.definition_at(fixed).ok()??;
         Some((definition.file, definition.line))
     });
-    Some(Function {
+    Some(TracedFunction {
         name: symbol.name.to_owned(),
         address: Some(start),
         module: symbol.module.map(str::to_owned),
@@ -102,8 +102,8 @@ fn function(
 }
 
 /// A function without a symbol: told apart from others by a number, and not by its address, which may be a secret.
-fn nameless(number: usize) -> Function {
-    Function {
+fn nameless(number: usize) -> TracedFunction {
+    TracedFunction {
         name: format!("{NO_SYMBOL} {number}]"),
         address: None,
         module: None,

@@ -8,7 +8,7 @@ use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
 
 use super::names::Names;
 use super::stack::calling;
-use super::values::{Role, argument_role, datum};
+use super::values::{NumberRole, argument_role, datum};
 use crate::plan::expr::{Decode, Decoded, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
 
@@ -151,7 +151,7 @@ impl ProbeEvent<'_> {
             .map(|returns| match &returns.decode {
                 Ok(how) => datum(
                     in_register(self.event.return_value, how),
-                    Role::Return,
+                    NumberRole::Return,
                     self.names,
                 ),
                 Err(reason) => Datum::unavailable(reason.clone()),
@@ -181,7 +181,7 @@ impl ProbeEvent<'_> {
                 .into_iter()
                 .map(|(name, value)| {
                     let datum = match value {
-                        Ok(value) => datum(value, Role::Read(None), self.names),
+                        Ok(value) => datum(value, NumberRole::Read(None), self.names),
                         Err(reason) => Datum::unavailable(reason.to_string()),
                     };
                     (named(name), datum)
@@ -190,8 +190,8 @@ impl ProbeEvent<'_> {
             (_, Some(reason)) => vec![(read.name.clone(), Datum::unavailable(reason))],
             (how, None) => {
                 let role = match &read.names {
-                    Some(names) => Role::Named(names),
-                    None => Role::Read(read.kind),
+                    Some(names) => NumberRole::Named(names),
+                    None => NumberRole::Read(read.kind),
                 };
                 let datum = datum(decode(&loaded, how), role, self.names);
                 vec![(read.name.clone(), datum)]

@@ -164,7 +164,7 @@ pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kaslr::{Group, KaslrSourceError, SourceReport};
+    use crate::kaslr::{KaslrSourceError, SourceGroup, SourceReport};
 
     /// Check that one source alone neither agrees nor disagrees, with the reasons of those that are missing.
     #[test]
@@ -182,8 +182,8 @@ mod tests {
             symbols: Vec::new(),
             missing_symbols: Vec::new(),
             sources: vec![
-                source("kallsyms-vmlinux", Group::Measured, Ok(0x20_0000)),
-                source("vmcoreinfo", Group::Stated, Err(missing)),
+                source("kallsyms-vmlinux", SourceGroup::Measured, Ok(0x20_0000)),
+                source("vmcoreinfo", SourceGroup::Stated, Err(missing)),
             ],
             agree: false,
             checks: Vec::new(),

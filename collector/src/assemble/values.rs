@@ -29,7 +29,7 @@ const EBADF: i32 = 9;
 
 /// The meaning of a number or pointer beyond its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role<'a> {
+pub enum NumberRole<'a> {
     /// A read; its author may have declared its kind.
     Read(Option<ReadKind>),
     /// A number with the names that its author declared.
@@ -46,15 +46,15 @@ pub enum Role<'a> {
 const RESULTS: [&str; 4] = ["ret", "err", "error", "errno"];
 
 /// The role of an argument by what its author said, or by its name: the kernel calls descriptors `fd`, and results `ret` or `error`.
-pub fn argument_role<'a>(name: &str, names: Option<&'a NumberNames>) -> Role<'a> {
+pub fn argument_role<'a>(name: &str, names: Option<&'a NumberNames>) -> NumberRole<'a> {
     if let Some(names) = names {
-        Role::Named(names)
+        NumberRole::Named(names)
     } else if name == "fd" || name.ends_with("_fd") {
-        Role::Descriptor
+        NumberRole::Descriptor
     } else if RESULTS.contains(&name) {
-        Role::Return
+        NumberRole::Return
     } else {
-        Role::Argument
+        NumberRole::Argument
     }
 }
 
@@ -78,7 +78,7 @@ pub fn pointer(address: u64, type_name: Option<String>, names: &dyn Names) -> Va
 }
 
 /// The value of what was decoded.
-pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
+pub fn datum(decoded: Decoded, role: NumberRole<'_>, names: &dyn Names) -> Datum {
     let value = match decoded {
         Decoded::Unread { errno } => {
             let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
@@ -99,7 +99,7 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
             address, type_name, ..
         } => {
             let signed = i128::from(address as i64);
-            if role == Role::Return && (-MAX_ERRNO..0).contains(&signed) {
+            if role == NumberRole::Return && (-MAX_ERRNO..0).contains(&signed) {
                 errno(signed as i32)
             } else {
                 pointer(address, Some(type_name), names)
@@ -126,7 +126,7 @@ pub fn datum(decoded: Decoded, role: Role<'_>, names: &dyn Names) -> Datum {
         } => Value::CutText { value: text, cut },
         Decoded::Bytes {
             bytes, cut: None, ..
-        } if matches!(role, Role::Read(Some(ReadKind::Ip))) => return ip(&bytes),
+        } if matches!(role, NumberRole::Read(Some(ReadKind::Ip))) => return ip(&bytes),
         Decoded::Bytes {
             bytes, cut: None, ..
         } => Value::Bytes {
@@ -157,12 +157,12 @@ fn ip(bytes: &[u8]) -> Datum {
     }
 }
 
-fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) -> Datum {
+fn integer(value: i128, type_name: String, role: NumberRole<'_>, names: &dyn Names) -> Datum {
     let Some(exact) = Integer::new(value) else {
         return Datum::unavailable(format!("{value} is out of range"));
     };
     match role {
-        Role::Named(NumberNames::Constants(set)) => {
+        NumberRole::Named(NumberNames::Constants(set)) => {
             return Value::Enum {
                 value: exact,
                 type_name: set.clone(),
@@ -170,7 +170,7 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
             }
             .into();
         }
-        Role::Named(NumberNames::Flags { set, flags }) => {
+        NumberRole::Named(NumberNames::Flags { set, flags }) => {
             return Value::Flags {
                 value: exact,
                 set: Some(set.clone()),
@@ -184,9 +184,9 @@ fn integer(value: i128, type_name: String, role: Role<'_>, names: &dyn Names) ->
     let typed = Some(type_name).filter(|name| !name.is_empty());
     let small = i32::try_from(value).ok();
     let kind = match role {
-        Role::Read(kind) => kind,
-        Role::Descriptor if small.is_some_and(|v| v >= 0) => Some(ReadKind::Fd),
-        Role::Return if (-MAX_ERRNO..0).contains(&value) => Some(ReadKind::Errno),
+        NumberRole::Read(kind) => kind,
+        NumberRole::Descriptor if small.is_some_and(|v| v >= 0) => Some(ReadKind::Fd),
+        NumberRole::Return if (-MAX_ERRNO..0).contains(&value) => Some(ReadKind::Errno),
         _ => None,
     };
     let wrong = |what: &str| Datum::unavailable(format!("{value} is not a valid {what}"));

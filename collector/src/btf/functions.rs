@@ -20,7 +20,7 @@ pub enum Linkage {
 
 /// A function of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function<'a> {
+pub struct KernelFunction<'a> {
     /// Its type id, which distinguishes it from others of the same name.
     pub id: TypeId,
     /// Its name.
@@ -71,7 +71,7 @@ impl<'a> Parameter<'a> {
 impl<'a> Btf<'a> {
     /// All functions called `name`. Several are static functions of different files; if their signatures differ, BTF does not
     /// tell which of them an address belongs to.
-    pub fn functions(&self, name: &str) -> Result<Vec<Function<'a>>, BtfError> {
+    pub fn functions(&self, name: &str) -> Result<Vec<KernelFunction<'a>>, BtfError> {
         self.find(NameKind::Function, name)
             .into_iter()
             .map(|id| self.function(id))
@@ -79,7 +79,7 @@ impl<'a> Btf<'a> {
     }
 
     /// The function of type number `id`.
-    pub fn function(&self, id: TypeId) -> Result<Function<'a>, BtfError> {
+    pub fn function(&self, id: TypeId) -> Result<KernelFunction<'a>, BtfError> {
         let Type::Function {
             name,
             prototype,
@@ -94,7 +94,7 @@ impl<'a> Btf<'a> {
                 "it is a function without a prototype",
             ));
         };
-        Ok(Function {
+        Ok(KernelFunction {
             id,
             name,
             linkage: match linkage {
@@ -189,7 +189,7 @@ impl<'a> Btf<'a> {
     /// The LSM hook `name` (e.g. `socket_create`), or `None` if the kernel has none: the function
     /// `bpf_lsm_NAME`, which exists for each hook that a program can attach to.
     /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/bpf/bpf_lsm.c#L22>
-    pub fn lsm_hook(&self, name: &str) -> Result<Option<Function<'a>>, BtfError> {
+    pub fn lsm_hook(&self, name: &str) -> Result<Option<KernelFunction<'a>>, BtfError> {
         Ok(self
             .functions(&format!("bpf_lsm_{name}"))?
             .into_iter()

@@ -10,7 +10,7 @@ const MAX_VISITS: u32 = 100_000;
 
 /// A member, as seen from the structure that was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member<'a> {
+pub struct BtfMember<'a> {
     /// Its name; `""` for an anonymous structure or union.
     pub name: &'a str,
     /// Its type.
@@ -22,7 +22,7 @@ pub struct Member<'a> {
 }
 
 /// The direct members of a structure or union.
-pub type Members<'a> = Vec<Member<'a>>;
+pub type Members<'a> = Vec<BtfMember<'a>>;
 
 impl<'a> Btf<'a> {
     /// The direct members of `composite`, in the order of their declaration.
@@ -31,14 +31,14 @@ impl<'a> Btf<'a> {
         (0..count).map(|nth| self.member(composite, nth)).collect()
     }
 
-    fn member(&self, composite: &Composite<'a>, nth: usize) -> Result<Member<'a>, BtfError> {
+    fn member(&self, composite: &Composite<'a>, nth: usize) -> Result<BtfMember<'a>, BtfError> {
         let word = |at| {
             number(composite.body, nth * 12 + at)
                 .ok_or_else(|| BtfError::of_type(composite.id, "a member is cut off"))
         };
         let type_id = TypeId(word(4)?);
         let place = word(8)?;
-        let mut member = Member {
+        let mut member = BtfMember {
             name: self.name(composite.id, word(0)?)?,
             type_id,
             bit_offset: u64::from(place),
@@ -62,7 +62,7 @@ impl<'a> Btf<'a> {
         &self,
         composite: &Composite<'a>,
         name: &str,
-    ) -> Result<Option<Member<'a>>, BtfError> {
+    ) -> Result<Option<BtfMember<'a>>, BtfError> {
         let mut found = None;
         self.walk(composite, &mut |member| {
             if member.name == name {
@@ -98,7 +98,7 @@ impl<'a> Btf<'a> {
     fn walk(
         &self,
         composite: &Composite<'a>,
-        visit: &mut dyn FnMut(Member<'a>) -> bool,
+        visit: &mut dyn FnMut(BtfMember<'a>) -> bool,
     ) -> Result<(), BtfError> {
         // Structures whose members are not all visited yet: the structure, its offset, its next member.
         let mut open = vec![(*composite, 0u64, 0usize)];

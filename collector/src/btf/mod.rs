@@ -36,10 +36,10 @@ mod types;
 
 pub use abi::Passing;
 pub use error::BtfError;
-pub use functions::{Function, Linkage, Parameter, Signature, Tracepoint};
+pub use functions::{KernelFunction, Linkage, Parameter, Signature, Tracepoint};
 pub use index::NameKind;
 pub use kinds::TypeId;
-pub use members::{Member, Members};
+pub use members::{BtfMember, Members};
 pub use merge::merge;
 pub use nearest::nearest;
 pub use raw::Btf;

@@ -13,7 +13,7 @@ use super::guest_boot::boot;
 use crate::guest::KernelImage;
 use crate::guest::cache::Cache;
 use crate::guest::host_binaries::Files;
-use crate::guest::protocol::{Job, SlideAnswer, slide_answer};
+use crate::guest::protocol::{GuestJob, SlideAnswer, slide_answer};
 use crate::reason::Reason;
 
 /// Most attempts at a boot before its failure is reported.
@@ -88,7 +88,16 @@ impl Boots<'_> {
             let (kernel, cache) = (self.kernel.clone(), self.cache.clone());
             left -= 1;
             let nothing = Files::default();
-            match boot(kernel, &Job::Slide, nothing, cache, self.limit, &|_| {}).await {
+            match boot(
+                kernel,
+                &GuestJob::Slide,
+                nothing,
+                cache,
+                self.limit,
+                &|_| {},
+            )
+            .await
+            {
                 Ok(run) => return Ok(as_boot(slide_answer(&run.payload)?, time)),
                 Err(failure) if left == 0 => return Err(failure),
                 Err(_) => {}

@@ -9,7 +9,7 @@ use crate::workload::names;
 
 /// The parts of a tree that are shown, or written as probes.
 #[derive(Clone, Debug, Default)]
-pub struct Shown {
+pub struct ShownTree {
     /// Levels; `None`: all.
     pub depth: Option<u32>,
     /// Only what this function calls, and itself.
@@ -23,7 +23,7 @@ const TIME: usize = 11;
 /// Width up to the column of source lines.
 const NAME: usize = 72;
 
-impl Shown {
+impl ShownTree {
     fn shows(&self, frame: &Frame) -> bool {
         self.interrupts || !frame.interrupt
     }
@@ -42,7 +42,7 @@ pub struct CallRow {
 }
 
 /// The calls that are shown, in the order in which they began; `None` where `below` names a function that did not run.
-pub fn rows(call: &TracedCall, functions: &Functions, shown: &Shown) -> Option<Vec<CallRow>> {
+pub fn rows(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Option<Vec<CallRow>> {
     let frames = &call.frames;
     let is_root = |at: usize| match &shown.below {
         Some(name) => functions.table[functions.of_frame[at]].name == *name,
@@ -60,7 +60,7 @@ pub fn rows(call: &TracedCall, functions: &Functions, shown: &Shown) -> Option<V
 }
 
 /// The tree, one line for each call that is shown; `None` where `below` names a function that did not run.
-pub fn text(call: &TracedCall, functions: &Functions, shown: &Shown) -> Option<String> {
+pub fn text(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Option<String> {
     let mut out = String::new();
     let mut has_heading = shown.below.is_some();
     for row in rows(call, functions, shown)? {
@@ -83,7 +83,7 @@ fn end_of(frames: &[Frame], root: usize) -> usize {
     root + 1 + frames[root + 1..].iter().take_while(below).count()
 }
 
-fn subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &Shown, root: usize) {
+fn subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &ShownTree, root: usize) {
     let end = end_of(frames, root);
     let mut at = root;
     while at < end {
@@ -177,7 +177,7 @@ pub fn heading(call: &TracedCall, functions: &Functions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::graph::Function;
+    use crate::assemble::graph::TracedFunction;
 
     fn frame(depth: u32, interrupt: bool) -> Frame {
         Frame {
@@ -212,7 +212,7 @@ mod tests {
                 .to_vec(),
         };
         let names = ["a", "b", "c", "irq", "d", "e"];
-        let table = names.map(|name| Function {
+        let table = names.map(|name| TracedFunction {
             name: name.into(),
             address: Some(1),
             module: None,
@@ -225,7 +225,7 @@ mod tests {
         (call, functions)
     }
 
-    fn words(shown: &Shown) -> Vec<String> {
+    fn words(shown: &ShownTree) -> Vec<String> {
         let (call, functions) = sample();
         let text = text(&call, &functions, shown).unwrap();
         let line = |line: &str| {
@@ -241,12 +241,12 @@ mod tests {
     #[test]
     fn interrupts() {
         assert_eq!(
-            words(&Shown::default()),
+            words(&ShownTree::default()),
             ["a", "b", "c net/socket.c:7", "e"]
         );
-        let shown = Shown {
+        let shown = ShownTree {
             interrupts: true,
-            ..Shown::default()
+            ..ShownTree::default()
         };
         let all = ["a", "b", "c net/socket.c:7", "~ irq", "~ d", "e"];
         assert_eq!(words(&shown), all);
@@ -262,9 +262,9 @@ mod tests {
             call.frames[at] = frame(depth, false);
         }
         functions.of_frame = vec![0, 1, 0, 5, 0];
-        let shown = Shown {
+        let shown = ShownTree {
             below: Some("a".into()),
-            ..Shown::default()
+            ..ShownTree::default()
         };
         let rows = rows(&call, &functions, &shown).unwrap();
         let places: Vec<(usize, u32)> = rows.iter().map(|row| (row.at, row.level)).collect();
@@ -274,7 +274,7 @@ mod tests {
     /// Check that what is folded away is counted, without the interrupts, and that a function can be the root.
     #[test]
     fn folded() {
-        let shown = |depth, below: Option<&str>| Shown {
+        let shown = |depth, below: Option<&str>| ShownTree {
             depth: Some(depth),
             below: below.map(str::to_owned),
             interrupts: false,

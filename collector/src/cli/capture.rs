@@ -28,7 +28,7 @@ use super::store::Store;
 use super::target::{TargetMachine, distinct};
 use crate::assemble::symbolize::{Static, make_evidence};
 use crate::guest::cache::Cache;
-use crate::guest::protocol::{Job, capture_answer};
+use crate::guest::protocol::{GuestJob, capture_answer};
 use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::commands::Commands;
 use crate::session::{self, CaptureOptions, ThisKernel};
@@ -360,7 +360,7 @@ async fn in_guest(
     }
     let mut fixed = static_sources(&kernel, &cache, args.request.debuginfo(), true, &say);
     let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
-    let job = Job::Capture {
+    let job = GuestJob::Capture {
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
         chosen: chosen_in(investigation, &fixed),

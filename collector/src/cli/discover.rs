@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 use serde::Serialize;
 
-use super::call_tree::{Shown, heading, rows, text};
+use super::call_tree::{ShownTree, heading, rows, text};
 use super::discover_request::DiscoverRequest;
 use super::discover_words::{experiment, starter, to_trace};
 use super::failure::Failure;
@@ -23,11 +23,11 @@ use super::progress::Progress;
 use super::request::{LIMIT_S, RequestArgs};
 use super::runtime::runtime;
 use super::target::TargetMachine;
-use crate::assemble::graph::{Function, Functions, functions, mark_interrupts};
+use crate::assemble::graph::{Functions, TracedFunction, functions, mark_interrupts};
 use crate::btf::Btf;
 use crate::graph::{TracedCall, calls, matching};
 use crate::guest::cache::Cache;
-use crate::guest::protocol::{Job, discover_answer};
+use crate::guest::protocol::{GuestJob, discover_answer};
 use crate::session::discovery::{Discovery, DiscoveryOptions, discover};
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::lines::{LineResolver, cache};
@@ -112,8 +112,8 @@ impl Args {
     }
 
     /// The part of the tree that is asked for.
-    fn shown(&self) -> Shown {
-        Shown {
+    fn shown(&self) -> ShownTree {
+        ShownTree {
             depth: (!self.all).then_some(self.depth.unwrap_or(DEPTH)),
             below: self.below.clone(),
             interrupts: self.all,
@@ -252,7 +252,7 @@ fn trace(
             let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
             let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
             let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
-            let job = Job::Discover {
+            let job = GuestJob::Discover {
                 experiment: experiment.to_owned(),
                 types: args.write.is_some(),
                 name: investigation.source.name.clone(),
@@ -394,7 +394,7 @@ struct JsonCall<'a> {
     returned: Option<i64>,
     /// Tracing included.
     duration_ns: u64,
-    functions: &'a [Function],
+    functions: &'a [TracedFunction],
     /// In the order in which they began.
     calls: Vec<JsonFrame>,
 }

@@ -7,7 +7,7 @@ use qed_evidence::path::{refuse_experiment_name, refuse_probe_name};
 use thiserror::Error;
 use toml::Value;
 
-use super::call_tree::{Shown, counted, rows};
+use super::call_tree::{ShownTree, counted, rows};
 use crate::assemble::graph::Functions;
 use crate::btf::{Btf, BtfError};
 use crate::graph::TracedCall;
@@ -121,7 +121,7 @@ pub fn starter(
     machine: &str,
     call: &TracedCall,
     functions: &Functions,
-    shown: &Shown,
+    shown: &ShownTree,
     kallsyms: &Kallsyms,
     btf: &Btf<'_>,
 ) -> String {
@@ -133,7 +133,7 @@ pub fn starter(
     out += "graph = true\n";
     let mut seen = BTreeSet::new();
     let mut left_out = String::new();
-    let own = Shown {
+    let own = ShownTree {
         interrupts: false,
         ..shown.clone()
     };
@@ -172,7 +172,7 @@ pub fn starter(
 }
 
 /// The part of the tree that is shown, in words.
-fn extent(shown: &Shown) -> String {
+fn extent(shown: &ShownTree) -> String {
     let depth = match shown.depth {
         Some(depth) => format!("{} deep", counted(depth as usize, "level")),
         None => "all levels".to_owned(),

@@ -10,13 +10,13 @@ use qed_programs::ProgramPart;
 use super::failure::Failure;
 use crate::guest::cache::Cache;
 use crate::guest::host_binaries::Files;
-use crate::guest::protocol::Job;
+use crate::guest::protocol::GuestJob;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage};
 
 /// Boot a guest for one job.
 pub async fn boot(
     kernel: KernelImage,
-    job: &Job,
+    job: &GuestJob,
     files: Files,
     cache: Cache,
     limit: u64,

@@ -347,16 +347,16 @@ fn removable(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::archive::{Package, Served};
+    use crate::guest::archive::{Package, ServedPackage};
     use crate::guest::source::Series;
 
     fn kernel(minor: u32, patch: u32, debug: bool) -> ServedKernel {
-        let served = |name: String, size| Served {
+        let served = |name: String, size| ServedPackage {
             name,
             version: format!("6.{minor}.{patch}-1"),
             size,
             origins: vec!["http://m/debian trixie".into()],
-            ..Served::default()
+            ..ServedPackage::default()
         };
         let release = format!("6.{minor}.{patch}+deb13-cloud-amd64");
         ServedKernel {

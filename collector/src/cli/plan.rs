@@ -24,9 +24,9 @@ use super::request::{CaptureRequest, RequestArgs, read_request};
 use super::runtime::runtime;
 use super::target::TargetMachine;
 use crate::assemble::symbolize::Static;
-use crate::guest::protocol::{Job, plan_answer};
+use crate::guest::protocol::{GuestJob, plan_answer};
 use crate::guest::{cache::Cache, host_binaries::Files};
-use crate::plan::expr::{Decode, Field};
+use crate::plan::expr::{Decode, StructureField};
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
@@ -144,7 +144,7 @@ fn planned_on(
                 fixed.vmlinux.clear();
             }
             let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
-            let job = Job::Plan {
+            let job = GuestJob::Plan {
                 name: investigation.source.name.clone(),
                 text: investigation.source.text.clone(),
                 chosen: chosen_in(investigation, &fixed),
@@ -319,8 +319,8 @@ fn signature(probe: &PlannedProbe) -> String {
 }
 
 /// The values of a structure that is read whole, a line each.
-fn members(fields: &[Field]) -> String {
-    let line = |field: &Field| match &field.decode {
+fn members(fields: &[StructureField]) -> String {
+    let line = |field: &StructureField| match &field.decode {
         Ok(decode) => format!("        .{}: {}\n", field.name, decode.type_name()),
         Err(reason) => format!("        .{}: not read: {reason}\n", field.name),
     };

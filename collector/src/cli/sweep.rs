@@ -344,7 +344,7 @@ fn capture_kernel(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::archive::Served;
+    use crate::guest::archive::ServedPackage;
     use crate::guest::source::Series;
 
     fn kernel(minor: u32, patch: u32) -> ServedKernel {
@@ -352,10 +352,10 @@ mod tests {
             series: Series { major: 7, minor },
             patch,
             release: format!("7.{minor}.{patch}-x"),
-            image: Served {
+            image: ServedPackage {
                 name: "linux-image-x".into(),
                 version: format!("7.{minor}.{patch}-1"),
-                ..Served::default()
+                ..ServedPackage::default()
             },
             base: None,
             debug: None,

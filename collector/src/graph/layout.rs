@@ -12,7 +12,7 @@ use super::raw::Formats;
 
 /// A field of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub(super) struct RecordField {
     /// In bytes from the start of the record.
     offset: usize,
     /// 1, 2, 4 or 8 bytes.
@@ -20,7 +20,7 @@ pub(super) struct Field {
     signed: bool,
 }
 
-impl Field {
+impl RecordField {
     /// The value, sign-extended where the field is signed; `None` if the record is too short for it.
     pub(super) fn read(self, record: &[u8]) -> Option<u64> {
         let bytes = record.get(self.offset..self.offset.checked_add(self.size)?)?;
@@ -41,15 +41,15 @@ pub(super) struct Layout {
     /// Bytes of a page of the ring buffer, header and all.
     pub page: usize,
     /// Of a page: the time of its first record.
-    pub time: Field,
+    pub time: RecordField,
     /// Of a page: the bytes of records in it, and flags.
-    pub commit: Field,
+    pub commit: RecordField,
     /// Of a page: where records begin.
     pub data: usize,
     /// Of every record.
-    pub kind: Field,
-    pub flags: Field,
-    pub tid: Field,
+    pub kind: RecordField,
+    pub flags: RecordField,
+    pub tid: RecordField,
     pub entry: EntryRecord,
     pub exit: ExitRecord,
     pub enter: Syscall,
@@ -60,37 +60,37 @@ pub(super) struct Layout {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EntryRecord {
     pub id: u64,
-    pub function: Field,
-    pub depth: Field,
+    pub function: RecordField,
+    pub depth: RecordField,
 }
 
 /// A function returns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExitRecord {
     pub id: u64,
-    pub function: Field,
-    pub depth: Field,
-    pub overrun: Field,
+    pub function: RecordField,
+    pub depth: RecordField,
+    pub overrun: RecordField,
     /// When it began and ended, where the record says so itself.
-    pub times: Option<(Field, Field)>,
+    pub times: Option<(RecordField, RecordField)>,
     /// The value that it returned, where the kernel records that (CONFIG_FUNCTION_GRAPH_RETVAL).
-    pub returned: Option<Field>,
+    pub returned: Option<RecordField>,
 }
 
 /// A system call begins or ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Syscall {
     pub id: u64,
-    pub number: Field,
+    pub number: RecordField,
     /// The first argument, or the return value.
-    pub value: Field,
+    pub value: RecordField,
 }
 
 impl Syscall {
     /// The fields of the six arguments.
-    pub(super) fn words(&self) -> impl Iterator<Item = Field> {
+    pub(super) fn words(&self) -> impl Iterator<Item = RecordField> {
         let first = self.value;
-        (0..6).map(move |nth| Field {
+        (0..6).map(move |nth| RecordField {
             offset: first.offset + nth * first.size,
             ..first
         })
@@ -188,9 +188,9 @@ impl<'a> Format<'a> {
         })
     }
 
-    fn field(&self, name: &'static str) -> Result<Field, GraphError> {
+    fn field(&self, name: &'static str) -> Result<RecordField, GraphError> {
         match self.line(name) {
-            Some((offset, size @ (1 | 2 | 4 | 8), signed)) => Ok(Field {
+            Some((offset, size @ (1 | 2 | 4 | 8), signed)) => Ok(RecordField {
                 offset,
                 size,
                 signed,
@@ -200,9 +200,9 @@ impl<'a> Format<'a> {
     }
 
     /// The first of an array of `count` words.
-    fn first_of(&self, name: &'static str, count: usize) -> Result<Field, GraphError> {
+    fn first_of(&self, name: &'static str, count: usize) -> Result<RecordField, GraphError> {
         match self.line(name) {
-            Some((offset, size, signed)) if size == 8 * count => Ok(Field {
+            Some((offset, size, signed)) if size == 8 * count => Ok(RecordField {
                 offset,
                 size: 8,
                 signed,

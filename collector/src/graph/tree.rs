@@ -5,7 +5,7 @@
 //! Functions that are open at one of these events are those that report it, and belong to tracing.
 
 use super::error::GraphError;
-use super::layout::{Field, Layout};
+use super::layout::{Layout, RecordField};
 use super::pages::{TimedRecord, records};
 use super::raw::RawGraph;
 
@@ -95,7 +95,7 @@ pub fn matching(
 }
 
 /// The value of a field of the record with this number among those of the task.
-fn value(field: Field, record: &TimedRecord<'_>, number: usize) -> Result<u64, GraphError> {
+fn value(field: RecordField, record: &TimedRecord<'_>, number: usize) -> Result<u64, GraphError> {
     field
         .read(record.bytes)
         .ok_or(GraphError::Short { record: number })

@@ -9,7 +9,7 @@ use qed_evidence::investigation::{Investigation, parse};
 
 use super::init::progress;
 use super::load::load;
-use super::protocol::{JOB, Job, SlideAnswer};
+use super::protocol::{GuestJob, JOB, SlideAnswer};
 use super::setup::set_up;
 use crate::plan::Plan;
 use crate::reason::Reason;
@@ -20,11 +20,11 @@ use crate::symbols::functions_by_file::FunctionInFile;
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
 pub fn answer() -> anyhow::Result<Vec<u8>> {
-    let job: Job = serde_json::from_slice(&fs::read(JOB).context("failed to read the job")?)
+    let job: GuestJob = serde_json::from_slice(&fs::read(JOB).context("failed to read the job")?)
         .context("failed to understand the job")?;
     match job {
-        Job::Slide => Ok(postcard::to_stdvec(&slide())?),
-        Job::Plan {
+        GuestJob::Slide => Ok(postcard::to_stdvec(&slide())?),
+        GuestJob::Plan {
             name,
             text,
             chosen,
@@ -34,7 +34,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             let planned = plan_here(&parse_investigation(&name, &text)?, &chosen, &modules)?.1;
             Ok(postcard::to_stdvec(&planned.experiments)?)
         }
-        Job::Discover {
+        GuestJob::Discover {
             experiment,
             types,
             name,
@@ -53,7 +53,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             let found = discovery::discover(&investigation, &experiment, options, &progress);
             Ok(postcard::to_stdvec(&runtime.block_on(found)?)?)
         }
-        Job::Capture {
+        GuestJob::Capture {
             name,
             text,
             chosen,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::GuestError;
-use super::archive::{self, Package, Served, ServedKernel, mirror, mirror::Mirrors};
+use super::archive::{self, Package, ServedKernel, ServedPackage, mirror, mirror::Mirrors};
 use super::find_program::find_in_path;
 
 /// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
@@ -141,7 +141,7 @@ impl Apt {
     ///
     /// # Errors
     /// When apt cannot be run.
-    pub fn served(&self, package: &Package) -> Result<Option<Served>, GuestError> {
+    pub fn served(&self, package: &Package) -> Result<Option<ServedPackage>, GuestError> {
         let wanted = format!("{}={}", package.name, package.version);
         match self.run("apt-cache", &["show", &wanted], None, "look for a package") {
             Ok(shown) => Ok(archive::parse(&shown)
@@ -166,10 +166,10 @@ impl Apt {
     /// # Errors
     /// [`GuestError::Download`] when it cannot be fetched, [`GuestError::Damaged`] when it does not match its signed index, and
     /// [`GuestError::WrongDigest`] when that index names another file than the one that is expected.
-    pub fn download(&self, part: &Served) -> Result<PathBuf, GuestError> {
+    pub fn download(&self, part: &ServedPackage) -> Result<PathBuf, GuestError> {
         let folder = self.downloads();
         std::fs::create_dir_all(&folder).map_err(GuestError::io("make the folder", &folder))?;
-        let Served { name, version, .. } = part;
+        let ServedPackage { name, version, .. } = part;
         let wanted = format!("{name}={version}");
         let package = format!("{name} {version}");
         let doing = format!("look for the address of {wanted}");
@@ -246,7 +246,7 @@ fn address(printed: &str) -> Option<(&str, Option<&str>)> {
 
 /// The error for a package that apt did not fetch. One that arrived whole and is another one is removed: the next attempt would
 /// have no use for it.
-fn not_fetched(package: String, part: &Served, path: &Path, message: &str) -> GuestError {
+fn not_fetched(package: String, part: &ServedPackage, path: &Path, message: &str) -> GuestError {
     if let Some((_, received)) = message.split_once("Hashes of received file:") {
         let mut failed = path.as_os_str().to_owned();
         failed.push(".FAILED");

@@ -42,7 +42,7 @@ pub struct Sidecar {
 
 /// The kernels that the archive serves, and when it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Served {
+pub struct ServedKernels {
     /// Seconds since 1970.
     pub at: u64,
     /// The kernels, the oldest first.
@@ -58,7 +58,7 @@ const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Time for which an answer is good that is not whole: so long, a sweep does not wait for a dead network at each of its kernels.
 const ASK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
-impl Served {
+impl ServedKernels {
     /// True if the archive need not be asked again: it was within a day, or within ten minutes if the answer was not whole. An answer from
     /// the future (a clock set back) is not fresh.
     #[must_use]
@@ -218,7 +218,7 @@ impl Cache {
 
     /// The last answer of the archive.
     #[must_use]
-    pub fn served(&self) -> Option<Served> {
+    pub fn served(&self) -> Option<ServedKernels> {
         read_json(&self.kernels().join("served.json"))
     }
 
@@ -232,7 +232,7 @@ impl Cache {
         complaint: Option<&str>,
         now: SystemTime,
     ) -> Result<(), GuestError> {
-        let served = Served {
+        let served = ServedKernels {
             at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             kernels: kernels.to_vec(),
             complaint: complaint.map(str::to_owned),

@@ -77,7 +77,7 @@ pub fn of_package(
 fn of_release<'a>(
     kernels: &'a [ServedKernel],
     release: &str,
-) -> Option<&'a super::archive::Served> {
+) -> Option<&'a super::archive::ServedPackage> {
     let kernel = kernels.iter().find(|kernel| kernel.release == release)?;
     kernel.debug.as_ref()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::archive::Served;
+use super::archive::ServedPackage;
 
 /// Reports the current step, in a few words. Called from several threads.
 pub type ProgressFn<'a> = &'a (dyn Fn(&str) + Sync);
@@ -20,7 +20,7 @@ const STEP: u64 = 10;
 
 /// Report the download, and how much of it has arrived in `file`, while `work` runs.
 pub fn watched<T>(
-    package: &Served,
+    package: &ServedPackage,
     file: &Path,
     progress: ProgressFn<'_>,
     work: impl FnOnce() -> T,
@@ -48,8 +48,8 @@ pub fn watched<T>(
 }
 
 /// `downloading linux-binary-… 7.3.4-1: 3 of 15 MB (20 %)`
-fn message(package: &Served, bytes: u64) -> String {
-    let Served {
+fn message(package: &ServedPackage, bytes: u64) -> String {
+    let ServedPackage {
         name,
         version,
         size,
@@ -65,7 +65,7 @@ fn message(package: &Served, bytes: u64) -> String {
     }
 }
 
-fn percent(package: &Served, bytes: u64) -> u64 {
+fn percent(package: &ServedPackage, bytes: u64) -> u64 {
     (bytes * 100 / package.size.max(1)).min(100)
 }
 
@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn shares() {
         let folder = tempfile::tempdir().unwrap();
-        let package = Served {
+        let package = ServedPackage {
             name: "a".into(),
             version: "1-1".into(),
             size: 4_000_000,
-            ..Served::default()
+            ..ServedPackage::default()
         };
         let file = folder.path().join("a_1-1.deb");
         let write = |bytes: usize| std::fs::write(&file, vec![0; bytes]).unwrap();

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::apt::{self, Apt};
-use super::archive::{self, Served, ServedKernel, layout};
+use super::archive::{self, ServedKernel, ServedPackage, layout};
 use super::cache::{Cache, Sidecar};
 use super::companion_files::{self, KernelArtifacts};
 use super::source::Selector;
@@ -25,7 +25,7 @@ pub struct KernelImage {
     /// The files around an image that the user named.
     pub companions: Box<KernelArtifacts>,
     /// The package with its debug information, where a lock file says which.
-    pub debug: Option<Served>,
+    pub debug: Option<ServedPackage>,
 }
 
 impl KernelImage {
@@ -237,7 +237,7 @@ pub fn obtain(
 
 /// Download packages, unpack the needed files, and put these into the cache under the name of the first package.
 pub(super) fn store(
-    parts: &[&Served],
+    parts: &[&ServedPackage],
     release: &str,
     cache: &Cache,
     lock: &File,
@@ -267,7 +267,7 @@ pub(super) fn store(
 
 /// Download a package, and unpack into `folder` the files to which `name` gives a name. The digest of the package, hex.
 pub(super) fn unpacked(
-    part: &Served,
+    part: &ServedPackage,
     apt: &Apt,
     cache: &Cache,
     folder: &Path,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use qed_evidence::lock::{FILE, LockedPackage, Packages, Pin};
 
 use super::apt::Apt;
-use super::archive::{self, Package, Served, ServedKernel};
+use super::archive::{self, Package, ServedKernel, ServedPackage};
 use super::cache::{Cache, Sidecar};
 use super::source::Selector;
 use super::{GuestError, KernelImage, KernelSource, ProgressFn, fetch};
@@ -122,7 +122,7 @@ fn obtain(
     if let Some(found) = cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
         return Ok(found);
     }
-    let parts: Vec<Served> = std::iter::once(&packages.image)
+    let parts: Vec<ServedPackage> = std::iter::once(&packages.image)
         .chain(&packages.config)
         .map(served)
         .collect();
@@ -158,7 +158,7 @@ fn obtain(
             (true, None) => return Err(refuse(why_not_served(&kernels, selector))),
         }
     }
-    let parts: Vec<&Served> = parts.iter().collect();
+    let parts: Vec<&ServedPackage> = parts.iter().collect();
     fetch::store(&parts, &packages.release, cache, &lock, progress).map_err(|error| match error {
         GuestError::WrongDigest {
             package,
@@ -219,7 +219,7 @@ fn why_not_served(kernels: &[ServedKernel], selector: Selector) -> String {
 /// The pin of a kernel that is served.
 #[must_use]
 pub fn pin(kernel: &ServedKernel) -> Pin {
-    let part = |served: &Served| LockedPackage {
+    let part = |served: &ServedPackage| LockedPackage {
         package: served.name.clone(),
         version: served.version.clone(),
         size: served.size,
@@ -240,8 +240,8 @@ fn package(part: &LockedPackage) -> Package {
     }
 }
 
-fn served(part: &LockedPackage) -> Served {
-    Served {
+fn served(part: &LockedPackage) -> ServedPackage {
+    ServedPackage {
         name: part.package.clone(),
         version: part.version.clone(),
         size: part.size,
@@ -386,10 +386,10 @@ mod tests {
             series: crate::guest::source::Series { major: 7, minor },
             patch: 9,
             release: R.into(),
-            image: Served {
+            image: ServedPackage {
                 name: "linux-binary-x".into(),
                 version: format!("7.{minor}.9-1"),
-                ..Served::default()
+                ..ServedPackage::default()
             },
             base: None,
             debug: None,

@@ -15,7 +15,7 @@ pub(super) const JOB: &str = "/qed/job.json";
 /// A job for a guest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Job {
+pub enum GuestJob {
     /// Run an investigation.
     Capture {
         /// Its name, for messages.
@@ -55,7 +55,7 @@ pub enum Job {
     Slide,
 }
 
-/// A guest's answer to [`Job::Slide`].
+/// A guest's answer to [`GuestJob::Slide`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlideAnswer {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -68,7 +68,7 @@ pub struct SlideAnswer {
     pub physical: Result<u64, Reason>,
 }
 
-impl Job {
+impl GuestJob {
     /// The file that brings the job into the guest.
     pub fn file(&self) -> anyhow::Result<(String, Vec<u8>)> {
         let text = serde_json::to_vec(self).context("failed to write the guest's job")?;
@@ -86,7 +86,7 @@ pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
     postcard::from_bytes(payload).context("failed to understand what the guest planned")
 }
 
-/// Understand the answer of [`Job::Discover`].
+/// Understand the answer of [`GuestJob::Discover`].
 pub fn discover_answer(payload: &[u8]) -> anyhow::Result<Discovery> {
     postcard::from_bytes(payload).context("failed to understand what the guest traced")
 }

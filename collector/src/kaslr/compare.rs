@@ -46,7 +46,7 @@ pub enum CompareError {
 
 /// The outcome for all symbols.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Comparison {
+pub struct SymbolComparison {
     /// Live minus static address of `_text`, in bytes.
     pub slide: u64,
     /// Symbols that are in both tables.
@@ -129,7 +129,7 @@ const EXAMPLES: usize = 5;
 const ENOUGH: u64 = 16;
 
 /// Compare all symbols of the core image.
-pub fn compare(live: &Kallsyms, fixed: &StaticTable<'_>) -> Result<Comparison, CompareError> {
+pub fn compare(live: &Kallsyms, fixed: &StaticTable<'_>) -> Result<SymbolComparison, CompareError> {
     let image = live.image();
     if image.is_empty() {
         return Err(CompareError::NoImage("live"));
@@ -162,7 +162,7 @@ pub fn compare(live: &Kallsyms, fixed: &StaticTable<'_>) -> Result<Comparison, C
     if checked < ENOUGH {
         return Err(CompareError::TooFew(checked));
     }
-    Ok(Comparison {
+    Ok(SymbolComparison {
         slide,
         checked,
         differing: differing.len() as u64,

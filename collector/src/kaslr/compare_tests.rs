@@ -29,7 +29,7 @@ pub(crate) fn tables(count: u64, slide: u64) -> (String, String) {
     (map, live)
 }
 
-fn run(map: &str, live: &str) -> Result<Comparison, CompareError> {
+fn run(map: &str, live: &str) -> Result<SymbolComparison, CompareError> {
     let map = SystemMap::parse(map.as_bytes().to_vec()).unwrap();
     compare(
         &Kallsyms::parse(live.to_owned(), None).unwrap(),
@@ -42,7 +42,7 @@ fn run(map: &str, live: &str) -> Result<Comparison, CompareError> {
 fn one_slide() {
     let (map, live) = tables(60, 0x1b20_0000);
     let comparison = run(&map, &live).unwrap();
-    let expected = Comparison {
+    let expected = SymbolComparison {
         slide: 0x1b20_0000,
         checked: 62,
         differing: 0,

@@ -9,10 +9,10 @@
 //! Sources *agree* when at least two groups gave a slide and all slides are equal. With one group the slide is
 //! given, and `agree` is false. When any two differ, or one is damaged, there is no slide, only an error.
 
-use super::compare::{self, Comparison};
+use super::compare::{self, SymbolComparison};
 use super::console::ConsoleOffset;
 use super::report::{
-    FixedPlace, Group, Inputs, KaslrReport, KaslrSourceError, SlideCheck, SourceReport,
+    FixedPlace, Inputs, KaslrReport, KaslrSourceError, SlideCheck, SourceGroup, SourceReport,
     StaticSource, Status, SymbolSlide,
 };
 use super::rules;
@@ -22,7 +22,7 @@ use crate::symbols::{BuildId, Kallsyms};
 /// Judge.
 pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
     let sources = ask_sources(inputs);
-    let slides: Vec<(&str, Group, u64)> = sources
+    let slides: Vec<(&str, SourceGroup, u64)> = sources
         .iter()
         .filter_map(|s| Some((s.name.as_str(), s.group, *s.slide.as_ref().ok()?)))
         .collect();
@@ -42,7 +42,7 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
     }
     let status = status(&errors, candidate, rules::turned_off(inputs), &sources);
     let valid = !matches!(status, Status::Error { .. });
-    let groups = [Group::Measured, Group::Stated]
+    let groups = [SourceGroup::Measured, SourceGroup::Stated]
         .iter()
         .filter(|group| slides.iter().any(|s| s.1 == **group))
         .count();
@@ -78,12 +78,16 @@ fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
     if inputs.statics.is_empty() {
         let why = "no System.map or vmlinux is at hand; install the kernel's debug package";
         let none = unavailable(why);
-        sources.push(without_table("kallsyms-static", Group::Measured, none));
+        sources.push(without_table(
+            "kallsyms-static",
+            SourceGroup::Measured,
+            none,
+        ));
     }
     sources.extend([
-        without_table("kallsyms-vmlinuz", Group::Measured, by_image(inputs)),
-        without_table("vmcoreinfo", Group::Stated, by_vmcoreinfo(inputs)),
-        without_table("console", Group::Stated, by_console(inputs)),
+        without_table("kallsyms-vmlinuz", SourceGroup::Measured, by_image(inputs)),
+        without_table("vmcoreinfo", SourceGroup::Stated, by_vmcoreinfo(inputs)),
+        without_table("console", SourceGroup::Stated, by_console(inputs)),
     ]);
     sources
 }
@@ -153,7 +157,7 @@ fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|c| match c {
-            Comparison { differing: 0, .. } => Ok(c.slide),
+            SymbolComparison { differing: 0, .. } => Ok(c.slide),
             _ if fixed.build_id.is_none() => unavailable(format!(
                 "its build is not known, and {} of {} symbols differ: it is of another build",
                 c.differing, c.checked
@@ -174,13 +178,16 @@ fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
     });
     SourceReport {
         name: fixed.name.into(),
-        group: Group::Measured,
+        group: SourceGroup::Measured,
         slide,
         comparison: compared.ok(),
     }
 }
 
-fn compared(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> Result<Comparison, KaslrSourceError> {
+fn compared(
+    inputs: &Inputs<'_>,
+    fixed: &StaticSource<'_>,
+) -> Result<SymbolComparison, KaslrSourceError> {
     let table = fixed.table.as_ref().map_err(Clone::clone)?;
     if let Some(id) = &fixed.build_id {
         same_build(inputs, id)?;

@@ -14,7 +14,9 @@ pub mod vmcoreinfo;
 pub mod vmlinuz;
 
 pub use judge::judge;
-pub use report::{FixedPlace, Group, Inputs, KaslrReport, KaslrSourceError, SourceReport, Status};
+pub use report::{
+    FixedPlace, Inputs, KaslrReport, KaslrSourceError, SourceGroup, SourceReport, Status,
+};
 
 #[cfg(test)]
 mod real_tests;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::{Comparison, StaticTable};
+use super::compare::{StaticTable, SymbolComparison};
 use super::config::KernelConfig;
 use super::console::ConsoleOffset;
 use super::vmcoreinfo::Vmcoreinfo;
@@ -50,7 +50,7 @@ pub enum Status {
 /// Sources with something in common; see [`judge`](super::judge).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Group {
+pub enum SourceGroup {
     /// Live against static addresses.
     Measured,
     /// The kernel's own statement.
@@ -64,11 +64,11 @@ pub struct SourceReport {
     /// `vmcoreinfo`, `console`.
     pub name: String,
     /// With which others it is *not* independent.
-    pub group: Group,
+    pub group: SourceGroup,
     /// The slide in bytes, or why there is none.
     pub slide: Result<u64, KaslrSourceError>,
     /// For a whole static table: how many symbols were compared.
-    pub comparison: Option<Comparison>,
+    pub comparison: Option<SymbolComparison>,
 }
 
 /// One symbol of the running kernel, live and static.

@@ -22,7 +22,7 @@ mod workload;
 
 pub use types::{
     EventSource, NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction,
-    PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, Refused,
+    PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, RefusedReads,
 };
 
 pub use error::NO_SUCH;

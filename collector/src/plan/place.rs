@@ -6,7 +6,7 @@ use qed_evidence::investigation::{Position, Probe, ProbeAddress};
 use super::error::PlaceError;
 use super::expr::Returned;
 use super::planner::Planner;
-use crate::btf::{Function, Parameter};
+use crate::btf::{KernelFunction, Parameter};
 use crate::probe::Attach;
 use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, locate};
@@ -270,7 +270,7 @@ fn no_such(kind: &'static str, name: &str, near: Option<String>) -> PlaceError {
 
 /// Parameters and result of the functions of one name, if they agree: it is not known which of them is at an address, so
 /// otherwise neither is stated.
-fn signature<'a>(functions: &[Function<'a>]) -> (Vec<Parameter<'a>>, Returned) {
+fn signature<'a>(functions: &[KernelFunction<'a>]) -> (Vec<Parameter<'a>>, Returned) {
     match functions {
         [first, rest @ ..] if rest.iter().all(|f| f.signature == first.signature) => (
             first.signature.parameters.clone(),

@@ -195,7 +195,7 @@ fn is_name(c: char) -> bool {
 
 /// A word of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+enum FmtToken {
     Number(i128),
     Name(String),
     Sign(&'static str),
@@ -218,7 +218,7 @@ fn evaluate(text: &str, enumerator: &dyn Fn(&str) -> Option<i128>) -> Option<i12
     (parser.at == parser.tokens.len()).then_some(number)
 }
 
-fn tokens(text: &str) -> Option<Vec<Token>> {
+fn tokens(text: &str) -> Option<Vec<FmtToken>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -226,10 +226,10 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
             number(rest)?
         } else if is_name(first) {
             let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-            (Token::Name(rest[..end].into()), end)
+            (FmtToken::Name(rest[..end].into()), end)
         } else {
             let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign))?;
-            (Token::Sign(sign), sign.len())
+            (FmtToken::Sign(sign), sign.len())
         };
         found.push(token);
         rest = rest[length..].trim_start();
@@ -238,7 +238,7 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
 }
 
 /// A number with its suffixes, and its length.
-fn number(text: &str) -> Option<(Token, usize)> {
+fn number(text: &str) -> Option<(FmtToken, usize)> {
     let end = text.find(|c| !is_name(c)).unwrap_or(text.len());
     let word = text[..end].trim_end_matches(['u', 'U', 'l', 'L']);
     let (digits, radix) = match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
@@ -247,11 +247,11 @@ fn number(text: &str) -> Option<(Token, usize)> {
         None => (word, 10),
     };
     let number = u64::from_str_radix(digits, radix).ok()?;
-    Some((Token::Number(number.into()), end))
+    Some((FmtToken::Number(number.into()), end))
 }
 
 struct Parser<'e> {
-    tokens: Vec<Token>,
+    tokens: Vec<FmtToken>,
     at: usize,
     enumerator: &'e dyn Fn(&str) -> Option<i128>,
 }
@@ -261,7 +261,8 @@ const LEVELS: [&[&str]; 5] = [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"]
 
 impl Parser<'_> {
     fn take(&mut self, sign: &str) -> bool {
-        let found = matches!(self.tokens.get(self.at), Some(Token::Sign(known)) if *known == sign);
+        let found =
+            matches!(self.tokens.get(self.at), Some(FmtToken::Sign(known)) if *known == sign);
         self.at += usize::from(found);
         found
     }
@@ -309,9 +310,9 @@ impl Parser<'_> {
         let token = self.tokens.get(self.at)?.clone();
         self.at += 1;
         match token {
-            Token::Number(number) => Some(number),
-            Token::Name(name) => (self.enumerator)(&name),
-            Token::Sign(_) => None,
+            FmtToken::Number(number) => Some(number),
+            FmtToken::Name(name) => (self.enumerator)(&name),
+            FmtToken::Sign(_) => None,
         }
     }
 
@@ -320,15 +321,15 @@ impl Parser<'_> {
         let inside = &self.tokens[self.at..];
         let length = inside
             .iter()
-            .take_while(|token| matches!(token, Token::Name(_)))
+            .take_while(|token| matches!(token, FmtToken::Name(_)))
             .count();
-        let is_type = inside[..length]
-            .iter()
-            .all(|token| matches!(token, Token::Name(name) if (self.enumerator)(name).is_none()));
-        let closed = inside.get(length) == Some(&Token::Sign(")"));
+        let is_type = inside[..length].iter().all(
+            |token| matches!(token, FmtToken::Name(name) if (self.enumerator)(name).is_none()),
+        );
+        let closed = inside.get(length) == Some(&FmtToken::Sign(")"));
         let casts = match inside.get(length + 1) {
-            Some(Token::Number(_) | Token::Name(_)) => true,
-            Some(Token::Sign(sign)) => ["(", "~", "-"].contains(sign),
+            Some(FmtToken::Number(_) | FmtToken::Name(_)) => true,
+            Some(FmtToken::Sign(sign)) => ["(", "~", "-"].contains(sign),
             None => false,
         };
         let found = length > 0 && is_type && closed && casts;

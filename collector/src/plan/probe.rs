@@ -10,7 +10,7 @@ use super::error::PlaceError;
 use super::place::ProbePlace;
 use super::planner::Planner;
 use super::setup::{CallMarkers, Markers};
-use super::types::{EventSource, PlannedInstruction, PlannedProbe, PlannedRead, Refused};
+use super::types::{EventSource, PlannedInstruction, PlannedProbe, PlannedRead, RefusedReads};
 use crate::probe::Attach;
 use crate::reason::Reason;
 use crate::workload::MARKING_SYSCALL;
@@ -255,7 +255,7 @@ fn without_place(probe: &Probe) -> PlannedProbe {
         returns: None,
         entry: Vec::new(),
         exit: Vec::new(),
-        refused: Refused::default(),
+        refused: RefusedReads::default(),
         within: probe.within.clone(),
         acts: probe.signal.is_some() || probe.deny.is_some(),
         allocates: probe.allocates.is_some(),

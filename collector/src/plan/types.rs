@@ -10,7 +10,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::ReadKind;
 use serde::{Deserialize, Serialize};
 
-use super::expr::{Decode, Decoded, Loaded, Member, decode};
+use super::expr::{Decode, Decoded, Loaded, PathMember, decode};
 
 use crate::reason::Reason;
 
@@ -55,7 +55,7 @@ pub struct PlannedProbe {
     /// Reads at the return.
     pub exit: Vec<PlannedRead>,
     /// Reads that this kernel cannot do.
-    pub refused: Refused,
+    pub refused: RefusedReads,
     /// Only hits with this function on their stack count.
     pub within: Option<String>,
     /// True if it acts: without it the experiment is another one.
@@ -86,7 +86,7 @@ pub struct PlannedInstruction {
 
 /// Reads that a kernel cannot do, by name, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedReads {
     /// At the entry.
     pub entry: BTreeMap<String, Reason>,
     /// At the return.
@@ -231,7 +231,7 @@ pub struct PlannedRead {
     /// The names of the number, if the author said so and its type has none of them.
     pub names: Option<NumberNames>,
     /// The member that is read, if it is one.
-    pub member: Option<Member>,
+    pub member: Option<PathMember>,
     /// True if it may be a part of an address, whatever it is called.
     pub retyped: bool,
     /// True for a secret of the kernel, which nothing publishes.

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use qed_evidence::investigation::{Action, Argument, EarlierCall, Structure, Workload, bytes_text};
+use qed_evidence::investigation::{
+    Action, Argument, EarlierCall, FilledStructure, Workload, bytes_text,
+};
 
 use super::error::nearest;
 use super::structure::{FillError, Filler};
@@ -151,7 +153,7 @@ impl Arguments<'_, '_, '_> {
         })
     }
 
-    fn structure(&self, structure: &Structure) -> Result<Memory, WorkloadPlanError> {
+    fn structure(&self, structure: &FilledStructure) -> Result<Memory, WorkloadPlanError> {
         let id = self.type_named(&structure.name)?;
         let size = self.size_of(id, &structure.name)?;
         let (Type::Struct(composite) | Type::Union(composite)) = self.btf.strip(id)?.ty else {

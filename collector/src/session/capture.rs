@@ -143,7 +143,7 @@ pub(super) async fn run<M: SessionMachine>(
     let loaded = machine.now() - started;
     (request.progress)(&format!("loaded in {} ms", loaded.as_millis()));
     let attachments = request.plan.setup.attaches.len();
-    let mut session = Session {
+    let mut session = CaptureSession {
         machine,
         programs,
         life: Lifecycle::default(),
@@ -177,7 +177,7 @@ pub(super) async fn run<M: SessionMachine>(
 }
 
 /// A capture on its way.
-struct Session<'a, M: SessionMachine> {
+struct CaptureSession<'a, M: SessionMachine> {
     machine: &'a mut M,
     programs: M::Programs,
     life: Lifecycle,
@@ -193,7 +193,7 @@ struct Session<'a, M: SessionMachine> {
     experiments: Vec<Option<RawExperiment>>,
 }
 
-impl<M: SessionMachine> Session<'_, M> {
+impl<M: SessionMachine> CaptureSession<'_, M> {
     fn setup(&self) -> &Setup {
         &self.request.plan.setup
     }

@@ -10,7 +10,7 @@ use qed_evidence::investigation::Investigation;
 use super::raw::RawCommand;
 use crate::reason::Reason;
 use crate::workload::{
-    Exit, Running, WorkloadEnvironment, WorkloadKind, WorkloadOutcome, WorkloadSpec,
+    Exit, RunningWorkload, WorkloadEnvironment, WorkloadKind, WorkloadOutcome, WorkloadSpec,
 };
 
 /// The reason not to run a command that is for guests alone.
@@ -119,7 +119,9 @@ async fn one(
     let not_run = |error: crate::workload::WorkloadError| -> Reason {
         format!("it was not run: {error}").into()
     };
-    let mut running = Running::start_in(folder, &spec).await.map_err(not_run)?;
+    let mut running = RunningWorkload::start_in(folder, &spec)
+        .await
+        .map_err(not_run)?;
     running.release_gate().await.map_err(not_run)?;
     let outcome = running.release().await.map_err(not_run)?;
     let stderr = String::from_utf8_lossy(&outcome.stderr);

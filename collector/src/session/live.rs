@@ -12,7 +12,7 @@ use super::tracer::Tracer;
 use super::{descendants, privileges};
 use crate::probe::{EventReader, Lifecycle, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Finished, Running, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{CallSite, Finished, RunningWorkload, WorkloadOutcome, WorkloadSpec};
 
 /// This machine.
 pub(super) struct ThisMachine {
@@ -30,7 +30,7 @@ impl ThisMachine {
 
 impl SessionMachine for ThisMachine {
     type Programs = LoadedPrograms;
-    type Workload = Running;
+    type Workload = RunningWorkload;
 
     fn load(&mut self, setup: &Setup) -> anyhow::Result<LoadedPrograms> {
         let probes = Probes::load(setup).context("failed to load the eBPF programs")?;
@@ -38,8 +38,8 @@ impl SessionMachine for ThisMachine {
         Ok(LoadedPrograms { probes, events })
     }
 
-    async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<Running> {
-        Ok(Running::start(spec).await?)
+    async fn start(&mut self, spec: &WorkloadSpec) -> anyhow::Result<RunningWorkload> {
+        Ok(RunningWorkload::start(spec).await?)
     }
 
     async fn traces(
@@ -163,28 +163,28 @@ impl Programs for LoadedPrograms {
     }
 }
 
-impl Workload for Running {
+impl Workload for RunningWorkload {
     fn tgid(&self) -> u32 {
-        Running::tgid(self)
+        RunningWorkload::tgid(self)
     }
 
     fn call_site(&self) -> Option<&CallSite> {
-        Running::call_site(self)
+        RunningWorkload::call_site(self)
     }
 
     async fn time(&mut self, calls: u32) -> anyhow::Result<u64> {
-        Ok(Running::time(self, calls).await?)
+        Ok(RunningWorkload::time(self, calls).await?)
     }
 
     async fn release_gate(&mut self) -> anyhow::Result<Finished> {
-        Ok(Running::release_gate(self).await?)
+        Ok(RunningWorkload::release_gate(self).await?)
     }
 
     async fn report(&mut self) -> anyhow::Result<()> {
-        Ok(Running::report(self).await?)
+        Ok(RunningWorkload::report(self).await?)
     }
 
     async fn release(self) -> anyhow::Result<WorkloadOutcome> {
-        Ok(Running::release(self).await?)
+        Ok(RunningWorkload::release(self).await?)
     }
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::tracer_writes::Writes;
 use crate::graph::calls;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
-use crate::workload::{Running, WorkloadError, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{RunningWorkload, WorkloadError, WorkloadOutcome, WorkloadSpec};
 
 /// The places of tracefs: its own, and that of older systems.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -191,7 +191,7 @@ impl Tracer {
         spec: &WorkloadSpec,
         look: &mut (dyn FnMut(&Path) + '_),
     ) -> Result<(RawGraph, WorkloadOutcome), TracerError> {
-        let mut running = Running::start(spec).await?;
+        let mut running = RunningWorkload::start(spec).await?;
         let tid = running.tgid();
         // Writing empties the buffers of all processors.
         self.write("trace", "\n")?;

@@ -23,7 +23,7 @@ use super::invoke::{code, marking_instruction};
 use super::keeper::PipeProxy;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, endanger_link, line};
-use super::protocol::{FromChild, Job, ToChild};
+use super::protocol::{FromChild, ToChild, WorkloadJob};
 use super::spec::{SyscallInvocation, WorkloadEnvironment, WorkloadKind};
 use super::surroundings::{SurroundingsError, enter, read_from};
 use super::threads::call_in_threads;
@@ -77,7 +77,7 @@ fn close_all() {
 
 fn work() -> io::Result<()> {
     let mut link = Link::open();
-    let job: Job = link.receive()?;
+    let job: WorkloadJob = link.receive()?;
     let input = match prepare(&job).and_then(|()| Ok(enter(&job.around)?)) {
         Ok(input) => input,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
@@ -121,7 +121,7 @@ enum PrepareError {
     Surroundings(#[from] SurroundingsError),
 }
 
-fn prepare(job: &Job) -> Result<(), PrepareError> {
+fn prepare(job: &WorkloadJob) -> Result<(), PrepareError> {
     for (resource, soft) in &job.limits {
         set_soft_limit(*resource, *soft).map_err(|error| PrepareError::Limit {
             resource: *resource,
@@ -367,7 +367,7 @@ impl Watched<'_> {
 
 fn call(
     mut watched: Watched<'_>,
-    job: &Job,
+    job: &WorkloadJob,
     input: Option<File>,
     link: &mut Link,
 ) -> io::Result<()> {

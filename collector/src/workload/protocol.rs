@@ -14,7 +14,7 @@ pub(super) const MESSAGE: u8 = 0x1e;
 
 /// The first line: what to run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Job {
+pub(super) struct WorkloadJob {
     pub kind: WorkloadKind,
     pub limits: Vec<(u32, u64)>,
     pub drop_capabilities: bool,

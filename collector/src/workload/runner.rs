@@ -24,7 +24,7 @@ use tokio::{
 
 use super::captured::Captured;
 use super::child::{EXIT_SETUP_FAILED, HIDDEN_ARGUMENT, WHY};
-use super::protocol::{FromChild, Job, MESSAGE, ToChild};
+use super::protocol::{FromChild, MESSAGE, ToChild, WorkloadJob};
 use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 
 /// Bytes kept of standard error.
@@ -108,7 +108,7 @@ pub enum Finished {
 }
 
 /// A workload at its gate, or past it. Dropping it kills the process, and those that a command started.
-pub struct Running {
+pub struct RunningWorkload {
     child: Child,
     tgid: u32,
     /// The only one: of a command, its guard waits for the end of it.
@@ -131,7 +131,7 @@ pub struct Running {
     earlier: Vec<i64>,
 }
 
-impl Running {
+impl RunningWorkload {
     /// Start this program again as the workload, and wait until it is at the gate.
     pub async fn start(spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
         Self::start_as(Path::new("/proc/self/exe"), spec).await
@@ -200,7 +200,7 @@ impl Running {
     }
 
     async fn get_ready(&mut self, spec: &WorkloadSpec) -> Result<(), WorkloadError> {
-        self.send(&Job {
+        self.send(&WorkloadJob {
             kind: spec.kind.clone(),
             limits: spec.limits.clone(),
             drop_capabilities: spec.drop_capabilities,

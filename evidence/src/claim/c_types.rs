@@ -10,28 +10,28 @@ use super::hints::Hints;
 /// a claim pass.
 pub(super) fn fits(path: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
     match width(path, hints.evidence) {
-        Recorded::NoRead => true,
-        Recorded::Width(width) if width.holds(own) => width.holds(number),
+        RecordedWidth::NoRead => true,
+        RecordedWidth::Width(width) if width.holds(own) => width.holds(number),
         // An error that is returned as an unsigned number.
-        Recorded::Width(width) => in_bits(number, width.bits),
-        Recorded::Missing => Width::narrowest(own).holds(number),
+        RecordedWidth::Width(width) => in_bits(number, width.bits),
+        RecordedWidth::Missing => Width::narrowest(own).holds(number),
     }
 }
 
 /// True if the document does not state the width of the number that was read under this path.
 pub(super) fn width_is_missing(path: &str, value: &Value, evidence: &Evidence) -> bool {
-    value.as_integer().is_some() && matches!(width(path, evidence), Recorded::Missing)
+    value.as_integer().is_some() && matches!(width(path, evidence), RecordedWidth::Missing)
 }
 
 /// The width of a value, as a document states it.
-enum Recorded {
+enum RecordedWidth {
     /// The value is not part of a hit that a probe read.
     NoRead,
     Width(Width),
     Missing,
 }
 
-fn width(path: &str, evidence: &Evidence) -> Recorded {
+fn width(path: &str, evidence: &Evidence) -> RecordedWidth {
     let read = || {
         let (experiment, rest) = path.split_once('.')?;
         let (probe, rest) = rest.split_once('.')?;
@@ -46,10 +46,10 @@ fn width(path: &str, evidence: &Evidence) -> Recorded {
             .then_some((probe, place))
     };
     match read() {
-        None => Recorded::NoRead,
+        None => RecordedWidth::NoRead,
         Some((probe, place)) => match probe.widths.get(place) {
-            Some(width) => Recorded::Width(*width),
-            None => Recorded::Missing,
+            Some(width) => RecordedWidth::Width(*width),
+            None => RecordedWidth::Missing,
         },
     }
 }

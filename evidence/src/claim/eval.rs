@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::ast::{Binary, Literal, Node, NodeKind, Unary, call_reads};
-use super::builtins::{Argument, Function};
+use super::builtins::{ArgumentKind, Function};
 use super::value::{
     self, Failure, Haystack, Kind, Number, Prefix, Typed, common_kind, compare, is_bare_uint,
 };
@@ -150,7 +150,7 @@ fn call(
     }
     let mut worst: Option<Located> = None;
     for (arg, shape) in args.iter().zip(function.arguments) {
-        if matches!(shape, Argument::Value | Argument::Literal) {
+        if matches!(shape, ArgumentKind::Value | ArgumentKind::Literal) {
             match evaluate(arg, bindings) {
                 Ok(value) => values.push(value),
                 Err(failure) => match &worst {

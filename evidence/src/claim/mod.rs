@@ -56,7 +56,7 @@ mod tests;
 use crate::diagnostic::{Diagnostic, Severity};
 
 pub use bind::Replaced;
-pub use builtins::{Argument, FUNCTIONS, Function, help};
+pub use builtins::{ArgumentKind, FUNCTIONS, Function, help};
 pub use control::mutants_of;
 pub use coverage::{Coverage, Mention, Mentions, Scope};
 pub use definition::Claim;

@@ -74,7 +74,7 @@ pub enum Argument {
         elements: BufferElements,
     },
     /// The address of a structure of the kernel's types.
-    Structure(Structure),
+    Structure(FilledStructure),
     /// The size of a structure of the kernel's types, in bytes.
     SizeOf {
         /// The name of the structure or union.
@@ -93,7 +93,7 @@ pub enum Argument {
 
 /// A structure that is filled before the call. Members that are not named are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Structure {
+pub struct FilledStructure {
     /// The name of the structure or union among the kernel's types, `sockaddr_in`.
     pub name: String,
     /// The place of the argument in the file.
@@ -124,7 +124,7 @@ pub enum BufferElements {
     Ints,
 }
 
-impl Structure {
+impl FilledStructure {
     /// Its members as C has them: `{.sin_family = AF_INET, .sin_port = 999}`.
     pub fn members_text(&self) -> String {
         members_text(&self.members)

@@ -9,7 +9,7 @@ mod probe;
 mod surroundings;
 
 pub use argument::{
-    Argument, BufferElements, EarlierCall, MemberValue, Returns, Structure, bytes_text,
+    Argument, BufferElements, EarlierCall, FilledStructure, MemberValue, Returns, bytes_text,
 };
 pub(crate) use command::stands_in;
 pub use command::{

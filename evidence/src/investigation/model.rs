@@ -1,6 +1,8 @@
 //! Investigations as they are run: experiments, workloads and their limits.
 
-use super::argument::{Argument, BufferElements, EarlierCall, Returns, Structure, named_call_text};
+use super::argument::{
+    Argument, BufferElements, EarlierCall, FilledStructure, Returns, named_call_text,
+};
 use super::command::PlannedCommand;
 use super::probe::Probe;
 use super::surroundings::{SpannedName, Stdin, Surroundings};
@@ -279,7 +281,7 @@ impl Workload {
         let mut found = Vec::new();
         self.each_argument(&mut |argument| match argument {
             Argument::Buffer { name, elements, .. } => found.push((name.as_str(), *elements)),
-            Argument::Structure(Structure {
+            Argument::Structure(FilledStructure {
                 buffer: Some(name), ..
             }) => found.push((name.as_str(), BufferElements::Bytes)),
             _ => {}

@@ -79,7 +79,7 @@ impl Bisection {
 
 /// A version of the upstream kernel: series and patch release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub struct ReleaseVersion {
     /// 7 of `7.1.3`.
     pub major: u64,
     /// 1 of `7.1.3`.
@@ -88,7 +88,7 @@ pub struct Version {
     pub patch: u64,
 }
 
-impl Version {
+impl ReleaseVersion {
     /// Read `7.1.3`, or `7.1`; a package's version (`7.1.3-1~bpo13+1`) or a release up to the first other character.
     pub fn parse(text: &str) -> Option<Self> {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
@@ -108,19 +108,19 @@ impl Version {
     }
 }
 
-impl std::fmt::Display for Version {
+impl std::fmt::Display for ReleaseVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
     }
 }
 
 /// The releases between two that are not served: those that have to exist, by their numbers, and those that may.
-pub fn not_served(before: Version, after: Version) -> Vec<String> {
+pub fn not_served(before: ReleaseVersion, after: ReleaseVersion) -> Vec<String> {
     let series = |major: u64| move |minor: u64| format!("{major}.{minor}");
-    let patch = |of: Version| {
+    let patch = |of: ReleaseVersion| {
         move |patch: u64| match patch {
             0 => of.series(),
-            patch => Version { patch, ..of }.to_string(),
+            patch => ReleaseVersion { patch, ..of }.to_string(),
         }
     };
     if before.series() == after.series() {
@@ -156,8 +156,8 @@ mod tests {
     use proptest::prelude::*;
     use qed_evidence::claim::Verdict;
 
-    fn version(text: &str) -> Version {
-        Version::parse(text).unwrap()
+    fn version(text: &str) -> ReleaseVersion {
+        ReleaseVersion::parse(text).unwrap()
     }
 
     /// Check that versions are read from whatever follows them.
@@ -171,7 +171,7 @@ mod tests {
         );
         assert!(version("6.12.9") < version("6.12.100"));
         for bad in ["", "7", "x.1", "7.", "7..1", "7.1.x"] {
-            assert!(Version::parse(bad).is_none(), "{bad}");
+            assert!(ReleaseVersion::parse(bad).is_none(), "{bad}");
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
         /// Check that no two versions make the list of what is not served fail.
         #[test]
         fn any_gap(a in (0_u64..9, 0_u64..30, 0_u64..200), b in (0_u64..9, 0_u64..30, 0_u64..200)) {
-            let version = |(major, minor, patch)| Version { major, minor, patch };
+            let version = |(major, minor, patch)| ReleaseVersion { major, minor, patch };
             let (a, b) = (version(a), version(b));
             not_served(a.min(b), a.max(b));
         }

@@ -8,7 +8,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::{Evidence, reader};
 use serde::Serialize;
 
-use crate::claims::bisect::{Bisection, Version, not_served};
+use crate::claims::bisect::{Bisection, ReleaseVersion, not_served};
 use crate::claims::judged::JudgedClaim;
 use crate::claims::sweep::values;
 use crate::claims::timeline::{Answer, summary, turns};
@@ -101,7 +101,7 @@ fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, Refused> {
 struct Point {
     machine: String,
     release: String,
-    version: Version,
+    version: ReleaseVersion,
     judgement: Judgement,
 }
 
@@ -121,12 +121,15 @@ impl Point {
             .iter()
             .find(|kernel| package.is_some() && kernel.package.as_ref() == package)
             .and_then(version);
-        let from_package = package.and_then(|package| Version::parse(package.split(' ').nth(1)?));
-        let version = listed.or(from_package).or_else(|| Version::parse(&release));
+        let from_package =
+            package.and_then(|package| ReleaseVersion::parse(package.split(' ').nth(1)?));
+        let version = listed
+            .or(from_package)
+            .or_else(|| ReleaseVersion::parse(&release));
         Self {
             machine: evidence.machine.name.clone(),
             // A sweep has versions that can be ordered, or is refused.
-            version: version.unwrap_or(Version {
+            version: version.unwrap_or(ReleaseVersion {
                 major: 0,
                 minor: 0,
                 patch: 0,
@@ -138,8 +141,8 @@ impl Point {
 }
 
 /// The version in the name of a guest.
-fn version(kernel: &BootableKernel) -> Option<Version> {
-    Version::parse(kernel.machine.strip_prefix(DEBIAN)?)
+fn version(kernel: &BootableKernel) -> Option<ReleaseVersion> {
+    ReleaseVersion::parse(kernel.machine.strip_prefix(DEBIAN)?)
 }
 
 /// A turn, as far as it could be narrowed down.
@@ -284,11 +287,11 @@ fn read(path: &Path, machine: &str) -> Option<Evidence> {
 
 /// The kernels between two versions, the oldest first, each once.
 fn between(
-    before: Version,
-    after: Version,
+    before: ReleaseVersion,
+    after: ReleaseVersion,
     kernels: &[BootableKernel],
-) -> Vec<(Version, &BootableKernel)> {
-    let mut found: Vec<(Version, &BootableKernel)> = kernels
+) -> Vec<(ReleaseVersion, &BootableKernel)> {
+    let mut found: Vec<(ReleaseVersion, &BootableKernel)> = kernels
         .iter()
         .filter_map(|kernel| Some((version(kernel)?, kernel)))
         .filter(|(version, _)| before < *version && *version < after)
@@ -308,7 +311,7 @@ fn find_missing_releases(
     ends.extend(
         not_had
             .iter()
-            .filter_map(|(machine, _)| Version::parse(machine.strip_prefix(DEBIAN)?))
+            .filter_map(|(machine, _)| ReleaseVersion::parse(machine.strip_prefix(DEBIAN)?))
             .filter(|version| before.version < *version && *version < after.version),
     );
     ends.push(after.version);

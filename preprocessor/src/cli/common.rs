@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::loader;
 use crate::mdbook::load;
 use crate::templates::BUILT_IN;
@@ -144,7 +144,7 @@ pub fn try_with_book(
     let book = load::load(root, parallelism).map_err(|problem| vec![problem])?;
     let here = crate::evidence::freshness::LocalMachine::read();
     // Of earlier builds only digests of unchanged files are taken.
-    let (ahead, cache) = (loader::Ahead::new(), Cache::default());
+    let (ahead, cache) = (loader::Ahead::new(), DerivedCache::default());
     let evidence_set = loader::load(&book.paths, &book.config, &here, ahead, cache)?;
     // The program ends with this: taking megabytes of evidence apart again would be for nothing.
     let evidence_set = ManuallyDrop::new(evidence_set);

@@ -14,7 +14,7 @@ use crate::claims::collect::Claims;
 use crate::cli::common::{FAILED, GOOD, print, refuse};
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::History;
 use crate::evidence::loader;
@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<ReadEvidence, Diagnostic> {
             path.display()
         ))
     };
-    let (evidence, _) = loader::read(path, &Cache::default())
+    let (evidence, _) = loader::read(path, &DerivedCache::default())
         .map_err(|error| problem(error.to_string()))?
         .ok_or_else(|| problem("there is no such file".into()))?;
     loader::redact_live(evidence, Addresses::Auto, redact)
@@ -215,7 +215,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
         history: History::default(),
         sweep: None,
         templates: Templates::default(),
-        cache: Cache::default(),
+        cache: DerivedCache::default(),
     };
     let book_data = BookData::new(&book.config, &evidence_set);
     // `check` reports what is wrong with a claim; here only its verdict on each side counts.

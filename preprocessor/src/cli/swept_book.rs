@@ -10,7 +10,7 @@ use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
 use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::{self, Ahead, EvidenceSet};
 use crate::evidence::locations::CAPTURED;
@@ -56,7 +56,13 @@ impl SweptBook {
             })
             .collect();
         let here = LocalMachine::read();
-        let evidence_set = loader::load(&book.paths, &book.config, &here, ahead, Cache::default())?;
+        let evidence_set = loader::load(
+            &book.paths,
+            &book.config,
+            &here,
+            ahead,
+            DerivedCache::default(),
+        )?;
         let stale = evidence_set.loaded.iter().filter_map(|loaded| {
             let reason = loaded.out_of_date()?;
             let message = format!(

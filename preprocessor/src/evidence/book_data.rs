@@ -15,7 +15,7 @@ use qed_evidence::{Evidence, Value};
 use thiserror::Error;
 
 use crate::config::Config;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::history::History;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::machine_id::MachineId;
@@ -62,7 +62,7 @@ pub struct BookData<'a> {
     /// The templates of its HTML.
     pub templates: &'a Templates,
     /// Results of earlier builds from the same evidence.
-    pub cache: &'a Cache,
+    pub cache: &'a DerivedCache,
     /// The investigation: everything that is planned.
     pub investigation: &'a Investigation,
     /// The paths of each machine's evidence and their values, in the order of `loaded`.

@@ -31,16 +31,16 @@ fn sha256(bytes: &[u8]) -> Sha256Digest {
 
 /// The cache of one book. The default keeps nothing.
 #[derive(Debug, Default)]
-pub struct Cache {
+pub struct DerivedCache {
     location: Option<(PathBuf, Sha256Digest)>,
 }
 
-impl Cache {
+impl DerivedCache {
     /// For the book in `root`. A book without captures gets no folder for it.
     pub fn for_book(root: &Path) -> Self {
         let captured = root.join(crate::evidence::locations::CAPTURED).is_dir();
         let program = if captured { program() } else { None };
-        Cache {
+        DerivedCache {
             location: program.map(|program| (root.join(CACHE_FOLDER), program)),
         }
     }
@@ -128,10 +128,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn cache() -> (tempfile::TempDir, Cache) {
+    fn cache() -> (tempfile::TempDir, DerivedCache) {
         let book = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(book.path().join(crate::evidence::locations::CAPTURED)).unwrap();
-        let cache = Cache::for_book(book.path());
+        let cache = DerivedCache::for_book(book.path());
         (book, cache)
     }
 
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn keeps_nothing() {
         let book = tempfile::tempdir().unwrap();
-        let none = Cache::for_book(book.path());
+        let none = DerivedCache::for_book(book.path());
         none.put(&[b"a"], b"made");
         assert_eq!(none.get(&[b"a"]), None);
         assert!(!book.path().join(".qed").exists());

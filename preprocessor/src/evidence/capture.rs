@@ -15,7 +15,7 @@ use qed_evidence::lock::FILE as LOCK_FILE;
 use sha2::{Digest, Sha256};
 
 use crate::config::{CaptureMode, Config, evidence_file};
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 use crate::evidence::loader::{Ahead, ReadResult, investigation, read};
 use crate::evidence::local_files::collector;
@@ -53,7 +53,7 @@ pub fn refresh(
     root: &Path,
     config: &Config,
     here: &LocalMachine,
-    cache: &Cache,
+    cache: &DerivedCache,
 ) -> (Vec<Diagnostic>, Ahead) {
     if config.capture == CaptureMode::Never {
         return Default::default();
@@ -79,7 +79,7 @@ pub fn refresh(
         // What was looked up before the capture need not hold after it.
         let now = here.without_lookups();
         let is_fresh = || {
-            let found = read(&file, &Cache::default());
+            let found = read(&file, &DerivedCache::default());
             is_fresh(&found, machine, root, &investigation, config, &now)
         };
         let Some(collector) = collector() else {
@@ -164,7 +164,7 @@ fn split_by_freshness<'c>(
     config: &'c Config,
     investigation: &Investigation,
     here: &LocalMachine,
-    cache: &Cache,
+    cache: &DerivedCache,
 ) -> (Vec<&'c String>, Ahead) {
     let all = config.parallelism.map(&config.machines, |_, machine| {
         let file = Path::new(CAPTURED).join(evidence_file(machine));

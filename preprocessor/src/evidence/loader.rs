@@ -13,7 +13,7 @@ use qed_evidence::validate::find_contradiction;
 use thiserror::Error;
 
 use crate::config::{Addresses, BookPaths, Config, evidence_file};
-use crate::evidence::cache::{Cache, Sha256Digest};
+use crate::evidence::cache::{DerivedCache, Sha256Digest};
 use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::{self, History, HistoryError};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
@@ -68,7 +68,7 @@ pub struct EvidenceSet {
     /// The book's templates.
     pub templates: Templates,
     /// Results of earlier builds from the same evidence.
-    pub cache: Cache,
+    pub cache: DerivedCache,
 }
 
 impl EvidenceSet {
@@ -81,7 +81,7 @@ impl EvidenceSet {
             history: History::default(),
             sweep: None,
             templates: Templates::default(),
-            cache: Cache::default(),
+            cache: DerivedCache::default(),
         }
     }
 }
@@ -179,7 +179,7 @@ pub fn load(
     config: &Config,
     here: &LocalMachine,
     ahead: Ahead,
-    cache: Cache,
+    cache: DerivedCache,
 ) -> Result<EvidenceSet, Vec<Diagnostic>> {
     let investigation = investigation(&paths.root, config)?;
     load_for(investigation, paths, config, here, ahead, cache)
@@ -192,7 +192,7 @@ pub fn load_for(
     config: &Config,
     here: &LocalMachine,
     mut ahead: Ahead,
-    cache: Cache,
+    cache: DerivedCache,
 ) -> Result<EvidenceSet, Vec<Diagnostic>> {
     let root = paths.root.as_path();
     let mut evidence_set = EvidenceSet::new(investigation);
@@ -363,7 +363,7 @@ fn refuse(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnost
 }
 
 /// Read what was captured on all other machines at once: documents are large.
-fn read_ahead(root: &Path, config: &Config, cache: &Cache, ahead: &mut Ahead) {
+fn read_ahead(root: &Path, config: &Config, cache: &DerivedCache, ahead: &mut Ahead) {
     let files: Vec<PathBuf> = config
         .machines
         .iter()
@@ -393,7 +393,7 @@ pub fn redact_live(
 fn redact_cached(
     evidence: &Evidence,
     sum: Option<&Sha256Digest>,
-    cache: &Cache,
+    cache: &DerivedCache,
 ) -> Result<Evidence, RedactError> {
     let Some(sum) = sum else {
         return redact(evidence);
@@ -464,7 +464,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
 }
 
 /// Read one file; `None` if there is none.
-pub fn read(path: &Path, cache: &Cache) -> ReadResult {
+pub fn read(path: &Path, cache: &DerivedCache) -> ReadResult {
     use std::io::Read;
     let file = match files::open(path) {
         Ok(file) => file,

@@ -9,7 +9,7 @@ use qed_evidence::claim::{Mentions, Scope};
 use crate::evidence::names::{names, words};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
-use crate::markdown::syntax::{self, Spanned, SyntaxError};
+use crate::markdown::syntax::{self, SpannedWord, SyntaxError};
 
 /// The name of the exhibit that says what a text covers.
 pub const EXHIBIT: &str = "coverage";
@@ -21,7 +21,7 @@ const FORM: &str = "write `below FUNCTION` of one that the text tells with all t
 #[derive(Clone, Debug)]
 pub struct Fold {
     /// Their names.
-    pub functions: Vec<Spanned>,
+    pub functions: Vec<SpannedWord>,
     /// The reason.
     pub reason: String,
 }
@@ -30,7 +30,7 @@ pub struct Fold {
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     /// Functions that the text explains with all that they call.
-    pub below: Vec<Spanned>,
+    pub below: Vec<SpannedWord>,
     /// The functions that it leaves out, in order.
     pub folds: Vec<Fold>,
 }
@@ -80,7 +80,7 @@ impl Lines {
 }
 
 /// Names with commas between them, which begin at byte `at` of the chapter; `None` if one of them cannot be a function's.
-fn functions(list: &str, at: usize) -> Option<Vec<Spanned>> {
+fn functions(list: &str, at: usize) -> Option<Vec<SpannedWord>> {
     let mut out = Vec::new();
     let mut start = at;
     for part in list.split(',') {
@@ -91,7 +91,7 @@ fn functions(list: &str, at: usize) -> Option<Vec<Spanned>> {
         if name.is_empty() || !name.chars().all(fits) {
             return None;
         }
-        out.push(Spanned {
+        out.push(SpannedWord {
             text: name.to_owned(),
             span: from..from + name.len(),
         });

@@ -16,7 +16,7 @@ use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::graph::{planned, traced};
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
-use crate::markdown::syntax::{Spanned, SyntaxError};
+use crate::markdown::syntax::{SpannedWord, SyntaxError};
 use crate::util::report::counted;
 
 /// Functions that the text covers in the same way.
@@ -267,7 +267,7 @@ fn unmatched_lines(
         .iter()
         .filter_map(|(_, covered)| covered.as_ref().ok().map(|(graph, _)| *graph))
         .collect();
-    let ran = |name: &Spanned| {
+    let ran = |name: &SpannedWord| {
         let one = Mentions {
             named: std::sync::Arc::new([name.text.clone()].into()),
             ..Mentions::default()
@@ -277,7 +277,7 @@ fn unmatched_lines(
     };
     let folded = own.folds.iter().flat_map(|fold| &fold.functions);
     let unmatched = own.below.iter().chain(folded).filter(|name| !ran(name));
-    let warning = |name: &Spanned| {
+    let warning = |name: &SpannedWord| {
         let message = format!("`{}` ran on no machine of this book", name.text);
         let functions = graphs.iter().flat_map(|graph| &graph.functions);
         let near = nearest(&name.text, functions.map(String::as_str));

@@ -18,7 +18,7 @@ use crate::exhibits::block::{RenderedBlock, Target};
 use crate::exhibits::gap::ExhibitGap;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::style::As;
-use crate::markdown::syntax::{Spanned, SyntaxError, Words};
+use crate::markdown::syntax::{SpannedWord, SyntaxError, Words};
 
 /// The request for an exhibit.
 pub struct ExhibitRequest<'a, 'f> {
@@ -121,7 +121,7 @@ impl ExhibitRequest<'_, '_> {
     /// The value of a path that stands in the body: on `machine`, or on the one that the reader is shown.
     pub fn look(
         &self,
-        name: &Spanned,
+        name: &SpannedWord,
         machine: Option<MachineId>,
         style: (Option<As>, Option<&str>),
     ) -> Result<ShownValue, SyntaxError> {

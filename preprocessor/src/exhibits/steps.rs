@@ -16,7 +16,7 @@ use crate::exhibits::claim_block::{badge, class};
 use crate::exhibits::claims::link;
 use crate::exhibits::request::{ExhibitRequest, measured_on};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
-use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
+use crate::markdown::syntax::{SpannedWord, SyntaxError, only_options, words};
 
 #[derive(Serialize)]
 struct StepValue {
@@ -176,7 +176,7 @@ impl Steps {
     ) -> Result<(Verdict, Proof), SyntaxError> {
         let text = &request.source[part.clone()];
         let start = part.start + (text.len() - text.trim_start().len());
-        let id = Spanned {
+        let id = SpannedWord {
             text: text.trim().to_owned(),
             span: start..start + text.trim().len(),
         };

@@ -18,7 +18,7 @@ use crate::render::book::BookReport;
 
 /// A check that is asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Job {
+pub struct CheckJob {
     /// The documents as they are.
     pub documents: Documents,
     /// True if chapters have changed on disk.
@@ -59,7 +59,7 @@ impl<'b, 'a> Checker<'b, 'a> {
     }
 
     /// Check the book with these documents.
-    pub fn check(&mut self, job: &Job) -> Findings {
+    pub fn check(&mut self, job: &CheckJob) -> Findings {
         let mut report = BookReport {
             problems: job.problems.clone(),
             false_claim: false,
@@ -95,7 +95,7 @@ impl<'b, 'a> Checker<'b, 'a> {
     }
 
     /// Put the documents in the place of the files on disk.
-    fn take_documents(&mut self, job: &Job, problems: &mut Vec<Diagnostic>) {
+    fn take_documents(&mut self, job: &CheckJob, problems: &mut Vec<Diagnostic>) {
         let src = self.workspace.paths.root.join(&self.workspace.paths.src);
         let name = |file: &Path| Some(file.strip_prefix(&src).ok()?.display().to_string());
         let open: BTreeSet<String> = job

@@ -14,16 +14,16 @@ use thiserror::Error;
 
 use crate::config::{BookPaths, Config};
 use crate::evidence::book_data::BookData;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::{Ahead, EvidenceSet, load_for};
 use crate::lsp::answers::Answerer;
 use crate::lsp::book_index::{BookIndex, Explanations};
 use crate::lsp::capabilities::capabilities;
-use crate::lsp::diagnose::{Checker, Findings, Job};
+use crate::lsp::diagnose::{CheckJob, Checker, Findings};
 use crate::lsp::files::{clean, to_file};
 use crate::lsp::publish::Published;
-use crate::lsp::session::{Generation, Next, Session};
+use crate::lsp::session::{EditorSession, Generation, Next};
 use crate::lsp::watch::Watch;
 use crate::lsp::workspace::{Workspace, folders_of_broken};
 use crate::mdbook::load::{self, LoadedBook};
@@ -80,7 +80,7 @@ fn serve(connection: &Connection, root: Option<PathBuf>) -> Result<bool, Protoco
         "serverInfo": { "name": "mdbook-qed", "version": env!("CARGO_PKG_VERSION") },
     });
     connection.initialize_finish(id, about)?;
-    let mut session = Session::new(connection);
+    let mut session = EditorSession::new(connection);
     session.root = root
         .or_else(|| folder(&params))
         .map(|root| clean_folder(&root));
@@ -122,12 +122,12 @@ fn folder(params: &InitializeParams) -> Option<PathBuf> {
 /// Serve with the current state of the book in `root`, until it has to be reloaded. `last` is the last investigation that
 /// could be parsed.
 fn with_book(
-    session: &mut Session<'_>,
+    session: &mut EditorSession<'_>,
     root: &Path,
     published: &Mutex<Published>,
     last: &mut Option<Investigation>,
 ) -> Next {
-    let publish = |session: &Session<'_>, problems: &[Diagnostic], paths: &BookPaths| {
+    let publish = |session: &EditorSession<'_>, problems: &[Diagnostic], paths: &BookPaths| {
         let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
         for params in published.replace(problems, &[], paths, &session.documents) {
             session.notify(PublishDiagnostics::METHOD, params);
@@ -163,7 +163,7 @@ fn with_book(
 
 /// The evidence of a book as far as it can be used. What is wrong with it and with the investigation is noted in `generation`.
 fn evidence(
-    session: &Session<'_>,
+    session: &EditorSession<'_>,
     workspace: &Workspace,
     config: &Config,
     last: &mut Option<Investigation>,
@@ -182,7 +182,7 @@ fn evidence(
     };
     let here = LocalMachine::read();
     let paths = &workspace.paths;
-    let (ahead, cache) = (Ahead::new(), Cache::default());
+    let (ahead, cache) = (Ahead::new(), DerivedCache::default());
     let loaded = load_for(investigation.clone(), paths, config, &here, ahead, cache);
     loaded.unwrap_or_else(|wrong| {
         generation.problems = wrong;
@@ -218,7 +218,11 @@ struct Checked<'s, 'a> {
 }
 
 /// Serves, and checks the book beside that whenever a document changes.
-fn checked(session: &mut Session<'_>, about: Checked<'_, '_>, generation: Generation) -> Next {
+fn checked(
+    session: &mut EditorSession<'_>,
+    about: Checked<'_, '_>,
+    generation: Generation,
+) -> Next {
     let claims: Mutex<Arc<Explanations>> = Mutex::default();
     let connection = session.connection();
     let (jobs, todo) = channel();
@@ -229,7 +233,7 @@ fn checked(session: &mut Session<'_>, about: Checked<'_, '_>, generation: Genera
         published,
     } = about;
     let checker = Checker::new(book, workspace.clone(), book_data);
-    let tell = |findings: Findings, job: &Job| {
+    let tell = |findings: Findings, job: &CheckJob| {
         *claims.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(findings.claims);
         let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
         let (problems, gaps) = (&findings.problems, &findings.gaps);
@@ -251,11 +255,15 @@ fn checked(session: &mut Session<'_>, about: Checked<'_, '_>, generation: Genera
 }
 
 /// Run one check for all jobs that arrive without a pause between them, until all senders are gone.
-fn check_all(mut checker: Checker<'_, '_>, todo: &Receiver<Job>, tell: &dyn Fn(Findings, &Job)) {
+fn check_all(
+    mut checker: Checker<'_, '_>,
+    todo: &Receiver<CheckJob>,
+    tell: &dyn Fn(Findings, &CheckJob),
+) {
     while let Ok(mut job) = todo.recv() {
         while let Ok(next) = todo.recv_timeout(PAUSE) {
             let reread = job.reread || next.reread;
-            job = Job { reread, ..next };
+            job = CheckJob { reread, ..next };
         }
         let findings = checker.check(&job);
         tell(findings, &job);

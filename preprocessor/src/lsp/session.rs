@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 use crate::lsp::answers::Answerer;
 use crate::lsp::book_index::Explanations;
-use crate::lsp::diagnose::Job;
+use crate::lsp::diagnose::CheckJob;
 use crate::lsp::files::{Document, Documents, to_file};
 use crate::lsp::position;
 use crate::lsp::rename::RenameError;
@@ -58,7 +58,7 @@ pub struct Generation {
     /// The problems of its investigation.
     pub unread: Vec<Diagnostic>,
     /// The queue of checks, which another thread runs.
-    pub jobs: Option<Sender<Job>>,
+    pub jobs: Option<Sender<CheckJob>>,
     reload_at: Option<Instant>,
 }
 
@@ -87,7 +87,7 @@ impl Generation {
     /// Ask for a check with these documents.
     pub fn ask_for_check(&self, documents: &Documents, reread: bool) {
         let problems = self.problems.iter().chain(&self.unread).cloned();
-        let job = Job {
+        let job = CheckJob {
             documents: documents.clone(),
             reread,
             problems: problems.collect(),
@@ -103,7 +103,7 @@ impl Generation {
 pub type Answers<'s, 'b, 'a> = (Answerer<'s, 'b, 'a>, &'s Mutex<Arc<Explanations>>);
 
 /// The conversation with one editor.
-pub struct Session<'c> {
+pub struct EditorSession<'c> {
     connection: &'c Connection,
     /// The documents that it has open.
     pub documents: Documents,
@@ -113,10 +113,10 @@ pub struct Session<'c> {
     pub is_shut_down: bool,
 }
 
-impl<'c> Session<'c> {
+impl<'c> EditorSession<'c> {
     /// A conversation that has just begun.
     pub fn new(connection: &'c Connection) -> Self {
-        Session {
+        EditorSession {
             connection,
             documents: Documents::default(),
             root: None,

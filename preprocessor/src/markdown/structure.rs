@@ -7,8 +7,8 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use crate::markdown::emphasis::mark_bare;
 use crate::markdown::html_rules::{HtmlFindings, HtmlRules};
 pub use fence::{Block, BlockKind};
+pub use walk::ChapterStructure;
 use walk::ContextWalk;
-pub use walk::Structure;
 
 mod fence;
 mod walk;
@@ -21,7 +21,7 @@ pub fn structure(
     placeholders: &[Range<usize>],
     options: &MarkdownOptions,
     math: bool,
-) -> Structure {
+) -> ChapterStructure {
     let masked = mask(text, placeholders);
     let mut walk = ContextWalk::new(&masked, placeholders, math);
     let mut rules = HtmlRules::new(&masked, placeholders);

@@ -14,7 +14,7 @@ const CLOSE: &str = "}}";
 
 /// A word with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spanned {
+pub struct SpannedWord {
     /// The text.
     pub text: String,
     /// Its place in the chapter.
@@ -25,9 +25,9 @@ pub struct Spanned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
     /// The name.
-    pub name: Spanned,
+    pub name: SpannedWord,
     /// The text between the quotes.
-    pub value: Spanned,
+    pub value: SpannedWord,
 }
 
 /// The error of an option whose value, at the beginning of `rest`, is not in double quotes.
@@ -54,7 +54,7 @@ const QUOTES: &[&str] = &["&quot;", "&#34;", "&#x22;", "\\\"", "\u{201c}", "\u{2
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     /// Words without `=`.
-    pub words: Vec<Spanned>,
+    pub words: Vec<SpannedWord>,
     /// Options in the order written.
     pub options: Vec<Attribute>,
 }
@@ -197,7 +197,7 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
     while let Some(start) = space(at) {
         let stop = |c: char| c.is_whitespace() || c == '=' || c == '"';
         let word_end = text[start..end].find(stop).map_or(end, |n| start + n);
-        let word = Spanned {
+        let word = SpannedWord {
             text: text[start..word_end].to_owned(),
             span: start..word_end,
         };
@@ -235,7 +235,7 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
                 None,
             ));
         };
-        let value = Spanned {
+        let value = SpannedWord {
             text: quoted[..length].to_owned(),
             span: value_start + 1..value_start + 1 + length,
         };

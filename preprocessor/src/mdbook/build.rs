@@ -9,7 +9,7 @@ use qed_evidence::diagnostic::{Diagnostic, SourceText};
 use crate::claims::collect::Claims;
 use crate::config::{BookPaths, Config, OnFail, ReadText};
 use crate::evidence::book_data::BookData;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::load;
 use crate::exhibits::block::Target;
@@ -29,7 +29,7 @@ pub fn build(
     let here = LocalMachine::read();
     let live = chapters.iter().any(Chapter::is_live);
     let mut outcome = if live {
-        let cache = Cache::for_book(&paths.root);
+        let cache = DerivedCache::for_book(&paths.root);
         let (warnings, fresh) =
             crate::evidence::capture::refresh(&paths.root, config, &here, &cache);
         // A capture takes a while, so the time is read after it: its evidence must not appear to be from the future.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::page_parser::{Fragment, fragments, main_of, same, tokens};
 use super::search_index;
-use super::served_pages::{self, Served};
+use super::served_pages::{self, ServedForm};
 use crate::markdown::escape::visible;
 use crate::markdown::html::Token;
 use crate::publish::manifest::{Level, is_no_jekyll};
@@ -216,15 +216,17 @@ impl Compared {
             return;
         }
         let text = match served_pages::as_page(name, &file.bytes) {
-            Served::No => return self.uncovered.push(name.to_owned()),
+            ServedForm::No => return self.uncovered.push(name.to_owned()),
             // Another form of a file beside it.
-            Served::Packed(of, text) if site.get(of).is_some_and(|of| lossy(of) == text) => return,
-            Served::Packed(of, _) if site.contains_key(of) => {
+            ServedForm::Packed(of, text) if site.get(of).is_some_and(|of| lossy(of) == text) => {
+                return;
+            }
+            ServedForm::Packed(of, _) if site.contains_key(of) => {
                 let line = format!("{name}: its uncompressed content differs from {of}");
                 return self.wrong.push(line);
             }
-            Served::Packed(_, text) | Served::Page(text) => text,
-            Served::Unreadable => return self.page_without_source(name),
+            ServedForm::Packed(_, text) | ServedForm::Page(text) => text,
+            ServedForm::Unreadable => return self.page_without_source(name),
         };
         if !mentions_us(&text) {
             return self.page_without_source(name);

@@ -17,7 +17,7 @@ const LONGEST: u64 = 64 << 20;
 
 /// The way in which a server may show a file.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Served<'f> {
+pub enum ServedForm<'f> {
     /// As something else than a page.
     No,
     /// As a page of this text.
@@ -29,22 +29,22 @@ pub enum Served<'f> {
 }
 
 /// Find out how a server may show the file of this name.
-pub fn as_page<'f>(name: &'f str, bytes: &'f [u8]) -> Served<'f> {
+pub fn as_page<'f>(name: &'f str, bytes: &'f [u8]) -> ServedForm<'f> {
     let lower = name.to_ascii_lowercase();
     let ending = PACKED.iter().find(|ending| lower.ends_with(**ending));
     let plain = ending.map_or(name, |ending| &name[..name.len() - ending.len()]);
     let is_page = |ending: &&str| lower[..plain.len()].ends_with(*ending);
     let Some(page) = PAGES.iter().find(|ending| is_page(ending)) else {
-        return Served::No;
+        return ServedForm::No;
     };
     match ending {
-        None if *page != ".svgz" => Served::Page(String::from_utf8_lossy(bytes)),
+        None if *page != ".svgz" => ServedForm::Page(String::from_utf8_lossy(bytes)),
         Some(&".gz") | None => match unpacked(bytes) {
-            Some(text) if ending.is_some() => Served::Packed(plain, text.into()),
-            Some(text) => Served::Page(text.into()),
-            None => Served::Unreadable,
+            Some(text) if ending.is_some() => ServedForm::Packed(plain, text.into()),
+            Some(text) => ServedForm::Page(text.into()),
+            None => ServedForm::Unreadable,
         },
-        Some(_) => Served::Unreadable,
+        Some(_) => ServedForm::Unreadable,
     }
 }
 
@@ -69,10 +69,14 @@ mod tests {
         packer.write_all(b"<p>").unwrap();
         let packed = packer.finish().unwrap();
         for name in ["a.html", "a.HTML", "b/a.shtml", "a.Svg", "a.htm"] {
-            assert_eq!(as_page(name, b"<p>"), Served::Page("<p>".into()), "{name}");
+            assert_eq!(
+                as_page(name, b"<p>"),
+                ServedForm::Page("<p>".into()),
+                "{name}"
+            );
         }
-        assert_eq!(as_page("a.svgz", &packed), Served::Page("<p>".into()));
-        let expected = Served::Packed("a.HTML", "<p>".into());
+        assert_eq!(as_page("a.svgz", &packed), ServedForm::Page("<p>".into()));
+        let expected = ServedForm::Packed("a.HTML", "<p>".into());
         assert_eq!(as_page("a.HTML.gz", &packed), expected);
         for (name, bytes) in [
             ("a.html.br", &packed[..]),
@@ -80,10 +84,10 @@ mod tests {
             ("a.html.gz", b"<p>"),
             ("a.html.gz", &packed[..packed.len() - 9]),
         ] {
-            assert_eq!(as_page(name, bytes), Served::Unreadable, "{name}");
+            assert_eq!(as_page(name, bytes), ServedForm::Unreadable, "{name}");
         }
         for name in ["a.css", "html", "a.html.txt", "a.tar.gz", "a.json.gz", ""] {
-            assert_eq!(as_page(name, &packed), Served::No, "{name}");
+            assert_eq!(as_page(name, &packed), ServedForm::No, "{name}");
         }
     }
 }

@@ -9,7 +9,7 @@ use qed_evidence::redact::{RedactError, is_redacted, redact};
 use serde::Serialize;
 
 use crate::config::Addresses;
-use crate::evidence::cache::Cache;
+use crate::evidence::cache::DerivedCache;
 use crate::evidence::history::History;
 use crate::evidence::loader;
 use crate::evidence::sweep_record::SweepRecord;
@@ -50,7 +50,7 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
     for entry in entries {
         let path = entry.map_err(EvidenceFolderError::Entry)?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            let read = loader::read(&path, &Cache::default()).map_err(|reason| {
+            let read = loader::read(&path, &DerivedCache::default()).map_err(|reason| {
                 EvidenceFolderError::Refused {
                     file: path.clone(),
                     reason: crate::evidence::disclosure::redact_message(&reason.to_string()),

@@ -10,7 +10,7 @@ use qed_evidence::value::{Datum, Value};
 
 use super::types::{number, of, truth, type_facts};
 use crate::assemble::context::Context;
-use crate::btf::{Btf, BtfError, Function};
+use crate::btf::{Btf, BtfError, KernelFunction};
 use crate::plan::TracepointFormats;
 use crate::reason::Reason;
 use crate::session::build_facts::RawSyscall;
@@ -157,7 +157,7 @@ fn function(
     }
 }
 
-fn prototype(btf: &Btf<'_>, all: &[Function<'_>]) -> Datum {
+fn prototype(btf: &Btf<'_>, all: &[KernelFunction<'_>]) -> Datum {
     let mut found = Vec::new();
     for function in all {
         match declaration(btf, function) {
@@ -182,7 +182,7 @@ fn prototype(btf: &Btf<'_>, all: &[Function<'_>]) -> Datum {
 }
 
 /// `struct socket *sock_alloc(void)`
-fn declaration(btf: &Btf<'_>, function: &Function<'_>) -> Result<String, BtfError> {
+fn declaration(btf: &Btf<'_>, function: &KernelFunction<'_>) -> Result<String, BtfError> {
     let signature = &function.signature;
     let mut parameters = Vec::new();
     for parameter in &signature.parameters {

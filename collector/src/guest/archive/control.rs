@@ -7,7 +7,7 @@ use super::package::Package;
 
 /// A package that the archive serves, with the fields of its index entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Served {
+pub struct ServedPackage {
     /// e.g. `linux-image-6.1.0-56-cloud-amd64-unsigned`
     pub name: String,
     /// e.g. `6.1.192-2`
@@ -23,7 +23,7 @@ pub struct Served {
     pub origins: Vec<String>,
 }
 
-impl Served {
+impl ServedPackage {
     /// Name and version.
     #[must_use]
     pub fn package(&self) -> Package {
@@ -50,11 +50,11 @@ impl Served {
 /// SHA256: c41b217e…
 /// ```
 #[must_use]
-pub fn parse(text: &str) -> Vec<Served> {
+pub fn parse(text: &str) -> Vec<ServedPackage> {
     text.split("\n\n").filter_map(paragraph).collect()
 }
 
-fn paragraph(text: &str) -> Option<Served> {
+fn paragraph(text: &str) -> Option<ServedPackage> {
     let field = |wanted: &str| {
         text.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
@@ -69,7 +69,7 @@ fn paragraph(text: &str) -> Option<Served> {
             .map(|word| word.split(':').next().unwrap_or(word).to_owned())
             .collect()
     };
-    Some(Served {
+    Some(ServedPackage {
         name: field("Package")?.to_owned(),
         version: field("Version")?.to_owned(),
         size: field("Size")?.parse().ok()?,
@@ -89,9 +89,10 @@ fn paragraph(text: &str) -> Option<Served> {
 /// ```text
 /// linux-binary-7.3.4 | 7.3.4-1 | http://mirror.example.org/debian sid/main amd64 Packages
 /// ```
-pub fn add_origins(packages: &mut [Served], printed: &str) {
+pub fn add_origins(packages: &mut [ServedPackage], printed: &str) {
     for (name, version, origin) in printed.lines().filter_map(origin) {
-        let of_line = |served: &&mut Served| served.name == name && served.version == version;
+        let of_line =
+            |served: &&mut ServedPackage| served.name == name && served.version == version;
         for served in packages.iter_mut().filter(of_line) {
             if !served.origins.contains(&origin) {
                 served.origins.push(origin.clone());
@@ -132,7 +133,7 @@ mod tests {
             "Package: a\nSource: linux\nVersion: 1:2-3\nDepends: kmod, b (= 2) | c:any\nDescription: x\n Size: 9\nSize: 417\nSHA256: {digest}\n\n\
              Package: installed\nStatus: install ok installed\nVersion: 1\n"
         );
-        let expected = Served {
+        let expected = ServedPackage {
             name: "a".into(),
             version: "1:2-3".into(),
             size: 417,
@@ -147,10 +148,10 @@ mod tests {
     /// Check that a package gets each mirror and suite that serves this version of it once, without a password.
     #[test]
     fn origins() {
-        let served = |version: &str| Served {
+        let served = |version: &str| ServedPackage {
             name: "a".into(),
             version: version.into(),
-            ..Served::default()
+            ..ServedPackage::default()
         };
         let mut packages = [served("2"), served("1")];
         let printed = "    a | 2 | http://m/debian trixie-backports/main amd64 Packages\n\

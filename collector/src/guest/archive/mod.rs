@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use super::source::{Selector, Series};
 use super::version::compare;
-pub use control::{Served, add_origins, parse};
+pub use control::{ServedPackage, add_origins, parse};
 pub use package::Package;
 
 /// One kernel that the archive serves.
@@ -33,11 +33,11 @@ pub struct ServedKernel {
     /// Its release, as `uname -r` prints it, e.g. `6.1.0-56-cloud-amd64`.
     pub release: String,
     /// The package with the compressed image.
-    pub image: Served,
+    pub image: ServedPackage,
     /// The package with the configuration, where that is another one.
-    pub base: Option<Served>,
+    pub base: Option<ServedPackage>,
     /// The package with the debug information, where one is served.
-    pub debug: Option<Served>,
+    pub debug: Option<ServedPackage>,
 }
 
 /// Suffix of the kernels that guests boot: small, and without drivers for hardware that a guest does not have.
@@ -131,8 +131,8 @@ fn matches(selector: Selector, version: (Series, u32)) -> bool {
 
 /// The kernels among these packages, the oldest first. Metapackages and release candidates are left out.
 #[must_use]
-pub fn kernels(served: &[Served]) -> Vec<ServedKernel> {
-    let mut by_release: BTreeMap<&str, BTreeMap<Role, &Served>> = BTreeMap::new();
+pub fn kernels(served: &[ServedPackage]) -> Vec<ServedKernel> {
+    let mut by_release: BTreeMap<&str, BTreeMap<Role, &ServedPackage>> = BTreeMap::new();
     for package in served {
         let Some((release, role)) = role(&package.name) else {
             continue;
@@ -186,7 +186,7 @@ fn is_image(name: &str) -> bool {
     role(name).is_some_and(|(_, role)| matches!(role, Role::Signed | Role::Unsigned))
 }
 
-fn kernel(release: &str, parts: &BTreeMap<Role, &Served>) -> Option<ServedKernel> {
+fn kernel(release: &str, parts: &BTreeMap<Role, &ServedPackage>) -> Option<ServedKernel> {
     let part = |role| parts.get(&role).map(|package| (*package).clone());
     let image = part(Role::Unsigned).or_else(|| part(Role::Signed))?;
     let (series, patch) = upstream(&image.version)?;

@@ -1,7 +1,7 @@
 use super::*;
 
-fn served(name: &str, version: &str, depends: &[&str]) -> Served {
-    Served {
+fn served(name: &str, version: &str, depends: &[&str]) -> ServedPackage {
+    ServedPackage {
         name: name.into(),
         version: version.into(),
         size: 1,
@@ -12,7 +12,7 @@ fn served(name: &str, version: &str, depends: &[&str]) -> Served {
 }
 
 /// Packages of each generation, with the metapackages, flavours and release candidates beside them.
-fn archive() -> Vec<Served> {
+fn archive() -> Vec<ServedPackage> {
     vec![
         served(
             "linux-image-6.1.0-56-cloud-amd64-unsigned",
@@ -214,7 +214,7 @@ proptest::proptest! {
             0..12,
         )
     ) {
-        let served: Vec<Served> = names.iter().map(|(name, version)| served(name, version, &[])).collect();
+        let served: Vec<ServedPackage> = names.iter().map(|(name, version)| served(name, version, &[])).collect();
         let all = kernels(&served);
         for kernel in &all {
             let found = select(&all, Selector::Release(kernel.series, kernel.patch));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::tree;
 use crate::guest::apt::Apt;
-use crate::guest::archive::{Package, Served, layout};
+use crate::guest::archive::{Package, ServedPackage, layout};
 use crate::guest::cache::{Cache, Sidecar};
 use crate::guest::{GuestError, ProgressFn, fetch};
 
@@ -51,7 +51,7 @@ pub fn folder(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<Pat
 }
 
 /// The package with the image, where it can hold modules, too: the very one that the image came from.
-fn with_image(image: &Sidecar, apt: &Apt) -> Result<Served, GuestError> {
+fn with_image(image: &Sidecar, apt: &Apt) -> Result<ServedPackage, GuestError> {
     let none = || GuestError::NoModules {
         release: image.release.clone(),
     };

@@ -1,9 +1,9 @@
 //! Compilation of a path's tree to the instructions for the eBPF programs.
 
 use super::decode::Decode;
-use super::parse::{Argument, Expr, ExprNode, Name, parse};
+use super::parse::{Expr, ExprArgument, ExprNode, Name, parse};
 use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
-use super::value::{Location, Origin, Room, Ty, Value, ValueSource};
+use super::value::{Origin, ReadLocation, Room, Ty, Value, ValueSource};
 use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;
@@ -108,8 +108,8 @@ fn calls_are_known(expr: &Expr) -> Result<()> {
 }
 
 /// True if this is one of the forms of a call that [`Compiler::call`] understands.
-fn is_built_in(name: &str, arguments: &[Argument]) -> bool {
-    use Argument::{Name, Number};
+fn is_built_in(name: &str, arguments: &[ExprArgument]) -> bool {
+    use ExprArgument::{Name, Number};
     matches!(
         (name, arguments),
         ("regs" | "task" | "fd", [])
@@ -202,9 +202,9 @@ impl<'a> Compiler<'_, '_, 'a> {
         if let Some((_, parameter)) = found {
             return match parameter.passing {
                 Passing::Register(register) => Ok(Value {
-                    place: Location {
+                    place: ReadLocation {
                         root_index: register,
-                        ..Location::root(root::ARGUMENT)
+                        ..ReadLocation::root(root::ARGUMENT)
                     },
                     ty: parameter.type_id.into(),
                     holds: ValueSource::Itself,
@@ -267,7 +267,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             Returned::SystemCall => self.integer(&["long".into()], span)?,
         };
         Ok(Value {
-            place: Location::root(root::RETURN),
+            place: ReadLocation::root(root::RETURN),
             ty: type_id.into(),
             holds: ValueSource::Itself,
             member: None,
@@ -276,12 +276,12 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    fn call(&self, name: &str, arguments: &[Argument], span: &Range<usize>) -> Result<Value> {
+    fn call(&self, name: &str, arguments: &[ExprArgument], span: &Range<usize>) -> Result<Value> {
         let object = |root, constant, tag| {
             Ok(Value {
-                place: Location {
+                place: ReadLocation {
                     constant,
-                    ..Location::root(root)
+                    ..ReadLocation::root(root)
                 },
                 ty: Ty::from(self.tagged("struct", tag, span)?).pointer(false),
                 holds: ValueSource::Itself,
@@ -297,18 +297,18 @@ impl<'a> Compiler<'_, '_, 'a> {
                 self.returns_fd(span)?;
                 object(root::RETURNED_FD, 0, "file")
             }
-            ("fd", [Argument::Number(number_span, number)]) => {
+            ("fd", [ExprArgument::Number(number_span, number)]) => {
                 if i32::try_from(*number).is_err() {
                     return wrong(number_span, format!("{number} is not a file descriptor"));
                 }
                 object(root::FD, *number, "file")
             }
-            ("text", [Argument::Name(symbol)]) => self.code(symbol, CODE_BYTES),
+            ("text", [ExprArgument::Name(symbol)]) => self.code(symbol, CODE_BYTES),
             (
                 "text",
                 [
-                    Argument::Name(symbol),
-                    Argument::Number(number_span, number),
+                    ExprArgument::Name(symbol),
+                    ExprArgument::Number(number_span, number),
                 ],
             ) => match u32::try_from(*number) {
                 Ok(bytes @ 1..=MAX_READ) => self.code(symbol, bytes),
@@ -318,10 +318,10 @@ impl<'a> Compiler<'_, '_, 'a> {
                     format!("one read brings back 1 to {MAX_READ} bytes"),
                 )),
             },
-            ("return_slot", [Argument::Name(function)]) => Ok(Value {
-                place: Location {
+            ("return_slot", [ExprArgument::Name(function)]) => Ok(Value {
+                place: ReadLocation {
                     constant: self.symbol(function)?,
-                    ..Location::root(root::RETURN_SLOT)
+                    ..ReadLocation::root(root::RETURN_SLOT)
                 },
                 ty: Ty::from(TypeId::VOID).pointer(false),
                 holds: ValueSource::Code(0),
@@ -353,9 +353,9 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     fn code(&self, symbol: &Name, bytes: u32) -> Result<Value> {
         Ok(Value {
-            place: Location {
+            place: ReadLocation {
                 constant: self.symbol(symbol)?,
-                ..Location::root(root::ADDRESS)
+                ..ReadLocation::root(root::ADDRESS)
             },
             ty: Ty::from(TypeId::VOID),
             holds: ValueSource::Code(bytes),

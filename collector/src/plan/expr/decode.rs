@@ -75,13 +75,13 @@ pub enum Decode {
         /// E.g. `struct qstr`
         type_name: String,
         /// Its values.
-        fields: Vec<Field>,
+        fields: Vec<StructureField>,
     },
 }
 
 /// One value of a structure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Field {
+pub struct StructureField {
     /// Its name, prefixed with those of the enclosing structures: `d_lockref.count`.
     pub name: String,
     /// Bytes from the start of the structure.
@@ -129,7 +129,7 @@ impl Decode {
             Decode::Text { max, .. } => *max,
             Decode::Bytes { len, .. } => *len,
             Decode::Structure { fields, .. } => {
-                let end = |field: &Field| {
+                let end = |field: &StructureField| {
                     let size = field.decode.as_ref().map_or(0, Decode::size);
                     usize::try_from(field.offset).map_or(usize::MAX, |at| at.saturating_add(size))
                 };
@@ -286,14 +286,17 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
 pub type NamedField<'f> = (&'f str, Result<Decoded, &'f Reason>);
 
 /// Decode the consecutive loads of a structure as the values of its members.
-pub fn decode_fields<'f>(loads: &[Loaded<'_>], fields: &'f [Field]) -> Vec<NamedField<'f>> {
+pub fn decode_fields<'f>(
+    loads: &[Loaded<'_>],
+    fields: &'f [StructureField],
+) -> Vec<NamedField<'f>> {
     let failed = loads.iter().map(|(_, result)| *result).find(|it| *it < 0);
     let whole: Vec<u8> = loads
         .iter()
         .flat_map(|(bytes, _)| bytes.iter())
         .copied()
         .collect();
-    let value = |field: &'f Field| -> Result<Decoded, &'f Reason> {
+    let value = |field: &'f StructureField| -> Result<Decoded, &'f Reason> {
         let how = field.decode.as_ref()?;
         if let Some(errno) = failed {
             return Ok(Decoded::Unread {

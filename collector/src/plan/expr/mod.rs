@@ -42,5 +42,7 @@ mod types;
 mod value;
 
 pub use compile::{check, compile, compile_wanted};
-pub use decode::{Decode, Decoded, Field, Loaded, decode, decode_fields};
-pub use types::{Compiled, Element, ErrorClass, ExprError, Member, ReadOptions, Returned, Scope};
+pub use decode::{Decode, Decoded, Loaded, StructureField, decode, decode_fields};
+pub use types::{
+    Compiled, Element, ErrorClass, ExprError, PathMember, ReadOptions, Returned, Scope,
+};

@@ -24,7 +24,7 @@ pub(super) enum ExprNode {
     /// A parameter or a built-in.
     Name(String),
     /// `regs()`, `fd(3)`, `text(SYMBOL, 5)`: a built-in with its arguments.
-    Call(String, Vec<Argument>),
+    Call(String, Vec<ExprArgument>),
     /// `of.name` or `of->name`
     Member {
         of: Box<Expr>,
@@ -45,7 +45,7 @@ pub(super) struct Name {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Argument {
+pub(super) enum ExprArgument {
     Name(Name),
     Number(Range<usize>, u64),
 }
@@ -95,7 +95,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
 }
 
 /// A step after a primary expression.
-enum Step {
+enum PostfixStep {
     Member(Name),
     Index(i128),
 }
@@ -283,7 +283,7 @@ impl<'t> Parser<'_, 't> {
         loop {
             let arrow = *self.peek() == Token::Sign("->");
             let step = if self.eat("->") || self.eat(".") {
-                Step::Member(self.name("the name of a member")?)
+                PostfixStep::Member(self.name("the name of a member")?)
             } else if self.eat("[") {
                 let before = self.eat("-");
                 let Token::Number(number) = *self.peek() else {
@@ -292,14 +292,14 @@ impl<'t> Parser<'_, 't> {
                 self.at += 1;
                 self.expect("]")?;
                 let number = i128::from(number);
-                Step::Index(if before { -number } else { number })
+                PostfixStep::Index(if before { -number } else { number })
             } else {
                 return Ok(expr);
             };
             let of = Box::new(expr);
             let node = match step {
-                Step::Member(name) => ExprNode::Member { of, arrow, name },
-                Step::Index(number) => ExprNode::Index(of, number),
+                PostfixStep::Member(name) => ExprNode::Member { of, arrow, name },
+                PostfixStep::Index(number) => ExprNode::Index(of, number),
             };
             steps += 1;
             if steps > MAX_DEPTH {
@@ -346,9 +346,9 @@ impl<'t> Parser<'_, 't> {
                     Token::Number(number) => {
                         let span = self.span();
                         self.at += 1;
-                        Argument::Number(span, number)
+                        ExprArgument::Number(span, number)
                     }
-                    _ => Argument::Name(self.name("a symbol or a number")?),
+                    _ => ExprArgument::Name(self.name("a symbol or a number")?),
                 });
             }
             ExprNode::Call(name.text, arguments)

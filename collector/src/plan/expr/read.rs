@@ -3,7 +3,7 @@
 use super::compile::{At, Compiler, wrong};
 use super::decode::Decode;
 use super::types::{Compiled, ErrorClass, ExprError};
-use super::value::{Location, Pointee, Room, Shape, Ty, Value, ValueSource};
+use super::value::{Pointee, ReadLocation, Room, Shape, Ty, Value, ValueSource};
 use crate::btf::{Type, TypeId};
 use qed_collector_ebpf::{MAX_READ_BYTES, form};
 use qed_evidence::investigation::{MAX_READ, ONE_LOAD};
@@ -142,7 +142,7 @@ impl Compiler<'_, '_, '_> {
     /// A string at `place`: in as many loads as it takes to bring back what was asked for.
     fn string(
         &self,
-        mut place: Location,
+        mut place: ReadLocation,
         user: bool,
         span: &Range<usize>,
     ) -> Result<Compiled, ExprError> {
@@ -176,7 +176,7 @@ impl Compiler<'_, '_, '_> {
     /// Text at `place`, where there is room for `bytes` bytes and not for more.
     fn characters(
         &self,
-        place: Location,
+        place: ReadLocation,
         user: bool,
         bytes: u64,
         span: &Range<usize>,

@@ -3,8 +3,8 @@
 use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
-use super::value::{Location, Origin, Pointee, Room, Shape, Ty, Value, ValueSource};
-use crate::btf::{Composite, Member, Type, nearest};
+use super::value::{Origin, Pointee, ReadLocation, Room, Shape, Ty, Value, ValueSource};
+use crate::btf::{BtfMember, Composite, Type, nearest};
 use std::ops::Range;
 
 impl<'a> Compiler<'_, '_, 'a> {
@@ -71,12 +71,12 @@ impl<'a> Compiler<'_, '_, 'a> {
         };
         let bytes = member.bit_offset / 8;
         let seen = match around {
-            Some(around) => super::types::Member {
+            Some(around) => super::types::PathMember {
                 name: format!("{}.{}", around.name, name.text),
                 offset: around.offset + bytes,
                 ..around
             },
-            None => super::types::Member {
+            None => super::types::PathMember {
                 structure: self.btf().type_name(composite.id).at(span)?,
                 name: name.text.clone(),
                 offset: bytes,
@@ -98,7 +98,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         mut value: Value,
         target: &Pointee,
         span: &Range<usize>,
-    ) -> Result<Location> {
+    ) -> Result<ReadLocation> {
         if target.percpu {
             return wrong(
                 span,
@@ -154,7 +154,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         wrong(span, format!("`{ty}` has no members"))
     }
 
-    fn find_member(&self, composite: &Composite<'a>, name: &Name) -> Result<Member<'a>> {
+    fn find_member(&self, composite: &Composite<'a>, name: &Name) -> Result<BtfMember<'a>> {
         let found = self.btf().find_member(composite, &name.text);
         if let Some(member) = found.at(&name.span)? {
             return Ok(member);
@@ -229,7 +229,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let bytes = i128::from(size).saturating_mul(index);
         place.shift(bytes, span)?;
         self.inside(room, &place, size, index, span)?;
-        let member = seen.map(|seen| super::types::Member {
+        let member = seen.map(|seen| super::types::PathMember {
             name: format!("{}[{index}]", seen.name),
             offset: seen.offset + u64::try_from(bytes).unwrap_or_default(),
             ..seen
@@ -258,7 +258,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn inside(
         &self,
         room: Room,
-        place: &Location,
+        place: &ReadLocation,
         size: u64,
         index: i128,
         span: &Range<usize>,

@@ -2,10 +2,10 @@
 //! of these.
 
 use super::compile::{At, Compiler, Result, list, wrong};
-use super::decode::{Decode, Field};
+use super::decode::{Decode, StructureField};
 use super::types::{Compiled, ErrorClass, ExprError};
 use super::value::{Ty, Value, ValueSource};
-use crate::btf::{Composite, Member, Type, TypeId};
+use crate::btf::{BtfMember, Composite, Type, TypeId};
 use crate::reason::Reason;
 use qed_evidence::investigation::MAX_READ;
 use qed_evidence::path::is_identifier;
@@ -21,7 +21,7 @@ const SECRET: &str = "it is a secret of the kernel, which is read by its own pat
 
 /// The fields of a structure while they are collected.
 struct Fields<'f> {
-    found: Vec<Field>,
+    found: Vec<StructureField>,
     /// Members of unions that count.
     choose: &'f [String],
     /// For each of `choose`: true once a union with that member was found.
@@ -31,7 +31,7 @@ struct Fields<'f> {
 
 impl Fields<'_> {
     fn push(&mut self, name: String, offset: u64, decode: std::result::Result<Decode, Reason>) {
-        self.found.push(Field {
+        self.found.push(StructureField {
             name,
             offset,
             decode,
@@ -147,7 +147,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn union(
         &self,
         composite: &Composite<'a>,
-        members: &[Member<'a>],
+        members: &[BtfMember<'a>],
         inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
@@ -208,11 +208,11 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// True if all members of a union are laid out in the same way, as those that group the members of a structure are.
-    fn alike(&self, members: &[Member<'a>], span: &Range<usize>) -> Result<bool> {
+    fn alike(&self, members: &[BtfMember<'a>], span: &Range<usize>) -> Result<bool> {
         let Some((first, others)) = members.split_first() else {
             return Ok(false);
         };
-        let layout = |member: &Member<'a>| -> Result<Option<Vec<Member<'a>>>> {
+        let layout = |member: &BtfMember<'a>| -> Result<Option<Vec<BtfMember<'a>>>> {
             match self.btf().strip(member.type_id).at(span)?.ty {
                 Type::Struct(composite) => Ok(Some(self.btf().members(&composite).at(span)?)),
                 _ => Ok(None),
@@ -233,7 +233,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// The names by which a member can be requested; for an anonymous one, those of its members.
-    fn names_of_member(&self, member: &Member<'a>, span: &Range<usize>) -> Result<Vec<&'a str>> {
+    fn names_of_member(&self, member: &BtfMember<'a>, span: &Range<usize>) -> Result<Vec<&'a str>> {
         if !member.name.is_empty() {
             return Ok(vec![member.name]);
         }
@@ -269,7 +269,7 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     fn field(
         &self,
-        member: &Member<'a>,
+        member: &BtfMember<'a>,
         inside: Enclosing<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {

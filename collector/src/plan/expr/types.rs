@@ -16,7 +16,7 @@ pub struct Compiled {
     /// Further loads, if the value is longer than one load.
     pub more: Vec<ReadSpec>,
     /// The member that is read, if it is one.
-    pub member: Option<Member>,
+    pub member: Option<PathMember>,
     /// The element that is taken of something whose number of elements the types do not say. It is there only if that
     /// number is greater.
     pub elements: Option<Element>,
@@ -54,7 +54,7 @@ pub struct ReadOptions<'o> {
 /// A member of a structure, seen from the last pointer that a path follows: of `sock->sk->__sk_common.skc_family`
 /// it is `__sk_common.skc_family` of `struct sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub struct PathMember {
     /// The structure or union, as C writes it.
     pub structure: String,
     /// The member, with those around it.

@@ -1,6 +1,6 @@
 //! The meaning of a part of a path while it is compiled: a location in the kernel and the type of its content.
 
-use super::types::{ErrorClass, ExprError, Member};
+use super::types::{ErrorClass, ExprError, PathMember};
 use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
 use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
 use std::ops::Range;
@@ -112,7 +112,7 @@ impl Ty {
 
 /// The place at which a path has arrived: the fields of a [`ReadSpec`] that say so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Location {
+pub(super) struct ReadLocation {
     pub root: u32,
     pub root_index: u32,
     pub constant: u64,
@@ -120,9 +120,9 @@ pub(super) struct Location {
     pub offset: i64,
 }
 
-impl Location {
+impl ReadLocation {
     pub fn root(root: u32) -> Self {
-        Location {
+        ReadLocation {
             root,
             root_index: 0,
             constant: 0,
@@ -202,11 +202,11 @@ pub(super) enum Origin {
 /// The meaning of a part of a path.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
-    pub place: Location,
+    pub place: ReadLocation,
     pub ty: Ty,
     pub holds: ValueSource,
     /// The member that the path has arrived at.
-    pub member: Option<Member>,
+    pub member: Option<PathMember>,
     /// The room for elements that are counted from here.
     pub room: Room,
     /// Its relation to what the kernel's own types say about it.
@@ -226,7 +226,7 @@ pub(super) enum Room {
 
 impl Value {
     /// Something that is not a member of a structure.
-    pub fn new(place: Location, ty: Ty, holds: ValueSource, room: Room) -> Self {
+    pub fn new(place: ReadLocation, ty: Ty, holds: ValueSource, room: Room) -> Self {
         Value {
             place,
             ty,

@@ -13,13 +13,13 @@ use super::capture::{CaptureOptions, SessionRequest, SessionResult, run};
 use super::raw::MachineFacts;
 use crate::kaslr::KaslrSourceError;
 use crate::plan::{
-    EventSource, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, Refused,
+    EventSource, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, RefusedReads,
 };
 use crate::probe::{Attach, AttachmentUse, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::WorkloadKind;
 use qed_collector_ebpf::ProbeSpec;
-use recorded::{Log, Noting, Recorded, Script};
+use recorded::{Log, Noting, RecordedMachine, Script};
 
 /// The kernel function of an attachment begins here.
 const FUNCTION: u64 = 0xffff_ffff_8100_0000;
@@ -69,7 +69,7 @@ fn probe(attachment: usize, acts: bool, bytes: Option<&[u8]>) -> PlannedProbe {
         returns: None,
         entry: Vec::new(),
         exit: Vec::new(),
-        refused: Refused::default(),
+        refused: RefusedReads::default(),
         within: None,
         acts,
         allocates: false,
@@ -161,7 +161,7 @@ fn session_with(
     ephemeral: bool,
 ) -> (SessionResult, Vec<String>) {
     let investigation = investigation(wanted);
-    let mut machine = Recorded::new(script);
+    let mut machine = RecordedMachine::new(script);
     let log = Log::clone(&machine.log);
     let observer = Noting(Log::clone(&log));
     let request = SessionRequest {

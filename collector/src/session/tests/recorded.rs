@@ -40,7 +40,7 @@ pub struct Script {
 }
 
 /// The machine.
-pub struct Recorded {
+pub struct RecordedMachine {
     pub log: Log,
     script: Rc<Script>,
     clock: Rc<Cell<Duration>>,
@@ -48,7 +48,7 @@ pub struct Recorded {
     started: u32,
 }
 
-impl Recorded {
+impl RecordedMachine {
     pub fn new(script: Script) -> Self {
         Self {
             log: Log::default(),
@@ -73,7 +73,7 @@ fn next<T: Clone + Default>(list: &mut VecDeque<T>) -> T {
     }
 }
 
-impl SessionMachine for Recorded {
+impl SessionMachine for RecordedMachine {
     type Programs = RecordedPrograms;
     type Workload = RecordedWorkload;
 

@@ -8,7 +8,7 @@ pub(super) use compute::{NOTHING_ALLOCATED, on_stack};
 
 /// The kind of an argument of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Argument {
+pub enum ArgumentKind {
     /// Any expression.
     Value,
     /// The name of an event, `EXPERIMENT.PROBE` or `EXPERIMENT.PROBE.hitN`.
@@ -62,7 +62,7 @@ pub struct Function {
     /// Its meaning.
     pub help: &'static str,
     /// Its arguments.
-    pub arguments: &'static [Argument],
+    pub arguments: &'static [ArgumentKind],
     pub(super) reads: Reads,
     pub(super) compute: Compute,
 }
@@ -73,7 +73,7 @@ impl PartialEq for Function {
     }
 }
 
-use Argument::{Event, Graph, Ledger, Literal, Probe, Scope, Value};
+use ArgumentKind::{Event, Graph, Ledger, Literal, Probe, Scope, Value};
 
 /// Builds one entry of [`FUNCTIONS`].
 macro_rules! function {

@@ -6,12 +6,12 @@ use super::possible::{Relation, Words};
 use crate::claim::ast::{Binary, Literal, Node, NodeKind};
 
 /// Texts that are compared with something.
-pub(super) struct Comparison<'n> {
+pub(super) struct TextComparison<'n> {
     pub(super) written: Vec<Written<'n>>,
     pub(super) with: Vec<Words<'n>>,
 }
 
-impl Comparison<'_> {
+impl TextComparison<'_> {
     /// True if one of the sides is the symbol of an address.
     pub(super) fn is_with_symbols(&self) -> bool {
         let mut with = self.with.iter();
@@ -28,7 +28,11 @@ pub(super) struct Written<'n> {
 }
 
 /// Texts with what they are compared with.
-fn compare<'n>(texts: &[&'n Node], with: Option<&'n Node>, relation: Relation) -> Comparison<'n> {
+fn compare<'n>(
+    texts: &[&'n Node],
+    with: Option<&'n Node>,
+    relation: Relation,
+) -> TextComparison<'n> {
     let mut written = Vec::new();
     for node in texts {
         collect_texts(node, relation, &mut written);
@@ -37,7 +41,7 @@ fn compare<'n>(texts: &[&'n Node], with: Option<&'n Node>, relation: Relation) -
     if let Some(node) = with {
         collect_words(node, &mut words);
     }
-    Comparison {
+    TextComparison {
         written,
         with: words,
     }
@@ -56,7 +60,7 @@ fn equal_to(other: &Node) -> Relation {
 }
 
 /// The comparisons of a node.
-pub(super) fn comparisons(node: &Node) -> Vec<Comparison<'_>> {
+pub(super) fn comparisons(node: &Node) -> Vec<TextComparison<'_>> {
     match &node.kind {
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
             let [a, b] = sides.as_ref();

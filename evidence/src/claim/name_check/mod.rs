@@ -14,7 +14,7 @@ mod vocabulary;
 
 use super::ast::Node;
 use super::obstacle::Obstacle;
-use comparisons::{Comparison, Written, comparisons};
+use comparisons::{TextComparison, Written, comparisons};
 use possible::{Relation, Words, without_copies};
 
 /// A text in an expression that proves nothing.
@@ -45,7 +45,7 @@ pub(super) fn unresolved_name(
         .or_else(|| unplaced::unplaced(root, machine).map(UnresolvedName::Elsewhere))
 }
 
-impl Comparison<'_> {
+impl TextComparison<'_> {
     fn unresolved_name(
         &self,
         catalog: &Catalog<'_>,

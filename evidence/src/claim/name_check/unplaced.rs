@@ -2,7 +2,7 @@
 //! name of each address: that an address does not have a name can only be claimed if the evidence has the addresses of that
 //! name.
 
-use super::comparisons::{Comparison, comparisons};
+use super::comparisons::{TextComparison, comparisons};
 use super::possible::{Relation, placed};
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;
@@ -71,7 +71,7 @@ fn visit<'n>(node: &'n Node, needed: Needed, denied: &mut dyn FnMut(&'n Node)) {
     }
 }
 
-fn first(comparison: &Comparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle> {
+fn first(comparison: &TextComparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle> {
     if !comparison.is_with_symbols() {
         return None;
     }

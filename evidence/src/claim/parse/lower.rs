@@ -7,7 +7,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, SourceInfo};
 use crate::diagnostic::{Diagnostic, nearest};
 
 use crate::claim::ast::{Binary, Literal, Node, NodeKind, Unary};
-use crate::claim::builtins::{self, Argument, FUNCTIONS};
+use crate::claim::builtins::{self, ArgumentKind, FUNCTIONS};
 use crate::claim::coverage::Scope;
 use crate::claim::source_map::SourceMap;
 
@@ -264,7 +264,7 @@ impl<'a> Lowering<'a> {
         let mut events = nodes
             .iter()
             .zip(function.arguments)
-            .filter(|(_, shape)| **shape == Argument::Event)
+            .filter(|(_, shape)| **shape == ArgumentKind::Event)
             .map(|(node, _)| node);
         let Some(first) = events.next().and_then(experiment) else {
             return;
@@ -281,7 +281,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn check_shape(&mut self, function: &builtins::Function, node: &Node, shape: Argument) {
+    fn check_shape(&mut self, function: &builtins::Function, node: &Node, shape: ArgumentKind) {
         let segments = match &node.kind {
             NodeKind::Path(path) => path.segments().count(),
             _ => 0,
@@ -289,27 +289,29 @@ impl<'a> Lowering<'a> {
         let numbered = matches!(&node.kind, NodeKind::Path(path)
             if path.segments().next_back().is_some_and(|last| crate::path::hit_number(last).is_some()));
         let wanted = match shape {
-            Argument::Value => return,
-            Argument::Literal if matches!(node.kind, NodeKind::Literal(Literal::Text(_))) => return,
-            Argument::Scope if matches!(&node.kind, NodeKind::Literal(Literal::Text(text)) if Scope::parse(text).is_some()) =>
+            ArgumentKind::Value => return,
+            ArgumentKind::Literal if matches!(node.kind, NodeKind::Literal(Literal::Text(_))) => {
+                return;
+            }
+            ArgumentKind::Scope if matches!(&node.kind, NodeKind::Literal(Literal::Text(text)) if Scope::parse(text).is_some()) =>
             {
                 return;
             }
-            Argument::Event if segments == 2 || (segments == 3 && numbered) => return,
-            Argument::Probe if segments == 2 => return,
-            Argument::Ledger if segments == 1 || segments == 2 => return,
-            Argument::Graph
+            ArgumentKind::Event if segments == 2 || (segments == 3 && numbered) => return,
+            ArgumentKind::Probe if segments == 2 => return,
+            ArgumentKind::Ledger if segments == 1 || segments == 2 => return,
+            ArgumentKind::Graph
                 if matches!(&node.kind, NodeKind::Path(path)
                     if segments == 2 && path.segments().next_back() == Some("graph")) =>
             {
                 return;
             }
-            Argument::Graph => "the tree of an experiment's call, `EXPERIMENT.graph`",
-            Argument::Literal => "a text in quotes",
-            Argument::Scope => "`'chapter'` or `'book'`",
-            Argument::Event => "an event, `EXPERIMENT.PROBE` or `EXPERIMENT.PROBE.hit1`",
-            Argument::Probe => "a probe, `EXPERIMENT.PROBE`",
-            Argument::Ledger => "an experiment, or a probe of it that watches allocations",
+            ArgumentKind::Graph => "the tree of an experiment's call, `EXPERIMENT.graph`",
+            ArgumentKind::Literal => "a text in quotes",
+            ArgumentKind::Scope => "`'chapter'` or `'book'`",
+            ArgumentKind::Event => "an event, `EXPERIMENT.PROBE` or `EXPERIMENT.PROBE.hit1`",
+            ArgumentKind::Probe => "a probe, `EXPERIMENT.PROBE`",
+            ArgumentKind::Ledger => "an experiment, or a probe of it that watches allocations",
         };
         self.refuse(
             &node.range,

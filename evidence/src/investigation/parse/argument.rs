@@ -9,7 +9,7 @@ use super::check::FileChecker;
 use super::raw::RawArgument;
 use super::spanned::Spanned;
 use crate::investigation::{
-    Argument, BufferElements, EarlierCall, MemberValue, Structure, Workload,
+    Argument, BufferElements, EarlierCall, FilledStructure, MemberValue, Workload,
 };
 use crate::path::is_name;
 
@@ -232,7 +232,7 @@ impl FileChecker {
             }
         };
         let members = self.members(table, span, before)?;
-        Some(Argument::Structure(Structure {
+        Some(Argument::Structure(FilledStructure {
             name,
             span: span.clone(),
             members,

@@ -8,7 +8,7 @@ use crate::evidence::book_data::PathValue;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::request::{ExhibitRequest, ShownValue};
-use crate::markdown::syntax::{Spanned, SyntaxError, only_options, words};
+use crate::markdown::syntax::{SpannedWord, SyntaxError, only_options, words};
 
 /// A pointer in an object.
 pub struct Pointer {
@@ -38,8 +38,8 @@ pub struct Object {
 struct MapLine {
     from: String,
     /// The target, if the line is of a pointer.
-    to: Option<Spanned>,
-    path: Spanned,
+    to: Option<SpannedWord>,
+    path: SpannedWord,
     /// The place of `from` in the chapter.
     span: Range<usize>,
 }
@@ -96,7 +96,7 @@ fn read_line(
             let name = head[at + 2..].trim();
             let lead = head[at + 2..].len() - head[at + 2..].trim_start().len();
             let start = span.start + at + 2 + lead;
-            let to = Spanned {
+            let to = SpannedWord {
                 text: name.to_owned(),
                 span: start..start + name.len(),
             };

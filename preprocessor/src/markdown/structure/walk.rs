@@ -12,7 +12,7 @@ use crate::markdown::structure::fence::{self, Block};
 
 /// The structure of a chapter as far as it matters here.
 #[derive(Debug, Default)]
-pub struct Structure {
+pub struct ChapterStructure {
     /// One per placeholder, in the same order.
     pub contexts: Vec<PlaceholderContext>,
     /// Claims and exhibits in order.
@@ -32,7 +32,7 @@ pub(super) struct ContextWalk<'a> {
     contexts: Vec<Option<PlaceholderContext>>,
     /// All placeholders before this one were in events that are over.
     next: usize,
-    out: Structure,
+    out: ChapterStructure,
     in_heading: usize,
     in_table: usize,
     in_term: usize,
@@ -57,7 +57,7 @@ impl<'a> ContextWalk<'a> {
             placeholders,
             contexts: vec![None; placeholders.len()],
             next: 0,
-            out: Structure::default(),
+            out: ChapterStructure::default(),
             in_heading: 0,
             in_table: 0,
             in_term: 0,
@@ -292,7 +292,7 @@ impl<'a> ContextWalk<'a> {
     }
 
     /// The structure, when all events were taken; `definitions` are those of links.
-    pub(super) fn finish(mut self, definitions: &[Range<usize>]) -> Structure {
+    pub(super) fn finish(mut self, definitions: &[Range<usize>]) -> ChapterStructure {
         let inside = |ranges: &[Range<usize>], p: &Range<usize>| {
             ranges
                 .iter()
