@@ -124,7 +124,7 @@ fn contradictions() {
             fd_install,
             format!("{fd_install}/order"),
             json!(0),
-            "event 0 is none",
+            "event 0 is not in 1..=9",
         ),
         (
             fd_install,
