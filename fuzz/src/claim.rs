@@ -55,7 +55,8 @@ fn judged(bytes: &[u8]) {
     if matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {
         for read in claim.reads() {
             let removed = Datum::unavailable("it was taken away");
-            let without = judge_replacing(&claim, &catalog, &machines[0], &[(&read.path, &removed)]);
+            let without =
+                judge_replacing(&claim, &catalog, &machines[0], &[(&read.path, &removed)]);
             assert!(
                 !matches!(without.verdict, Verdict::Pass | Verdict::Fail),
                 "without `{}`: {without:?}",

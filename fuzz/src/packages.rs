@@ -11,7 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use qed_fuzz::{check, let_panics_unwind};
 
 #[path = "../../collector/src/guest/archive/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only what takes foreign text is tried")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "only what takes foreign text is tried"
+)]
 mod archive;
 #[path = "../../collector/src/guest/kernel_layout.rs"]
 #[allow(dead_code, reason = "only what takes foreign text is tried")]

@@ -121,19 +121,12 @@ pub fn refresh(
                 continue;
             }
         };
-        if why.is_bad_input() {
-            // Older evidence would hide a mistake that only the author can correct. It is not remembered either: the file that
-            // was missing may be there the next time, with nothing else changed.
-            let message = format!("the capture on {machine} failed: {why}");
-            warnings.push(
-                Diagnostic::error_without_place(message)
-                    .help("correct the investigation or book.toml; to build without a capture, set MDBOOK_PREPROCESSOR__QED__CAPTURE=never"),
-            );
+        let is_bad_input = why.is_bad_input();
+        warnings.push(describe_failure(machine, &why));
+        if is_bad_input {
+            // It is not remembered: the file that was missing may be there the next time, with nothing else changed.
             continue;
         }
-        warnings.push(warn(format!("the capture on {machine} failed: {why}")).help(
-            "the book shows older or recorded evidence, if there is any, and says so on each page",
-        ));
         let output = why.to_string();
         if let Err(error) = state::write(&marker, &[attempt.as_bytes(), b"\n", output.as_bytes()]) {
             warnings.push(warn(format!(
@@ -143,6 +136,20 @@ pub fn refresh(
         }
     }
     (warnings, fresh)
+}
+
+/// An error about what the collector refused, which only the author can correct, so that older evidence must not hide it; or a
+/// warning about what this machine could not do.
+fn describe_failure(machine: &str, why: &CaptureError) -> Diagnostic {
+    let failed = Diagnostic::error_without_place(format!("the capture on {machine} failed: {why}"));
+    match why.is_bad_input() {
+        true => failed.help(
+            "correct the investigation or book.toml; to build without a capture, set MDBOOK_PREPROCESSOR__QED__CAPTURE=never",
+        ),
+        false => failed.warning().help(
+            "the book shows older or recorded evidence, if there is any, and says so on each page",
+        ),
+    }
 }
 
 /// Wait for the right to capture for this book.
