@@ -113,7 +113,11 @@ fn members_of_this_kernel() {
     }
     let folder = tempfile::tempdir().unwrap();
     let listed = text(&run(folder.path(), &["members", "struct file"]));
-    assert!(listed.starts_with("struct file, "), "{listed}");
+    let title = listed.lines().next().unwrap_or_default();
+    assert!(
+        title.starts_with("struct file, ") && title.ends_with(", of host"),
+        "{listed}"
+    );
     let all = json(&run(
         folder.path(),
         &["members", "file", "--format", "json"],

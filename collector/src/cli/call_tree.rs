@@ -66,7 +66,11 @@ pub fn text(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Opti
     for row in rows(call, functions, shown)? {
         if row.at >= call.before_exit && !has_heading {
             has_heading = true;
-            let _ = writeln!(out, "{:TIME$}  on the way back to user space:", "");
+            let _ = writeln!(
+                out,
+                "{:TIME$}  after its return, until the next call (the way back to user space, page faults there):",
+                ""
+            );
         }
         line(&mut out, &call.frames[row.at], functions, row.at, row.level);
         if row.folded && row.below > 0 {

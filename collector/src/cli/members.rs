@@ -10,7 +10,7 @@ use super::capture;
 use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::output::{Format, json, print};
-use super::request::{LIMIT_S, RequestArgs};
+use super::request::{LIMIT_S, RequestArgs, read_request};
 use super::target::TargetMachine;
 use crate::assemble::facts::type_facts;
 use crate::btf::{Btf, NameKind};
@@ -22,9 +22,10 @@ pub struct Args {
     /// A structure, union, enumeration or typedef, without these words: file
     #[arg(value_parser = type_name)]
     pub name: String,
-    /// The machine whose kernel is asked: host, guest:debian-6.12, … A guest is booted for it
-    #[arg(long, value_name = "MACHINE", default_value = "host")]
-    pub on: TargetMachine,
+    /// The machine whose kernel is asked: host, guest:debian-6.12, … A guest is booted for it [default: the first machine of the
+    /// book of this folder, else host]
+    #[arg(long, value_name = "MACHINE")]
+    pub on: Option<TargetMachine>,
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -49,16 +50,17 @@ fn type_name(text: &str) -> Result<String, TypeNameError> {
 
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let facts = match &args.on {
+    let on = args.on.clone().unwrap_or_else(default_machine);
+    let facts = match &on {
         TargetMachine::Host => of_host(&args.name)?,
-        TargetMachine::Guest(..) => Some(of_guest(&args.name, &args.on)?),
+        TargetMachine::Guest(..) => Some(of_guest(&args.name, &on)?),
     };
     let wrong = |what: String| {
         Failure::input(format!(
             "the type `{}` of {} {what}{}",
             args.name,
-            args.on.name(),
-            near(&args.name, &args.on)
+            on.name(),
+            near(&args.name, &on)
         ))
     };
     let facts = facts.ok_or_else(|| wrong("does not exist".into()))?;
@@ -70,12 +72,27 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Datum::Value(_) => {}
     }
     print(&match args.format {
-        Format::Text => text(&args.name, &facts),
+        Format::Text => text(&args.name, on.name(), &facts),
         Format::Json => json(&Answer {
             name: &args.name,
             facts: &facts,
         })?,
     })
+}
+
+/// The first machine of the book of this folder or the nearest one above; the host where there is no book.
+fn default_machine() -> TargetMachine {
+    let book = read_request(&RequestArgs {
+        investigation: None,
+        on: Vec::new(),
+        book: None,
+        lock: None,
+        debuginfo: None,
+        limit: LIMIT_S,
+        refresh: false,
+    });
+    let machines = book.map(|book| book.machines).unwrap_or_default();
+    machines.into_iter().next().unwrap_or(TargetMachine::Host)
 }
 
 /// The types of the running kernel, which are read from a file.
@@ -165,8 +182,8 @@ fn title(name: &str, facts: &TypeFacts) -> String {
     title
 }
 
-fn text(name: &str, facts: &TypeFacts) -> String {
-    let mut out = title(name, facts) + "\n";
+fn text(name: &str, machine: &str, facts: &TypeFacts) -> String {
+    let mut out = format!("{}, of {machine}\n", title(name, facts));
     for (name, member) in members(facts) {
         let bits = match (member.bit, member.bits) {
             (Some(bit), Some(bits)) => format!(" (bit {bit}, {bits} wide)"),
@@ -205,8 +222,11 @@ mod tests {
         let bytes = sample_arguments();
         let btf = Btf::parse(&bytes).unwrap();
         let facts = type_facts(&btf, "given").unwrap();
-        let text = text("given", &facts);
-        assert!(text.starts_with("struct given, 24 bytes\n"), "{text}");
+        let text = text("given", "host", &facts);
+        assert!(
+            text.starts_with("struct given, 24 bytes, of host\n"),
+            "{text}"
+        );
         assert_eq!(text.lines().count(), facts.members.len() + 1, "{text}");
         for part in ["     0 __be16 port\n", " wide)\n", " inner\n"] {
             assert!(text.contains(part), "{part}: {text}");

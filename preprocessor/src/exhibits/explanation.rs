@@ -61,7 +61,7 @@ pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
         }
         if !judgement.insensitive_to.is_empty() {
             out.push_str(&format!(
-                "  could have been anything: {}\n",
+                "  no change of one of these alone makes it FAIL: {}\n",
                 judgement.insensitive_to.join(", ")
             ));
         }
