@@ -103,7 +103,8 @@ fn failed_capture_falls_back() {
     assert_eq!(book.read("calls").lines().count(), 2);
 }
 
-/// Check that older evidence does not hide input that the collector refuses, and that it is asked again once the input may be right.
+/// Check that out-of-date evidence does not hide input that the collector refuses, that the collector is asked again once the input may
+/// be right, and that recorded evidence that is up to date is enough.
 #[test]
 fn bad_input_fails_the_build() {
     let book = book("", 2);
@@ -112,6 +113,10 @@ fn bad_input_fails_the_build() {
         let file = machine.replace(':', "-");
         book.write(&format!("recorded/{file}.json"), &text);
     }
+    let output = build(&book);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("ended with exit status: 2"));
+    book.write("calls", "");
     let investigation = book.read("test.toml");
     let changed = format!("{investigation}\n[guest]\nsetup = [\"true\"]\n");
     book.write("test.toml", &changed);

@@ -17,7 +17,10 @@ pub const PUBLIC: u32 = 0o644;
 /// was killed.
 pub const UNFINISHED: &str = ".unfinished-";
 
-/// Replaces the file `path` by one with what `fill` writes, in one step: whoever reads it, and whoever finds it after an
+/// The prefix of the name of a folder that is being replaced.
+const REPLACED: &str = ".qed-replaced-";
+
+/// Replace the file `path` by one with what `fill` writes, in one step: whoever reads it, and whoever finds it after an
 /// interruption, has the old content or the new one. Several programs may do so at the same time; the last one wins. Its
 /// permissions are `mode`, less what the mask of the process takes away, whatever those of the old one were. The folder must
 /// exist.
@@ -48,12 +51,12 @@ pub fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Gives the folder `new` the name `folder`. What had that name is set aside before and removed afterwards, so that an
-/// interruption leaves the old content or the new one, under that name or under the same with `.old`; [`recover`] then finishes
-/// the replacement, and so does the next one. The folder `stays` inside the old one is kept, in the new one.
+/// Give the folder `new` the name `folder`. What had that name is set aside before and removed afterwards, so that an
+/// interruption loses neither: [`recover`] then finishes the replacement, and so does the next one. Until then `folder` may not be
+/// there. The folder `stays` inside the old one is kept, in the new one.
 ///
 /// # Errors
-/// If something cannot be renamed or removed. The old folder has its name back unless that fails, too.
+/// If something cannot be renamed or removed. If it is `new`, the old folder has its name back unless that fails, too.
 pub fn replace_folder(new: &Path, folder: &Path, stays: Option<&OsStr>) -> Result<()> {
     recover(folder, stays)?;
     let aside = aside(folder);
@@ -71,7 +74,7 @@ pub fn replace_folder(new: &Path, folder: &Path, stays: Option<&OsStr>) -> Resul
     recover(folder, stays)
 }
 
-/// Puts in order what an interrupted [`replace_folder`] has left: the old folder gets its name back if there is no new one; else
+/// Put in order what an interrupted [`replace_folder`] has left: the old folder gets its name back if there is no new one; else
 /// what stays of it is moved, and the rest removed.
 ///
 /// # Errors
@@ -93,10 +96,11 @@ pub fn recover(folder: &Path, stays: Option<&OsStr>) -> Result<()> {
     fs::remove_dir_all(&aside)
 }
 
+/// The place of a folder that is being replaced: beside it, under a name that nobody gives to a copy of his own.
 fn aside(folder: &Path) -> PathBuf {
-    let mut name = folder.as_os_str().to_owned();
-    name.push(".old");
-    name.into()
+    let mut name = OsStr::new(REPLACED).to_owned();
+    name.push(folder.file_name().unwrap_or_default());
+    folder_of(folder).join(name)
 }
 
 #[cfg(test)]
@@ -180,7 +184,7 @@ mod tests {
             root.path().join("evidence"),
             root.path().join("evidence.new"),
         );
-        let old = root.path().join("evidence.old");
+        let old = root.path().join(".qed-replaced-evidence");
         let stays = Some(OsStr::new("sweep"));
         let is = |text: &str| {
             assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), text);
@@ -209,5 +213,9 @@ mod tests {
         filled(&new, "5");
         replace_folder(&new, &folder, None).unwrap();
         assert_eq!(names(&folder), ["file"]);
+        // A copy that somebody made is none of this.
+        filled(&root.path().join("evidence.old"), "own");
+        recover(&folder, None).unwrap();
+        assert_eq!(names(root.path()), ["evidence", "evidence.old"]);
     }
 }

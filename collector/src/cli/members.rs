@@ -1,7 +1,10 @@
 //! `qed-collector members`: all members of a type of a kernel.
 
+use std::path::PathBuf;
+
 use qed_evidence::document::{MemberFacts, TypeFacts};
 use qed_evidence::investigation::parse;
+use qed_evidence::lock::Lock;
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 use thiserror::Error;
@@ -11,7 +14,7 @@ use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::output::{Format, json, print};
 use super::request::{LIMIT_S, RequestArgs, read_request};
-use super::target::TargetMachine;
+use super::target::{TargetMachine, nearest_book};
 use crate::assemble::facts::type_facts;
 use crate::btf::{Btf, NameKind};
 use crate::session::machine_facts::BTF;
@@ -50,10 +53,10 @@ fn type_name(text: &str) -> Result<String, TypeNameError> {
 
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let on = args.on.clone().unwrap_or_else(default_machine);
+    let MembersRequest { on, lock } = MembersRequest::of(args.on.as_ref())?;
     let facts = match &on {
         TargetMachine::Host => of_host(&args.name)?,
-        TargetMachine::Guest(..) => Some(of_guest(&args.name, &on)?),
+        TargetMachine::Guest(..) => Some(of_guest(&args.name, &on, lock.as_ref())?),
     };
     let wrong = |what: String| {
         Failure::input(format!(
@@ -80,19 +83,52 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// The first machine of the book of this folder or the nearest one above; the host where there is no book.
-fn default_machine() -> TargetMachine {
-    let book = read_request(&RequestArgs {
+/// The machine that is asked, and the lock file that pins its kernel.
+struct MembersRequest {
+    on: TargetMachine,
+    lock: Option<Lock>,
+}
+
+impl MembersRequest {
+    /// The first machine of the book of this folder or the nearest one above, unless one is named; the host where there is no book.
+    ///
+    /// # Errors
+    /// When there is a book that cannot be read.
+    fn of(named: Option<&TargetMachine>) -> Result<Self, Failure> {
+        let Ok(book) = nearest_book() else {
+            let on = named.cloned().unwrap_or(TargetMachine::Host);
+            return Ok(Self { on, lock: None });
+        };
+        let found = match (read_request(&request_args(named, Some(book))), named) {
+            (Ok(found), _) => found,
+            // A book that does not say which kernels are its own says nothing about this one.
+            (Err(_), Some(on)) => {
+                let on = on.clone();
+                return Ok(Self { on, lock: None });
+            }
+            (Err(error), None) => return Err(error),
+        };
+        let on = found
+            .machines
+            .into_iter()
+            .next()
+            .unwrap_or(TargetMachine::Host);
+        // The lock of a book pins the machines of that book.
+        let lock = found.lock.filter(|lock| lock.get(on.name()).is_some());
+        Ok(Self { on, lock })
+    }
+}
+
+fn request_args(on: Option<&TargetMachine>, book: Option<PathBuf>) -> RequestArgs {
+    RequestArgs {
         investigation: None,
-        on: Vec::new(),
-        book: None,
+        on: on.into_iter().cloned().collect(),
+        book,
         lock: None,
-        debuginfo: None,
+        debuginfo: Some(DebugInfo::None),
         limit: LIMIT_S,
         refresh: false,
-    });
-    let machines = book.map(|book| book.machines).unwrap_or_default();
-    machines.into_iter().next().unwrap_or(TargetMachine::Host)
+    }
 }
 
 /// The types of the running kernel, which are read from a file.
@@ -128,7 +164,7 @@ fn near(name: &str, on: &TargetMachine) -> String {
 }
 
 /// The types of a guest, by a capture that watches nothing else.
-fn of_guest(name: &str, on: &TargetMachine) -> Result<TypeFacts, Failure> {
+fn of_guest(name: &str, on: &TargetMachine, lock: Option<&Lock>) -> Result<TypeFacts, Failure> {
     let text = format!(
         "[facts]\ntypes = [\"{name}\"]\n[[experiment]]\nname = \"none\"\nworkload = {{ syscall = \"getpid\" }}\n\
          [[experiment.probe]]\ntracepoint = \"sys_enter\"\n"
@@ -138,20 +174,12 @@ fn of_guest(name: &str, on: &TargetMachine) -> Result<TypeFacts, Failure> {
         Failure::input(problems.join("\n"))
     })?;
     let args = capture::Args {
-        request: RequestArgs {
-            investigation: None,
-            on: vec![on.clone()],
-            book: None,
-            lock: None,
-            debuginfo: Some(DebugInfo::None),
-            limit: LIMIT_S,
-            refresh: false,
-        },
+        request: request_args(Some(on), None),
         boots: Some(0),
         output: None,
         force: false,
     };
-    let (mut evidence, _) = capture::capture_machine(on, &investigation, None, None, &args)?;
+    let (mut evidence, _) = capture::capture_machine(on, &investigation, None, lock, &args)?;
     let found = evidence.facts.as_mut();
     let found = found.and_then(|facts| facts.types.remove(name));
     found.ok_or_else(|| Failure::unable(format!("the guest said nothing of the type `{name}`")))

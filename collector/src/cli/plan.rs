@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     conclude(&notes_of_plans(&investigation, &plans))
 }
 
-/// Print the notes of all machines; fail if a probe is refused on every one.
+/// Print the notes of all machines; fail if a probe, a read or a named argument is refused on every one.
 fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
     let is_refused = |note: &&Diagnostic| note.severity == Severity::Error;
     for warning in notes.iter().filter(|note| !is_refused(note)) {

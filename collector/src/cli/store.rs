@@ -84,7 +84,7 @@ impl Store {
         }
     }
 
-    /// Replaces the file `name` in one step.
+    /// Replace the file `name` in one step.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, StoreError> {
         let path = self.folder.join(name);
         write_atomically(&path, PRIVATE, |file| {
@@ -96,10 +96,18 @@ impl Store {
     }
 }
 
-/// Removes temporary files of a capture that was killed. The caller has the lock, so no other process is writing now.
+/// The prefix of temporary files of collectors before [`UNFINISHED`] was.
+const FORMERLY_UNFINISHED: &str = ".evidence-";
+
+/// Remove temporary files of a capture that was killed. The caller has the lock, so no other process is writing now.
 fn remove_left_overs(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if [UNFINISHED, FORMERLY_UNFINISHED]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
             // A file that cannot be removed only wastes space: it is not read as evidence.
             let _ = fs::remove_file(entry.path());
         }

@@ -266,7 +266,7 @@ impl GuestError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Initramfs(_) | Self::Unbootable { .. } => 2,
+            Self::Initramfs(_) | Self::Unbootable { .. } | Self::Pinned { .. } => 2,
             _ => 3,
         }
     }

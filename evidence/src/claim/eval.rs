@@ -245,7 +245,7 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         _ => {}
     }
     if matches!(operator, Equal | NotEqual) {
-        errno_with_sign(operator, a, b)?;
+        errno_with_sign(a, b)?;
     }
     let order = compare(a, b)?;
     if !matches!(operator, Equal | NotEqual) {
@@ -254,21 +254,31 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     Ok(Typed::Bool(test(order)))
 }
 
-/// Refuse to ask whether an error number is a written number of the other sign: the answer would always be no. It is that answer
-/// where they are asked to be equal and another sign would not help, for example of a count that a failed call did not return.
-fn errno_with_sign(operator: Binary, a: &Typed, b: &Typed) -> Result<(), Failure> {
+/// Refuse to ask whether an error number is a written number of the other sign: the answer would always be no.
+fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
     let (Typed::Number(a), Typed::Number(b)) = (a, b) else {
         return Ok(());
     };
-    let one_is_written = matches!(
-        (&a.kind, &b.kind),
-        (Kind::Errno, Kind::Literal) | (Kind::Literal, Kind::Errno)
-    );
-    let is_answer = operator == Binary::Equal && a.value != -b.value;
-    if one_is_written && a.value.signum() * b.value.signum() < 0 && !is_answer {
-        return Err(value::errno_signs());
+    let (error, written) = match (&a.kind, &b.kind) {
+        (Kind::Errno, Kind::Literal) => (a, b),
+        (Kind::Literal, Kind::Errno) => (b, a),
+        _ => return Ok(()),
+    };
+    if error.value.signum() * written.value.signum() >= 0 {
+        return Ok(());
     }
-    Ok(())
+    // A count or a descriptor, most likely, of a call that failed.
+    if error.value < 0 && error.value != -written.value {
+        let name = error.names.first().map_or("an error", String::as_str);
+        return Err(Failure::kinds(
+            format!(
+                "the call failed with {} ({name}), a negative number as the kernel returns it, and {} is positive",
+                error.value, written.value
+            ),
+            Some("a claim about what a call returns needs it to succeed; an error is compared with `-EMFILE`".into()),
+        ));
+    }
+    Err(value::errno_signs())
 }
 
 fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {

@@ -1,6 +1,6 @@
 //! The constants that investigations and claims may write: what C programs pass to system calls.
 
-use super::macros::{constants, kernel_numbers};
+use super::macros::constants;
 
 /// Number and name, on x86-64.
 const WORDS: &[(i64, &str)] = constants! {
@@ -58,9 +58,9 @@ const WORDS: &[(i64, &str)] = constants! {
     STATX_BTIME = 2048 FUTEX_WAIT = 0 FUTEX_WAKE = 1 FUTEX_PRIVATE_FLAG = 128
 };
 
-/// The kernel's numbers of flags that the C library defines differently: as 0 where programs cannot do without it, and as a
+/// The kernel's numbers, on x86-64, of flags that the C library defines differently: as 0 where programs cannot do without it, and as a
 /// negative number where the highest bit of an `int` is meant.
-const KERNEL_WORDS: &[(i64, &str)] = kernel_numbers! { O_LARGEFILE CLONE_IO };
+const KERNEL_WORDS: &[(i64, &str)] = &[(0o100000, "O_LARGEFILE"), (0x8000_0000, "CLONE_IO")];
 
 /// All constants: number and name.
 pub fn words() -> impl Iterator<Item = (i64, &'static str)> {

@@ -291,7 +291,7 @@ fn bool_or_gap(exists: &Datum) -> Option<String> {
 fn nothing_of_it(exists: &Datum, is_empty: bool) -> Option<String> {
     bool_or_gap(exists).or_else(|| {
         (existence(exists) != Some(true) && !is_empty)
-            .then(|| "it has details although it does not exist".into())
+            .then(|| "it has details although nothing says that it exists".into())
     })
 }
 

@@ -23,8 +23,9 @@ pub enum Moment {
 }
 
 /// All notes about captures, as warnings at their places in the investigation, in its order: probes that could not be attached on
-/// any of the machines, and reads that none of their kernels can do, unless the probe is optional; names in `public` that no
-/// function has; pointers to bytes that may be texts. Machines on which an experiment did not run say nothing about it.
+/// any of the machines, and reads and named arguments that none of their kernels can do, unless the probe is optional; arguments in
+/// `public` and `names` that no function has; pointers to bytes that may be texts; hits that interrupts caused; experiments that did
+/// not run, and workloads that a signal ended. Machines on which an experiment did not run say nothing about its probes.
 pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
     let machines: Vec<SeenExperiments> = machines.iter().map(|machine| seen(machine)).collect();
     notes_of(investigation, &machines, Moment::Captured)
@@ -69,7 +70,12 @@ pub fn notes_of(
     }));
     found.extend(not_run.iter().filter_map(|(reason, experiments)| {
         let named = list(experiments.iter().map(|experiment| &experiment.name));
-        let message = format!("{named} was {reason}");
+        let were = if experiments.len() == 1 {
+            "was"
+        } else {
+            "were"
+        };
+        let message = format!("{named} {were} {reason}");
         let note = at(investigation, experiments.first()?.span.clone(), message);
         Some(note.help("what it would show is UNVERIFIED"))
     }));
@@ -130,7 +136,7 @@ fn of_interrupts(
     path: &str,
     seen: &[&SeenProbe],
 ) -> Option<Diagnostic> {
-    if probe.any_task || probe.within.is_some() {
+    if probe.any_task || probe.within.is_some() || probe.frees.is_some() {
         return None;
     }
     let mixed = |seen: &&&SeenProbe| (1..seen.hits).contains(&seen.interrupts);
@@ -201,7 +207,8 @@ fn of_reads(
     let mut found = Vec::new();
     found.extend(of_interrupts(investigation, probe, path, seen));
     found.extend(probe.names.iter().filter_map(|(argument, set)| {
-        let reason = nowhere(seen, |probe| probe.unreadable.get(argument).cloned())?;
+        let reason = nowhere(seen, |probe| probe.unreadable.get(argument).cloned());
+        let reason = reason.filter(|_| !probe.optional)?;
         let message =
             format!("`{path}.args.{argument}` with the names of `{set}` is not read: {reason}");
         Some(refused(investigation, probe.span.clone(), message, moment))

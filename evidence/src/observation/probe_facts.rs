@@ -28,7 +28,7 @@ pub struct SeenProbe {
     pub refused: Reads,
     /// The names of its function's arguments.
     pub arguments: BTreeSet<String>,
-    /// The reasons why arguments have no value, by name.
+    /// The reasons why arguments have a value at no hit, by name.
     pub unreadable: BTreeMap<String, String>,
     /// The number of its hits.
     pub hits: usize,
@@ -71,11 +71,19 @@ fn of_probe(probe: &Probe) -> SeenProbe {
         hits: probe.hits.len(),
         ..SeenProbe::default()
     };
+    let has_value = |name: &String| {
+        let mut values = probe.hits.iter().filter_map(|hit| hit.args.get(name));
+        values.any(|datum| datum.value().is_some())
+    };
     for hit in &probe.hits {
-        found.interrupts += usize::from(hit.context == Some(Context::Hardirq));
+        found.interrupts += usize::from(matches!(
+            hit.context,
+            Some(Context::Hardirq | Context::Softirq)
+        ));
         for (name, datum) in &hit.args {
             if let Datum::Missing(missing) = datum
                 && !found.unreadable.contains_key(name)
+                && !has_value(name)
             {
                 found.unreadable.insert(name.clone(), missing.to_string());
             }

@@ -95,6 +95,14 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
     };
     let captured = root.join(locations::CAPTURED);
     let swept = root.join(locations::SWEPT);
+    // What an interrupted merge left.
+    let sweep_folder = swept.file_name();
+    for (folder, stays) in [(&captured, sweep_folder), (&swept, None)] {
+        atomic::recover(folder, stays).map_err(|error| MergeError::Write {
+            path: folder.clone(),
+            error,
+        })?;
+    }
     if !machines.is_empty() {
         // The folder of the sweep is inside that of the evidence, and is kept.
         let files = machines.iter().flat_map(|(machine, taken)| {
@@ -188,13 +196,16 @@ fn check_handover(
     Ok(out)
 }
 
-/// Puts all files into `folder`, replacing its content except for the folder `stays` inside it. An interruption leaves what was
-/// there or what comes, never less.
+/// Put all files into `folder`, replacing its content except for the folder `stays` inside it. What an interruption leaves is put in
+/// order by the next merge.
 fn replace_folder<'a>(
     folder: &Path,
     files: impl Iterator<Item = (PathBuf, &'a Vec<u8>)>,
     stays: Option<&Path>,
 ) -> Result<(), MergeError> {
+    // Where it is a link to another file system, the folder itself is replaced there.
+    let real = folder.canonicalize();
+    let folder = real.as_deref().unwrap_or(folder);
     let new = folder.with_extension("new");
     let problem = |path: &Path, error| MergeError::Write {
         path: path.to_owned(),

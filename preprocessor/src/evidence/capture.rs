@@ -1,8 +1,8 @@
 //! Captures at build time, if the book's owner asks for them.
 //!
 //! mdBook runs a preprocessor once for each renderer, again for `mdbook test`, and again whenever a chapter is
-//! edited under `serve`. One of these runs captures, under a lock; the others find fresh evidence. A capture that
-//! failed is not tried again until something about it has changed.
+//! edited under `serve`. One of these runs captures, under a lock; the others find fresh evidence. A capture that this machine
+//! could not do is not tried again until something about it has changed; one whose input was refused fails the build each time.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
@@ -19,7 +19,7 @@ use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 use crate::evidence::loader::{Ahead, ReadResult, investigation, read};
 use crate::evidence::local_files::collector;
-use crate::evidence::locations::{CAPTURED, Origin, STATE};
+use crate::evidence::locations::{CAPTURED, Origin, RECORDED, STATE};
 use crate::util::state;
 
 /// A capture that gave no fresh evidence.
@@ -121,9 +121,10 @@ pub fn refresh(
                 continue;
             }
         };
-        let is_bad_input = why.is_bad_input();
-        warnings.push(describe_failure(machine, &why));
-        if is_bad_input {
+        let is_error =
+            why.is_bad_input() && !is_recorded(machine, root, &investigation, config, &now);
+        warnings.push(describe_failure(machine, &why, is_error));
+        if is_error {
             // It is not remembered: the file that was missing may be there the next time, with nothing else changed.
             continue;
         }
@@ -138,11 +139,11 @@ pub fn refresh(
     (warnings, fresh)
 }
 
-/// An error about what the collector refused, which only the author can correct, so that older evidence must not hide it; or a
-/// warning about what this machine could not do.
-fn describe_failure(machine: &str, why: &CaptureError) -> Diagnostic {
+/// An error about what the collector refused, which only the author can correct, so that out-of-date evidence must not hide it; or
+/// a warning about what this machine could not do.
+fn describe_failure(machine: &str, why: &CaptureError, is_error: bool) -> Diagnostic {
     let failed = Diagnostic::error_without_place(format!("the capture on {machine} failed: {why}"));
-    match why.is_bad_input() {
+    match is_error {
         true => failed.help(
             "correct the investigation or book.toml; to build without a capture, set MDBOOK_PREPROCESSOR__QED__CAPTURE=never",
         ),
@@ -198,8 +199,47 @@ fn is_fresh(
     config: &Config,
     here: &LocalMachine,
 ) -> bool {
+    is_up_to_date(
+        found,
+        Origin::Captured,
+        investigation,
+        &FreshnessInput {
+            root,
+            machine,
+            config,
+            here,
+        },
+    )
+}
+
+fn is_up_to_date(
+    found: &ReadResult,
+    origin: Origin,
+    investigation: &Investigation,
+    input: &FreshnessInput<'_>,
+) -> bool {
     matches!(found, Ok(Some((evidence, _)))
-        if compare_freshness(evidence, Origin::Captured, investigation, &FreshnessInput { root, machine, config, here }).stale.is_empty())
+        if compare_freshness(evidence, origin, investigation, input).stale.is_empty())
+}
+
+/// True if recorded evidence of a machine is up to date, so that a book whose kernel or programs this machine lacks can be built
+/// from it.
+fn is_recorded(
+    machine: &str,
+    root: &Path,
+    investigation: &Investigation,
+    config: &Config,
+    here: &LocalMachine,
+) -> bool {
+    let file = root.join(RECORDED).join(evidence_file(machine));
+    let found = read(&file, &DerivedCache::default());
+    let input = FreshnessInput {
+        root,
+        machine,
+        config,
+        here,
+    };
+    is_up_to_date(&found, Origin::Recorded, investigation, &input)
 }
 
 /// The digest of everything that a capture depends on.

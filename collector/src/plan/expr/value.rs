@@ -238,7 +238,7 @@ impl Value {
     }
 }
 
-/// The way in which a [`Location`] gives a value.
+/// The way in which a [`ReadLocation`] gives a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueSource {
     /// The value is the address arrived at.

@@ -270,12 +270,6 @@ fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
     chain
 }
 
-/// True for the innermost frame of a probe at a function's entry: none of its instructions has run yet (the breakpoint there is one
-/// byte long), so nothing that is inlined there runs.
-fn is_at_entry(nth: usize, frame: &Frame) -> bool {
-    nth == 0 && frame.symbol.is_some() && matches!(frame.offset, Some(0 | 1))
-}
-
 /// A stack proves absence only if it is complete: every frame to the outermost, with its source line, and so with the functions
 /// that are inlined there.
 fn absent(stack: Frames<'_>, what: &str) -> Computed {
@@ -286,10 +280,9 @@ fn absent(stack: Frames<'_>, what: &str) -> Computed {
             frames.len()
         )));
     }
-    let mut numbered = frames.iter().enumerate();
-    match numbered.find(|(nth, frame)| frame.site.is_none() && !is_at_entry(*nth, frame)) {
+    match frames.iter().find(|frame| frame.site.is_none()) {
         None => Ok(Typed::Bool(false)),
-        Some((_, frame)) => Err(Failure::Missing(format!(
+        Some(frame) => Err(Failure::Missing(format!(
             "{what} is not seen on the stack, but may be inlined into the frame at {}, whose source line is \
              unknown without debug info",
             frame

@@ -92,7 +92,11 @@ fn errno_signs() {
         "negative",
     );
     // Bytes that a call did not read, because it failed.
-    comes_to("exhausted.outcome.returned == 8", Verdict::Fail, "");
+    comes_to(
+        "exhausted.outcome.returned == 8",
+        Verdict::Error,
+        "the call failed with -24 (EMFILE), a negative number",
+    );
 }
 
 /// Check that a path that nothing plans is an error even where `&&` would hide it.
