@@ -7,7 +7,8 @@ use std::process::Output;
 use common::{Book, evidence, stderr, stdout};
 
 const CLAIMS: &str = "# One\n\n```qed-claim always\ncreate.outcome.errno == 0\n```\n\n\
-    ```qed-claim old_text\ncreate.outcome.stdout == 'old'\n```\n";
+    ```qed-claim old_text\ncreate.outcome.stdout == 'old'\n```\n\n\
+    ```qed-claim until_seven holds=\"..6.12\"\ncreate.outcome.stdout == 'old'\n```\n";
 
 /// Releases that are served, and what the workload prints there; nothing: its capture fails. The claim turned between 7.0.9 and
 /// 7.0.12.
@@ -113,6 +114,18 @@ fn narrows_down() {
     assert_eq!(turn["after"]["release"], "7.0.12+deb13-cloud-amd64");
     assert_eq!(turn["operands"][0]["after"], "new");
     assert_eq!(turn["not_had"][0]["machine"], "guest:debian-7.0.10");
+}
+
+/// Check that a claim which says when it holds is narrowed down like any other, though no kernel that is asked is inside of its
+/// interval.
+#[test]
+fn says_when_it_holds() {
+    let book = book();
+    let message = common::good(&bisect(&book, &["until_seven"]));
+    assert!(
+        message.contains("turned between 7.0.9 and 7.0.12: true on guest:debian-7.0.9, false on guest:debian-7.0.12"),
+        "{message}"
+    );
 }
 
 /// Check that evidence of an earlier search that is out of date is captured anew.

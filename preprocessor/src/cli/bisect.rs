@@ -78,15 +78,16 @@ fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, Refused> {
         };
         let collector = Collector::find().map_err(cannot)?;
         let kernels = collector.kernels().map_err(cannot)?;
-        let asker = Asker {
-            root,
-            request,
-            investigation: &swept.investigation,
-            collector: &collector,
-        };
         for turn in turns {
-            let ends =
-                [turn.before, turn.after].map(|at| Point::of_sweep(&swept, claim, at, &kernels));
+            let ends = [turn.before, turn.after];
+            let asker = Asker {
+                root,
+                request,
+                investigation: &swept.investigation,
+                collector: &collector,
+                ends: ends.map(|at| &swept.evidence_set.loaded[at].evidence),
+            };
+            let ends = ends.map(|at| Point::of_sweep(&swept, claim, at, &kernels));
             found.push(asker.narrow(ends, &kernels)?);
         }
     }
@@ -171,6 +172,9 @@ struct Asker<'a> {
     request: BisectRequest<'a>,
     investigation: &'a Path,
     collector: &'a Collector,
+    /// The evidence on both sides of the turn. A claim with `holds` is judged beside it: outside of its interval it says nothing
+    /// unless another kernel shows it to be true inside.
+    ends: [&'a Evidence; 2],
 }
 
 impl Asker<'_> {
@@ -266,7 +270,13 @@ impl Asker<'_> {
 
     fn judge(&self, evidence: Evidence) -> Result<Asked, Vec<Diagnostic>> {
         let release = evidence.kernel.release.clone();
-        let judged = SweptBook::judge(self.root, vec![evidence])?;
+        let mut kernels = vec![evidence];
+        let ends = self.ends.iter();
+        let others = ends.filter(|end| end.machine.name != kernels[0].machine.name);
+        let others: Vec<Evidence> = others.map(|end| (*end).clone()).collect();
+        kernels.extend(others);
+        let judged = SweptBook::judge(self.root, kernels)?;
+        // The judgements have the order of the kernels.
         let claim = judged
             .claim(self.request.id)
             .map_err(|problem| vec![problem])?;

@@ -55,9 +55,15 @@ pub fn of_targets(targets: &str) -> Option<Mirrors> {
         let found = named(true).or_else(|| named(false));
         found.map(|(uri, _)| (*uri).to_owned())
     };
+    let main = first(is_main, "/debian")?;
+    // Sources without a line for it would hide every update of a stable series. Mirrors mostly have both archives side by side.
+    let beside = || {
+        let base = main.trim_end_matches('/').strip_suffix("/debian")?;
+        Some(format!("{base}/debian-security/"))
+    };
     Some(Mirrors {
-        main: first(is_main, "/debian")?,
-        security: first(is_security, "/debian-security"),
+        security: first(is_security, "/debian-security").or_else(beside),
+        main,
     })
 }
 
@@ -120,6 +126,9 @@ mod tests {
         assert_eq!(of_targets(&rows.join("\n")), Some(expected.clone()));
         let reversed: Vec<&str> = rows.into_iter().rev().collect();
         assert_eq!(of_targets(&reversed.join("\n")), Some(expected));
+        let alone = of_targets("http://mirror.example.org/debian trixie main\n").unwrap();
+        let beside = "http://mirror.example.org/debian-security/";
+        assert_eq!(alone.security.as_deref(), Some(beside));
         assert_eq!(of_targets("https://x.example.org/ jammy main\n"), None);
         let odd = of_targets("file:/srv/pool trixie main\n").unwrap();
         assert_eq!((odd.main.as_str(), odd.security), ("file:/srv/pool", None));
