@@ -179,7 +179,9 @@ impl Correlation<'_> {
                     let hits = probe.hits.len();
                     let condition = probe.within.as_mut();
                     condition.is_none_or(|within| {
-                        meets_condition(within, hits, (&stack.frames, cut), event, self.seen.names)
+                        let amid = p.offset != 0 || p.instruction.is_some();
+                        let stack = (stack.frames.as_slice(), (cut, amid));
+                        meets_condition(within, hits, stack, event, self.seen.names)
                     })
                 })
             })
@@ -276,11 +278,11 @@ fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObserva
 fn meets_condition(
     condition: &mut Within,
     hits: usize,
-    (stack, cut): (&[Frame], bool),
+    (stack, known): (&[Frame], (bool, bool)),
     event: &Event,
     names: &dyn Names,
 ) -> bool {
-    match within(running(stack), cut, &condition.function, names) {
+    match within(running(stack), known, &condition.function, names) {
         Presence::Yes => true,
         Presence::No => false,
         Presence::Unknown(why) => {

@@ -147,8 +147,14 @@ pub enum Presence {
     Unknown(String),
 }
 
-/// True if `function` was running at an event with these frames. `cut`: there may be more frames than these.
-pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) -> Presence {
+/// True if `function` was running at an event with these frames. `cut`: there may be more frames than these. `amid`: the event is of
+/// an instruction inside of a function, into which others may be inlined there.
+pub fn within(
+    frames: &[Frame],
+    (cut, amid): (bool, bool),
+    function: &str,
+    names: &dyn Names,
+) -> Presence {
     if holds(frames, function) {
         return Presence::Yes;
     }
@@ -164,7 +170,8 @@ pub fn within(frames: &[Frame], cut: bool, function: &str, names: &dyn Names) ->
     let frame_elision = names.frame_elision(function);
     let hidden = frames
         .iter()
-        .skip(1)
+        // At a function's entry nothing that is inlined there has begun.
+        .skip(usize::from(!amid))
         .find(|frame| frame.site.is_none() && may_hold(frame, &frame_elision));
     if let Some(frame) = hidden {
         return Presence::Unknown(format!(
@@ -427,6 +434,9 @@ mod tests {
     /// frame without a line into which it may be inlined, no end of what was kept, no jump.
     #[test]
     fn within_or_not() {
+        const WHOLE: (bool, bool) = (false, false);
+        const CUT: (bool, bool) = (true, false);
+        const AMID: (bool, bool) = (false, true);
         let full = [frame(0x1204, None), frame(0x1010, Some("entry"))];
         let bare = [frame(0x1204, None), frame(0x1010, None)];
         let known = |leaves: Option<bool>, holders: &[u64]| Kernel {
@@ -438,34 +448,42 @@ mod tests {
         };
         let direct = kernel(Called::Address(0x1200));
         let unknown = |says: Presence| matches!(says, Presence::Unknown(_));
-        assert_eq!(within(&full, false, "entry", &direct), Presence::Yes);
-        assert_eq!(within(&full, true, "target", &direct), Presence::Yes);
-        assert_eq!(within(&full, false, "other", &direct), Presence::No);
-        assert!(unknown(within(&full, true, "other", &direct)));
-        assert!(unknown(within(&[], false, "other", &direct)));
-        assert!(unknown(within(&bare, false, "other", &direct)));
+        assert_eq!(within(&full, WHOLE, "entry", &direct), Presence::Yes);
+        assert_eq!(within(&full, CUT, "target", &direct), Presence::Yes);
+        assert_eq!(within(&full, WHOLE, "other", &direct), Presence::No);
+        assert!(unknown(within(&full, CUT, "other", &direct)));
+        assert!(unknown(within(&[], WHOLE, "other", &direct)));
+        assert!(unknown(within(&bare, WHOLE, "other", &direct)));
         // Between the frames a function was left by a jump: it may be this one, unless its code has none.
-        assert!(unknown(within(&full, false, "other", &known(None, &[]))));
+        assert!(unknown(within(&full, WHOLE, "other", &known(None, &[]))));
         assert!(unknown(within(
             &full,
-            false,
+            WHOLE,
             "other",
             &known(Some(true), &[])
         )));
         assert_eq!(
-            within(&full, false, "other", &known(Some(false), &[])),
+            within(&full, WHOLE, "other", &known(Some(false), &[])),
             Presence::No
         );
         // Where it is inlined is known, and whether that frame is such a place.
         assert_eq!(
-            within(&bare, false, "other", &known(Some(false), &[0x1300])),
+            within(&bare, WHOLE, "other", &known(Some(false), &[0x1300])),
             Presence::No
         );
         assert!(unknown(within(
             &bare,
-            false,
+            WHOLE,
             "other",
             &known(Some(false), &[0x1000])
         )));
+        // In the middle of a function, what is inlined there may be running.
+        let holder = known(Some(false), &[0x1200]);
+        assert_eq!(within(&full, WHOLE, "other", &holder), Presence::No);
+        assert!(unknown(within(&full, AMID, "other", &holder)));
+        assert_eq!(
+            within(&full, AMID, "other", &known(Some(false), &[0x1300])),
+            Presence::No
+        );
     }
 }

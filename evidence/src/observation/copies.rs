@@ -19,6 +19,8 @@ pub(crate) fn silent(experiment: &Experiment, planned: &PlannedExperiment) -> BT
                 && requested.within.is_none()
         }) && probe.backend.is_some()
             && probe.unavailable.is_none()
+            // A run whose hit the kernel skipped leaves no trace.
+            && probe.skipped == Some(0)
             && probe.instruction.is_none()
             && probe.within.is_none();
         if whole {

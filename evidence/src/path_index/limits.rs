@@ -12,6 +12,14 @@ use crate::path::hit_number;
 /// dropped.
 const REST_OF_CHARACTER: usize = 3;
 
+/// The name of a task: the kernel keeps this many bytes of it, and a NUL.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L330>
+const TASK_NAME: Lengths = Lengths {
+    string: 15,
+    array: None,
+    most: 15,
+};
+
 /// The value under this path, marked as truncated if it may have been.
 pub(super) fn at_limit(
     investigation: &Investigation,
@@ -85,6 +93,7 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
                 rest => rest,
             };
             let reads = match rest {
+                ["task"] => return Some(TASK_NAME),
                 ["args", _] => return Some(of_read(None)),
                 // Of a structure that is read whole nothing is cut; a longer one is not read at all.
                 ["entry" | "exit", _, _, ..] => return None,
@@ -160,6 +169,8 @@ mod tests {
             ),
             ("create.sock_alloc.args.name", vec![63, 65], vec![62, 64]),
             ("create.outcome.stdout", vec![1000, 1001], vec![63, 64, 999]),
+            ("create.sock_alloc.task", vec![15, 16], vec![1, 14]),
+            ("create.sock_alloc.hit1.task", vec![15], vec![14]),
             ("create.workload", vec![], vec![63, 64, 1000]),
             ("kernel.version", vec![], vec![63, 64, 1000]),
             ("create.outcome.buffers.name", vec![], vec![63, 64]),

@@ -146,6 +146,12 @@ fn inlined_copies() {
         why: None,
     });
     unverified(SILENT, &partly, "holder");
+    for skipped in [Some(1), None] {
+        let mut partly = with_inlined(Some(SILENT_HOLDER));
+        let probes = &mut partly.experiments.get_mut("exhausted").unwrap().probes;
+        probes.get_mut("nowhere_else").unwrap().skipped = skipped;
+        unverified(SILENT, &partly, "holder");
+    }
 }
 
 /// Check that what the evidence does not say about copies leaves everything unproved that rests on them.
