@@ -12,7 +12,7 @@ const FUZZ: &[(&str, &[&str])] = &[
     ("fill", &["filled"]),
     ("investigation", &[]),
     ("lib", &[]),
-    ("packages", &["places", "archive", "source", "version"]),
+    ("packages", &["kernel_layout", "archive", "source", "version"]),
     ("path", &[]),
 ];
 

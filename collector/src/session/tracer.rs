@@ -59,7 +59,7 @@ const EVENTS: [&str; 2] = [
 pub enum TracerError {
     /// No tracefs.
     #[error(
-        "cannot use tracefs ({0}): it needs root and CONFIG_FUNCTION_GRAPH_TRACER; trace in a guest"
+        "cannot use tracefs ({0}): it takes all privileges and CONFIG_FUNCTION_GRAPH_TRACER; trace in a guest"
     )]
     NoTracefs(std::io::Error),
     /// The kernel has no such tracer.
