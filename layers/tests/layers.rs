@@ -12,7 +12,10 @@ const FUZZ: &[(&str, &[&str])] = &[
     ("fill", &["filled"]),
     ("investigation", &[]),
     ("lib", &[]),
-    ("packages", &["kernel_layout", "archive", "source", "version"]),
+    (
+        "packages",
+        &["kernel_layout", "archive", "source", "version"],
+    ),
     ("path", &[]),
 ];
 
