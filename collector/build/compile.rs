@@ -4,6 +4,7 @@ use std::{
     env,
     error::Error,
     ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,6 +14,8 @@ use super::toolchain::{Compiler, TARGET, clean};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const OBJECT: &str = "qed-ebpf";
+/// Unpacks what the programs are made of, whose folders then have names.
+const FETCH: [&str; 3] = ["fetch", "--locked", "--manifest-path"];
 
 /// Compiles the programs below `root` in `target_dir`. Gives back the object's file.
 ///
@@ -24,23 +27,7 @@ pub fn compile(
     compiler: &Compiler,
     linker: &Path,
 ) -> Result<PathBuf> {
-    let mut cargo = match compiler {
-        Compiler::Precompiled(rustc) => {
-            let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-            let mut cargo = Command::new(cargo);
-            clean(&mut cargo);
-            // aya-ebpf uses one unstable feature (inline assembly for this target).
-            cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
-            cargo.arg("build");
-            cargo
-        }
-        Compiler::Nightly => {
-            let mut cargo = Command::new("rustup");
-            clean(&mut cargo);
-            cargo.args(["run", "nightly", "cargo", "build", "-Z", "build-std=core"]);
-            cargo
-        }
-    };
+    let manifest = root.join("collector-ebpf/Cargo.toml");
     let mut flags = vec![
         "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
         format!("-Clinker={}", linker.display()),
@@ -55,11 +42,29 @@ pub fn compile(
     let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
     if let Some(home) = home {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
+        // The folder of a registry has its host's name, which differs where a mirror is used. Of several prefixes that match,
+        // the last one counts.
+        run(cargo(compiler).args(FETCH).arg(&manifest))?;
+        for registry in fs::read_dir(home.join("registry/src"))
+            .into_iter()
+            .flatten()
+        {
+            let folder = registry?.path();
+            flags.push(format!(
+                "--remap-path-prefix={}=/cargo/registry",
+                folder.display()
+            ));
+        }
     }
-    cargo
+    let mut build = cargo(compiler);
+    build.arg("build");
+    if matches!(compiler, Compiler::Nightly) {
+        build.args(["-Z", "build-std=core"]);
+    }
+    build
         .args(["--release", "--locked", "--target", TARGET])
         .args(["--features", "programs", "--bin", OBJECT, "--manifest-path"])
-        .arg(root.join("collector-ebpf/Cargo.toml"))
+        .arg(&manifest)
         .arg("--target-dir")
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
@@ -71,16 +76,41 @@ pub fn compile(
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         // There is nothing in the kernel to panic to.
         .env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "false");
-    let output = cargo
+    run(&mut build)?;
+    Ok(target_dir.join(TARGET).join("release").join(OBJECT))
+}
+
+/// Cargo of the compiler, without a subcommand.
+fn cargo(compiler: &Compiler) -> Command {
+    match compiler {
+        Compiler::Precompiled(rustc) => {
+            let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+            let mut cargo = Command::new(cargo);
+            clean(&mut cargo);
+            // aya-ebpf uses one unstable feature (inline assembly for this target).
+            cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+            cargo
+        }
+        Compiler::Nightly => {
+            let mut cargo = Command::new("rustup");
+            clean(&mut cargo);
+            cargo.args(["run", "nightly", "cargo"]);
+            cargo
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command
         .output()
-        .map_err(|e| format!("cannot start {cargo:?}: {e}"))?;
+        .map_err(|e| format!("cannot start {command:?}: {e}"))?;
     if !output.status.success() {
         return Err(format!(
-            "{cargo:?} failed ({}):\n{}",
+            "{command:?} failed ({}):\n{}",
             output.status,
             String::from_utf8_lossy(&output.stderr)
         )
         .into());
     }
-    Ok(target_dir.join(TARGET).join("release").join(OBJECT))
+    Ok(())
 }

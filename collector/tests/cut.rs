@@ -133,6 +133,65 @@ values = [{{ name = "first", pattern = '\Ay' }}]
     }
 }
 
+/// Check that a stack is marked as cut where the kernel itself gives fewer frames than usual, that it decides nothing about what would
+/// be below, and that an array and what a command says on its standard error are marked as cut, too.
+#[test]
+fn cut_by_the_kernel() {
+    let text = r#"
+guest.setup = ["echo 4 > /proc/sys/kernel/perf_event_max_stack"]
+[[experiment]]
+name = "socket"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+[[experiment.probe]]
+function = "inet_create"
+stack = true
+reads = [
+  { at = "entry", name = "auxv", path = "task->mm->saved_auxv" },
+]
+[[experiment.probe]]
+function = "inet_create"
+name = "below"
+within = "entry_SYSCALL_64_after_hwframe"
+[[experiment.probe]]
+function = "inet_create"
+name = "near"
+within = "__sock_create"
+[[experiment]]
+name = "loud"
+workload = { command = ["sh", "-c", "i=0; while [ $i -lt 1000 ]; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy >&2; i=$((i+1)); done"] }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "calls"
+"#;
+    for guest in GUESTS_OF_6 {
+        let seen = captured(guest, text);
+        match value(&seen, "socket.inet_create.stack") {
+            Value::CutStack { value, .. } => assert_eq!(value.len(), 4, "{guest}: {value:?}"),
+            other => panic!("{guest}: {other:?}"),
+        }
+        match value(&seen, "socket.inet_create.entry.auxv") {
+            Value::CutBytes { value, .. } => assert_eq!(value.0.len(), 64, "{guest}"),
+            other => panic!("{guest}: {other:?}"),
+        }
+        match value(&seen, "loud.outcome.stderr") {
+            Value::CutText { value, cut } => {
+                assert_eq!(
+                    (value.len(), cut.whole),
+                    (64 << 10, Some(100_000)),
+                    "{guest}"
+                );
+            }
+            other => panic!("{guest}: {other:?}"),
+        }
+        let probes = &seen.experiments["socket"].probes;
+        let within = |probe: &str| probes[probe].within.as_ref().unwrap();
+        assert_eq!(probes["below"].hits.len(), 0, "{guest}");
+        assert_eq!(within("below").undecided, 1, "{guest}");
+        assert_eq!(probes["near"].hits.len(), 1, "{guest}");
+        assert_eq!(within("near").undecided, 0, "{guest}");
+    }
+}
+
 /// Check that an object which a function returns has its line in the ledger, that it is found again when another function
 /// frees it, and that an error in the place of a pointer does not count as an object.
 #[test]

@@ -10,7 +10,7 @@ use crate::support;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use binutils::{Described, Map, described};
 use qed_collector::assemble::instances::SymbolTables;
@@ -61,6 +61,28 @@ struct Census {
     namesakes: BTreeSet<String>,
     inlined: BTreeSet<String>,
     jumps: BTreeSet<String>,
+}
+
+impl Census {
+    /// Write the name of each function, a line each, with what it has; return the file.
+    fn write(&self, kernel: &str) -> PathBuf {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("instances-{kernel}.txt"));
+        let kinds = [
+            ("clones", &self.clones),
+            ("namesakes", &self.namesakes),
+            ("inlined", &self.inlined),
+            ("jumps", &self.jumps),
+        ];
+        let text: String = (self.functions.iter())
+            .filter_map(|name| {
+                let has = kinds.iter().filter(|(_, names)| names.contains(name));
+                let has: Vec<&str> = has.map(|(kind, _)| *kind).collect();
+                (!has.is_empty()).then(|| format!("{name} {}\n", has.join(" ")))
+            })
+            .collect();
+        std::fs::write(&file, text).expect("a list");
+        file
+    }
 }
 
 fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
@@ -312,6 +334,10 @@ fn random_functions() {
             census.namesakes.len(),
             census.inlined.len(),
             census.jumps.len()
+        );
+        println!(
+            "{name}: their names are in {}",
+            census.write(name).display()
         );
         let all = [
             &census.clones,

@@ -4,6 +4,7 @@ mod answers;
 mod bad_input;
 mod binutils;
 mod capture;
+mod copies;
 mod cut;
 mod discover;
 mod downloads;

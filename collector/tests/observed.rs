@@ -22,6 +22,28 @@ const THROUGH_THE_OTHER_GATE: &[u8] = &[
     0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, // mov eax, 60; xor edi, edi; syscall
 ];
 
+/// Starts a thread, which makes a directory, and ends when the directory is there.
+const MAKES_A_THREAD: &[u8] = &[
+    0xb8, 0x38, 0, 0, 0, 0xbf, 0, 0x0f, 5,
+    0, // mov eax, 56 (clone); mov edi, 0x50f00 (CLONE_THREAD and what it needs)
+    0x48, 0x8d, 0xb4, 0x24, 0, 0xf0, 0xff, 0xff, // lea rsi, [rsp-4096]
+    0x31, 0xd2, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xc0, 0x0f, 5, // zeros in rdx, r10, r8; syscall
+    0x85, 0xc0, 0x75, 0x1c, // test eax, eax; jne PARENT
+    0xb8, 0x53, 0, 0, 0, 0x48, 0x8d, 0x3d, 0x2d, 0, 0,
+    0, // mov eax, 83 (mkdir); lea rdi, PATH
+    0xbe, 0xed, 1, 0, 0, 0x0f, 5, // mov esi, 0755; syscall
+    0xb8, 0x3c, 0, 0, 0, 0x31, 0xff, 0x0f, 5, // mov eax, 60 (exit); xor edi, edi; syscall
+    // PARENT:
+    0xb8, 0x15, 0, 0, 0, 0x48, 0x8d, 0x3d, 0x11, 0, 0,
+    0, // mov eax, 21 (access); lea rdi, PATH
+    0x31, 0xf6, 0x0f, 5, 0x85, 0xc0, 0x75,
+    0xec, // xor esi, esi; syscall; test eax, eax; jne PARENT
+    0xb8, 0xe7, 0, 0, 0, 0x31, 0xff, 0x0f,
+    5, // mov eax, 231 (exit_group); xor edi, edi; syscall
+    b'/', b'm', b'a', b'd', b'e', b'-', b'b', b'y', b'-', b'a', b'-', b't', b'h', b'r', b'e', b'a',
+    b'd', 0,
+];
+
 /// Makes a hash table by bpf(2), puts an element into it, and ends with the error of that.
 const UPDATES_A_MAP: &[u8] = &[
     0x48, 0x81, 0xec, 0, 1, 0, 0, // sub rsp, 256
@@ -122,6 +144,13 @@ function = "vfs_mkdir"
 [[experiment.probe]]
 function = "kernel_clone"
 
+# A thread does.
+[[experiment]]
+name = "thread"
+workload = { command = ["THREAD"] }
+[[experiment.probe]]
+function = "vfs_mkdir"
+
 # A grandchild does, when its parents have ended.
 [[experiment]]
 name = "followed"
@@ -164,6 +193,12 @@ workload = { command = ["PROGRAM"] }
 tracepoint = "sys_enter"
 name = "writev"
 syscall = "writev"
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "any"
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "any_exit"
 [[experiment.probe]]
 function = "__x64_sys_exit"
 [[experiment.probe]]
@@ -238,6 +273,7 @@ impl Observed {
         for (word, name, code) in [
             ("PROGRAM", "through-the-other-gate", THROUGH_THE_OTHER_GATE),
             ("UPDATES", "updates-a-map", UPDATES_A_MAP),
+            ("THREAD", "makes-a-thread", MAKES_A_THREAD),
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, program(code)).unwrap();
@@ -320,6 +356,10 @@ fn what_was_not_seen_proves_nothing() {
             Verdict::Unverified,
             "was not watched",
         );
+        // A thread belongs to the process.
+        seen.is("never(thread.vfs_mkdir)", Verdict::Fail, "");
+        let task = &experiments["thread"].probes["vfs_mkdir"].hits[0].task;
+        assert_ne!(task.pid, task.tid, "{name}");
         seen.is("never(followed.vfs_mkdir)", Verdict::Fail, "");
         // Without debug information it is not known where it is inlined: at least once is what was seen.
         seen.is("fired(followed.vfs_mkdir) >= 1", Verdict::Pass, "");
@@ -360,6 +400,23 @@ fn what_was_not_seen_proves_nothing() {
             "{name}"
         );
         assert_eq!(experiments["gate"].quality.compat_calls, Some(1), "{name}");
+        // A probe of all calls sees it, and its number is not that of a 64-bit call.
+        let any = &experiments["gate"].probes["any"].hits;
+        let numbers: Vec<_> = any.iter().map(|hit| hit.args["id"].value()).collect();
+        let other = numbers
+            .iter()
+            .position(Option::is_none)
+            .expect("a 32-bit call");
+        let others = (numbers.iter().flatten()).map(|number| number.as_integer());
+        assert_eq!(numbers.len() - others.clone().count(), 1, "{name}: {any:?}");
+        assert!(
+            others.flatten().all(|number| number != 20),
+            "{name}: {any:?}"
+        );
+        let claim = format!("gate.any.hit{}.args.id == 20", other + 1);
+        seen.is(&claim, Verdict::Unverified, "a 32-bit system call");
+        let exit = experiments["gate"].probes["any_exit"].hits.first();
+        assert!(exit.is_some_and(|hit| hit.args["ret"].value().is_some()));
         seen.is("fired(gate.do_exit) >= 1", Verdict::Pass, "");
 
         seen.is("fired(busy.tick) > 0", Verdict::Unverified, "interrupt");

@@ -263,7 +263,7 @@ async fn a_socket_is_seen_through_tracepoints() {
         );
     }
 
-    let text = probes.peek(symbols.iter().find(|s| s.1 == "_stext").unwrap().0, 100);
+    let text = probes.read_kernel(symbols.iter().find(|s| s.1 == "_stext").unwrap().0, 100);
     assert!(text.unwrap().iter().any(|byte| *byte != 0));
-    probes.peek(0x10, 8).unwrap_err();
+    probes.read_kernel(0x10, 8).unwrap_err();
 }

@@ -145,9 +145,9 @@ pub struct ProbeSpec {
     pub object_side: u32,
     /// Readable memory without anything that a pointer could lead to: the first address. A pointer in there is
     /// a per-CPU pointer, or a stale one.
-    pub nowhere: u64,
+    pub unmapped_start: u64,
     /// Its length in bytes, less than 2^63; 0: there is no such range.
-    pub nowhere_size: u64,
+    pub unmapped_size: u64,
     /// Always 0. The programs load their zeros from here: to the kernel's verifier these are numbers like any other,
     /// so that it does not look at what follows once for each of them that may be 0 and once more where it is not.
     pub zero: u64,
@@ -184,8 +184,8 @@ impl ProbeSpec {
             read_counts: [0; 2],
             arg_count: 0,
             object_side: side::ENTRY,
-            nowhere: 0,
-            nowhere_size: 0,
+            unmapped_start: 0,
+            unmapped_size: 0,
             zero: 0,
             reads: [[ReadSpec::zero(); MAX_READS]; 2],
         }
@@ -214,7 +214,7 @@ pub mod attachment {
     pub const LSM: u32 = 2;
 }
 
-/// The programs' orders of the moment; the only thing that changes while they are attached.
+/// The current settings of the programs; the only thing that changes while they are attached.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control {
@@ -298,7 +298,7 @@ pub struct Event {
     /// The bytes of the reads, in the order of the spec.
     pub values: [[u8; MAX_READ_BYTES]; MAX_READS],
     /// Per read: 0, or a negative errno (its value then means nothing): -EFAULT, a pointer on the way could
-    /// not be followed; -ENXIO, one of them leads into [`ProbeSpec::nowhere`]; -ENODATA, the entry was not seen;
+    /// not be followed; -ENXIO, one of them leads into [`ProbeSpec::unmapped_start`]; -ENODATA, the entry was not seen;
     /// -ENOENT, no frame of that function; -EBADF, no such descriptor; or that of the helper which did the last load.
     /// String reads: the length in bytes including the NUL.
     pub results: [i32; MAX_READS],
@@ -321,13 +321,32 @@ pub struct Event {
     /// The CPU's preemption count at the hit, which says whether an interrupt ran on top of the task, or
     /// [`UNKNOWN_CONTEXT`].
     pub preempt_count: u32,
-    /// 1 if the task is the workload's, 0 if it is anybody's.
-    pub in_target: u32,
+    /// Bits of [`task_flag`].
+    pub task_flags: u32,
     /// Name of the task that ran.
     pub comm: [u8; 16],
 }
 
+/// What is known of the task that a hit came in: bits of [`Event::task_flags`].
+pub mod task_flag {
+    /// It is one of the workload's.
+    pub const WORKLOAD: u32 = 1 << 0;
+    /// At a tracepoint: it is in a 32-bit system call, whose numbers mean other calls. Never set where
+    /// [`Layout::task_status`](super::Layout::task_status) is not known.
+    pub const COMPAT: u32 = 1 << 1;
+}
+
 impl Event {
+    /// True if the task that ran is one of the workload's.
+    pub fn is_of_workload(&self) -> bool {
+        self.task_flags & task_flag::WORKLOAD != 0
+    }
+
+    /// True if the hit, of a tracepoint, came in a 32-bit system call.
+    pub fn is_compat_call(&self) -> bool {
+        self.task_flags & task_flag::COMPAT != 0
+    }
+
     /// The return addresses in [`Event::stack`]; none if the kernel could give none.
     pub fn frames(&self) -> &[u64] {
         let count = usize::try_from(self.stack_bytes).unwrap_or(0) / size_of::<u64>();
@@ -359,10 +378,10 @@ pub mod counter {
     pub const COUNT: u32 = 9;
 }
 
-/// A read on demand, outside any experiment: the collector fills it in, runs the program `peek`, and takes `bytes`.
+/// A read on demand, outside any experiment: the collector fills it in, runs the program `read_kernel`, and takes `bytes`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peek {
+pub struct ReadRequest {
     /// Kernel address to read.
     pub address: u64,
     /// Bytes wanted, at most [`MAX_READ_BYTES`].
@@ -445,7 +464,7 @@ mod tests {
             size_of::<Event>(),
             8 * (2 + MAX_ARGS + 4 + MAX_FRAMES) + MAX_READS * (MAX_READ_BYTES + 4) + 10 * 4 + 16
         );
-        assert_eq!(size_of::<Peek>(), 24 + MAX_READ_BYTES);
+        assert_eq!(size_of::<ReadRequest>(), 24 + MAX_READ_BYTES);
         assert_eq!(size_of::<CallKey>(), 24);
         assert_eq!(size_of::<Call>(), 8 * MAX_ARGS + 8);
         assert_eq!(size_of::<SlotKey>(), 16);

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The task that runs, and the collector's interest in it.
-struct Scene {
+struct Matched {
     spec: *const ProbeSpec,
     probe: u32,
     control: Control,
@@ -35,7 +35,7 @@ struct Scene {
 
 /// Find the spec for this site in the running experiment; `None` when there is nothing to report.
 #[inline(always)]
-fn scene(site: u64, attachment: u32) -> Option<Scene> {
+fn find_spec(site: u64, attachment: u32) -> Option<Matched> {
     let control = *CONTROL.get(0)?;
     if control.target_tgid == 0 {
         return None;
@@ -52,11 +52,11 @@ fn scene(site: u64, attachment: u32) -> Option<Scene> {
     let spec = SPECS.get_ptr(probe)?;
     // SAFETY: the verifier knows `spec` as a pointer to a whole map value.
     let acts = unsafe { (*spec).acts };
-    let in_target = equal(tgid, control.target_tgid) | followed(tgid);
+    let in_target = equal(tgid, control.target_tgid) | is_followed(tgid);
     if in_target | acts & (act::ANY_TASK | act::FREE) == 0 {
         return None;
     }
-    Some(Scene {
+    Some(Matched {
         spec,
         probe,
         control,
@@ -66,7 +66,7 @@ fn scene(site: u64, attachment: u32) -> Option<Scene> {
     })
 }
 
-impl Scene {
+impl Matched {
     /// The part that all hits have in common. Nothing in it is a number that the verifier knows, but for `side`: where
     /// two ways meet, it goes on with one only if it knows the same of both.
     #[inline(always)]
@@ -78,6 +78,7 @@ impl Scene {
             experiment: self.control.experiment,
             discard: self.control.discard,
             in_target: self.in_target,
+            compat: zero as u32,
             tgid: self.tgid,
             tid: self.tid,
             site,
@@ -95,7 +96,7 @@ impl Scene {
     /// [`ProbeSpec::zero`]
     #[inline(always)]
     fn zero(&self) -> u64 {
-        // SAFETY: a whole map value, see `scene`. Volatile, or it would be loaded again for each use.
+        // SAFETY: a whole map value, see `find_spec`. Volatile, or it would be loaded again for each use.
         unsafe { (&raw const (*self.spec).zero).read_volatile() }
     }
 }
@@ -117,11 +118,11 @@ pub fn kernel_entry(regs: *mut pt_regs) {
     // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/opt.c#L185
     let at_entry = black_box(function as i64 >> 63) as u64;
     let site = function | behind.wrapping_sub(1) & !at_entry;
-    ran(site);
-    let Some(scene) = scene(site, attachment::KPROBE) else {
+    count_run(site);
+    let Some(matched) = find_spec(site, attachment::KPROBE) else {
         return;
     };
-    let mut hit = scene.hit(site, side::ENTRY);
+    let mut hit = matched.hit(site, side::ENTRY);
     // SAFETY: as above.
     unsafe {
         hit.args = [
@@ -139,9 +140,9 @@ pub fn kernel_entry(regs: *mut pt_regs) {
     // At a function's entry the stack pointer is the address of the return-address slot.
     hit.slot = hit.stack_pointer & at_entry;
     if function != 0 {
-        // SAFETY: a whole map value, see `scene`.
-        let acts = unsafe { (*scene.spec).acts };
-        remember(&hit, acts, scene.zero());
+        // SAFETY: a whole map value, see `find_spec`.
+        let acts = unsafe { (*matched.spec).acts };
+        keep_call(&hit, acts, matched.zero());
     }
     report(regs.cast(), &mut hit);
 }
@@ -149,7 +150,7 @@ pub fn kernel_entry(regs: *mut pt_regs) {
 /// Count this run, before anything says that it is of no interest: the kernel counts hits, and some kernels do not
 /// count those for which they ran no program.
 #[inline(always)]
-fn ran(site: u64) {
+fn count_run(site: u64) {
     if let Some(runs) = RUNS.get_ptr_mut(site) {
         // SAFETY: this CPU's value, a whole one; nothing interrupts the program to run it again, for the kernel skips a
         // kprobe while another one's program runs on the CPU.
@@ -159,7 +160,7 @@ fn ran(site: u64) {
 
 /// Keep the slot, and if the function's return is probed too, the arguments.
 #[inline(always)]
-fn remember(hit: &Hit, acts: u32, zero: u64) {
+fn keep_call(hit: &Hit, acts: u32, zero: u64) {
     let newest = SlotKey {
         site: hit.site,
         tid: hit.tid,
@@ -190,10 +191,10 @@ fn remember(hit: &Hit, acts: u32, zero: u64) {
 pub fn kernel_return(regs: *mut pt_regs) {
     // SAFETY: `regs` is the program's context. A return probe is of a function.
     let site = unsafe { bpf_get_func_ip(regs.cast()) };
-    let Some(scene) = scene(site, attachment::KPROBE) else {
+    let Some(matched) = find_spec(site, attachment::KPROBE) else {
         return;
     };
-    let mut hit = scene.hit(site, side::RETURN);
+    let mut hit = matched.hit(site, side::RETURN);
     // SAFETY: `regs` is the program's context.
     unsafe {
         hit.return_value = (*regs).rax;
@@ -236,15 +237,15 @@ const _: () = assert!(
 
 #[inline(never)]
 pub fn tracepoint(ctx: *mut c_void, slot: u64) {
-    let Some(scene) = scene(slot, attachment::TRACEPOINT) else {
+    let Some(matched) = find_spec(slot, attachment::TRACEPOINT) else {
         return;
     };
-    let mut hit = scene.hit(slot, side::ENTRY);
-    // SAFETY: a whole map value, see `scene`; the context holds `arg_count` words, at most MAX_ARGS. They are not read
+    let mut hit = matched.hit(slot, side::ENTRY);
+    // SAFETY: a whole map value, see `find_spec`; the context holds `arg_count` words, at most MAX_ARGS. They are not read
     // as fields of the context because the kernel would then refuse tracepoints with fewer than six. A mask bounds them
     // without a branch; the word more that it would let through lies in the hit, too.
     unsafe {
-        let count = (*scene.spec).arg_count & ARGS_MASK;
+        let count = (*matched.spec).arg_count & ARGS_MASK;
         bpf_probe_read_kernel(
             (&raw mut hit).byte_add(offset_of!(Hit, args)).cast(),
             count * 8,
@@ -252,20 +253,20 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
         );
     }
     hit.args_known = 1;
+    hit.compat = is_compat_call(&matched.control.layout);
     // SAFETY: as above.
-    let (acts, wanted) = unsafe { ((*scene.spec).acts, (*scene.spec).syscall) };
+    let (acts, wanted) = unsafe { ((*matched.spec).acts, (*matched.spec).syscall) };
     if acts & act::SYSCALL != 0 {
         let regs = hit.args[0];
-        let number = word(regs + offset_of!(pt_regs, orig_rax) as u64);
+        let number = read_word(regs + offset_of!(pt_regs, orig_rax) as u64);
         // A 32-bit system call of that number is another one.
-        let compat = compat(&scene.control.layout);
-        if number as u32 != wanted || compat != 0 {
-            if compat & hit.in_target != 0 {
+        if number as u32 != wanted || hit.compat != 0 {
+            if hit.compat & hit.in_target != 0 {
                 count(counter::COMPAT_CALLS);
             }
             return;
         }
-        hit.return_value = word(regs + offset_of!(pt_regs, rax) as u64);
+        hit.return_value = read_word(regs + offset_of!(pt_regs, rax) as u64);
         hit.registers = regs;
         hit.slot = regs + offset_of!(pt_regs, rip) as u64;
     }
@@ -274,7 +275,7 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
 
 /// 1 if the process belongs to the workload without being its own, else 0. Without a branch.
 #[inline(always)]
-fn followed(tgid: u32) -> u32 {
+fn is_followed(tgid: u32) -> u32 {
     let found = FOLLOWED
         .get_ptr(tgid)
         .map_or(core::ptr::null(), |found| found);
@@ -300,16 +301,16 @@ fn preempt_count(layout: &Layout) -> u32 {
 
 /// 1 if the task is in a 32-bit system call, else 0.
 #[inline(always)]
-fn compat(layout: &Layout) -> u32 {
+fn is_compat_call(layout: &Layout) -> u32 {
     // SAFETY: a helper without arguments.
     let task = unsafe { bpf_get_current_task() };
-    let status = word(task.wrapping_add(u64::from(layout.task_status))) as u32;
+    let status = read_word(task.wrapping_add(u64::from(layout.task_status))) as u32;
     status >> COMPAT_BIT & 1 & !equal(layout.task_status, 0)
 }
 
 /// 8 bytes of kernel memory, or 0.
 #[inline(always)]
-pub fn word(address: u64) -> u64 {
+pub fn read_word(address: u64) -> u64 {
     let mut word = 0u64;
     // SAFETY: the helper writes 8 bytes, zeros when it fails.
     unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, address as *const c_void) };
@@ -329,18 +330,18 @@ fn as_number(ctx: *mut c_void) -> u64 {
 
 #[inline(never)]
 pub fn lsm(ctx: *mut c_void, slot: u64) -> i32 {
-    let Some(scene) = scene(slot, attachment::LSM) else {
+    let Some(matched) = find_spec(slot, attachment::LSM) else {
         return 0;
     };
-    let mut hit = scene.hit(slot, side::ENTRY);
+    let mut hit = matched.hit(slot, side::ENTRY);
     for index in 0..MAX_ARGS {
         // SAFETY: the helper refuses positions behind the last argument and leaves the 0 there.
         unsafe { bpf_get_func_arg(ctx, index as u32, &raw mut hit.args[index]) };
     }
     hit.args_known = 1;
     report(ctx, &mut hit);
-    // SAFETY: a whole map value, see `scene`.
-    let (acts, errno) = unsafe { ((*scene.spec).acts, (*scene.spec).deny_errno) };
+    // SAFETY: a whole map value, see `find_spec`.
+    let (acts, errno) = unsafe { ((*matched.spec).acts, (*matched.spec).deny_errno) };
     if acts & act::DENY == 0 || hit.in_target == 0 {
         return 0;
     }

@@ -2,8 +2,8 @@
 //! data, see the library of this crate.
 //!
 //! `kernel_entry` and `kernel_return` sit on functions, `tp_N` on raw tracepoints, `lsm_N` on LSM hooks,
-//! `born`, `executed` and `returned` on the tracepoints of a process's life,
-//! and `peek` runs on demand.
+//! `task_newtask`, `sched_process_exec` and `sys_exit` on the tracepoints of these names, which tell of a process's life,
+//! and `read_kernel` runs on demand.
 #![no_std]
 #![no_main]
 
@@ -32,26 +32,26 @@ fn kernel_return(ctx: RetProbeContext) -> u32 {
 }
 
 #[raw_tracepoint]
-fn peek(_: RawTracePointContext) -> i32 {
-    read::peek();
+fn read_kernel(_: RawTracePointContext) -> i32 {
+    read::read_kernel();
     0
 }
 
 #[raw_tracepoint]
-fn born(ctx: RawTracePointContext) -> i32 {
-    life::born(ctx.as_ptr());
+fn task_newtask(ctx: RawTracePointContext) -> i32 {
+    life::task_created(ctx.as_ptr());
     0
 }
 
 #[raw_tracepoint]
-fn executed(_: RawTracePointContext) -> i32 {
-    life::executed();
+fn sched_process_exec(_: RawTracePointContext) -> i32 {
+    life::program_executed();
     0
 }
 
 #[raw_tracepoint]
-fn returned(_: RawTracePointContext) -> i32 {
-    life::returned();
+fn sys_exit(_: RawTracePointContext) -> i32 {
+    life::system_call_left();
     0
 }
 

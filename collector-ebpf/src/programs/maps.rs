@@ -5,11 +5,11 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use qed_collector_ebpf::{
-    Call, CallKey, Control, FdWalk, MAX_EXPERIMENTS, MAX_FOLLOWED, MAX_PROBES, Object, Peek,
-    ProbeKey, ProbeSpec, SlotKey, counter,
+    Call, CallKey, Control, FdWalk, MAX_EXPERIMENTS, MAX_FOLLOWED, MAX_PROBES, Object, ProbeKey,
+    ProbeSpec, ReadRequest, SlotKey, counter,
 };
 
-/// The orders of the moment.
+/// The current settings.
 #[map]
 pub static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
 /// The specs that hits follow.
@@ -45,7 +45,7 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
 /// The read on demand.
 #[map]
-pub static PEEK: Array<Peek> = Array::with_max_entries(1, 0);
+pub static READ_REQUEST: Array<ReadRequest> = Array::with_max_entries(1, 0);
 
 /// Add one to counter `index` of this CPU.
 #[inline(always)]

@@ -13,7 +13,7 @@ use qed_collector_ebpf::{
     Event, MAX_ARGS, MAX_HOPS, MAX_READ_BYTES, MAX_READS, ReadSpec, SlotKey, form, root,
 };
 
-use crate::maps::{FD_WALK, PEEK, SLOTS};
+use crate::maps::{FD_WALK, READ_REQUEST, SLOTS};
 
 const ENOENT: i32 = -2;
 const ENXIO: i32 = -6;
@@ -33,10 +33,10 @@ pub struct Reads {
     pub registers: u64,
     /// The hit's stack pointer, or 0.
     pub stack_pointer: u64,
-    /// [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere)
-    pub nowhere: u64,
-    /// [`ProbeSpec::nowhere_size`](qed_collector_ebpf::ProbeSpec::nowhere_size)
-    pub nowhere_size: u64,
+    /// [`ProbeSpec::unmapped_start`](qed_collector_ebpf::ProbeSpec::unmapped_start)
+    pub unmapped_start: u64,
+    /// [`ProbeSpec::unmapped_size`](qed_collector_ebpf::ProbeSpec::unmapped_size)
+    pub unmapped_size: u64,
 }
 
 /// Do the read at `index`: the callback of `bpf_loop`, which the verifier looks at once instead of
@@ -100,14 +100,14 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
             if hop >= hops {
                 break;
             }
-            lost |= leads_nowhere(at, reads);
+            lost |= points_to_unmapped(at, reads);
             let from = at.wrapping_add((*spec).hops[hop] as i64 as u64) as *const c_void;
             // What cannot be read arrives as 0, from where no later hop can be read either.
             failed |= bpf_probe_read_kernel((&raw mut at).cast(), 8, from);
         }
         // An address that is not loaded from may be any.
         if (*spec).form != form::ADDRESS {
-            lost |= leads_nowhere(at, reads);
+            lost |= points_to_unmapped(at, reads);
         }
         if lost != 0 {
             return Err(ENXIO);
@@ -122,9 +122,9 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
 /// 1 for a pointer into the range where nothing is, else 0. Without a branch, of which each costs the verifier a look
 /// at all that follows, once per hop.
 #[inline(always)]
-unsafe fn leads_nowhere(at: u64, reads: *const Reads) -> u64 {
+unsafe fn points_to_unmapped(at: u64, reads: *const Reads) -> u64 {
     // SAFETY: promised by the caller.
-    let (start, size) = unsafe { ((*reads).nowhere, (*reads).nowhere_size) };
+    let (start, size) = unsafe { ((*reads).unmapped_start, (*reads).unmapped_size) };
     let distance = black_box(at.wrapping_sub(start));
     // The highest bit: the distance is less than the size, and not itself a negative number.
     (distance.wrapping_sub(size) & !distance) >> 63
@@ -212,17 +212,18 @@ fn slot(function: u64, tid: u32, stack_pointer: u64) -> Result<u64, i32> {
 
 /// Answer the request in the map.
 #[inline(always)]
-pub fn peek() {
-    let Some(peek) = PEEK.get_ptr_mut(0) else {
+pub fn read_kernel() {
+    let Some(read_kernel) = READ_REQUEST.get_ptr_mut(0) else {
         return;
     };
     // SAFETY: a whole map value; the collector waits while this runs.
     unsafe {
-        let mut size = (*peek).size;
+        let mut size = (*read_kernel).size;
         if size > MAX_READ_BYTES as u32 {
             size = MAX_READ_BYTES as u32;
         }
-        let from = (*peek).address as *const c_void;
-        (*peek).result = bpf_probe_read_kernel((&raw mut (*peek).bytes).cast(), size, from) as i32;
+        let from = (*read_kernel).address as *const c_void;
+        (*read_kernel).result =
+            bpf_probe_read_kernel((&raw mut (*read_kernel).bytes).cast(), size, from) as i32;
     }
 }

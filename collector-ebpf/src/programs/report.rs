@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use core::mem::offset_of;
 use qed_collector_ebpf::{
-    Event, MAX_ARGS, MAX_FRAMES, OBJECT_IS_RETURN, Object, ProbeSpec, act, counter, side,
+    Event, MAX_ARGS, MAX_FRAMES, OBJECT_IS_RETURN, Object, ProbeSpec, act, counter, side, task_flag,
 };
 
 use crate::{
@@ -40,7 +40,10 @@ pub struct Hit {
     pub experiment: u32,
     pub side: u32,
     pub discard: u32,
+    /// 1 if a task of the workload runs, else 0.
     pub in_target: u32,
+    /// 1 at a tracepoint in a 32-bit system call, else 0.
+    pub compat: u32,
     pub tgid: u32,
     pub tid: u32,
     pub args_known: u32,
@@ -105,7 +108,7 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
         (*event).tid = hit.tid;
         (*event).args_known = hit.args_known;
         (*event).preempt_count = hit.preempt_count;
-        (*event).in_target = hit.in_target;
+        (*event).task_flags = hit.in_target | hit.compat << 1;
         bpf_get_current_comm((&raw mut (*event).comm).cast(), 16);
         (*event).stack_bytes = bpf_get_stack(
             ctx,
@@ -119,8 +122,8 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
             event,
             registers: hit.registers,
             stack_pointer: hit.stack_pointer,
-            nowhere: (*spec).nowhere,
-            nowhere_size: (*spec).nowhere_size,
+            unmapped_start: (*spec).unmapped_start,
+            unmapped_size: (*spec).unmapped_size,
         };
         bpf_loop(
             (*spec).read_counts[side],
@@ -136,6 +139,7 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
     }
 }
 
+const _: () = assert!(task_flag::WORKLOAD == 1 && task_flag::COMPAT == 1 << 1);
 const _: () = assert!(counter::SIGNAL_FAILED + 1 == counter::SIGNAL_SENT);
 
 /// The mask of a position of an object, and what it relies on.

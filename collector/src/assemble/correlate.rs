@@ -139,7 +139,7 @@ fn takers<'a>(
 ) -> Vec<&'a PlannedProbe> {
     let inside = window.is_none_or(|w| w.holds(index, event));
     let after = window.is_some_and(|w| index > w.first) && !inside;
-    let of_workload = event.in_target != 0;
+    let of_workload = event.is_of_workload();
     seen.planned
         .probes
         .iter()
@@ -226,7 +226,7 @@ impl Correlation<'_> {
                     .allocate(entry, cache, size, &seen.requested.excuses);
             } else if !self
                 .book
-                .free(entry, event.in_target != 0, task_name(event))
+                .free(entry, event.is_of_workload(), task_name(event))
             {
                 // Its allocation was outside the call, so its free does not belong to the call.
                 return false;
@@ -240,6 +240,7 @@ impl Correlation<'_> {
             context: context.filter(|_| seen.names.interrupts(0).is_some()),
             cut,
             replaced: stack.replaced,
+            tells_compat: seen.tells_compat,
             order,
             time_ns,
             names: seen.names,

@@ -151,6 +151,7 @@ fn experiment(
         markers: raw.markers[number].as_ref(),
         marked: ran.notes.is_empty(),
         call: ran.call.as_ref(),
+        tells_compat: raw.tells_compat,
         skipped: &ran.losses.skipped,
         armed: ran.unarmed.is_none(),
         not_run: outcome.err().map(|reason| &**reason),

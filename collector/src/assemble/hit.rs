@@ -12,6 +12,10 @@ use super::values::{NumberRole, argument_role, datum};
 use crate::plan::expr::{Decode, Decoded, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
 
+/// The position of the call's number among the arguments of the tracepoint `sys_enter`:
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/trace/events/syscalls.h#L18>.
+const SYSCALL_NUMBER: usize = 1;
+
 /// One event, for one probe.
 pub(super) struct ProbeEvent<'a> {
     pub(super) event: &'a Event,
@@ -22,6 +26,8 @@ pub(super) struct ProbeEvent<'a> {
     pub(super) cut: bool,
     /// True if it ends where another tool has replaced a return address.
     pub(super) replaced: bool,
+    /// True if 32-bit system calls could be told from others.
+    pub(super) tells_compat: bool,
     pub(super) order: u64,
     pub(super) time_ns: u64,
     pub(super) names: &'a dyn Names,
@@ -122,12 +128,14 @@ impl ProbeEvent<'_> {
 
     fn arguments(&self, hit: &mut Hit) {
         let known = self.event.side == side::ENTRY || self.event.args_known != 0;
+        let another_table = self.of_another_table();
         for parameter in &self.planned.parameters {
-            let datum = match (&parameter.register, &parameter.decode) {
+            let datum = match (&parameter.register, &parameter.decode, another_table) {
                 _ if !known => Datum::unavailable("the call was not seen going in"),
-                (Err(reason), _) => Datum::unavailable(reason.clone()),
-                (Ok(_), None) => Datum::unavailable("its type is not known"),
-                (Ok(register), Some(how)) => match self.event.args.get(*register) {
+                (Err(reason), ..) => Datum::unavailable(reason.clone()),
+                (Ok(SYSCALL_NUMBER), _, Some(reason)) => Datum::unavailable(reason),
+                (Ok(_), None, _) => Datum::unavailable("its type is not known"),
+                (Ok(register), Some(how), _) => match self.event.args.get(*register) {
                     Some(value) => datum(
                         in_register(*value, how),
                         argument_role(&parameter.name, parameter.names.as_ref()),
@@ -137,6 +145,21 @@ impl ProbeEvent<'_> {
                 },
             };
             hit.args.insert(parameter.name.clone(), datum);
+        }
+    }
+
+    /// At the entry of a system call: the reason why its number may be that of another call, if so.
+    fn of_another_table(&self) -> Option<&'static str> {
+        let at_entry =
+            matches!(&self.planned.target, Target::Tracepoint(name) if name == "sys_enter");
+        match (at_entry, self.tells_compat) {
+            (true, true) if self.event.is_compat_call() => {
+                Some("a 32-bit system call, whose numbers mean other calls")
+            }
+            (true, false) => Some(
+                "32-bit system calls, whose numbers mean other calls, could not be told from others",
+            ),
+            _ => None,
         }
     }
 

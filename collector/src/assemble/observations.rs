@@ -22,6 +22,8 @@ pub struct RawObservation<'a> {
     pub marked: bool,
     /// The code that makes the workload's system call.
     pub call: Option<&'a CallSite>,
+    /// True if 32-bit system calls could be told from others.
+    pub tells_compat: bool,
     /// Per attachment: the hits that the kernel skipped.
     pub skipped: &'a [Option<u64>],
     /// Probes of functions were called for what came by.

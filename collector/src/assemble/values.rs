@@ -16,7 +16,7 @@ use crate::plan::expr::Decoded;
 const MAX_ERRNO: i128 = 4095;
 
 /// The error number that programs report of a pointer into
-/// [`ProbeSpec::nowhere`](qed_collector_ebpf::ProbeSpec::nowhere).
+/// [`ProbeSpec::unmapped_start`](qed_collector_ebpf::ProbeSpec::unmapped_start).
 const ENXIO: i32 = 6;
 const INVALID_POINTER: &str = "a pointer on the way is a per-CPU pointer, which is not an address by itself, or leads into memory that the \
                        kernel has given back";

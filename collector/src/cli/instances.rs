@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::document::Target;
-use qed_evidence::instances::Instances;
+use qed_evidence::instances::{Instances, OwnCopy};
 use qed_evidence::value::Address;
 
 use crate::assemble::instances::SymbolTables;
@@ -93,6 +93,17 @@ pub fn look(
     }
 }
 
+/// The symbol of a copy, and its file if others of this function have the same symbol.
+fn copy_text(copy: &OwnCopy, all: &[OwnCopy]) -> String {
+    let symbol = &copy.symbol;
+    let namesakes = all.iter().filter(|other| other.symbol == *symbol).count();
+    match (&copy.file, namesakes) {
+        (_, ..2) => symbol.clone(),
+        (Some(file), _) => format!("{symbol} ({file})"),
+        (None, _) => format!("{symbol} (file not known)"),
+    }
+}
+
 impl ProbedFunctions {
     /// The reason why the function that a probe wants on its stacks does not exist.
     pub fn refused(&self, probe: &PlannedProbe) -> Option<&str> {
@@ -108,10 +119,8 @@ impl ProbedFunctions {
                 _ => String::new(),
             };
         };
-        let own: Vec<&str> = instances
-            .copies
-            .iter()
-            .map(|copy| copy.symbol.as_str())
+        let own: Vec<String> = (instances.copies.iter())
+            .map(|copy| copy_text(copy, &instances.copies))
             .collect();
         let mut out = format!("      copies: {}", own.join(", "));
         match &instances.inlined {

@@ -106,10 +106,10 @@ pub fn plan(
         problems.dedup();
         return Err(problems);
     }
-    if let Some((start, end)) = offer.nowhere {
+    if let Some((start, end)) = offer.unmapped {
         for usage in &mut attachments.uses {
-            usage.spec.nowhere = start;
-            usage.spec.nowhere_size = end.saturating_sub(start);
+            usage.spec.unmapped_start = start;
+            usage.spec.unmapped_size = end.saturating_sub(start);
         }
     }
     // A kernel without these members cannot walk a descriptor; the reads that want it then fail one by one.

@@ -29,7 +29,7 @@ pub struct TargetKernel<'s, 'a> {
     /// The reason why no symbol has an address here, if so.
     pub no_symbols: Option<&'s str>,
     /// Readable memory to which no valid pointer leads: the first address, and the one after the last.
-    pub nowhere: Option<(u64, u64)>,
+    pub unmapped: Option<(u64, u64)>,
     /// The reason why kprobes are not possible here, if so.
     pub no_kprobes: Option<&'s str>,
     /// The reason why LSM programs are not possible here, if so.

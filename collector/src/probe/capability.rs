@@ -107,7 +107,7 @@ pub fn capabilities(function: u64) -> Capabilities {
         list.push(Capability {
             name: "read kernel memory",
             result: probes
-                .peek(function, 16)
+                .read_kernel(function, 16)
                 .map(drop)
                 .map_err(|error| Refusal {
                     what: "read kernel memory".into(),

@@ -5,14 +5,14 @@ use aya::{
     maps::{Array, MapError},
     programs::{ProgramError, RawTracePoint, RawTracePointRunOptions},
 };
-use qed_collector_ebpf::{MAX_READ_BYTES, Peek};
+use qed_collector_ebpf::{MAX_READ_BYTES, ReadRequest};
 use thiserror::Error;
 
 use super::{load::Probes, pod::Raw};
 
 /// A read on demand that did not work.
 #[derive(Debug, Error)]
-pub enum PeekError {
+pub enum KernelReadError {
     /// The kernel could not read there.
     #[error(
         "cannot read {size} bytes of kernel memory at {address:#x}: errno {errno}; nothing is mapped there"
@@ -43,18 +43,18 @@ pub enum PeekError {
 
 impl Probes {
     /// `size` bytes of kernel memory at `address`, read by the kernel's own fault-tolerant copy.
-    pub fn peek(&mut self, address: u64, size: usize) -> Result<Vec<u8>, PeekError> {
+    pub fn read_kernel(&mut self, address: u64, size: usize) -> Result<Vec<u8>, KernelReadError> {
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
             let part = (size - bytes.len()).min(MAX_READ_BYTES);
             let at = address.wrapping_add(bytes.len() as u64);
-            bytes.extend_from_slice(&self.peek_part(at, part)?);
+            bytes.extend_from_slice(&self.read_kernel_part(at, part)?);
         }
         Ok(bytes)
     }
 
-    fn peek_part(&mut self, address: u64, size: usize) -> Result<Vec<u8>, PeekError> {
-        let request = Peek {
+    fn read_kernel_part(&mut self, address: u64, size: usize) -> Result<Vec<u8>, KernelReadError> {
+        let request = ReadRequest {
             address,
             size: size as u32,
             reserved: 0,
@@ -64,26 +64,29 @@ impl Probes {
         };
         let map = self
             .ebpf
-            .map_mut("PEEK")
-            .ok_or(PeekError::Missing("PEEK"))?;
-        Array::<_, Raw<Peek>>::try_from(map)?.set(0, Raw(request), 0)?;
+            .map_mut("READ_REQUEST")
+            .ok_or(KernelReadError::Missing("READ_REQUEST"))?;
+        Array::<_, Raw<ReadRequest>>::try_from(map)?.set(0, Raw(request), 0)?;
         let program: &mut RawTracePoint = self
             .ebpf
-            .program_mut("peek")
-            .ok_or(PeekError::Missing("peek"))?
+            .program_mut("read_kernel")
+            .ok_or(KernelReadError::Missing("read_kernel"))?
             .try_into()?;
-        if !self.peek_loaded {
+        if !self.reader_loaded {
             program.load()?;
-            self.peek_loaded = true;
+            self.reader_loaded = true;
         }
         // Run once, here and now: nothing needs to be attached, so no other process is slowed down.
         program.test_run(RawTracePointRunOptions::new())?;
-        let map = self.ebpf.map("PEEK").ok_or(PeekError::Missing("PEEK"))?;
-        let Raw(answer) = Array::<_, Raw<Peek>>::try_from(map)?.get(&0, 0)?;
+        let map = self
+            .ebpf
+            .map("READ_REQUEST")
+            .ok_or(KernelReadError::Missing("READ_REQUEST"))?;
+        let Raw(answer) = Array::<_, Raw<ReadRequest>>::try_from(map)?.get(&0, 0)?;
         match answer.result {
             0 => Ok(answer.bytes[..size].to_vec()),
-            1 => Err(PeekError::NoAnswer),
-            errno => Err(PeekError::Unreadable {
+            1 => Err(KernelReadError::NoAnswer),
+            errno => Err(KernelReadError::Unreadable {
                 address,
                 size,
                 errno: -errno,

@@ -14,15 +14,15 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifecycle {
     /// Processes that the workload starts.
-    pub born: Option<Reason>,
+    pub created: Option<Reason>,
     /// The moment at which a command's process has become the command.
     pub executed: Option<Reason>,
 }
 
-/// A process was created: the tracepoint and the program for it.
-const BORN: [(&str, &str); 1] = [("task_newtask", "born")];
-/// A process has a new program, and goes back to user space.
-const EXECUTED: [(&str, &str); 2] = [("sched_process_exec", "executed"), ("sys_exit", "returned")];
+/// The tracepoint, and the program for it, where a process is created.
+const CREATED: [&str; 1] = ["task_newtask"];
+/// Those where a process has a new program, and where it goes back to user space.
+const EXECUTED: [&str; 2] = ["sched_process_exec", "sys_exit"];
 
 impl Probes {
     /// Attach what watches processes; `commands`: some workload is a program that has to be executed first. What cannot
@@ -33,17 +33,19 @@ impl Probes {
             false => Ok(()),
         };
         Lifecycle {
-            born: self.attach_all(&BORN).err(),
+            created: self.attach_all(&CREATED).err(),
             executed: executed.err(),
         }
     }
 
-    fn attach_all(&mut self, programs: &[(&str, &str)]) -> Result<(), Reason> {
-        for (tracepoint, name) in programs {
-            let program = self.ebpf.program_mut(name);
+    fn attach_all(&mut self, tracepoints: &[&str]) -> Result<(), Reason> {
+        for tracepoint in tracepoints {
+            let program = self.ebpf.program_mut(tracepoint);
             let program: Option<&mut RawTracePoint> = program.and_then(|p| p.try_into().ok());
             let program = program.ok_or_else(|| {
-                Reason::from(format!("the eBPF object has no `{name}`; build it again"))
+                Reason::from(format!(
+                    "the eBPF object has no `{tracepoint}`; build it again"
+                ))
             })?;
             program
                 .load()

@@ -23,7 +23,7 @@ use super::slots::{check, complete, sites, slots};
 /// The loaded programs. Dropping it detaches everything and unloads it.
 pub struct Probes {
     pub(super) ebpf: Ebpf,
-    pub(super) peek_loaded: bool,
+    pub(super) reader_loaded: bool,
     pub(super) attaches: Vec<Attach>,
     /// Per attachment: the first program slot that is its own (tracepoints and LSM hooks).
     pub(super) slots: Vec<Option<usize>>,
@@ -60,7 +60,7 @@ impl Probes {
         })?;
         let mut probes = Self {
             ebpf,
-            peek_loaded: false,
+            reader_loaded: false,
             links: setup.attaches.iter().map(|_| None).collect(),
             attaches: setup.attaches.clone(),
             slots,

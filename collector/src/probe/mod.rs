@@ -27,7 +27,7 @@ pub use attach_error::{AttachEnvironment, Refusal, explain};
 pub use attach_target::Attach;
 pub use capability::{Capabilities, Capability, capabilities};
 pub use events::EventReader;
-pub use kread::PeekError;
+pub use kread::KernelReadError;
 pub use life::Lifecycle;
 pub use load::Probes;
 pub use losses::{LiveObject, Losses};

@@ -2,7 +2,7 @@
 
 use aya::Pod;
 use qed_collector_ebpf::{
-    Call, CallKey, Control, Event, FdWalk, Object, Peek, ProbeKey, ProbeSpec, SlotKey,
+    Call, CallKey, Control, Event, FdWalk, Object, ProbeKey, ProbeSpec, ReadRequest, SlotKey,
 };
 use thiserror::Error;
 
@@ -19,7 +19,7 @@ impl BoundaryRecord for CallKey {}
 impl BoundaryRecord for Control {}
 impl BoundaryRecord for FdWalk {}
 impl BoundaryRecord for Object {}
-impl BoundaryRecord for Peek {}
+impl BoundaryRecord for ReadRequest {}
 impl BoundaryRecord for ProbeKey {}
 impl BoundaryRecord for ProbeSpec {}
 impl BoundaryRecord for SlotKey {}

@@ -122,7 +122,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
             followed: losses.descendants.saturating_sub(losses.unfollowed),
             running: collected.running,
         };
-        let watched = self.life.born.is_none() && outcome.is_ok();
+        let watched = self.life.created.is_none() && outcome.is_ok();
         Ok(RawExperiment {
             outcome,
             events: collected.events,

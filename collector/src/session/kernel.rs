@@ -130,7 +130,7 @@ impl ThisKernel {
                 copies: &|name| self.copies(name),
                 chosen: &|name, file| self.chosen(functions, name, file),
                 no_symbols: no_symbols.as_deref(),
-                nowhere: match &self.kallsyms {
+                unmapped: match &self.kallsyms {
                     Ok(_) => unmapped_range::unmapped_range(&symbols),
                     // The range lies somewhere in the image, but its bounds are not known.
                     Err(_) => Some(unmapped_range::IMAGE),

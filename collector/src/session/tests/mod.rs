@@ -13,7 +13,8 @@ use super::capture::{CaptureOptions, SessionRequest, SessionResult, run};
 use super::raw::MachineFacts;
 use crate::kaslr::KaslrSourceError;
 use crate::plan::{
-    EventSource, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe, RefusedReads,
+    CallMarkers, EventSource, Markers, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe,
+    RefusedReads,
 };
 use crate::probe::{Attach, AttachmentUse, Losses, Setup};
 use crate::reason::Reason;
@@ -164,8 +165,21 @@ fn session_with(
     let mut machine = RecordedMachine::new(script);
     let log = Log::clone(&machine.log);
     let observer = Noting(Log::clone(&log));
+    let mut plan = plan(&investigation, wanted, probes);
+    // Attachment 0, a tracepoint, marks the workload's call; its use is the first of each experiment.
+    let mut first = 0;
+    for (markers, one) in plan.markers.iter_mut().zip(wanted) {
+        *markers = one.attachments.contains(&0).then(|| Markers {
+            calls: vec![CallMarkers {
+                enter: first,
+                exit: first,
+            }],
+            next_call: None,
+        });
+        first += one.attachments.len();
+    }
     let request = SessionRequest {
-        plan: plan(&investigation, wanted, probes),
+        plan,
         investigation: &investigation,
         options: CaptureOptions {
             folder: None,
@@ -305,6 +319,23 @@ fn refused() {
         if let Err(reason) = got {
             assert!(reason.contains("`p2`") && reason.contains("the kernel says no"));
         }
+    }
+}
+
+/// Check that an experiment whose call nothing marks says that it may have counted what was not of the call, and that others do
+/// not.
+#[test]
+fn unmarked() {
+    for refused in [true, false] {
+        let mut script = Script::default();
+        if refused {
+            script.refused.insert(0, "no such tracepoint".to_owned());
+        }
+        let (seen, _) = session(&[shared("")], script);
+        let notes = seen.experiments[0].notes.concat();
+        let told = notes.contains("events outside of the call may be counted")
+            && notes.contains("no such tracepoint");
+        assert_eq!((told, notes.is_empty()), (refused, !refused), "{notes}");
     }
 }
 

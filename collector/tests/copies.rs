@@ -1,0 +1,134 @@
+//! Functions of one name in several source files, told apart by debug information. Needs QEMU, and the network or cached kernels.
+
+use crate::support;
+
+use qed_evidence::document::Evidence;
+use support::{collector, evidence_in, folder_with, status_and_message};
+
+/// `c_start` begins the list of processors in one file, and that of algorithms in another.
+const INVESTIGATION: &str = r#"
+[[experiment]]
+name = "processors"
+workload = { command = ["cat", "/proc/cpuinfo"] }
+[[experiment.probe]]
+function = "c_start"
+name = "cpu"
+file = "arch/x86/kernel/cpu/proc.c"
+[[experiment.probe]]
+function = "c_start"
+name = "crypto"
+file = "crypto/proc.c"
+
+[[experiment]]
+name = "algorithms"
+workload = { command = ["cat", "/proc/crypto"] }
+[[experiment.probe]]
+function = "c_start"
+name = "cpu"
+file = "arch/x86/kernel/cpu/proc.c"
+[[experiment.probe]]
+function = "c_start"
+name = "crypto"
+file = "crypto/proc.c"
+"#;
+
+fn captured(debuginfo: &str) -> Evidence {
+    let folder = folder_with(INVESTIGATION);
+    let args = [
+        "capture",
+        "--on",
+        "guest:debian-6.12",
+        "--investigation",
+        "i.toml",
+        "-o",
+        "e.json",
+    ];
+    let output = collector(folder.path(), args)
+        .args(["--boots", "0", "--debuginfo", debuginfo])
+        .output()
+        .unwrap();
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(0), "{message}");
+    evidence_in(folder.path())
+}
+
+fn hits(evidence: &Evidence, experiment: &str, probe: &str) -> usize {
+    evidence.experiments[experiment].probes[probe].hits.len()
+}
+
+/// Check that `plan` lists the copies of a function with their files, says what the silence of each probe would prove, and refuses a
+/// probe that does not say which of them it means.
+#[test]
+fn planned() {
+    let text = format!(
+        "{INVESTIGATION}\n[[experiment]]\nname = \"other\"\nworkload = {{ syscall = \"dup\", args = [1] }}\n\
+         [[experiment.probe]]\nfunction = \"c_start\"\nname = \"any\"\noptional = true\n\
+         [[experiment.probe]]\nfunction = \"get_unused_fd_flags\"\n"
+    );
+    let folder = folder_with(&text);
+    let args = [
+        "plan",
+        "--on",
+        "guest:debian-6.12",
+        "--investigation",
+        "i.toml",
+    ];
+    let output = collector(folder.path(), args).output().unwrap();
+    let plan = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(0), "{message}\n{plan}");
+    // The lines of a probe, which follow the one with its name.
+    let lines_of = |probe: &str| {
+        let (_, rest) = plan.split_once(&format!("    {probe}")).expect("the probe");
+        rest.lines().skip(1).take(2).collect::<Vec<_>>().join("\n")
+    };
+    let copies = "copies: c_start (arch/x86/kernel/cpu/proc.c), c_start (";
+    for (probe, silence) in [
+        (
+            "cpu: ",
+            "silence would prove nothing: inlined copies of `c_start` were not watched: in `c_next`",
+        ),
+        ("crypto: ", "silence would prove that it did not run"),
+    ] {
+        let lines = lines_of(probe);
+        assert!(
+            lines.contains(copies) && lines.contains("c_start (crypto/proc.c)"),
+            "{plan}"
+        );
+        assert!(lines.contains(silence), "{plan}");
+    }
+    assert!(
+        lines_of("any: ").contains("3 functions of this kernel are called `c_start`"),
+        "{plan}"
+    );
+    let dup = lines_of("function get_unused_fd_flags");
+    assert!(
+        dup.contains("inlined in __ia32_sys_dup, __x64_sys_dup, receive_fd"),
+        "{plan}"
+    );
+    assert!(dup.contains("silence would prove nothing"), "{plan}");
+}
+
+/// Check that a probe with `file` sees the function of that file alone, and that without debug information, which tells them apart,
+/// it sees nothing and says why.
+#[test]
+fn chosen_by_file() {
+    let evidence = captured("auto");
+    for (experiment, ran, other) in [
+        ("processors", "cpu", "crypto"),
+        ("algorithms", "crypto", "cpu"),
+    ] {
+        assert!(hits(&evidence, experiment, ran) > 0, "{experiment}");
+        assert_eq!(hits(&evidence, experiment, other), 0, "{experiment}");
+        let probes = &evidence.experiments[experiment].probes;
+        assert_ne!(probes[ran].address, probes[other].address);
+    }
+    let blind = captured("none");
+    for experiment in ["processors", "algorithms"] {
+        for probe in ["cpu", "crypto"] {
+            let probe = &blind.experiments[experiment].probes[probe];
+            let reason = probe.unavailable.as_deref().unwrap_or_default();
+            assert!(reason.contains("debug information"), "{reason}");
+        }
+    }
+}
