@@ -239,6 +239,51 @@ fn unverified_by_claim() {
     }
 }
 
+/// Check that a check and a build count the values on pages that are UNVERIFIED, with the place of the first one, and say nothing where
+/// there is none.
+#[test]
+fn unverified_values() {
+    let chapter = |values: &str| {
+        format!(
+            "# One\n\nIt is {values}.\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n"
+        )
+    };
+    let (value, none) = (
+        "{{qed create.outcome.returned}}",
+        "{{qed create.absent.return}}",
+    );
+    let first = "src/one.md:3:7: `create.absent.return` is unverified: ";
+    for (values, line) in [
+        (value.to_owned(), None),
+        (none.to_owned(), Some("1 value on a page is UNVERIFIED: ")),
+        (
+            format!("{none} {value} {none}"),
+            Some("2 values on pages are UNVERIFIED, the first: "),
+        ),
+    ] {
+        let book = Book::new(&[("one.md", &chapter(&values))], "", "");
+        let printed = good(&book.qed(&["check"]));
+        let built = stderr(&book.mdbook(&["build"]));
+        for printed in [printed, built] {
+            match line {
+                Some(line) => assert!(printed.contains(&format!("{line}{first}")), "{printed}"),
+                None => assert!(!printed.contains("UNVERIFIED"), "{printed}"),
+            }
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&good(&book.qed(&["check", "--format", "json"]))).unwrap();
+        let listed = json["unverified_values"].as_array().unwrap();
+        assert_eq!(listed.len(), values.matches(none).count());
+        assert!(listed.iter().all(|one| one["line"] == 3), "{json}");
+        let annotations = good(&book.qed(&["check", "--format", "github"]));
+        assert_eq!(
+            annotations.matches("title=value-unverified").count(),
+            listed.len(),
+            "{annotations}"
+        );
+    }
+}
+
 /// Check that a site that shows verdicts and no value is verified by them, and that a folder without either is not.
 #[test]
 fn verdicts_alone() {

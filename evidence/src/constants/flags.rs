@@ -162,6 +162,7 @@ const SETS: &[(&str, &[&[Row]])] = &[
             IN_EXCL_UNLINK IN_MASK_CREATE IN_MASK_ADD IN_ISDIR IN_ONESHOT
         }],
     ),
+    ("LOCK", &[bits! { LOCK_SH LOCK_EX LOCK_NB LOCK_UN }]),
 ];
 
 /// The names of the sets.

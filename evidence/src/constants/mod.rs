@@ -268,6 +268,48 @@ const SETS: &[(&str, &[(i64, &str)])] = &[
             CAP_BPF CAP_CHECKPOINT_RESTORE
         },
     ),
+    (
+        "CLOCK",
+        constants! {
+            CLOCK_REALTIME = 0 CLOCK_MONOTONIC = 1 CLOCK_PROCESS_CPUTIME_ID = 2 CLOCK_THREAD_CPUTIME_ID = 3
+            CLOCK_MONOTONIC_RAW = 4 CLOCK_REALTIME_COARSE = 5 CLOCK_MONOTONIC_COARSE = 6 CLOCK_BOOTTIME = 7
+            CLOCK_REALTIME_ALARM = 8 CLOCK_BOOTTIME_ALARM = 9 CLOCK_TAI = 11
+        },
+    ),
+    // The commands of fcntl(2).
+    (
+        "F",
+        constants! {
+            F_DUPFD = 0 F_GETFD = 1 F_SETFD = 2 F_GETFL = 3 F_SETFL = 4 F_GETLK = 5 F_SETLK = 6 F_SETLKW = 7 F_SETOWN = 8
+            F_GETOWN = 9 F_OFD_GETLK = 36 F_OFD_SETLK = 37 F_OFD_SETLKW = 38 F_SETLEASE = 1024 F_GETLEASE = 1025
+            F_NOTIFY = 1026 F_DUPFD_CLOEXEC = 1030 F_SETPIPE_SZ = 1031 F_GETPIPE_SZ = 1032 F_ADD_SEALS = 1033
+            F_GET_SEALS = 1034
+        },
+    ),
+    (
+        "SEEK",
+        constants! { SEEK_SET = 0 SEEK_CUR = 1 SEEK_END = 2 SEEK_DATA = 3 SEEK_HOLE = 4 },
+    ),
+    ("SHUT", constants! { SHUT_RD = 0 SHUT_WR = 1 SHUT_RDWR = 2 }),
+    (
+        "EPOLL_CTL",
+        constants! { EPOLL_CTL_ADD = 1 EPOLL_CTL_DEL = 2 EPOLL_CTL_MOD = 3 },
+    ),
+    (
+        "MADV",
+        constants! {
+            MADV_NORMAL = 0 MADV_RANDOM = 1 MADV_SEQUENTIAL = 2 MADV_WILLNEED = 3 MADV_DONTNEED = 4 MADV_FREE = 8
+            MADV_REMOVE = 9 MADV_DONTFORK = 10 MADV_DOFORK = 11 MADV_MERGEABLE = 12 MADV_UNMERGEABLE = 13 MADV_HUGEPAGE = 14
+            MADV_NOHUGEPAGE = 15 MADV_DONTDUMP = 16 MADV_DODUMP = 17 MADV_WIPEONFORK = 18 MADV_KEEPONFORK = 19
+            MADV_COLD = 20 MADV_PAGEOUT = 21 MADV_HWPOISON = 100
+        },
+    ),
+    (
+        "SCHED",
+        constants! {
+            SCHED_OTHER = 0 SCHED_FIFO = 1 SCHED_RR = 2 SCHED_BATCH = 3 SCHED_IDLE = 5 SCHED_DEADLINE = 6
+        },
+    ),
 ];
 
 /// The type of a workload's signal in evidence.

@@ -103,6 +103,8 @@ struct CheckDocument<'a> {
     sweep: Option<Freshness<'a>>,
     claims: Vec<Claim<'a>>,
     problems: Vec<Problem>,
+    /// Placeholders that show UNVERIFIED, which the book allows.
+    unverified_values: Vec<Problem>,
     good: bool,
 }
 
@@ -193,11 +195,11 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
     match format {
         CheckFormat::Text => {
             complaints::print(&found.problems);
-            print(&text(book_data, &claims));
+            print(&text(book_data, &claims, &found));
         }
         CheckFormat::Json => print(&json(book_data, &claims, &found, status == GOOD)),
         _ => {
-            let report = report(book, book_data, &claims, &found.problems, format, status);
+            let report = report(book, book_data, &claims, &found, format, status);
             return print_report(report, status);
         }
     }
@@ -209,12 +211,13 @@ fn report(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     claims: &Claims,
-    problems: &[Diagnostic],
+    found: &BookReport,
     format: CheckFormat,
     status: u8,
 ) -> serde_json::Result<String> {
     let folder = finding::folder(&book.paths.root);
-    let mut findings = finding::of_problems(problems, &folder);
+    let mut findings = finding::of_problems(&found.problems, &folder);
+    findings.extend(finding::of_open(&found.unverified, &folder));
     findings.extend(finding::of_gaps(claims, book_data, &book.paths, &folder));
     Ok(match format {
         CheckFormat::Sarif => sarif::write(&findings, &settings(&folder), status)?,
@@ -229,7 +232,7 @@ fn report(
     })
 }
 
-fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
+fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String {
     let mut head = vec!["claim".to_owned()];
     head.extend(book_data.loaded.iter().map(|m| m.machine.clone()));
     head.push("chapter".into());
@@ -271,6 +274,10 @@ fn text(book_data: &BookData<'_>, claims: &Claims) -> String {
     }
     if let Some(line) = claims.summary() {
         out.push_str(&format!("\n{line} (* shown in the chapter)\n"));
+    }
+    if let Some(line) = found.summary_of_unverified() {
+        out.push_str(&line);
+        out.push('\n');
     }
     out
 }
@@ -319,6 +326,7 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
         }),
         claims,
         problems: found.problems.iter().map(problem).collect(),
+        unverified_values: found.unverified.iter().map(problem).collect(),
         good,
     };
     let mut text = serde_json::to_string_pretty(&document)

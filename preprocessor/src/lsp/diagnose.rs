@@ -62,7 +62,7 @@ impl<'b, 'a> Checker<'b, 'a> {
     pub fn check(&mut self, job: &CheckJob) -> Findings {
         let mut report = BookReport {
             problems: job.problems.clone(),
-            false_claim: false,
+            ..BookReport::default()
         };
         self.take_documents(job, &mut report.problems);
         let paths = &self.workspace.paths;

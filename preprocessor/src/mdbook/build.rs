@@ -51,7 +51,7 @@ pub fn build(
                 problems.extend(chapters.iter().flat_map(|c| c.problems.iter().cloned()));
                 let mut report = BookReport {
                     problems,
-                    false_claim: false,
+                    ..BookReport::default()
                 };
                 finish(&mut report, paths);
                 return Err(report);
@@ -69,7 +69,7 @@ pub fn build(
                     .flat_map(|c| c.problems.iter().cloned())
                     .chain(lint::chapters(chapters, config, None))
                     .collect(),
-                false_claim: false,
+                ..BookReport::default()
             },
         }
     };
@@ -124,6 +124,7 @@ pub fn finish(report: &mut BookReport, paths: &BookPaths) {
 /// The same, where `read` gives the texts of the author's files.
 pub fn finish_in(report: &mut BookReport, paths: &BookPaths, read: &ReadText<'_>) {
     move_to_authors_files(&mut report.problems, paths, read);
+    move_to_authors_files(&mut report.unverified, paths, read);
     report.problems.extend(find_unreachable(paths, read));
     qed_evidence::diagnostic::sort(&mut report.problems);
     report.problems.dedup();

@@ -75,15 +75,17 @@ pub fn run() -> u8 {
             status
         }
         Ok(outcome) => {
+            let unverified = outcome.report.summary_of_unverified();
             print(outcome.report.problems);
             // Each renderer of a build is given the same claims.
             if context
                 .outputs
                 .first()
                 .is_none_or(|first| *first == context.renderer)
-                && let Some(line) = outcome.claims.summary()
             {
-                eprintln!("mdbook-qed: {line}");
+                for line in outcome.claims.summary().into_iter().chain(unverified) {
+                    eprintln!("mdbook-qed: {line}");
+                }
             }
             for ((_, text), filled) in texts.iter_mut().zip(outcome.texts) {
                 **text = filled;

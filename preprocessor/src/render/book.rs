@@ -25,12 +25,28 @@ pub struct BookReport {
     pub problems: Vec<Diagnostic>,
     /// A claim is FAIL or ERROR.
     pub false_claim: bool,
+    /// Placeholders that show UNVERIFIED, in the order of the chapters. They are no problems: the book allows them.
+    pub unverified: Vec<Diagnostic>,
 }
 
 impl BookReport {
     /// True if the build has to stop.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// The number of placeholders that show UNVERIFIED, and the first of them, in one line; `None`: there is none.
+    pub fn summary_of_unverified(&self) -> Option<String> {
+        let first = self.unverified.first()?;
+        let place = first.place.as_ref().zip(first.line_column());
+        let place = place.map_or_else(String::new, |((source, _), (line, column))| {
+            format!("{}:{line}:{column}: ", source.name)
+        });
+        let message = &first.message;
+        Some(match self.unverified.len() {
+            1 => format!("1 value on a page is UNVERIFIED: {place}{message}"),
+            many => format!("{many} values on pages are UNVERIFIED, the first: {place}{message}"),
+        })
     }
 
     /// The exit status: 0, 1 for a claim that is false or broken, 2 for anything that cannot be understood.
@@ -104,8 +120,10 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
             written: places,
             uses: shown,
             problems,
+            unverified,
         } = filled;
         report.problems.extend(problems);
+        report.unverified.extend(unverified);
         texts.push(text);
         written.push(places);
         uses.push(shown);

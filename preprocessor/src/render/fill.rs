@@ -20,6 +20,9 @@ use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::splice::{self, Edit};
 use crate::markdown::structure::BlockKind;
 
+/// The rule of a placeholder whose value is UNVERIFIED.
+const UNVERIFIED_VALUE: &str = "value-unverified";
+
 /// A filled chapter.
 #[derive(Debug)]
 pub struct FilledChapter {
@@ -31,6 +34,8 @@ pub struct FilledChapter {
     pub uses: Vec<Use>,
     /// The problems.
     pub problems: Vec<Diagnostic>,
+    /// The placeholders that show UNVERIFIED although the book does not forbid it.
+    pub unverified: Vec<Diagnostic>,
 }
 
 /// Fill `chapter`, the one with this index in the book.
@@ -51,6 +56,7 @@ pub fn fill(
         edits: Vec::new(),
         uses: Vec::new(),
         problems: Vec::new(),
+        unverified: Vec::new(),
     };
     fill.edits.extend(chapter.escapes.iter().map(|at| Edit {
         range: *at..at + 1,
@@ -99,6 +105,7 @@ pub fn fill(
         written,
         uses: fill.uses,
         problems: fill.problems,
+        unverified: fill.unverified,
     }
 }
 
@@ -110,6 +117,7 @@ struct ChapterFiller<'a, 'f> {
     edits: Vec<Edit>,
     uses: Vec<Use>,
     problems: Vec<Diagnostic>,
+    unverified: Vec<Diagnostic>,
 }
 
 impl ChapterFiller<'_, '_> {
@@ -262,11 +270,14 @@ impl ChapterFiller<'_, '_> {
         let (word, reason) = self
             .book_data
             .gap(&placeholder.path, machine, missing, format);
-        if self.book_data.config.on_unverified == OnMissing::Error && word == "UNVERIFIED" {
+        if word == "UNVERIFIED" {
             let message = format!("`{}` is unverified: {reason}", placeholder.path);
             let span = placeholder.range.clone();
-            self.problems
-                .push(Diagnostic::error(&self.chapter.source, span, message));
+            let problem = Diagnostic::error(&self.chapter.source, span, message);
+            match self.book_data.config.on_unverified {
+                OnMissing::Error => self.problems.push(problem),
+                OnMissing::Show => self.unverified.push(problem.rule(UNVERIFIED_VALUE)),
+            }
         }
         Some(self.gap(placeholder, machine, word, &reason))
     }

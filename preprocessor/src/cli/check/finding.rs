@@ -120,8 +120,14 @@ pub fn of_gaps(
 ) -> Vec<Finding> {
     let mut gaps = gaps(claims, book_data);
     move_to_authors_files(&mut gaps, paths, &paths.reader());
-    gaps.iter()
-        .map(|gap| Finding::new(gap, Weight::Open, folder))
+    of_open(&gaps, folder)
+}
+
+/// One finding for each of what could not be shown.
+pub fn of_open(open: &[Diagnostic], folder: &Path) -> Vec<Finding> {
+    let findings = open.iter();
+    findings
+        .map(|one| Finding::new(one, Weight::Open, folder))
         .collect()
 }
 
