@@ -25,7 +25,8 @@ use crate::document::{
     Boot, Command, Evidence, Kaslr, Machine, Missing, Probe, Quality, Reader, SymbolPlaces,
 };
 use crate::secrets::{
-    self, Searcher, Secret, integer, is_address, is_pointer, numbers_in, value_kind,
+    self, SHORTEST_NUMBER, Searcher, Secret, integer, is_address, is_pointer, numbers_in,
+    value_kind,
 };
 use crate::validate::reader::{self, ReadError};
 
@@ -259,6 +260,9 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
 
 /// A text without the addresses that it holds, in hexadecimal or decimal.
 pub fn scrub(text: &str) -> String {
+    if !has_long_word(text) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let is_word = |c: char| c.is_ascii_alphanumeric();
     let mut rest = text;
@@ -277,6 +281,12 @@ pub fn scrub(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// True if a word of the text is long enough for an address: most texts have none, and need no further look.
+fn has_long_word(text: &str) -> bool {
+    let mut words = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+    words.any(|word| word.len() >= SHORTEST_NUMBER)
 }
 
 /// Takes out what commands of the builder found: static addresses, which beside live ones would tell the slide.
@@ -377,7 +387,7 @@ impl Redaction {
                     *text = WithholdReason::Boot.text();
                 } else if let Some(address) = Address::read(text) {
                     *text = self.pseudonym(address).to_string();
-                } else {
+                } else if has_long_word(text) {
                     *text = scrub(text);
                 }
             }
@@ -411,7 +421,8 @@ impl Redaction {
             }
             "text" => {
                 let text = value.and_then(Json::as_str).unwrap_or_default();
-                return (scrub(text) != text).then_some(WithholdReason::AddressInText);
+                return (has_long_word(text) && scrub(text) != text)
+                    .then_some(WithholdReason::AddressInText);
             }
             _ => {}
         }

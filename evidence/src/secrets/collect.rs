@@ -247,6 +247,9 @@ pub(crate) fn integer(value: &Json) -> Option<u64> {
         .or_else(|| Some(i64::try_from(number).ok()?.cast_unsigned()))
 }
 
+/// The fewest letters and digits of a word that [`numbers_in`] takes for a number.
+pub(crate) const SHORTEST_NUMBER: usize = 8;
+
 /// Words of a text that are addresses by their size, as numbers: hexadecimal ones of 12 to 16 digits, decimal ones of
 /// 13 to 20, negative ones of 8 and more, and octal ones of 22.
 pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
@@ -258,6 +261,10 @@ pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
             .strip_prefix("0x")
             .or(word.strip_prefix("0X"))
             .unwrap_or(word);
+        if word.len() < SHORTEST_NUMBER {
+            minus = piece.ends_with('-');
+            continue;
+        }
         if (12..=16).contains(&digits.len()) {
             out.extend(u64::from_str_radix(digits, 16));
         }

@@ -12,7 +12,7 @@ mod patterns;
 mod secret;
 mod spellings;
 
-pub(crate) use collect::{in_document, integer, numbers_in, path_of, value_kind};
+pub(crate) use collect::{SHORTEST_NUMBER, in_document, integer, numbers_in, path_of, value_kind};
 pub use collect::{known, secrets};
 pub use members::is_secret_member;
 pub use patterns::{Searcher, SecretMatch};
