@@ -123,9 +123,10 @@ pub struct MachineFacts {
 }
 
 impl MachineFacts {
-    /// The most frames that a stack of this capture can have: one with as many may have been cut.
+    /// The most frames that a stack of this capture can have: one with as many may have been cut. 0 if that is not known, so that
+    /// each counts as cut.
     pub fn max_frames(&self) -> usize {
-        self.max_stack.unwrap_or(MAX_FRAMES).min(MAX_FRAMES)
+        self.max_stack.map_or(0, |most| most.min(MAX_FRAMES))
     }
 }
 
