@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -13,8 +13,10 @@ use qed_collector::guest::apt::Apt;
 use qed_collector::guest::archive::{ServedKernel, ServedPackage};
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::find_program::find_in_path;
+use qed_collector::guest::modules::find_modules;
 use qed_collector::guest::source::Series;
-use qed_collector::guest::{KernelSource, fetch};
+use qed_collector::guest::{KernelSource, fetch, pinned};
+use qed_evidence::lock::Lock;
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{collector, skipped, status_and_message};
@@ -64,11 +66,12 @@ impl Archive {
             ..ServedPackage::default()
         };
         let (how, log) = (Arc::clone(&serves), Arc::clone(&asked));
+        let pool = folder.path().to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let how = *how.lock().unwrap();
                 // A client that goes away is what some tests want.
-                let _ = answer(stream, &deb, how, &log);
+                let _ = answer(stream, &pool, how, &log);
             }
         });
         let archive = Self {
@@ -110,6 +113,7 @@ impl Archive {
             release: RELEASE.into(),
             image: self.package.clone(),
             base: None,
+            modules: None,
             debug: None,
         };
         cache
@@ -125,6 +129,44 @@ impl Archive {
         fetch::kernel(&source, &self.cache(), false, &|_| {})
             .map(|kernel| kernel.path)
             .map_err(|error| error.to_string())
+    }
+
+    /// Serve another package of the kernel, with these files in the folder of its modules.
+    fn also_serve(&self, name: &str, files: &[(&str, &[u8])]) -> ServedPackage {
+        let deb = package_of(self.folder.path(), name, files);
+        ServedPackage {
+            name: name.into(),
+            version: VERSION.into(),
+            size: deb.len() as u64,
+            sha256: hex::encode(Sha256::digest(&deb)),
+            ..ServedPackage::default()
+        }
+    }
+
+    /// Run `kernels` with these arguments. The lists of the archive are already there: in the place of `apt-get update` stands a program
+    /// that does nothing.
+    fn kernels(&self, arguments: &[&str]) -> Output {
+        let folder = self.folder.path();
+        let bin = folder.join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        let real = find_in_path("apt-get").expect("apt");
+        let script = format!(
+            "#!/bin/sh\ncase \" $* \" in *' update '*) exit 0;; esac\nexec '{}' \"$@\"\n",
+            real.display()
+        );
+        fs::write(bin.join("apt-get"), script).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(bin.join("apt-get"), executable).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut command = collector(folder, ["kernels"]);
+        command
+            .args(arguments)
+            .env("XDG_CACHE_HOME", folder.join("cache"))
+            .env("QED_DEBIAN_MIRROR", &self.mirror)
+            .env_remove("QED_DEBIAN_SECURITY_MIRROR")
+            .env("PATH", &path)
+            .output()
+            .unwrap()
     }
 
     /// The files of downloads that are not unpacked yet, with their sizes.
@@ -154,30 +196,38 @@ fn paragraph(package: &ServedPackage) -> String {
         ..
     } = package;
     format!(
-        "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\nFilename: pool/x.deb\nSize: {size}\n\
+        "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\nFilename: pool/{name}.deb\nSize: {size}\n\
          SHA256: {sha256}\nDescription: x\n\n"
     )
 }
 
 /// The bytes of a package with a kernel image that is none.
 fn package(folder: &Path) -> Vec<u8> {
-    let root = folder.join("package");
-    let modules = root.join("usr/lib/modules").join(RELEASE);
-    fs::create_dir_all(root.join("DEBIAN")).unwrap();
-    fs::create_dir_all(&modules).unwrap();
-    fs::write(
-        root.join("DEBIAN/control"),
-        format!(
-            "Package: {NAME}\nVersion: {VERSION}\nArchitecture: amd64\nMaintainer: x\nDescription: x\n"
-        ),
-    )
-    .unwrap();
     let mut noise = Vec::with_capacity(IMAGE);
     while noise.len() < IMAGE {
         noise.extend(Sha256::digest(noise.len().to_le_bytes()));
     }
-    fs::write(modules.join("vmlinuz.unsigned"), noise).unwrap();
-    let deb = folder.join("x.deb");
+    package_of(folder, NAME, &[("vmlinuz.unsigned", &noise)])
+}
+
+/// The bytes of a package with these files in the folder of the kernel's modules, which the server hands out from now on.
+fn package_of(folder: &Path, name: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let root = folder.join(format!("package of {name}"));
+    let modules = root.join("usr/lib/modules").join(RELEASE);
+    fs::create_dir_all(root.join("DEBIAN")).unwrap();
+    fs::write(
+        root.join("DEBIAN/control"),
+        format!(
+            "Package: {name}\nVersion: {VERSION}\nArchitecture: amd64\nMaintainer: x\nDescription: x\n"
+        ),
+    )
+    .unwrap();
+    for (file, bytes) in files {
+        let file = modules.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+    }
+    let deb = folder.join(format!("{name}.deb"));
     let built = Command::new("dpkg-deb")
         .args(["-Znone", "-b"])
         .arg(&root)
@@ -191,15 +241,20 @@ fn package(folder: &Path) -> Vec<u8> {
 /// Answer one request, and note the first byte that it asks for.
 fn answer(
     mut stream: TcpStream,
-    deb: &[u8],
+    pool: &Path,
     serves: Serves,
     asked: &Mutex<Vec<usize>>,
 ) -> std::io::Result<()> {
     let mut from = None;
+    let mut deb = Vec::new();
     for line in BufReader::new(stream.try_clone()?).lines() {
         let line = line?;
         if line.is_empty() {
             break;
+        }
+        if let Some(path) = line.strip_prefix("GET ") {
+            let name = path.split(' ').next().unwrap().rsplit('/').next().unwrap();
+            deb = fs::read(pool.join(name.replace("%2b", "+"))).unwrap_or_default();
         }
         if let Some(range) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
             from = range.trim_end_matches('-').parse().ok();
@@ -275,7 +330,7 @@ fn arrived_before() {
         let _ = fs::remove_dir_all(folder);
     };
     fs::create_dir_all(apt.downloads()).unwrap();
-    let whole = fs::read(archive.folder.path().join("x.deb")).unwrap();
+    let whole = fs::read(archive.folder.path().join(format!("{NAME}.deb"))).unwrap();
     fs::write(&file, &whole).unwrap();
     archive.fetch(Serves::Whole).unwrap();
     assert_eq!(archive.requested_offsets(), [whole.len()]);
@@ -483,6 +538,20 @@ fn signed_by_somebody_else() {
     );
 }
 
+/// A book of one guest, whose only experiment asks for these modules.
+fn write_book(folder: &Path, modules: &str) {
+    fs::write(
+        folder.join("book.toml"),
+        "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:debian-9.9\"]\n",
+    )
+    .unwrap();
+    let text = format!(
+        "[[experiment]]\nname = \"a\"\nworkload = {{ syscall = \"getpid\", args = [] }}\n{modules}\n\
+         [[experiment.probe]]\nfunction = \"ksys_read\"\n"
+    );
+    fs::write(folder.join("i.toml"), text).unwrap();
+}
+
 /// Check that `kernels update` pins a guest to what is served, says when that moves and changes nothing in a dry run, and that `kernels`
 /// then says where the kernel is from. The lists of the archive are already there: in the place of `apt-get update` stands a program that
 /// does nothing.
@@ -490,32 +559,9 @@ fn signed_by_somebody_else() {
 fn pins_move() {
     let archive = Archive::new();
     let folder = archive.folder.path();
-    let bin = folder.join("bin");
-    fs::create_dir(&bin).unwrap();
-    let real = find_in_path("apt-get").expect("apt");
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' update '*) exit 0;; esac\nexec '{}' \"$@\"\n",
-        real.display()
-    );
-    fs::write(bin.join("apt-get"), script).unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(bin.join("apt-get"), executable).unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    fs::write(
-        folder.join("book.toml"),
-        "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:debian-9.9\"]\n",
-    )
-    .unwrap();
+    write_book(folder, "");
     let run = |arguments: &[&str]| {
-        let mut command = collector(folder, ["kernels"]);
-        let output = command
-            .args(arguments)
-            .env("XDG_CACHE_HOME", folder.join("cache"))
-            .env("QED_DEBIAN_MIRROR", &archive.mirror)
-            .env_remove("QED_DEBIAN_SECURITY_MIRROR")
-            .env("PATH", &path)
-            .output()
-            .unwrap();
+        let output = archive.kernels(arguments);
         assert_eq!(
             status_and_message(&output),
             (Some(0), String::new()),
@@ -561,4 +607,91 @@ fn pins_move() {
     );
     let rows: serde_json::Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
     assert_eq!(rows[1]["origins"], serde_json::json!([origin]));
+}
+
+/// Check the modules of a kernel whose packages are those of 7.2 and later: one with modules, one with the configuration and the list of
+/// what is built in. A book that asks for modules has their package pinned, `kernels fetch --book` gets both, a module that is built in is
+/// found to be that, also in a cache of an earlier version, and what is neither is told with the nearest name.
+#[test]
+fn modules_in_a_package_of_their_own() {
+    let archive = Archive::new();
+    let folder = archive.folder.path();
+    let modules = format!("linux-modules-{RELEASE}");
+    let modules = archive.also_serve(&modules, &[("kernel/drivers/net/tun.ko", b"x")]);
+    let base = format!("linux-base-{RELEASE}");
+    let base = archive.also_serve(
+        &base,
+        &[
+            ("config", b"CONFIG_BPF=y\n"),
+            ("modules.builtin", b"kernel/drivers/nvme/host/nvme.ko\n"),
+        ],
+    );
+    let all = [&archive.package, &modules, &base];
+    archive.index(&all.map(paragraph).concat());
+    let cache = archive.cache();
+    let lock = || fs::read_to_string(folder.join("qed.lock")).unwrap_or_default();
+    let run = |arguments: &[&str]| {
+        let output = archive.kernels(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    };
+    write_book(folder, "");
+    run(&["update"]);
+    assert!(!lock().contains("linux-modules"), "{}", lock());
+    let image = |lock: &str| {
+        let lock = Lock::parse(lock).unwrap();
+        let pin = lock.get("guest:debian-9.9").unwrap().clone();
+        let source = KernelSource::parse("debian-9.9").unwrap();
+        pinned::kernel("guest:debian-9.9", &source, &pin, &cache, &|_| {}).unwrap()
+    };
+    let find = |lock: &str, name: &str| {
+        let found = find_modules(&image(lock), [name].into_iter(), &cache, &|_| {});
+        found
+            .map(|modules| modules.len())
+            .map_err(|error| error.to_string())
+    };
+    // The lock file was made when nobody asked for modules.
+    let error = find(&lock(), "nvme").unwrap_err();
+    assert!(
+        error.contains("qed.lock pins no package with the modules")
+            && error.contains("kernels update"),
+        "{error}"
+    );
+    write_book(folder, "modules = [\"tun\"]");
+    run(&["update"]);
+    assert!(
+        lock().contains("[machine.modules]") && lock().contains(&modules.sha256),
+        "{}",
+        lock()
+    );
+    run(&["fetch", "--book", "."]);
+    let kernel = cache.kernels().join(format!("{NAME}_{VERSION}"));
+    let list = kernel.join(format!("modules.builtin-{RELEASE}"));
+    let fetched = cache.modules(&archive.package.package());
+    assert!(list.is_file() && fetched.join("tun.ko").is_file());
+    // All is there by now.
+    *archive.serves.lock().unwrap() = Serves::Nothing;
+    assert_eq!(find(&lock(), "nvme"), Ok(0));
+    let error = find(&lock(), "nvm").unwrap_err();
+    assert!(
+        error.contains("no module `nvm`: did you mean `nvme`?"),
+        "{error}"
+    );
+    // An earlier version did not unpack the list.
+    fs::remove_file(&list).unwrap();
+    let error = find(&lock(), "nvme").unwrap_err();
+    assert!(
+        error.contains("whether it is built into this kernel is not known: cannot get the list")
+            && error.contains("404"),
+        "{error}"
+    );
+    *archive.serves.lock().unwrap() = Serves::Whole;
+    assert_eq!(find(&lock(), "nvme"), Ok(0));
+    assert!(list.is_file());
+    // Other modules than the pinned ones, in the archive or in the cache, are not used.
+    let other = lock().replace(&modules.sha256, &"1".repeat(64));
+    let error = find(&other, "tun").unwrap_err();
+    assert!(
+        error.contains(&modules.sha256) && error.contains(&"1".repeat(64)),
+        "{error}"
+    );
 }

@@ -121,6 +121,122 @@ fn prune() {
     assert!(rest.iter().all(|folder| !folder.exists()));
 }
 
+/// Check that pruning keeps what the lock file of a book pins, debug information and modules included, of a book that is named and of the
+/// one around the folder, also with `--all`, and that it says so; and that a lock file that cannot be read stops it.
+#[test]
+fn prune_keeps_what_is_pinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(folder.path());
+    let old = put_kernel(&cache, 1);
+    let new = put_kernel(&cache, 2);
+    let debug = format!("linux-image-{}-dbg", release(1));
+    let debug_folder = put(&cache, &debug, 1, 2_500_000);
+    let book = folder.path().join("book");
+    fs::create_dir(&book).unwrap();
+    fs::write(book.join("book.toml"), "[book]\n").unwrap();
+    let part = |name: &str| {
+        format!(
+            "{{ package = \"{name}\", version = \"9.9.1-1\", size = 1, sha256 = \"{}\" }}",
+            "0".repeat(64)
+        )
+    };
+    let lock = format!(
+        "version = 1\n[[machine]]\nname = \"guest:debian-9.9\"\nrelease = \"{}\"\nimage = {}\ndebug-info = {}\n",
+        release(1),
+        part(&format!("linux-binary-{}", release(1))),
+        part(&debug)
+    );
+    fs::write(book.join("qed.lock"), lock).unwrap();
+    let prune = |place: &Path, arguments: &[&str]| {
+        let mut command = collector(place, ["kernels", "prune"]);
+        let command = command.args(arguments).env("XDG_CACHE_HOME", folder.path());
+        command.output().unwrap()
+    };
+    let named = book.display().to_string();
+    for (place, arguments) in [
+        (folder.path(), vec!["--book", &named]),
+        (&book, vec![]),
+        (&book, vec!["--all"]),
+    ] {
+        let output = prune(place, &arguments);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        for pinned in [&old[0], &debug_folder] {
+            let line = format!("kept {}, which ", pinned.display());
+            assert!(
+                printed.contains(&line) && printed.contains("qed.lock pins"),
+                "{printed}"
+            );
+        }
+        assert!(
+            old.iter().chain([&debug_folder]).all(|one| one.is_dir()),
+            "{arguments:?}: {printed}"
+        );
+    }
+    assert!(new.iter().all(|one| !one.exists()), "not pinned");
+    fs::write(book.join("qed.lock"), "version = 9").unwrap();
+    let output = prune(&book, &["--all"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(old[0].is_dir());
+    // Outside of every book nothing is known to be pinned.
+    assert!(prune(folder.path(), &["--all"]).status.success());
+    assert!(!old[0].exists());
+}
+
+/// Check that without a network and without a list of earlier the cached kernels are listed, as what they are, and that a sweep takes them.
+#[test]
+fn offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(folder.path());
+    let [image, _] = put_kernel(&cache, 1);
+    let run = |arguments: &[&str]| {
+        let mut command = collector(folder.path(), arguments.iter().copied());
+        let nowhere = format!("file:{}/nowhere", folder.path().display());
+        command
+            .env("XDG_CACHE_HOME", folder.path())
+            .env("QED_DEBIAN_MIRROR", nowhere)
+            .env_remove("QED_DEBIAN_SECURITY_MIRROR")
+            .output()
+            .unwrap()
+    };
+    let output = run(&["kernels"]);
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(0), "{message}");
+    assert!(
+        message.contains("Debian cannot be asked which kernels it serves")
+            && message.contains("Only the kernels that are cached are known: 9.9 (9.9.1)"),
+        "{message}"
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("guest:debian-9.9.1  (not known to be served)")
+            && text.contains("image, modules (6 MB)"),
+        "{text}"
+    );
+    let output = run(&["kernels", "--format", "json"]);
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(rows[0]["machine"], "guest:debian-9.9.1");
+    assert!(rows[0]["package"].is_null() && rows[0]["image_bytes"].is_null());
+    // A sweep goes on with them, as far as made-up ones go.
+    let investigation = crate::support::investigation("pipe.toml");
+    let investigation = investigation.to_str().unwrap();
+    let output = run(&["sweep", "-o", "out", "--investigation", investigation]);
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(3), "{message}");
+    assert!(
+        message.contains("Only the kernels that are cached are known")
+            && message.contains("cannot capture on guest:debian-9.9: "),
+        "{message}"
+    );
+    let plan = fs::read_to_string(folder.path().join("out/part-1-of-1.sweep")).unwrap();
+    let package = format!("linux-binary-{} 9.9.1-1", release(1));
+    assert!(plan.contains(&package), "{plan}");
+    // With nothing cached there is nothing to list.
+    fs::remove_dir_all(image).unwrap();
+    let output = run(&["kernels", "--refresh"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+}
+
 /// Check that the list has what is cached of each kernel, modules included, and where a kernel is served.
 #[test]
 fn list() {
@@ -140,6 +256,7 @@ fn list() {
             ..ServedPackage::default()
         },
         base: None,
+        modules: None,
         debug: None,
     };
     cache

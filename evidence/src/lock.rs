@@ -44,6 +44,8 @@ pub struct Packages {
     pub image: LockedPackage,
     /// The package with the configuration, where that is another one.
     pub config: Option<LockedPackage>,
+    /// The package with the modules, where that is another one and the investigation asks for modules.
+    pub modules: Option<LockedPackage>,
     /// The package with the debug information, where one was served.
     pub debug_info: Option<LockedPackage>,
 }
@@ -99,6 +101,8 @@ struct Row {
     image: Option<LockedPackage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     config: Option<LockedPackage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    modules: Option<LockedPackage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     debug_info: Option<LockedPackage>,
 }
@@ -179,6 +183,11 @@ impl Lock {
         self.pins.get(machine)
     }
 
+    /// All kernels that machines are pinned to.
+    pub fn pins(&self) -> impl Iterator<Item = &Pin> {
+        self.pins.values()
+    }
+
     /// Pin a machine.
     pub fn set(&mut self, machine: &str, pin: Pin) {
         self.pins.insert(machine.to_owned(), pin);
@@ -229,16 +238,18 @@ fn pin(row: Row) -> Result<(String, Pin), LockProblem> {
         is_word(text, others).then_some(()).ok_or_else(wrong)
     };
     let pin = match (row.sha256, row.release, row.image) {
-        (Some(sha256), None, None) if row.config.is_none() && row.debug_info.is_none() => {
+        (Some(sha256), None, None)
+            if [&row.config, &row.modules, &row.debug_info]
+                .iter()
+                .all(|part| part.is_none()) =>
+        {
             digest(&sha256)?;
             Pin::Image { sha256 }
         }
         (None, Some(release), Some(image)) => {
             check(&release, "+-._~", "release of a kernel")?;
-            for part in [Some(&image), row.config.as_ref(), row.debug_info.as_ref()]
-                .into_iter()
-                .flatten()
-            {
+            let others = [&row.config, &row.modules, &row.debug_info];
+            for part in std::iter::once(&image).chain(others.into_iter().flatten()) {
                 digest(&part.sha256)?;
                 // https://www.debian.org/doc/debian-policy/ch-controlfields.html#source, #version
                 check(&part.package, "+-.", "package")?;
@@ -248,6 +259,7 @@ fn pin(row: Row) -> Result<(String, Pin), LockProblem> {
                 release,
                 image,
                 config: row.config,
+                modules: row.modules,
                 debug_info: row.debug_info,
             }))
         }
@@ -276,6 +288,7 @@ fn row(name: &str, pin: &Pin) -> Row {
             release: None,
             image: None,
             config: None,
+            modules: None,
             debug_info: None,
         },
         Pin::Packages(packages) => Row {
@@ -284,6 +297,7 @@ fn row(name: &str, pin: &Pin) -> Row {
             release: Some(packages.release),
             image: Some(packages.image),
             config: packages.config,
+            modules: packages.modules,
             debug_info: packages.debug_info,
         },
     }
@@ -308,6 +322,7 @@ mod tests {
             release: "7.3.4+deb13-cloud-amd64".into(),
             image: part("linux-binary-7.3.4+deb13-cloud-amd64", version),
             config: Some(part("linux-base-7.3.4+deb13-cloud-amd64", version)),
+            modules: debug.then(|| part("linux-modules-7.3.4+deb13-cloud-amd64", version)),
             debug_info: debug.then(|| part("linux-image-7.3.4+deb13-cloud-amd64-dbg", version)),
         }))
     }
@@ -392,6 +407,10 @@ mod tests {
             ),
             (
                 text.replace("\"linux-binary", "\"-oDir=linux-binary"),
+                "is not a package",
+            ),
+            (
+                text.replace("\"linux-modules", "\"-oDir=linux-modules"),
                 "is not a package",
             ),
             (

@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use qed_evidence::lock::Lock;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::investigation::read_investigation;
+use super::lock;
 use super::output::{Format, print};
 use super::progress::Progress;
-use super::target::TargetMachine;
+use super::prune::{prune, size};
+use super::target::{self, TargetMachine};
 use super::update::update;
-use crate::guest::apt::Apt;
 use crate::guest::archive::{self, ServedKernel};
 use crate::guest::cache::{Cache, Sidecar};
-use crate::guest::{KernelSource, debuginfo, fetch};
+use crate::guest::{KernelSource, debuginfo, fetch, modules};
 
 /// Kernels that guests can boot.
 #[derive(Debug, clap::Args)]
@@ -36,8 +39,15 @@ enum KernelsSubcommand {
     /// Download kernels now, so that later captures need no network
     Fetch {
         /// Guests: guest:debian-6.12, guest:debian-7.3.4, guest:debian-newest
-        #[arg(required = true, value_name = "MACHINE")]
+        #[arg(required_unless_present = "book", value_name = "MACHINE")]
         machines: Vec<TargetMachine>,
+        /// Download what the guests of this book need: the kernels that its lock file pins, and their modules where its
+        /// investigation asks for some
+        #[arg(long, value_name = "BOOK", conflicts_with = "machines")]
+        book: Option<PathBuf>,
+        /// Download their modules, too (25 MB each and more, where they do not come with the image)
+        #[arg(long)]
+        modules: bool,
         /// Download their debug information, too, where it is served (300 MB each)
         #[arg(long)]
         debuginfo: bool,
@@ -55,11 +65,15 @@ enum KernelsSubcommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Remove cached kernels and debug information: all but the newest of each series
+    /// Remove cached kernels and debug information: all but the newest of each series, and those that a book pins
     Prune {
         /// Remove the newest of each series, too, and downloads that were interrupted
         #[arg(long)]
         all: bool,
+        /// Keep the kernels that the lock file of this book pins [default: the book in this folder or the nearest one
+        /// above]. Can be repeated
+        #[arg(long, value_name = "BOOK")]
+        book: Vec<PathBuf>,
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,
@@ -76,14 +90,31 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => list(args, &cache),
         Some(KernelsSubcommand::Fetch {
             machines,
+            book,
+            modules,
             debuginfo,
-        }) => fetch(machines, *debuginfo, &cache),
+        }) => {
+            let mut wanted = Wanted {
+                modules: *modules,
+                debuginfo: *debuginfo,
+                lock: None,
+            };
+            match book {
+                None => fetch(machines, &wanted, &cache),
+                Some(book) => {
+                    let guests = guests_of_book(book, &mut wanted)?;
+                    fetch(&guests, &wanted, &cache)
+                }
+            }
+        }
         Some(KernelsSubcommand::Update {
             book,
             machines,
             dry_run,
         }) => update(book, machines, *dry_run, &cache),
-        Some(KernelsSubcommand::Prune { all, dry_run }) => prune(*all, *dry_run, &cache),
+        Some(KernelsSubcommand::Prune { all, book, dry_run }) => {
+            prune(*all, *dry_run, book, &cache)
+        }
     }
 }
 
@@ -91,14 +122,19 @@ fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.say(text);
     let cache_lock = cache.lock(&say)?;
-    let (kernels, note) = fetch::served(cache, args.refresh, &cache_lock, &say)?;
+    let available = fetch::available(cache, args.refresh, &cache_lock, &say)?;
     drop(progress);
-    if let Some(note) = note {
+    if let Some(note) = available.note {
         eprintln!("warning: {note}");
     }
-    let rows = rows(&kernels, &cache.packages(), args.newest);
+    // Of those that are only known from the cache, nothing is known of the archive.
+    let served = match available.cached_only {
+        true => &[],
+        false => &available.kernels[..],
+    };
+    let rows = rows(served, &cache.packages(), args.newest);
     print(&match args.format {
-        Format::Text => table(&rows),
+        Format::Text => table(&rows, available.cached_only),
         Format::Json => format!(
             "{}\n",
             serde_json::to_string_pretty(&rows)
@@ -114,7 +150,7 @@ struct Row {
     machine: String,
     /// Its release, as `uname -r` prints it.
     release: String,
-    /// The package with the image and its version; `None`: served no more.
+    /// The package with the image and its version; `None`: served no more, or not known to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<String>,
     /// Bytes to download for image and configuration.
@@ -206,15 +242,12 @@ fn modules_of(folder: &Path) -> PathBuf {
     modules.into()
 }
 
-/// Bytes of the files in a folder; 0 if there is none.
-fn size(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files
-        .filter_map(|file| Some(file.metadata().ok()?.len()))
-        .sum()
-}
-
-fn table(rows: &[Row]) -> String {
+/// The list as text; `cached_only`: the archive could not be asked.
+fn table(rows: &[Row], cached_only: bool) -> String {
+    let unserved = match cached_only {
+        true => "(not known to be served)",
+        false => "(served no more)",
+    };
     let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
     let served = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), megabytes);
     let cached = |row: &Row| {
@@ -235,9 +268,7 @@ fn table(rows: &[Row]) -> String {
         .map(|row| {
             [
                 row.machine.clone(),
-                row.package
-                    .clone()
-                    .unwrap_or_else(|| "(served no more)".into()),
+                row.package.clone().unwrap_or_else(|| unserved.into()),
                 served(row.image_bytes),
                 served(row.debuginfo_bytes),
                 cached(row),
@@ -273,7 +304,33 @@ fn table(rows: &[Row]) -> String {
     out
 }
 
-fn fetch(machines: &[TargetMachine], debuginfo: bool, cache: &Cache) -> Result<(), Failure> {
+/// The parts of kernels to fetch.
+struct Wanted {
+    modules: bool,
+    debuginfo: bool,
+    lock: Option<Lock>,
+}
+
+/// The guests of a book that boot Debian's kernels, and what its lock file and investigation add to `wanted`.
+fn guests_of_book(path: &Path, wanted: &mut Wanted) -> Result<Vec<TargetMachine>, Failure> {
+    let book = target::book(path)?;
+    wanted.lock = book.lock;
+    let investigation = read_investigation(&book.investigation)?;
+    wanted.modules |= investigation.modules().next().is_some();
+    let guests: Vec<TargetMachine> = book
+        .machines
+        .into_iter()
+        .filter(|machine| matches!(machine, TargetMachine::Guest(_, KernelSource::Debian(_))))
+        .collect();
+    match guests.is_empty() {
+        true => Err(Failure::input(
+            "the book has no guest that boots a kernel of Debian's: there is nothing to fetch",
+        )),
+        false => Ok(guests),
+    }
+}
+
+fn fetch(machines: &[TargetMachine], wanted: &Wanted, cache: &Cache) -> Result<(), Failure> {
     for machine in machines {
         let name = machine.name();
         let TargetMachine::Guest(_, source @ KernelSource::Debian(_)) = machine else {
@@ -282,9 +339,13 @@ fn fetch(machines: &[TargetMachine], debuginfo: bool, cache: &Cache) -> Result<(
             )));
         };
         let progress = Progress::new(name);
-        let kernel = fetch::kernel(source, cache, false, &|text| progress.say(text))?;
-        if debuginfo {
-            debuginfo::of_package(&kernel, cache, true, &|text| progress.say(text))?;
+        let say = |text: &str| progress.say(text);
+        let kernel = lock::kernel(wanted.lock.as_ref(), name, source, cache, false, &say)?;
+        if wanted.modules {
+            modules::fetch(&kernel, cache, &say).map_err(|e| Failure::unable(e.to_string()))?;
+        }
+        if wanted.debuginfo {
+            debuginfo::of_package(&kernel, cache, true, &say)?;
         }
         drop(progress);
         if let Some(note) = &kernel.note {
@@ -293,55 +354,6 @@ fn fetch(machines: &[TargetMachine], debuginfo: bool, cache: &Cache) -> Result<(
         print(&format!("{name}: {}\n", kernel.path.display()))?;
     }
     Ok(())
-}
-
-fn prune(all: bool, dry_run: bool, cache: &Cache) -> Result<(), Failure> {
-    let progress = Progress::new("kernels");
-    let _lock = cache.lock(&|text| progress.say(text))?;
-    drop(progress);
-    let packages = cache.packages();
-    let mut bytes = 0;
-    let with_modules = |folder: &Path| [folder.to_owned(), modules_of(folder)];
-    // Without --all a download can still go on.
-    let unfinished = all.then(|| Apt::at(cache.root()).downloads());
-    let folders = removable(&packages, all)
-        .into_iter()
-        .flat_map(with_modules)
-        .chain(unfinished);
-    for folder in folders.filter(|folder| folder.is_dir()) {
-        let size = size(&folder);
-        bytes += size;
-        let verb = if dry_run { "would remove" } else { "removed" };
-        if !dry_run {
-            std::fs::remove_dir_all(&folder).map_err(|error| {
-                Failure::unable(format!("failed to remove {}: {error}", folder.display()))
-            })?;
-        }
-        print(&format!(
-            "{verb} {} ({} MB)\n",
-            folder.display(),
-            size.div_ceil(1_000_000)
-        ))?;
-    }
-    print(&format!("{} MB in all\n", bytes.div_ceil(1_000_000)))
-}
-
-/// The folders of packages to remove: all but those of the newest kernel of each series.
-fn removable(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<&Path> {
-    let version = |sidecar: &Sidecar| archive::upstream(&sidecar.package.version);
-    let superseded = |sidecar: &Sidecar| {
-        packages.iter().any(|(_, other)| {
-            archive::holds_image(&other.package)
-                && match (version(other), version(sidecar)) {
-                    (Some(other), Some(this)) => other.0 == this.0 && other.1 > this.1,
-                    _ => false,
-                }
-        })
-    };
-    let goes = packages
-        .iter()
-        .filter(|(_, sidecar)| all || superseded(sidecar));
-    goes.map(|(folder, _)| folder.as_path()).collect()
 }
 
 #[cfg(test)]
@@ -364,6 +376,7 @@ mod tests {
             patch,
             image: served(format!("linux-image-{release}"), 49_000_000),
             base: None,
+            modules: None,
             debug: debug.then(|| served(format!("linux-image-{release}-dbg"), 300_000_000)),
             release,
         }
@@ -408,7 +421,7 @@ mod tests {
                 "guest:debian-6.5.1"
             ]
         );
-        let text = table(&rows_of(false));
+        let text = table(&rows_of(false), false);
         assert_eq!(
             text.lines().nth(1),
             Some(
@@ -421,28 +434,7 @@ mod tests {
                 "guest:debian-6.5.1   (served no more)                               -      -           -       -"
             )
         );
-    }
-
-    /// Check that the newest kernel of each series and its debug information stay.
-    #[test]
-    fn prunes() {
-        let (old, new, other) = (
-            kernel(12, 3, true),
-            kernel(12, 9, true),
-            kernel(16, 1, false),
-        );
-        let packages = [
-            cached(&old, false),
-            cached(&old, true),
-            cached(&new, false),
-            cached(&new, true),
-            cached(&other, false),
-        ];
-        let folders = |all| removable(&packages, all).len();
-        assert_eq!(
-            removable(&packages, false),
-            [&packages[0].0, &packages[1].0]
-        );
-        assert_eq!(folders(true), 5);
+        let text = table(&rows(&[], &[cached(&old, false)], false), true);
+        assert!(text.contains("(not known to be served)"), "{text}");
     }
 }

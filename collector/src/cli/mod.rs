@@ -25,6 +25,7 @@ mod plan_notes;
 mod plan_report;
 mod programs;
 pub mod progress;
+mod prune;
 pub mod request;
 mod runtime;
 pub mod show;

@@ -246,15 +246,16 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The kernels that are served, or where that is not known those that are cached.
 fn served(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.say(text);
     let held = cache.lock(&say)?;
-    let (kernels, note) = fetch::served(cache, refresh, &held, &say)?;
-    if let Some(note) = note {
+    let available = fetch::available(cache, refresh, &held, &say)?;
+    if let Some(note) = available.note {
         eprintln!("warning: {note}");
     }
-    Ok(kernels)
+    Ok(available.kernels)
 }
 
 /// The newest kernel of each series that is wanted, the oldest first.
@@ -358,6 +359,7 @@ mod tests {
                 ..ServedPackage::default()
             },
             base: None,
+            modules: None,
             debug: None,
         }
     }
@@ -411,6 +413,7 @@ mod tests {
                 release: "7.1.3-x".into(),
                 image: package,
                 config: None,
+                modules: None,
                 debug_info: None,
             })),
         );

@@ -7,6 +7,7 @@ use qed_evidence::lock::{FILE, Lock, Pin};
 use qed_programs::atomic::{PUBLIC, write_atomically};
 
 use super::failure::Failure;
+use super::investigation::read_investigation;
 use super::output::print;
 use super::progress::Progress;
 use super::target::{Book, TargetMachine, book};
@@ -22,8 +23,13 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
         machines,
         root,
         lock: old,
+        investigation,
         ..
     } = book(path)?;
+    let modules = read_investigation(&investigation)?
+        .modules()
+        .next()
+        .is_some();
     let guests: Vec<(&str, &KernelSource)> = machines
         .iter()
         .filter_map(|target| match target {
@@ -45,7 +51,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     }
     let old = old.unwrap_or_default();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
-    let new = moved(&old, &guests, &wanted, cache)?;
+    let new = moved(&old, &guests, &wanted, modules, cache)?;
     let moves = old.moves(&new);
     let file = root.join(FILE);
     if !dry_run && (!moves.is_empty() || !file.exists()) {
@@ -64,12 +70,13 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     Ok(())
 }
 
-/// The lock with the guests in `wanted` pinned to the kernels that are available now. Guests that the book does not name are
-/// removed.
+/// The lock with the guests in `wanted` pinned to the kernels that are available now, with their modules if `modules`. Guests that
+/// the book does not name are removed.
 fn moved(
     old: &Lock,
     guests: &[(&str, &KernelSource)],
     wanted: &dyn Fn(&str) -> bool,
+    modules: bool,
     cache: &Cache,
 ) -> Result<Lock, Failure> {
     let mut new = old.clone();
@@ -92,7 +99,7 @@ fn moved(
                     None => served.insert(ask(cache)?),
                 };
                 match archive::select(kernels, *selector) {
-                    Some(kernel) => new.set(name, pinned::pin(kernel)),
+                    Some(kernel) => new.set(name, pinned::pin(kernel, modules)),
                     None => problems.push(archive::not_served(kernels, *selector)),
                 }
             }
@@ -145,6 +152,12 @@ mod tests {
         std::fs::write(
             at("book.toml"),
             "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"host\", { guest = \"a\", name = \"a\" }, { guest = \"b\", name = \"b\" }]\n",
+        )
+        .unwrap();
+        std::fs::write(
+            at("i.toml"),
+            "[[experiment]]\nname = \"a\"\nworkload = { syscall = \"getpid\", args = [] }\n\
+             [[experiment.probe]]\nfunction = \"ksys_read\"\n",
         )
         .unwrap();
         let cache = Cache::at(at("cache"));

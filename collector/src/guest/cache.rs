@@ -5,8 +5,10 @@
 //!             /kvm.json                  why KVM was given up, for one boot of this host
 //!             /apt/archive/…             a private state of apt: lists of all suites, unfinished downloads
 //!             /kernels/served.json       when the archive was last asked, and which kernels it serves
-//!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE package.json, or vmlinux-RELEASE System.map-RELEASE
-//!             /kernels/PACKAGE_VERSION.modules/  the modules of that kernel, once an experiment wanted one
+//!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE modules.builtin-RELEASE package.json, or
+//!                                        vmlinux-RELEASE System.map-RELEASE
+//!             /kernels/PACKAGE_VERSION.modules/  the modules of that kernel, once an experiment wanted one, and the package that they
+//!                                        came from
 //! ```
 //! A folder appears by one rename, so that it is whole or absent.
 
@@ -19,7 +21,7 @@ use qed_programs::atomic::{PRIVATE, replace_folder, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::GuestError;
-use super::archive::{self, Package, ServedKernel};
+use super::archive::{self, Package, ServedKernel, ServedPackage};
 use super::source::Selector;
 use super::version::compare;
 
@@ -216,6 +218,22 @@ impl Cache {
         complete.collect()
     }
 
+    /// The kernels whose images are cached, the oldest first, as the archive served them once; sizes are 0, and nothing is known of
+    /// packages that are not cached.
+    #[must_use]
+    pub fn cached_kernels(&self) -> Vec<ServedKernel> {
+        let packages = self.packages().into_iter();
+        let served: Vec<ServedPackage> = packages
+            .map(|(_, sidecar)| ServedPackage {
+                name: sidecar.package.name,
+                version: sidecar.package.version,
+                sha256: sidecar.deb_sha256,
+                ..ServedPackage::default()
+            })
+            .collect();
+        archive::kernels(&served)
+    }
+
     /// The last answer of the archive.
     #[must_use]
     pub fn served(&self) -> Option<ServedKernels> {
@@ -312,6 +330,9 @@ mod tests {
         assert_eq!(find("newest").as_ref(), Some(&other));
         assert_eq!(find("6.12"), Some(other));
         assert!(cache.find(&old).is_some());
+        let kernels = cache.cached_kernels();
+        let known: Vec<&str> = kernels.iter().map(|k| k.image.version.as_str()).collect();
+        assert_eq!(known, ["6.1.27-1", "6.1.192-2", "6.12.117-1"]);
         let moved = cache
             .kernels()
             .join("linux-image-6.1.0-88-cloud-amd64-unsigned_6.1.888-1");

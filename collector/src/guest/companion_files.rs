@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::kernel_layout::{CandidatePaths, HEADER_BYTES, stated_release};
+use super::kernel_layout::{CandidatePaths, HEADER_BYTES, is_of_headers, stated_release};
+use super::module_files;
 use crate::kaslr::config::{ConfigError, KernelConfig};
 use crate::kaslr::vmlinuz::{self, VmlinuzError};
 use crate::symbols::BuildId;
@@ -21,8 +22,8 @@ pub struct KernelArtifacts {
     pub system_map: Vec<PathBuf>,
     /// Files that may be the uncompressed kernel, the likeliest first. They state a build id, which is compared later.
     pub vmlinux: Vec<PathBuf>,
-    /// The folder of the modules.
-    pub modules: Option<PathBuf>,
+    /// The folders of the modules, or of lists of them, the likeliest first.
+    pub modules: Vec<PathBuf>,
     /// Files that were passed over, and why: sentences for the user, with paths.
     pub notes: Vec<String>,
 }
@@ -44,7 +45,8 @@ pub fn look(path: &Path) -> KernelArtifacts {
         modules: places
             .modules
             .into_iter()
-            .find(|folder| folder.join("modules.order").is_file()),
+            .filter(|folder| module_files::is_tree(folder))
+            .collect(),
         ..KernelArtifacts::default()
     };
     // The running system may have the debug package of a kernel image in another place; the build id decides.
@@ -93,6 +95,13 @@ enum OtherConfig {
     /// A file of another series of kernels.
     #[error("it says that it is of Linux {of}, and the image is {release}")]
     OtherRelease { of: String, release: String },
+    /// A file of a build or package that names another release.
+    #[error("the release beside it, in {}, is {of}, and the image is {release}", .file.display())]
+    OtherBuild {
+        file: PathBuf,
+        of: String,
+        release: String,
+    },
     /// A file that is newer than the image.
     #[error("it was changed after the image was built; build again, or remove it")]
     Edited,
@@ -110,8 +119,18 @@ fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<
             release: release.to_owned(),
         });
     }
-    // A build writes the image after it has read its `.config`; a later edit of that file is not in the image.
-    if config.file_name().is_some_and(|name| name == ".config") {
+    if let (Some((file, of)), Some(release)) = (built_release(config), release)
+        && of != release
+    {
+        return Err(OtherConfig::OtherBuild {
+            file,
+            of,
+            release: release.to_owned(),
+        });
+    }
+    // A build writes the image after it has read its `.config`; a later edit of that file is not in the image. A package of headers
+    // has the same file, with the time at which it was unpacked.
+    if config.file_name().is_some_and(|name| name == ".config") && !of_package(config, release) {
         let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
         match (changed(config), changed(image)) {
             (Ok(config), Ok(image)) if config <= image => {}
@@ -119,6 +138,20 @@ fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<
         }
     }
     Ok(())
+}
+
+/// The release that a build writes beside its configuration, and the file with it. Packages of headers have this file, too.
+fn built_release(config: &Path) -> Option<(PathBuf, String)> {
+    let file = config.parent()?.join("include/config/kernel.release");
+    let release = std::fs::read_to_string(&file).ok()?.trim().to_owned();
+    Some((file, release))
+}
+
+/// True if a configuration is that of a package of headers. A link can lead from the place of such a package to a build tree.
+fn of_package(config: &Path, release: Option<&str>) -> bool {
+    let real = config.canonicalize();
+    let real = real.as_deref().unwrap_or(config);
+    release.is_some_and(|release| is_of_headers(real, release))
 }
 
 /// The version in the head of a configuration.
@@ -221,7 +254,7 @@ mod tests {
             assert_eq!(found.config.as_deref().map(real), Some(real(&config)));
             assert_eq!(real(&found.system_map[0]), real(&map));
             assert_eq!(found.vmlinux.len(), 1);
-            assert_eq!(found.modules.as_deref().map(real), Some(real(&tree)));
+            assert_eq!(real(&found.modules[0]), real(&tree));
             assert!(found.notes.is_empty(), "{:?}", found.notes);
         }
         let root = folder.path().join("unpacked");
@@ -235,7 +268,11 @@ mod tests {
         );
         let found = look(&packed);
         assert_eq!(found.config, Some(config));
-        assert_eq!((found.modules, found.vmlinux.len()), (None, 0));
+        assert_eq!((found.modules.len(), found.vmlinux.len()), (0, 0));
+        // Debian from 7.2 on has the lists in another package than the modules.
+        let folder = root.join("usr/lib/modules/6.12.9-x");
+        write(&folder.join("kernel/net/tun.ko.xz"), b"");
+        assert_eq!(look(&packed).modules, [folder]);
     }
 
     /// Check that a configuration of another series, one that was edited after the build, and one that is none are
@@ -267,6 +304,60 @@ mod tests {
         assert!(refused("6.1.9", "config", CONFIG, true).contains("is of Linux 6.12.117"));
         assert!(refused("6.12.1", ".config", CONFIG, false).contains("changed after"));
         assert!(!refused("6.12.1", "config", "nonsense", true).is_empty());
+    }
+
+    /// Check that the configuration of a package of headers is used whenever it was unpacked, as Arch and Fedora have it, that one that
+    /// names another release is not, and that a link in that place to a build tree leaves the tree's rule in force.
+    #[test]
+    fn packages_of_headers() {
+        let folder = tempfile::tempdir().unwrap();
+        let release = "6.12.117-arch1-1";
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        let fresh = |path: &Path| {
+            write(path, CONFIG.as_bytes());
+            let file = File::options().write(true).open(path).unwrap();
+            file.set_modified(later).unwrap();
+        };
+        for (number, headers) in [
+            format!("usr/lib/modules/{release}/build"),
+            format!("usr/src/kernels/{release}"),
+            format!("usr/src/linux-headers-{release}"),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let root = folder.path().join(number.to_string());
+            let kernel = root.join(format!("usr/lib/modules/{release}/vmlinuz"));
+            write(&kernel, &image(release));
+            let config = root.join(headers).join(".config");
+            fresh(&config);
+            let found = look(&kernel);
+            assert_eq!(found.config.as_deref(), Some(config.as_path()), "{headers}");
+            let stated = root.join(headers).join("include/config/kernel.release");
+            write(&stated, b"6.12.117-arch1-2\n");
+            let found = look(&kernel);
+            assert_eq!(found.config, None, "{headers}");
+            assert!(
+                found.notes[0].contains("6.12.117-arch1-2, and the image is 6.12.117-arch1-1"),
+                "{:?}",
+                found.notes
+            );
+            write(&stated, format!("{release}\n").as_bytes());
+            assert_eq!(look(&kernel).config, Some(config), "{headers}");
+        }
+        let root = folder.path().join("linked");
+        let kernel = root.join(format!("usr/lib/modules/{release}/vmlinuz"));
+        write(&kernel, &image(release));
+        fresh(&root.join("linux/.config"));
+        let link = kernel.with_file_name("build");
+        std::os::unix::fs::symlink(root.join("linux"), link).unwrap();
+        let found = look(&kernel);
+        assert_eq!(found.config, None);
+        assert!(
+            found.notes[0].contains("changed after"),
+            "{:?}",
+            found.notes
+        );
     }
 
     /// Check that a vmlinux of another build goes behind, and is named with both build ids.

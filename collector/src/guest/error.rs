@@ -143,6 +143,25 @@ pub enum GuestError {
         /// The kernel's release.
         release: String,
     },
+    /// A kernel's lock file does not say which modules.
+    #[error(
+        "{file} pins no package with the modules of kernel {release}, and the investigation asks for modules: run `qed-collector \
+         kernels update --book BOOK`, which pins it, too"
+    )]
+    UnpinnedModules {
+        /// The kernel's release.
+        release: String,
+        /// The name of the lock file.
+        file: &'static str,
+    },
+    /// No list of the modules that are built in.
+    #[error(
+        "Debian serves no package with the list of modules that are built into kernel {release}"
+    )]
+    NoBuiltInList {
+        /// The kernel's release.
+        release: String,
+    },
     /// A program that was started failed.
     #[error("{doing}: `{program}` failed ({status}): {output}")]
     Program {
@@ -266,7 +285,10 @@ impl GuestError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Initramfs(_) | Self::Unbootable { .. } | Self::Pinned { .. } => 2,
+            Self::Initramfs(_)
+            | Self::Unbootable { .. }
+            | Self::Pinned { .. }
+            | Self::UnpinnedModules { .. } => 2,
             _ => 3,
         }
     }

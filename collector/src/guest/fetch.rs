@@ -26,6 +26,20 @@ pub struct KernelImage {
     pub companions: Box<KernelArtifacts>,
     /// The package with its debug information, where a lock file says which.
     pub debug: Option<ServedPackage>,
+    /// The package with its modules.
+    pub modules: ModulesPackage,
+}
+
+/// The package that the modules of a kernel are taken from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ModulesPackage {
+    /// The one that is served in the version of the image; where modules come with the image, its own package.
+    #[default]
+    Served,
+    /// The one that a lock file names.
+    Pinned(ServedPackage),
+    /// None: a lock file pins the image and not the modules.
+    Unpinned,
 }
 
 impl KernelImage {
@@ -182,8 +196,15 @@ pub fn served(
         && served.is_fresh(SystemTime::now())
     {
         let note = served.complaint.as_deref().map(asked_before);
-        return Ok((served.kernels.clone(), note));
+        return match (&note, served.kernels.is_empty()) {
+            (Some(reason), true) => Err(GuestError::NoLists {
+                reason: reason.clone(),
+                variable: apt::MIRROR_VARIABLE,
+            }),
+            _ => Ok((served.kernels.clone(), note)),
+        };
     }
+    let known = known.filter(|known| !known.kernels.is_empty());
     progress("asking Debian's archive which kernels it serves (once a day)");
     let apt = Apt::at(cache.root());
     let full_disk = |error: GuestError| error.on_full_disk(cache.root());
@@ -192,6 +213,10 @@ pub fn served(
     if kernels.is_empty() {
         let reason = complaints.unwrap_or_else(|| "the package lists name no kernel".into());
         let Some(known) = known else {
+            // With kernels in the cache there is work to do, which must not wait for a dead network at each of them.
+            if !cache.cached_kernels().is_empty() {
+                let _ = cache.set_served(&[], Some(&reason), SystemTime::now());
+            }
             return Err(full_disk(GuestError::NoLists {
                 reason,
                 variable: apt::MIRROR_VARIABLE,
@@ -215,6 +240,51 @@ pub fn served(
     let _ = cache.set_served(&kernels, Some(&note), SystemTime::now());
     let note = Some(note);
     Ok((kernels, note))
+}
+
+/// The kernels that can be booted now.
+#[derive(Debug)]
+pub struct AvailableKernels {
+    /// The kernels, the oldest first.
+    pub kernels: Vec<ServedKernel>,
+    /// A warning for the user.
+    pub note: Option<String>,
+    /// True if the archive could not be asked, and never was: then these are the kernels in the cache.
+    pub cached_only: bool,
+}
+
+/// The kernels that the archive serves, as [`served`], or where that is not known those that are cached.
+///
+/// # Errors
+/// When the archive cannot be asked and has not been asked before, and nothing is cached.
+pub fn available(
+    cache: &Cache,
+    refresh: bool,
+    lock: &File,
+    progress: ProgressFn<'_>,
+) -> Result<AvailableKernels, GuestError> {
+    let error = match served(cache, refresh, lock, progress) {
+        Ok((kernels, note)) => {
+            return Ok(AvailableKernels {
+                kernels,
+                note,
+                cached_only: false,
+            });
+        }
+        Err(error) => error,
+    };
+    let kernels = cache.cached_kernels();
+    if kernels.is_empty() {
+        return Err(error);
+    }
+    Ok(AvailableKernels {
+        note: Some(format!(
+            "{error}. Only the kernels that are cached are known: {}",
+            archive::overview(&kernels)
+        )),
+        kernels,
+        cached_only: true,
+    })
 }
 
 /// The image of a kernel, cached or downloaded now, with its configuration.
@@ -311,6 +381,7 @@ pub(super) fn image(
         note,
         companions: Box::default(),
         debug: None,
+        modules: ModulesPackage::Served,
     })
 }
 
@@ -332,6 +403,7 @@ fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
         note: (!beside.notes.is_empty()).then(|| beside.notes.join("; ")),
         companions: beside,
         debug: None,
+        modules: ModulesPackage::Served,
     })
 }
 

@@ -112,6 +112,17 @@ impl CandidatePaths {
     }
 }
 
+/// True if a configuration stands where a package of the kernel's headers has it: no build was made there.
+#[must_use]
+pub fn is_of_headers(config: &Path, release: &str) -> bool {
+    let tails = [
+        format!("lib/modules/{release}/build/.config"),
+        format!("usr/src/linux-headers-{release}/.config"),
+        format!("usr/src/kernels/{release}/.config"),
+    ];
+    tails.iter().any(|tail| config.ends_with(tail))
+}
+
 /// The places for the configuration of an image, in words; `None` if the image's name has no form that says so.
 #[must_use]
 pub fn config_place(image: &Path, release: Option<&str>) -> Option<String> {

@@ -11,6 +11,7 @@
 //! | [`apt`], [`fetch`], [`download`], [`debuginfo`] | finding, downloading and unpacking packages | processes |
 //! | [`pinned`] | the kernel that a lock file names | files, processes |
 //! | [`kernel_layout`] | where the parts of a kernel stand around its image | none |
+//! | `module_files` | names of modules, and folders that hold some | files |
 //! | [`companion_files`] | those of them that are there and of the same build | files |
 //! | [`elf`] | static? build id? the part that is loaded | none |
 //! | [`initramfs`] | a newc archive in memory | none |
@@ -39,6 +40,7 @@ pub mod init;
 pub mod initramfs;
 pub mod kernel_layout;
 pub mod load;
+mod module_files;
 pub mod modules;
 pub mod pinned;
 pub mod qemu_args;

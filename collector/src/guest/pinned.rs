@@ -7,6 +7,7 @@ use qed_evidence::lock::{FILE, LockedPackage, Packages, Pin};
 use super::apt::Apt;
 use super::archive::{self, Package, ServedKernel, ServedPackage};
 use super::cache::{Cache, Sidecar};
+use super::fetch::ModulesPackage;
 use super::source::Selector;
 use super::{GuestError, KernelImage, KernelSource, ProgressFn, fetch};
 
@@ -48,6 +49,12 @@ pub fn kernel(
                 refuse("its package holds no kernel image where one is expected".into())
             })?;
             image.debug = packages.debug_info.as_ref().map(served);
+            image.modules = match &packages.modules {
+                Some(modules) => ModulesPackage::Pinned(served(modules)),
+                // Their digest is that of the image, which was checked.
+                None if archive::holds_modules(&package(&packages.image)) => ModulesPackage::Served,
+                None => ModulesPackage::Unpinned,
+            };
             Ok(image)
         }
         _ => Err(refuse(format!(
@@ -90,6 +97,7 @@ fn check(packages: &Packages, selector: Selector) -> Result<(), PinError> {
     let others = parts
         .into_iter()
         .flatten()
+        .chain(packages.modules.as_ref())
         .chain(packages.debug_info.as_ref());
     for part in others {
         if archive::release_of(&package(part)) != Some(packages.release.as_str()) {
@@ -216,9 +224,9 @@ fn why_not_served(kernels: &[ServedKernel], selector: Selector) -> String {
     )
 }
 
-/// The pin of a kernel that is served.
+/// The pin of a kernel that is served; `modules`: with its modules.
 #[must_use]
-pub fn pin(kernel: &ServedKernel) -> Pin {
+pub fn pin(kernel: &ServedKernel, modules: bool) -> Pin {
     let part = |served: &ServedPackage| LockedPackage {
         package: served.name.clone(),
         version: served.version.clone(),
@@ -229,6 +237,7 @@ pub fn pin(kernel: &ServedKernel) -> Pin {
         release: kernel.release.clone(),
         image: part(&kernel.image),
         config: kernel.base.as_ref().map(part),
+        modules: kernel.modules.as_ref().filter(|_| modules).map(part),
         debug_info: kernel.debug.as_ref().map(part),
     }))
 }
@@ -272,6 +281,7 @@ mod tests {
             release: R.into(),
             image: part("linux-binary", "a"),
             config: Some(part("linux-base", "b")),
+            modules: None,
             debug_info: None,
         }
     }
@@ -392,6 +402,7 @@ mod tests {
                 ..ServedPackage::default()
             },
             base: None,
+            modules: None,
             debug: None,
         };
         let report = |text: &str| why_not_served(&[kernel(2), kernel(3)], text.parse().unwrap());

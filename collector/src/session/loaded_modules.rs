@@ -11,8 +11,11 @@ const TYPES: &str = "/sys/kernel/btf";
 /// The modules of `wanted` that are neither loaded nor, as far as is known, built into the running kernel.
 pub fn missing<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let list = format!("/lib/modules/{}/modules.builtin", release.trim());
-    let built_in = fs::read_to_string(list).unwrap_or_default();
+    let mut lists = ["/lib/modules", "/usr/lib/modules"].iter().map(|base| {
+        let list = Path::new(base).join(release.trim()).join("modules.builtin");
+        fs::read_to_string(list)
+    });
+    let built_in = lists.find_map(Result::ok).unwrap_or_default();
     let is_there = |name: &str| {
         Path::new("/sys/module").join(name).exists()
             || built_in.lines().any(|line| {

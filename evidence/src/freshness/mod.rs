@@ -249,6 +249,7 @@ mod tests {
                 release: "x".into(),
                 image: part(version),
                 config: None,
+                modules: None,
                 debug_info: None,
             }))
         };

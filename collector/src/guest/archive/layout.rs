@@ -7,6 +7,7 @@
 /// | `boot/vmlinuz-R`, `boot/config-R` | to 7.1 | the same name |
 /// | `usr/lib/modules/R/vmlinuz`, `vmlinuz.unsigned` | from 7.2 | `vmlinuz-R` |
 /// | `usr/lib/modules/R/config` | from 7.2 | `config-R` |
+/// | `lib/modules/R/modules.builtin`, `usr/lib/…` | all | `modules.builtin-R` |
 /// | `usr/lib/debug/boot/vmlinux-R`, `System.map-R` | to 6.18 | the same name |
 /// | `usr/lib/debug/lib/modules/R/vmlinux`, `System.map` | from 7.2 | `vmlinux-R`, `System.map-R` |
 ///
@@ -25,6 +26,7 @@ pub fn cached_name(path: &str, release: &str) -> Option<String> {
         _ if modules("usr/lib/modules") || modules("lib/modules") => match file {
             "vmlinuz" | "vmlinuz.unsigned" => Some("vmlinuz"),
             "config" => Some("config"),
+            "modules.builtin" => Some("modules.builtin"),
             _ => None,
         },
         _ if modules("usr/lib/debug/lib/modules") || modules("usr/lib/debug/usr/lib/modules") => {
@@ -90,6 +92,14 @@ mod tests {
             ),
             ("./usr/lib/modules/7.3.4+deb13-cloud-amd64/System.map", None),
             (
+                "./usr/lib/modules/7.3.4+deb13-cloud-amd64/modules.builtin",
+                Some("modules.builtin-7.3.4+deb13-cloud-amd64"),
+            ),
+            (
+                "./usr/lib/modules/7.3.4+deb13-cloud-amd64/modules.builtin.modinfo",
+                None,
+            ),
+            (
                 "./usr/lib/modules/7.3.4+deb13-cloud-amd64/kernel/x.ko",
                 None,
             ),
@@ -148,21 +158,97 @@ mod tests {
         }
     }
 
+    /// A path of a package: mostly one in a folder that counts, with a file that counts, and with what could lead out of the cache.
+    fn path() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let folder = prop::sample::select(vec![
+            "boot/",
+            "usr/lib/debug/boot/",
+            "lib/modules/R/",
+            "usr/lib/modules/R/",
+            "usr/lib/debug/lib/modules/R/",
+            "usr/lib/modules/R/kernel/net/",
+            "usr/lib/modules/R/../R/",
+            "../boot/",
+            "",
+        ]);
+        let file = prop::sample::select(vec![
+            "vmlinuz",
+            "config",
+            "vmlinux",
+            "System.map",
+            "modules.builtin",
+            "tun.ko",
+            "tun.ko.xz",
+            ".ko",
+            "..",
+            "...ko",
+        ]);
+        let tail = prop::sample::select(vec![
+            "",
+            "",
+            "",
+            "-R",
+            "-R",
+            "/..",
+            "/",
+            "-R/x",
+            ".unsigned",
+        ]);
+        let start = prop::sample::select(vec!["", "", "", "./", "/", "../"]);
+        (start, folder, file, tail)
+            .prop_map(|(start, folder, file, tail)| format!("{start}{folder}{file}{tail}"))
+    }
+
+    /// The kinds of files that the cache holds of a kernel.
+    const KINDS: &[&str] = &[
+        "vmlinuz",
+        "config",
+        "vmlinux",
+        "System.map",
+        "modules.builtin",
+    ];
+
     proptest::proptest! {
-        /// Check that no path of a package becomes the name of a module that leaves the cache's folder.
+        #![proptest_config(proptest::test_runner::Config::with_cases(2000))]
+
+        /// Check that no path of a package becomes the name of a module that leaves the cache's folder, or of another file than one
+        /// that a reader of modules looks for.
         #[test]
-        fn modules_stay_in_the_folder(below in "[./a-z0-9-]{0,40}(.ko(.xz)?)?") {
-            if let Some(name) = module_name(&format!("lib/modules/6.1/{below}"), "6.1") {
-                proptest::prop_assert!(!name.contains('/') && !name.starts_with('.'));
+        fn modules_stay_in_the_folder(path in path(), release in "[0-9][a-z0-9.+-]{0,20}") {
+            if let Some(name) = module_name(&path.replace('R', &release), &release) {
+                proptest::prop_assert!(!name.contains('/') && !name.starts_with('.'), "{}", name);
+                proptest::prop_assert!(name == "modules.builtin" || name.contains(".ko"), "{}", name);
             }
         }
 
-        /// Check that no path of a package becomes a name that leaves the cache's folder.
+        /// Check that no path of a package becomes a name that leaves the cache's folder: whatever a package holds, its name is that
+        /// of a kind of file and the release.
         #[test]
-        fn stays_in_the_folder(path in "[./a-z0-9-]{0,60}", release in "[0-9][a-z0-9.+-]{0,20}") {
-            if let Some(name) = cached_name(&path, &release) {
-                proptest::prop_assert!(!name.contains('/') && !name.starts_with('.'));
+        fn stays_in_the_folder(path in path(), release in "[0-9][a-z0-9.+-]{0,20}") {
+            if let Some(name) = cached_name(&path.replace('R', &release), &release) {
+                let kind = name.strip_suffix(&format!("-{release}"));
+                proptest::prop_assert!(kind.is_some_and(|kind| KINDS.contains(&kind)), "{}", name);
             }
         }
+    }
+
+    /// Check that the paths of the properties above are often ones that count: a property of names says nothing about paths that have
+    /// none.
+    #[test]
+    fn paths_that_count() {
+        use proptest::strategy::{Strategy as _, ValueTree as _};
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let of = |path: &str| {
+            let path = path.replace('R', "6.1");
+            (cached_name(&path, "6.1"), module_name(&path, "6.1"))
+        };
+        let (mut files, mut modules) = (0, 0);
+        for _ in 0..2000 {
+            let (file, module) = of(&path().new_tree(&mut runner).unwrap().current());
+            files += usize::from(file.is_some());
+            modules += usize::from(module.is_some());
+        }
+        assert!(files > 20 && modules > 20, "{files} {modules}");
     }
 }

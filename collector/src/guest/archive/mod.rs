@@ -2,11 +2,11 @@
 //!
 //! A kernel is spread over packages, and differently in each generation:
 //!
-//! | series | image | configuration | debug information |
-//! | --- | --- | --- | --- |
-//! | 6.1 to 6.18 | `linux-image-R`, `linux-image-R-unsigned` | in the image package | `linux-image-R-dbg`, not of all |
-//! | 6.19 to 7.1 | `linux-binary-R` | `linux-base-R` | not served |
-//! | from 7.2 | `linux-binary-R`, `linux-binary-unsigned-R` | `linux-base-R` | `linux-image-R-dbg` |
+//! | series | image | configuration | modules | debug information |
+//! | --- | --- | --- | --- | --- |
+//! | 6.1 to 6.18 | `linux-image-R`, `linux-image-R-unsigned` | in the image package | in the image package | `linux-image-R-dbg`, not of all |
+//! | 6.19 to 7.1 | `linux-binary-R` | `linux-base-R` | `linux-modules-R` | not served |
+//! | from 7.2 | `linux-binary-R`, `linux-binary-unsigned-R` | `linux-base-R` | `linux-modules-R` | `linux-image-R-dbg` |
 //!
 //! `linux-image-R` without an image of its own depends on the package that has it; so do metapackages such as
 //! `linux-image-6.12-cloud-amd64`.
@@ -36,12 +36,24 @@ pub struct ServedKernel {
     pub image: ServedPackage,
     /// The package with the configuration, where that is another one.
     pub base: Option<ServedPackage>,
+    /// The package with the modules, where that is another one. Lists that were fetched by earlier versions do not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modules: Option<ServedPackage>,
     /// The package with the debug information, where one is served.
     pub debug: Option<ServedPackage>,
 }
 
 /// Suffix of the kernels that guests boot: small, and without drivers for hardware that a guest does not have.
 const FLAVOUR: &str = "-cloud-amd64";
+
+/// The beginning of the name of a package with modules alone.
+const MODULES: &str = "linux-modules-";
+
+/// The package that holds the modules of a kernel of this release alone, since 6.19.
+#[must_use]
+pub fn modules_package(release: &str) -> String {
+    format!("{MODULES}{release}")
+}
 
 /// The part of a kernel that a package holds, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +64,8 @@ enum Role {
     Signed,
     /// Configuration and module lists.
     Base,
+    /// Modules.
+    Modules,
     /// Debug information.
     Debug,
 }
@@ -73,6 +87,8 @@ fn role(name: &str) -> Option<(&str, Role)> {
         (rest, Role::Signed)
     } else if let Some(rest) = name.strip_prefix("linux-base-") {
         (rest, Role::Base)
+    } else if let Some(rest) = name.strip_prefix(MODULES) {
+        (rest, Role::Modules)
     } else {
         let rest = name.strip_prefix("linux-image-")?;
         match (rest.strip_suffix("-unsigned"), rest.strip_suffix("-dbg")) {
@@ -101,6 +117,13 @@ pub fn upstream(version: &str) -> Option<(Series, u32)> {
         .next()
         .is_none()
         .then_some((Series { major, minor }, patch))
+}
+
+/// True if a package with an image can hold the kernel's modules, too. What is called `linux-binary-…` holds an image and nothing
+/// else.
+#[must_use]
+pub fn holds_modules(package: &Package) -> bool {
+    package.name.starts_with("linux-image-")
 }
 
 /// True if a package is one that holds an image.
@@ -196,6 +219,7 @@ fn kernel(release: &str, parts: &BTreeMap<Role, &ServedPackage>) -> Option<Serve
         release: release.to_owned(),
         image,
         base: part(Role::Base),
+        modules: part(Role::Modules),
         debug: part(Role::Debug),
     })
 }

@@ -4,6 +4,19 @@ use std::path::PathBuf;
 
 use crate::guest::GuestError;
 
+/// A list of the modules that are built into a kernel, which is unavailable.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// An image of the user's, whose modules come without it.
+    #[error(
+        "the list of those that are, `modules.builtin`, is not among its modules; put it there, as `make modules_install` does"
+    )]
+    Absent,
+    /// The package with the list is unavailable.
+    #[error("cannot get the list of those that are, `modules.builtin`: {0}")]
+    Package(#[from] Box<GuestError>),
+}
+
 /// Modules that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
@@ -20,6 +33,16 @@ pub enum ModuleError {
         name: String,
         /// The nearest name of a module.
         near: Option<String>,
+    },
+    /// A module without a file, which may be a part of the kernel or not.
+    #[error(
+        "there is no file of a module `{name}`, and whether it is built into this kernel is not known: {reason}"
+    )]
+    Unlisted {
+        /// The name.
+        name: String,
+        /// The reason why there is no list of those that are.
+        reason: ListError,
     },
     /// A module needs another one that is not there.
     #[error("the module `{name}` depends on `{needs}`, which is not among the kernel's modules")]

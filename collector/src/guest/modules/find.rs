@@ -1,6 +1,6 @@
 //! The modules of one guest's kernel.
 
-use super::error::ModuleError;
+use super::error::{ListError, ModuleError};
 use super::info;
 use super::order::{Module, ModuleLookup, load_order};
 use super::package;
@@ -23,23 +23,29 @@ pub fn find_modules<'w>(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let (folder, release) = match &kernel.package {
+    let (folders, release) = match &kernel.package {
         Some(sidecar) => {
-            let folder = package::folder(sidecar, cache, say).map_err(Box::new)?;
-            (folder, Some(sidecar.release.as_str()))
+            let folder = package::folder(sidecar, &kernel.modules, cache, say).map_err(Box::new)?;
+            (vec![folder], Some(sidecar.release.as_str()))
         }
         None => {
-            let folder = kernel.companions.modules.clone();
-            let release = kernel.companions.release.as_deref();
-            (folder.ok_or(ModuleError::NoTree)?, release)
+            let folders = kernel.companions.modules.clone();
+            if folders.is_empty() {
+                return Err(ModuleError::NoTree);
+            }
+            (folders, kernel.companions.release.as_deref())
         }
     };
-    let tree = Tree::read(&folder)?;
+    let mut tree = Tree::read(&folders)?;
     load_order(&wanted, &mut |name| {
         let Some(bytes) = tree.module(name)? else {
+            let list = list_built_in(&mut tree, kernel, cache, say);
             return Ok(match tree.is_built_in(name) {
                 true => ModuleLookup::BuiltIn,
-                false => ModuleLookup::Nothing(tree.nearest(name)),
+                false => ModuleLookup::Nothing {
+                    near: tree.nearest(name),
+                    unlisted: list.err(),
+                },
             });
         };
         let damaged = |reason: String| ModuleError::Damaged {
@@ -61,4 +67,35 @@ pub fn find_modules<'w>(
             depends: info.depends,
         })
     })
+}
+
+/// Fetch all modules of a guest's kernel, and the list of those that are a part of it, so that later captures need no network.
+/// Blocking.
+///
+/// # Errors
+/// When they are unavailable, or the image is not Debian's.
+pub fn fetch(kernel: &KernelImage, cache: &Cache, say: ProgressFn<'_>) -> Result<(), ModuleError> {
+    let image = kernel.package.as_ref().ok_or(ModuleError::NoTree)?;
+    let folder = package::folder(image, &kernel.modules, cache, say).map_err(Box::new)?;
+    let mut tree = Tree::read(&[folder])?;
+    match list_built_in(&mut tree, kernel, cache, say) {
+        Err(ListError::Package(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Have a tree know which modules are a part of the kernel, from another package if need be.
+fn list_built_in(
+    tree: &mut Tree,
+    kernel: &KernelImage,
+    cache: &Cache,
+    say: ProgressFn<'_>,
+) -> Result<(), ListError> {
+    if tree.lists_built_in() {
+        return Ok(());
+    }
+    let image = kernel.package.as_ref().ok_or(ListError::Absent)?;
+    let list = package::built_in(image, cache, say).map_err(Box::new)?;
+    tree.set_built_in(&list);
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::error::ModuleError;
+use super::error::{ListError, ModuleError};
 
 /// A module to load into a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,13 @@ pub enum ModuleLookup {
     },
     /// A part of the kernel.
     BuiltIn,
-    /// No such module; the nearest name.
-    Nothing(Option<String>),
+    /// No such module.
+    Nothing {
+        /// The nearest name.
+        near: Option<String>,
+        /// The reason why it may be a part of the kernel nevertheless: no list of those that are is at hand.
+        unlisted: Option<ListError>,
+    },
 }
 
 /// A question for a module.
@@ -57,11 +62,21 @@ fn visit(
     }
     match (find(name)?, needed_by) {
         (ModuleLookup::BuiltIn, _) => Ok(()),
-        (ModuleLookup::Nothing(near), None) => Err(ModuleError::Unknown {
+        (
+            ModuleLookup::Nothing {
+                unlisted: Some(reason),
+                ..
+            },
+            _,
+        ) => Err(ModuleError::Unlisted {
+            name: name.to_owned(),
+            reason,
+        }),
+        (ModuleLookup::Nothing { near, .. }, None) => Err(ModuleError::Unknown {
             name: name.to_owned(),
             near,
         }),
-        (ModuleLookup::Nothing(_), Some(by)) => Err(ModuleError::Missing {
+        (ModuleLookup::Nothing { .. }, Some(by)) => Err(ModuleError::Missing {
             name: by.to_owned(),
             needs: name.to_owned(),
         }),
@@ -100,7 +115,10 @@ mod tests {
             "right" => found(&["left"]),
             "broken" => found(&["nothing"]),
             "built_in" => Ok(ModuleLookup::BuiltIn),
-            _ => Ok(ModuleLookup::Nothing(Some("tcp_diag".into()))),
+            other => Ok(ModuleLookup::Nothing {
+                near: Some("tcp_diag".into()),
+                unlisted: (other == "unlisted").then_some(ListError::Absent),
+            }),
         })?;
         Ok(modules.into_iter().map(|module| module.name).collect())
     }
@@ -126,6 +144,11 @@ mod tests {
         );
         let error = names(&["broken"]).unwrap_err().to_string();
         assert!(error.contains("`broken` depends on `nothing`"), "{error}");
+        let error = names(&["unlisted"]).unwrap_err().to_string();
+        assert!(
+            error.contains("no file of a module `unlisted`") && error.contains("modules.builtin"),
+            "{error}"
+        );
     }
 
     proptest! {

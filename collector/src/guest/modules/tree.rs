@@ -1,67 +1,50 @@
 //! The files of a kernel's modules: in a folder of installed modules, in a build tree, or in the cache.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::error::ModuleError;
+use crate::guest::module_files::{BUILT_IN, module_name, walk};
 use crate::kaslr::vmlinuz;
-
-/// The file that names the modules which are a part of the kernel.
-const BUILT_IN: &str = "modules.builtin";
 
 /// All modules of a kernel.
 #[derive(Debug)]
 pub struct Tree {
     /// Their files, by the name that the kernel gives them.
     files: BTreeMap<String, PathBuf>,
-    built_in: Vec<String>,
+    /// Those that are a part of the kernel; `None`: no list of them is there.
+    built_in: Option<Vec<String>>,
 }
 
-/// The name that the kernel gives to the module in a file, packed or not; `None`: it is not one.
-pub(super) fn module_name(file: &str) -> Option<String> {
-    let packed = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
-    let stem = packed.iter().find_map(|ending| file.strip_suffix(ending))?;
-    (!stem.is_empty()).then(|| stem.replace('-', "_"))
+/// The modules that a list of those names which are a part of the kernel, a path in each line.
+fn built_in(list: &str) -> impl Iterator<Item = String> + '_ {
+    list.lines()
+        .filter_map(|line| module_name(line.rsplit('/').next()?))
 }
 
 impl Tree {
-    /// Look through a folder and all below it. Links are not followed: `build` and `source` lead out of it.
+    /// Look through folders and all below them. What an earlier folder holds is preferred.
     ///
     /// # Errors
     /// When a folder cannot be read.
-    pub fn read(root: &Path) -> Result<Self, ModuleError> {
+    pub fn read<P: AsRef<Path>>(roots: &[P]) -> Result<Self, ModuleError> {
         let mut files = BTreeMap::new();
-        let mut queue = vec![root.to_owned()];
-        while let Some(folder) = queue.pop() {
-            let problem = |error| ModuleError::Read {
-                path: folder.clone(),
-                error,
+        for root in roots {
+            let found = &mut |name, path| {
+                files.entry(name).or_insert(path);
+                ControlFlow::Continue(())
             };
-            for entry in std::fs::read_dir(&folder).map_err(problem)? {
-                let entry = entry.map_err(problem)?;
-                let kind = entry.file_type().map_err(problem)?;
-                let name = entry.file_name();
-                let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
-                    continue;
-                };
-                if kind.is_dir() {
-                    queue.push(entry.path());
-                } else if kind.is_file()
-                    && let Some(name) = module_name(name)
-                {
-                    files.insert(name, entry.path());
-                }
-            }
+            let _ = walk(root.as_ref(), found).map_err(|unreadable| ModuleError::Read {
+                path: unreadable.folder,
+                error: unreadable.error,
+            })?;
         }
-        // Absent in a tree where only the image was built: nothing is known to be a part of the kernel then.
-        let list = std::fs::read_to_string(root.join(BUILT_IN)).unwrap_or_default();
-        let built_in = list
-            .lines()
-            .filter_map(|line| module_name(line.rsplit('/').next()?));
-        Ok(Self {
-            files,
-            built_in: built_in.collect(),
-        })
+        let mut lists = roots
+            .iter()
+            .filter_map(|root| std::fs::read_to_string(root.as_ref().join(BUILT_IN)).ok());
+        let built_in = lists.next().map(|list| built_in(&list).collect());
+        Ok(Self { files, built_in })
     }
 
     /// The unpacked file of a module, if there is one.
@@ -85,12 +68,24 @@ impl Tree {
 
     /// True if a module is a part of the kernel.
     pub fn is_built_in(&self, name: &str) -> bool {
-        self.built_in.iter().any(|module| module == name)
+        let mut built_in = self.built_in.iter().flatten();
+        built_in.any(|module| module == name)
+    }
+
+    /// Take a list of the modules that are a part of the kernel from elsewhere.
+    pub fn set_built_in(&mut self, list: &str) {
+        self.built_in = Some(built_in(list).collect());
+    }
+
+    /// True if it is known which modules are a part of the kernel.
+    pub fn lists_built_in(&self) -> bool {
+        self.built_in.is_some()
     }
 
     /// The name of a module that is nearest to this one.
     pub fn nearest(&self, name: &str) -> Option<String> {
-        let names = self.files.keys().chain(&self.built_in).map(String::as_str);
+        let built_in = self.built_in.iter().flatten();
+        let names = self.files.keys().chain(built_in).map(String::as_str);
         qed_evidence::diagnostic::nearest(name, names).map(str::to_owned)
     }
 }
@@ -124,7 +119,8 @@ mod tests {
         write(&installed.join("kernel/notes.txt"), b"");
         std::os::unix::fs::symlink(folder.path(), installed.join("build")).unwrap();
         write(&folder.path().join("elsewhere.ko"), &bytes);
-        let tree = Tree::read(&installed).unwrap();
+        let tree = Tree::read(&[&installed]).unwrap();
+        assert!(tree.lists_built_in());
         for name in ["tcp_diag", "inet_diag"] {
             assert_eq!(tree.module(name).unwrap().as_ref(), Some(&bytes), "{name}");
         }
@@ -138,34 +134,41 @@ mod tests {
             &folder.path().join("linux/modules.order"),
             b"net/ipv4/tcp_diag.o\n",
         );
-        let tree = Tree::read(&folder.path().join("linux")).unwrap();
+        let linux = folder.path().join("linux");
+        let tree = Tree::read(&[&linux]).unwrap();
         assert!(tree.module("tcp_diag").unwrap().is_some());
-        write(
-            &folder.path().join("linux/broken.ko.xz"),
-            b"\xfd7zXZ\0nonsense",
-        );
-        let error = Tree::read(&folder.path().join("linux"))
-            .unwrap()
-            .module("broken");
+        assert!(!tree.lists_built_in());
+        write(&linux.join("broken.ko.xz"), b"\xfd7zXZ\0nonsense");
+        let error = Tree::read(&[&linux]).unwrap().module("broken");
         assert!(
             matches!(error, Err(ModuleError::Damaged { .. })),
             "{error:?}"
         );
     }
 
-    /// Check the names that files give to modules.
+    /// Check that modules and the list of those that are built in are found in two folders of one kernel, as Debian has packed them
+    /// since 7.2 where only one of its packages is unpacked below `usr`, and that the first folder counts.
     #[test]
-    fn names() {
-        for (file, name) in [
-            ("tcp_diag.ko", Some("tcp_diag")),
-            ("snd-hda-intel.ko.xz", Some("snd_hda_intel")),
-            ("a.ko.zst", Some("a")),
-            ("a.ko.gz", Some("a")),
-            ("a.ko.bz2", None),
-            ("a.o", None),
-            (".ko", None),
-        ] {
-            assert_eq!(module_name(file).as_deref(), name, "{file}");
-        }
+    fn two_folders() {
+        let bytes = module("7.3", "");
+        let folder = tempfile::tempdir().unwrap();
+        let (modules, base) = (
+            folder.path().join("lib/modules/7.3"),
+            folder.path().join("usr/lib/modules/7.3"),
+        );
+        write(&modules.join("kernel/net/tun.ko"), &bytes);
+        write(&base.join("kernel/net/tun.ko"), b"another");
+        write(
+            &base.join("modules.builtin"),
+            b"kernel/drivers/nvme/host/nvme.ko\n",
+        );
+        let tree = Tree::read(&[&modules, &base]).unwrap();
+        assert_eq!(tree.module("tun").unwrap(), Some(bytes));
+        assert!(tree.is_built_in("nvme"));
+        assert_eq!(tree.nearest("nvm").as_deref(), Some("nvme"));
+        let mut alone = Tree::read(&[&modules]).unwrap();
+        assert!(!alone.is_built_in("nvme") && !alone.lists_built_in());
+        alone.set_built_in("kernel/drivers/nvme/host/nvme.ko\n");
+        assert!(alone.is_built_in("nvme") && alone.lists_built_in());
     }
 }
