@@ -48,6 +48,59 @@ fn all_claims() {
     assert_eq!(json["claims"][1]["turns"][0]["after"], "7.1.2+deb14-amd64");
 }
 
+/// Check that `check` judges a claim with an interval by the version that Debian's kernel states, where its release is that of a series:
+/// true beyond the interval is a FAIL, and where no version is known nothing is decided.
+#[test]
+fn interval_of_upstream_versions() {
+    let chapter =
+        "# One\n\n```qed-claim fixed holds=\"..6.1.170\"\ncreate.outcome.errno == 0\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "", "");
+    let check = |version: &str| {
+        for (name, slide) in [("guest:test-1", 0x100_0000), ("guest:test-2", 0x200_0000)] {
+            let mut one = evidence(name, slide, "x");
+            one.kernel.release = "6.1.0-57-cloud-amd64".into();
+            one.kernel.version = version.into();
+            book.evidence(&one);
+        }
+        let output = book.qed(&["check", "--format", "json"]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let verdicts = report["claims"][0]["verdicts"].as_array().unwrap().clone();
+        assert_eq!(verdicts.len(), 2);
+        (output.status.code(), verdicts)
+    };
+    let verdict = |one: &serde_json::Value| {
+        let judgement = one.get("judgement").unwrap_or(one);
+        let text = |key: &str| judgement[key].as_str().unwrap_or_default().to_owned();
+        (text("verdict"), text("reason"))
+    };
+    let (status, verdicts) = check("#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-1 (2026-11-26)");
+    assert_eq!(status, Some(1));
+    for one in &verdicts {
+        let (word, reason) = verdict(one);
+        assert_eq!(word, "FAIL", "{one}");
+        assert_eq!(
+            reason,
+            "still true on 6.1.0-57-cloud-amd64 (6.1.192), which is outside of `..6.1.170`"
+        );
+    }
+    let (_, verdicts) = check("#1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-01-01)");
+    assert!(
+        verdicts.iter().all(|one| verdict(one).0 == "PASS"),
+        "{verdicts:?}"
+    );
+    for version in ["#1 SMP", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.1"] {
+        let (_, verdicts) = check(version);
+        for one in &verdicts {
+            let (word, reason) = verdict(one);
+            assert_eq!(word, "UNVERIFIED", "{one}");
+            assert!(
+                reason.contains("does not say which release of 6.1 it is"),
+                "{reason}"
+            );
+        }
+    }
+}
+
 /// Check that a misspelt claim, a missing sweep and one that is out of date are errors with a remedy.
 #[test]
 fn bad_input() {

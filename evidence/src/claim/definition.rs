@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 
 use super::coverage::{BookMentions, Mentions, Scope};
 use super::graph::{COVERAGE, GRAPH};
-use super::holds::Holds;
+use super::holds::{Holds, KernelVersion};
 use super::parse::{Expression, ReadPath};
 use super::source_map::SourceMap;
 
@@ -85,11 +85,11 @@ impl Claim {
         })
     }
 
-    /// The truth that the expression must have on a kernel of this release; `None` if that is not known.
-    pub fn expected_on(&self, release: &str) -> Option<bool> {
+    /// The truth that the expression must have on this kernel; `None` if that is not known.
+    pub fn expected_on(&self, kernel: KernelVersion<'_>) -> Option<bool> {
         match &self.holds {
             None => Some(true),
-            Some(holds) => holds.contains(release).ok(),
+            Some(holds) => holds.contains(kernel).ok(),
         }
     }
 

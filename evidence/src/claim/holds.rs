@@ -1,19 +1,77 @@
 //! The kernels on which a claim holds: inside of the interval it has to be true, outside of it false.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use crate::diagnostic::Diagnostic;
+use crate::document::Kernel;
 
 use super::parse::Expression;
 use super::source_map::SourceMap;
-use super::value::{Failure, Version, compare_versions};
+use super::value::Version;
 
 /// The place of a kernel release among others: three numbers, and the number of its release candidate.
 pub type ReleaseOrder = ([u64; 3], u64);
 
-/// The place of a release such as `6.12.118+deb13-cloud-amd64` among others; `None` if it is not a version.
-pub fn release_order(release: &str) -> Option<ReleaseOrder> {
-    Version::parse(release).map(|version| version.order())
+/// The statements of a kernel about its version.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelVersion<'k> {
+    /// `uname -r`, such as `6.12.118+deb13-cloud-amd64`. Distributions that count their own builds write `6.1.0-56` for all
+    /// releases of 6.1.
+    pub release: &'k str,
+    /// `uname -v`, in which Debian states the upstream version; `None`: not known.
+    pub version: Option<&'k str>,
+}
+
+impl<'k> From<&'k Kernel> for KernelVersion<'k> {
+    fn from(kernel: &'k Kernel) -> Self {
+        Self {
+            release: &kernel.release,
+            version: Some(&kernel.version),
+        }
+    }
+}
+
+impl KernelVersion<'_> {
+    /// The place of the kernel among others, as far as it says which release it is; `None` if its release is not a version, or
+    /// contradicts what it says otherwise.
+    pub fn order(self) -> Option<ReleaseOrder> {
+        self.upstream().ok().map(|version| version.order())
+    }
+
+    /// The upstream version: the one that the version string states, or else that of the release.
+    fn upstream(self) -> Result<Version, ReleaseError> {
+        let wrong = || ReleaseError::Version(self.release.into());
+        let release = Version::parse(self.release).ok_or_else(wrong)?;
+        let Some(stated) = self.version.and_then(Version::of_debian) else {
+            return Ok(release);
+        };
+        let same = release.series() == stated.series()
+            && (release.patch() == 0 || release.patch() == stated.patch());
+        match same {
+            true => Ok(stated),
+            false => Err(ReleaseError::Contradiction {
+                release: self.release.into(),
+                stated: stated.to_string(),
+            }),
+        }
+    }
+}
+
+/// The release, and the upstream version where it does not say that.
+impl fmt::Display for KernelVersion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.release)?;
+        match self.upstream() {
+            Ok(stated)
+                if Version::parse(self.release).is_some_and(|said| said.is_vague())
+                    && !stated.is_vague() =>
+            {
+                write!(f, " ({stated})")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The text before the expression in its negation.
@@ -71,13 +129,18 @@ impl Holds {
     /// True if this kernel is inside.
     ///
     /// # Errors
-    /// [`ReleaseError`]: its release does not say.
-    pub(super) fn contains(&self, release: &str) -> Result<bool, ReleaseError> {
-        let version =
-            Version::parse(release).ok_or_else(|| ReleaseError::Version(release.into()))?;
+    /// [`ReleaseError`]: neither its release nor its version string says.
+    pub(super) fn contains(&self, kernel: KernelVersion<'_>) -> Result<bool, ReleaseError> {
+        let version = kernel.upstream()?;
         let compared = |bound: &Option<Bound>, outside: Ordering| match bound {
             None => Ok(true),
-            Some(bound) => bound.compare(&version).map(|found| found != outside),
+            Some(bound) => match bound.compare(&version, outside) {
+                Some(found) => Ok(found != outside),
+                None => Err(ReleaseError::Vague {
+                    release: kernel.release.into(),
+                    series: version.series(),
+                }),
+            },
         };
         let from = compared(&self.from, Ordering::Less);
         let to = compared(&self.to, Ordering::Greater);
@@ -90,16 +153,17 @@ impl Holds {
 }
 
 impl Bound {
-    /// The order of a version and this bound, if its text says so.
-    fn compare(&self, version: &Version) -> Result<Ordering, ReleaseError> {
-        if self.series {
-            return Ok(version.series().cmp(&self.version.series()));
+    /// The order of a version and this bound, if the version is exact enough; `outside` is the order of versions beyond the bound.
+    fn compare(&self, version: &Version, outside: Ordering) -> Option<Ordering> {
+        if self.series || version.series() != self.version.series() {
+            return Some(version.series().cmp(&self.version.series()));
         }
-        compare_versions(version, &self.version).map_err(|failure| match failure {
-            Failure::Kinds { message, .. }
-            | Failure::Value(message)
-            | Failure::Missing(message) => ReleaseError::Compare(message),
-        })
+        if version.is_vague() {
+            // No release of a series is below its first one.
+            let never_below = outside == Ordering::Less && self.version.is_first();
+            return never_below.then_some(Ordering::Greater);
+        }
+        Some(version.order().cmp(&self.version.order()))
     }
 }
 
@@ -116,14 +180,31 @@ enum IntervalError {
     Version(String),
 }
 
-/// A kernel release that does not say on which side of a bound it is.
+/// A kernel that does not say on which side of a bound it is.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReleaseError {
     #[error("`{0}` is not a kernel version such as 6.12")]
     Version(String),
-    /// The comparison failed for this reason.
-    #[error("{0}")]
-    Compare(String),
+    /// Neither text says which release of its series it is.
+    #[error(
+        "`{release}` does not say which release of {}.{} it is, and its version string (`uname -v`) states no version of Debian's", .series[0], .series[1]
+    )]
+    Vague {
+        /// `uname -r`.
+        release: String,
+        /// The first two numbers.
+        series: [u64; 2],
+    },
+    /// The two texts are of different kernels.
+    #[error(
+        "its release is `{release}`, and its version string (`uname -v`) states version {stated}"
+    )]
+    Contradiction {
+        /// `uname -r`.
+        release: String,
+        /// The upstream version.
+        stated: String,
+    },
 }
 
 /// The ends of an interval.

@@ -5,11 +5,12 @@ use crate::path_index::resolve::Indexed;
 
 use super::bind::Replaced;
 use super::definition::Claim;
-use super::holds::{Holds, NOT, ReleaseError};
+use super::holds::{Holds, KernelVersion, NOT, ReleaseError};
 use super::verdict::{Judgement, Verdict};
 
-/// The leaf that says which kernel it is.
+/// The leaves that say which kernel it is.
 const RELEASE: &str = "kernel.release";
+const VERSION: &str = "kernel.version";
 
 /// The error for a kernel of which it is not known whether it is in a claim's interval.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +30,21 @@ fn expects_true(
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Result<bool, Undecided> {
-    Ok(match replaced.iter().find(|(path, _)| *path == RELEASE) {
-        None => holds.contains(&machine.evidence.kernel.release)?,
-        Some((_, Datum::Value(Value::Text { value }))) => holds.contains(value)?,
-        Some((_, Datum::Value(_))) => return Err(Undecided::Kind),
-        Some((_, Datum::Missing(reason))) => {
-            return Err(Undecided::Missing(reason.to_string()));
-        }
-    })
+    let kernel = &machine.evidence.kernel;
+    Ok(holds.contains(KernelVersion {
+        release: text(RELEASE, &kernel.release, replaced)?,
+        version: Some(text(VERSION, &kernel.version, replaced)?),
+    })?)
+}
+
+/// The text of a leaf, as it is or was replaced.
+fn text<'t>(leaf: &str, own: &'t str, replaced: Replaced<'t>) -> Result<&'t str, Undecided> {
+    match replaced.iter().find(|(path, _)| *path == leaf) {
+        None => Ok(own),
+        Some((_, Datum::Value(Value::Text { value }))) => Ok(value),
+        Some((_, Datum::Value(_))) => Err(Undecided::Kind),
+        Some((_, Datum::Missing(reason))) => Err(Undecided::Missing(reason.to_string())),
+    }
 }
 
 /// The claim that has to be true on this machine: the claim itself, or outside its interval its negation.
@@ -68,18 +76,18 @@ pub(super) fn of_negation(
         operand.range = range.start.saturating_sub(NOT.len())..range.end.saturating_sub(NOT.len());
     }
     let holds = claim.holds.as_ref().map_or("", Holds::text);
-    let release = &machine.evidence.kernel.release;
+    let kernel = KernelVersion::from(&machine.evidence.kernel);
     match judgement.verdict {
         Verdict::NotApplicable => return judgement,
         Verdict::Fail => {
             judgement.reason = Some(format!(
-                "still true on {release}, which is outside of `{holds}`"
+                "still true on {kernel}, which is outside of `{holds}`"
             ));
         }
         _ => {}
     }
     judgement.outside = Some(format!(
-        "{release} is outside of `{holds}`: there it has to be false"
+        "{kernel} is outside of `{holds}`: there it has to be false"
     ));
     judgement
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use qed_evidence::claim::release_order;
+use qed_evidence::claim::KernelVersion;
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::{Evidence, reader};
 
@@ -130,10 +130,11 @@ fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
             .map_err(|error| refused(format!("`{name}` cannot be read: {error}")))?;
         let evidence = reader::read(&bytes)
             .map_err(|error| refused(format!("the evidence `{name}` is refused: {error}")))?;
-        let Some(order) = release_order(&evidence.kernel.release) else {
+        let Some(order) = KernelVersion::from(&evidence.kernel).order() else {
             let release = &evidence.kernel.release;
             return Err(refused(format!(
-                "the evidence `{name}` is of kernel `{release}`, which is not a version such as 6.12"
+                "the evidence `{name}` is of kernel `{release}`, which is not a version such as 6.12, or not the one that its \
+                 version string states"
             )));
         };
         found.push((order, evidence));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use qed_evidence::claim::{Verdict, release_order};
+use qed_evidence::claim::{KernelVersion, Verdict};
 use qed_evidence::{Evidence, reader};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -44,6 +44,9 @@ pub struct SweptKernel {
     pub machine: String,
     /// Its release, `7.0.13+deb13-cloud-amd64`.
     pub release: String,
+    /// Its version string, in which Debian states the upstream version. Records that were made by earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Its package and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
@@ -69,12 +72,30 @@ impl SweptKernel {
         Ok(SweptKernel {
             machine: evidence.machine.name.clone(),
             release: kernel.release.clone(),
+            version: Some(kernel.version.clone()),
             package: kernel.package.clone(),
             build_id: kernel.build_id.value().map(ToString::to_string),
             image_digest: kernel.image_digest.clone(),
             evidence: sha256_hex(reader::write(evidence)?.as_bytes()),
             time: evidence.run.time.clone(),
         })
+    }
+
+    /// What the kernel says of its version.
+    pub fn version(&self) -> KernelVersion<'_> {
+        KernelVersion {
+            release: &self.release,
+            version: self.version.as_deref(),
+        }
+    }
+
+    /// True if this is what `found`, made from evidence, is; of an earlier record less is known.
+    pub fn is_of(&self, found: &Self) -> bool {
+        let mut found = found.clone();
+        if self.version.is_none() {
+            found.version = None;
+        }
+        found == *self
     }
 }
 
@@ -200,8 +221,10 @@ pub fn read(bytes: &[u8]) -> Result<SweepRecord, SweepRecordError> {
     let mut orders = Vec::new();
     for kernel in &record.kernels {
         let release = &kernel.release;
-        let order =
-            release_order(release).ok_or_else(|| SweepRecordError::Release(release.clone()))?;
+        let order = kernel
+            .version()
+            .order()
+            .ok_or_else(|| SweepRecordError::Release(release.clone()))?;
         orders.push(order);
     }
     if !orders.is_sorted() {
@@ -245,6 +268,7 @@ mod tests {
         let kernel = |series: &str| SweptKernel {
             machine: format!("guest:debian-{series}"),
             release: format!("{series}.1"),
+            version: None,
             package: None,
             build_id: None,
             image_digest: None,

@@ -71,7 +71,7 @@ fn answers(
             .iter()
             .zip(kernels)
             .map(|(swept, kernel)| {
-                Answer::recorded(&swept.verdict, claim.expected_on(&kernel.release))
+                Answer::recorded(&swept.verdict, claim.expected_on(kernel.version()))
             })
             .collect()
     })

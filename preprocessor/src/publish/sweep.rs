@@ -82,7 +82,7 @@ fn other_kernel(record: &SweepRecord, kernel: &SweptKernel, evidence: &Evidence)
         Ok(found) if found.evidence != kernel.evidence => {
             "it was recorded from other evidence, the digest is another".into()
         }
-        Ok(found) if found != *kernel => "its evidence is of another kernel or time".into(),
+        Ok(found) if !kernel.is_of(&found) => "its evidence is of another kernel or time".into(),
         Ok(_)
             if other(&record.collector, &run.collector)
                 || other(&record.object, &run.object_digest) =>

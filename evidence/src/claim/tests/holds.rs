@@ -1,6 +1,6 @@
 //! Claims with an interval of kernels: true inside, false outside.
 
-use crate::claim::{Claim, Judgement, Verdict, judge};
+use crate::claim::{Claim, Judgement, KernelVersion, Verdict, judge};
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, judge_claim, place};
@@ -13,8 +13,14 @@ fn holding(text: &str, interval: &str) -> Claim {
 }
 
 fn judged(text: &str, interval: &str, release: &str) -> Judgement {
+    judged_of(text, interval, release, "#1 SMP")
+}
+
+/// The judgement on a machine with this release and this version string.
+fn judged_of(text: &str, interval: &str, release: &str, version: &str) -> Judgement {
     let mut evidence = evidence();
     evidence.kernel.release = release.into();
+    evidence.kernel.version = version.into();
     judge_claim(&holding(text, interval), &evidence)
 }
 
@@ -22,6 +28,7 @@ fn judged(text: &str, interval: &str, release: &str) -> Judgement {
 fn judged_beside(text: &str, interval: &str, release: &str) -> Judgement {
     let claim = holding(text, interval);
     let mut evidence = evidence();
+    evidence.kernel.version = "#1 SMP".into();
     let mut other = evidence.clone();
     evidence.kernel.release = release.into();
     other.kernel.release = inside_of(&claim).into();
@@ -40,9 +47,13 @@ fn judged_beside(text: &str, interval: &str, release: &str) -> Judgement {
 fn inside_of(claim: &Claim) -> &'static str {
     let holds = claim.holds.as_ref().unwrap();
     let releases = ["6.1.192-2", "6.6.5", "6.12.118", "7.0.12", "7.3.4"];
-    let inside = releases
-        .into_iter()
-        .find(|release| holds.contains(release).unwrap_or(false));
+    let inside = releases.into_iter().find(|release| {
+        let kernel = KernelVersion {
+            release,
+            version: None,
+        };
+        holds.contains(kernel).unwrap_or(false)
+    });
     inside.unwrap()
 }
 
@@ -93,6 +104,8 @@ fn unknown_releases() {
     for (interval, release) in [
         ("..6.1.100", "6.1.0-56-cloud-amd64"),
         ("6.1.100..", "6.1.0-56-cloud-amd64"),
+        // Which of 6.1 it is is not known, so that it may be above the first of them.
+        ("..6.1.0", "6.1.0-56-cloud-amd64"),
         ("..7.0", "mine"),
     ] {
         for text in [TRUE, FALSE] {
@@ -105,6 +118,75 @@ fn unknown_releases() {
     // The series alone decides.
     let judgement = judged(TRUE, "..6.2.5", "6.1.0-56-cloud-amd64");
     assert_eq!(judgement.verdict, Verdict::Pass);
+}
+
+/// Check that the upstream version that a version string states decides where the release counts builds of a series, on both sides of
+/// each bound, and that no bound is decided by a string that states none or contradicts the release.
+#[test]
+fn upstream_versions() {
+    const RELEASE: &str = "6.1.0-57-cloud-amd64";
+    const DEBIAN: &str = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-1 (2026-11-26)";
+    for (interval, inside) in [
+        ("..6.1.170", false),
+        ("..6.1.192", true),
+        ("..6.1.0", false),
+        ("6.1.170..", true),
+        ("6.1.193..", false),
+        ("6.1.170..6.1.191", false),
+        ("..6.1", true),
+        ("6.2..", false),
+    ] {
+        let judgement = judged_of(TRUE, interval, RELEASE, DEBIAN);
+        let expected = match inside {
+            true => Verdict::Pass,
+            false => Verdict::Fail,
+        };
+        assert_eq!(judgement.verdict, expected, "{interval}: {judgement:?}");
+        let reason = judgement.reason.unwrap_or_default();
+        let told = reason.contains("still true on 6.1.0-57-cloud-amd64 (6.1.192), which");
+        assert_eq!(told, !inside, "{interval}: {reason}");
+    }
+    for (release, version, reason) in [
+        (RELEASE, "#1 SMP", "states no version"),
+        (RELEASE, "#1 SMP Debian 6.1.19", "states no version"),
+        (RELEASE, "#1 SMP Debian 6.12.19-1", "states version 6.12.19"),
+        (
+            "6.1.99",
+            "#1 SMP Debian 6.1.192-1",
+            "states version 6.1.192",
+        ),
+    ] {
+        for interval in ["..6.1.170", "6.1.170..", "..6.1.192"] {
+            for text in [TRUE, FALSE] {
+                let judgement = judged_of(text, interval, release, version);
+                assert_eq!(judgement.verdict, Verdict::Unverified, "{judgement:?}");
+                let told = judgement.reason.unwrap_or_default();
+                assert!(told.contains(reason), "{told}");
+            }
+        }
+    }
+    // The release is exact, and what states no version says nothing against it.
+    let judgement = judged_of(TRUE, "..6.1.170", "6.1.99", "#1 SMP");
+    assert_eq!(judgement.verdict, Verdict::Pass);
+}
+
+/// Check the order of kernels by the version that they state, and that one that contradicts itself has none.
+#[test]
+fn order_of_kernels() {
+    let order = |release, version| {
+        KernelVersion {
+            release,
+            version: Some(version),
+        }
+        .order()
+    };
+    let debian = order("6.1.0-57-cloud-amd64", "#1 SMP Debian 6.1.192-1");
+    assert!(debian > order("6.1.170", "#1 SMP"));
+    assert!(debian < order("6.1.193", "#1 SMP") && debian < order("6.6.1", "#1"));
+    let candidate = order("7.4-cloud-amd64", "#1 SMP Debian 7.4~rc2-1~exp1");
+    assert!(candidate < order("7.4.0", "#1") && candidate > order("7.3.9", "#1"));
+    assert_eq!(order("6.1.0-57", "#1 SMP Debian 6.12.1-1"), None);
+    assert_eq!(order("mine", "#1 SMP Debian 6.12.1-1"), None);
 }
 
 /// Check that what is missing, misspelt or senseless is not a falsehood that the interval asks for.

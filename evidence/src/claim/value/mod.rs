@@ -18,4 +18,4 @@ pub(super) use number::{Kind, Number, common_kind, errno_signs, is_bare_uint};
 pub(super) use partial::{Haystack, contains, ends_with, starts_with};
 pub(super) use pointer::Pointer;
 pub(super) use typed::Typed;
-pub(super) use version::{Version, compare_versions};
+pub(super) use version::Version;

@@ -34,10 +34,65 @@ pub(in crate::claim) fn compare_versions(a: &Version, b: &Version) -> Result<Ord
     Ok((a.numbers, a.candidate).cmp(&(b.numbers, b.candidate)))
 }
 
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [major, minor, patch] = self.numbers;
+        write!(f, "{major}.{minor}.{patch}")?;
+        match self.candidate {
+            u64::MAX => Ok(()),
+            candidate => write!(f, "-rc{candidate}"),
+        }
+    }
+}
+
 impl Version {
     /// The three numbers and the release candidate, in an order in which a candidate is below its release.
     pub fn order(&self) -> ([u64; 3], u64) {
         (self.numbers, self.candidate)
+    }
+
+    /// True if the text does not say which release of its series it is.
+    pub fn is_vague(&self) -> bool {
+        self.vague.is_some()
+    }
+
+    /// True if it is the first release of its series.
+    pub fn is_first(&self) -> bool {
+        self.numbers[2] == 0 && self.candidate == u64::MAX
+    }
+
+    /// The third number: the patch release.
+    pub fn patch(&self) -> u64 {
+        self.numbers[2]
+    }
+
+    /// The upstream version that the version string of a kernel of Debian's states:
+    /// ```text
+    /// #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-3 (2026-11-26)
+    /// #1 SMP PREEMPT_DYNAMIC Debian 7.4~rc2-1~exp1 (2026-11-26)
+    /// ```
+    pub fn of_debian(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        words.find(|word| *word == "Debian")?;
+        // Without what follows, the number may not be whole: the kernel cuts this text at 64 characters.
+        let (upstream, _) = words.next()?.split_once('-')?;
+        let (numbers, candidate) = match upstream.split_once("~rc") {
+            Some((numbers, candidate)) => (numbers, Some(candidate)),
+            None => (upstream, None),
+        };
+        let digits = |text: &str, more: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || more.contains(c))
+        };
+        if !digits(numbers, ".") || numbers.ends_with('.') {
+            return None;
+        }
+        match candidate {
+            None => Version::parse(numbers),
+            Some(candidate) if digits(candidate, "") => {
+                Version::parse(&format!("{numbers}-rc{candidate}"))
+            }
+            Some(_) => None,
+        }
     }
 
     /// The series: the first two numbers.
@@ -83,6 +138,35 @@ impl Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that Debian's version strings state the upstream version, and that others, or what was cut off, state none.
+    #[test]
+    fn version_strings() {
+        let stated = |text: &str| Version::of_debian(text).map(|version| version.order());
+        for (text, version) in [
+            (
+                "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-3 (2026-11-26)",
+                Some("6.1.192"),
+            ),
+            (
+                "#1 SMP PREEMPT_RT Debian 7.3.4-1~bpo13+1 (2026-11-15)",
+                Some("7.3.4"),
+            ),
+            ("#1 SMP Debian 7.4~rc2-1~exp1 (2026-11-15)", Some("7.4-rc2")),
+            ("#1 SMP Debian 7.0-1", Some("7.0")),
+            ("#1 SMP Debian 6.1.19", None),
+            ("#1 SMP Debian", None),
+            ("#1 SMP Debian 6.1.-1", None),
+            ("#1 SMP Debian 6.1.192~git-1", None),
+            ("#1 SMP Debian 7.4~rc-1", None),
+            ("#101-Ubuntu SMP Tue Nov 14 13:30:08 UTC 2023", None),
+            ("#1 SMP PREEMPT_DYNAMIC Wed Nov 26 2026", None),
+            ("", None),
+        ] {
+            let version = version.map(|text| Version::parse(text).unwrap().order());
+            assert_eq!(stated(text), version, "{text}");
+        }
+    }
 
     /// Check that versions compare by number, that a candidate is below its release, and that other text is none.
     #[test]
