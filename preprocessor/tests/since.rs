@@ -3,6 +3,7 @@
 use crate::common;
 
 use common::{Book, evidence, good, stderr, stdout};
+use mdbook_qed::evidence::sweep_record::ClaimText;
 
 const CLAIMS: &str = "# One\n\n```qed-claim always\ncreate.outcome.errno == 0\n```\n\n\
     ```qed-claim old_text holds=\"..7.0\"\ncreate.outcome.stdout == 'old'\n```\n\n\
@@ -45,7 +46,188 @@ fn all_claims() {
     let json = book.qed(&["since", "--format", "json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["kernels"].as_array().unwrap().len(), 4);
-    assert_eq!(json["claims"][1]["turns"][0]["after"], "7.1.2+deb14-amd64");
+    let claim = &json["claims"][1];
+    assert_eq!(json["source"], "evidence");
+    assert_eq!(
+        claim["turns"][0],
+        serde_json::json!({
+            "before": "7.0.13+deb13-amd64",
+            "after": "7.1.2+deb14-amd64",
+            "operands": [{ "operand": "create.outcome.stdout", "before": "old", "after": "new" }],
+        })
+    );
+    assert_eq!(claim["holds"], "..7.0");
+    assert_eq!(
+        claim["operands"],
+        serde_json::json!(["create.outcome.stdout"])
+    );
+    assert_eq!(
+        claim["answers"],
+        serde_json::json!(["true", "true", "false", "false"])
+    );
+    assert_eq!(
+        claim["verdicts"][2],
+        serde_json::json!({ "verdict": "PASS", "values": ["new"] })
+    );
+}
+
+/// Check that JSON has the reason where a claim was not judged, and no values.
+#[test]
+fn reasons() {
+    let book = swept();
+    book.write(
+        "src/one.md",
+        "# One\n\n```qed-claim gap when=\"create.outcome.stdout == 'new'\"\ncreate.outcome.errno == 0\n```\n",
+    );
+    let json = book.qed(&["since", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let claim = &json["claims"][0];
+    assert_eq!(claim["when"], "create.outcome.stdout == 'new'");
+    assert_eq!(claim["answers"][0], "N/A");
+    assert_eq!(
+        claim["verdicts"][0],
+        serde_json::json!({ "verdict": "N/A", "reason": "`create.outcome.stdout == 'new'` is false here" })
+    );
+}
+
+/// Check that without the evidence of a sweep the answers are those of the record, in the same words, that this is said, and that a claim
+/// which is not the one that was judged has none.
+#[test]
+fn from_the_record() {
+    let book = recorded();
+    let ask = |arguments: &[&str]| {
+        let output = book.qed(&[&["since"][..], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        output
+    };
+    let forms: [&[&str]; 2] = [&[], &["old_text"]];
+    let before = forms.map(|form| stdout(&ask(form)));
+    let json_before: serde_json::Value =
+        serde_json::from_slice(&ask(&["--format", "json"]).stdout).unwrap();
+    std::fs::remove_dir_all(book.path(".qed/evidence/sweep")).unwrap();
+    for (form, before) in forms.iter().zip(&before) {
+        let output = ask(form);
+        assert_eq!(stdout(&output), *before);
+        let told = stderr(&output);
+        assert!(
+            told.contains("no sweep in `.qed/evidence/sweep`: this is from `recorded/sweep.json`")
+                && !told.contains("out of date"),
+            "{told}"
+        );
+    }
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&ask(&["--format", "json"]).stdout).unwrap();
+    assert_eq!(json["source"], "record");
+    json["source"] = "evidence".into();
+    assert_eq!(json, json_before);
+
+    let chapter = book.read("src/one.md");
+    let changed = chapter.replace("errno == 0", "errno == 0 || create.outcome.errno == 1");
+    book.write(
+        "src/one.md",
+        &(changed + "\n```qed-claim later\ncreate.outcome.errno == 0\n```\n"),
+    );
+    let output = ask(&[]);
+    let text = stdout(&output);
+    assert!(
+        text.contains("always: changed since the sweep")
+            && text.contains("later: newer than the sweep"),
+        "{text}"
+    );
+    let told = stderr(&output);
+    let reason =
+        "the claims of the book are not those that it judged (changed: `always`; new: `later`)";
+    assert!(
+        told.contains("which is out of date: ") && told.contains(reason),
+        "{told}"
+    );
+    let text = stdout(&ask(&["always"]));
+    assert!(text.ends_with("\nchanged since the sweep\n"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&ask(&["--format", "json"]).stdout).unwrap();
+    assert_eq!(json["claims"][0]["unjudged"], "changed since the sweep");
+    assert_eq!(json["claims"][0]["answers"], serde_json::json!([]));
+    assert!(json["out_of_date"][0].as_str().unwrap().contains(reason));
+    // Whoever names a folder wants that one.
+    let named = book.qed(&["since", "--from", ".qed/evidence/sweep"]);
+    assert_eq!(named.status.code(), Some(2));
+    std::fs::remove_file(book.path("recorded/sweep.json")).unwrap();
+    let neither = book.qed(&["since"]);
+    assert_eq!(neither.status.code(), Some(2));
+    assert!(stderr(&neither).contains("qed-collector sweep"));
+}
+
+/// Check that a record is out of date once a claim was changed, is new or is gone: page, `check`, `since` and `verify` say so, a build with
+/// `on-stale = "error"` stops, and a site whose pages do not say it does not verify.
+#[test]
+fn other_claims() {
+    type Edit = fn(&str) -> String;
+    let cases: [(Edit, &str); 4] = [
+        (
+            |text| text.replace("errno == 0", "errno == 0 || create.outcome.errno == 1"),
+            "(changed: `always`)",
+        ),
+        (
+            |text| text.replace("holds=\"..7.0\"", "holds=\"..7.0.13\""),
+            "(changed: `old_text`)",
+        ),
+        (
+            |text| text.replace("qed-claim new_text", "qed-claim newer_text"),
+            "(new: `newer_text`; no longer made: `new_text`)",
+        ),
+        (
+            |text| format!("{text}\n```qed-claim later\ncreate.outcome.errno == 0\n```\n"),
+            "(new: `later`)",
+        ),
+    ];
+    for (edit, words) in cases {
+        let book = recorded();
+        let chapter = book.read("src/one.md");
+        book.write("src/one.md", &edit(&chapter));
+        let reason = format!("the claims of the book are not those that it judged {words}");
+        book.build();
+        let page = book.read("book/one.html");
+        assert!(
+            page.contains("<div class=\"qed-notice\">Out of date: ") && page.contains(&reason),
+            "{reason}: {page}"
+        );
+        let report = stdout(&book.qed(&["check"]));
+        let line = format!("recorded/sweep.json: out of date, {reason}");
+        assert!(report.contains(&line), "{line}: {report}");
+        let report: serde_json::Value =
+            serde_json::from_slice(&book.qed(&["check", "--format", "json"]).stdout).unwrap();
+        assert_eq!(
+            report["sweep"]["out_of_date"],
+            serde_json::json!([reason.as_str()])
+        );
+        let told = stderr(&book.qed(&["since"]));
+        assert!(told.contains(&reason), "{told}");
+        good(&book.qed(&["publish", "book"]));
+        let report = good(&book.qed(&["verify", "book"]));
+        assert!(
+            report.contains("and the pages say so: ") && report.contains(&reason),
+            "{report}"
+        );
+        let toml = book.read("book.toml");
+        book.write(
+            "book.toml",
+            &toml.replace("on-fail", "on-stale = \"error\"\non-fail"),
+        );
+        let output = book.mdbook(&["build"]);
+        assert!(!output.status.success(), "{reason}");
+        assert!(stderr(&output).contains(&reason), "{}", stderr(&output));
+        // A site that hides it.
+        let file = "book/qed/source/book.json";
+        let text = book.read(file);
+        assert!(text.contains(&reason), "{text}");
+        let mut about: serde_json::Value = serde_json::from_str(&text).unwrap();
+        about["sweep"] = serde_json::json!({});
+        book.write(file, &serde_json::to_string_pretty(&about).unwrap());
+        let output = book.qed(&["verify", "book"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+        let hidden = format!("the record of the sweep is out of date: {reason}");
+        assert!(stdout(&output).contains(&hidden), "{}", stdout(&output));
+    }
 }
 
 /// Check that `check` judges a claim with an interval by the version that Debian's kernel states, where its release is that of a series:
@@ -99,6 +281,33 @@ fn interval_of_upstream_versions() {
             );
         }
     }
+}
+
+/// Check that the record of this repository is of the claims that its book makes.
+#[test]
+fn our_record_is_of_our_claims() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let bytes = std::fs::read(root.join("recorded/sweep.json")).unwrap();
+    let record = mdbook_qed::evidence::sweep_record::read(&bytes).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+        .args(["check", "--format", "json"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let claims = report["claims"].as_array().unwrap();
+    assert!(!claims.is_empty());
+    let texts = claims.iter().map(|claim| ClaimText {
+        id: claim["id"].as_str().unwrap(),
+        expression: claim["expression"].as_str().unwrap(),
+        when: claim["when"].as_str(),
+        holds: claim["holds"].as_str(),
+    });
+    assert_eq!(
+        record.other_claims(texts),
+        None,
+        "sweep again, and record: `make sweep`"
+    );
 }
 
 /// Check that a misspelt claim, a missing sweep and one that is out of date are errors with a remedy.

@@ -2,7 +2,11 @@
 
 use qed_evidence::claim::{Claim, Judgement, Verdict};
 
-use crate::evidence::sweep_record::{SweptClaim, SweptVerdict};
+use crate::claims::collect::Claims;
+use crate::claims::timeline::Answer;
+use crate::evidence::sweep_record::{
+    ClaimText, LoadedSweep, SweepRecord, SweepState, SweptClaim, SweptVerdict,
+};
 
 /// A claim with its judgement on each kernel of a sweep, in their order, as a record keeps it.
 pub fn swept_claim(claim: &Claim, judgements: &[Judgement]) -> SweptClaim {
@@ -23,6 +27,41 @@ pub fn swept_claim(claim: &Claim, judgements: &[Judgement]) -> SweptClaim {
         }),
         verdicts: verdicts.collect(),
     }
+}
+
+/// The answers of a recorded claim on each kernel; none if the book claims something else by now.
+pub fn recorded(claim: &Claim, swept: &SweptClaim, record: &SweepRecord) -> Option<Vec<Answer>> {
+    let kernels = record.kernels.iter();
+    swept.says(ClaimText::from(claim)).then(|| {
+        swept
+            .verdicts
+            .iter()
+            .zip(kernels)
+            .map(|(swept, kernel)| {
+                Answer::recorded(&swept.verdict, claim.expected_on(kernel.version()))
+            })
+            .collect()
+    })
+}
+
+/// The reason why a claim has no answers in a record, which holds this of its id.
+pub fn unjudged(swept: Option<&SweptClaim>) -> &'static str {
+    match swept {
+        Some(_) => "changed since the sweep",
+        None => "newer than the sweep",
+    }
+}
+
+/// The state of a record in a book that makes these claims. A site's pages state what the record's own comparison did not know.
+pub fn state(sweep: &LoadedSweep, claims: &Claims) -> SweepState {
+    let mut state = sweep.state.clone();
+    let texts = claims.iter().map(|judged| ClaimText::from(&judged.claim));
+    if let Some(reason) = sweep.record.other_claims(texts)
+        && !state.stale.contains(&reason)
+    {
+        state.stale.push(reason);
+    }
+    state
 }
 
 /// The operands of a judgement with their values, as texts.

@@ -61,9 +61,10 @@ enum QedSubcommand {
         /// The folder of the book, or its book.toml
         #[arg(long, default_value = ".", value_parser = book_folder)]
         book: PathBuf,
-        /// The folder of the sweep's evidence, relative to the book's
-        #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
-        from: PathBuf,
+        /// The folder of the sweep's evidence, relative to the book's [default: .qed/evidence/sweep; where that holds none, the
+        /// answers are those of recorded/sweep.json]
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
         /// Write what the book keeps of the sweep, for the exhibit `timeline`, to recorded/sweep.json
         #[arg(long)]
         record: bool,
@@ -233,7 +234,7 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
             &book,
             since::SinceRequest {
                 id: id.as_deref(),
-                from: &from,
+                from: from.as_deref(),
                 format,
                 record,
             },

@@ -14,10 +14,10 @@ use serde::Serialize;
 use finding::Finding;
 
 use crate::claims::collect::Claims;
+use crate::claims::sweep::state;
 use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, refuse, table, try_with_book};
 use crate::evidence::book_data::BookData;
 use crate::evidence::locations::SWEEP;
-use crate::evidence::sweep_record::LoadedSweep;
 use crate::mdbook::check::{CheckedBook, check_book};
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::BookReport;
@@ -264,7 +264,8 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }
-    if let Some(LoadedSweep { state, .. }) = book_data.sweep {
+    if let Some(sweep) = book_data.sweep {
+        let state = state(sweep, claims);
         if let Some(reasons) = state.out_of_date() {
             out.push_str(&format!("{SWEEP}: out of date, {reasons}\n"));
         }
@@ -283,6 +284,7 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
 }
 
 fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -> String {
+    let swept = book_data.sweep.map(|sweep| state(sweep, claims));
     let claims = claims
         .in_order()
         .map(|judged| Claim {
@@ -319,10 +321,10 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
                 not_compared: &loaded.not_compared,
             })
             .collect(),
-        sweep: book_data.sweep.map(|sweep| Freshness {
+        sweep: swept.as_ref().map(|state| Freshness {
             machine: None,
-            out_of_date: &sweep.state.stale,
-            not_compared: &sweep.state.not_compared,
+            out_of_date: &state.stale,
+            not_compared: &state.not_compared,
         }),
         claims,
         problems: found.problems.iter().map(problem).collect(),

@@ -7,6 +7,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::redact::is_redacted;
 use qed_evidence::{Evidence, reader};
 
+use crate::claims::sweep::state;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
 use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
@@ -99,7 +100,7 @@ fn collect_extras(
     about.on_stale = book.config.on_stale;
     about.active_html = book.config.active_html;
     about.states = states(book_data, pages);
-    let swept = book_data.sweep.map(|sweep| sweep.state.clone());
+    let swept = book_data.sweep.map(|sweep| state(sweep, &outcome.claims));
     about.sweep = swept.unwrap_or_default();
     about.rendered = book
         .rendered(&outcome.texts)

@@ -1,23 +1,28 @@
 //! `since`: shows the kernels of a sweep on which each claim is true, and the two between which it turned.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use qed_evidence::claim::Judgement;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Run;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{swept_claim, values};
+use crate::claims::sweep::{recorded, state, swept_claim, unjudged};
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::common::Format;
 use crate::cli::common::{GOOD, pretty, print, refuse, table};
-use crate::cli::swept_book::SweptBook;
-use crate::evidence::loader::{EvidenceSet, MachineEvidence};
+use crate::cli::swept_book::{CAPTURED_SWEEP, MAKE_SWEEP, SweptBook, claim_called};
+use crate::evidence::book_data::BookData;
+use crate::evidence::cache::DerivedCache;
+use crate::evidence::freshness::LocalMachine;
+use crate::evidence::loader::{self, Ahead, EvidenceSet, MachineEvidence};
 use crate::evidence::locations::SWEEP;
-use crate::evidence::sweep_record::{self, SweepRecord, SweptKernel};
+use crate::evidence::sweep_record::{self, SweepRecord, SweptClaim, SweptKernel, SweptVerdict};
+use crate::mdbook::load;
 use crate::publish::manifest;
+use crate::util::parallel::Parallelism;
 use crate::util::report;
 
 /// The request to the command.
@@ -25,8 +30,9 @@ use crate::util::report;
 pub struct SinceRequest<'a> {
     /// The claim; without it, all.
     pub id: Option<&'a str>,
-    /// The folder of the sweep's evidence, relative to the book's.
-    pub from: &'a Path,
+    /// The folder of the sweep's evidence, relative to the book's; `None`: [`CAPTURED_SWEEP`], or without a sweep there what the
+    /// book recorded of one.
+    pub from: Option<&'a Path>,
     /// The form of the output.
     pub format: Format,
     /// Writes what a book keeps of the sweep to its [`SWEEP`].
@@ -35,7 +41,13 @@ pub struct SinceRequest<'a> {
 
 /// Run the command on the claims of the book in `root`.
 pub fn run(root: &Path, request: SinceRequest<'_>) -> u8 {
-    match since(root, request) {
+    let from = request.from.unwrap_or(Path::new(CAPTURED_SWEEP));
+    let recorded = request.from.is_none() && !request.record && !holds_sweep(&root.join(from));
+    let told = match recorded && root.join(SWEEP).is_file() {
+        true => of_record(root, request),
+        false => of_sweep(root, from, request),
+    };
+    match told {
         Ok(text) => {
             print(&text);
             GOOD
@@ -44,29 +56,89 @@ pub fn run(root: &Path, request: SinceRequest<'_>) -> u8 {
     }
 }
 
-fn since(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnostic>> {
-    let SinceRequest {
-        id,
-        from,
-        format,
-        record,
-    } = request;
+/// The answers that a sweep gives, whose evidence is at hand.
+fn of_sweep(
+    root: &Path,
+    from: &Path,
+    request: SinceRequest<'_>,
+) -> Result<String, Vec<Diagnostic>> {
     let swept = SweptBook::read(root, from)?;
-    let releases = swept.releases();
-    let wanted: Vec<&JudgedClaim> = match id {
-        Some(id) => vec![swept.claim(id).map_err(|problem| vec![problem])?],
-        None => swept.claims.in_order().collect(),
-    };
-    if record {
+    let wanted = wanted(&swept.claims, request.id).map_err(|problem| vec![problem])?;
+    if request.record {
         write_record(root, &swept.evidence_set, &swept.claims).map_err(|problem| vec![*problem])?;
-    } else if let Some(problem) = recorded_before(&swept.evidence_set) {
+    } else if let Some(problem) = recorded_before(&swept.evidence_set, &swept.claims) {
         report::print(&[problem]);
     }
-    let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::new).collect();
-    Ok(match (format, &rows[..]) {
-        (Format::Json, _) => json(&rows, &releases),
-        (Format::Text, [row]) if id.is_some() => one(row, &releases),
-        (Format::Text, _) => all(&rows, &releases),
+    let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::of_sweep).collect();
+    let releases = swept.releases();
+    let table = SinceTable {
+        source: Source::Evidence,
+        out_of_date: Vec::new(),
+        releases: &releases,
+        rows: &rows,
+    };
+    Ok(table.show(request))
+}
+
+/// The answers that a book recorded of a sweep, whose evidence is not at hand.
+fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnostic>> {
+    let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
+    let (here, cache) = (LocalMachine::read(), DerivedCache::default());
+    let evidence_set = loader::load(&book.paths, &book.config, &here, Ahead::new(), cache)?;
+    let Some(sweep) = &evidence_set.sweep else {
+        let missing = format!("there is neither a sweep in `{CAPTURED_SWEEP}` nor `{SWEEP}`");
+        return Err(vec![
+            Diagnostic::error_without_place(missing).help(MAKE_SWEEP),
+        ]);
+    };
+    if sweep.record.investigation != evidence_set.investigation.digest {
+        let message = format!("the record `{SWEEP}` is of another investigation");
+        return Err(vec![
+            Diagnostic::error_without_place(message).help(MAKE_SWEEP),
+        ]);
+    }
+    if evidence_set.loaded.is_empty() {
+        let message = "the book has no evidence of its machines, which its claims are read with";
+        let problem = Diagnostic::error_without_place(message);
+        return Err(vec![problem.help("capture first: `qed-collector capture`")]);
+    }
+    let book_data = BookData::new(&book.config, &evidence_set);
+    // `check` reports complaints about chapters.
+    let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
+    let wanted = wanted(&claims, request.id).map_err(|problem| vec![problem])?;
+    let state = state(sweep, &claims);
+    let told = format!("there is no sweep in `{CAPTURED_SWEEP}`: this is from `{SWEEP}`");
+    let told = match state.out_of_date() {
+        None => told,
+        Some(reasons) => format!("{told}, which is out of date: {reasons}"),
+    };
+    report::print(&[Diagnostic::error_without_place(told).warning()]);
+    let rows: Vec<Row<'_>> = wanted
+        .into_iter()
+        .map(|judged| Row::of_record(judged, &sweep.record))
+        .collect();
+    let kernels = sweep.record.kernels.iter();
+    let releases: Vec<&str> = kernels.map(|kernel| kernel.release.as_str()).collect();
+    let table = SinceTable {
+        source: Source::Record,
+        out_of_date: state.stale,
+        releases: &releases,
+        rows: &rows,
+    };
+    Ok(table.show(request))
+}
+
+/// True if there is evidence in a folder.
+fn holds_sweep(folder: &Path) -> bool {
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| entry.path().extension().is_some_and(|end| end == "json"))
+}
+
+/// The claims to tell of.
+fn wanted<'c>(claims: &'c Claims, id: Option<&str>) -> Result<Vec<&'c JudgedClaim>, Diagnostic> {
+    Ok(match id {
+        Some(id) => vec![claim_called(claims, id)?],
+        None => claims.in_order().collect(),
     })
 }
 
@@ -150,8 +222,8 @@ fn one_collector(evidence_set: &EvidenceSet) -> Result<Option<&Run>, SweepWriteE
 }
 
 /// A complaint about the record that the book has, if it is out of date.
-fn recorded_before(evidence_set: &EvidenceSet) -> Option<Diagnostic> {
-    let reasons = evidence_set.sweep.as_ref()?.state.out_of_date()?;
+fn recorded_before(evidence_set: &EvidenceSet, claims: &Claims) -> Option<Diagnostic> {
+    let reasons = state(evidence_set.sweep.as_ref()?, claims).out_of_date()?;
     let message = format!("the record of an earlier sweep, `{SWEEP}`, is out of date: {reasons}");
     let problem = Diagnostic::error_without_place(message).warning();
     Some(problem.help("record this one: `mdbook-qed since --record`"))
@@ -160,15 +232,97 @@ fn recorded_before(evidence_set: &EvidenceSet) -> Option<Diagnostic> {
 /// A claim with its answers, the oldest kernel first.
 struct Row<'c> {
     claim: &'c JudgedClaim,
+    /// Its operands and verdicts; `None`: a record says nothing of this claim.
+    swept: Option<Cow<'c, SweptClaim>>,
+    /// Its answers; none in the latter case.
     answers: Vec<Answer>,
+    /// The answers in a sentence, or why there are none.
+    unjudged: Option<&'static str>,
 }
 
 impl<'c> Row<'c> {
-    fn new(claim: &'c JudgedClaim) -> Self {
+    /// The claim as the evidence of a sweep has it.
+    fn of_sweep(claim: &'c JudgedClaim) -> Self {
         Row {
             claim,
+            swept: Some(Cow::Owned(swept_claim(&claim.claim, &claim.judgements))),
             answers: claim.judgements.iter().map(Answer::of).collect(),
+            unjudged: None,
         }
+    }
+
+    /// The claim as a record has it.
+    fn of_record(claim: &'c JudgedClaim, record: &'c SweepRecord) -> Self {
+        let swept = record.claims.get(&claim.claim.id);
+        let answers = swept.and_then(|swept| recorded(&claim.claim, swept, record));
+        match (answers, swept) {
+            (Some(answers), Some(swept)) => Row {
+                claim,
+                swept: Some(Cow::Borrowed(swept)),
+                answers,
+                unjudged: None,
+            },
+            _ => Row {
+                claim,
+                swept: None,
+                answers: Vec::new(),
+                unjudged: Some(unjudged(swept)),
+            },
+        }
+    }
+
+    /// The kernels on which it is true, in words.
+    fn summary(&self, releases: &[&str]) -> String {
+        match self.unjudged {
+            Some(reason) => reason.to_owned(),
+            None => summary(&self.answers, releases),
+        }
+    }
+
+    /// The operands on both sides of a turn.
+    fn operands(&self, turn: Turn) -> Vec<SinceOperand<'_>> {
+        let Some(swept) = self.swept.as_deref() else {
+            return Vec::new();
+        };
+        let values = |at: usize| swept.verdicts[at].values.iter();
+        let values = values(turn.before).zip(values(turn.after));
+        let operands = swept.operands.iter().zip(values);
+        operands
+            .map(|(operand, (before, after))| SinceOperand {
+                operand,
+                before,
+                after,
+            })
+            .collect()
+    }
+}
+
+/// The claims, and the kernels on which they were judged.
+struct SinceTable<'a> {
+    source: Source,
+    out_of_date: Vec<String>,
+    releases: &'a [&'a str],
+    rows: &'a [Row<'a>],
+}
+
+impl SinceTable<'_> {
+    fn show(&self, request: SinceRequest<'_>) -> String {
+        match (request.format, self.rows) {
+            (Format::Json, _) => self.json(),
+            (Format::Text, [row]) if request.id.is_some() => one(row, self.releases),
+            (Format::Text, rows) => all(rows, self.releases),
+        }
+    }
+
+    fn json(&self) -> String {
+        let claims = self.rows.iter().map(|row| claim(row, self.releases));
+        let document = SinceDocument {
+            source: self.source,
+            out_of_date: &self.out_of_date,
+            kernels: self.releases,
+            claims: claims.collect(),
+        };
+        pretty(&document)
     }
 }
 
@@ -185,52 +339,55 @@ fn one(row: &Row<'_>, releases: &[&str]) -> String {
     if let Some(holds) = &claim.holds {
         out.push_str(&format!("    holds {}\n", holds.text()));
     }
-    out.push_str(&format!("\n{}\n\n", summary(&row.answers, releases)));
+    out.push_str(&format!("\n{}\n", row.summary(releases)));
+    let Some(swept) = row.swept.as_deref() else {
+        return out;
+    };
     let lines: Vec<Vec<String>> = releases
         .iter()
         .zip(&row.answers)
-        .zip(&row.claim.judgements)
-        .map(|((release, answer), judgement)| {
+        .zip(&swept.verdicts)
+        .map(|((release, answer), verdict)| {
             let reason = match answer {
-                Answer::Gap(_) => judgement.reason.clone().unwrap_or_default(),
+                Answer::Gap(_) => verdict.reason.clone().unwrap_or_default(),
                 _ => String::new(),
             };
             vec![format!("  {release}"), answer.word().into(), reason]
         })
         .collect();
+    out.push('\n');
     out.push_str(&table(&lines));
     for turn in turns(&row.answers) {
-        out.push_str(&turned(turn, &row.claim.judgements, releases));
+        out.push_str(&turned(turn, row, releases));
     }
     out
 }
 
 /// The operands on both sides of a turn.
-fn turned(turn: Turn, judgements: &[Judgement], releases: &[&str]) -> String {
-    let Turn { before, after } = turn;
-    let mut rows = vec![vec![
-        String::new(),
-        releases[before].to_owned(),
-        releases[after].to_owned(),
-    ]];
-    let values = |index: usize| values(&judgements[index]);
-    for ((text, old), (_, new)) in values(before).zip(values(after)) {
-        rows.push(vec![format!("  {text}"), old, new]);
+fn turned(turn: Turn, row: &Row<'_>, releases: &[&str]) -> String {
+    let (before, after) = (releases[turn.before], releases[turn.after]);
+    let mut rows = vec![vec![String::new(), before.to_owned(), after.to_owned()]];
+    for operand in row.operands(turn) {
+        rows.push(vec![
+            format!("  {}", operand.operand),
+            operand.before.to_owned(),
+            operand.after.to_owned(),
+        ]);
     }
     format!(
         "\nturned between {} and {}\n{}",
-        series(releases[before]),
-        series(releases[after]),
+        series(before),
+        series(after),
         table(&rows)
     )
 }
 
 /// All claims, one line each; then those that turned.
 fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
-    let sign = |answer: &Answer| match answer {
-        Answer::True => "true",
-        Answer::False => "false",
-        Answer::Gap(_) => "-",
+    let sign = |answer: Option<&Answer>| match answer {
+        Some(Answer::True) => "true",
+        Some(Answer::False) => "false",
+        Some(Answer::Gap(_)) | None => "-",
     };
     let mut lines = vec![
         std::iter::once("claim".to_owned())
@@ -238,30 +395,45 @@ fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
             .collect::<Vec<_>>(),
     ];
     lines.extend(rows.iter().map(|row| {
+        let answers = (0..releases.len()).map(|at| sign(row.answers.get(at)).to_owned());
         std::iter::once(row.claim.claim.id.clone())
-            .chain(row.answers.iter().map(|answer| sign(answer).to_owned()))
+            .chain(answers)
             .collect()
     }));
     let mut out = table(&lines);
-    let turned: Vec<&Row<'_>> = rows
+    let turned = rows
         .iter()
         .filter(|row| !turns(&row.answers).is_empty())
-        .collect();
+        .count();
     out.push_str(&format!(
-        "\n{} claims on {} kernels, of which {} turned\n",
+        "\n{} claims on {} kernels, of which {turned} turned\n",
         rows.len(),
         releases.len(),
-        turned.len()
     ));
-    for row in turned {
+    let told = |row: &&Row<'_>| row.unjudged.is_some() || !turns(&row.answers).is_empty();
+    for row in rows.iter().filter(told) {
         let id = &row.claim.claim.id;
-        out.push_str(&format!("  {id}: {}\n", summary(&row.answers, releases)));
+        out.push_str(&format!("  {id}: {}\n", row.summary(releases)));
     }
     out
 }
 
+/// The origin of the answers.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Source {
+    /// The evidence of a sweep, judged now.
+    Evidence,
+    /// The record that the book keeps.
+    Record,
+}
+
 #[derive(Serialize)]
 struct SinceDocument<'a> {
+    /// `evidence` or `record`.
+    source: Source,
+    /// The reasons why a record is out of date.
+    out_of_date: &'a [String],
     kernels: &'a [&'a str],
     claims: Vec<JsonClaim<'a>>,
 }
@@ -271,34 +443,55 @@ struct JsonClaim<'a> {
     id: &'a str,
     chapter: &'a str,
     expression: &'a str,
-    /// Per kernel: `true`, `false`, or the verdict that says why it was not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<&'a str>,
+    /// The operands, as they are written.
+    operands: &'a [String],
+    /// Per kernel: `true`, `false`, or the verdict that says why it was not judged. None where a record says nothing of the claim.
     answers: Vec<&'static str>,
+    /// Per kernel: the verdict with its reason, and the values of the operands where it is PASS or FAIL.
+    verdicts: &'a [SweptVerdict],
     turns: Vec<SinceTurn<'a>>,
+    /// The reason why a record has no answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unjudged: Option<&'static str>,
 }
 
 #[derive(Serialize)]
 struct SinceTurn<'a> {
     before: &'a str,
     after: &'a str,
+    operands: Vec<SinceOperand<'a>>,
 }
 
-fn json(rows: &[Row<'_>], releases: &[&str]) -> String {
-    let claims = rows.iter().map(|row| JsonClaim {
-        id: &row.claim.claim.id,
-        chapter: &row.claim.chapter_name,
-        expression: row.claim.claim.expression.text(),
-        answers: row.answers.iter().map(|answer| answer.word()).collect(),
-        turns: turns(&row.answers)
-            .into_iter()
-            .map(|turn| SinceTurn {
-                before: releases[turn.before],
-                after: releases[turn.after],
-            })
-            .collect(),
+/// An operand on both sides of a turn.
+#[derive(Serialize)]
+struct SinceOperand<'a> {
+    operand: &'a str,
+    before: &'a str,
+    after: &'a str,
+}
+
+fn claim<'a>(row: &'a Row<'a>, releases: &[&'a str]) -> JsonClaim<'a> {
+    let claim = &row.claim.claim;
+    let swept = row.swept.as_deref();
+    let turns = turns(&row.answers).into_iter().map(|turn| SinceTurn {
+        before: releases[turn.before],
+        after: releases[turn.after],
+        operands: row.operands(turn),
     });
-    let document = SinceDocument {
-        kernels: releases,
-        claims: claims.collect(),
-    };
-    pretty(&document)
+    JsonClaim {
+        id: &claim.id,
+        chapter: &row.claim.chapter_name,
+        expression: claim.expression.text(),
+        when: claim.when.as_ref().map(|when| when.text()),
+        holds: claim.holds.as_ref().map(|holds| holds.text()),
+        operands: swept.map_or(&[], |swept| &swept.operands),
+        answers: row.answers.iter().map(|answer| answer.word()).collect(),
+        verdicts: swept.map_or(&[], |swept| &swept.verdicts),
+        turns: turns.collect(),
+        unjudged: row.unjudged,
+    }
 }

@@ -17,8 +17,11 @@ use crate::evidence::locations::CAPTURED;
 use crate::mdbook::load;
 use crate::util::parallel::Parallelism;
 
+/// The folder of the evidence of a sweep, relative to the book's.
+pub const CAPTURED_SWEEP: &str = ".qed/evidence/sweep";
+
 /// The command that makes a sweep.
-const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
+pub const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
 
 /// All claims of a book on the kernels of a sweep, the oldest kernel first.
 pub struct SweptBook {
@@ -99,15 +102,22 @@ impl SweptBook {
     /// # Errors
     /// When no chapter makes it, with the nearest that one does.
     pub fn claim(&self, id: &str) -> Result<&JudgedClaim, Diagnostic> {
-        self.claims.get(id).ok_or_else(|| {
-            let problem =
-                Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
-            match nearest(id, self.claims.ids()) {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None => problem.help("`mdbook-qed check` lists all claims"),
-            }
-        })
+        claim_called(&self.claims, id)
     }
+}
+
+/// The claim with an id.
+///
+/// # Errors
+/// When no chapter makes it, with the nearest that one does.
+pub fn claim_called<'c>(claims: &'c Claims, id: &str) -> Result<&'c JudgedClaim, Diagnostic> {
+    claims.get(id).ok_or_else(|| {
+        let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
+        match nearest(id, claims.ids()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("`mdbook-qed check` lists all claims"),
+        }
+    })
 }
 
 /// The evidence of each kernel in a folder, the oldest kernel first.

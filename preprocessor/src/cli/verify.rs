@@ -208,7 +208,8 @@ fn check(
     let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
         judge_again(own, &published, claims, verdicts, &mut found);
-        freshness::compare(own, &published, raw.as_deref(), options.book, &mut found);
+        let documents = (published.as_slice(), claims.as_slice());
+        freshness::compare(own, documents, raw.as_deref(), options.book, &mut found);
         sweep::check(own, claims, addresses, options.evidence, &mut found);
         if let Some(history) = &history {
             let captures = &history.captures;

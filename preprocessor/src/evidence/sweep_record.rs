@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use qed_evidence::claim::{KernelVersion, Verdict};
+use qed_evidence::claim::{Claim, KernelVersion, Verdict};
 use qed_evidence::{Evidence, reader};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::evidence::verdict_files::PublishedClaim;
 use crate::util::digest::sha256_hex;
 
 /// The version of this form.
@@ -115,6 +116,96 @@ pub struct SweptClaim {
     pub operands: Vec<String>,
     /// Its verdicts, in the order of the kernels.
     pub verdicts: Vec<SweptVerdict>,
+}
+
+/// The text of a claim: what its verdicts depend on besides evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimText<'c> {
+    /// Its id.
+    pub id: &'c str,
+    /// Its expression.
+    pub expression: &'c str,
+    /// Its condition.
+    pub when: Option<&'c str>,
+    /// The kernels on which it holds.
+    pub holds: Option<&'c str>,
+}
+
+impl<'c> From<&'c Claim> for ClaimText<'c> {
+    fn from(claim: &'c Claim) -> Self {
+        ClaimText {
+            id: &claim.id,
+            expression: claim.expression.text(),
+            when: claim.when.as_ref().map(|when| when.text()),
+            holds: claim.holds.as_ref().map(|holds| holds.text()),
+        }
+    }
+}
+
+impl<'c> From<&'c PublishedClaim> for ClaimText<'c> {
+    fn from(claim: &'c PublishedClaim) -> Self {
+        ClaimText {
+            id: &claim.id,
+            expression: &claim.expression,
+            when: claim.when.as_deref(),
+            holds: claim.holds.as_deref(),
+        }
+    }
+}
+
+impl SweptClaim {
+    /// True if this is the claim that was judged. The id is not compared.
+    pub fn says(&self, text: ClaimText<'_>) -> bool {
+        self.expression == text.expression
+            && self.when.as_deref() == text.when
+            && self.holds.as_deref() == text.holds
+    }
+}
+
+/// At most so many ids of claims are listed.
+const LISTED: usize = 4;
+
+impl SweepRecord {
+    /// The difference between the claims that were judged and those of a book, in words; `None` if there is none.
+    pub fn other_claims<'c>(&self, claims: impl Iterator<Item = ClaimText<'c>>) -> Option<String> {
+        let made: BTreeMap<&str, ClaimText<'c>> = claims.map(|text| (text.id, text)).collect();
+        let (mut changed, mut new) = (Vec::new(), Vec::new());
+        for (id, text) in &made {
+            match self.claims.get(*id) {
+                None => new.push(*id),
+                Some(swept) if !swept.says(*text) => changed.push(*id),
+                Some(_) => {}
+            }
+        }
+        let known = self.claims.keys().map(String::as_str);
+        let gone: Vec<&str> = known.filter(|id| !made.contains_key(id)).collect();
+        let parts = [("changed", changed), ("new", new), ("no longer made", gone)];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(_, ids)| !ids.is_empty())
+            .map(|(what, ids)| format!("{what}: {}", listed(&ids)))
+            .collect();
+        (!parts.is_empty()).then(|| {
+            format!(
+                "the claims of the book are not those that it judged ({})",
+                parts.join("; ")
+            )
+        })
+    }
+}
+
+/// The first of some ids, and the number of the others.
+fn listed(ids: &[&str]) -> String {
+    let first: Vec<String> = ids
+        .iter()
+        .take(LISTED)
+        .map(|id| format!("`{id}`"))
+        .collect();
+    let first = first.join(", ");
+    match ids.len().saturating_sub(LISTED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// A verdict on one kernel.
@@ -311,6 +402,46 @@ mod tests {
         fields.remove("object");
         let read = read(earlier.to_string().as_bytes()).unwrap();
         assert_eq!((read.collector, read.object), (None, None));
+    }
+
+    /// Check that each difference between the claims of a record and those of a book is told, and none between the same.
+    #[test]
+    fn other_claims() {
+        let mut record = record();
+        for n in 0..6 {
+            let claim = record.claims["a"].clone();
+            record.claims.insert(format!("c{n}"), claim);
+        }
+        let of = |record: &SweepRecord, change: &dyn Fn(&mut Vec<ClaimText<'_>>)| {
+            let mut texts: Vec<ClaimText<'_>> = record
+                .claims
+                .iter()
+                .map(|(id, claim)| ClaimText {
+                    id,
+                    expression: &claim.expression,
+                    when: None,
+                    holds: None,
+                })
+                .collect();
+            change(&mut texts);
+            record.other_claims(texts.into_iter())
+        };
+        assert_eq!(of(&record, &|_| {}), None);
+        type Change = fn(&mut Vec<ClaimText<'_>>);
+        let changes: [(Change, &str); 5] = [
+            (|t| t[0].expression = "a.b == 2", "(changed: `a`)"),
+            (|t| t[0].when = Some("a.b == 2"), "(changed: `a`)"),
+            (|t| t[1].holds = Some("..7.0"), "(changed: `c0`)"),
+            (|t| t[0].id = "b", "(new: `b`; no longer made: `a`)"),
+            (
+                |t| t.clear(),
+                "(no longer made: `a`, `c0`, `c1`, `c2` and 3 more)",
+            ),
+        ];
+        for (change, words) in changes {
+            let told = of(&record, &change).unwrap();
+            assert!(told.contains(words), "{words}: {told}");
+        }
     }
 
     /// Check that a record that contradicts itself is refused with what is wrong with it.

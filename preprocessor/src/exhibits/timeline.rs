@@ -4,9 +4,10 @@ use qed_evidence::diagnostic::nearest;
 use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
+use crate::claims::sweep::{recorded, state, unjudged};
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::evidence::format::minute;
-use crate::evidence::sweep_record::{LoadedSweep, MAKE, SweepRecord, SweptClaim};
+use crate::evidence::sweep_record::{MAKE, SweepRecord, SweepState, SweptClaim};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claims::link;
 use crate::exhibits::request::ExhibitRequest;
@@ -53,30 +54,6 @@ struct TimelineView {
     sum: String,
 }
 
-/// The answers of a recorded claim on each kernel; none if the book claims something else by now.
-fn answers(
-    judged: &JudgedClaim,
-    swept: Option<&SweptClaim>,
-    record: &SweepRecord,
-) -> Option<Vec<Answer>> {
-    let swept = swept?;
-    let claim = &judged.claim;
-    let same = swept.expression == claim.expression.text()
-        && swept.when.as_deref() == claim.when.as_ref().map(|when| when.text())
-        && swept.holds.as_deref() == claim.holds.as_ref().map(|holds| holds.text());
-    let kernels = record.kernels.iter();
-    same.then(|| {
-        swept
-            .verdicts
-            .iter()
-            .zip(kernels)
-            .map(|(swept, kernel)| {
-                Answer::recorded(&swept.verdict, claim.expected_on(kernel.version()))
-            })
-            .collect()
-    })
-}
-
 fn row(
     judged: &JudgedClaim,
     request: &ExhibitRequest<'_, '_>,
@@ -86,13 +63,14 @@ fn row(
     let swept = record.claims.get(&id);
     let releases: Vec<&str> = record.kernels.iter().map(|k| k.release.as_str()).collect();
     let href = link(request.chapter, judged);
-    let Some((answers, swept)) = answers(judged, swept, record).zip(swept) else {
+    let answered = swept.and_then(|swept| Some((recorded(&judged.claim, swept, record)?, swept)));
+    let Some((answers, swept)) = answered else {
         return TimelineRow {
             id,
             href,
             cells: Vec::new(),
             width: releases.len(),
-            summary: "changed since the sweep".into(),
+            summary: unjudged(swept).into(),
             turns: Vec::new(),
         };
     };
@@ -206,7 +184,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         kernels.first().map_or("?", String::as_str),
         kernels.last().map_or("?", String::as_str),
     );
-    let notices = notices(sweep);
+    let notices = notices(&state(sweep, request.claims));
     let text = text(&notices, &rows, &sum);
     let view = TimelineView {
         notices,
@@ -222,11 +200,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 }
 
 /// Notices that the reader must see before believing the record.
-fn notices(sweep: &LoadedSweep) -> Vec<String> {
-    let old = sweep.state.out_of_date();
+fn notices(state: &SweepState) -> Vec<String> {
+    let old = state.out_of_date();
     let old =
         old.map(|reasons| format!("Out of date: this sweep was captured earlier, and {reasons}."));
-    let open = sweep.state.uncompared();
+    let open = state.uncompared();
     let open = open.map(|what| {
         format!(
             "Not compared: whether a sweep would find the same now is not known everywhere: {what}."

@@ -13,7 +13,8 @@ use crate::config::{Config, OnMissing};
 use crate::evidence::freshness::{SweepNow, compare_sweep};
 use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
-use crate::evidence::sweep_record::SweepRecord;
+use crate::evidence::sweep_record::{ClaimText, SweepRecord};
+use crate::evidence::verdict_files::PublishedClaim;
 use crate::publish::source::BookRecord;
 
 /// The findings about a site's evidence, a line each.
@@ -113,11 +114,12 @@ pub fn verify(
     found
 }
 
-/// Compare the record of a sweep with the investigation that is published beside it, and with the kernels that the book pins.
+/// Compare the record of a sweep with the investigation and the claims that are published beside it, and with the kernels that the
+/// book pins.
 pub fn verify_sweep(
     record: &BookRecord,
     sweep: &SweepRecord,
-    investigation: &Investigation,
+    (investigation, claims): (&Investigation, &[PublishedClaim]),
     time: Timestamp,
     book: Option<BookAtHand<'_>>,
 ) -> FreshnessFindings {
@@ -143,6 +145,10 @@ pub fn verify_sweep(
             );
             found.unpublished(on_stale, what, &reason, refused);
         }
+    }
+    let reason = sweep.other_claims(claims.iter().map(ClaimText::from));
+    if let Some(reason) = reason.filter(|reason| !published_reasons.contains(reason)) {
+        found.unpublished(on_stale, what, &reason, true);
     }
     found.not_compared(what, &not_compared.join("; "));
     found

@@ -11,7 +11,7 @@ use super::site_reader::redact_live_evidence;
 use crate::claims::sweep::swept_claim;
 use crate::config::Addresses;
 use crate::evidence::mentions::BookMentions;
-use crate::evidence::sweep_record::{SweepRecord, SweptClaim, SweptKernel};
+use crate::evidence::sweep_record::{ClaimText, SweepRecord, SweptClaim, SweptKernel};
 use crate::evidence::verdict_files::PublishedClaim;
 
 /// Everything that the record is compared with.
@@ -108,12 +108,7 @@ fn judge_again(
     };
     let (mut repeated, mut others) = (0, 0);
     for (id, swept) in &record.claims {
-        let same = |claim: &&PublishedClaim| {
-            claim.id == *id
-                && claim.expression == swept.expression
-                && claim.when == swept.when
-                && claim.holds == swept.holds
-        };
+        let same = |claim: &&PublishedClaim| claim.id == *id && swept.says(ClaimText::from(*claim));
         let Some(published) = sources.claims.iter().find(same) else {
             others += 1;
             continue;

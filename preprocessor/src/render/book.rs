@@ -4,6 +4,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::observation::notes;
 
 use crate::claims::collect::Claims;
+use crate::claims::sweep::state;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
 use crate::evidence::locations::SWEEP;
@@ -128,7 +129,7 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         written.push(places);
         uses.push(shown);
     }
-    report.problems.extend(stale(book_data));
+    report.problems.extend(stale(book_data, &claims));
     let machines: Vec<_> = book_data.loaded.iter().map(|one| &one.evidence).collect();
     let noted = notes(book_data.investigation, &machines);
     report.problems.extend(noted);
@@ -149,7 +150,7 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
 }
 
 /// Complaints about evidence that is out of date.
-pub fn stale(book_data: &BookData<'_>) -> Vec<Diagnostic> {
+fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
     let config = book_data.config;
     if config.on_stale == OnMissing::Show {
         return Vec::new();
@@ -164,7 +165,7 @@ pub fn stale(book_data: &BookData<'_>) -> Vec<Diagnostic> {
         Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
     });
     let sweep = book_data.sweep.and_then(|sweep| {
-        let reasons = sweep.state.out_of_date()?;
+        let reasons = state(sweep, claims).out_of_date()?;
         let message = format!("the record of the sweep, `{SWEEP}`, is out of date: {reasons}");
         Some(Diagnostic::error_without_place(message).help(format!("make it again: {MAKE}")))
     });

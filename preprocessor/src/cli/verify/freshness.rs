@@ -5,6 +5,7 @@ use std::path::Path;
 use qed_evidence::Evidence;
 
 use crate::evidence::locations::Origin;
+use crate::evidence::verdict_files::PublishedClaim;
 use crate::mdbook::load;
 use crate::publish::freshness::{self, BookAtHand};
 use crate::publish::site_reader::{document, investigation, sweep_of};
@@ -17,7 +18,7 @@ use crate::util::parallel::Parallelism;
 /// owner has raw evidence, and the machine that captured it. The record of a sweep is compared likewise.
 pub fn compare(
     files: &[File],
-    published: &[Evidence],
+    (published, claims): (&[Evidence], &[PublishedClaim]),
     raw: Option<&[Evidence]>,
     book: Option<&Path>,
     found: &mut SiteFindings,
@@ -46,7 +47,8 @@ pub fn compare(
     found.wrong.extend(compared.wrong);
     found.notes.extend(compared.notes);
     if let Some(sweep) = sweep_of(files, &mut reported) {
-        let compared = freshness::verify_sweep(&record, &sweep, &investigation, time, book);
+        let published = (&investigation, claims);
+        let compared = freshness::verify_sweep(&record, &sweep, published, time, book);
         found.wrong.extend(compared.wrong);
         found.notes.extend(compared.notes);
     }
