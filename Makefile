@@ -15,7 +15,7 @@ COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
 	workflows ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
-	publish-rehearsal book-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
+	publish-rehearsal book-rehearsal sweep-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift shard-capture sweep-record
 
 help: ## show what there is
@@ -161,9 +161,9 @@ site-drift: ## publish: say what changed since the last publication, in the summ
 
 # The steps of .github/workflows/sweep.yml that publish.yml does not have.
 
-shard-capture: ## sweep: capture the part SHARD of the series, such as 2/5
+shard-capture: ## sweep: capture the part SHARD of the series, such as 2/5; of SERIES="6.1 6.12" only
 	rm -rf outgoing
-	$(COLLECTOR) sweep --shard "$(SHARD)" -o outgoing
+	$(COLLECTOR) sweep --shard "$(SHARD)" $(foreach one,$(SERIES),--series $(one)) -o outgoing
 
 sweep-record: ## sweep: record the verdicts on the kernels of the sweep in recorded/sweep.json
 	mdbook-qed since --record
@@ -175,3 +175,8 @@ publish-rehearsal: tools ## do all that publish.yml does, on this machine; ends 
 book-rehearsal: build ## do all that the workflow of a new book does, on this machine; ends with a verified site in .rehearsal/book/deployed
 	@scripts/tools.sh workflows
 	.tools/workflows/bin/python scripts/workflows/rehearse.py book
+
+sweep-rehearsal: export SERIES := $(or $(SERIES),6.1 6.12)
+sweep-rehearsal: build ## do all that sweep.yml does, on this machine, on the kernels of SERIES; ends with .rehearsal/sweep/sweep.json
+	@scripts/tools.sh workflows
+	.tools/workflows/bin/python scripts/workflows/rehearse.py sweep

@@ -138,3 +138,30 @@ fn two_names_of_one_address() {
         assert_eq!(reported.matches("note:").count(), 1, "{guest}: {reported}");
     }
 }
+
+/// Check that `x64_sys_call`, which is notrace since 6.16 and on no list of the kernel's, is told with what the kernel's log says of it and
+/// not as NOKPROBE, also where the investigation does not call the probe optional; and that 6.12 has it watched.
+#[test]
+fn dispatch_is_notrace() {
+    let text = "[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
+        [[experiment.probe]]\ntracepoint = \"sys_exit\"\n\
+        [[experiment.probe]]\nfunction = \"x64_sys_call\"\n";
+    let (evidence, reported) = captured_from("debian-7.3", text);
+    let probe = &evidence.experiments["e"].probes["x64_sys_call"];
+    let why = probe.unavailable.as_deref().expect("7.3 refuses it");
+    for part in [
+        "cannot attach the kprobe",
+        "the kernel's log says that the function is marked notrace",
+        "CONFIG_KPROBE_EVENTS_ON_NOTRACE is not set",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert!(!why.contains("NOKPROBE"), "{why}");
+    assert!(probe.hits.is_empty() && probe.watched.is_empty());
+    let note = format!("nothing was watched by `e.x64_sys_call`: {why} (i.toml:7:");
+    assert!(reported.contains(&note), "{reported}");
+    let (evidence, _) = captured_from("debian-6.12", text);
+    let probe = &evidence.experiments["e"].probes["x64_sys_call"];
+    assert_eq!(probe.unavailable, None);
+    assert!(!probe.hits.is_empty());
+}

@@ -251,3 +251,101 @@ fn pinned() {
         "{report}"
     );
 }
+
+/// A book about `pipe2` on a guest, in a folder of its own; one of its claims turns with the kernel.
+fn book_of_pipes() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let investigations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../investigations");
+    std::fs::copy(
+        investigations.join("pipe.toml"),
+        folder.path().join("pipe.toml"),
+    )
+    .unwrap();
+    std::fs::create_dir(folder.path().join("src")).unwrap();
+    for (file, text) in [
+        (
+            "book.toml",
+            "[book]\ntitle = \"Pipes\"\n\n[preprocessor.qed]\ninvestigation = \"pipe.toml\"\nmachines = [\"guest:debian-6.1\"]\n",
+        ),
+        ("src/SUMMARY.md", "# Summary\n\n- [One](one.md)\n"),
+        (
+            "src/one.md",
+            "# One\n\n```qed-claim made\npipe.outcome.returned == 0\n```\n\n\
+             ```qed-claim old holds=\"..6.6\"\nversion(kernel.release) < version('6.7')\n```\n",
+        ),
+    ] {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    folder
+}
+
+/// Check that a sweep in two parts, captured apart and merged, gives the very answers of one that was captured whole. Needs the collector
+/// beside this program, QEMU, and cached kernels or the network.
+#[test]
+fn captured_apart() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));
+    let collector = program.with_file_name("qed-collector");
+    if !collector.is_file() {
+        return common::skipped("there is no qed-collector beside mdbook-qed");
+    }
+    let run = |program: &std::path::Path, folder: &std::path::Path, arguments: &[&str]| {
+        let output = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        common::good(&output)
+    };
+    let series = ["--series", "6.1", "--series", "6.12"];
+    let sweep = |folder: &std::path::Path, more: &[&str]| {
+        let arguments = [&["sweep", "--jobs", "1"][..], &series, more].concat();
+        run(&collector, folder, &arguments)
+    };
+    let (whole, apart) = (book_of_pipes(), book_of_pipes());
+    sweep(whole.path(), &[]);
+    for part in ["1", "2"] {
+        let out = format!("in/{part}");
+        let printed = sweep(apart.path(), &["--shard", &format!("{part}/2"), "-o", &out]);
+        assert_eq!(printed.lines().count(), 1, "one kernel: {printed}");
+        assert!(
+            apart
+                .path()
+                .join(&out)
+                .join(format!("part-{part}-of-2.sweep"))
+                .is_file()
+        );
+    }
+    let merged = run(program, apart.path(), &["merge", "in"]);
+    assert!(
+        merged.contains("guest:debian-6.1: taken over")
+            && merged.contains("guest:debian-6.12: taken over"),
+        "{merged}"
+    );
+    let answers = |folder: &std::path::Path| {
+        run(program, folder, &["since", "--record"]);
+        let json = run(program, folder, &["since", "--format", "json"]);
+        let record = std::fs::read_to_string(folder.join("recorded/sweep.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let kernels = record["kernels"].as_array().unwrap().iter().map(|kernel| {
+            [
+                "machine",
+                "release",
+                "version",
+                "package",
+                "build_id",
+                "image_digest",
+            ]
+            .map(|key| kernel[key].clone())
+        });
+        let kernels: Vec<_> = kernels.collect();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        (json, kernels, record["claims"].clone())
+    };
+    let (found, expected) = (answers(apart.path()), answers(whole.path()));
+    assert_eq!(found, expected);
+    assert_eq!(found.1.len(), 2);
+    assert_eq!(
+        found.0["claims"][1]["answers"],
+        serde_json::json!(["true", "false"])
+    );
+}

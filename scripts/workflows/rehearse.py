@@ -4,12 +4,15 @@ but what an artifact brings.
   rehearse.py       publish.yml on this checkout; what it "deploys" goes to .rehearsal/deployed
   rehearse.py book  the workflow that `mdbook-qed init` writes, on a new book in a folder of its repository, for a pull request and for
                     a push; what it "deploys" goes to .rehearsal/book/deployed
+  rehearse.py sweep sweep.yml on this checkout, on the series in SERIES; the record goes to .rehearsal/sweep/sweep.json
 
 The workspace lies at the same place for every job, as on a runner. For publish.yml, target/ and .tools/ are those of this
-checkout, as if they came from a cache; for a new book, the programs are those on PATH instead of what its steps install."""
+checkout, as if they came from a cache; for a new book and a sweep, the programs are those on PATH instead of what their steps install
+or build."""
 
 import fnmatch
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -23,7 +26,8 @@ REPOSITORY = "example/rehearsal"
 
 # What a step gets of this machine's environment. Nothing of what a job before it made is in there.
 KEPT = (
-    "PATH", "HOME", "USER", "LANG", "TERM", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "QED_COLLECTOR", "TMPDIR", "XDG_CACHE_HOME"
+    "PATH", "HOME", "USER", "LANG", "TERM", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "QED_COLLECTOR", "TMPDIR", "XDG_CACHE_HOME",
+    "SERIES"
 )  # fmt: skip
 
 
@@ -272,7 +276,43 @@ class NewBook(Rehearsal):
         return self.verify(count)
 
 
-REHEARSALS = {"publish": Publication, "book": NewBook}
+class Sweep(Publication):
+    """sweep.yml, on this checkout."""
+
+    # What builds the programs: those of this machine are used.
+    BUILDS = ("make build", "make renderer")
+
+    def __init__(self):
+        super().__init__()
+        self.home = ROOT / ".rehearsal/sweep"
+        self.workspace, self.artifacts = self.home / "workspace", self.home / "artifacts"
+        self.summary = self.home / "summary.md"
+        self.context = {}
+
+    def command(self, step):
+        command = super().command(step)
+        if step["run"].strip() in self.BUILDS:
+            say("that of this machine is used")
+            return None
+        return command
+
+    def rehearse(self):
+        for program in ("qed-collector", "mdbook-qed"):
+            if shutil.which(program) is None:
+                raise SystemExit(f"rehearsal: there is no {program} on PATH")
+        count = self.all_jobs(load(FOLDER / "sweep.yml"), "workflow_dispatch")
+        record = self.artifact("sweep-record") / "sweep.json"
+        kernels = [kernel["machine"] for kernel in json.loads(record.read_text())["kernels"]]
+        expected = [f"guest:debian-{series}" for series in os.environ["SERIES"].split()]
+        if kernels != expected:
+            raise Failed(f"the record is of {', '.join(kernels)}, not of {', '.join(expected)}")
+        target = self.home / "sweep.json"
+        shutil.copy2(record, target)
+        say(f"{count} jobs; the record is {target.relative_to(ROOT)}")
+        return 0
+
+
+REHEARSALS = {"publish": Publication, "book": NewBook, "sweep": Sweep}
 
 
 def main(arguments):
