@@ -44,6 +44,7 @@ mod since;
 mod sites;
 mod slides;
 mod stale;
+mod stale_table;
 mod sweep_parts;
 
 /// Check that each file of tests is part of this program: one that is not listed above would not run.

@@ -191,11 +191,11 @@ fn text_says_it() {
     );
 }
 
-/// The investigation of a book whose workload is a program.
-fn program_investigation(program: &str) -> String {
+/// The investigation of a book whose workload is a program, and so is its command.
+fn program_investigation(workload: &str, command: &str) -> String {
     format!(
-        "[[command]]\nname = \"c\"\nrun = [\"{program}\"]\n\n[[experiment]]\nname = \"create\"\n\
-         workload = {{ command = [\"{program}\"] }}\n\n[[experiment.probe]]\nfunction = \"outer\"\n\
+        "[[command]]\nname = \"c\"\nrun = [\"{command}\"]\n\n[[experiment]]\nname = \"create\"\n\
+         workload = {{ command = [\"{workload}\"] }}\n\n[[experiment.probe]]\nfunction = \"outer\"\n\
          reads = [{{ at = \"exit\", name = \"state\", path = \"return->state\" }}]\n\n\
          [[experiment.probe]]\nfunction = \"inner\"\n\n[[experiment.probe]]\nfunction = \"absent\"\noptional = true\n"
     )
@@ -203,6 +203,19 @@ fn program_investigation(program: &str) -> String {
 
 /// A book about a program `tool.sh` beside it, with evidence of a guest that ran it.
 fn book_of_program(more: &str, machine: &str) -> (Book, Evidence) {
+    book_of_programs(more, machine, &|book| {
+        let tool = common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
+        [tool.clone(), tool]
+    })
+}
+
+/// A book about the programs of a workload and of a command, in this order, which `make` writes, with evidence of a guest that
+/// ran both.
+pub fn book_of_programs(
+    more: &str,
+    machine: &str,
+    make: &dyn Fn(&Book) -> [std::path::PathBuf; 2],
+) -> (Book, Evidence) {
     let chapter = "# One\n\n{{qed create.inner.return}} and {{qed create.outcome.exit}}\n\n```qed-claim good\ncreate.outcome.exit == 0\n```\n";
     let book = Book::new(&[("one.md", chapter)], more, "");
     let settings = book.read("book.toml");
@@ -212,28 +225,29 @@ fn book_of_program(more: &str, machine: &str) -> (Book, Evidence) {
         named => format!("machines = [\"{named}\"]"),
     };
     book.write("book.toml", &settings.replace(machines, &own));
-    let tool = common::executable(&book.path("tool.sh"), "#!/bin/sh\ntrue\n");
-    let tool = tool.display().to_string();
-    let text = program_investigation(&tool);
+    let [workload, command] = make(&book).map(|path| path.display().to_string());
+    let text = program_investigation(&workload, &command);
     book.write("test.toml", &text);
     let mut found = evidence(machine, 0x1e00_0000, "said\n");
     found.run.investigation_digest = qed_evidence::investigation::parse("test.toml", &text)
         .unwrap()
         .digest;
-    let files = qed_programs::parts(&tool, std::path::Path::new("/")).unwrap();
-    let files = qed_programs::files(&files);
+    let files = |program: &str| {
+        let parts = qed_programs::parts(program, std::path::Path::new("/")).unwrap();
+        qed_programs::files(&parts)
+    };
     let create = found.experiments.get_mut("create").unwrap();
-    create.workload = tool.clone();
-    create.files = files.clone();
+    create.workload = workload.clone();
+    create.files = files(&workload);
     create.outcome.returned = Datum::unavailable("a command has no return value");
     create.outcome.errno = Datum::unavailable("a command has no return value");
-    let command = serde_json::json!({
-        "by": "machine", "argv": [tool], "files": files,
+    let of_command = serde_json::json!({
+        "by": "machine", "argv": [command], "files": files(&command),
         "exit": {"kind": "int", "value": 0}, "output": {"kind": "text", "value": ""}
     });
     found
         .commands
-        .insert("c".into(), serde_json::from_value(command).unwrap());
+        .insert("c".into(), serde_json::from_value(of_command).unwrap());
     std::fs::remove_dir_all(book.path(".qed")).unwrap();
     book.evidence(&found);
     (book, found)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, is_of_collector, stale};
+use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, stale};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::find_contradiction;
 
@@ -182,12 +182,7 @@ fn judge(
             _ => found.unpublished(on_stale, &what, &line, false),
         }
     }
-    let open = compared
-        .not_compared
-        .iter()
-        .filter(|what| !is_of_collector(what));
-    let open: Vec<&str> = open.map(String::as_str).collect();
-    found.not_compared(&what, &open.join("; "));
+    found.not_compared(&what, &compared.not_compared.join("; "));
 }
 
 impl FreshnessFindings {
@@ -241,7 +236,8 @@ mod tests {
         (found.wrong.len(), found.notes.len())
     }
 
-    /// Check that what the book says it does with evidence that is out of date is done with it.
+    /// Check that what the book says it does with evidence that is out of date is done with it, and that what was not compared
+    /// is told.
     #[test]
     fn decided_by_the_owner() {
         use OnMissing::{Error, Show};
@@ -250,17 +246,18 @@ mod tests {
             now: "b".into(),
         };
         let changed = StaleReason::Investigation.to_string();
-        assert_eq!(judged(Show, &[], vec![]), (0, 0));
-        assert_eq!(judged(Show, &[], vec![image()]), (0, 1));
-        assert_eq!(judged(Error, &[], vec![image()]), (1, 0));
-        assert_eq!(judged(Show, &[], vec![StaleReason::Investigation]), (0, 0));
+        // One note in each says that the collector was not compared.
+        assert_eq!(judged(Show, &[], vec![]), (0, 1));
+        assert_eq!(judged(Show, &[], vec![image()]), (0, 2));
+        assert_eq!(judged(Error, &[], vec![image()]), (1, 1));
+        assert_eq!(judged(Show, &[], vec![StaleReason::Investigation]), (0, 1));
         assert_eq!(
             judged(Show, &[&changed], vec![StaleReason::Investigation]),
-            (0, 1)
+            (0, 2)
         );
         assert_eq!(
             judged(Error, &[&changed], vec![StaleReason::Investigation]),
-            (1, 0)
+            (1, 1)
         );
     }
 }
