@@ -187,6 +187,23 @@ fn pages() {
     ] {
         forger.forge(file, from, to, line);
     }
+    // Another path with its own value: what is shown is true, and is not what the chapter says.
+    let page = book.read("book/one.html");
+    let at = page.find(value).unwrap();
+    let start = page[..at].rfind("<span").unwrap();
+    let end = at + page[at..].find("</span>").unwrap();
+    let shown = &page[start..end];
+    let other = shown
+        .strip_suffix(">3")
+        .unwrap()
+        .replace("outcome.returned", "outcome.exit")
+        + ">0";
+    for all in ["one.html", "print.html"] {
+        let line = "the value `create.outcome.exit`";
+        forger.forge_with(all, shown, &other, &|l| {
+            l.starts_with(&format!("{all}:")) && l.contains(line) && !l.contains("` shows `")
+        });
+    }
     // Two claims in each other's place.
     let claim = |page: &str| {
         let page = book.read(page);
