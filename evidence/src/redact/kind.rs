@@ -24,6 +24,14 @@ const MOST_BYTES: i128 = 1 << 20;
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/fs.h#L42>).
 const MOST_DESCRIPTORS: i32 = 1023;
 
+/// The highest number of a process (`PID_MAX_LIMIT`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/threads.h#L34>).
+const MOST_PIDS: i32 = 4 * 1024 * 1024;
+
+/// The lowest number that a size, a descriptor or a process can be: an error (`MAX_ERRNO`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>). One below it can be anything.
+const LEAST: i32 = -4095;
+
 /// Addresses at which the kernel places programs, libraries and stacks of 64-bit tasks (`ELF_ET_DYN_BASE` to `TASK_SIZE_MAX`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/include/asm/elf.h>).
 const USER_ADDRESSES: std::ops::Range<u64> = 0x5500_0000_0000..0x8000_0000_0000;
@@ -50,7 +58,7 @@ pub(super) fn by_kind(
         true => elsewhere(value),
         false => Err(WithholdReason::Number),
     };
-    let amount = |value: i128| match value <= MOST_BYTES {
+    let amount = |value: i128| match (i128::from(LEAST)..=MOST_BYTES).contains(&value) {
         true => elsewhere(value),
         false => number(value),
     };
@@ -67,7 +75,10 @@ pub(super) fn by_kind(
         Value::Size { value } => amount((*value).into()),
         // The collector's own times are public fields. One that was read is any number that its author calls a time.
         Value::Time { ns } => number((*ns).into()),
-        Value::Fd { value } if *value > MOST_DESCRIPTORS => number((*value).into()),
+        Value::Fd { value } if !(LEAST..=MOST_DESCRIPTORS).contains(value) => {
+            number((*value).into())
+        }
+        Value::Pid { value } if !(LEAST..=MOST_PIDS).contains(value) => number((*value).into()),
         Value::Fd { value } | Value::Pid { value } => elsewhere((*value).into()),
         Value::Int {
             type_name: Some(name),

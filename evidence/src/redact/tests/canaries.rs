@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{slid, text};
-use crate::document::{Command, Evidence, Reader, Reading};
+use crate::document::{Command, Evidence, Experiment, Reader, Reading};
 use crate::redact::redact;
 use crate::secrets::{
     Searcher, secrets, slides,
@@ -25,6 +25,66 @@ const WORDS: &[&str] = &[
 /// An address in the image, at this slide, and one of an object.
 fn pointers(slide: u64) -> [u64; 2] {
     [0xffff_ffff_8112_3458 + slide, 0xffff_8881_8a3b_5c78]
+}
+
+/// Numbers that identify a machine: four letters of a name, addresses of networks, and halves of a hardware address.
+fn identities() -> Vec<u32> {
+    let words = WORDS
+        .iter()
+        .flat_map(|word| word.as_bytes().chunks_exact(4));
+    let letters = words.map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+    letters
+        .chain([0x0a53_2907, 0x5254_009a, 0x2d3e_fffe, 0xfe4f_5a6b])
+        .flat_map(|number| [number, number.swap_bytes()])
+        .collect()
+}
+
+/// Each number that must not be known as a value of every kind that holds numbers, by name.
+fn numbers(slide: u64) -> Vec<(String, Value)> {
+    let halves = pointers(slide).map(|pointer| u32::try_from(pointer & 0xffff_ffff).unwrap());
+    let halves = halves.into_iter().flat_map(|low| [low, low.swap_bytes()]);
+    let all = halves.chain(identities()).enumerate();
+    let kinds = |(at, number): (usize, u32)| {
+        let (low, signed) = (u64::from(number), number.cast_signed());
+        let exact = Integer::from(low);
+        let typed = |value: Integer, name: &str| Value::Int {
+            value,
+            type_name: Some(name.into()),
+        };
+        let negative = Integer::from(i64::from(signed));
+        [
+            typed(exact, "u32"),
+            typed(negative, "int"),
+            typed(exact, "size_t"),
+            typed(negative, "ssize_t"),
+            Value::Offset { value: exact },
+            Value::Size { value: low },
+            Value::Time { ns: low },
+            Value::Fd { value: signed },
+            Value::Pid { value: signed },
+            Value::Enum {
+                value: exact,
+                type_name: "socket_state".into(),
+                name: None,
+            },
+            Value::Flags {
+                value: exact,
+                set: None,
+                names: vec![format!("{low:#x}")],
+            },
+        ]
+        .into_iter()
+        .enumerate()
+        .map(move |(kind, value)| (format!("n{at}_{kind}"), value))
+    };
+    all.flat_map(kinds).collect()
+}
+
+/// The numbers in decimal, as they would stand in a document.
+fn decimals(slide: u64) -> BTreeSet<String> {
+    let values = numbers(slide).into_iter().map(|(_, value)| value);
+    let numbers = values.filter_map(|value| value.as_integer());
+    numbers.map(|number| number.to_string()).collect()
 }
 
 /// Every spelling of what must not be known, but for bytes that are not text.
@@ -93,6 +153,8 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
     }
     let create = host.experiments.get_mut("create").unwrap();
     create.quality.notes.push(sentence.clone());
+    everywhere(create, slide);
+    alone(create, slide, 0);
     let outcome = &mut create.outcome;
     outcome.stdout = said();
     outcome.stderr = Some(said());
@@ -181,6 +243,58 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
     host
 }
 
+/// All that must not be known, as numbers of every kind and as text.
+fn values(slide: u64) -> Vec<(String, Value)> {
+    let forms = canaries(slide).into_iter().enumerate();
+    let forms = forms.map(|(at, form)| (format!("f{at}"), Value::text(form)));
+    numbers(slide).into_iter().chain(forms).collect()
+}
+
+/// Put all of it into all places of an experiment that hold several values: what calls returned, reads, and buffers.
+fn everywhere(create: &mut Experiment, slide: u64) {
+    let all = values(slide);
+    let data = || {
+        let values = all.iter().cloned();
+        values.map(|(name, value)| (name, Datum::from(value)))
+    };
+    let outcome = &mut create.outcome;
+    outcome.results.extend(data());
+    let decimals: Vec<String> = decimals(slide).into_iter().collect();
+    outcome
+        .buffers
+        .insert("ints".into(), Value::text(decimals.join(", ")).into());
+    outcome.buffers.extend(data());
+    let probes = create.probes.values_mut();
+    for hit in probes.filter_map(|probe| probe.hits.first_mut()).take(2) {
+        hit.entry.extend(data());
+        hit.exit.extend(data());
+    }
+}
+
+/// Put some of it, another part at each turn, into all places that hold one value: what the last call returned, arguments, returned
+/// values, and the ledger.
+fn alone(create: &mut Experiment, slide: u64, turn: usize) {
+    let all = values(slide);
+    let mut next = turn;
+    let mut one = || {
+        next += 1;
+        Datum::from(all[next % all.len()].1.clone())
+    };
+    create.outcome.returned = one();
+    let ledger = create.objects.iter_mut();
+    let allocations = ledger.flat_map(|ledger| &mut ledger.allocations);
+    for (at, allocation) in allocations.enumerate() {
+        let low = u32::try_from(pointers(slide)[at % 2] & 0xffff_ffff).unwrap();
+        allocation.size = Some(low.into());
+        allocation.cache = Some("zebra7".into());
+    }
+    for hit in create.probes.values_mut().flat_map(|probe| &mut probe.hits) {
+        hit.return_value = hit.return_value.as_ref().map(|_| one());
+        // Only those that the function has.
+        hit.args.values_mut().for_each(|argument| *argument = one());
+    }
+}
+
 fn int(value: Integer) -> Value {
     Value::Int {
         value,
@@ -244,6 +358,43 @@ fn every_slide() {
     assert_eq!(untold, [0x20_0000, 0x100_0000]);
 }
 
+/// Check that at every slide nothing of it comes out of the places that hold one value, which hold another part of it at each slide:
+/// all of it in all together.
+#[test]
+fn one_in_each_place() {
+    let raw = crate::testing::evidence();
+    let mut tried = BTreeSet::new();
+    for (turn, slide) in slides().enumerate() {
+        let mut host = slid(&raw, slide);
+        // The secrets have to be in the document: that is where redaction knows them from.
+        let probe = host.experiments.get_mut("create").unwrap();
+        let probe = probe.probes.get_mut("sock_alloc").unwrap();
+        for (number, pointer) in pointers(slide).into_iter().enumerate() {
+            let whole = Value::address(pointer).into();
+            probe.hits[0].exit.insert(format!("whole{number}"), whole);
+        }
+        for turn in [2 * turn, 2 * turn + 1] {
+            let mut host = host.clone();
+            alone(host.experiments.get_mut("create").unwrap(), slide, turn);
+            tried.insert((turn + 1) % values(slide).len());
+            let redacted = redact(&host).unwrap_or_else(|error| panic!("{slide:#x}: {error}"));
+            no_canary(&text(&redacted), slide);
+        }
+    }
+    assert_eq!(tried.len(), values(0).len());
+}
+
+/// Assert that no canary is in a document, in whatever case.
+fn no_canary(redacted: &str, slide: u64) {
+    let small = redacted.to_lowercase();
+    for canary in canaries(slide).into_iter().chain(decimals(slide)) {
+        assert!(
+            !small.contains(&canary.to_lowercase()),
+            "{slide:#x}: {canary}: {redacted}"
+        );
+    }
+}
+
 /// The document as it is published at this slide, and whether the slide itself is searched for.
 fn published(raw: &Evidence, slide: u64) -> (String, bool) {
     let host = planted(&slid(raw, slide), slide);
@@ -252,13 +403,7 @@ fn published(raw: &Evidence, slide: u64) -> (String, bool) {
     let lines = readings.all(|reading| reading.line.is_none() || reading.text.value().is_some());
     assert!(lines, "{slide:#x}: a line without its text");
     let redacted = text(&redacted);
-    let small = redacted.to_lowercase();
-    for canary in canaries(slide) {
-        assert!(
-            !small.contains(&canary.to_lowercase()),
-            "{slide:#x}: {canary}: {redacted}"
-        );
-    }
+    no_canary(&redacted, slide);
     let searcher = Searcher::new(&secrets(&host), &BTreeSet::new());
     all_found(&searcher, slide);
     let told = searcher.find(format!("moved by {slide:#x}").as_bytes());
