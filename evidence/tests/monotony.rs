@@ -4,7 +4,7 @@ use crate::removal;
 
 use std::path::{Path, PathBuf};
 
-use removal::{Subject, attack};
+use removal::{REMOVALS, Removal, Subject, attack};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -24,11 +24,12 @@ fn less_information_about_the_flagship() {
             chapters: Some(&root().join("book")),
             spared: &[],
         };
-        let trials = 360;
+        let trials = 36 * REMOVALS.len();
         let tried = attack(&subject, trials, 0x5eed_0011);
-        let (refused, judged) = (tried.refused, tried.judged);
-        println!("{name}: {refused} refused, {judged} judged");
-        assert!(judged > trials / 5, "{name}: {judged}");
+        println!("{name}: {tried:?}");
+        assert!(tried.judged > trials / 5, "{name}: {tried:?}");
+        // Every event is counted.
+        tried.assert_each(3, &[Removal::Hit, Removal::Hits]);
     }
 }
 
@@ -43,9 +44,10 @@ fn less_information_about_two_experiments() {
         // Its investigation has another digest, so that nothing holds the rows of its ledger to the hits.
         spared: &["/objects/"],
     };
-    let trials = 2700;
+    let trials = 270 * REMOVALS.len();
     let tried = attack(&subject, trials, 0x5eed_0012);
-    let (refused, judged) = (tried.refused, tried.judged);
-    println!("{refused} refused, {judged} judged");
-    assert!(judged > trials / 5, "{judged}");
+    println!("{tried:?}");
+    assert!(tried.judged > trials / 5, "{tried:?}");
+    // Every event is counted.
+    tried.assert_each(20, &[Removal::Hit, Removal::Hits]);
 }

@@ -3,6 +3,7 @@
 //! Less information never makes a claim pass: whatever did not pass before must not pass after. Evidence that the removal
 //! makes inconsistent may be refused.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -180,23 +181,38 @@ fn bounds(path: &str, probe: &Probe) -> Vec<String> {
 }
 
 /// The thing that is removed.
-#[derive(Clone, Copy, Debug)]
-enum Removal {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Removal {
+    /// One hit of a probe.
     Hit,
     /// All hits of a probe.
     Hits,
+    /// A value, with a reason in its place.
     Leaf,
+    /// A value with its name.
     Entry,
     /// The end of a text, of bytes or of a stack, as a capture marks it.
     End,
+    /// One frame of a stack.
     Frame,
+    /// Lines of the source.
     DebugInformation,
+    /// Any key.
     Key,
     /// The type or the width of a number.
     Type,
+    /// A copy of a function, all its inlined ones, or all that is known of its copies.
+    Instance,
+    /// What was counted or noted of an experiment, of a probe or of copies.
+    Counter,
+    /// A probe with its hits, as where it could not be attached; the events of the others keep their order.
+    Probe,
+    /// An experiment, as where it did not run, or did not run to its end.
+    Experiment,
 }
 
-const REMOVALS: &[Removal] = &[
+/// The kinds of removals, in turn.
+pub const REMOVALS: &[Removal] = &[
     Removal::Hit,
     Removal::Hits,
     Removal::Leaf,
@@ -207,6 +223,31 @@ const REMOVALS: &[Removal] = &[
     Removal::Key,
     Removal::Key,
     Removal::Type,
+    Removal::Instance,
+    Removal::Counter,
+    Removal::Probe,
+    Removal::Experiment,
+];
+
+/// The members that count, or that say of a whole experiment, probe or function what was seen of it.
+const COUNTERS: &[&str] = &[
+    "attempts",
+    "compat_calls",
+    "count",
+    "descendants",
+    "events",
+    "followed",
+    "lost",
+    "marked",
+    "missed",
+    "never_returns",
+    "running",
+    "settled",
+    "skipped",
+    "started",
+    "undecided",
+    "until_user_space",
+    "waited_ns",
 ];
 
 /// JSON pointers to everything below `node` of which `wanted` says so; `wanted` gets the last key and the value.
@@ -253,6 +294,11 @@ struct Removable {
     frames: Vec<String>,
     keys: Vec<String>,
     types: Vec<String>,
+    instances: Vec<String>,
+    counters: Vec<String>,
+    /// Each attached probe.
+    attached: Vec<String>,
+    experiments: Vec<String>,
 }
 
 impl Removable {
@@ -284,6 +330,29 @@ impl Removable {
             hits,
             frames: find(&|key, value| numbered(key) && value.get("address").is_some()),
             keys: find(&|key, _| !numbered(key)),
+            instances: {
+                let mut places = find(&|_, _| true);
+                let parts = |place: &String| place.split('/').skip(1).count();
+                let is_list = |place: &String| {
+                    let list = place.rsplit('/').nth(1);
+                    matches!(list, Some("copies" | "inlined")) || place.ends_with("/inlined")
+                };
+                places.retain(|place| {
+                    place.starts_with("/instances/") && (parts(place) == 2 || is_list(place))
+                });
+                places
+            },
+            counters: find(&|key, _| COUNTERS.contains(&key)),
+            attached: {
+                let mut places = find(&|_, value| value.get("backend").is_some());
+                places.retain(|place| place.rsplit('/').nth(1) == Some("probes"));
+                places
+            },
+            experiments: {
+                let mut places = find(&|_, value| value.get("outcome").is_some());
+                places.retain(|place| place.starts_with("/experiments/"));
+                places
+            },
             types: {
                 let mut places = find(&|_, _| true);
                 let tables = [
@@ -355,10 +424,56 @@ impl Removable {
             }
             Removal::Key => random.pick(&self.keys)?,
             Removal::Type => random.pick(&self.types)?,
+            Removal::Instance => random.pick(&self.instances)?,
+            Removal::Counter => random.pick(&self.counters)?,
+            Removal::Probe => {
+                let place = random.pick(&self.attached)?;
+                unattach(document, place);
+                return Some(place.clone());
+            }
+            Removal::Experiment => {
+                let place = random.pick(&self.experiments)?;
+                if random.below(2) == 0 {
+                    document.pointer_mut(place)?["unavailable"] = "it was removed".into();
+                    return Some(place.clone());
+                }
+                place
+            }
         };
         delete(document, place);
         Some(place.clone())
     }
+}
+
+/// Take a probe away, as where it could not be attached, and close the gaps that its events leave in the order.
+fn unattach(document: &mut Value, place: &str) {
+    let probe = document.pointer_mut(place).unwrap();
+    let mut unavailable = serde_json::json!({
+        "target": probe["target"],
+        "unavailable": "it was removed",
+        "parameters": [],
+        "hits": [],
+    });
+    if let Some(optional) = probe.get("optional") {
+        unavailable["optional"] = optional.clone();
+    }
+    *probe = unavailable;
+    let (experiment, _) = place.rsplit_once("/probes/").unwrap();
+    let experiment = document.pointer_mut(experiment).unwrap();
+    let is_order =
+        |key: &str, value: &Value| value.is_u64() && (key == "order" || key == "return_order");
+    let mut orders = Vec::new();
+    places(experiment, "", &is_order, &mut orders);
+    let number = |experiment: &Value, place: &str| experiment.pointer(place).unwrap().as_u64();
+    let left: BTreeSet<Option<u64>> = (orders.iter())
+        .map(|place| number(experiment, place))
+        .collect();
+    for place in orders {
+        let old = number(experiment, &place);
+        let new = left.iter().position(|one| *one == old).unwrap() + 1;
+        *experiment.pointer_mut(&place).unwrap() = new.into();
+    }
+    experiment["quality"]["events"] = left.len().into();
 }
 
 /// Evidence that something is removed from.
@@ -372,9 +487,41 @@ pub struct Subject<'a> {
 }
 
 /// Numbers of removals after which the document was refused, and was judged.
+#[derive(Debug, Default)]
 pub struct Tried {
     pub refused: usize,
     pub judged: usize,
+    /// The same two numbers for each kind of removal.
+    pub kinds: BTreeMap<Removal, (usize, usize)>,
+}
+
+impl Tried {
+    fn add(&mut self, kind: Removal, is_judged: bool) {
+        let (refused, judged) = self.kinds.entry(kind).or_default();
+        match is_judged {
+            true => (self.judged, *judged) = (self.judged + 1, *judged + 1),
+            false => (self.refused, *refused) = (self.refused + 1, *refused + 1),
+        }
+    }
+
+    /// Demand that claims were judged after at least `least` removals of each kind but those after which a document always
+    /// contradicts itself.
+    ///
+    /// # Panics
+    /// If there were fewer, or if one of the `refused` kinds was judged after all.
+    #[allow(
+        dead_code,
+        reason = "the cases have too few removals of each kind to demand a number"
+    )]
+    pub fn assert_each(&self, least: usize, refused: &[Removal]) {
+        for kind in REMOVALS {
+            let (not, judged) = self.kinds.get(kind).copied().unwrap_or_default();
+            match refused.contains(kind) {
+                true => assert!(judged == 0 && not >= least, "{kind:?}: {self:?}"),
+                false => assert!(judged >= least, "{kind:?}: {self:?}"),
+            }
+        }
+    }
 }
 
 /// Try so many removals, and panic when a claim passes after one that did not before.
@@ -405,10 +552,7 @@ pub fn attack(subject: &Subject, trials: usize, seed: u64) -> Tried {
     assert!(!claims.is_empty(), "{file}: every claim passes already");
     let removable = Removable::of(&document, subject.spared);
     let mut random = Random(seed);
-    let mut tried = Tried {
-        refused: 0,
-        judged: 0,
-    };
+    let mut tried = Tried::default();
     let mut problems = Vec::new();
     for trial in 0..trials {
         let kind = REMOVALS[trial % REMOVALS.len()];
@@ -419,11 +563,11 @@ pub fn attack(subject: &Subject, trials: usize, seed: u64) -> Tried {
         let less = match qed_evidence::reader::read(less.to_string().as_bytes()) {
             Ok(less) if find_contradiction(&investigation, &less).is_none() => less,
             _ => {
-                tried.refused += 1;
+                tried.add(kind, false);
                 continue;
             }
         };
-        tried.judged += 1;
+        tried.add(kind, true);
         for (claim, verdict) in claims.iter().zip(verdicts(&less, &claims)) {
             if verdict == Verdict::Pass {
                 let text = claim.expression.text();
