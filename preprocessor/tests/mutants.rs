@@ -21,10 +21,13 @@ use mdbook_qed::evidence::freshness::LocalMachine;
 use mdbook_qed::evidence::loader::{self};
 use mdbook_qed::mdbook::load::load;
 use mdbook_qed::util::parallel::Parallelism;
-use qed_evidence::claim::{Judgement, Replaced, Verdict, export, judge_replacing, mutants_of};
+use qed_evidence::claim::{
+    Claim, Judgement, Replaced, Verdict, export, judge_replacing, mutants_of,
+};
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
+use rewritten::{Rewritten, Rule};
 use second_opinion::{Answer, SecondOpinion};
 
 /// The trials and their results.
@@ -45,6 +48,11 @@ struct Tally {
     lost: usize,
     /// Claims with something added, with a part turned round, and with a word misspelt.
     rewritten: usize,
+    /// Of these the ones that pass, and rightly so.
+    other_truths: usize,
+    /// Claims inside of alternatives, negations and conditions that pass like the claim itself, and those that do not.
+    wrapped: usize,
+    not_wrapped: usize,
     problems: Vec<String>,
 }
 
@@ -337,6 +345,7 @@ fn every_claim_of_the_book() {
     );
     assert!(tally.judged >= 50 && tally.tried > 1000, "{tally:?}");
     assert!(tally.rewritten > 1000, "{tally:?}");
+    assert!(tally.wrapped > 100, "{tally:?}");
 }
 
 fn on_machine(
@@ -374,35 +383,99 @@ fn on_machine(
         mutate(&attack, &mut tally, &mut opinion);
         remove(&attack, &mut tally);
         lose(&attack, &mut tally);
-        rewrite(&attack, &mut tally);
+        rewrite(&attack, &mut tally, &mut opinion);
     }
     tally
 }
 
 /// A claim to which something was added that says nothing, of which a part was turned round, or a word of which was
-/// misspelt, does not pass.
-fn rewrite(attack: &Attack<'_>, tally: &mut Tally) {
+/// misspelt, does not pass; but for one of which a part was turned round that decided nothing, if the claim is still true.
+fn rewrite(attack: &Attack<'_>, tally: &mut Tally, opinion: &mut SecondOpinion) {
     let claim = &attack.judged.claim;
-    let written = std::iter::once(&claim.expression).chain(&claim.when);
-    let holds = claim.holds.as_ref().map(|holds| holds.text());
-    for (number, written) in written.enumerate() {
-        for text in rewritten::all(written.text()) {
-            tally.rewritten += 1;
-            let (body, when) = match number {
-                0 => (text.as_str(), claim.when.as_ref().map(|when| when.text())),
-                _ => (claim.expression.text(), Some(text.as_str())),
-            };
-            let Some(verdict) = rewritten::judge(body, when, holds, attack.catalog, attack.machine)
-            else {
-                continue;
-            };
-            if verdict == Verdict::Pass {
-                let what = if number == 0 { "" } else { "when " };
-                tally
-                    .problems
-                    .push(format!("{} passes as {what}{text}", attack.here()));
-            }
+    let text = claim.expression.text();
+    let when = claim.when.as_ref().map(|when| when.text());
+    for other in rewritten::all(text) {
+        judge_rewritten(
+            attack,
+            &|text| (text.into(), owned(when)),
+            &other,
+            tally,
+            opinion,
+        );
+    }
+    for other in when.map(rewritten::all).into_iter().flatten() {
+        let put = |when: &str| (text.to_owned(), Some(when.to_owned()));
+        judge_rewritten(attack, &put, &other, tally, opinion);
+    }
+    for wrapped in rewritten::wrapped(text, TRUE_HERE, FALSE_HERE) {
+        if passes(attack, &wrapped, when).is_none() {
+            tally.not_wrapped += 1;
+            continue;
         }
+        tally.wrapped += 1;
+        for other in rewritten::turned(&wrapped) {
+            judge_rewritten(
+                attack,
+                &|text| (text.into(), owned(when)),
+                &other,
+                tally,
+                opinion,
+            );
+        }
+    }
+}
+
+fn owned(text: Option<&str>) -> Option<String> {
+    text.map(str::to_owned)
+}
+
+/// What is true, and what is false, of the book's first experiment on each machine.
+const TRUE_HERE: &str = "create.outcome.returned == 3";
+const FALSE_HERE: &str = "create.outcome.returned == 4";
+
+/// The claim of these texts and its verdict; `None` if it is refused.
+fn judged(attack: &Attack<'_>, body: &str, when: Option<&str>) -> Option<(Claim, Verdict)> {
+    let holds = attack.judged.claim.holds.as_ref().map(|holds| holds.text());
+    rewritten::judge(body, when, holds, attack.catalog, attack.machine)
+}
+
+/// The claim of these texts, if it passes.
+fn passes(attack: &Attack<'_>, body: &str, when: Option<&str>) -> Option<Claim> {
+    let (claim, verdict) = judged(attack, body, when)?;
+    (verdict == Verdict::Pass).then_some(claim)
+}
+
+/// Judge a rewritten claim. `put` makes expression and condition of the text that was rewritten.
+fn judge_rewritten(
+    attack: &Attack<'_>,
+    put: &dyn Fn(&str) -> (String, Option<String>),
+    other: &Rewritten,
+    tally: &mut Tally,
+    opinion: &mut SecondOpinion,
+) {
+    tally.rewritten += 1;
+    let (body, when) = put(&other.text);
+    let Some(claim) = passes(attack, &body, when.as_deref()) else {
+        return;
+    };
+    let mut is_true = |claim: &Claim| {
+        let claim = export(claim, attack.catalog, attack.machine, &[]);
+        opinion.ask(claim, std::iter::once(serde_json::json!({}))) == [Answer::True]
+    };
+    let may_pass = match &other.rule {
+        Rule::Never => false,
+        Rule::IfTrue => is_true(&claim),
+        Rule::IfUnchosen(turned) => {
+            let (body, when) = put(turned);
+            let turned = judged(attack, &body, when.as_deref());
+            is_true(&claim) && turned.is_some_and(|(claim, _)| is_true(&claim))
+        }
+    };
+    if may_pass {
+        tally.other_truths += 1;
+    } else {
+        let (here, text) = (attack.here(), &other.text);
+        tally.problems.push(format!("{here} passes as {text}"));
     }
 }
 
@@ -567,6 +640,9 @@ impl Tally {
         self.corrupted += other.corrupted;
         self.lost += other.lost;
         self.rewritten += other.rewritten;
+        self.other_truths += other.other_truths;
+        self.wrapped += other.wrapped;
+        self.not_wrapped += other.not_wrapped;
         self.problems.extend(other.problems);
         for (verdict, count) in other.skipped {
             *self.skipped.entry(verdict).or_default() += count;
@@ -596,7 +672,14 @@ impl Tally {
             self.skipped.values().sum::<usize>(),
             list(&self.skipped)
         );
-        println!("  {} claims rewritten: refused, or no PASS", self.rewritten);
+        println!(
+            "  {} claims rewritten: refused, or no PASS, but for {} that are true by the second opinion",
+            self.rewritten, self.other_truths
+        );
+        println!(
+            "  {} of these inside of alternatives, negations and conditions; {} do not pass there to begin with",
+            self.wrapped, self.not_wrapped
+        );
         println!(
             "  {} values removed: UNVERIFIED; {} corrupted: ERROR or refused; {} experiments lost an event: ERROR",
             self.removed, self.corrupted, self.lost
