@@ -423,6 +423,62 @@ fn no_address_gets_out() {
     );
 }
 
+/// Check that the tables of the kernel's enumerators can be published of a live machine, whatever their numbers: they are those of
+/// its build. What a value says of them is published by its name alone.
+#[test]
+fn tables_of_enumerators() {
+    const SLIDE: u64 = 0x1220_0000;
+    let mut live = slid(&evidence(), SLIDE);
+    let pointer = 0xffff_8881_8a3b_5c78_u64;
+    let low = i64::from((pointer & 0xffff_ffff) as u32);
+    let table: BTreeMap<String, Integer> = [
+        ("T_NONE", 0),
+        ("T_ERROR", -1),
+        ("T_SLIDE", SLIDE.cast_signed()),
+        ("T_LOW", low),
+        ("T_LAST", i64::from(u32::MAX)),
+    ]
+    .map(|(name, number)| (name.to_owned(), Integer::from(number)))
+    .into();
+    // One whose values were not read, and one that has values.
+    live.names.enums.insert("unread".into(), table.clone());
+    live.names.enums.insert("read".into(), table.clone());
+    let create = live.experiments.get_mut("create").unwrap();
+    let hit = &mut create.probes.get_mut("sock_alloc").unwrap().hits[0];
+    hit.exit
+        .insert("pointer".into(), Value::address(pointer).into());
+    let named = |name: Option<&str>, number: i64| {
+        Datum::from(Value::Enum {
+            value: Integer::from(number),
+            type_name: "read".into(),
+            name: name.map(str::to_owned),
+        })
+    };
+    for (read, value) in [
+        ("h_named", named(Some("T_ERROR"), -1)),
+        ("h_zero", named(Some("T_NONE"), 0)),
+        // The number of one enumerator is a part of an address of this boot.
+        ("s_low", named(Some("T_LOW"), low)),
+        ("s_slide", named(Some("T_SLIDE"), SLIDE.cast_signed())),
+        // One that the kernel's type does not have can be any number.
+        ("s_nameless", named(None, 54_321)),
+    ] {
+        hit.exit.insert(read.into(), value);
+    }
+    let redacted = redact(&live).unwrap();
+    for name in ["unread", "read"] {
+        assert_eq!(redacted.names.enums.get(name), Some(&table), "{name}");
+    }
+    assert_eq!(redacted.names.enums, live.names.enums);
+    let exit = &redacted.experiments["create"].probes["sock_alloc"].hits[0].exit;
+    for (name, datum) in exit {
+        let is_shown = datum.value().is_some();
+        assert!(!is_shown || !name.starts_with("s_"), "{name} is shown");
+        assert!(is_shown || !name.starts_with("h_"), "{name} is withheld");
+    }
+    assert!(!text(&redacted).contains("54321"));
+}
+
 /// Check that the names of other tasks do not come out, and the workload's does.
 #[test]
 fn tasks() {

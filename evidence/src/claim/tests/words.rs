@@ -481,6 +481,74 @@ fn enumerators_of_another_kernel() {
     }
 }
 
+/// Check that an enumerator of a value that was not read, which the tables have because it was asked for, never makes a claim pass:
+/// whatever is missing, and however the claim is written.
+#[test]
+fn enumerators_of_values_that_were_not_read() {
+    use crate::document::{Evidence, Probe};
+    const STATE: &str = "create.sock_alloc.exit.state";
+    type Removal = fn(&mut Probe);
+    let removals: [(&str, Removal); 5] = [
+        ("it could not be read", |probe| {
+            let why = Datum::unavailable("the pointer leads nowhere");
+            probe.hits[0].exit.insert("state".into(), why);
+        }),
+        ("it is withheld", |probe| {
+            let why = Datum::withheld("this machine is live");
+            probe.hits[0].exit.insert("state".into(), why);
+        }),
+        ("it is not there", |probe| {
+            probe.hits[0].exit.remove("state");
+        }),
+        ("the read was refused", |probe| {
+            probe.hits[0].exit.remove("state");
+            let why = "this kernel has no such member".to_owned();
+            probe.refused_reads.exit.insert("state".into(), why);
+        }),
+        ("the probe saw nothing", |probe| probe.hits.clear()),
+    ];
+    let table = evidence().names.enums["socket_state"].clone();
+    assert!(table.len() > 2);
+    let mut texts = Vec::new();
+    for name in table.keys() {
+        for comparison in ["==", "!=", "<", "<=", ">", ">="] {
+            texts.push(format!("{STATE} {comparison} {name}"));
+            texts.push(format!("!({STATE} {comparison} {name})"));
+            texts.push(format!("int({STATE}) {comparison} int({name})"));
+            texts.push(format!(
+                "create.outcome.returned == 3 && {STATE} {comparison} {name}"
+            ));
+            texts.push(format!(
+                "{STATE} {comparison} {name} ? create.outcome.returned == 3 : create.outcome.returned == 3"
+            ));
+        }
+        texts.push(format!("name({STATE}) == '{name}'"));
+        texts.push(format!("name({STATE}) != '{name}'"));
+        texts.push(format!("!(name({STATE}) == '{name}')"));
+        texts.push(format!("starts_with(name({STATE}), '{}')", &name[..4]));
+        texts.push(format!("!contains(name({STATE}), '{name}')"));
+        texts.push(format!("{STATE} == {name} || {STATE} != {name}"));
+    }
+    // Some of these are refused as they stand, which is no PASS either.
+    let claims: Vec<_> = texts.iter().filter_map(|text| claim(text).ok()).collect();
+    let passing = |evidence: &Evidence| {
+        let passes = |claim: &&crate::claim::Claim| {
+            crate::testing::judge_claim(claim, evidence).verdict == Verdict::Pass
+        };
+        let passing = claims.iter().filter(passes);
+        let texts = passing.map(|claim| claim.expression.text().to_owned());
+        texts.collect::<Vec<String>>()
+    };
+    // With the value many of them pass: what is tried below is the missing value.
+    assert!(passing(&evidence()).len() > 20);
+    for (what, remove) in removals {
+        let mut less = evidence();
+        let create = less.experiments.get_mut("create").unwrap();
+        remove(create.probes.get_mut("sock_alloc").unwrap());
+        assert_eq!(passing(&less), [""; 0], "{what}");
+    }
+}
+
 /// Check that a division with a remainder has no result: cut, it would make `7 / 2 == 3` true.
 #[test]
 fn divisions_with_a_remainder() {
