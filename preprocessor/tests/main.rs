@@ -21,6 +21,7 @@ mod forged;
 mod forger;
 mod forgery;
 mod graph_exhibit;
+mod grounds;
 mod guide;
 mod handover;
 mod hostile;
