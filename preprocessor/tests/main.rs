@@ -22,6 +22,7 @@ mod forger;
 mod forgery;
 mod graph_exhibit;
 mod grounds;
+mod guest_path;
 mod guide;
 mod handover;
 mod hostile;
