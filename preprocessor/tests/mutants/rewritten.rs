@@ -200,10 +200,12 @@ fn add_parts(text: &str, part: Part, list: &mut Vec<Part>) {
         return inside(&conjuncts, part.decides, false);
     }
     if own.starts_with('!') && !own.starts_with("!=") {
-        return inside(&[1..own.len()], false, false);
+        let negated = 1..own.len();
+        return inside(std::slice::from_ref(&negated), false, false);
     }
     if own.starts_with('(') && closes_at_end(own) {
-        inside(&[1..own.len() - 1], part.decides, false);
+        let enclosed = 1..own.len() - 1;
+        inside(std::slice::from_ref(&enclosed), part.decides, false);
     }
 }
 
