@@ -668,7 +668,7 @@ fn unknown_keys_are_errors() {
 #[test]
 fn init() {
     let book = Book::new(&[("one.md", "# One\n")], "", "");
-    let output = book.qed(&["init", "new"]);
+    let output = book.qed(&["init", "new", "--no-capture"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = book.read("new/investigations/first.toml");
     let investigation = qed_evidence::investigation::parse("first.toml", &text).unwrap();

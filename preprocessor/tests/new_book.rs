@@ -26,8 +26,8 @@ fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-/// Check that after `init`, and nothing else, `mdbook build` captures in a guest and builds a book whose claim passes,
-/// that `check` and `verify` agree, and that a second build captures nothing.
+/// Check that `init` captures what the new book shows, that `mdbook build` shows it with a claim that passes, that `check` and `verify`
+/// agree, and that a book whose capture was left out captures when it is built.
 #[test]
 fn builds_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,10 +40,15 @@ fn builds_at_once() {
         stdout(&output)
     );
 
+    assert!(
+        stderr(&output).contains("capturing on guest:debian-6.1"),
+        "{}",
+        stderr(&output)
+    );
     let output = run(&mdbook(), &["build", "new"], folder.path());
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("capturing on guest:debian-6.1"),
+        !stderr(&output).contains("capturing"),
         "{}",
         stderr(&output)
     );
@@ -61,12 +66,45 @@ fn builds_at_once() {
     ] {
         good(&run(qed, arguments, folder.path()));
     }
-    let output = run(&mdbook(), &["build", "new"], folder.path());
+    let output = run(qed, &["init", "later", "--no-capture"], folder.path());
     assert!(
         !stderr(&output).contains("capturing"),
         "{}",
         stderr(&output)
     );
+    let output = run(&mdbook(), &["build", "later"], folder.path());
+    assert!(
+        stderr(&output).contains("capturing on guest:debian-6.1"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+/// Check that a new book whose first capture fails is written all the same, that the reason is told, and that `init` ends well.
+#[test]
+fn first_capture_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let bin = folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let script =
+        "#!/bin/sh\n[ \"$1\" = doctor ] && exit 0\necho 'error: no kernel to be had' >&2\nexit 3\n";
+    common::executable(&bin.join("qed-collector"), script);
+    let output = Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+        .args(["init", "new"])
+        .current_dir(folder.path())
+        .env(
+            "PATH",
+            format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()),
+        )
+        .output()
+        .unwrap();
+    good(&output);
+    assert!(
+        stderr(&output).contains("no kernel to be had"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(folder.path().join("new/book/first.md").exists());
 }
 
 /// Check that `init` prints what `qed-collector doctor` finds missing, line by line, and not what works.
@@ -79,7 +117,7 @@ fn says_what_this_machine_lacks() {
         &["doctor"],
         folder.path(),
     ));
-    let printed = good(&run(qed, &["init", "real"], folder.path()));
+    let printed = good(&run(qed, &["init", "real", "--no-capture"], folder.path()));
     let (_, report) = printed
         .split_once("\nThis machine, as `qed-collector doctor` sees it.")
         .unwrap();
@@ -96,7 +134,7 @@ fn says_what_this_machine_lacks() {
         &format!("#!/bin/sh\nprintf '{lines}'\n"),
     );
     let output = Command::new(qed)
-        .args(["init", "made-up"])
+        .args(["init", "made-up", "--no-capture"])
         .current_dir(folder.path())
         .env(
             "PATH",

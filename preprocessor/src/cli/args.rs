@@ -181,6 +181,9 @@ enum QedSubcommand {
         /// Show evidence that comes along instead of capturing: this takes neither QEMU nor a network
         #[arg(long)]
         recorded: bool,
+        /// Write a new book without capturing what it shows: the first build does
+        #[arg(long)]
+        no_capture: bool,
     },
     /// Print a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
     Template {
@@ -293,7 +296,18 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
         Some(QedSubcommand::Publish { site, book }) => publish::run(&book, &site),
         Some(QedSubcommand::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
         Some(QedSubcommand::Merge { from, book }) => merge::run(&book, &from),
-        Some(QedSubcommand::Init { dir, recorded }) => init::run(&dir, source, recorded),
+        Some(QedSubcommand::Init {
+            dir,
+            recorded,
+            no_capture,
+        }) => init::run(
+            &dir,
+            init::NewBook {
+                source,
+                recorded,
+                captures: !recorded && !no_capture,
+            },
+        ),
         Some(QedSubcommand::Template { name }) => common::template(name.as_deref()),
         Some(QedSubcommand::Schema { kind }) => common::schema(kind),
     }

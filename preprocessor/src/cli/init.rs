@@ -9,7 +9,13 @@ use std::process::{Command, Stdio};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::cli::common::{Document, GOOD, print, refuse, repository, schema_text};
+use crate::evidence::cache::DerivedCache;
+use crate::evidence::capture::refresh;
+use crate::evidence::freshness::LocalMachine;
 use crate::evidence::local_files;
+use crate::mdbook::load;
+use crate::util::parallel::Parallelism;
+use crate::util::report;
 use workflow::workflow;
 pub use workflow::{WorkflowSource, is_in_registry};
 
@@ -144,8 +150,9 @@ fn addition(existing: &Existing, recorded: bool) -> String {
     format!("{gap}{table}")
 }
 
-/// Run the command. `source` is where this program came from.
-pub fn run(dir: &Path, source: WorkflowSource<'_>, recorded: bool) -> u8 {
+/// Run the command.
+pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
+    let recorded = new.recorded;
     let existing = match existing(dir) {
         Ok(existing) => existing,
         Err(error) => {
@@ -163,11 +170,14 @@ pub fn run(dir: &Path, source: WorkflowSource<'_>, recorded: bool) -> u8 {
             .help("name another folder, or leave out --recorded: then what the book asks for is captured; nothing was changed")]);
     }
     let within = repository(dir).filter(|(_, inside)| inside.components().next().is_some());
-    let settings = NewBook { source, recorded };
-    match fill(dir, existing.as_ref(), settings, within.as_ref()) {
+    match fill(dir, existing.as_ref(), new, within.as_ref()) {
         Ok(()) => {
             if !recorded {
                 print(&doctor());
+            }
+            if new.captures && existing.is_none() && local_files::collector().is_some() {
+                // The book is written, whatever becomes of its first capture; a build tries again.
+                report::print(&capture(dir));
             }
             GOOD
         }
@@ -182,10 +192,29 @@ pub fn run(dir: &Path, source: WorkflowSource<'_>, recorded: bool) -> u8 {
 
 /// The choices for a new book.
 #[derive(Clone, Copy)]
-struct NewBook<'a> {
-    source: WorkflowSource<'a>,
+pub struct NewBook<'a> {
+    /// Where this program came from.
+    pub source: WorkflowSource<'a>,
     /// True if it shows evidence that comes along, and captures nothing.
-    recorded: bool,
+    pub recorded: bool,
+    /// True if what it shows is captured at once, where it is a new book.
+    pub captures: bool,
+}
+
+/// Capture what the new book in `dir` shows. Return why that could not be.
+fn capture(dir: &Path) -> Vec<Diagnostic> {
+    let book = match load::load(dir, Parallelism::default()) {
+        Ok(book) => book,
+        Err(problem) => return vec![problem],
+    };
+    let here = LocalMachine::read();
+    let (problems, _) = refresh(
+        &book.paths.root,
+        &book.config,
+        &here,
+        &DerivedCache::default(),
+    );
+    problems
 }
 
 /// The settings of a new book, of one that shows what was recorded if `recorded`.
@@ -224,9 +253,12 @@ fn doctor() -> String {
 fn fill(
     dir: &Path,
     existing: Option<&Existing>,
-    NewBook { source, recorded }: NewBook<'_>,
+    new: NewBook<'_>,
     within: Option<&(PathBuf, PathBuf)>,
 ) -> Result<(), (PathBuf, std::io::Error)> {
+    let NewBook {
+        source, recorded, ..
+    } = new;
     create(
         dir,
         "book.toml",
@@ -319,7 +351,9 @@ fn next(existing: bool, dir: &Path, recorded: bool) -> String {
     let dir = for_the_shell(&dir.to_string_lossy());
     let captures = match recorded {
         true => "It shows what was recorded; `capture = \"if-stale\"` in book.toml captures here.",
-        false => "The first build captures in a small guest machine (QEMU, no root).",
+        false => {
+            "What it shows is captured in a small guest machine (QEMU, no root): now, and when a build finds it out of date."
+        }
     };
     format!(
         "\nNext: {chapter}build the book. {captures}\n  mdbook build {dir}\n  mdbook-qed paths --book {dir}\n"
