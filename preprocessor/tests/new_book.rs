@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use common::{Book, good, mdbook, stderr, stdout};
 use mdbook_qed::cli::args::WorkflowSource;
+use mdbook_qed::cli::init::NewBook;
 
 /// Run a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
@@ -294,7 +295,12 @@ fn workflow_passes_the_checkers() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".git")).unwrap();
         let book = folder.path().join("docs/a book");
-        assert_eq!(mdbook_qed::cli::init::run(&book, source, false), 0);
+        let new = NewBook {
+            source,
+            recorded: false,
+            captures: false,
+        };
+        assert_eq!(mdbook_qed::cli::init::run(&book, new), 0);
         let file = book.join(".github/workflows/book.yml");
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(
