@@ -42,7 +42,7 @@ impl KernelVersion<'_> {
     /// The upstream version: the one that the version string states, or else that of the release.
     fn upstream(self) -> Result<Version, ReleaseError> {
         let wrong = || ReleaseError::Version(self.release.into());
-        let release = Version::parse(self.release).ok_or_else(wrong)?;
+        let release = Version::of_release(self.release).ok_or_else(wrong)?;
         let Some(stated) = self.version.and_then(Version::of_debian) else {
             return Ok(release);
         };
@@ -64,7 +64,7 @@ impl fmt::Display for KernelVersion<'_> {
         f.write_str(self.release)?;
         match self.upstream() {
             Ok(stated)
-                if Version::parse(self.release).is_some_and(|said| said.is_vague())
+                if Version::of_release(self.release).is_some_and(|said| said.is_vague())
                     && !stated.is_vague() =>
             {
                 write!(f, " ({stated})")
@@ -134,7 +134,7 @@ impl Holds {
         let version = kernel.upstream()?;
         let compared = |bound: &Option<Bound>, outside: Ordering| match bound {
             None => Ok(true),
-            Some(bound) => match bound.compare(&version, outside) {
+            Some(bound) => match bound.compare(&version) {
                 Some(found) => Ok(found != outside),
                 None => Err(ReleaseError::Vague {
                     release: kernel.release.into(),
@@ -153,17 +153,12 @@ impl Holds {
 }
 
 impl Bound {
-    /// The order of a version and this bound, if the version is exact enough; `outside` is the order of versions beyond the bound.
-    fn compare(&self, version: &Version, outside: Ordering) -> Option<Ordering> {
+    /// The order of a version and this bound, if the version is exact enough.
+    fn compare(&self, version: &Version) -> Option<Ordering> {
         if self.series || version.series() != self.version.series() {
             return Some(version.series().cmp(&self.version.series()));
         }
-        if version.is_vague() {
-            // No release of a series is below its first one.
-            let never_below = outside == Ordering::Less && self.version.is_first();
-            return never_below.then_some(Ordering::Greater);
-        }
-        Some(version.order().cmp(&self.version.order()))
+        (!version.is_vague()).then(|| version.order().cmp(&self.version.order()))
     }
 }
 

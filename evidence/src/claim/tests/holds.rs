@@ -106,6 +106,9 @@ fn unknown_releases() {
         ("6.1.100..", "6.1.0-56-cloud-amd64"),
         // Which of 6.1 it is is not known, so that it may be above the first of them.
         ("..6.1.0", "6.1.0-56-cloud-amd64"),
+        // Linux itself writes three numbers.
+        ("..7.4.0", "7.4-cloud-amd64"),
+        ("7.4.1..", "7.4-cloud-amd64"),
         ("..7.0", "mine"),
     ] {
         for text in [TRUE, FALSE] {

@@ -51,14 +51,22 @@ impl Version {
         (self.numbers, self.candidate)
     }
 
+    /// Read `uname -r`. Linux itself always writes three numbers: a release with two, such as `7.4-cloud-amd64`, was given its name by a
+    /// distribution, and says no more than its series.
+    pub fn of_release(text: &str) -> Option<Self> {
+        let version = Self::parse(text)?;
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let head = &text[..end.unwrap_or(text.len())];
+        let counted = head.trim_end_matches('.').matches('.').count() < 2;
+        Some(Version {
+            vague: version.vague.or_else(|| counted.then(|| text.to_owned())),
+            ..version
+        })
+    }
+
     /// True if the text does not say which release of its series it is.
     pub fn is_vague(&self) -> bool {
         self.vague.is_some()
-    }
-
-    /// True if it is the first release of its series.
-    pub fn is_first(&self) -> bool {
-        self.numbers[2] == 0 && self.candidate == u64::MAX
     }
 
     /// The third number: the patch release.
