@@ -152,6 +152,11 @@ fn prune_keeps_what_is_pinned() {
         let command = command.args(arguments).env("XDG_CACHE_HOME", folder.path());
         command.output().unwrap()
     };
+    let misspelt = prune(folder.path(), &["--all", "--book", "bok"]);
+    let (status, message) = status_and_message(&misspelt);
+    assert_eq!(status, Some(2), "{message}");
+    assert!(message.contains("no book in bok"), "{message}");
+    assert!(old.iter().chain([&debug_folder]).all(|one| one.is_dir()));
     let named = book.display().to_string();
     for (place, arguments) in [
         (folder.path(), vec!["--book", &named]),

@@ -196,9 +196,15 @@ syscall = "writev"
 [[experiment.probe]]
 tracepoint = "sys_enter"
 name = "any"
+reads = [
+  { at = "entry", name = "number", path = "regs->orig_ax" },
+  { at = "entry", name = "again", path = "id" },
+  { at = "entry", name = "task", path = "task->tgid" },
+]
 [[experiment.probe]]
 tracepoint = "sys_exit"
 name = "any_exit"
+reads = [{ at = "exit", name = "number", path = "regs->orig_ax" }]
 [[experiment.probe]]
 function = "__x64_sys_exit"
 [[experiment.probe]]
@@ -415,8 +421,19 @@ fn what_was_not_seen_proves_nothing() {
         );
         let claim = format!("gate.any.hit{}.args.id == 20", other + 1);
         seen.is(&claim, Verdict::Unverified, "a 32-bit system call");
-        let exit = experiments["gate"].probes["any_exit"].hits.first();
-        assert!(exit.is_some_and(|hit| hit.args["ret"].value().is_some()));
+        let read = |name: &str| any[other].entry[name].value();
+        assert_eq!(
+            (read("number"), read("again")),
+            (None, None),
+            "{name}: {any:?}"
+        );
+        assert!(read("task").is_some(), "{name}: {any:?}");
+        let exits = &experiments["gate"].probes["any_exit"].hits;
+        assert!(exits.iter().all(|hit| hit.args["ret"].value().is_some()));
+        let unknown = exits
+            .iter()
+            .filter(|hit| hit.exit["number"].value().is_none());
+        assert_eq!(unknown.count(), 1, "{name}: {exits:?}");
         seen.is("fired(gate.do_exit) >= 1", Verdict::Pass, "");
 
         seen.is("fired(busy.tick) > 0", Verdict::Unverified, "interrupt");

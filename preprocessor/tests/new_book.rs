@@ -106,6 +106,13 @@ fn first_capture_fails() {
         stderr(&output)
     );
     assert!(folder.path().join("new/book/first.md").exists());
+    // The first build tries again.
+    let output = run(&mdbook(), &["build", "new"], folder.path());
+    assert!(
+        stderr(&output).contains("capturing on guest:debian-6.1"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 /// Check that `init` prints what `qed-collector doctor` finds missing, line by line, and not what works.

@@ -128,7 +128,8 @@ impl ProbeEvent<'_> {
 
     fn arguments(&self, hit: &mut Hit) {
         let known = self.event.side == side::ENTRY || self.event.args_known != 0;
-        let another_table = self.of_another_table();
+        // `sys_exit` has the result in the place of the number.
+        let another_table = self.of_another_table().filter(|_| self.is_at("sys_enter"));
         for parameter in &self.planned.parameters {
             let datum = match (&parameter.register, &parameter.decode, another_table) {
                 _ if !known => Datum::unavailable("the call was not seen going in"),
@@ -148,11 +149,15 @@ impl ProbeEvent<'_> {
         }
     }
 
-    /// At the entry of a system call: the reason why its number may be that of another call, if so.
+    fn is_at(&self, tracepoint: &str) -> bool {
+        matches!(&self.planned.target, Target::Tracepoint(name) if name == tracepoint)
+    }
+
+    /// At entry and exit of a system call: the reason why its number may be that of another call, and its registers may mean
+    /// something else, if so.
     fn of_another_table(&self) -> Option<&'static str> {
-        let at_entry =
-            matches!(&self.planned.target, Target::Tracepoint(name) if name == "sys_enter");
-        match (at_entry, self.tells_compat) {
+        let at_gate = self.is_at("sys_enter") || self.is_at("sys_exit");
+        match (at_gate, self.tells_compat) {
             (true, true) if self.event.is_compat_call() => {
                 Some("a 32-bit system call, whose numbers mean other calls")
             }
@@ -185,6 +190,15 @@ impl ProbeEvent<'_> {
         reads.iter().flat_map(|read| self.read(read)).collect()
     }
 
+    /// The reason why what a read took from the arguments of a system call means something else than its path says, if so.
+    fn unlike_its_path(&self, read: &PlannedRead) -> Option<String> {
+        let reason = self.of_another_table()?;
+        let mut words = (read.path).split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let parameters = &self.planned.parameters;
+        let takes = words.any(|word| parameters.iter().any(|parameter| parameter.name == word));
+        takes.then(|| reason.to_owned())
+    }
+
     /// The value of a read under its name; of a structure each of its values, under both names.
     fn read(&self, read: &PlannedRead) -> Vec<(String, Datum)> {
         let loaded = read.loaded(self.event);
@@ -193,6 +207,7 @@ impl ProbeEvent<'_> {
             (Some(_), Some(elements)) => elements.refuse(self.event),
             (Some(_), None) => None,
         };
+        let missing = missing.or_else(|| self.unlike_its_path(read));
         let loaded = loaded.unwrap_or_default();
         let named = |name: &str| format!("{}.{name}", read.name);
         match (&read.decode, missing) {

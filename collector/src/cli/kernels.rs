@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::investigation::read_investigation;
 use super::lock;
+use super::modules::kind_of_failure;
 use super::output::{Format, print};
 use super::progress::Progress;
 use super::prune::{prune, size};
@@ -342,7 +343,8 @@ fn fetch(machines: &[TargetMachine], wanted: &Wanted, cache: &Cache) -> Result<(
         let say = |text: &str| progress.say(text);
         let kernel = lock::kernel(wanted.lock.as_ref(), name, source, cache, false, &say)?;
         if wanted.modules {
-            modules::fetch(&kernel, cache, &say).map_err(|e| Failure::unable(e.to_string()))?;
+            modules::fetch(&kernel, cache, &say)
+                .map_err(|error| kind_of_failure(&error)(error.to_string()))?;
         }
         if wanted.debuginfo {
             debuginfo::of_package(&kernel, cache, true, &say)?;

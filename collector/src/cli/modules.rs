@@ -23,6 +23,15 @@ pub struct Modules {
     pub digests: BTreeMap<String, Datum>,
 }
 
+/// The kind of failure that modules which are not to be had are.
+pub fn kind_of_failure(error: &ModuleError) -> fn(String) -> Failure {
+    match error {
+        ModuleError::Package(error) if error.exit_status() == 2 => Failure::input,
+        ModuleError::Package(_) | ModuleError::Read { .. } => Failure::unable,
+        _ => Failure::input,
+    }
+}
+
 /// The modules of a guest's own kernel, with all that they depend on.
 ///
 /// # Errors
@@ -34,14 +43,8 @@ pub fn for_guest(
     say: ProgressFn<'_>,
 ) -> Result<Modules, Failure> {
     let modules = find_modules(kernel, investigation.modules(), cache, say).map_err(|error| {
-        let failure = match &error {
-            ModuleError::Package(_) | ModuleError::Read { .. } => Failure::unable,
-            _ => Failure::input,
-        };
-        failure(format!(
-            "`modules` of {}: {error}",
-            investigation.source.name
-        ))
+        let message = format!("`modules` of {}: {error}", investigation.source.name);
+        kind_of_failure(&error)(message)
     })?;
     let names = modules.iter().map(|module| module.name.clone()).collect();
     let mut digests: BTreeMap<String, Datum> = modules

@@ -20,22 +20,30 @@ struct PinnedPackage {
     file: PathBuf,
 }
 
-/// The packages that the lock files of these books pin; of no books: of the one around this folder, if there is one.
+/// The packages that the lock files of these books pin, and of the one around this folder, if there is one.
 fn pinned(books: &[PathBuf]) -> Result<Vec<PinnedPackage>, Failure> {
-    let nearest = || target::nearest_book().into_iter().collect();
-    let books: Vec<PathBuf> = match books.is_empty() {
-        true => nearest(),
-        false => books.to_vec(),
-    };
-    let mut pinned = Vec::new();
-    for book in books {
+    let mut roots: Vec<PathBuf> = Vec::new();
+    for book in books.iter().chain(&target::nearest_book()) {
         let root = match book.is_dir() {
             true => book.as_path(),
             false => book.parent().unwrap_or(Path::new("")),
         };
+        // One that is misspelt would pin nothing.
+        if !root.join("book.toml").is_file() || !book.exists() {
+            return Err(Failure::input(format!(
+                "there is no book in {}; name its folder with --book, so that the kernels that it pins stay",
+                book.display()
+            )));
+        }
+        if !roots.iter().any(|known| known == root) {
+            roots.push(root.to_owned());
+        }
+    }
+    let mut pinned = Vec::new();
+    for root in roots {
         let file = root.join(FILE);
         // A lock file that cannot be read may pin anything.
-        for pin in lock::beside(root)?.iter().flat_map(Lock::pins) {
+        for pin in lock::beside(&root)?.iter().flat_map(Lock::pins) {
             let Pin::Packages(packages) = pin else {
                 continue;
             };

@@ -178,7 +178,7 @@ impl Cache {
         scratch: tempfile::TempDir,
         target: PathBuf,
     ) -> Result<PathBuf, GuestError> {
-        // An incomplete entry (without its sidecar) may exist there; a complete one is never replaced.
+        // An incomplete entry may exist there, or modules of another package than the pinned one.
         replace_folder(scratch.path(), &target, None)
             .map_err(GuestError::io("rename the new folder to", &target))?;
         // Renamed away: nothing is left for the guard to remove.

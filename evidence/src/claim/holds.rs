@@ -46,8 +46,14 @@ impl KernelVersion<'_> {
         let Some(stated) = self.version.and_then(Version::of_debian) else {
             return Ok(release);
         };
-        let same = release.series() == stated.series()
-            && (release.patch() == 0 || release.patch() == stated.patch());
+        // A release candidate says exactly which one it is.
+        let same = match release.is_candidate() {
+            true => release.order() == stated.order(),
+            false => {
+                release.series() == stated.series()
+                    && (release.patch() == 0 || release.patch() == stated.patch())
+            }
+        };
         match same {
             true => Ok(stated),
             false => Err(ReleaseError::Contradiction {

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use qed_evidence::diagnostic::Diagnostic;
@@ -220,6 +220,15 @@ fn lsp(book: Option<PathBuf>) -> u8 {
     }
 }
 
+fn init(dir: &Path, source: WorkflowSource<'_>, recorded: bool, captures: bool) -> u8 {
+    let new = init::NewBook {
+        source,
+        recorded,
+        captures,
+    };
+    init::run(dir, new)
+}
+
 /// Run the program and return the exit status. `source` is the origin of the program.
 pub fn run(source: WorkflowSource<'_>) -> u8 {
     match Cli::parse().command {
@@ -300,14 +309,7 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
             dir,
             recorded,
             no_capture,
-        }) => init::run(
-            &dir,
-            init::NewBook {
-                source,
-                recorded,
-                captures: !recorded && !no_capture,
-            },
-        ),
+        }) => init(&dir, source, recorded, !recorded && !no_capture),
         Some(QedSubcommand::Template { name }) => common::template(name.as_deref()),
         Some(QedSubcommand::Schema { kind }) => common::schema(kind),
     }

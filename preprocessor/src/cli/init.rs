@@ -10,7 +10,7 @@ use qed_evidence::diagnostic::Diagnostic;
 
 use crate::cli::common::{Document, GOOD, print, refuse, repository, schema_text};
 use crate::evidence::cache::DerivedCache;
-use crate::evidence::capture::refresh;
+use crate::evidence::capture::{forget_attempts, refresh};
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::local_files;
 use crate::mdbook::load;
@@ -169,14 +169,18 @@ pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
         return refuse(&[Diagnostic::error_without_place(message)
             .help("name another folder, or leave out --recorded: then what the book asks for is captured; nothing was changed")]);
     }
+    let new = NewBook {
+        captures: new.captures && existing.is_none() && local_files::collector().is_some(),
+        ..new
+    };
     let within = repository(dir).filter(|(_, inside)| inside.components().next().is_some());
     match fill(dir, existing.as_ref(), new, within.as_ref()) {
         Ok(()) => {
             if !recorded {
                 print(&doctor());
             }
-            if new.captures && existing.is_none() && local_files::collector().is_some() {
-                // The book is written, whatever becomes of its first capture; a build tries again.
+            if new.captures {
+                // The book is written, whatever becomes of its first capture.
                 report::print(&capture(dir));
             }
             GOOD
@@ -208,12 +212,10 @@ fn capture(dir: &Path) -> Vec<Diagnostic> {
         Err(problem) => return vec![problem],
     };
     let here = LocalMachine::read();
-    let (problems, _) = refresh(
-        &book.paths.root,
-        &book.config,
-        &here,
-        &DerivedCache::default(),
-    );
+    let root = &book.paths.root;
+    let (problems, _) = refresh(root, &book.config, &here, &DerivedCache::default());
+    // The first build tries again: until then somebody may have installed what is missing.
+    forget_attempts(root, &book.config);
     problems
 }
 
@@ -257,7 +259,9 @@ fn fill(
     within: Option<&(PathBuf, PathBuf)>,
 ) -> Result<(), (PathBuf, std::io::Error)> {
     let NewBook {
-        source, recorded, ..
+        source,
+        recorded,
+        captures,
     } = new;
     create(
         dir,
@@ -301,7 +305,7 @@ fn fill(
             );
         }
     }
-    print(&next(existing.is_some(), dir, recorded));
+    print(&next(existing.is_some(), dir, (recorded, captures)));
     if is_new {
         print(&about_the_workflow(
             source,
@@ -342,18 +346,21 @@ fn indented(text: &str) -> String {
 }
 
 /// The next steps for the author.
-fn next(existing: bool, dir: &Path, recorded: bool) -> String {
+fn next(existing: bool, dir: &Path, (recorded, captures): (bool, bool)) -> String {
     let chapter = if existing {
         "write a value into a chapter, {{qed first.outcome.returned}}, and "
     } else {
         ""
     };
     let dir = for_the_shell(&dir.to_string_lossy());
-    let captures = match recorded {
-        true => "It shows what was recorded; `capture = \"if-stale\"` in book.toml captures here.",
-        false => {
+    let captures = match (recorded, captures) {
+        (true, _) => {
+            "It shows what was recorded; `capture = \"if-stale\"` in book.toml captures here."
+        }
+        (false, true) => {
             "What it shows is captured in a small guest machine (QEMU, no root): now, and when a build finds it out of date."
         }
+        (false, false) => "The first build captures in a small guest machine (QEMU, no root).",
     };
     format!(
         "\nNext: {chapter}build the book. {captures}\n  mdbook build {dir}\n  mdbook-qed paths --book {dir}\n"

@@ -236,7 +236,7 @@ struct Row<'c> {
     swept: Option<Cow<'c, SweptClaim>>,
     /// Its answers; none in the latter case.
     answers: Vec<Answer>,
-    /// The answers in a sentence, or why there are none.
+    /// The reason why there are none, if so.
     unjudged: Option<&'static str>,
 }
 

@@ -43,6 +43,20 @@ impl CaptureError {
     }
 }
 
+/// The file that remembers a capture which this machine could not do.
+fn marker(root: &Path, machine: &str) -> PathBuf {
+    root.join(STATE)
+        .join(format!("{}.tried", evidence_file(machine)))
+}
+
+/// Forget which captures this machine could not do, so that the next build tries them again.
+pub fn forget_attempts(root: &Path, config: &Config) {
+    for machine in &config.machines {
+        // One that cannot be removed is told of by that build.
+        let _ = std::fs::remove_file(marker(root, machine));
+    }
+}
+
 /// The collector's exit status for bad usage or bad input.
 const BAD_INPUT: i32 = 2;
 
@@ -91,9 +105,7 @@ pub fn refresh(
             );
             continue;
         };
-        let marker = root
-            .join(STATE)
-            .join(format!("{}.tried", evidence_file(machine)));
+        let marker = marker(root, machine);
         let attempt = attempt_digest(machine, config, &investigation, here, &collector);
         let last = std::fs::read_to_string(&marker).unwrap_or_default();
         if let Some((_, output)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {

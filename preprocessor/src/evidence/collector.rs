@@ -42,7 +42,7 @@ pub struct BootableKernel {
     pub machine: String,
     /// Its release, `7.0.13+deb13-cloud-amd64`.
     pub release: String,
-    /// Name and version of its package; `None`: it is served no more, and is in the cache.
+    /// Name and version of its package; `None`: it is in the cache, and not known to be served.
     #[serde(default)]
     pub package: Option<String>,
 }

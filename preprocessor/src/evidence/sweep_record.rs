@@ -270,7 +270,7 @@ pub enum SweepRecordError {
     #[error("it has version {0}, this program reads version {VERSION}")]
     Version(u32),
     /// A kernel's release cannot be ordered.
-    #[error("`{0}` is not a kernel version such as 6.12")]
+    #[error("`{0}` is not a kernel version such as 6.12, or its version string states another one")]
     Release(String),
     /// An older kernel follows a newer one.
     #[error("its kernels are not in their order")]

@@ -1,6 +1,7 @@
 //! The modules of a kernel that Debian serves, fetched when they are first needed: most captures need none, and they are larger
 //! than the kernel.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -55,8 +56,13 @@ pub fn folder(
     };
     let apt = Apt::at(cache.root());
     let package = match wanted {
-        ModulesPackage::Pinned(package) => package.clone(),
-        _ => served(image, &apt)?,
+        ModulesPackage::Pinned(package) => {
+            with_lists(cache, &lock, say, || {
+                Ok(apt.serves(&package.package())?.then_some(()))
+            })?;
+            package.clone()
+        }
+        _ => with_lists(cache, &lock, say, || served(image, &apt))?.ok_or_else(none)?,
     };
     let scratch = cache.scratch(&lock)?;
     let release = &image.release;
@@ -84,15 +90,31 @@ fn is_there(target: &Path, wanted: &ModulesPackage) -> bool {
     }
 }
 
-/// The package that serves the modules of a kernel.
-fn served(image: &Sidecar, apt: &Apt) -> Result<ServedPackage, GuestError> {
+/// The answer of apt's lists, which are fetched first if there are none, and again if those that are there have no answer.
+fn with_lists<T>(
+    cache: &Cache,
+    lock: &File,
+    say: ProgressFn<'_>,
+    ask: impl Fn() -> Result<Option<T>, GuestError>,
+) -> Result<Option<T>, GuestError> {
+    for refresh in [false, true] {
+        fetch::served(cache, refresh, lock, say)?;
+        if let Some(answer) = ask()? {
+            return Ok(Some(answer));
+        }
+    }
+    Ok(None)
+}
+
+/// The package that serves the modules of a kernel, if the lists name it.
+fn served(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestError> {
     // Since 6.19 they have a package of their own; before, they come with the image.
     let own = Package {
         name: modules_package(&image.release),
         version: image.package.version.clone(),
     };
     match apt.served(&own)? {
-        Some(own) => Ok(own),
+        Some(own) => Ok(Some(own)),
         None => with_image(image, apt),
     }
 }
@@ -110,6 +132,10 @@ pub fn built_in(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<S
         return Ok(list);
     }
     let lock = cache.lock(say)?;
+    // Another collector may have fetched it while this one waited.
+    if let Ok(list) = std::fs::read_to_string(&file) {
+        return Ok(list);
+    }
     let none = || GuestError::NoBuiltInList {
         release: image.release.clone(),
     };
@@ -118,7 +144,7 @@ pub fn built_in(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<S
         name: format!("linux-base-{}", image.release),
         version: image.package.version.clone(),
     };
-    let mut package = apt.served(&base)?.ok_or_else(none)?;
+    let mut package = with_lists(cache, &lock, say, || apt.served(&base))?.ok_or_else(none)?;
     // The very one that the configuration came from.
     if let Some(sha256) = &image.base_sha256 {
         package.sha256.clone_from(sha256);
@@ -134,14 +160,13 @@ pub fn built_in(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<S
 }
 
 /// The package with the image, where it can hold modules, too: the very one that the image came from.
-fn with_image(image: &Sidecar, apt: &Apt) -> Result<ServedPackage, GuestError> {
-    let none = || GuestError::NoModules {
-        release: image.release.clone(),
-    };
+fn with_image(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestError> {
     if !holds_modules(&image.package) {
-        return Err(none());
+        return Ok(None);
     }
-    let mut served = apt.served(&image.package)?.ok_or_else(none)?;
-    served.sha256.clone_from(&image.deb_sha256);
-    Ok(served)
+    let served = apt.served(&image.package)?;
+    Ok(served.map(|served| ServedPackage {
+        sha256: image.deb_sha256.clone(),
+        ..served
+    }))
 }

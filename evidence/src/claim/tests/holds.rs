@@ -158,6 +158,13 @@ fn upstream_versions() {
             "#1 SMP Debian 6.1.192-1",
             "states version 6.1.192",
         ),
+        // A release candidate is no release.
+        ("6.1.0-rc2", "#1 SMP Debian 6.1-1", "states version 6.1.0"),
+        (
+            "6.1.0-rc2",
+            "#1 SMP Debian 6.1.192-1",
+            "states version 6.1.192",
+        ),
     ] {
         for interval in ["..6.1.170", "6.1.170..", "..6.1.192"] {
             for text in [TRUE, FALSE] {

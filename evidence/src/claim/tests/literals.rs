@@ -21,6 +21,7 @@ const FILES: &[&str] = &[
     "claim/graph.rs",
     "claim/invariants.rs",
     "claim/name_check/possible.rs",
+    "claim/outside.rs",
     "claim/relations.rs",
     "claim/silence/bounds.rs",
     "claim/silence/experiment.rs",

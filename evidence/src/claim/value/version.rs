@@ -69,6 +69,11 @@ impl Version {
         self.vague.is_some()
     }
 
+    /// True for a release candidate.
+    pub fn is_candidate(&self) -> bool {
+        self.candidate != u64::MAX
+    }
+
     /// The third number: the patch release.
     pub fn patch(&self) -> u64 {
         self.numbers[2]

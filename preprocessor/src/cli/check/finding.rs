@@ -24,7 +24,7 @@ pub enum Weight {
     Error,
     /// Worth a look.
     Warning,
-    /// A claim that could not be decided.
+    /// A claim that could not be decided, or a value on a page that was not measured.
     Open,
 }
 
