@@ -74,9 +74,11 @@ ebpf: tools ## compile the eBPF programs into collector/ebpf, where the collecto
 	cargo run --release -p xtask --features qed-collector/build-ebpf -- ebpf
 
 dist: tools ## build a release in dist/: an archive, a Debian package, install.sh and their digests
+	@scripts/tools.sh dist
 	scripts/dist/build.sh dist
 
-dist-reproducible: ## build a release twice, in two folders, and compare all bytes: takes two release builds
+dist-reproducible: tools ## build a release twice, in two folders, and compare all bytes: takes two release builds
+	@scripts/tools.sh dist
 	scripts/dist/reproducible.sh
 
 dist-crates: tools ## install both programs from the packages that would be published, without an eBPF toolchain
@@ -113,7 +115,10 @@ test: workflows browser ## run every test: the workflows, the book, its looks, m
 EBPF_LINT = RUSTC_BOOTSTRAP=1 RUSTFLAGS='--cfg=bpf_target_arch="x86_64"' CARGO_PROFILE_RELEASE_PANIC=abort
 
 lint: tools ## format and lint
+	@scripts/tools.sh dist
 	scripts/long-files.sh
+	python3 -m unittest discover --quiet --start-directory scripts/dist
+	python3 scripts/dist/licences.py --summary
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --workspace --all-targets -- -D warnings

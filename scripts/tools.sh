@@ -6,6 +6,7 @@
 #   scripts/tools.sh render  what rendering a book needs: neither eBPF nor QEMU
 #   scripts/tools.sh test    what `make test` needs besides: a browser, a C++ compiler for the fuzzer, and a second
 #                            implementation of CEL in .tools/cel
+#   scripts/tools.sh dist    what packing a release needs besides
 #   scripts/tools.sh workflows  what checks and rehearses the workflows, in .tools/workflows
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +25,7 @@ ebpf=(rustc-web libstd-rust-web-dev-bpf "llvm-$LLVM-dev" libzstd-dev zlib1g-dev 
 case "${1:-book}" in
     book) packages+=("${ebpf[@]}") ;;
     render) ;;
+    dist) packages=(binutils dpkg python3) ;;
     workflows) packages=(ca-certificates curl git python3-venv) ;;
     test)
         # libxml2-utils has xmllint, which holds reports to their schema. pahole prints structures, to compare ours with. neovim is an
@@ -33,7 +35,7 @@ case "${1:-book}" in
         command -v node >/dev/null || packages+=(nodejs)
         command -v npm >/dev/null || packages+=(npm)
         ;;
-    *) fail "unknown set \`$1\`: say \`book\`, \`render\`, \`test\` or \`workflows\`" ;;
+    *) fail "unknown set \`$1\`: say \`book\`, \`render\`, \`test\`, \`dist\` or \`workflows\`" ;;
 esac
 
 install_packages() {
@@ -65,13 +67,14 @@ install_program() {
 }
 
 install_packages
-if [ "${1:-book}" != workflows ]; then
+case "${1:-book}" in book | render | test)
     command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
     # The variable is needed: without it the linker's build looks in the wrong library folder.
     [ "${1:-book}" = render ] ||
         LLVM_PREFIX=/usr/lib/llvm-$LLVM install_program bpf-linker $BPF_LINKER --no-default-features --features llvm-$LLVM
     install_program mdbook $MDBOOK
-fi
+    ;;
+esac
 # The second opinion of the mutation test, in a virtual environment of its own. The list of what is installed is put
 # beside it last, so that an interrupted run is noticed.
 install_python() {

@@ -4,7 +4,7 @@
 #   scripts/dist/build.sh [OUT]
 #
 # Two checkouts of one commit give the same bytes, wherever they are, with the same compiler: no folder and no time of the
-# build is in any file. DIST_TARGET is where cargo builds (default: target/dist).
+# build is in any file, nor the host of a mirror of the registry. DIST_TARGET is where cargo builds (default: target/dist).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-dist}
@@ -24,6 +24,15 @@ unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 flags="\"--remap-path-prefix=$PWD=/qed\", \"--remap-path-prefix=$cargo_home=/cargo\""
 # For the little C that is in: an allocator.
 export CFLAGS="-ffile-prefix-map=$PWD=/qed -ffile-prefix-map=$cargo_home=/cargo"
+# The folder of a registry is named after its host. It is there once something was fetched. Of several prefixes that match, the last
+# one counts.
+cargo fetch --locked --target "$host"
+for registry in "$cargo_home"/registry/src/*/; do
+    [ -d "$registry" ] || continue
+    registry=${registry%/}
+    flags+=", \"--remap-path-prefix=$registry=/cargo/registry\""
+    CFLAGS+=" -ffile-prefix-map=$registry=/cargo/registry"
+done
 cargo build --release --locked --target-dir "$target" --config "target.$host.rustflags = [$flags]" \
     -p qed-collector -p mdbook-qed -p xtask --bin qed-collector --bin mdbook-qed --bin xtask
 
@@ -31,5 +40,6 @@ built=$target/$host/release
 pages=$(mktemp -d)
 trap 'rm -rf "$pages"' EXIT
 "$built/xtask" pages "$pages"
+python3 scripts/dist/licences.py "$pages/THIRD-PARTY-LICENSES"
 scripts/dist/pack.sh "$built" "$pages" "$out" "$version"
 ls -l "$out"

@@ -3,7 +3,7 @@
 #
 #   scripts/dist/pack.sh PROGRAMS PAGES OUT VERSION
 #
-# PROGRAMS holds `qed-collector` and `mdbook-qed`, PAGES what `xtask pages` wrote. OUT gets
+# PROGRAMS holds `qed-collector` and `mdbook-qed`, PAGES what `xtask pages` wrote, and THIRD-PARTY-LICENSES by licences.py. OUT gets
 # qed-VERSION-x86_64-linux.tar.gz, qed_VERSION_amd64.deb, install.sh and SHA256SUMS of them, in the place of those of earlier
 # releases; other files in it stay. The times in both are SOURCE_DATE_EPOCH.
 set -euo pipefail
@@ -32,6 +32,8 @@ for program in qed-collector mdbook-qed; do
     fi
 done
 
+[ -s "$pages/THIRD-PARTY-LICENSES" ] || fail "$pages/THIRD-PARTY-LICENSES is missing: scripts/dist/licences.py writes it"
+
 # Where things go below the prefix of an installation, alike in the archive and in the package.
 stage() {
     local root=$1 zsh=$2
@@ -47,7 +49,8 @@ stage() {
 name=qed-$version-x86_64-linux
 stage "$work/$name" site-functions
 install -m 755 "$top/scripts/dist/install.sh" "$work/$name/install.sh"
-install -D -m 644 -t "$work/$name/share/doc/qed" "$top"/README.md "$top"/CHANGELOG.md "$top"/LICENSE-*
+install -D -m 644 -t "$work/$name/share/doc/qed" "$top"/README.md "$top"/CHANGELOG.md "$top"/LICENSE-* \
+    "$pages/THIRD-PARTY-LICENSES"
 (cd "$work/$name" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
 tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w --format=ustar \
     -C "$work" -cf - "$name" | gzip -9n >"$work/$name.tar.gz"
@@ -57,13 +60,16 @@ stage "$deb/usr" vendor-completions
 gzip -9n "$deb"/usr/share/man/man1/*.1
 install -D -m 644 "$top/CHANGELOG.md" "$deb/usr/share/doc/qed/changelog"
 gzip -9n "$deb/usr/share/doc/qed/changelog"
-install -m 644 "$top/README.md" "$deb/usr/share/doc/qed/README.md"
+install -m 644 "$top/README.md" "$pages/THIRD-PARTY-LICENSES" "$deb/usr/share/doc/qed/"
+gzip -9n "$deb/usr/share/doc/qed/THIRD-PARTY-LICENSES"
 {
     echo "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
     echo
     echo "Files: *"
     echo "Copyright: the contributors of QED"
     echo "License: MIT or Apache-2.0"
+    echo "Comment: Both programs are static: /usr/share/doc/qed/THIRD-PARTY-LICENSES.gz lists what they are linked from,"
+    echo " with the licences of each part."
     echo
     echo "License: MIT"
     sed -e 's/^$/./' -e 's/^/ /' "$top/LICENSE-MIT"

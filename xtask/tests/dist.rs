@@ -61,6 +61,7 @@ fn built(dir: &Path, other: bool) {
         ("pages/completions/zsh/_qed-collector", "d\n"),
         ("pages/completions/fish/mdbook-qed.fish", "e\n"),
         ("pages/completions/fish/qed-collector.fish", "f\n"),
+        ("pages/THIRD-PARTY-LICENSES", "g\n"),
     ];
     let pages = pages.map(|(name, content)| (name, content.as_bytes().to_vec()));
     let mut files: Vec<_> = programs.into_iter().chain(pages).collect();
@@ -171,6 +172,7 @@ fn contents() {
                 "/LICENSE-MIT",
                 "/LICENSE-APACHE",
                 "/LICENSE-GPL-2.0",
+                "/share/doc/qed/THIRD-PARTY-LICENSES",
                 "/install.sh",
                 "/SHA256SUMS",
                 "2023-11-14",
@@ -185,6 +187,7 @@ fn contents() {
                 "./usr/share/man/man1/mdbook-qed.1.gz",
                 "./usr/share/zsh/vendor-completions/_mdbook-qed",
                 "./usr/share/doc/qed/copyright",
+                "./usr/share/doc/qed/THIRD-PARTY-LICENSES.gz",
                 "2023-11-14",
             ][..],
         ),
@@ -237,7 +240,8 @@ fn keeps_files_of_others() {
     }
 }
 
-/// Check that programs that need libraries, what is not a program, and what is not a version, are refused.
+/// Check that programs that need libraries, what is not a program, what is not a version, and programs without the list of
+/// what they are linked from, are refused.
 #[test]
 fn refuses_to_pack() {
     let dir = tempfile::tempdir().unwrap();
@@ -248,6 +252,14 @@ fn refuses_to_pack() {
         "{}",
         text(&printed)
     );
+    let list = dir.path().join("pages/THIRD-PARTY-LICENSES");
+    std::fs::write(&list, "").unwrap();
+    let printed = text(&pack(dir.path(), "1.2.3"));
+    assert!(
+        printed.contains("THIRD-PARTY-LICENSES is missing"),
+        "{printed}"
+    );
+    std::fs::write(&list, "g\n").unwrap();
     std::fs::copy("/bin/sh", dir.path().join("programs/mdbook-qed")).unwrap();
     let printed = pack(dir.path(), "1.2.3");
     assert!(
