@@ -15,7 +15,7 @@ COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
 	workflows ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
-	publish-rehearsal book-rehearsal sweep-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
+	publish-rehearsal book-rehearsal sweep-rehearsal action-rehearsal release-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift shard-capture sweep-record
 
 help: ## show what there is
@@ -185,3 +185,14 @@ sweep-rehearsal: export SERIES := $(or $(SERIES),6.1 6.12)
 sweep-rehearsal: build ## do all that sweep.yml does, on this machine, on the kernels of SERIES; ends with .rehearsal/sweep/sweep.json
 	@scripts/tools.sh workflows
 	.tools/workflows/bin/python scripts/workflows/rehearse.py sweep
+
+action-rehearsal: build ## do what action.yml does on a runner, on new books: with a good release, a changed one, without QEMU; DIST=FOLDER of a release
+	@scripts/tools.sh workflows
+	@scripts/tools.sh dist
+	.tools/workflows/bin/python scripts/workflows/rehearse.py action
+
+# With programs, nothing has to be built: those that are not tested here.
+release-rehearsal: $(if $(RELEASE_PROGRAMS),,tools) ## do all that release.yml does, on made-up tags; RELEASE_PROGRAMS=FOLDER: pack those instead of linting, testing and building
+	@scripts/tools.sh workflows
+	@scripts/tools.sh dist
+	.tools/workflows/bin/python scripts/workflows/rehearse.py release

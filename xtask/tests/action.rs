@@ -181,9 +181,14 @@ fn runners_without_qemu() {
     let run = |collector: u8, checked: &str| {
         let log = dir.join("log");
         let _ = std::fs::remove_file(&log);
+        let to = if checked.starts_with("error: ") {
+            ">&2"
+        } else {
+            ""
+        };
         for (name, script) in [
             ("qed-collector", format!("exit {collector}")),
-            ("mdbook-qed", format!("echo '{checked}'")),
+            ("mdbook-qed", format!("echo '{checked}' {to}")),
             ("mdbook", "echo built".to_owned()),
         ] {
             let log = log.display();
@@ -223,11 +228,13 @@ fn runners_without_qemu() {
     assert!(!message.contains(skipped), "{message}");
 
     let absent = "guest:debian-6.1: not judged, there is no evidence of `guest:debian-6.1` yet";
-    for collector in [0, 3] {
-        let (status, message, log) = run(collector, absent);
+    let none = "error: there is no evidence of any machine of this book (guest:debian-6.1)";
+    for (collector, found) in [(0, absent), (3, absent), (3, none)] {
+        let (status, message, log) = run(collector, found);
         assert_eq!(status, Some(3), "{message}");
         assert_eq!(log, "qed-collector\nmdbook-qed\n");
-        let reported = format!("nothing was recorded: {absent}");
+        let found = found.trim_start_matches("error: ");
+        let reported = format!("nothing was recorded: {found}");
         assert!(
             message.contains("::error title=qed::") && message.contains(&reported),
             "{message}"
