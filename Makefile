@@ -84,8 +84,8 @@ dist-reproducible: tools ## build a release twice, in two folders, and compare a
 dist-crates: tools ## install both programs from the packages that would be published, without an eBPF toolchain
 	scripts/dist/crates.sh
 
-dist-chroots: ## try dist/ in fresh Debian 12 and 13, as root: install, init, build; prints the times
-	scripts/dist/chroots.sh
+dist-chroots: ## try dist/ in fresh Debian 12 and 13, as root: install, init, build; prints the times, with AGAINST_CLONE=1 against `make book` from a clone
+	scripts/dist/chroots.sh $(if $(AGAINST_CLONE),--against-clone)
 
 release-check: ## release: hold the versions of all crates and the changelog to the tag, TAG=v1.2.3
 	scripts/dist/check-tag.sh "$(TAG)"

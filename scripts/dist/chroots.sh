@@ -3,7 +3,11 @@
 # ordinary user, and the package with apt. Prints how long it takes from the archive to a built book, with a capture in a guest
 # and with recorded evidence. Needs root, mmdebstrap and a mirror: no part of `make test`.
 #
-#   scripts/dist/chroots.sh [SUITE…]
+#   scripts/dist/chroots.sh [--against-clone] [SUITE…]
+#
+# With --against-clone, `make book` is then run in a fresh clone of the last commit, without built tools, and each time is printed
+# against it. The clone is built on this machine, on which it works (Debian 12, with Rust): Debian packages, crates and kernels that
+# are here are not fetched again, so a stranger would wait longer for it.
 #
 # DIST is the folder of another release. CHROOT_CACHE keeps the plain root file systems (SUITE.tar) for the next run.
 set -euo pipefail
@@ -26,12 +30,36 @@ trap clean EXIT
 # mdBook is no part of the release: the one that `make tools` built stands in for one that a user has.
 mdbook=$(command -v mdbook || echo .tools/bin/mdbook)
 status=0
+names=() times=()
 check() { # NAME LIMIT SECONDS
     local verdict=met
+    names+=("$1") times+=("$3")
     awk -v took="$3" -v limit="$2" 'BEGIN { exit !(took > limit) }' && verdict=MISSED && status=1
     printf '%s\t%s s\tat most %s s\t%s\n' "$1" "$3" "$2" "$verdict"
 }
+seconds_since() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
+against_clone() {
+    local start took path index
+    # Nothing of what is built here may help: neither on PATH, nor what `make` hands on.
+    path=$(tr : '\n' <<<"$PATH" | grep -vxF -e "$PWD" | grep -vF "$PWD/" | paste -sd :)
+    start=$(date +%s.%N)
+    git -c safe.directory='*' clone --quiet . "$work/clone"
+    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET_DIR PATH="$path" \
+        make -C "$work/clone" book >"$work/log" 2>&1 || { tail -n 50 "$work/log"; fail "the book was not built from a clone"; }
+    took=$(seconds_since "$start")
+    [ -n "$(find "$work/clone/site" -name index.html -print -quit)" ] || fail "\`make book\` in a clone built no site"
+    printf 'clone: git clone to book\t%s s\n' "$took"
+    for index in "${!names[@]}"; do
+        printf '%s\t%s s\t%s times as fast as from a clone\n' "${names[index]}" "${times[index]}" \
+            "$(awk -v clone="$took" -v one="${times[index]}" 'BEGIN { printf "%.0f", clone / one }')"
+    done
+}
 
+clone=''
+if [ "${1:-}" = --against-clone ]; then
+    clone=yes
+    shift
+fi
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
 for suite in "${suites[@]}"; do
@@ -62,7 +90,7 @@ for suite in "${suites[@]}"; do
     user 'sh /release/install.sh /release/qed-*.tar.gz >/dev/null && mdbook-qed init --recorded book >/dev/null && mdbook build book' >"$work/log" 2>&1 ||
         { cat "$work/log"; fail "$suite: the book with recorded evidence was not built"; }
     grep -q '✔ PASS' "$root/home/stranger/book/site/first.html" || fail "$suite: no claim passed"
-    check "$suite: archive to book, --recorded" 15 "$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
+    check "$suite: archive to book, --recorded" 15 "$(seconds_since "$start")"
 
     # The package alone. Then it is taken off again, without a trace.
     inside apt-get update -qq
@@ -103,6 +131,7 @@ for suite in "${suites[@]}"; do
         { cat "$work/log"; fail "$suite: the book was not built"; }
     grep -q 'capturing on guest:debian-6.1' "$work/log" || fail "$suite: nothing was captured"
     grep -q '✔ PASS' "$root/home/stranger/book/site/first.html" || fail "$suite: no claim passed"
-    check "$suite: archive to book, with a capture" 60 "$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')"
+    check "$suite: archive to book, with a capture" 60 "$(seconds_since "$start")"
 done
+[ -z "$clone" ] || against_clone
 exit $status
