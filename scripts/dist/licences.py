@@ -76,7 +76,8 @@ class Part:
 def output_of(*command):
     """What a program prints on standard output."""
     try:
-        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        environment = os.environ | {"LC_ALL": "C.UTF-8"}
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8", env=environment).stdout
     except FileNotFoundError:
         raise Refused(f"{command[0]} is missing") from None
     except subprocess.CalledProcessError as error:
@@ -110,7 +111,7 @@ def linked(metadata, built, roots):
 
 def tidied(text):
     """A text without what differs between copies of it: ends of lines, spaces before them, empty lines around it."""
-    lines = [line.rstrip() for line in text.replace("\f", "\n").splitlines()]
+    lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join(lines).strip("\n") + "\n"
 
 
@@ -202,7 +203,8 @@ def c_library(archive, licence):
     path = Path(output_of(os.environ.get("CC", "gcc"), f"-print-file-name={archive}").strip())
     if not path.is_absolute():
         raise Refused(f"the C compiler has no {archive}: install libc6-dev and gcc")
-    package = output_of("dpkg-query", "-S", str(path.resolve())).rpartition(": ")[0].partition(":")[0]
+    # `PACKAGE:ARCHITECTURE: FILE`, behind lines about diversions.
+    package = output_of("dpkg-query", "-S", str(path.resolve())).splitlines()[-1].partition(":")[0]
     version = output_of("dpkg-query", "-W", "-f", "${Version}", package)
     source = output_of("dpkg-query", "-W", "-f", "${source:Package} ${source:Version}", package)
     text = read(Path("/usr/share/doc") / package / "copyright")

@@ -101,7 +101,8 @@ class Release(Rehearsal):
 
     def publish(self, options):
         """What `softprops/action-gh-release` does: a release with the tag's name, some files and a text."""
-        body = (self.workspace / options["body_path"]).read_text()
+        [body] = self.found(options["body_path"])
+        body = body.read_text()
         if not body.strip():
             raise Failed("the release says nothing of what is new")
         target = self.published / self.tag
