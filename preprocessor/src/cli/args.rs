@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::cli::check::{self, CheckFormat};
@@ -26,6 +26,19 @@ struct Cli {
 
 const EXIT_STATUS: &str = "Exit status: 0 all good; 1 a verdict is FAIL or ERROR, drift was found, or a site does \
 not verify; 2 bad usage or bad input; 3 this machine cannot do what was asked.";
+
+// No doc comment: it would be the help of the command.
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// Its folder
+    dir: PathBuf,
+    /// Show evidence that comes along instead of capturing: this takes neither QEMU nor a network
+    #[arg(long)]
+    recorded: bool,
+    /// Write a new book without capturing what it shows: the first build does
+    #[arg(long)]
+    no_capture: bool,
+}
 
 #[derive(Debug, Subcommand)]
 enum QedSubcommand {
@@ -175,16 +188,7 @@ enum QedSubcommand {
         book: PathBuf,
     },
     /// Make a new live book, or add to a book what is missing
-    Init {
-        /// Its folder
-        dir: PathBuf,
-        /// Show evidence that comes along instead of capturing: this takes neither QEMU nor a network
-        #[arg(long)]
-        recorded: bool,
-        /// Write a new book without capturing what it shows: the first build does
-        #[arg(long)]
-        no_capture: bool,
-    },
+    Init(InitArgs),
     /// Print a built-in template, to be replaced by qed/NAME.hbs in the book's theme folder
     Template {
         /// Its name; without it, all names
@@ -220,13 +224,14 @@ fn lsp(book: Option<PathBuf>) -> u8 {
     }
 }
 
-fn init(dir: &Path, source: WorkflowSource<'_>, recorded: bool, captures: bool) -> u8 {
+/// Make a new book. `source` is the origin of the program.
+fn init(args: &InitArgs, source: WorkflowSource<'_>) -> u8 {
     let new = init::NewBook {
         source,
-        recorded,
-        captures,
+        recorded: args.recorded,
+        captures: !args.recorded && !args.no_capture,
     };
-    init::run(dir, new)
+    init::run(&args.dir, new)
 }
 
 /// Run the program and return the exit status. `source` is the origin of the program.
@@ -305,11 +310,7 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
         Some(QedSubcommand::Publish { site, book }) => publish::run(&book, &site),
         Some(QedSubcommand::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
         Some(QedSubcommand::Merge { from, book }) => merge::run(&book, &from),
-        Some(QedSubcommand::Init {
-            dir,
-            recorded,
-            no_capture,
-        }) => init(&dir, source, recorded, !recorded && !no_capture),
+        Some(QedSubcommand::Init(args)) => init(&args, source),
         Some(QedSubcommand::Template { name }) => common::template(name.as_deref()),
         Some(QedSubcommand::Schema { kind }) => common::schema(kind),
     }
