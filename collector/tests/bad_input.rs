@@ -524,27 +524,32 @@ fn unprivileged_guest() {
     );
 }
 
-/// Check that without QEMU its package is named.
+/// Check that without QEMU its package is named, whether the kernel is cached or not, and that no kernel is downloaded then.
 #[test]
 fn no_qemu() {
-    let folder = tempfile::tempdir().unwrap();
-    copy_cache(folder.path());
-    let (status, printed) = status_and_message(
-        &capture_on(
-            "guest:debian-6.1",
-            folder.path(),
-            investigation("socket.toml"),
-        )
-        .env("XDG_CACHE_HOME", folder.path())
-        .env("PATH", "")
-        .output()
-        .unwrap(),
-    );
-    assert_eq!(status, Some(3), "{printed}");
-    assert!(
-        printed.contains("apt-get install qemu-system-x86"),
-        "{printed}"
-    );
+    for cached in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        if cached {
+            copy_cache(folder.path());
+        }
+        let (status, printed) = status_and_message(
+            &capture_on(
+                "guest:debian-6.1",
+                folder.path(),
+                investigation("socket.toml"),
+            )
+            .env("XDG_CACHE_HOME", folder.path())
+            .env("PATH", "")
+            .output()
+            .unwrap(),
+        );
+        assert_eq!(status, Some(3), "{printed}");
+        assert!(
+            printed.contains("apt-get install qemu-system-x86"),
+            "{printed}"
+        );
+        assert!(!printed.contains("downloading"), "{printed}");
+    }
 }
 
 /// Sources that nobody serves, as apt's configuration.

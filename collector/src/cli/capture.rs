@@ -354,6 +354,8 @@ async fn in_guest(
 ) -> Result<Evidence, Failure> {
     let cache = Cache::of_user()?;
     let say = |line: &str| progress.say(line);
+    // Nothing is downloaded for a machine that cannot boot it.
+    guest::qemu::emulator()?;
     let kernel = lock::kernel(lock, name, source, &cache, args.request.refresh, &say)?;
     if let Some(text) = &kernel.note {
         note(&format!("{name}: {text}"));

@@ -28,6 +28,7 @@ use crate::btf::Btf;
 use crate::graph::{TracedCall, calls, matching};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{GuestJob, discover_answer};
+use crate::guest::qemu;
 use crate::session::discovery::{Discovery, DiscoveryOptions, discover};
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::lines::{LineResolver, cache};
@@ -249,6 +250,8 @@ fn trace(
         TargetMachine::Guest(name, source) => {
             let cache = Cache::of_user()?;
             let lock = request.lock.as_ref();
+            // Nothing is downloaded for a machine that cannot boot it.
+            qemu::emulator()?;
             let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
             let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
             let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;

@@ -25,6 +25,7 @@ use super::runtime::runtime;
 use super::target::TargetMachine;
 use crate::assemble::symbolize::Static;
 use crate::guest::protocol::{GuestJob, plan_answer};
+use crate::guest::qemu;
 use crate::guest::{cache::Cache, host_binaries::Files};
 use crate::plan::expr::{Decode, StructureField};
 use crate::plan::{PlannedExperiment, PlannedProbe};
@@ -136,6 +137,8 @@ fn planned_on(
         TargetMachine::Guest(name, source) => {
             let cache = Cache::of_user()?;
             let say = |line: &str| progress.say(line);
+            // Nothing is downloaded for a machine that cannot boot it.
+            qemu::emulator()?;
             let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
             // What is not here is not fetched for a look.
             let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);

@@ -85,17 +85,25 @@ pub struct GuestRun {
     pub append: String,
 }
 
+/// The file of the emulator that guests run in.
+///
+/// # Errors
+/// When it is not in `PATH`.
+pub fn emulator() -> Result<PathBuf, GuestError> {
+    find_in_path("qemu-system-x86_64").ok_or(GuestError::MissingProgram {
+        doing: "boot a guest",
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+    })
+}
+
 /// Boot a guest, wait until it has powered off, and return its answer. QEMU is killed and reaped when the future is dropped,
 /// and dies with this thread.
 ///
 /// # Errors
 /// When it cannot be started, panics, exceeds its limit, or its job fails.
 pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, GuestError> {
-    let qemu = find_in_path("qemu-system-x86_64").ok_or(GuestError::MissingProgram {
-        doing: "boot a guest",
-        program: "qemu-system-x86_64",
-        package: "qemu-system-x86",
-    })?;
+    let qemu = emulator()?;
     let kernel = File::open(&spec.kernel.path)
         .map_err(GuestError::io("open the kernel", &spec.kernel.path))?;
     let initrd = memory_file("initrd", &archive(spec)?)?;
