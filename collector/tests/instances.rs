@@ -201,7 +201,9 @@ impl Compared {
             };
             self.jumps += 1;
             // A jump to code that only returns does not enter another function.
-            let others = map.leaves_by_jump(vmlinux, at, symbol);
+            let Some(others) = map.leaves_by_jump(vmlinux, at, symbol) else {
+                continue;
+            };
             if others != ours {
                 self.problems.push(format!(
                     "`{symbol}` at {at:x}: can be left by a jump: {ours}, and objdump says {others}"

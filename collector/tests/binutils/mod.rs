@@ -152,7 +152,7 @@ impl Map {
     }
 
     /// True if objdump sees a jump from the code of this symbol to another function's.
-    pub fn leaves_by_jump(&self, vmlinux: &Path, start: u64, symbol: &str) -> bool {
+    pub fn leaves_by_jump(&self, vmlinux: &Path, start: u64, symbol: &str) -> Option<bool> {
         let cold = format!("{symbol}.cold");
         let parts = self.0.iter().filter(|(_, _, name)| *name == cold);
         let starts: Vec<u64> = [start]
@@ -160,12 +160,15 @@ impl Map {
             .chain(parts.map(|part| part.0))
             .collect();
         let parts: Vec<Range<u64>> = starts.iter().map(|at| *at..self.end(*at)).collect();
-        parts
-            .iter()
-            .any(|part| self.jumps_out(vmlinux, part, &parts))
+        let answers: Vec<Option<bool>> = (parts.iter())
+            .map(|part| self.jumps_out(vmlinux, part, &parts))
+            .collect();
+        let known = answers.iter().all(Option::is_some);
+        known.then(|| answers.contains(&Some(true)))
     }
 
-    fn jumps_out(&self, vmlinux: &Path, part: &Range<u64>, parts: &[Range<u64>]) -> bool {
+    /// `None` for data, of which nothing is disassembled: 7.3 lists some of its init sections like code.
+    fn jumps_out(&self, vmlinux: &Path, part: &Range<u64>, parts: &[Range<u64>]) -> Option<bool> {
         let output = Command::new("objdump")
             .arg("-d")
             .arg(format!("--start-address={:#x}", part.start))
@@ -174,8 +177,9 @@ impl Map {
             .output()
             .expect("objdump, of the package binutils");
         let text = String::from_utf8_lossy(&output.stdout);
-        let mut instructions = text.lines().filter_map(|line| line.split('\t').nth(2));
-        instructions.any(|instruction| {
+        let mut instructions = (text.lines().filter_map(|line| line.split('\t').nth(2))).peekable();
+        instructions.peek()?;
+        Some(instructions.any(|instruction| {
             let instruction = instruction
                 .trim_start_matches("cs ")
                 .trim_start_matches("notrack ");
@@ -192,8 +196,8 @@ impl Map {
             let Ok(target) = u64::from_str_radix(target, 16) else {
                 panic!("{jump} {target}");
             };
-            let returns = instruction.contains("<__x86_return_thunk>");
+            let returns = instruction.contains("x86_return_thunk>");
             !returns && !parts.iter().any(|part| part.contains(&target))
-        })
+        }))
     }
 }
