@@ -11,7 +11,7 @@ use support::{GUESTS, captured_from};
 const FACTS: &str = r#"
 [facts]
 types = ["socket", "socket_state", "gfp_t", "sokket"]
-functions = ["sock_alloc", "sock_allok"]
+functions = ["sock_alloc", "sock_allok", "dentry_stat"]
 tracepoints = ["kmem_cache_alloc", "sys_enter_socket", "kmem_cache_allok"]
 syscalls = ["socket", "fstat", "mseal", "create_module"]
 config = ["net", "no_such_option"]
@@ -92,6 +92,8 @@ fn of_each_kernel() {
             "types.sokket.members.sk.exists",
             "tracepoints.kmem_cache_allok.exists",
             "functions.sock_allok.exists",
+            // A variable, which kallsyms of 7.3 has among the code.
+            "functions.dentry_stat.exists",
         ] {
             let found = catalog.resolve(&machines[0], &path.parse().unwrap());
             assert!(

@@ -88,7 +88,10 @@ impl Census {
 fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
     let mut census = Census::default();
     let mut places: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for symbol in table.symbols().filter(|s| s.is_text() && !is_cold(s.name)) {
+    for symbol in table
+        .symbols()
+        .filter(|s| table.is_code(s) && !is_cold(s.name))
+    {
         if table.is_discarded(symbol.address) || !table.image().contains(&symbol.address) {
             continue;
         }

@@ -339,7 +339,7 @@ impl SymbolTables<'_> {
         if described.described || described.incomplete || anything {
             return Ok(());
         }
-        let names = kallsyms.symbols().filter(|symbol| symbol.is_text());
+        let names = kallsyms.symbols().filter(|symbol| kallsyms.is_code(symbol));
         let near = qed_evidence::diagnostic::nearest(function, names.map(|symbol| symbol.name));
         let near = near.map(|near| format!("; the nearest name is `{near}`"));
         Err(format!(

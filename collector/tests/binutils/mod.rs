@@ -167,7 +167,7 @@ impl Map {
         known.then(|| answers.contains(&Some(true)))
     }
 
-    /// `None` for data, of which nothing is disassembled: 7.3 lists some of its init sections like code.
+    /// `None` for data, of which nothing is disassembled.
     fn jumps_out(&self, vmlinux: &Path, part: &Range<u64>, parts: &[Range<u64>]) -> Option<bool> {
         let output = Command::new("objdump")
             .arg("-d")

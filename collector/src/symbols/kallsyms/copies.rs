@@ -35,7 +35,7 @@ impl Kallsyms {
             .take_while(|symbol| symbol.name.starts_with(function));
         let own = self.symbols_named(function);
         for symbol in own.chain(clones) {
-            let wanted = symbol.is_text() && symbol.address != 0 && !is_cold(symbol.name);
+            let wanted = self.is_code(&symbol) && symbol.address != 0 && !is_cold(symbol.name);
             if wanted && is_copy(symbol.name, function) {
                 found.entry(symbol.address).or_insert(symbol);
             }
@@ -102,6 +102,19 @@ mod tests {
             ];
             assert_eq!(places.map(|at| table.is_discarded(at)), removed);
         }
+    }
+
+    /// Check that data is no function where the linker gave it the letter of code, and that it reaches as far as data.
+    #[test]
+    fn executable_data() {
+        let text = "ffffffff81000000 T _text\nffffffff81000100 T get\nffffffff81001000 T _etext\nffffffff82000000 T _sdata\n\
+                    ffffffff82000100 t table\nffffffff82100000 T get\nffffffff82200000 T _edata\nffffffff82300000 T _end\n";
+        let table = Kallsyms::parse(text.into(), None).unwrap();
+        assert!(table.copies_of("table").is_empty());
+        let copies = table.copies_of("get");
+        let places: Vec<u64> = copies.iter().map(|symbol| symbol.address).collect();
+        assert_eq!(places, [0xffff_ffff_8100_0100]);
+        assert_eq!(table.end_of(0xffff_ffff_8200_0100), 0xffff_ffff_8210_0000);
     }
 
     /// Check that clones and namesakes are found, and neither cold parts nor data nor functions whose names only begin

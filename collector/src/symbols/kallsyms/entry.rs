@@ -81,13 +81,7 @@ pub struct Symbol<'a> {
     pub module: Option<&'a str>,
 }
 
-impl Symbol<'_> {
-    /// True if the type letter says code. Weak symbols (`w`/`W`) are code in practice: weak objects are `v`/`V`.
-    pub fn is_text(&self) -> bool {
-        is_text(self.kind as u8)
-    }
-}
-
+/// True if the type letter says code. Weak symbols (`w`/`W`) are code in practice: weak objects are `v`/`V`.
 pub(super) fn is_text(kind: u8) -> bool {
     matches!(kind, b't' | b'T' | b'w' | b'W')
 }

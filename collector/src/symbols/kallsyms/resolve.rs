@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::entry::{Symbol, SymbolEntry, is_absolute, is_text};
+use super::entry::{Symbol, SymbolEntry, is_absolute};
 use super::table::Kallsyms;
 
 /// The largest distance of an address from the text symbol before it, in bytes. The table has no sizes; the largest function of
@@ -122,7 +122,7 @@ impl Kallsyms {
             // Only its first byte resolves.
             return start.saturating_add(1);
         }
-        let reach = if is_text(found.kind as u8) {
+        let reach = if self.is_code_at(start, found.kind) {
             TEXT_REACH
         } else {
             DATA_REACH
@@ -149,7 +149,7 @@ impl Kallsyms {
         if symbol.module.is_none() && !self.image.is_empty() && !self.image.contains(&base) {
             return Err(Unresolved::Outside);
         }
-        let reach = if is_text(symbol.kind as u8) {
+        let reach = if self.is_code_at(base, symbol.kind) {
             TEXT_REACH
         } else {
             DATA_REACH

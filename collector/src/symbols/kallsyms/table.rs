@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::entry::{KallsymsError, Symbol, SymbolEntry, Zeroed, is_absolute};
+use super::entry::{KallsymsError, Symbol, SymbolEntry, Zeroed, is_absolute, is_text};
 use super::parse::parse_entries;
 
 /// Pairs of linker symbols that bound a part of the image: nothing resolves across the end of a part.
@@ -16,11 +16,14 @@ const PARTS: [(&str, &str); 7] = [
     ("_text", "_etext"),
     ("_sinittext", "_einittext"),
     ("__start_rodata", "__end_rodata"),
-    ("_sdata", "_edata"),
+    DATA,
     ("__init_begin", "__init_end"),
     ("__bss_start", "__bss_stop"),
     ("__brk_base", "__brk_limit"),
 ];
+
+/// The linker symbols that bound `.data`.
+const DATA: (&str, &str) = ("_sdata", "_edata");
 
 /// A parsed symbol table: all of `/proc/kallsyms`, or any text of that form.
 pub struct Kallsyms {
@@ -33,6 +36,8 @@ pub struct Kallsyms {
     clones: OnceLock<Vec<u32>>,
     pub(super) image: Range<u64>,
     pub(super) parts: Vec<Range<u64>>,
+    /// `.data`, from `_sdata` to `_edata`; empty if the table does not name both.
+    data: Range<u64>,
 }
 
 impl std::fmt::Debug for Kallsyms {
@@ -66,9 +71,11 @@ impl Kallsyms {
             clones: OnceLock::new(),
             image: 0..0,
             parts: Vec::new(),
+            data: 0..0,
         };
         table.image = table.find_image();
         table.parts = table.find_parts();
+        table.data = table.between(DATA).unwrap_or(0..0);
         Ok(table)
     }
 
@@ -199,12 +206,27 @@ impl Kallsyms {
         }
     }
 
-    fn find_parts(&self) -> Vec<Range<u64>> {
+    /// The addresses between two linker symbols.
+    fn between(&self, (start, end): (&str, &str)) -> Option<Range<u64>> {
         let one = |name: &str| self.lookup(name).first().copied();
-        let part = |(start, end): &(&str, &str)| Some(one(start)?..one(end)?);
+        Some(one(start)?..one(end)?)
+    }
+
+    /// True if a symbol of this table is of code. Its letter alone does not say: the linker may have marked `.data` as executable,
+    /// as in Debian's 7.3, and everything in it then has the letter of code.
+    pub fn is_code(&self, symbol: &Symbol<'_>) -> bool {
+        self.is_code_at(symbol.address, symbol.kind)
+    }
+
+    /// The same of a symbol with this address and this letter.
+    pub(super) fn is_code_at(&self, address: u64, kind: char) -> bool {
+        is_text(kind as u8) && !self.data.contains(&address)
+    }
+
+    fn find_parts(&self) -> Vec<Range<u64>> {
         PARTS
             .iter()
-            .filter_map(part)
+            .filter_map(|ends| self.between(*ends))
             .filter(|part| part.start < part.end)
             .collect()
     }

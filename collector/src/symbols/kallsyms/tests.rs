@@ -47,7 +47,7 @@ fn lookup() {
     }
     let module = table.symbols_named("virtio_init").next().unwrap();
     assert_eq!(
-        (module.module, module.kind, module.is_text()),
+        (module.module, module.kind, table.is_code(&module)),
         (Some("virtio_net"), 't', true)
     );
     assert_eq!(table.image(), 0xffff_ffff_9c20_0000..0xffff_ffff_9ea3_0000);
