@@ -92,7 +92,7 @@ fn of_each_kernel() {
             "types.sokket.members.sk.exists",
             "tracepoints.kmem_cache_allok.exists",
             "functions.sock_allok.exists",
-            // A variable, which kallsyms of 7.3 has among the code.
+            // A variable, which has the letter of code from 6.18 on at the latest.
             "functions.dentry_stat.exists",
         ] {
             let found = catalog.resolve(&machines[0], &path.parse().unwrap());

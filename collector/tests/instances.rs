@@ -1,4 +1,4 @@
-//! The copies of all functions of both kernels; of 50 random ones, what other programs say of them, and what silence may prove.
+//! The copies of all functions of the tests' kernels; of 50 random ones, what other programs say of them, and what silence may prove.
 //!
 //! Those are llvm-dwarfdump and objdump (Debian packages llvm and binutils), and System.map as text.
 //!

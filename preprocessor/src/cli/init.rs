@@ -259,9 +259,7 @@ fn fill(
     within: Option<&(PathBuf, PathBuf)>,
 ) -> Result<(), (PathBuf, std::io::Error)> {
     let NewBook {
-        source,
-        recorded,
-        captures,
+        source, recorded, ..
     } = new;
     create(
         dir,
@@ -305,7 +303,7 @@ fn fill(
             );
         }
     }
-    print(&next(existing.is_some(), dir, (recorded, captures)));
+    print(&next(existing.is_some(), dir, new));
     if is_new {
         print(&about_the_workflow(
             source,
@@ -346,14 +344,14 @@ fn indented(text: &str) -> String {
 }
 
 /// The next steps for the author.
-fn next(existing: bool, dir: &Path, (recorded, captures): (bool, bool)) -> String {
+fn next(existing: bool, dir: &Path, new: NewBook<'_>) -> String {
     let chapter = if existing {
         "write a value into a chapter, {{qed first.outcome.returned}}, and "
     } else {
         ""
     };
     let dir = for_the_shell(&dir.to_string_lossy());
-    let captures = match (recorded, captures) {
+    let captures = match (new.recorded, new.captures) {
         (true, _) => {
             "It shows what was recorded; `capture = \"if-stale\"` in book.toml captures here."
         }

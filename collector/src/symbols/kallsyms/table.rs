@@ -212,8 +212,8 @@ impl Kallsyms {
         Some(one(start)?..one(end)?)
     }
 
-    /// True if a symbol of this table is of code. Its letter alone does not say: the linker may have marked `.data` as executable,
-    /// as in Debian's 7.3, and everything in it then has the letter of code.
+    /// True if a symbol of this table is of code. Its letter alone does not say: `.data` may be a section that can be
+    /// executed, as in Debian's 6.18 and later, and everything in it then has the letter of code.
     pub fn is_code(&self, symbol: &Symbol<'_>) -> bool {
         self.is_code_at(symbol.address, symbol.kind)
     }
