@@ -21,15 +21,8 @@ file = "crypto/proc.c"
 
 [[experiment]]
 name = "algorithms"
+inherit = "processors"
 workload = { command = ["cat", "/proc/crypto"] }
-[[experiment.probe]]
-function = "c_start"
-name = "cpu"
-file = "arch/x86/kernel/cpu/proc.c"
-[[experiment.probe]]
-function = "c_start"
-name = "crypto"
-file = "crypto/proc.c"
 "#;
 
 fn captured(debuginfo: &str) -> Evidence {
