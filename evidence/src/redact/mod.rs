@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
 pub use crate::document::withheld::{WITHHELD, withheld};
@@ -161,24 +162,29 @@ fn find_leftover(
     document: &Json,
     searcher: &Searcher,
 ) -> serde_json::Result<Option<secrets::SecretMatch>> {
-    fn without_numbers(node: &Json) -> Json {
-        match node {
-            Json::Object(map) => map
-                .iter()
-                .map(|(key, child)| (key.clone(), without_numbers(child)))
-                .collect(),
-            Json::Array(list) => list.iter().map(without_numbers).collect(),
-            Json::Number(number) if number.as_u64().is_some_and(|n| n < SEARCHED) => Json::Null,
-            Json::Number(number)
-                if number.as_i64().is_some_and(|n| n.unsigned_abs() < SEARCHED) =>
-            {
-                Json::Null
+    let text = serde_json::to_string(&WithoutSmallNumbers(document))?;
+    Ok(searcher.find(text.as_bytes()).into_iter().next())
+}
+
+/// A document that is written with `null` in the place of each number below [`SEARCHED`].
+struct WithoutSmallNumbers<'a>(&'a Json);
+
+impl Serialize for WithoutSmallNumbers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Json::Object(map) => {
+                serializer.collect_map(map.iter().map(|(key, child)| (key, Self(child))))
             }
-            other => other.clone(),
+            Json::Array(list) => serializer.collect_seq(list.iter().map(Self)),
+            Json::Number(number)
+                if number.as_u64().is_some_and(|n| n < SEARCHED)
+                    || number.as_i64().is_some_and(|n| n.unsigned_abs() < SEARCHED) =>
+            {
+                serializer.serialize_unit()
+            }
+            other => other.serialize(serializer),
         }
     }
-    let text = serde_json::to_string(&without_numbers(document))?;
-    Ok(searcher.find(text.as_bytes()).into_iter().next())
 }
 
 /// The members that hold what the collector says in words: those of fields, and the reason in the place of a value. A test holds

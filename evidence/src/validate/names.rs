@@ -8,12 +8,12 @@ use crate::path::is_identifier;
 
 /// A name that is a value and has values below it, or that no path can write.
 pub(super) fn twofold<'a>(
-    at: &str,
+    at: impl Fn() -> String,
     mut names: impl Iterator<Item = &'a String> + Clone,
 ) -> Option<Finding> {
     let known: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     names.find_map(|name| {
-        let at = || format!("{at}/{}", escape(name));
+        let at = || format!("{}/{}", at(), escape(name));
         if !name.split('.').all(is_identifier) {
             return Some((at(), "no path can write this name".into()));
         }

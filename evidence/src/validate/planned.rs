@@ -31,9 +31,27 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
     // What a module depends on is loaded with it, and nothing without one.
     let module = |_: &String| investigation.modules().next().is_some();
     members(investigation, evidence)
-        .or_else(|| not_asked_for("/kernel/modules", evidence.kernel.modules.keys(), module))
-        .or_else(|| not_asked_for("/kaslr/symbols", evidence.kaslr.symbols.keys(), symbols))
-        .or_else(|| not_asked_for("/kernel/config", evidence.kernel.config.keys(), config))
+        .or_else(|| {
+            not_asked_for(
+                || "/kernel/modules".into(),
+                evidence.kernel.modules.keys(),
+                module,
+            )
+        })
+        .or_else(|| {
+            not_asked_for(
+                || "/kaslr/symbols".into(),
+                evidence.kaslr.symbols.keys(),
+                symbols,
+            )
+        })
+        .or_else(|| {
+            not_asked_for(
+                || "/kernel/config".into(),
+                evidence.kernel.config.keys(),
+                config,
+            )
+        })
         .or_else(|| {
             let mut all = evidence.commands.iter();
             all.find_map(|(name, found)| {
@@ -55,7 +73,13 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
 
 /// The same read of the same target takes the same member, at the same place of its structure.
 fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
-    let mut known: BTreeMap<(String, &str, &str), (&Member, String)> = BTreeMap::new();
+    /// The names of an experiment, a probe, a side and a read.
+    type Place<'a> = [&'a str; 4];
+    let written = |[experiment, probe, side, read]: Place<'_>| {
+        let (experiment, probe, read) = (escape(experiment), escape(probe), escape(read));
+        format!("/experiments/{experiment}/probes/{probe}/members/{side}/{read}")
+    };
+    let mut known: BTreeMap<(String, &str, &str), (&Member, Place<'_>)> = BTreeMap::new();
     for (name, found) in &evidence.experiments {
         let Some(requested) = investigation.experiment(name) else {
             continue;
@@ -73,17 +97,13 @@ fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding
                     let Some(member) = members.get(&read.name) else {
                         continue;
                     };
-                    let at = format!(
-                        "/experiments/{}/probes/{}/members/{side}/{}",
-                        escape(name),
-                        escape(probe),
-                        escape(&read.name)
-                    );
+                    let at = [name.as_str(), probe, side, &read.name];
                     let key = (target.clone(), side, read.expression.as_str());
-                    let (first, place) = known.entry(key).or_insert((member, at.clone()));
+                    let (first, place) = known.entry(key).or_insert((member, at));
                     if *first != member {
+                        let place = written(*place);
                         let reason = format!("the same read takes another member at `{place}`");
-                        return Some((at, reason));
+                        return Some((written(at), reason));
                     }
                 }
             }
@@ -94,13 +114,13 @@ fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding
 
 /// A name that the investigation does not have.
 fn not_asked_for<'a>(
-    at: &str,
+    at: impl Fn() -> String,
     mut names: impl Iterator<Item = &'a String>,
     known: impl Fn(&String) -> bool,
 ) -> Option<Finding> {
     let name = names.find(|name| !known(name))?;
     let reason = format!("the investigation does not ask for `{name}`");
-    Some((format!("{at}/{}", escape(name)), reason))
+    Some((format!("{}/{}", at(), escape(name)), reason))
 }
 
 fn command(
@@ -185,7 +205,7 @@ fn buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Optio
     let names: BTreeSet<&str> = names.collect();
     let known = |name: &String| names.contains(name.as_str());
     not_asked_for(
-        &format!("{at}/outcome/buffers"),
+        || format!("{at}/outcome/buffers"),
         found.outcome.buffers.keys(),
         known,
     )
@@ -199,9 +219,9 @@ fn results(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Optio
         .map(|(nth, name, _)| (nth, name))
         .collect();
     let results = &found.outcome.results;
-    let at = format!("{at}/outcome/results");
+    let at = || format!("{at}/outcome/results");
     let known = |name: &String| named.iter().any(|(_, known)| known == name);
-    not_asked_for(&at, results.keys(), known).or_else(|| {
+    not_asked_for(at, results.keys(), known).or_else(|| {
         let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == requested.workload.calls())?;
         let (stated, returned) = (
             results.get(*last)?.value()?,
@@ -209,7 +229,7 @@ fn results(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Optio
         );
         (stated != returned).then(|| {
             let reason = format!("the last call returned `{returned}`");
-            (format!("{at}/{}", escape(last)), reason)
+            (format!("{}/{}", at(), escape(last)), reason)
         })
     })
 }
@@ -227,30 +247,32 @@ fn probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Finding> {
         return Some((format!("{at}/optional"), reason.into()));
     }
     found.hits.iter().enumerate().find_map(|(index, hit)| {
-        let at = format!("{at}/hits/{index}");
+        let at = || format!("{at}/hits/{index}");
+        let entry_at = || format!("{}/entry", at());
+        let exit_at = || format!("{}/exit", at());
         let reads = |side: &[crate::investigation::Read], name: &String| {
             let read = name.split('.').next();
             side.iter().any(|one| Some(one.name.as_str()) == read)
         };
         let entry = |name: &String| reads(&requested.entry, name);
         let exit = |name: &String| reads(&requested.exit, name);
-        not_asked_for(&format!("{at}/entry"), hit.entry.keys(), entry)
-            .or_else(|| not_asked_for(&format!("{at}/exit"), hit.exit.keys(), exit))
-            .or_else(|| twofold(&format!("{at}/entry"), hit.entry.keys()))
-            .or_else(|| twofold(&format!("{at}/exit"), hit.exit.keys()))
-            .or_else(|| outside(&at, requested, hit))
+        not_asked_for(entry_at, hit.entry.keys(), entry)
+            .or_else(|| not_asked_for(exit_at, hit.exit.keys(), exit))
+            .or_else(|| twofold(entry_at, hit.entry.keys()))
+            .or_else(|| twofold(exit_at, hit.exit.keys()))
+            .or_else(|| outside(at, requested, hit))
     })
 }
 
 /// A hit that its condition would have left out.
-fn outside(at: &str, requested: &PlannedProbe, hit: &Hit) -> Option<Finding> {
+fn outside(at: impl Fn() -> String, requested: &PlannedProbe, hit: &Hit) -> Option<Finding> {
     let within = requested.within.as_ref()?;
     let Value::Stack { value } = hit.stack.as_ref()?.value()? else {
         return None;
     };
     (!on_stack(value, within)).then(|| {
         let reason = format!("`{within}` is not on it, and only hits within it are recorded");
-        (format!("{at}/stack"), reason)
+        (format!("{}/stack", at()), reason)
     })
 }
 

@@ -304,7 +304,7 @@ fn values_of_structures() {
         (&["b.1"], Some("b.1")),
     ] {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let found = super::names::twofold("/at", names.iter()).map(|(at, _)| at);
+        let found = super::names::twofold(|| "/at".into(), names.iter()).map(|(at, _)| at);
         assert_eq!(found, refused.map(|name| format!("/at/{name}")));
     }
 }

@@ -12,16 +12,15 @@ const MOST_BITS: u32 = 128;
 /// The first width that cannot be, or that a measured number of its place does not fit into.
 pub(super) fn widths(at: &str, experiment: &Experiment) -> Option<Finding> {
     experiment.probes.iter().find_map(|(name, probe)| {
-        let at = format!("{at}/probes/{}", escape(name));
         probe.widths.iter().find_map(|(place, width)| {
-            let here = format!("{at}/widths/{}", escape(place));
+            let here = || format!("{at}/probes/{}/widths/{}", escape(name), escape(place));
             if !(1..=MOST_BITS).contains(&width.bits) {
                 let reason = format!("no number is {} bits wide", width.bits);
-                return Some((here, reason));
+                return Some((here(), reason));
             }
             if !is_place(place) {
                 let reason = "it is none of `args.NAME`, `return`, `entry.READ` and `exit.READ`";
-                return Some((here, reason.into()));
+                return Some((here(), reason.into()));
             }
             let mut hits = probe.hits.iter().enumerate();
             hits.find_map(|(index, hit)| {
@@ -30,8 +29,10 @@ pub(super) fn widths(at: &str, experiment: &Experiment) -> Option<Finding> {
                     Value::Int { value, .. } | Value::Enum { value, .. } => value.get(),
                     _ => return None,
                 };
-                let reason = format!("the number of hit {} is wider", index + 1);
-                (!width.holds(number)).then_some((here.clone(), reason))
+                (!width.holds(number)).then(|| {
+                    let reason = format!("the number of hit {} is wider", index + 1);
+                    (here(), reason)
+                })
             })
         })
     })

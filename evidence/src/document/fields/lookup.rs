@@ -14,8 +14,24 @@ use crate::path::{FACTS, SECTIONS, hit_number};
 
 /// What is true of the leaf under a path; `None` of one that no table has. A test holds this to the paths of the index.
 pub(crate) fn leaf_rule(path: &str) -> Option<LeafRule> {
-    let segments: Vec<&str> = path.split('.').collect();
-    match segments[..] {
+    // Claims ask for rules so often that an allocation for each path would be felt.
+    let mut room = [""; MOST_SEGMENTS];
+    let mut count = 0;
+    for segment in path.split('.') {
+        match room.get_mut(count) {
+            Some(place) => *place = segment,
+            None => return rule_of(&path.split('.').collect::<Vec<_>>()),
+        }
+        count += 1;
+    }
+    rule_of(&room[..count])
+}
+
+/// More segments than all but a few paths have.
+const MOST_SEGMENTS: usize = 12;
+
+fn rule_of(segments: &[&str]) -> Option<LeafRule> {
+    match *segments {
         ["run", ref rest @ ..] => within::<Run>(rest),
         ["machine", ref rest @ ..] => within::<Machine>(rest),
         ["kernel", ref rest @ ..] => within::<Kernel>(rest),
