@@ -103,6 +103,34 @@ fn failed_capture_falls_back() {
     assert_eq!(book.read("calls").lines().count(), 2);
 }
 
+/// Check that a capture that failed is tried again once a file was changed that it runs, or that it prepares a guest with.
+#[test]
+fn changed_files_are_tried_again() {
+    let book = book("", 3);
+    let investigation = book.read("test.toml");
+    let setup = format!("[guest]\nsetup = [\"./prepare.sh\"]\n{investigation}");
+    book.write("test.toml", &setup);
+    common::executable(&book.path("prepare.sh"), "#!/bin/sh\nexit 1\n");
+    let calls = || book.read("calls").lines().count();
+    assert!(!build(&book).status.success());
+    let once = calls();
+    let output = build(&book);
+    assert!(
+        stderr(&output).contains("was not tried again"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(calls(), once);
+    common::executable(&book.path("prepare.sh"), "#!/bin/sh\nexit 0\n");
+    let output = build(&book);
+    assert!(
+        !stderr(&output).contains("was not tried again"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(calls(), 2 * once);
+}
+
 /// Check that out-of-date evidence does not hide input that the collector refuses, that the collector is asked again once the input may
 /// be right, and that recorded evidence that is up to date is enough.
 #[test]

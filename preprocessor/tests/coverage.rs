@@ -17,6 +17,7 @@ fn with(machine: &str, last: &str) -> Evidence {
         calls: calls.map(String::from).to_vec(),
         runs: 5,
         before_exit: 4,
+        returned: Some(3),
         ..Graph::default()
     });
     evidence

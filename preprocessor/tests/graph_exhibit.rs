@@ -32,6 +32,7 @@ fn graph() -> Graph {
         calls: calls.map(String::from).to_vec(),
         runs: calls.len() as u64,
         before_exit: 7,
+        returned: Some(3),
         ..Graph::default()
     }
 }

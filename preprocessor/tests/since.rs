@@ -641,3 +641,109 @@ fn stale_records() {
         assert!(report.contains("mdbook-qed since --record"), "{report}");
     }
 }
+
+/// A book that makes one claim, with an interval, and the evidence of the four kernels.
+fn with_interval(expression: &str, holds: &str) -> Book {
+    let book = swept();
+    let toml = book.read("book.toml");
+    book.write("book.toml", &toml.replace("on-fail = \"warn\"", ""));
+    let chapter = format!("# One\n\n```qed-claim dated holds=\"{holds}\"\n{expression}\n```\n");
+    book.write("src/one.md", &chapter);
+    book
+}
+
+/// Check that a claim that holds on another interval of kernels than it says fails in each form of `since`, and with the record in
+/// `check`, `build` and `publish`, at its place; and that a claim that only turned does not.
+#[test]
+fn wrong_interval() {
+    let book = with_interval("create.outcome.errno == 0", "..7.0");
+    let reasons = [
+        "FAIL on 7.1.2+deb14-amd64: still true",
+        "FAIL on 7.2.1+deb14-amd64: still true",
+    ];
+    for arguments in [&["since"][..], &["since", "dated"]] {
+        let output = book.qed(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let text = stdout(&output);
+        assert!(reasons.iter().all(|reason| text.contains(reason)), "{text}");
+        let told = stderr(&output);
+        let what = "claim `dated` is FAIL in the sweep, on 7.1.2+deb14-amd64, 7.2.1+deb14-amd64: still true";
+        assert!(told.contains(what) && told.contains("one.md:4"), "{told}");
+    }
+    let json = book.qed(&["since", "--format", "json"]);
+    assert_eq!(json.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let failures = serde_json::json!(["7.1.2+deb14-amd64", "7.2.1+deb14-amd64"]);
+    assert_eq!(json["claims"][0]["failures"], failures);
+
+    // What no sweep says is no complaint of a book's own machines.
+    assert_eq!(book.qed(&["check"]).status.code(), Some(0));
+    assert_eq!(book.qed(&["since", "--record"]).status.code(), Some(1));
+    let checked = book.qed(&["check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(stderr(&checked).contains("claim `dated` is FAIL in the sweep"));
+    let built = book.mdbook(&["build"]);
+    assert!(!built.status.success());
+    assert!(stderr(&built).contains("claim `dated` is FAIL in the sweep"));
+    let reports = stdout(&book.qed(&["check", "--format", "github"]));
+    assert!(
+        reports.contains("::error file=src/one.md,line=4") && reports.contains("in the sweep"),
+        "{reports}"
+    );
+    std::fs::remove_dir_all(book.path(".qed/evidence/sweep")).unwrap();
+    assert_eq!(book.qed(&["since"]).status.code(), Some(1));
+
+    let chapter = book.read("src/one.md");
+    book.write(
+        "src/one.md",
+        &chapter.replace("holds=\"..7.0\"", "holds=\"..9.0\""),
+    );
+    let changed = book.qed(&["check"]);
+    assert!(
+        !stderr(&changed).contains("in the sweep"),
+        "{}",
+        stderr(&changed)
+    );
+}
+
+/// Check that a record is refused, wherever it is read with the claims, whose verdict does not follow from the values beside it.
+#[test]
+fn contradicted_values() {
+    let book = with_interval("create.outcome.returned == 3", "..9.0");
+    assert_eq!(book.qed(&["since", "--record"]).status.code(), Some(0));
+    good(&book.qed(&["check"]));
+    let first = |record: &mut serde_json::Value| record["claims"]["dated"]["verdicts"][2].take();
+    type Edit = fn(&mut serde_json::Value);
+    let edits: [Edit; 2] = [
+        |verdict| verdict["values"][0] = "4".into(),
+        |verdict| verdict["verdict"] = "FAIL".into(),
+    ];
+    let sound = book.read("recorded/sweep.json");
+    for edit in edits {
+        change(&book, |record| {
+            let mut verdict = first(record);
+            edit(&mut verdict);
+            record["claims"]["dated"]["verdicts"][2] = verdict;
+        });
+        let checked = book.qed(&["check"]);
+        assert_eq!(checked.status.code(), Some(1), "{}", stderr(&checked));
+        let what = "contradicts itself: claim `dated` is ";
+        assert!(stderr(&checked).contains(what), "{}", stderr(&checked));
+        let built = book.mdbook(&["build"]);
+        assert!(!built.status.success() && stderr(&built).contains(what));
+        book.write("recorded/sweep.json", &sound);
+    }
+    // In a site, too, whose pages show no sweep.
+    book.build();
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+    let file = book.path("book/qed/sweep.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    record["claims"]["dated"]["verdicts"][2]["values"][0] = "4".into();
+    std::fs::write(&file, serde_json::to_string_pretty(&record).unwrap() + "\n").unwrap();
+    let verified = book.qed(&["verify", "book"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let report = stdout(&verified) + &stderr(&verified);
+    assert!(report.contains("contradicts itself"), "{report}");
+}

@@ -22,7 +22,7 @@ use crate::{
     report::{Hit, report},
 };
 
-/// The task that runs, and the collector's interest in it.
+/// A site that was reached and is to be reported: what the collector wants to know of it, and the task that runs.
 struct Matched {
     spec: *const ProbeSpec,
     probe: u32,

@@ -213,17 +213,17 @@ fn slot(function: u64, tid: u32, stack_pointer: u64) -> Result<u64, i32> {
 /// Answer the request in the map.
 #[inline(always)]
 pub fn read_kernel() {
-    let Some(read_kernel) = READ_REQUEST.get_ptr_mut(0) else {
+    let Some(request) = READ_REQUEST.get_ptr_mut(0) else {
         return;
     };
     // SAFETY: a whole map value; the collector waits while this runs.
     unsafe {
-        let mut size = (*read_kernel).size;
+        let mut size = (*request).size;
         if size > MAX_READ_BYTES as u32 {
             size = MAX_READ_BYTES as u32;
         }
-        let from = (*read_kernel).address as *const c_void;
-        (*read_kernel).result =
-            bpf_probe_read_kernel((&raw mut (*read_kernel).bytes).cast(), size, from) as i32;
+        let from = (*request).address as *const c_void;
+        (*request).result =
+            bpf_probe_read_kernel((&raw mut (*request).bytes).cast(), size, from) as i32;
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qed_collector_ebpf::Event;
 use qed_evidence::document::{
-    Cost, Descendants, Evidence, Experiment, Quality, Run, SCHEMA_VERSION,
+    Cost, Descendants, Evidence, Experiment, Graph, Quality, Run, SCHEMA_VERSION,
 };
 use qed_evidence::instances::Instances;
 use qed_evidence::investigation::{Action, Experiment as RequestedExperiment};
+use qed_evidence::validate::other_run;
 
 use super::context::Context;
 use super::graph;
@@ -72,8 +73,36 @@ fn add_graphs(evidence: &mut Evidence, raw: &RawCapture, context: &Context<'_>) 
             let seen = traceable.get_or_insert_with(|| {
                 graph::traceable(&raw.traceable, kallsyms, &evidence.instances)
             });
-            experiment.graph = Some(graph::graph(traced, context.names, seen.clone()));
+            let graph = graph::graph(traced, context.names, seen.clone());
+            let requested = context.investigation.experiment(&planned.name);
+            experiment.graph = Some(of_the_same_run(
+                graph,
+                experiment,
+                requested,
+                &evidence.instances,
+            ));
         }
+    }
+}
+
+/// The tree, or the reason why it is not that of the run which the probes watched.
+fn of_the_same_run(
+    graph: Graph,
+    watched: &Experiment,
+    requested: Option<&RequestedExperiment>,
+    instances: &BTreeMap<String, Instances>,
+) -> Graph {
+    let returns = watched.outcome.returned.value().is_some();
+    if graph.unavailable.is_none() && graph.returned.is_none() && returns {
+        let reason =
+            "the call returned in the run that the probes watched, and did not under the tracer";
+        return graph::none(reason.into(), false);
+    }
+    let difference =
+        requested.and_then(|requested| other_run(requested, watched, &graph, instances));
+    match difference {
+        Some(reason) => graph::none(reason, false),
+        None => graph,
     }
 }
 
@@ -172,6 +201,7 @@ fn experiment(
             followed: raw.followed,
             running: raw.running,
         }),
+        threads_running: ran.threads_running.filter(|_| outcome.is_ok()),
         marked: outcome.is_ok().then_some(assembled.marked),
         until_user_space: assembled.until_user_space,
         compat_calls: (raw.tells_compat && outcome.is_ok()).then_some(ran.losses.compat_calls),

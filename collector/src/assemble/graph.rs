@@ -111,17 +111,21 @@ fn nameless(number: usize) -> TracedFunction {
     }
 }
 
+/// No tree, for a reason. `lost` is true if it is because the tracer lost something.
+pub(super) fn none(reason: String, lost: bool) -> Graph {
+    Graph {
+        unavailable: Some(reason),
+        lost,
+        ..Graph::default()
+    }
+}
+
 /// The tree of a call as evidence has it. `traceable` are the symbols of which the tracer sees every function.
 pub(super) fn graph(
     traced: &Result<Traced, Reason>,
     names: &dyn Names,
     traceable: Vec<String>,
 ) -> Graph {
-    let none = |reason: String, lost: bool| Graph {
-        unavailable: Some(reason),
-        lost,
-        ..Graph::default()
-    };
     let traced = match traced {
         Ok(traced) => traced,
         Err(reason) => return none(reason.to_string(), false),
@@ -180,6 +184,7 @@ fn with_names(call: &TracedCall, names: &dyn Names, traceable: Vec<String>) -> G
         runs: runs.len() as u64,
         calls: runs,
         before_exit: call.before_exit as u64,
+        returned: call.returned,
         traceable,
         ..Graph::default()
     }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::num::NonZero;
+use std::pin::pin;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use qed_evidence::Evidence;
@@ -49,16 +50,17 @@ pub struct Boots<'a> {
 }
 
 impl Boots<'_> {
-    /// Add boots to `boots` until there are `wanted`, as many at a time as there are processors.
+    /// Add boots to `boots` until there are `wanted`, as many at a time as there are processors, or until one fails. The boots before it
+    /// are as good as they would be without it.
     pub async fn complete(
         &self,
-        mut boots: Vec<Boot>,
+        boots: &mut Vec<Boot>,
         wanted: u32,
         say: &dyn Fn(&str),
-    ) -> Result<Vec<Boot>, Failure> {
+    ) -> Result<(), Failure> {
         let missing = (wanted as usize).saturating_sub(boots.len());
         if missing == 0 {
-            return Ok(boots);
+            return Ok(());
         }
         if !boots.is_empty() {
             say(&format!("{} boots are known already", boots.len()));
@@ -71,13 +73,11 @@ impl Boots<'_> {
             say(&format!("boot {} of {missing}", done.get()));
             Ok::<_, Failure>(boot)
         };
-        let new: Vec<Boot> = stream::iter(0..missing)
-            .map(one)
-            .buffered(at_once)
-            .try_collect()
-            .await?;
-        boots.extend(new);
-        Ok(boots)
+        let mut new = pin!(stream::iter(0..missing).map(one).buffered(at_once));
+        while let Some(boot) = new.try_next().await? {
+            boots.push(boot);
+        }
+        Ok(())
     }
 
     /// Boot once; again, if that fails: what a busy machine spoils says nothing about the kernel.

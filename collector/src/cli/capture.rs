@@ -410,14 +410,22 @@ async fn in_guest(
         cache: &cache,
         limit: args.request.limit,
     };
-    let (wanted, retained) = match args.boots {
+    let (wanted, mut retained) = match args.boots {
         Some(wanted) => (wanted, Vec::new()),
         None => (
             investigation.boots,
             reuse_boots(earlier, &evidence, investigation.boots),
         ),
     };
-    evidence.boots = boots.complete(retained, wanted, &say).await?;
+    if let Err(failure) = boots.complete(&mut retained, wanted, &say).await {
+        note(&format!(
+            "{name}: only {} of {wanted} further boots are known, because one failed: {}. The next capture of this kernel adds the \
+             others",
+            retained.len(),
+            failure.message
+        ));
+    }
+    evidence.boots = retained;
     Ok(evidence)
 }
 

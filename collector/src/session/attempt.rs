@@ -1,5 +1,6 @@
 //! One run of one experiment: from empty maps to the events and losses of exactly this run.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
@@ -79,6 +80,10 @@ struct Collected {
     waited_ns: u64,
     /// Processes that belong to the workload and still ran when the watch ended.
     running: u64,
+    /// Threads of the workload's process before its call. `None`: not known.
+    threads_before: Option<BTreeSet<u32>>,
+    /// Number of other threads of it that still ran when the watch ended. `None`: not known.
+    threads_running: Option<u64>,
 }
 
 impl<M: SessionMachine> Attempts<'_, M> {
@@ -131,6 +136,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
             cost: None,
             call: collected.call,
             descendants: watched.then_some(descendants),
+            threads_running: collected.threads_running,
             attempts: 1,
             unarmed,
             notes: Vec::new(),
@@ -164,6 +170,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         if let Some(observer) = self.observer {
             observer.begin(&self.experiment.name, tgid)?;
         }
+        collected.threads_before = self.machine.threads(tgid).ok();
         let finished = running.release_gate().await?;
         if let Some(observer) = self.observer {
             observer.end(&self.experiment.name)?;
@@ -197,6 +204,8 @@ impl<M: SessionMachine> Attempts<'_, M> {
         }
         self.wait_for_frees(collected).await?;
         self.programs.stop()?;
+        // No thread outlives its process.
+        collected.threads_running = Some(0);
         Ok(outcome)
     }
 
@@ -210,6 +219,12 @@ impl<M: SessionMachine> Attempts<'_, M> {
         self.wait_for_frees(collected).await?;
         self.programs.stop()?;
         collected.running = self.descendants_running()?;
+        let threads = self.machine.threads(running.tgid()).ok();
+        let before = collected.threads_before.as_ref();
+        let started = threads
+            .zip(before)
+            .map(|(now, before)| now.difference(before).count());
+        collected.threads_running = started.map(|count| count as u64);
         running.report().await?;
         running.release().await
     }

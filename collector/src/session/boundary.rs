@@ -3,6 +3,7 @@
 //! [`live`](super::live) is the machine that this process runs on. The tests use a recorded one, so that the order of steps is
 //! tested without a kernel.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
@@ -46,6 +47,9 @@ pub trait SessionMachine {
 
     /// Count how many of these processes are still running.
     fn running(&self, processes: &[u32]) -> u64;
+
+    /// The ids of the running threads of a process; none of one that is gone.
+    fn threads(&self, process: u32) -> Result<BTreeSet<u32>, Reason>;
 
     /// Drop all privileges that are no longer needed, or return the reason why they are kept.
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason>;

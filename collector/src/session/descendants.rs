@@ -1,6 +1,8 @@
-//! Processes that a workload started and that still run.
+//! Processes and threads that a workload started and that still run.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 
 /// Count those of `processes` that have a running thread. A process that has ended but was not waited for yet (a zombie) does
 /// not count.
@@ -9,12 +11,30 @@ pub fn running(processes: &[u32]) -> usize {
 }
 
 fn runs(process: u32) -> bool {
-    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
-        return false;
+    threads(process).is_ok_and(|threads| !threads.is_empty())
+}
+
+/// The ids of the running threads of a process, those among them that the kernel started in it (workers of io_uring), too; none of a
+/// process that is gone.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn threads(process: u32) -> io::Result<BTreeSet<u32>> {
+    let listed = match fs::read_dir(format!("/proc/{process}/task")) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error),
     };
-    threads.flatten().any(|thread| {
-        fs::read_to_string(thread.path().join("stat")).is_ok_and(|stat| !has_ended(&stat))
-    })
+    let mut running = BTreeSet::new();
+    for thread in listed {
+        let thread = thread?;
+        let runs =
+            fs::read_to_string(thread.path().join("stat")).is_ok_and(|stat| !has_ended(&stat));
+        let name = thread.file_name();
+        let tid = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        running.extend(tid.filter(|_| runs));
+    }
+    Ok(running)
 }
 
 /// True if a line of `stat` is that of a thread that has released everything: a zombie, or one that is being removed. The name
@@ -38,6 +58,24 @@ mod tests {
         assert!(has_ended("12 (a) X 1"));
         assert!(!has_ended("12 (a) Z b) S 1 12 12"));
         assert!(!has_ended(""));
+    }
+
+    /// Check that a thread is among those of this process while it runs, and that a process that is not there has none.
+    #[test]
+    fn threads_that_run() {
+        let before = threads(std::process::id()).unwrap();
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let (started, tid) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            started.send(nix::unistd::gettid().as_raw() as u32).unwrap();
+            let _ = wait.recv();
+        });
+        let tid = tid.recv().unwrap();
+        assert!(!before.contains(&tid));
+        assert!(threads(std::process::id()).unwrap().contains(&tid));
+        drop(end);
+        thread.join().unwrap();
+        assert!(threads(u32::MAX).unwrap().is_empty());
     }
 
     /// Check that this process counts as running, that a zombie does not, and that there is no process 0.

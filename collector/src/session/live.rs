@@ -1,5 +1,6 @@
 //! The machine that this process runs on.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -78,6 +79,10 @@ impl SessionMachine for ThisMachine {
 
     fn running(&self, processes: &[u32]) -> u64 {
         descendants::running(processes) as u64
+    }
+
+    fn threads(&self, process: u32) -> Result<BTreeSet<u32>, Reason> {
+        descendants::threads(process).map_err(Reason::from_error)
     }
 
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason> {

@@ -147,6 +147,8 @@ pub struct RawExperiment {
     pub call: Option<CallSite>,
     /// The processes that the workload started; `None`: nothing watched for them.
     pub descendants: Option<RawDescendants>,
+    /// Number of threads of the workload's process that its call started and that still ran when the watch ended. `None`: not known.
+    pub threads_running: Option<u64>,
     /// The reason why probes of functions may have seen nothing, though they were attached.
     pub unarmed: Option<Reason>,
     /// Number of runs; this is the last one.
@@ -166,6 +168,7 @@ impl RawExperiment {
             cost: None,
             call: None,
             descendants: None,
+            threads_running: None,
             attempts: 0,
             unarmed: None,
             notes: Vec::new(),

@@ -86,7 +86,7 @@ impl<'g> Alternatives<'g> {
             gathered,
             leaves,
             derived,
-            relations: Relations::among(&paths, machine.evidence),
+            relations: Relations::among(&paths, machine.evidence, catalog.investigation),
         }
     }
 

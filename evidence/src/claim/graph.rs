@@ -73,6 +73,13 @@ pub(super) fn find(
         Some(reason) => return missing(reason.clone()),
         None => {}
     }
+    if graph.returned.is_none() && seen.outcome.returned.value().is_some() {
+        return missing(
+            "this evidence does not say what the call returned under the tracer, nor therefore whether it took the same way: \
+             capture again"
+                .into(),
+        );
+    }
     let runs = graph.count(function);
     match leaf {
         COVERAGE => match mentions {

@@ -44,6 +44,7 @@ mod parts;
 mod planned;
 mod read_result;
 mod relations;
+mod shown;
 mod silence;
 mod source_map;
 mod units;

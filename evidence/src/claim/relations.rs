@@ -1,6 +1,8 @@
 //! Relations between the leaves of every document: a negative control that broke one would test a document that cannot exist.
 
 use crate::document::{Evidence, MachineKind};
+use crate::investigation::{Action, Investigation};
+use crate::observation::is_syscall_entry;
 
 use super::eval::Lookup;
 use super::invariants::Event;
@@ -20,6 +22,17 @@ enum Relation {
 pub(super) struct Relations<'p> {
     pairs: Vec<(&'p str, Relation, &'p str)>,
     sums: Vec<Sum<'p>>,
+    /// Places in the order and times of events, with what each is whatever the kernel does.
+    gates: Vec<(&'p str, AtGate)>,
+}
+
+/// The place of an event relative to the tracepoint at the entry of the workload's system call, with which all that is watched begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtGate {
+    /// The place or the time of that entry itself.
+    Is(i128),
+    /// The place of any other event.
+    Behind,
 }
 
 /// Counts of parts, and the count of the whole, which is at least their sum.
@@ -31,7 +44,7 @@ struct Sum<'p> {
 
 impl<'p> Relations<'p> {
     /// The relations among these paths.
-    pub fn among(paths: &[&'p str], evidence: &Evidence) -> Self {
+    pub fn among(paths: &[&'p str], evidence: &Evidence, investigation: &Investigation) -> Self {
         let guest = evidence.machine.kind == MachineKind::Guest;
         let split: Vec<(&'p str, Vec<&'p str>)> = paths
             .iter()
@@ -45,8 +58,13 @@ impl<'p> Relations<'p> {
                 }
             }
         }
+        let of_gates = split.iter().filter_map(|(path, segments)| {
+            let event = Event::of(segments)?;
+            Some((*path, at_gate(event, evidence, investigation)?))
+        });
+        let gates = of_gates.collect();
         let sums = sums(paths);
-        Relations { pairs, sums }
+        Relations { pairs, sums, gates }
     }
 
     /// True if the values that are bound satisfy all of them.
@@ -67,7 +85,13 @@ impl<'p> Relations<'p> {
                 Relation::Divides => b % a == 0,
             })
         });
-        sums && pairs
+        let gates = self.gates.iter().all(|(path, at)| {
+            number(path).is_none_or(|number| match at {
+                AtGate::Is(known) => number == *known,
+                AtGate::Behind => number > FIRST,
+            })
+        });
+        sums && pairs && gates
     }
 }
 
@@ -75,6 +99,33 @@ fn number(value: Option<&Typed>) -> Option<i128> {
     match value? {
         Typed::Number(number) => Some(number.value),
         Typed::Address(pointer) => Some(pointer.number().ok()?.into()),
+        _ => None,
+    }
+}
+
+/// The place in the order of an experiment's first event.
+const FIRST: i128 = 1;
+
+/// The place of an event relative to the gate, if a probe watched it.
+fn at_gate(event: Event<'_>, evidence: &Evidence, investigation: &Investigation) -> Option<AtGate> {
+    let planned = investigation.experiment(event.experiment)?;
+    let seen = evidence.experiments.get(event.experiment)?;
+    let is_call = matches!(planned.workload.action, Action::Syscall { .. });
+    let (gate, first) = planned.probes.iter().find_map(|probe| {
+        let is_entry = is_syscall_entry(&probe.target);
+        // Of several calls in sequence, a probe of one system call may not see the first.
+        let sees_first = planned.workload.calls() == 1 || probe.syscall.is_none();
+        let first = seen.probes.get(&probe.name)?.hits.first()?;
+        let is_first = first.order.map(i128::from) == Some(FIRST);
+        (is_entry && sees_first && is_first && !probe.any_task).then_some((probe, first))
+    })?;
+    if !is_call || seen.quality.marked != Some(true) {
+        return None;
+    }
+    match (event.probe == gate.name && event.hit == 1, event.leaf) {
+        (true, "order") => Some(AtGate::Is(FIRST)),
+        (true, "time_ns") => (first.time_ns == Some(0)).then_some(AtGate::Is(0)),
+        (false, "order" | "return_order") => Some(AtGate::Behind),
         _ => None,
     }
 }

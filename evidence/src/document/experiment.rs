@@ -141,6 +141,9 @@ pub struct Quality {
     /// The processes that the workload started. `None`: nothing watched for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descendants: Option<Descendants>,
+    /// The threads of the workload's own process that its call started and that still ran when the watch ended. `None`: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads_running: Option<u64>,
     /// True if the beginning and end of the workload were observed (entry and exit of its system call, or the execution of a
     /// command), so that nothing else counts. `None`: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,6 +26,9 @@ pub struct Graph {
     pub runs: u64,
     /// Number of `calls` before `sys_exit`; the others ran on the way back to user space.
     pub before_exit: u64,
+    /// The value that the call returned in this run. `None`: it did not return, or this is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<i64>,
     /// Symbols of the copies of functions that the investigation names, and of the functions that hold inlined ones, of which the tracer
     /// sees every run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -125,10 +128,23 @@ impl Graph {
 
     /// Number of runs of the function with this symbol that belong to the call.
     pub fn count(&self, symbol: &str) -> usize {
+        self.count_of_first(self.calls.len(), symbol)
+    }
+
+    /// Number of those of them that began before `sys_exit`.
+    pub fn count_before_exit(&self, symbol: &str) -> usize {
+        self.count_of_first(
+            usize::try_from(self.before_exit).unwrap_or(usize::MAX),
+            symbol,
+        )
+    }
+
+    fn count_of_first(&self, calls: usize, symbol: &str) -> usize {
         let Some(place) = self.functions.iter().position(|one| one == symbol) else {
             return 0;
         };
         self.runs()
+            .take(calls)
             .filter(|run| run.function == place && !run.interrupt)
             .count()
     }

@@ -17,7 +17,25 @@ pub(crate) fn unseen(
     reasons.extend(found.and_then(|found| skipped(&probe.name, found)));
     reasons.extend(compat_calls(plan, seen, probe));
     reasons.extend(way_back(seen));
+    reasons.extend(threads(seen));
     reasons
+}
+
+/// The reason why a thread of the workload's own process may have gone on unseen: one that the call started and left running, such
+/// as a kernel thread that polls for io_uring.
+fn threads(seen: &Experiment) -> Option<String> {
+    match seen.quality.threads_running {
+        Some(0) => None,
+        Some(count) => Some(format!(
+            "{count} {} that the call started still ran when the watch ended: `until = \"exit\"` in the experiment watches until \
+             the process has ended",
+            if count == 1 { "thread" } else { "threads" }
+        )),
+        None => Some(
+            "this evidence does not say whether threads that the call started still ran when the watch ended: capture again"
+                .into(),
+        ),
+    }
 }
 
 /// The reason why deferred work of the call may not have been seen: the kernel does it on the task's way back to user space,
@@ -56,6 +74,7 @@ pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
     {
         reasons.push("some events came while an interrupt ran on top of the task, which may do anybody's work".into());
     }
+    reasons.extend(threads(seen));
     match seen.quality.descendants {
         None => reasons.push("it is not known whether the workload started other processes".into()),
         Some(one) if one.started > one.followed || one.running > 0 => reasons
@@ -171,9 +190,14 @@ pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
     }
 }
 
+/// True for the tracepoint at the entry of all system calls.
+pub(crate) fn is_syscall_entry(target: &Target) -> bool {
+    matches!(target, Target::Tracepoint(name) if name == "sys_enter")
+}
+
 /// True for the tracepoints at entry and exit of all system calls.
 fn is_syscall_tracepoint(target: &Target) -> bool {
-    matches!(target, Target::Tracepoint(name) if name == "sys_enter" || name == "sys_exit")
+    is_syscall_entry(target) || matches!(target, Target::Tracepoint(name) if name == "sys_exit")
 }
 
 /// The reason why hits may be of another system call: a 32-bit one, which has its own numbers.

@@ -94,6 +94,29 @@ fn way_back() {
     }
 }
 
+/// Check that exact counts, silence and a ledger prove nothing where threads that the call started went on unseen, or where that is not
+/// known, and that a hit which was seen does.
+#[test]
+fn threads() {
+    for (running, reason) in [
+        (None, "whether threads that the call started"),
+        (Some(1), "1 thread that the call started still ran"),
+        (Some(2), "2 threads that the call started still ran"),
+    ] {
+        let change = |e: &mut Evidence| quality(e).threads_running = running;
+        let more = [
+            "create.objects.leaked == 0",
+            "freed(create)",
+            "create.quality.events == 9",
+        ];
+        for claim in CLAIMS.iter().chain(&more) {
+            unverified(claim, change, reason);
+        }
+        let seen = after("fired(create.sock_alloc) > 0", change).0;
+        assert_eq!(seen, Verdict::Pass);
+    }
+}
+
 /// Check that counts and orders prove nothing where it was not seen which events are of the call.
 #[test]
 fn markers() {

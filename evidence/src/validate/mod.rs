@@ -18,7 +18,9 @@ pub mod reader;
 mod stacks;
 #[cfg(test)]
 mod tests;
+mod traced_run;
 mod widths;
 
 pub use finding::Finding;
 pub use planned::find_contradiction;
+pub use traced_run::other_run;

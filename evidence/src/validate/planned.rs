@@ -7,6 +7,7 @@ use super::finding::Finding;
 use super::gate::gate;
 use super::names::twofold;
 use super::processes::followed;
+use super::traced_run::other_run;
 use crate::document::instances::Instances;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Frame, Value};
@@ -194,6 +195,10 @@ fn experiment(
         .or_else(|| gate(at, requested, found))
         .or_else(|| tasks(at, requested, found, is_call))
         .or_else(|| objects(at, requested, found))
+        .or_else(|| {
+            let reason = other_run(requested, found, found.graph.as_ref()?, instances)?;
+            Some((format!("{at}/graph"), reason))
+        })
 }
 
 fn buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {

@@ -245,6 +245,7 @@ const COUNTERS: &[&str] = &[
     "settled",
     "skipped",
     "started",
+    "threads_running",
     "undecided",
     "until_user_space",
     "waited_ns",

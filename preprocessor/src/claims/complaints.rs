@@ -4,6 +4,7 @@ use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::claims::judged::JudgedClaim;
+use crate::claims::sweep::{contradiction, recorded_failure};
 use crate::config::{Lint, OnFail, OnMissing};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
@@ -46,6 +47,14 @@ pub fn complain(
             problem = problem.warning();
         }
         problems.push(problem);
+    }
+    if let Some(sweep) = book_data.sweep {
+        let failure = recorded_failure(judged, sweep);
+        problems.extend(failure.map(|problem| match book_data.config.on_fail {
+            OnFail::Warn => problem.warning(),
+            OnFail::Error => problem,
+        }));
+        problems.extend(contradiction(judged, sweep));
     }
     let applies = |judgement: &Judgement| judgement.verdict != Verdict::NotApplicable;
     if !judged.judgements.iter().any(applies) {

@@ -1,27 +1,29 @@
 //! `since`: shows the kernels of a sweep on which each claim is true, and the two between which it turned.
 
+mod record;
+
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::document::Run;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{recorded, state, swept_claim, unjudged};
+use crate::claims::sweep::{
+    SweptFailure, complaint, failures, recorded, state, swept_claim, unjudged,
+};
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::common::Format;
-use crate::cli::common::{GOOD, pretty, print, refuse, table};
+use crate::cli::common::{FAILED, GOOD, pretty, print, refuse, table};
 use crate::cli::swept_book::{CAPTURED_SWEEP, MAKE_SWEEP, SweptBook, claim_called};
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
-use crate::evidence::loader::{self, Ahead, EvidenceSet, MachineEvidence};
+use crate::evidence::loader::{self, Ahead, EvidenceSet};
 use crate::evidence::locations::SWEEP;
-use crate::evidence::sweep_record::{self, SweepRecord, SweptClaim, SweptKernel, SweptVerdict};
+use crate::evidence::sweep_record::{SweepRecord, SweptClaim, SweptVerdict};
 use crate::mdbook::load;
-use crate::publish::manifest;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
 
@@ -48,12 +50,23 @@ pub fn run(root: &Path, request: SinceRequest<'_>) -> u8 {
         false => of_sweep(root, from, request),
     };
     match told {
-        Ok(text) => {
-            print(&text);
-            GOOD
+        Ok(answers) => {
+            print(&answers.text);
+            report::print(&answers.failures);
+            match answers.failures.is_empty() {
+                true => GOOD,
+                false => FAILED,
+            }
         }
         Err(problems) => refuse(&problems),
     }
+}
+
+/// What the command prints.
+struct Answers {
+    text: String,
+    /// The claims that fail on kernels of the sweep.
+    failures: Vec<Diagnostic>,
 }
 
 /// The answers that a sweep gives, whose evidence is at hand.
@@ -61,11 +74,12 @@ fn of_sweep(
     root: &Path,
     from: &Path,
     request: SinceRequest<'_>,
-) -> Result<String, Vec<Diagnostic>> {
+) -> Result<Answers, Vec<Diagnostic>> {
     let swept = SweptBook::read(root, from)?;
     let wanted = wanted(&swept.claims, request.id).map_err(|problem| vec![problem])?;
     if request.record {
-        write_record(root, &swept.evidence_set, &swept.claims).map_err(|problem| vec![*problem])?;
+        record::write(root, &swept.evidence_set, &swept.claims)
+            .map_err(|problem| vec![*problem])?;
     } else if let Some(problem) = recorded_before(&swept.evidence_set, &swept.claims) {
         report::print(&[problem]);
     }
@@ -77,11 +91,11 @@ fn of_sweep(
         releases: &releases,
         rows: &rows,
     };
-    Ok(table.show(request))
+    Ok(table.answers(request))
 }
 
 /// The answers that a book recorded of a sweep, whose evidence is not at hand.
-fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagnostic>> {
+fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<Answers, Vec<Diagnostic>> {
     let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
     let (here, cache) = (LocalMachine::read(), DerivedCache::default());
     let evidence_set = loader::load(&book.paths, &book.config, &here, Ahead::new(), cache)?;
@@ -125,7 +139,7 @@ fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<String, Vec<Diagn
         releases: &releases,
         rows: &rows,
     };
-    Ok(table.show(request))
+    Ok(table.answers(request))
 }
 
 /// True if there is evidence in a folder.
@@ -140,85 +154,6 @@ fn wanted<'c>(claims: &'c Claims, id: Option<&str>) -> Result<Vec<&'c JudgedClai
         Some(id) => vec![claim_called(claims, id)?],
         None => claims.in_order().collect(),
     })
-}
-
-/// The reasons why no record of a sweep is written.
-#[derive(Debug, thiserror::Error)]
-enum SweepWriteError {
-    #[error("{0} is a live machine; only guests can be recorded")]
-    Live(String),
-    #[error(
-        "{first} and {other} were captured by different collectors: sweep again, `qed-collector sweep`"
-    )]
-    Collectors { first: String, other: String },
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-    #[error("`{}` cannot be written: {error}", .file.display())]
-    Write {
-        file: PathBuf,
-        error: std::io::Error,
-    },
-}
-
-/// Write what a book keeps of the sweep.
-fn write_record(
-    root: &Path,
-    evidence_set: &EvidenceSet,
-    claims: &Claims,
-) -> Result<(), Box<Diagnostic>> {
-    let refused =
-        |error: SweepWriteError| Box::new(Diagnostic::error_without_place(error.to_string()));
-    let kernels = evidence_set
-        .loaded
-        .iter()
-        .map(kernel)
-        .collect::<Result<_, _>>();
-    let run = one_collector(evidence_set).map_err(refused)?;
-    let record = SweepRecord {
-        version: sweep_record::VERSION,
-        investigation: evidence_set.investigation.digest.clone(),
-        collector: run.map(|run| run.collector.clone()),
-        object: run.map(|run| run.object_digest.clone()),
-        kernels: kernels.map_err(refused)?,
-        claims: claims
-            .in_order()
-            .map(|judged| {
-                let swept = swept_claim(&judged.claim, &judged.judgements);
-                (judged.claim.id.clone(), swept)
-            })
-            .collect(),
-    };
-    let text = manifest::json(&record).map_err(|error| refused(error.into()))?;
-    let file = root.join(SWEEP);
-    let folder = file.parent().unwrap_or(root);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&file, text))
-        .map_err(|error| refused(SweepWriteError::Write { file, error }))
-}
-
-/// A kernel as the record names it. Only what ran in a throwaway guest is recorded: the record is published.
-fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, SweepWriteError> {
-    match loaded.evidence.machine.ephemeral {
-        true => Ok(SweptKernel::new(&loaded.evidence)?),
-        false => Err(SweepWriteError::Live(loaded.machine.clone())),
-    }
-}
-
-/// The run whose collector captured on all kernels.
-fn one_collector(evidence_set: &EvidenceSet) -> Result<Option<&Run>, SweepWriteError> {
-    let mut all = evidence_set.loaded.iter();
-    let Some(first) = all.next() else {
-        return Ok(None);
-    };
-    let run = &first.evidence.run;
-    let collector = |run: &Run| (run.collector.clone(), run.object_digest.clone());
-    match all.find(|other| collector(&other.evidence.run) != collector(run)) {
-        None => Ok(Some(run)),
-        Some(other) => Err(SweepWriteError::Collectors {
-            first: first.machine.clone(),
-            other: other.machine.clone(),
-        }),
-    }
 }
 
 /// A complaint about the record that the book has, if it is out of date.
@@ -279,6 +214,22 @@ impl<'c> Row<'c> {
         }
     }
 
+    /// Its failures, a line for each: `FAIL on 7.0.13: still true on …`.
+    fn failures(&self, releases: &[&str]) -> String {
+        let swept = self.swept.as_deref();
+        let found = swept.map(failures).unwrap_or_default();
+        let line = |failure: &SweptFailure<'_>| {
+            let reason = failure
+                .reason
+                .map_or(String::new(), |reason| format!(": {reason}"));
+            format!(
+                "{} on {}{reason}\n",
+                failure.verdict, releases[failure.kernel]
+            )
+        };
+        found.iter().map(line).collect()
+    }
+
     /// The operands on both sides of a turn.
     fn operands(&self, turn: Turn) -> Vec<SinceOperand<'_>> {
         let Some(swept) = self.swept.as_deref() else {
@@ -306,6 +257,14 @@ struct SinceTable<'a> {
 }
 
 impl SinceTable<'_> {
+    fn answers(&self, request: SinceRequest<'_>) -> Answers {
+        let failure = |row: &Row<'_>| complaint(row.claim, row.swept.as_deref()?, self.releases);
+        Answers {
+            text: self.show(request),
+            failures: self.rows.iter().filter_map(failure).collect(),
+        }
+    }
+
     fn show(&self, request: SinceRequest<'_>) -> String {
         match (request.format, self.rows) {
             (Format::Json, _) => self.json(),
@@ -340,6 +299,7 @@ fn one(row: &Row<'_>, releases: &[&str]) -> String {
         out.push_str(&format!("    holds {}\n", holds.text()));
     }
     out.push_str(&format!("\n{}\n", row.summary(releases)));
+    out.push_str(&row.failures(releases));
     let Some(swept) = row.swept.as_deref() else {
         return out;
     };
@@ -410,10 +370,17 @@ fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
         rows.len(),
         releases.len(),
     ));
-    let told = |row: &&Row<'_>| row.unjudged.is_some() || !turns(&row.answers).is_empty();
+    let told = |row: &&Row<'_>| {
+        row.unjudged.is_some()
+            || !turns(&row.answers).is_empty()
+            || !row.failures(releases).is_empty()
+    };
     for row in rows.iter().filter(told) {
         let id = &row.claim.claim.id;
         out.push_str(&format!("  {id}: {}\n", row.summary(releases)));
+        for line in row.failures(releases).lines() {
+            out.push_str(&format!("    {line}\n"));
+        }
     }
     out
 }
@@ -454,6 +421,9 @@ struct JsonClaim<'a> {
     /// Per kernel: the verdict with its reason, and the values of the operands where it is PASS or FAIL.
     verdicts: &'a [SweptVerdict],
     turns: Vec<SinceTurn<'a>>,
+    /// The kernels on which it is FAIL although it says when it holds, or ERROR.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<&'a str>,
     /// The reason why a record has no answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     unjudged: Option<&'static str>,
@@ -492,6 +462,12 @@ fn claim<'a>(row: &'a Row<'a>, releases: &[&'a str]) -> JsonClaim<'a> {
         answers: row.answers.iter().map(|answer| answer.word()).collect(),
         verdicts: swept.map_or(&[], |swept| &swept.verdicts),
         turns: turns.collect(),
+        failures: swept
+            .map(failures)
+            .unwrap_or_default()
+            .iter()
+            .map(|failure| releases[failure.kernel])
+            .collect(),
         unjudged: row.unjudged,
     }
 }

@@ -12,6 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::FILE as LOCK_FILE;
+use qed_programs::workload::RunsOn;
 use sha2::{Digest, Sha256};
 
 use crate::config::{CaptureMode, Config, evidence_file};
@@ -106,7 +107,7 @@ pub fn refresh(
             continue;
         };
         let marker = marker(root, machine);
-        let attempt = attempt_digest(machine, config, &investigation, here, &collector);
+        let attempt = attempt_digest(root, machine, config, &investigation, here, &collector);
         let last = std::fs::read_to_string(&marker).unwrap_or_default();
         if let Some((_, output)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {
             warnings.push(
@@ -256,6 +257,7 @@ fn is_recorded(
 
 /// The digest of everything that a capture depends on.
 fn attempt_digest(
+    root: &Path,
     machine: &str,
     config: &Config,
     investigation: &Investigation,
@@ -268,8 +270,15 @@ fn attempt_digest(
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let pin = config.pin(machine);
     let debuginfo = config.debuginfo.get(machine);
+    let file = config.investigation.as_ref().map(|file| root.join(file));
+    let folder = file.as_deref().and_then(Path::parent).unwrap_or(root);
+    let on = match machine {
+        "host" => RunsOn::Host,
+        _ => RunsOn::Guest,
+    };
+    let programs = here.present.fingerprint(investigation, folder, on);
     let parts = format!(
-        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}\0{debuginfo:?}",
+        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}\0{debuginfo:?}\0{programs}",
         investigation.digest, here.boot_id
     );
     hex::encode(Sha256::digest(parts.as_bytes()))

@@ -171,6 +171,26 @@ impl LocalFiles {
         found
     }
 
+    /// A text that is another one as soon as a file is that `investigation` runs on a machine of this kind, or that it prepares a guest with.
+    /// `folder` is the investigation's.
+    pub fn fingerprint(&self, investigation: &Investigation, folder: &Path, on: RunsOn) -> String {
+        let digests = &*self.digests;
+        let told = |parts: Result<Vec<ProgramPart<FileDigest>>, Missing>| match parts {
+            Ok(parts) => format!("{:?}\n", qed_programs::files(&parts)),
+            Err(missing) => format!("{}\n", ProgramsError::from(missing)),
+        };
+        let mut text = String::new();
+        for experiment in &investigation.experiments {
+            let (workload, span) = (&experiment.workload, &experiment.span);
+            text += &told(of_workload(digests, workload, span, folder, on));
+        }
+        if on == RunsOn::Guest {
+            text += &told(of_setup(digests, investigation, folder));
+        }
+        self.digests.save();
+        text
+    }
+
     /// The files that `find` finds of `what`.
     fn program_now(
         &self,

@@ -1,9 +1,11 @@
 //! A whole book: parses every chapter, judges every claim, fills every chapter, and collects every complaint.
 
+use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::observation::notes;
 
 use crate::claims::collect::Claims;
+use crate::claims::complaints::rule_of;
 use crate::claims::sweep::state;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
@@ -110,7 +112,8 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
     });
     report.false_claim = claims
         .iter()
-        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()));
+        .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()))
+        || report.problems.iter().any(of_false_claim);
     for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
         if !book_data.config.active_html {
@@ -150,6 +153,12 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
 }
 
 /// Complaints about evidence that is out of date.
+/// True for a complaint about a claim that is false or broken.
+fn of_false_claim(problem: &Diagnostic) -> bool {
+    let rules = [Verdict::Fail, Verdict::Error].map(rule_of);
+    problem.rule.is_some_and(|rule| rules.contains(&rule))
+}
+
 fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
     let config = book_data.config;
     if config.on_stale == OnMissing::Show {

@@ -456,6 +456,21 @@ fn descendants() {
     }
 }
 
+/// Check that threads count that a call started and that still run when it has returned, and not those that ran before; and that none
+/// is left of a process that has ended.
+#[test]
+fn threads_left_running() {
+    for (keys, left) in [("", 2), ("until = \"exit\"", 0)] {
+        let script = Script {
+            threads: VecDeque::from([BTreeSet::from([100, 101]), BTreeSet::from([100, 102, 103])])
+                .into(),
+            ..Script::default()
+        };
+        let (seen, _) = session(&[shared(keys)], script);
+        assert_eq!(seen.experiments[0].threads_running, Some(left), "{keys}");
+    }
+}
+
 /// Check that a command's process is awaited until it has become the command, and not watched before.
 #[test]
 fn command() {

@@ -33,6 +33,8 @@ pub struct Script {
     pub live_objects: RefCell<VecDeque<usize>>,
     /// The number of processes that still run at one look after the other; 0 behind the last.
     pub running: RefCell<VecDeque<u64>>,
+    /// The threads of a process at one look after the other; none behind the last.
+    pub threads: RefCell<VecDeque<BTreeSet<u32>>>,
     /// Processes, by how many were started before, that end in the call instead of returning.
     pub ended: BTreeSet<u32>,
     /// Processes, by how many were started before, that cannot be started.
@@ -130,6 +132,11 @@ impl SessionMachine for RecordedMachine {
     fn running(&self, _: &[u32]) -> u64 {
         let left = self.script.running.borrow_mut().pop_front();
         left.unwrap_or_default()
+    }
+
+    fn threads(&self, _: u32) -> Result<BTreeSet<u32>, Reason> {
+        let now = self.script.threads.borrow_mut().pop_front();
+        Ok(now.unwrap_or_default())
     }
 
     fn drop_privileges(&mut self, _: &str) -> Result<(), Reason> {

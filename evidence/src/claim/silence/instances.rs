@@ -1,7 +1,8 @@
 //! Reasons in the target of a probe: copies of its function that ran unwatched, and hits that may belong to other functions.
 
+use super::short;
 use crate::document::{Probe, Target};
-use crate::investigation::Probe as PlannedProbe;
+use crate::investigation::{Experiment as PlannedExperiment, Position, Probe as PlannedProbe};
 use crate::observation::copies::unwatched;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -12,6 +13,7 @@ pub(super) fn reasons(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
+    let experiment_name = experiment;
     let requested = catalog.investigation.experiment(experiment);
     let (Some((experiment, probe)), Some(requested)) =
         (found(experiment, planned, machine), requested)
@@ -25,10 +27,41 @@ pub(super) fn reasons(
         (None, Target::Address(place)) => vec![format!(
             "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
         )],
-        (None, _) => Vec::new(),
+        (None, Target::Lsm(hook)) => asked_before(hook, requested, |other| {
+            let name = experiment_name;
+            short::why_undercounted(name, other, catalog, machine).is_empty()
+                && found(name, other, machine)
+                    .is_some_and(|(_, other)| other.hits.len() == probe.hits.len())
+        })
+        .into_iter()
+        .collect(),
+        (None, Target::Tracepoint(_) | Target::Function(_)) => Vec::new(),
     };
     reasons.extend(undecided(planned, probe));
     reasons
+}
+
+/// The reason why a hook of the BPF LSM may not have been asked. The kernel asks the modules in order and stops at the first that
+/// refuses (`call_int_hook` in <https://elixir.bootlin.com/linux/v6.12/source/security/security.c#L960>). That no other module refused is shown by a probe on the function that asks them, if it `saw_as_much`.
+fn asked_before(
+    hook: &str,
+    requested: &PlannedExperiment,
+    saw_as_much: impl Fn(&PlannedProbe) -> bool,
+) -> Option<String> {
+    let asks = format!("security_{hook}");
+    // `security_settime64` asks the hook `settime`.
+    let is_asking = |other: &&PlannedProbe| {
+        matches!(&other.target, Target::Function(name) if name.strip_prefix(&asks).is_some_and(|rest| ["", "64"].contains(&rest)))
+            && other.position == Position::Entry
+            && other.within.is_none()
+    };
+    let mut asking = requested.probes.iter().filter(is_asking);
+    (!asking.any(saw_as_much)).then(|| {
+        format!(
+            "another security module that the kernel asks before BPF may have refused, and the hook `{hook}` was not asked then: \
+             a probe on `{asks}` in the same experiment shows how often the kernel asked"
+        )
+    })
 }
 
 /// The reason why a count of the hits of one probe may be too high: a piece that the compiler split off counts for

@@ -31,6 +31,7 @@ fn traced() -> Evidence {
         ]),
         runs: 7,
         before_exit: 5,
+        returned: Some(3),
         traceable: text(&["fd_install", "silent", "helper", "holder"]),
         ..Graph::default()
     });

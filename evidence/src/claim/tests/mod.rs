@@ -9,6 +9,7 @@ mod holes;
 mod hostile;
 mod instances;
 mod literals;
+mod lsm;
 mod vacuous;
 mod verdicts;
 mod words;

@@ -147,6 +147,9 @@ fn computed_leaves() {
         "length(run.id) == 32",
         "length(kernel.build_id) == 2",
         "length(create.sock_alloc.task) < 16",
+        "create.gate.order == 1",
+        "create.sock_alloc.order >= 2",
+        "before(create.gate, create.sock_alloc)",
     ] {
         let alone = judge_on(text, &sample);
         if alone.verdict == Verdict::Fail || alone.verdict == Verdict::Unverified {
@@ -164,6 +167,8 @@ fn computed_leaves() {
         "create.outcome.errno == 0 && create.outcome.returned >= 0",
         "exhausted.outcome.returned < 0 && exhausted.outcome.errno == EMFILE",
         "create.sock_alloc.task == create.fd_install.task",
+        "create.sock_alloc.order == 2",
+        "before(create.sock_alloc, create.fd_install)",
     ] {
         comes_to(text, &sample, Verdict::Pass, "");
     }

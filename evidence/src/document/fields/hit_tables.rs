@@ -58,6 +58,7 @@ structures! {
         calls: UNLISTED, Nothing;
         runs: UNLISTED, Nothing;
         before_exit: UNLISTED, Nothing;
+        returned: UNLISTED, Nothing;
         traceable: UNLISTED, Nothing;
     }
     // The workload's code. Its addresses are of this run's process.
@@ -98,6 +99,7 @@ structures! {
         lost: counted(INVARIANT), Public;
         missed: counted(INVARIANT), Public;
         descendants: UNLISTED, Below;
+        threads_running: UNLISTED, Public;
         marked: UNLISTED, Public;
         until_user_space: UNLISTED, Public;
         compat_calls: UNLISTED, Public;

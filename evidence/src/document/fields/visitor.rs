@@ -247,6 +247,8 @@ plain! {
     u32: |this, field, visit| visit.number(field, (*this).into());
     // Ids of processes, which are never negative.
     i32: |this, field, visit| visit.number(field, u64::try_from(*this).unwrap_or_default());
+    // The result of a call in a tree, of which nothing is published.
+    i64: |this, field, visit| visit.number(field, this.unsigned_abs());
     bool: |this, field, visit| visit.truth(field, *this);
     MachineKind: |this, field, visit| visit.text(field, this.word());
     Backend: |this, field, visit| visit.text(field, this.word());

@@ -144,6 +144,7 @@ fn full() -> Evidence {
             functions: vec!["f".into()],
             calls: vec!["0 0 1".into()],
             traceable: vec!["f".into()],
+            returned: Some(0),
             ..Graph::default()
         });
     }
@@ -184,6 +185,7 @@ fn full() -> Evidence {
             followed: 1,
             running: 1,
         });
+        experiment.quality.threads_running = Some(0);
         experiment.quality.marked = Some(true);
         experiment.quality.until_user_space = Some(true);
         experiment.quality.compat_calls = Some(0);

@@ -739,6 +739,7 @@ mod round_trip {
             });
         let whole = (
             maybe(descendants),
+            maybe(any::<u64>()),
             maybe(any::<bool>()),
             maybe(any::<bool>()),
             maybe(any::<u64>()),
@@ -746,12 +747,20 @@ mod round_trip {
         );
         let quality = (any::<u64>(), any::<u64>(), any::<u64>(), whole, notes).prop_map(
             |(events, lost, missed, whole, notes)| {
-                let (descendants, marked, until_user_space, compat_calls, attempts) = whole;
+                let (
+                    descendants,
+                    threads_running,
+                    marked,
+                    until_user_space,
+                    compat_calls,
+                    attempts,
+                ) = whole;
                 Quality {
                     events,
                     lost,
                     missed,
                     descendants,
+                    threads_running,
                     marked,
                     until_user_space,
                     compat_calls,

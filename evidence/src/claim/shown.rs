@@ -1,0 +1,181 @@
+//! The truth of an expression by the values of its operands as a table shows them: enough to notice that a recorded verdict does not
+//! follow from the values beside it. What the shown form does not decide is not known.
+
+use super::ast::{Binary, Literal, Node, NodeKind, Unary};
+use super::definition::Claim;
+use super::parse::Expression;
+
+impl Claim {
+    /// The truth of the expression if its operands have these values: pairs of an operand as it is written, and its value as
+    /// [`Value`](crate::Value) is displayed. `None`: these do not decide it. Only numbers, addresses and truth values do.
+    pub fn truth_of_shown<'v>(&self, value: &dyn Fn(&str) -> Option<&'v str>) -> Option<bool> {
+        let shown = Shown {
+            expression: &self.expression,
+            value,
+        };
+        shown.truth(&self.expression.root)
+    }
+}
+
+struct Shown<'e, 'v> {
+    expression: &'e Expression,
+    value: &'e dyn Fn(&str) -> Option<&'v str>,
+}
+
+impl Shown<'_, '_> {
+    fn truth(&self, node: &Node) -> Option<bool> {
+        match &node.kind {
+            NodeKind::Literal(Literal::Bool(value)) => Some(*value),
+            NodeKind::Path(_) | NodeKind::Call(..) => match self.operand(node)? {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+            NodeKind::Unary(Unary::Not, inner) => self.truth(inner).map(|truth| !truth),
+            NodeKind::Binary(Binary::And, parts) => match parts.each_ref().map(|p| self.truth(p)) {
+                [Some(false), _] | [_, Some(false)] => Some(false),
+                [a, b] => Some(a? && b?),
+            },
+            NodeKind::Binary(Binary::Or, parts) => match parts.each_ref().map(|p| self.truth(p)) {
+                [Some(true), _] | [_, Some(true)] => Some(true),
+                [a, b] => Some(a? || b?),
+            },
+            NodeKind::Binary(operator, parts) => {
+                let [a, b] = parts.each_ref().map(|part| self.number(part));
+                let (a, b) = (a?, b?);
+                match operator {
+                    Binary::Equal => Some(a == b),
+                    Binary::NotEqual => Some(a != b),
+                    Binary::Less => Some(a < b),
+                    Binary::LessEqual => Some(a <= b),
+                    Binary::Greater => Some(a > b),
+                    Binary::GreaterEqual => Some(a >= b),
+                    _ => None,
+                }
+            }
+            NodeKind::Conditional(parts) => {
+                let [condition, yes, no] = &**parts;
+                match self.truth(condition)? {
+                    true => self.truth(yes),
+                    false => self.truth(no),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&self, node: &Node) -> Option<i128> {
+        match &node.kind {
+            NodeKind::Literal(Literal::Int(value)) => Some((*value).into()),
+            NodeKind::Literal(Literal::Uint(value)) => Some((*value).into()),
+            NodeKind::Path(_) | NodeKind::Call(..) => number(self.operand(node)?),
+            NodeKind::Unary(Unary::Negate, inner) => self.number(inner)?.checked_neg(),
+            NodeKind::Binary(operator, parts) => {
+                let [a, b] = parts.each_ref().map(|part| self.number(part));
+                match operator {
+                    Binary::Add => a?.checked_add(b?),
+                    Binary::Subtract => a?.checked_sub(b?),
+                    Binary::Multiply => a?.checked_mul(b?),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn operand(&self, node: &Node) -> Option<&str> {
+        (self.value)(self.expression.text().get(node.range.clone())?)
+    }
+}
+
+/// A number as it is displayed: decimal, or hexadecimal behind `0x`. A text of digits that a number would not be displayed as is none.
+fn number(shown: &str) -> Option<i128> {
+    let (negative, digits) = match shown.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, shown),
+    };
+    let is_canonical = digits == "0" || !digits.starts_with('0');
+    let magnitude = match digits.strip_prefix("0x") {
+        Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            i128::from_str_radix(hex, 16).ok()?
+        }
+        None if is_canonical && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok()?
+        }
+        _ => return None,
+    };
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+    use crate::testing::claim;
+
+    /// Check that what numbers and truth values decide is known, and nothing else.
+    #[test]
+    fn what_is_decided() {
+        let values = [
+            ("e.p.return", "0xffff888004aa1ac0"),
+            ("e.q.return", "0xffff888004aa1a80"),
+            ("e.p.hits", "2"),
+            ("fired(e.p)", "2"),
+            ("never(e.q)", "false"),
+            ("before(e.p, e.q)", "true"),
+            ("e.outcome.errno", "EMFILE"),
+            ("delta(e.p.return, e.q.return)", "64"),
+        ];
+        let value = |text: &str| values.iter().find(|(known, _)| *known == text).map(|v| v.1);
+        for (text, expected) in [
+            ("e.p.return == e.q.return", Some(false)),
+            ("e.p.return != e.q.return", Some(true)),
+            (
+                "e.p.return == e.q.return && e.outcome.errno == EMFILE",
+                Some(false),
+            ),
+            (
+                "e.p.return == e.q.return || e.outcome.errno == EMFILE",
+                None,
+            ),
+            (
+                "e.p.return != e.q.return || e.outcome.errno == EMFILE",
+                Some(true),
+            ),
+            ("!(e.p.hits == 2)", Some(false)),
+            (
+                "fired(e.p) > 1 && !never(e.q) && before(e.p, e.q)",
+                Some(true),
+            ),
+            ("delta(e.p.return, e.q.return) == 60 + 4", Some(true)),
+            ("delta(e.p.return, e.q.return) < -1", Some(false)),
+            ("e.outcome.errno == EMFILE", None),
+            ("e.p.hits == e.q.hits", None),
+            ("e.p.hits == 2 ? never(e.q) : before(e.p, e.q)", Some(false)),
+        ] {
+            let claim = claim(text).unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
+            assert_eq!(claim.truth_of_shown(&value), expected, "{text}");
+        }
+    }
+
+    /// Check that texts are numbers only in the form in which numbers are displayed.
+    #[test]
+    fn numbers() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("-5", Some(-5)),
+            ("0x1f", Some(31)),
+            ("-0x10", Some(-16)),
+            ("0xffffffffffffffff", Some(0xffff_ffff_ffff_ffff)),
+            ("007", None),
+            ("+1", None),
+            ("0x", None),
+            ("", None),
+            ("-", None),
+            ("12 ns", None),
+            ("90 90", None),
+            ("1.5", None),
+        ] {
+            assert_eq!(number(text), expected, "{text}");
+        }
+    }
+}
