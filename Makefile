@@ -186,7 +186,7 @@ sweep-rehearsal: build ## do all that sweep.yml does, on this machine, on the ke
 	@scripts/tools.sh workflows
 	.tools/workflows/bin/python scripts/workflows/rehearse.py sweep
 
-action-rehearsal: build ## do what action.yml does on a runner, on new books: with a good release, a changed one, without QEMU; DIST=FOLDER of a release
+action-rehearsal: build ## do what action.yml does on a runner, on new books, and the workflow that `init` writes: with a good release, a changed one, without QEMU; DIST=FOLDER of a release
 	@scripts/tools.sh workflows
 	@scripts/tools.sh dist
 	.tools/workflows/bin/python scripts/workflows/rehearse.py action

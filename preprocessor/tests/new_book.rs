@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use common::{Book, good, mdbook, stderr, stdout};
 use mdbook_qed::cli::args::WorkflowSource;
-use mdbook_qed::cli::init::NewBook;
+use mdbook_qed::cli::init::{ActionPlace, NewBook};
 
 /// Run a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
@@ -291,6 +291,12 @@ fn workflow_passes_the_checkers() {
     ]
     .map(|name| std::fs::read_to_string(root.join(name)).unwrap())
     .concat();
+    let digest = "ab".repeat(32);
+    let released = |action| WorkflowSource::Release {
+        action,
+        version: "1.2.3",
+        sha256: &digest,
+    };
     for source in [
         WorkflowSource::Git {
             url: "https://git.example.org/a/qed",
@@ -298,12 +304,19 @@ fn workflow_passes_the_checkers() {
         },
         WorkflowSource::Registry,
         WorkflowSource::Unknown,
+        released(Some(ActionPlace {
+            repository: "a/qed",
+            commit,
+        })),
+        released(None),
     ] {
+        let is_release = matches!(source, WorkflowSource::Release { .. });
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".git")).unwrap();
         let book = folder.path().join("docs/a book");
         let new = NewBook {
             source,
+            no_release: None,
             recorded: false,
             captures: false,
         };
@@ -316,10 +329,17 @@ fn workflow_passes_the_checkers() {
         );
         let uses: Vec<&str> = text.lines().filter(|line| line.contains("uses:")).collect();
         assert_eq!(uses.len(), 4, "{text}");
-        for line in uses {
+        let (ours, others): (Vec<&str>, Vec<&str>) = uses
+            .into_iter()
+            .partition(|line| line.contains(" # v1.2.3"));
+        assert_eq!(ours.len(), usize::from(is_release), "{text}");
+        for line in others {
             let used = line.trim().trim_start_matches("- ");
             assert!(own.contains(used), "{line} is not what we use");
         }
+        // An action takes no working directory.
+        let names_book = text.contains("          book: \"docs/a book\"\n");
+        assert_eq!(names_book, is_release, "{text}");
         let image = text
             .split_once("image: ")
             .and_then(|(_, rest)| rest.lines().next());
@@ -378,6 +398,80 @@ fn workflow_passes_the_checkers() {
         let mut check = Command::new(checker);
         let output = check.args(arguments).arg(&file).output().unwrap();
         assert!(!output.status.success(), "{name}");
+    }
+}
+
+/// Check that a program that was installed from a release writes a workflow which installs the same archive by its digest; and that
+/// without a record of it, or with one that is damaged or of another program, it writes the one with cargo and says why.
+#[test]
+fn workflow_of_a_release() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("prefix/bin/mdbook-qed");
+    let record = folder.path().join("prefix/share/qed/release");
+    for path in [&program, &record] {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    }
+    std::fs::copy(env!("CARGO_BIN_EXE_mdbook-qed"), &program).unwrap();
+    let (archive, own) = ("ab".repeat(32), qed_programs::digest(&program).unwrap());
+    let good_record = format!(
+        "archive qed-1.2.3-x86_64-linux.tar.gz\nversion 1.2.3\nsha256 {archive}\nmdbook-qed {own}\n"
+    );
+    let init = |name: &str| {
+        let printed = good(&run(&program, &["init", name, "--recorded"], folder.path()));
+        let workflow = folder.path().join(name).join(".github/workflows/book.yml");
+        (printed, std::fs::read_to_string(workflow).unwrap())
+    };
+    std::fs::write(&record, &good_record).unwrap();
+    let (printed, workflow) = init("released");
+    for part in [
+        "/releases/download/v1.2.3/qed-1.2.3-x86_64-linux.tar.gz\n",
+        &format!("          sha256: {archive}\n"),
+        "          book: \".\"\n          capture: \"true\"\n",
+        "mdbook-qed publish \"$SITE\"",
+    ] {
+        assert!(workflow.contains(part), "{part}: {workflow}");
+    }
+    assert!(
+        !workflow.contains("mdbook-qed@") && !workflow.contains("cargo install --locked --git"),
+        "{workflow}"
+    );
+    assert!(
+        printed.contains("It installs the release 1.2.3 of QED, by the digest of its archive")
+            && !printed.contains("with cargo"),
+        "{printed}"
+    );
+
+    let of_another = good_record.replace(&own, &archive);
+    for (name, text, why) in [
+        (
+            "damaged",
+            Some(&good_record[..good_record.len() - 9]),
+            "share/qed/release is damaged",
+        ),
+        (
+            "changed",
+            Some(of_another.as_str()),
+            "is of another mdbook-qed than this one",
+        ),
+        (
+            "missing",
+            None,
+            "this program was not installed from the archive of a release",
+        ),
+    ] {
+        match text {
+            Some(text) => std::fs::write(&record, text).unwrap(),
+            None => std::fs::remove_file(&record).unwrap(),
+        }
+        let (printed, workflow) = init(name);
+        assert!(
+            printed.contains("It compiles QED with cargo, because ") && printed.contains(why),
+            "{printed}"
+        );
+        assert!(
+            workflow.contains("name: Install QED\n") && !workflow.contains(&archive),
+            "{workflow}"
+        );
     }
 }
 

@@ -91,6 +91,9 @@ for suite in "${suites[@]}"; do
         { cat "$work/log"; fail "$suite: the book with recorded evidence was not built"; }
     grep -q '✔ PASS' "$root/home/stranger/book/site/first.html" || fail "$suite: no claim passed"
     check "$suite: archive to book, --recorded" 15 "$(seconds_since "$start")"
+    digest=$(sha256sum "$dist"/qed-*.tar.gz | cut -d ' ' -f 1)
+    grep -qF "sha256: $digest" "$root/home/stranger/book/.github/workflows/book.yml" ||
+        fail "$suite: the workflow of the new book does not install this release"
 
     # The package alone. Then it is taken off again, without a trace.
     inside apt-get update -qq

@@ -54,6 +54,13 @@ from=$work/${name%.tar.gz}
     mkdir -p "$prefix/$(dirname "$file")"
     mv -f "$from/$file" "$prefix/$file"
 done
+# Which archive this was. `mdbook-qed init` writes a workflow that installs the same one, if the program is still that of the archive.
+version=${name#qed-}
+version=${version%-x86_64-linux.tar.gz}
+program=$(awk '$2 == "bin/mdbook-qed" { print $1 }' "$from/SHA256SUMS")
+mkdir -p "$prefix/share/qed"
+printf 'archive %s\nversion %s\nsha256 %s\nmdbook-qed %s\n' "$name" "$version" "$wanted" "$program" >"$work/release"
+mv -f "$work/release" "$prefix/share/qed/release"
 printf 'installed qed-collector and mdbook-qed in %s/bin\n' "$prefix"
 case :$PATH: in
     *":$prefix/bin:"*) ;;

@@ -57,6 +57,10 @@ tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owne
 
 deb=$work/deb
 stage "$deb/usr" vendor-completions
+# What install.sh writes on an installation: the archive has the same programs.
+mkdir -p "$deb/usr/share/qed"
+printf 'archive %s\nversion %s\nsha256 %s\nmdbook-qed %s\n' "$name.tar.gz" "$version" \
+    "$(sha256sum <"$work/$name.tar.gz" | cut -d ' ' -f 1)" "$(sha256sum <"$programs/mdbook-qed" | cut -d ' ' -f 1)" >"$deb/usr/share/qed/release"
 gzip -9n "$deb"/usr/share/man/man1/*.1
 install -D -m 644 "$top/CHANGELOG.md" "$deb/usr/share/doc/qed/changelog"
 gzip -9n "$deb/usr/share/doc/qed/changelog"

@@ -1,4 +1,5 @@
-"""Runs action.yml as a hosted runner does: its steps in order, on new books, with a release that a server on this machine hands out.
+"""Runs action.yml as a hosted runner does: its steps in order, on new books, with a release that a server on this machine hands out;
+and the workflow that the `init` of the installed release writes, which uses it.
 
 The release is one of the programs on PATH, or that in DIST. On the runner's PATH is what this machine has in /usr/bin and
 /usr/local/bin, and mdbook; neither our programs, which the action has to install, nor sudo, with which it would change this
@@ -16,7 +17,8 @@ import threading
 from pathlib import Path
 
 import yaml
-from packing import PROGRAMS, archive_of, pack, version_of
+from new_book import NewBook
+from packing import PROGRAMS, archive_of, installed, pack, version_of
 from rehearsal import REPOSITORY, Failed, copy_checkout, filled, say
 from steps import ROOT, holds
 
@@ -72,11 +74,12 @@ def assignments(text):
 class Runner:
     """A fresh runner with a checked out repository, and what an action does there."""
 
-    def __init__(self, home, action, qemu):
+    def __init__(self, home, action, qemu, workspace=None):
         shutil.rmtree(home, ignore_errors=True)
-        self.home, self.workspace, self.temp, self.action = home / "home", home / "workspace", home / "temp", action
+        self.home, self.temp, self.action = home / "home", home / "temp", action
+        self.workspace = workspace or home / "workspace"
         for folder in (self.home, self.workspace / ".git", self.temp):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         self.programs = home / "programs"
         self.programs.mkdir()
         for program in (one for folder in ("/usr/local/bin", "/usr/bin") for one in Path(folder).iterdir()):
@@ -159,6 +162,51 @@ class Runner:
         ended = subprocess.run(command, cwd=self.workspace / BOOK, env=self.environment(), check=False)
         if ended.returncode:
             raise Failed(f"`{' '.join(command)}` ended with {ended.returncode} behind the action")
+
+
+class WrittenBook(NewBook):
+    """The workflow that the `init` of an installed release writes. The action that it uses is that of this checkout, and the archive that
+    it names comes from the server on this machine."""
+
+    def __init__(self, action):
+        super().__init__(action.home / "book")
+        self.released, self.runner = action, None
+        self.QED = installed(action.archive, action.home / "installed") / "mdbook-qed"
+
+    def run(self, row, context):
+        self.runner = Runner(self.home / "runner", self.released.home / "checkout", qemu=True, workspace=self.workspace)
+        # An action has the variables of the job, too.
+        self.runner.variables |= {name: filled(value, context) for name, value in row.definition.get("env", {}).items()}
+        super().run(row, context)
+
+    def execute(self, row, step, folder, environment):
+        # Behind the action, its programs are on PATH, and nothing else of ours.
+        super().execute(row, step, folder, environment | self.runner.environment())
+
+    def use(self, options):
+        released, address = self.released, options["archive"]
+        wanted = rf"https://github\.com/{re.escape(self.repository)}/releases/download/v[^/]+/{re.escape(released.name)}"
+        demand(re.fullmatch(wanted, address), f"the workflow takes the archive from {address}")
+        demand(options["sha256"] == released.digest, f"the workflow installs {options['sha256']}, and the archive is {released.digest}")
+        status = self.runner.use(**options | {"archive": f"{released.address}/{released.name}"})
+        demand(status == 0, f"the action ended with {status}")
+        if shutil.which("qemu-system-x86_64"):
+            demand(list((self.workspace / self.BOOK).glob(".qed/evidence/guest-*.json")), "nothing was captured")
+
+    def rehearse(self):
+        say("the workflow that the `init` of the installed release writes")
+        workflow = self.written()
+        used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+        others = [one for one in used if not one.startswith("actions/")]
+        demand(len(others) == 1, f"the workflow uses {', '.join(used)}")
+        self.repository, _, commit = others[0].partition("@")
+        demand(re.fullmatch("[0-9a-f]{40}", commit), f"`{others[0]}` is not pinned by commit")
+        self.actions[self.repository] = self.use
+        count = self.all_jobs(workflow, "pull_request")
+        demand(not self.pages.exists() and not self.deployed.exists(), "a pull request handed a site over")
+        count += self.all_jobs(workflow, "push")
+        demand(self.verify(count) == 0, "the site does not verify")
+        demand("✔ PASS" in (self.deployed / "first.html").read_text(), "no claim of the book passed")
 
 
 def demand(truth, complaint):
@@ -255,6 +303,9 @@ class Action:
         demand(list((runner.workspace / BOOK).glob(".qed/evidence/guest-*.json")), "there is no evidence of a guest")
         demand("✔ PASS" in (runner.workspace / PAGE).read_text(), "no claim of the book passed")
 
+    def written(self):
+        WrittenBook(self).rehearse()
+
     @contextlib.contextmanager
     def release(self):
         """Serves the release while the block runs, and a changed one of the same name beside it."""
@@ -268,6 +319,7 @@ class Action:
         if self.dist is None:
             pack(None, self.home / "dist", version_of(ROOT))
         archive = archive_of(Path(self.dist or self.home / "dist"))
+        self.archive = archive
         content = archive.read_bytes()
         self.name, self.digest = archive.name, hashlib.sha256(content).hexdigest()
         stored = self.home / "server/stored"
@@ -278,12 +330,12 @@ class Action:
             with served(self.home / "server") as self.address:
                 yield
         finally:
-            for made in ("runner", "server"):
+            for made in ("runner", "server", "book/runner", "installed"):
                 shutil.rmtree(self.home / made, ignore_errors=True)
 
     def rehearse(self):
         with self.release():
-            scenarios = (self.good, self.changed, self.without_qemu, self.false_claim, self.with_qemu)
+            scenarios = (self.good, self.changed, self.without_qemu, self.false_claim, self.with_qemu, self.written)
             for scenario in scenarios:
                 scenario()
         say(f"action.yml: {len(scenarios)} runners, all as they should be")

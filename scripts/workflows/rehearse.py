@@ -3,9 +3,10 @@ but what an artifact brings.
 
   rehearse.py       publish.yml on this checkout; what it "deploys" goes to .rehearsal/deployed
   rehearse.py book  the workflow that `mdbook-qed init` writes, on a new book in a folder of its repository, for a pull request and for
-                    a push; what it "deploys" goes to .rehearsal/book/deployed
+                    a push; what it "deploys" goes to .rehearsal/book/deployed (new_book.py)
   rehearse.py sweep sweep.yml on this checkout, on the series in SERIES; the record goes to .rehearsal/sweep/sweep.json
-  rehearse.py action   action.yml on new books, with a release of the programs on PATH (action.py)
+  rehearse.py action   action.yml on new books, with a release of the programs on PATH, and the workflow that the `init` of an installed
+                       release writes (action.py)
   rehearse.py release  release.yml on this checkout with made-up tags; what it "publishes" goes to .rehearsal/release/published
                        (release.py)
 
@@ -16,10 +17,10 @@ or build."""
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 from action import Action
+from new_book import NewBook
 from rehearsal import Failed, Rehearsal, copy_checkout, say
 from release import Release
 from steps import FOLDER, MAKE, ROOT, load
@@ -48,47 +49,6 @@ class Publication(Rehearsal):
 
     def rehearse(self):
         return self.verify(self.all_jobs(load(FOLDER / "publish.yml"), "push"))
-
-
-class NewBook(Rehearsal):
-    """The workflow that `mdbook-qed init` writes, on a new book."""
-
-    BOOK = "docs/a book"
-
-    def __init__(self):
-        super().__init__(ROOT / ".rehearsal/book")
-        self.source = self.home / "source"
-        # A program that does not know where it comes from has the workflow ask for it.
-        self.context = {"vars.QED_REPOSITORY": ROOT.as_uri(), "vars.QED_COMMIT": "0" * 40}
-
-    def checkout(self, options):
-        shutil.copytree(self.source, self.workspace, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
-
-    def check_attested(self, manifest):
-        say(f"sha256 of the manifest: {manifest}; nothing is attested")
-
-    def command(self, step):
-        if step["name"].startswith("Install "):
-            say("that of this machine is used")
-            return None
-        return ["bash", "-e", "-c", step["run"]]
-
-    def rehearse(self):
-        for program in ("qed-collector", "mdbook-qed", "mdbook"):
-            if shutil.which(program) is None:
-                raise SystemExit(f"rehearsal: there is no {program} on PATH")
-        shutil.rmtree(self.home, ignore_errors=True)
-        # The top of a repository: the book is in a folder of it.
-        (self.source / ".git").mkdir(parents=True)
-        made = ["mdbook-qed", "init", "--recorded", self.BOOK]
-        if subprocess.run(made, cwd=self.source, check=False).returncode:
-            raise Failed(f"`{' '.join(made)}` failed")
-        workflow = load(self.source / self.BOOK / ".github/workflows/book.yml")
-        count = self.all_jobs(workflow, "pull_request")
-        if self.pages.exists() or self.deployed.exists():
-            raise Failed("a pull request handed a site over")
-        count += self.all_jobs(workflow, "push")
-        return self.verify(count)
 
 
 class Sweep(Publication):

@@ -188,6 +188,7 @@ fn contents() {
                 "./usr/share/zsh/vendor-completions/_mdbook-qed",
                 "./usr/share/doc/qed/copyright",
                 "./usr/share/doc/qed/THIRD-PARTY-LICENSES.gz",
+                "./usr/share/qed/release",
                 "2023-11-14",
             ][..],
         ),
@@ -308,6 +309,39 @@ fn installs() {
             .join("elsewhere/share/man/man1/mdbook-qed.1")
             .is_file()
     );
+}
+
+/// Check that an installation, and the package, record which archive it was, for the workflow of a new book; and that the record is
+/// replaced with the programs.
+#[test]
+fn records_the_release() {
+    if without_dpkg() {
+        return;
+    }
+    let release = release();
+    let dir = release.path();
+    let record = dir.join("there/share/qed/release");
+    let archive = format!("out/{ARCHIVE}");
+    std::fs::create_dir_all(record.parent().unwrap()).unwrap();
+    std::fs::write(&record, "of an earlier release\n").unwrap();
+    good(&install(dir, &[&archive, "--prefix", "there"]));
+    let digest = |path: &str| {
+        let printed = run(dir, "sha256sum", &[path]);
+        printed.split(' ').next().unwrap().to_owned()
+    };
+    let expected = format!(
+        "archive {ARCHIVE}\nversion 1.2.3\nsha256 {}\nmdbook-qed {}\n",
+        digest(&archive),
+        digest("there/bin/mdbook-qed")
+    );
+    assert_eq!(std::fs::read_to_string(&record).unwrap(), expected);
+    run(
+        dir,
+        "dpkg-deb",
+        &["-x", &format!("out/{PACKAGE}"), "package"],
+    );
+    let packaged = dir.join("package/usr/share/qed/release");
+    assert_eq!(std::fs::read_to_string(packaged).unwrap(), expected);
 }
 
 /// Check that nothing is installed of an archive that was changed, is of another release, was cut, or whose digest is not

@@ -226,8 +226,14 @@ fn lsp(book: Option<PathBuf>) -> u8 {
 
 /// Make a new book. `source` is the origin of the program.
 fn init(args: &InitArgs, source: WorkflowSource<'_>) -> u8 {
+    let release = match std::env::current_exe() {
+        Ok(program) => init::Release::of_program(&program),
+        Err(_) => Ok(None),
+    };
+    let found = release.as_ref().ok().and_then(Option::as_ref);
     let new = init::NewBook {
-        source,
+        source: source.with_release(found),
+        no_release: release.as_ref().err(),
         recorded: args.recorded,
         captures: !args.recorded && !args.no_capture,
     };

@@ -1,5 +1,6 @@
 //! `init`: creates a new live book, or adds the missing parts to an existing one.
 
+mod release;
 mod workflow;
 
 use std::borrow::Cow;
@@ -16,8 +17,9 @@ use crate::evidence::local_files;
 use crate::mdbook::load;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
+pub use release::{Release, ReleaseError};
 use workflow::workflow;
-pub use workflow::{WorkflowSource, is_in_registry};
+pub use workflow::{ActionPlace, WorkflowSource, is_in_registry};
 
 /// A file of a new book; a book that is there has its own of these, or lacks none.
 struct InitFile {
@@ -199,6 +201,8 @@ pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
 pub struct NewBook<'a> {
     /// Where this program came from.
     pub source: WorkflowSource<'a>,
+    /// The reason why the release that it may have come from is not named in `source`.
+    pub no_release: Option<&'a ReleaseError>,
     /// True if it shows evidence that comes along, and captures nothing.
     pub recorded: bool,
     /// True if what it shows is captured at once, where it is a new book.
@@ -306,9 +310,8 @@ fn fill(
     print(&next(existing.is_some(), dir, new));
     if is_new {
         print(&about_the_workflow(
-            source,
+            new,
             within.map(|(top, _)| top.as_path()),
-            recorded,
         ));
     }
     Ok(())
@@ -375,8 +378,8 @@ fn for_the_shell(word: &str) -> String {
 }
 
 /// Instructions for the workflow. `top` is that of the repository, if the book is deeper in it.
-fn about_the_workflow(source: WorkflowSource<'_>, top: Option<&Path>, recorded: bool) -> String {
-    let evidence = match recorded {
+fn about_the_workflow(new: NewBook<'_>, top: Option<&Path>) -> String {
+    let evidence = match new.recorded {
         true => "Commit recorded/, too: it is shown where nothing can be captured.",
         false => {
             "What GitHub's runners cannot capture, such as `host`: `mdbook-qed redact recorded` writes it in the book's folder; commit it."
@@ -386,9 +389,31 @@ fn about_the_workflow(source: WorkflowSource<'_>, top: Option<&Path>, recorded: 
         "\n{WORKFLOW} captures, checks and builds the book on GitHub, and publishes it on Pages:\n  \
          In the settings of the repository, under Pages, choose \"GitHub Actions\" as the source.\n  {evidence}\n"
     );
-    if source == WorkflowSource::Unknown {
-        text.push_str("  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n");
+    if !matches!(new.source, WorkflowSource::Release { .. }) {
+        let why = new.no_release.map_or_else(
+            || "this program was not installed from the archive of a release".to_owned(),
+            |error| {
+                format!("it is not known which release this program was installed from: {error}")
+            },
+        );
+        text.push_str(&format!("  It compiles QED with cargo, because {why}.\n"));
     }
+    text.push_str(&match new.source {
+        WorkflowSource::Release {
+            action: Some(_),
+            version,
+            ..
+        } => format!("  It installs the release {version} of QED, by the digest of its archive.\n"),
+        WorkflowSource::Release { version, .. } => format!(
+            "  It installs the release {version} of QED, by the digest of its archive, and does not know where that is:\n  \
+             replace {}, twice, by QED's repository on GitHub, and the zeros by the commit of the release.\n",
+            ActionPlace::UNKNOWN.repository
+        ),
+        WorkflowSource::Unknown => {
+            "  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n".to_owned()
+        }
+        WorkflowSource::Git { .. } | WorkflowSource::Registry => String::new(),
+    });
     if let Some(top) = top {
         let top = top.join(".github/workflows");
         text.push_str(&format!(

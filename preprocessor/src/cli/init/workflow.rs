@@ -1,8 +1,19 @@
 //! The workflow of a new book on GitHub, which installs the programs from the same source as this one.
 
+use crate::cli::init::release::{Release, archive_of};
+
 /// The source from which this program can be installed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkflowSource<'a> {
+    /// The archive of a release, installed by the action of QED's repository.
+    Release {
+        /// The place of the action; `None`: it is not known.
+        action: Option<ActionPlace<'a>>,
+        /// The version of the release.
+        version: &'a str,
+        /// SHA-256 of the archive, hex.
+        sha256: &'a str,
+    },
     /// This commit of a repository of Git.
     Git {
         /// Its public address.
@@ -17,6 +28,35 @@ pub enum WorkflowSource<'a> {
     Unknown,
 }
 
+/// A repository on GitHub at a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActionPlace<'a> {
+    /// Its name, `OWNER/REPOSITORY`.
+    pub repository: &'a str,
+    /// The whole commit.
+    pub commit: &'a str,
+}
+
+impl<'a> ActionPlace<'a> {
+    /// Stands for a place that is not known. No repository has such a commit.
+    pub const UNKNOWN: ActionPlace<'static> = ActionPlace {
+        repository: "OWNER/REPOSITORY",
+        commit: "0000000000000000000000000000000000000000",
+    };
+
+    /// The place of a repository with this address; `None` if it is not on GitHub, from where alone actions are taken.
+    fn of(url: &'a str, commit: &'a str) -> Option<Self> {
+        let path = url.strip_prefix("https://github.com/")?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let repository = path.strip_suffix(".git").unwrap_or(path);
+        let (owner, name) = repository.split_once('/')?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        let is_word = |word: &str| !word.is_empty() && word.chars().all(plain);
+        let place = ActionPlace { repository, commit };
+        (is_word(owner) && is_word(name)).then_some(place)
+    }
+}
+
 impl<'a> WorkflowSource<'a> {
     /// The source from what the build was told (`make install`: `URL COMMIT`) and whether it was built where cargo unpacks
     /// what it gets from a registry ([`is_in_registry`]).
@@ -26,6 +66,26 @@ impl<'a> WorkflowSource<'a> {
             Some((url, commit)) => WorkflowSource::Git { url, commit },
             None if in_registry => WorkflowSource::Registry,
             None => WorkflowSource::Unknown,
+        }
+    }
+
+    /// The source of a program that was installed from `release`: its archive, unless the program came from a repository
+    /// that is not on GitHub, or from a registry of crates.
+    pub fn with_release(self, release: Option<&'a Release>) -> Self {
+        let Some(release) = release else {
+            return self;
+        };
+        let action = match self {
+            WorkflowSource::Git { url, commit } => ActionPlace::of(url, commit),
+            _ => None,
+        };
+        if action.is_none() && self != WorkflowSource::Unknown {
+            return self;
+        }
+        WorkflowSource::Release {
+            action,
+            version: &release.version,
+            sha256: &release.sha256,
         }
     }
 }
@@ -59,51 +119,106 @@ fn is_commit(commit: &str) -> bool {
     commit.len() == 40 && commit.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
+/// The parts of a workflow that depend on where QED comes from.
+struct Parts {
+    /// Variables of the job.
+    variables: String,
+    /// The steps that install QED, capture, judge and build.
+    steps: String,
+}
+
+impl Parts {
+    fn of(source: WorkflowSource<'_>) -> Self {
+        let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" qed-collector mdbook-qed";
+        match source {
+            WorkflowSource::Release {
+                action,
+                version,
+                sha256,
+            } => Parts {
+                variables: String::new(),
+                steps: with_action(action, version, sha256),
+            },
+            WorkflowSource::Git { url, commit } => {
+                Parts::with_cargo(variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit), git)
+            }
+            WorkflowSource::Registry => Parts::with_cargo(
+                String::new(),
+                &format!(
+                    "cargo install --locked qed-collector@{version} mdbook-qed@{version}",
+                    version = env!("CARGO_PKG_VERSION")
+                ),
+            ),
+            WorkflowSource::Unknown => Parts::with_cargo(
+                "      # Where QED comes from, which the program that wrote this did not know: the address of its repository,\n      \
+                 # and a commit. Write both here, or into the variables of your repository.\n"
+                    .to_owned()
+                    + &variable("QED_REPOSITORY", "${{ vars.QED_REPOSITORY }}")
+                    + &variable("QED_COMMIT", "${{ vars.QED_COMMIT }}"),
+                &format!(
+                    "|\n          : \"${{QED_REPOSITORY:?say above where QED comes from}}\" \"${{QED_COMMIT:?say above which commit}}\"\n          {git}"
+                ),
+            ),
+        }
+    }
+
+    fn with_cargo(variables: String, install: &str) -> Self {
+        Parts {
+            variables,
+            steps: include_str!("../../../templates/init/book-cargo.yml")
+                .replace("@INSTALL@", install),
+        }
+    }
+}
+
+fn variable(name: &str, value: &str) -> String {
+    format!("      {name}: {value}\n")
+}
+
+/// The steps with the action of QED's repository.
+fn with_action(action: Option<ActionPlace<'_>>, version: &str, sha256: &str) -> String {
+    let place = action.unwrap_or(ActionPlace::UNKNOWN);
+    let origin = match action {
+        Some(_) => "",
+        None => {
+            "      # The program that wrote this did not know where QED comes from. Replace OWNER/REPOSITORY, twice, by its repository on\n      \
+             # GitHub, and the zeros by the commit of the release.\n"
+        }
+    };
+    let ActionPlace { repository, commit } = place;
+    let archive = archive_of(version);
+    include_str!("../../../templates/init/book-action.yml")
+        .replace("@ORIGIN@", origin)
+        .replace("@ACTION@", &format!("{repository}@{commit} # v{version}"))
+        .replace(
+            "@ARCHIVE@",
+            &format!("https://github.com/{repository}/releases/download/v{version}/{archive}"),
+        )
+        .replace("@SHA256@", sha256)
+}
+
 /// The workflow of a book whose site is built to `site`, and which lies in `folder` of its repository (empty: at the top).
 pub fn workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String {
-    let variable = |name: &str, value: &str| format!("      {name}: {value}\n");
-    let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" qed-collector mdbook-qed";
-    let (variables, install) = match source {
-        WorkflowSource::Git { url, commit } => (
-            variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit),
-            git.to_owned(),
-        ),
-        WorkflowSource::Registry => (
-            String::new(),
+    let Parts { variables, steps } = Parts::of(source);
+    let (pages, book, default) = match folder {
+        "" => (site.to_owned(), ".", String::new()),
+        folder => (
+            format!("{folder}/{site}"),
+            folder,
             format!(
-                "cargo install --locked qed-collector@{version} mdbook-qed@{version}",
-                version = env!("CARGO_PKG_VERSION")
+                "    defaults:\n      run:\n        working-directory: {}\n",
+                quoted(folder)
             ),
-        ),
-        WorkflowSource::Unknown => (
-            "      # Where QED comes from, which the program that wrote this did not know: the address of its repository,\n      \
-             # and a commit. Write both here, or into the variables of your repository.\n"
-                .to_owned()
-                + &variable("QED_REPOSITORY", "${{ vars.QED_REPOSITORY }}")
-                + &variable("QED_COMMIT", "${{ vars.QED_COMMIT }}"),
-            format!(
-                "|\n          : \"${{QED_REPOSITORY:?say above where QED comes from}}\" \"${{QED_COMMIT:?say above which commit}}\"\n          {git}"
-            ),
-        ),
-    };
-    let pages = match folder {
-        "" => site.to_owned(),
-        folder => format!("{folder}/{site}"),
-    };
-    let folder = match folder {
-        "" => String::new(),
-        folder => format!(
-            "    defaults:\n      run:\n        working-directory: {}\n",
-            quoted(folder)
         ),
     };
     include_str!("../../../templates/init/book.yml")
+        .replace("@STEPS@", &steps)
         .replace("@MDBOOK@", mdbook_preprocessor::MDBOOK_VERSION)
         .replace("@SOURCE@", &variables)
-        .replace("@INSTALL@", &install)
         .replace("@SITE@", &quoted(site))
         .replace("@PAGES@", &quoted(&pages))
-        .replace("@FOLDER@", &folder)
+        .replace("@BOOK@", &quoted(book))
+        .replace("@FOLDER@", &default)
 }
 
 /// A text as YAML, with any content: a JSON string is a YAML string.
@@ -150,6 +265,49 @@ mod tests {
         }
     }
 
+    /// Check that a program from a release has its archive installed, by the action of the repository on GitHub that it was built
+    /// from, or of one that has to be named; and that one from elsewhere has not.
+    #[test]
+    fn releases() {
+        let release = Release {
+            version: "1.2.3".into(),
+            sha256: "ab".repeat(32),
+        };
+        let git = |url| WorkflowSource::Git {
+            url,
+            commit: COMMIT,
+        };
+        let released = |action| WorkflowSource::Release {
+            action,
+            version: "1.2.3",
+            sha256: &release.sha256,
+        };
+        let place = ActionPlace {
+            repository: "a/qed.book",
+            commit: COMMIT,
+        };
+        for url in [
+            "https://github.com/a/qed.book",
+            "https://github.com/a/qed.book.git",
+            "https://github.com/a/qed.book/",
+        ] {
+            let source = git(url).with_release(Some(&release));
+            assert_eq!(source, released(Some(place)), "{url}");
+        }
+        let unknown = WorkflowSource::Unknown;
+        assert_eq!(unknown.with_release(Some(&release)), released(None));
+        for other in [
+            git("https://git.example.org/a/qed"),
+            git("https://github.com/a"),
+            git("https://github.com/a/b/c"),
+            git("https://github.com/a:b/c"),
+            WorkflowSource::Registry,
+        ] {
+            assert_eq!(other.with_release(Some(&release)), other);
+        }
+        assert_eq!(unknown.with_release(None), unknown);
+    }
+
     /// Check that nothing is left to be replaced, and that each source is installed from where it is.
     #[test]
     fn workflows() {
@@ -157,16 +315,34 @@ mod tests {
             url: "https://git.example.org/a/qed",
             commit: COMMIT,
         };
+        let digest = "ab".repeat(32);
+        let place = ActionPlace {
+            repository: "a/qed",
+            commit: COMMIT,
+        };
+        let released = |action| WorkflowSource::Release {
+            action,
+            version: "1.2.3",
+            sha256: &digest,
+        };
+        let uses = format!("        uses: a/qed@{COMMIT} # v1.2.3\n");
+        let archive = format!(
+            "          archive: https://github.com/a/qed/releases/download/v1.2.3/qed-1.2.3-x86_64-linux.tar.gz\n          \
+             # Of the archive: anything else is refused.\n          sha256: {digest}\n          book: \".\"\n"
+        );
         for (source, with, without) in [
             (git, COMMIT, "vars."),
             (WorkflowSource::Registry, "mdbook-qed@", "QED_COMMIT"),
             (WorkflowSource::Unknown, ":?say above", "mdbook-qed@"),
+            (released(Some(place)), &uses, "OWNER/"),
+            (released(Some(place)), &archive, "QED_COMMIT"),
+            (released(None), "uses: OWNER/REPOSITORY@000", "vars."),
         ] {
             let text = workflow(source, "site", "");
             assert!(text.contains(with) && !text.contains(without), "{text}");
             let left = text.split('@').skip(1).filter(|rest| {
-                let word = rest.split(|c: char| !c.is_ascii_uppercase()).next();
-                word.is_some_and(|word| !word.is_empty())
+                let word = rest.split(|c: char| !c.is_ascii_alphanumeric()).next();
+                word.is_some_and(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
             });
             assert_eq!(left.count(), 0, "{text}");
         }
