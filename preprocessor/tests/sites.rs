@@ -3,6 +3,9 @@
 
 use crate::common;
 
+use std::path::Path;
+use std::process::Command;
+
 use common::{Book, evidence, good, stderr, stdout};
 
 const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n";
@@ -285,5 +288,54 @@ fn claims_that_nobody_sees() {
                 "{printed}"
             );
         }
+    }
+}
+
+/// Check that `publish` finds the book of a site from outside of the book's folder, that the book of the current folder comes first, and
+/// that `--book` is named where there is none.
+#[test]
+fn from_elsewhere() {
+    let book = book("");
+    book.build();
+    let publish = |folder: &Path, arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+            .arg("publish")
+            .args(arguments)
+            .current_dir(folder)
+            .output()
+            .unwrap()
+    };
+    let root = book.dir.path();
+    let (above, name) = (
+        root.parent().unwrap(),
+        root.file_name().unwrap().to_str().unwrap(),
+    );
+    let printed = good(&publish(above, &[&format!("{name}/book")]));
+    assert!(
+        printed.contains(&format!("the book is that in {name}\n")),
+        "{printed}"
+    );
+    good(&publish(&root.join("src"), &["../book"]));
+    good(&book.qed(&["verify", "book"]));
+
+    // Somewhere else.
+    let outside = tempfile::tempdir().unwrap();
+    let moved = outside.path().join("site");
+    std::fs::rename(book.path("book"), &moved).unwrap();
+    let output = publish(outside.path(), &["site"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(
+        message.contains("there is no book here, and none above site")
+            && message.contains("--book"),
+        "{message}"
+    );
+    good(&publish(
+        outside.path(),
+        &["site", "--book", root.to_str().unwrap()],
+    ));
+    for folder in [root, &root.join("src")] {
+        let printed = good(&publish(folder, &[moved.to_str().unwrap()]));
+        assert!(!printed.contains("the book is that in"), "{printed}");
     }
 }

@@ -164,9 +164,10 @@ enum QedSubcommand {
     Publish {
         /// The folder of the site
         site: PathBuf,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        /// The folder of the book, or its book.toml. Without it: this folder, else the nearest one above the site, or above this
+        /// folder, that holds a book
+        #[arg(long, value_parser = book_folder)]
+        book: Option<PathBuf>,
     },
     /// Write the book's evidence as it may leave this machine, with the verdicts that take what stays here
     Redact {
@@ -313,7 +314,7 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
             };
             verify::run(&site, options)
         }
-        Some(QedSubcommand::Publish { site, book }) => publish::run(&book, &site),
+        Some(QedSubcommand::Publish { site, book }) => publish::run(book.as_deref(), &site),
         Some(QedSubcommand::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
         Some(QedSubcommand::Merge { from, book }) => merge::run(&book, &from),
         Some(QedSubcommand::Init(args)) => init(&args, source),

@@ -1,14 +1,14 @@
 //! `publish`: adds to a built site the files that are needed to check its pages. It refuses if a secret of a live machine got
 //! into the site, or if the pages are not those that the book makes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::redact::is_redacted;
 use qed_evidence::{Evidence, reader};
 
 use crate::claims::sweep::state;
-use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
+use crate::cli::common::{BAD_INPUT, FAILED, GOOD, book_folder, print, refuse, with_book};
 use crate::config::evidence_file;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
@@ -34,11 +34,45 @@ use error::PublishError;
 
 mod error;
 
-/// Run the command.
-pub fn run(root: &Path, site: &Path) -> u8 {
-    with_book(root, Parallelism::default(), |book, book_data| {
+/// Run the command. `root` is the folder of the book; without it, the book is looked for.
+pub fn run(root: Option<&Path>, site: &Path) -> u8 {
+    let root = match root {
+        Some(root) => root.to_owned(),
+        None => match book_of(site) {
+            Some(root) => root,
+            None => {
+                let message = format!("there is no book here, and none above {}", site.display());
+                return refuse(&[Diagnostic::error_without_place(message)
+                    .help("name the folder that holds its book.toml with --book")]);
+            }
+        },
+    };
+    with_book(&root, Parallelism::default(), |book, book_data| {
         publish(book, book_data, site)
     })
+}
+
+/// The folder of the book that the site in `site` was probably built from: this one; else the nearest one above the site; else the
+/// nearest one above this folder. Whether it was is found out later.
+fn book_of(site: &Path) -> Option<PathBuf> {
+    let has_book = |folder: &Path| folder.join("book.toml").is_file();
+    let here = PathBuf::from(".");
+    if has_book(&here) {
+        return Some(here);
+    }
+    let whole = std::path::absolute(site).ok();
+    let above_site = whole
+        .as_deref()
+        .and_then(|site| site.ancestors().find(|folder| has_book(folder)));
+    match above_site {
+        Some(folder) => {
+            let current = std::env::current_dir().unwrap_or_default();
+            let shown = folder.strip_prefix(current).unwrap_or(folder);
+            print(&format!("the book is that in {}\n", shown.display()));
+            Some(folder.to_owned())
+        }
+        None => Some(book_folder(here)).filter(|folder| has_book(folder)),
+    }
 }
 
 fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
