@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Holds a release to its tag: the version of every crate, and a chapter of the changelog with something in it.
+# Holds a release to its tag: the version of every crate, the repository that they name, and a chapter of the changelog with something
+# in it.
 #
 #   scripts/dist/check-tag.sh TAG [NOTES]
 #
-# NOTES is a file for that chapter. CHECKOUT is another checkout than this one.
+# NOTES is a file for that chapter. CHECKOUT is another checkout than this one. GITHUB_REPOSITORY, where it is set, has to be the
+# repository that the crates name.
 set -euo pipefail
 cd "${CHECKOUT:-$(dirname "$0")/../..}"
 fail() { printf 'release: %s\n' "$*" >&2; exit 1; }
@@ -20,6 +22,17 @@ done < <(grep -E '^qed-[a-z-]+ = \{' Cargo.toml)
 while IFS= read -r line; do
     [ "$line" = "version = \"$version\"" ] || fail "Cargo.lock has another version of our crates than $version ($line): run \`cargo build\` and commit it"
 done < <(grep -A 1 -E '^name = "(qed-|mdbook-qed|xtask)' Cargo.lock | grep '^version')
+
+# `cargo binstall` takes the archive from there.
+repository=$(sed -n '/^\[workspace.package\]/,/^\[/s/^repository = "\(.*\)"/\1/p' Cargo.toml)
+[[ $repository =~ ^https://[^/]+/.*[^/]$ ]] ||
+    fail "the crates name no repository: write \`repository = \"https://github.com/OWNER/REPOSITORY\"\` into [workspace.package] of Cargo.toml"
+[ -z "${GITHUB_REPOSITORY:-}" ] || [ "$repository" = "https://github.com/$GITHUB_REPOSITORY" ] ||
+    fail "the crates name the repository $repository, and this is $GITHUB_REPOSITORY"
+for manifest in */Cargo.toml; do
+    grep -q '^publish = false' "$manifest" || grep -q '^repository\.workspace = true' "$manifest" ||
+        fail "$manifest does not name the repository: write \`repository.workspace = true\` into its [package]"
+done
 
 # From `## 1.2.3 …` to the next chapter.
 notes=$(awk -v title="## $version" '

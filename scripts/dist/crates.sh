@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs both programs from the packages that would be published, as a stranger's cargo would: with an empty CARGO_HOME, from
-# files alone, and without an eBPF toolchain; then captures a new book with them. Compiles everything twice: no part of
-# `make test`.
+# files alone, and without an eBPF toolchain; then captures a new book with them. Asks the registry whether they could be published.
+# Compiles everything twice: no part of `make test`.
 #
 #   scripts/dist/crates.sh
 #
@@ -14,6 +14,9 @@ profile=${CRATES_PROFILE:-release}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# All that a registry would ask of them, up to the upload. They are compiled below.
+cargo publish --dry-run --no-verify --allow-dirty --quiet --target-dir "$work/published" "${crates[@]/#/-p}" ||
+    fail "the packages could not be published"
 cargo package --no-verify --allow-dirty --quiet --target-dir "$work/packed" "${crates[@]/#/-p}"
 # What the registry has of others comes from this machine's cache, ours from the packages.
 cargo vendor --quiet --locked --versioned-dirs "$work/registry" >/dev/null
@@ -47,6 +50,20 @@ cargo=$(rustup which cargo 2>/dev/null || command -v cargo)
 ln -s "$cargo" "$work/bin/cargo"
 ln -s "$(rustup which rustc 2>/dev/null || command -v rustc)" "$work/bin/rustc"
 stranger() { (cd "$work" && env -i PATH="$work/root/bin:$work/bin" HOME="$HOME" CARGO_HOME="$work/home" CARGO_PROFILE_DEV_DEBUG=0 "$@"); }
+# Without a C compiler nothing can be linked, and the message has to say what is missing.
+mkdir "$work/no-compiler"
+for program in "$work"/bin/*; do
+    case $(basename "$program") in
+        cc | c[0-9]* | gcc* | g++* | c++* | *-gcc* | *-g++* | *-cpp* | tcc) ;;
+        *) ln -s "$(readlink "$program")" "$work/no-compiler/" ;;
+    esac
+done
+for program in qed-collector mdbook-qed; do
+    if stranger PATH="$work/no-compiler" cargo install --locked --quiet --root "$work/none" --target-dir "$work/none" "$program" 2>"$work/log"; then
+        fail "$program was installed without a C compiler: the guide says that this takes one"
+    fi
+    grep -q 'linker `cc` not found' "$work/log" || { cat "$work/log"; fail "without a C compiler, the message does not name it"; }
+done
 for program in qed-collector mdbook-qed; do
     stranger cargo install --locked --quiet --profile "$profile" --root "$work/root" --target-dir "$work/target" "$program" ||
         fail "cargo cannot install $program from its package"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from action import Action
 from packing import archive_of, installed, pack
-from rehearsal import Failed, Rehearsal, copy_checkout, say
+from rehearsal import REPOSITORY, Failed, Rehearsal, copy_checkout, say
 from steps import FOLDER, MAKE, ROOT, load
 
 VERSION = "9.8.7"
@@ -47,8 +47,8 @@ class Release(Rehearsal):
         self.programs = os.environ.get("RELEASE_PROGRAMS")
         self.context = {}
         self.actions["softprops/action-gh-release"] = self.publish
-        # Whether the changelog of the checkout has a chapter for the version.
-        self.noted = True
+        # Whether the changelog of the checkout has a chapter for the version, and the repository that its crates name.
+        self.noted, self.repository = True, REPOSITORY
         self.tag = None
 
     def checkout(self, options):
@@ -66,6 +66,15 @@ class Release(Rehearsal):
         replaced(self.workspace / "Cargo.toml", r'^(version = ")[^"]+', rf"\g<1>{VERSION}")
         replaced(self.workspace / "Cargo.toml", r'^(qed-[a-z-]+ = \{ version = ")[^"]+', rf"\g<1>{VERSION}")
         replaced(self.workspace / "Cargo.lock", rf'^(name = "(?:{OURS})"\nversion = ")[^"]+', rf"\g<1>{VERSION}")
+        # There is none before the first release.
+        top = self.workspace / "Cargo.toml"
+        top.write_text(re.sub(r"^repository = .*\n", "", top.read_text(), flags=re.MULTILINE))
+        if self.repository:
+            replaced(top, r"^\[workspace\.package\]\n", rf'\g<0>repository = "https://github.com/{self.repository}"\n')
+            for manifest in self.workspace.glob("*/Cargo.toml"):
+                text = manifest.read_text()
+                if "\npublish = false" not in text and "\nrepository.workspace = true" not in text:
+                    replaced(manifest, r"^\[package\]\n", r"\g<0>repository.workspace = true\n")
         changelog = self.workspace / "CHANGELOG.md"
         head, _, entries = changelog.read_text().partition("## Unreleased\n")
         chapter = f"## {VERSION} (a rehearsal)\n\n- A tag was rehearsed.\n" if self.noted else "- Nobody gave this a version.\n"
@@ -117,15 +126,15 @@ class Release(Rehearsal):
         if digests != self.attested:
             raise Failed(f"{', '.join(sorted(digests))} would be published, and {', '.join(sorted(self.attested or {}))} were attested")
 
-    def push(self, tag, noted=True):
+    def push(self, tag, noted=True, repository=REPOSITORY):
         """Pushes a tag to a checkout of VERSION; the number of jobs that ran."""
-        self.tag, self.noted = tag, noted
+        self.tag, self.noted, self.repository = tag, noted, repository
         return self.all_jobs(load(FOLDER / "release.yml"), "push", ref_name=tag)
 
-    def refused(self, tag, reason, noted=True):
+    def refused(self, tag, reason, **made):
         say(f"{tag}, {reason}: has to be refused")
         try:
-            self.push(tag, noted)
+            self.push(tag, **made)
         except Failed as failure:
             if "`make release-check`" not in str(failure):
                 raise
@@ -169,6 +178,8 @@ class Release(Rehearsal):
         shutil.rmtree(self.published, ignore_errors=True)
         self.refused("v9.8.8", f"but all crates are of version {VERSION}")
         self.refused(f"v{VERSION}", "of which the changelog says nothing", noted=False)
+        self.refused(f"v{VERSION}", "whose crates name no repository", repository=None)
+        self.refused(f"v{VERSION}", "whose crates name another repository", repository="example/other")
         say(f"v{VERSION}")
         count = self.push(f"v{VERSION}")
         self.check_published(self.published / f"v{VERSION}")

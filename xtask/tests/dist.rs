@@ -417,73 +417,150 @@ fn refuses_to_install() {
     }
 }
 
-/// The success and output of `check-tag.sh` in a checkout with these files.
-fn check_tag(tag: &str, version: &str, lock: &str, changelog: &str) -> (bool, String, String) {
+/// A checkout for `check-tag.sh`: the version and repository of its crates, the version in Cargo.lock, the repository that runs it.
+#[derive(Clone, Copy)]
+struct Tagged<'a> {
+    version: &'a str,
+    lock: &'a str,
+    changelog: &'a str,
+    repository: &'a str,
+    inherited: &'a str,
+    runs_in: Option<&'a str>,
+}
+
+const GOOD_TAG: Tagged<'_> = Tagged {
+    version: "1.2.3",
+    lock: "1.2.3",
+    changelog: "# Changelog\n\n## Unreleased\n\n## 1.2.3 (2026-11-28)\n\n### Added\n- a\n\n## 1.2.30\n\n- b\n",
+    repository: "repository = \"https://github.com/a/qed\"\n",
+    inherited: "repository.workspace = true\n",
+    runs_in: Some("a/qed"),
+};
+
+/// The success and output of `check-tag.sh`, and the notes that it wrote.
+fn check_tag(tag: &str, made: Tagged<'_>) -> (bool, String, String) {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let Tagged {
+        version,
+        repository,
+        inherited,
+        ..
+    } = made;
     write(
         "Cargo.toml",
         &format!(
-            "[workspace.package]\nversion = \"{version}\"\nedition = \"2024\"\n\n[workspace.dependencies]\nanyhow = \"1\"\n\
+            "[workspace.package]\nversion = \"{version}\"\n{repository}edition = \"2024\"\n\n[workspace.dependencies]\nanyhow = \"1\"\n\
              qed-evidence = {{ version = \"{version}\", path = \"evidence\" }}\n"
         ),
     );
+    for (name, more) in [("evidence", inherited), ("layers", "publish = false\n")] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+        let text = format!("[package]\nname = \"{name}\"\nversion.workspace = true\n{more}");
+        write(&format!("{name}/Cargo.toml"), &text);
+    }
     write(
         "Cargo.lock",
-        &format!("[[package]]\nname = \"qed-evidence\"\nversion = \"{lock}\"\n"),
+        &format!(
+            "[[package]]\nname = \"qed-evidence\"\nversion = \"{}\"\n",
+            made.lock
+        ),
     );
-    write("CHANGELOG.md", changelog);
-    let output = Command::new(checkout().join("scripts/dist/check-tag.sh"))
+    write("CHANGELOG.md", made.changelog);
+    let mut command = Command::new(checkout().join("scripts/dist/check-tag.sh"));
+    command
         .args([tag, "notes/NOTES.md"])
         .env("CHECKOUT", dir.path())
-        .output()
-        .unwrap();
+        .env_remove("GITHUB_REPOSITORY");
+    command.envs(made.runs_in.map(|name| ("GITHUB_REPOSITORY", name)));
+    let output = command.output().unwrap();
     let notes = std::fs::read_to_string(dir.path().join("notes/NOTES.md")).unwrap_or_default();
     (output.status.success(), text(&output), notes)
 }
 
-/// Check that a tag is refused which is not the version of all crates, or of which the changelog says nothing, or not all.
+/// Check that a tag is refused which is not the version of all crates, whose crates do not name the repository that it is in, or of
+/// which the changelog says nothing, or not all.
 #[test]
 fn tags() {
-    let log = "# Changelog\n\n## Unreleased\n\n## 1.2.3 (2026-11-28)\n\n### Added\n- a\n\n## 1.2.30\n\n- b\n";
-    let (good, printed, notes) = check_tag("v1.2.3", "1.2.3", "1.2.3", log);
-    assert!(good, "{printed}");
-    assert!(notes.contains("- a") && !notes.contains("- b"), "{notes}");
-    for (tag, version, lock, log, wanted) in [
-        ("1.2.3", "1.2.3", "1.2.3", log, "no tag of a release"),
-        ("v1.2.3;id", "1.2.3", "1.2.3", log, "no tag of a release"),
-        ("", "1.2.3", "1.2.3", log, "no tag of a release"),
-        (
-            "v1.2.4",
-            "1.2.3",
-            "1.2.3",
-            log,
-            "the crates are of version 1.2.3",
-        ),
+    for runs_in in [GOOD_TAG.runs_in, None] {
+        let (good, printed, notes) = check_tag(
+            "v1.2.3",
+            Tagged {
+                runs_in,
+                ..GOOD_TAG
+            },
+        );
+        assert!(good, "{printed}");
+        assert!(notes.contains("- a") && !notes.contains("- b"), "{notes}");
+    }
+    let made = GOOD_TAG;
+    let logged = |changelog| Tagged { changelog, ..made };
+    for (tag, made, wanted) in [
+        ("1.2.3", made, "no tag of a release"),
+        ("v1.2.3;id", made, "no tag of a release"),
+        ("", made, "no tag of a release"),
+        ("v1.2.4", made, "the crates are of version 1.2.3"),
         (
             "v1.2.3",
-            "1.2.3",
-            "1.2.2",
-            log,
+            Tagged {
+                lock: "1.2.2",
+                ..made
+            },
             "Cargo.lock has another version",
         ),
-        ("v1.2.4", "1.2.4", "1.2.4", log, "says nothing about 1.2.4"),
+        (
+            "v1.2.4",
+            Tagged {
+                version: "1.2.4",
+                lock: "1.2.4",
+                ..made
+            },
+            "says nothing about 1.2.4",
+        ),
         (
             "v1.2.3",
-            "1.2.3",
-            "1.2.3",
-            "## 1.2.3\n\n## 1.2.2\n- a\n",
+            Tagged {
+                repository: "",
+                ..made
+            },
+            "the crates name no repository",
+        ),
+        (
+            "v1.2.3",
+            Tagged {
+                repository: "repository = \"\"\n",
+                ..made
+            },
+            "the crates name no repository",
+        ),
+        (
+            "v1.2.3",
+            Tagged {
+                inherited: "",
+                ..made
+            },
+            "evidence/Cargo.toml does not name the repository",
+        ),
+        (
+            "v1.2.3",
+            Tagged {
+                runs_in: Some("b/fork"),
+                ..made
+            },
+            "and this is b/fork",
+        ),
+        (
+            "v1.2.3",
+            logged("## 1.2.3\n\n## 1.2.2\n- a\n"),
             "says nothing about 1.2.3",
         ),
         (
             "v1.2.3",
-            "1.2.3",
-            "1.2.3",
-            "## Unreleased\n- b\n## 1.2.3\n- a\n",
+            logged("## Unreleased\n- b\n## 1.2.3\n- a\n"),
             "entries under",
         ),
     ] {
-        let (good, printed, notes) = check_tag(tag, version, lock, log);
+        let (good, printed, notes) = check_tag(tag, made);
         assert!(
             !good && printed.contains(wanted) && notes.is_empty(),
             "{tag}: {printed}"
