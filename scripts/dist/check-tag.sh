@@ -4,8 +4,9 @@
 #
 #   scripts/dist/check-tag.sh TAG [NOTES]
 #
-# NOTES is a file for that chapter. CHECKOUT is another checkout than this one. GITHUB_REPOSITORY, where it is set, has to be the
-# repository that the crates name.
+# NOTES is a file for that chapter. One that is too long for a page of releases has to begin with a summary, above its first heading:
+# then NOTES gets that, and the address of the rest. CHECKOUT is another checkout than this one. GITHUB_REPOSITORY, where it is set, has
+# to be the repository that the crates name.
 set -euo pipefail
 cd "${CHECKOUT:-$(dirname "$0")/../..}"
 fail() { printf 'release: %s\n' "$*" >&2; exit 1; }
@@ -23,7 +24,7 @@ while IFS= read -r line; do
     [ "$line" = "version = \"$version\"" ] || fail "Cargo.lock has another version of our crates than $version ($line): run \`cargo build\` and commit it"
 done < <(grep -A 1 -E '^name = "(qed-|mdbook-qed|xtask)' Cargo.lock | grep '^version')
 
-# `cargo binstall` takes the archive from there.
+# `cargo binstall` takes the archive from there, and the notes lead there.
 repository=$(sed -n '/^\[workspace.package\]/,/^\[/s/^repository = "\(.*\)"/\1/p' Cargo.toml)
 [[ $repository =~ ^https://[^/]+/.*[^/]$ ]] ||
     fail "the crates name no repository: write \`repository = \"https://github.com/OWNER/REPOSITORY\"\` into [workspace.package] of Cargo.toml"
@@ -41,6 +42,16 @@ notes=$(awk -v title="## $version" '
 [ -n "${notes//[$' \n']/}" ] || fail "CHANGELOG.md says nothing about $version: it has no chapter \`## $version\`, or an empty one"
 unreleased=$(awk '/^## / { inside = ($0 == "## Unreleased"); next } inside' CHANGELOG.md)
 [ -z "${unreleased//[$' \n']/}" ] || fail "CHANGELOG.md has entries under \`## Unreleased\`: they belong to $version"
+# As much as a reader of releases looks through, in bytes.
+most=8000
+if [ "${#notes}" -gt "$most" ]; then
+    summary=$(awk '/^### / { exit } { print }' <<<"$notes")
+    [ -n "${summary//[$' \n']/}" ] || fail "the chapter of $version in CHANGELOG.md is ${#notes} bytes long: write a summary above its first heading"
+    [ "${#summary}" -le "$most" ] || fail "the summary of $version in CHANGELOG.md is ${#summary} bytes long, and $most are the most"
+    notes="$summary
+
+All changes: $repository/blob/$tag/CHANGELOG.md"
+fi
 if [ -n "${2:-}" ]; then
     mkdir -p "$(dirname "$2")"
     printf '%s\n' "$notes" >"$2"

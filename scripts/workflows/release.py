@@ -163,6 +163,8 @@ class Release(Rehearsal):
         notes = (self.home / "NOTES.md").read_text()
         if "A tag was rehearsed." not in notes:
             raise Failed(f"the notes of the release are not its chapter of the changelog: {notes}")
+        if len(notes) > 9000 or f"https://github.com/{REPOSITORY}/blob/v{VERSION}/CHANGELOG.md" not in notes:
+            raise Failed(f"the notes of the release are not the summary of its chapter, with the address of the rest: {notes}")
         os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
         action = Action(folder)
         with action.release():

@@ -567,3 +567,42 @@ fn tags() {
         );
     }
 }
+
+/// Check that the notes of a release whose chapter is long are the summary at its beginning and the address of the rest, and that a long
+/// chapter without one is refused; and that the next release of this checkout has one.
+#[test]
+fn notes_of_a_long_chapter() {
+    let entries = format!("### Added\n\n{}", "- an entry\n".repeat(1000));
+    let log = |summary: &str| {
+        format!("# Changelog\n\n## 1.2.3\n\n{summary}{entries}\n## 1.2.2\n\n- old\n")
+    };
+    let check = |changelog: &str| {
+        check_tag(
+            "v1.2.3",
+            Tagged {
+                changelog,
+                ..GOOD_TAG
+            },
+        )
+    };
+    let (good, printed, notes) = check(&log("The first one.\n\n- short\n\n"));
+    assert!(good, "{printed}");
+    let wanted = "\nThe first one.\n\n- short\n\nAll changes: https://github.com/a/qed/blob/v1.2.3/CHANGELOG.md\n";
+    assert_eq!(notes, wanted);
+    for (summary, wanted) in [
+        ("", "write a summary above its first heading"),
+        (&*"x".repeat(9000), "8000 are the most"),
+    ] {
+        let (good, printed, notes) = check(&log(summary));
+        assert!(
+            !good && printed.contains(wanted) && notes.is_empty(),
+            "{printed}"
+        );
+    }
+    let own = std::fs::read_to_string(checkout().join("CHANGELOG.md")).unwrap();
+    let next = own.replace("## Unreleased\n", "## 1.2.3\n");
+    let (good, printed, notes) = check(&next);
+    // Right behind a release there is nothing yet.
+    let is_fit = good && notes.len() < 9000 || printed.contains("says nothing about");
+    assert!(is_fit, "{printed}{notes}");
+}
