@@ -50,6 +50,7 @@ class Release(Rehearsal):
         # Whether the changelog of the checkout has a chapter for the version, and the repository that its crates name.
         self.noted, self.repository = True, REPOSITORY
         self.tag = None
+        self.left_out = set()
 
     def checkout(self, options):
         copy_checkout(self.workspace)
@@ -85,7 +86,8 @@ class Release(Rehearsal):
         if not MAKE.fullmatch(run):
             raise Failed(f"`{run}` is not one target of make")
         if self.programs and run in self.LEFT_OUT:
-            say("left out")
+            say(f"`{run}` is left out, because RELEASE_PROGRAMS names programs")
+            self.left_out.add(run)
             return None
         if self.programs and run == self.BUILDS:
             say(f"the programs in {self.programs} are packed")
@@ -186,4 +188,6 @@ class Release(Rehearsal):
         count = self.push(f"v{VERSION}")
         self.check_published(self.published / f"v{VERSION}")
         say(f"{count} jobs; the release is {(self.published / self.tag).relative_to(ROOT)}")
+        if self.programs:
+            say(f"NOT rehearsed, because RELEASE_PROGRAMS names programs: {', '.join(sorted(self.left_out))}; nothing was built twice")
         return 0
