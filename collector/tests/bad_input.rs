@@ -319,7 +319,7 @@ fn misspelt_within() {
     let (status, reported) =
         status_and_message(&collector(folder.path(), capture).output().unwrap());
     assert_eq!(status, Some(0), "{reported}");
-    let note = format!("nothing was watched by `create.sock_alloc`: {why} (i.toml:10:");
+    let note = format!("nothing was watched by `create.sock_alloc`: {why} (i.toml:11:10)");
     assert!(reported.contains(&note), "{reported}");
     let plan = collector(folder.path(), [&["plan"][..], &on].concat())
         .output()
@@ -328,12 +328,12 @@ fn misspelt_within() {
     assert_eq!(status, Some(2), "{reported}");
     let error = format!("error: nothing would be watched by `create.sock_alloc`: {why}");
     assert!(
-        reported.starts_with(&error) && reported.contains("--> i.toml:10:"),
+        reported.starts_with(&error) && reported.contains("--> i.toml:11:10"),
         "{reported}"
     );
     let text = String::from_utf8(plan.stdout).unwrap();
     assert!(
-        text.contains(&format!("REFUSED: {why} (i.toml:10:")),
+        text.contains(&format!("REFUSED: {why} (i.toml:11:10)")),
         "{text}"
     );
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
-use qed_evidence::document::Target as ProbeTarget;
+use qed_evidence::document::{Target as ProbeTarget, Unwatched};
 use qed_evidence::investigation::{Investigation, Probe};
 use qed_evidence::lock::Lock;
 use qed_evidence::observation::in_one_line;
@@ -237,7 +237,7 @@ fn probe_text(
     };
     let mut out = format!("    {title}{kind} {name}");
     let source = match refused {
-        Some(reason) => Err(format!("`within`: {reason}").into()),
+        Some(reason) => Err(Unwatched::within(reason).into()),
         None => probe.source.clone(),
     };
     match &source {
@@ -245,7 +245,10 @@ fn probe_text(
             let optional = if probe.optional { " (optional)" } else { "" };
             let place = place(
                 investigation,
-                requested.map(|requested| requested.span.clone()),
+                requested.map(|requested| match refused {
+                    Some(_) => requested.place_of(|places| places.within.as_ref()),
+                    None => requested.span.clone(),
+                }),
             );
             out += &format!("\n      REFUSED{optional}: {reason}{place}\n");
             return out;

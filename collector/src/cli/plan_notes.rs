@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::diagnostic::{Diagnostic, sort};
-use qed_evidence::document::Reads;
+use qed_evidence::document::{Reads, Unwatched};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::observation::{Moment, SeenExperiment, SeenExperiments, SeenProbe, notes_of};
 
@@ -51,13 +51,16 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
     let own = probe.source.as_ref().err().map(ToString::to_string);
     let parameters = probe.parameters.iter();
     SeenProbe {
-        unavailable: own.or_else(|| within.map(|reason| format!("`within`: {reason}"))),
+        unavailable: own
+            .map(|reason| (Unwatched::Target, reason))
+            .or_else(|| within.map(|why| (Unwatched::Within, Unwatched::within(why)))),
         refused: Reads {
             entry: reasons(&probe.refused.entry),
             exit: reasons(&probe.refused.exit),
         },
         arguments: parameters
             .clone()
+            .filter(|one| one.register.is_ok() || !one.type_name.is_empty())
             .map(|parameter| parameter.name.clone())
             .collect(),
         unreadable: parameters

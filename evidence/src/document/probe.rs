@@ -109,6 +109,39 @@ impl Target {
     }
 }
 
+/// What it was that left a probe without hits that would say anything. A document has it as words alone, in
+/// [`Probe::unavailable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unwatched {
+    /// The target, or something that the probe has to do there.
+    Target,
+    /// The function of `within`.
+    Within,
+    /// The experiment, which was not run.
+    Experiment,
+}
+
+impl Unwatched {
+    const WITHIN: &str = "`within`: ";
+    const NOT_RUN: &str = "not run";
+
+    /// The reason of a probe whose `within` cannot hold.
+    pub fn within(reason: &str) -> String {
+        format!("{}{reason}", Self::WITHIN)
+    }
+
+    /// What a probe's reason is about.
+    pub fn of(reason: &str) -> Self {
+        if reason.starts_with(Self::WITHIN) {
+            Unwatched::Within
+        } else if reason.starts_with(Self::NOT_RUN) {
+            Unwatched::Experiment
+        } else {
+            Unwatched::Target
+        }
+    }
+}
+
 impl Probe {
     /// The first addresses of the copies that it sits on; of a probe by address that address.
     pub fn places(&self) -> Vec<Address> {

@@ -51,9 +51,32 @@ pub struct Probe {
     pub entry: Vec<Read>,
     /// Reads at the return.
     pub exit: Vec<Read>,
+    /// The places of its keys in the file.
+    pub places: KeyPlaces,
+}
+
+/// The places of a probe's keys in the file, for messages: those of `within`, and of the arguments in `public` and `names`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyPlaces {
+    /// That of the function of `within`.
+    pub within: Option<Range<usize>>,
+    /// Those of the parts in `public`, as [`Probe::public`] has them.
+    pub public: BTreeMap<String, Range<usize>>,
+    /// Those of the arguments in `names`.
+    pub arguments: BTreeMap<String, Range<usize>>,
+    /// Those of the sets of constants in `names`, by argument.
+    pub sets: BTreeMap<String, Range<usize>>,
 }
 
 impl Probe {
+    /// One of the places of its keys; that of the probe if it is not known.
+    pub fn place_of<'p>(
+        &'p self,
+        place: impl FnOnce(&'p KeyPlaces) -> Option<&'p Range<usize>>,
+    ) -> Range<usize> {
+        place(&self.places).unwrap_or(&self.span).clone()
+    }
+
     /// The place of a read of this probe in the file; that of the probe if the read's is not known.
     pub fn span_of(&self, read: &Read) -> Range<usize> {
         match read.span.is_empty() {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::arguments::unknown_arguments;
+use super::arguments::{known_arguments, unknown_arguments};
 use super::probe_facts::{SeenExperiments, SeenProbe, seen};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Evidence, Reads};
+use crate::document::{Evidence, Reads, Unwatched};
 use crate::investigation::{Experiment, Investigation, Probe, Read};
 
 /// The number of probes that a note names before it says how many more there are.
@@ -38,7 +38,7 @@ pub fn notes_of(
     moment: Moment,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut unattached: BTreeMap<String, Vec<(String, &Probe)>> = BTreeMap::new();
+    let mut unattached: BTreeMap<(Unwatched, String), Vec<(String, &Probe)>> = BTreeMap::new();
     let mut not_run: BTreeMap<String, Vec<&Experiment>> = BTreeMap::new();
     for experiment in &investigation.experiments {
         found.extend(of_signal(investigation, experiment, machines));
@@ -56,7 +56,7 @@ pub fn notes_of(
             }
         }
     }
-    found.extend(unattached.iter().filter_map(|(reason, probes)| {
+    found.extend(unattached.iter().filter_map(|((what, reason), probes)| {
         let (_, first) = probes.first()?;
         let named = list(probes.iter().map(|(path, _)| path));
         let is = match moment {
@@ -66,7 +66,11 @@ pub fn notes_of(
         let message = format!("nothing {is} watched by {named}: {reason}");
         let help =
             "what is read there is UNVERIFIED; a probe that may be missing is `optional = true`";
-        Some(refused(investigation, first.span.clone(), message, moment).help(help))
+        let place = match what {
+            Unwatched::Within => first.place_of(|places| places.within.as_ref()),
+            Unwatched::Target | Unwatched::Experiment => first.span.clone(),
+        };
+        Some(refused(investigation, place, message, moment).help(help))
     }));
     found.extend(not_run.iter().filter_map(|(reason, experiments)| {
         let named = list(experiments.iter().map(|experiment| &experiment.name));
@@ -80,7 +84,10 @@ pub fn notes_of(
         Some(note.help("what it would show is UNVERIFIED"))
     }));
     let unknown = unknown_arguments(investigation, machines).into_iter();
-    found.extend(unknown.map(|(span, message)| at(investigation, span, message)));
+    found.extend(unknown.map(|one| match one.is_named {
+        true => refused(investigation, one.span, one.message, moment),
+        false => at(investigation, one.span, one.message),
+    }));
     found.sort_by_key(|note| note.place.as_ref().map(|(_, span)| span.start));
     found
 }
@@ -104,7 +111,8 @@ fn why_not_run(experiment: &Experiment, machines: &[SeenExperiments]) -> Option<
         .map(|probe| {
             let seen = observed_probes(experiment, probe, machines);
             nowhere(&seen, |probe| probe.unavailable.clone())
-                .filter(|reason| reason.starts_with("not run"))
+                .filter(|(what, _)| *what == Unwatched::Experiment)
+                .map(|(_, reason)| reason)
         })
         .collect();
     reasons?.into_iter().next()
@@ -192,8 +200,8 @@ fn observed_probes<'m>(
 }
 
 /// The reason of the first machine, if all of them have one.
-fn nowhere(seen: &[&SeenProbe], reason: impl Fn(&SeenProbe) -> Option<String>) -> Option<String> {
-    let reasons: Option<Vec<String>> = seen.iter().map(|probe| reason(probe)).collect();
+fn nowhere<R>(seen: &[&SeenProbe], reason: impl Fn(&SeenProbe) -> Option<R>) -> Option<R> {
+    let reasons: Option<Vec<R>> = seen.iter().map(|probe| reason(probe)).collect();
     reasons?.into_iter().next()
 }
 
@@ -206,12 +214,18 @@ fn of_reads(
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     found.extend(of_interrupts(investigation, probe, path, seen));
+    let known = known_arguments(seen.iter().copied());
     found.extend(probe.names.iter().filter_map(|(argument, set)| {
+        // Of one that the function does not have, its names say nothing.
+        if !known.is_empty() && !known.contains(argument.as_str()) {
+            return None;
+        }
         let reason = nowhere(seen, |probe| probe.unreadable.get(argument).cloned());
         let reason = reason.filter(|_| !probe.optional)?;
         let message =
             format!("`{path}.args.{argument}` with the names of `{set}` is not read: {reason}");
-        Some(refused(investigation, probe.span.clone(), message, moment))
+        let place = probe.place_of(|places| places.sets.get(argument));
+        Some(refused(investigation, place, message, moment))
     }));
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
@@ -329,6 +343,7 @@ pub fn text_instead(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::probe_facts::SeenExperiment;
     use super::*;
     use crate::diagnostic::Severity;
     use crate::value::{Address, Datum, Value};
@@ -415,7 +430,7 @@ mod tests {
         for part in [
             "the workload of `create` was ended by SIGSEGV (",
             "1 of 2 hits of `create.twice` came in an interrupt",
-            "`create.fd_install.args.mod` with the names of `hrtimer_mode` is not read: there is no such argument (",
+            "`names` of `create.fd_install` lists `mod`, which is not an argument of it: it has `fd`, `file` (",
         ] {
             assert_eq!(
                 told.iter().filter(|one| one.starts_with(part)).count(),
@@ -436,6 +451,84 @@ mod tests {
         assert!(!told.concat().contains("nothing was watched"), "{told:?}");
     }
 
+    /// Check that what is wrong with `within`, `public` and `names` is told at the name that is wrong, with the nearest one, and that
+    /// the arguments which are listed for one that is like none of them are those of the function alone.
+    #[test]
+    fn places_of_keys() {
+        let text = r#"
+[[experiment]]
+name = "open"
+workload = { syscall = "getpid" }
+[[experiment.probe]]
+function = "do_sys_openat2"
+public = ["dfd", "flgs"]
+names = { flgs = "O", elephant = "O", dfd = "AF" }
+[[experiment.probe]]
+function = "getname"
+within = "do_sys_opn"
+"#;
+        let investigation = crate::investigation::parse("i.toml", text).unwrap();
+        let open = SeenProbe {
+            arguments: ["dfd", "flags"].map(str::to_owned).into(),
+            unreadable: ["flgs", "elephant", "dfd"]
+                .map(|name| (name.to_owned(), "no".to_owned()))
+                .into(),
+            ..SeenProbe::default()
+        };
+        let getname = SeenProbe {
+            unavailable: Some((Unwatched::Within, Unwatched::within("no"))),
+            ..SeenProbe::default()
+        };
+        let machine = SeenExperiment {
+            ran: true,
+            signal: None,
+            probes: [("do_sys_openat2", open), ("getname", getname)]
+                .map(|(name, probe)| (name.to_owned(), probe))
+                .into(),
+        };
+        let machines = [SeenExperiments::from([("open".to_owned(), machine)])];
+        let all = notes_of(&investigation, &machines, Moment::Planned);
+        let told: Vec<(&str, Severity, &str)> = all
+            .iter()
+            .map(|note| {
+                let (_, span) = note.place.clone().unwrap();
+                (&text[span], note.severity, note.message.as_str())
+            })
+            .collect();
+        let of = "of `open.do_sys_openat2` lists";
+        let unlike = "which is not an argument of it:";
+        assert_eq!(
+            told,
+            [
+                (
+                    "\"flgs\"",
+                    Severity::Warning,
+                    &*format!("`public` {of} `flgs`, {unlike} did you mean `flags`?")
+                ),
+                (
+                    "flgs",
+                    Severity::Error,
+                    &*format!("`names` {of} `flgs`, {unlike} did you mean `flags`?")
+                ),
+                (
+                    "elephant",
+                    Severity::Error,
+                    &*format!("`names` {of} `elephant`, {unlike} it has `dfd`, `flags`")
+                ),
+                (
+                    "\"AF\"",
+                    Severity::Error,
+                    "`open.do_sys_openat2.args.dfd` with the names of `AF` is not read: no"
+                ),
+                (
+                    "\"do_sys_opn\"",
+                    Severity::Error,
+                    "nothing would be watched by `open.getname`: `within`: no"
+                ),
+            ]
+        );
+    }
+
     /// Check that a plan gives the same notes as a capture, and that what is refused is an error then.
     #[test]
     fn of_a_plan() {
@@ -453,7 +546,8 @@ mod tests {
         let read = &planned.probe("sock_alloc").unwrap().exit[0].name;
         let refused = &mut probes.get_mut("sock_alloc").unwrap().refused;
         refused.exit.insert(read.clone(), "no member".into());
-        probes.get_mut("fd_install").unwrap().unavailable = Some("no such thing".into());
+        probes.get_mut("fd_install").unwrap().unavailable =
+            Some((Unwatched::Target, "no such thing".into()));
         let reported = report(&machine);
         assert!(
             reported

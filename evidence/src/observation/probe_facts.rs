@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{Context, Evidence, Experiment, Probe, Reads};
+use crate::document::{Context, Evidence, Experiment, Probe, Reads, Unwatched};
 use crate::value::{Datum, Value};
 
 /// The experiments on one machine, by name.
@@ -22,8 +22,8 @@ pub struct SeenExperiment {
 /// A probe on one machine.
 #[derive(Clone, Debug, Default)]
 pub struct SeenProbe {
-    /// The reason why it cannot be attached.
-    pub unavailable: Option<String>,
+    /// The reason why it cannot be attached, and what that is about.
+    pub unavailable: Option<(Unwatched, String)>,
     /// The reasons why reads are refused.
     pub refused: Reads,
     /// The names of its function's arguments.
@@ -65,9 +65,16 @@ fn of_experiment(experiment: &Experiment) -> SeenExperiment {
 fn of_probe(probe: &Probe) -> SeenProbe {
     let parameters = probe.parameters.iter();
     let mut found = SeenProbe {
-        unavailable: probe.unavailable.clone(),
+        unavailable: probe
+            .unavailable
+            .as_ref()
+            .map(|reason| (Unwatched::of(reason), reason.clone())),
         refused: probe.refused_reads.clone(),
-        arguments: parameters.map(|parameter| parameter.name.clone()).collect(),
+        // One that the investigation names and the function does not have has no type.
+        arguments: parameters
+            .filter(|parameter| !parameter.type_name.is_empty())
+            .map(|parameter| parameter.name.clone())
+            .collect(),
         hits: probe.hits.len(),
         ..SeenProbe::default()
     };
@@ -87,7 +94,7 @@ fn of_probe(probe: &Probe) -> SeenProbe {
             {
                 found.unreadable.insert(name.clone(), missing.to_string());
             }
-            if !found.arguments.contains(name) {
+            if datum.value().is_some() && !found.arguments.contains(name) {
                 found.arguments.insert(name.clone());
             }
         }

@@ -1,5 +1,6 @@
 //! The problems of an investigation, and checks that several tables share.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(super) const MAX_TIMEOUT_MS: u64 = 60_000;
 pub(super) struct FileChecker {
     pub source: Arc<SourceText>,
     pub problems: Vec<Diagnostic>,
+    /// The names of experiments that were refused: those that inherit from them are refused for nothing else.
+    pub refused: BTreeSet<String>,
 }
 
 impl FileChecker {

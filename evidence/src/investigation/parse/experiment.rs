@@ -16,6 +16,10 @@ impl FileChecker {
         mut raw: RawExperiment,
         earlier: &[Experiment],
     ) -> Option<Experiment> {
+        let inherits = raw.inherit.as_ref().map(Spanned::get_ref);
+        if inherits.is_some_and(|parent| self.refused.contains(parent)) {
+            return None;
+        }
         let span = raw.name.span();
         if let Some(reason) = refuse_experiment_name(raw.name.get_ref()) {
             self.error(

@@ -1,5 +1,6 @@
 //! A whole file.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -33,6 +34,7 @@ pub fn parse(name: &str, text: &str) -> Result<Investigation, Vec<Diagnostic>> {
     let mut check = FileChecker {
         source: Arc::clone(&source),
         problems: Vec::new(),
+        refused: BTreeSet::new(),
     };
     let investigation = check.file(file);
     if check.problems.is_empty() {
@@ -98,8 +100,11 @@ impl FileChecker {
                 self.error(raw.name.span(), message);
                 continue;
             }
-            let experiment = self.experiment(raw, &experiments);
-            experiments.extend(experiment);
+            let name = raw.name.get_ref().clone();
+            match self.experiment(raw, &experiments) {
+                Some(experiment) => experiments.push(experiment),
+                None => drop(self.refused.insert(name)),
+            }
         }
         Investigation {
             digest: digest(&self.source.text),

@@ -12,7 +12,9 @@ use super::spanned::Spanned;
 use crate::constants::errno_number;
 use crate::diagnostic::nearest;
 use crate::document::Target;
-use crate::investigation::{MAX_READ, Position, Probe, ProbeAddress, Read, ReadKind, Signal};
+use crate::investigation::{
+    KeyPlaces, MAX_READ, Position, Probe, ProbeAddress, Read, ReadKind, Signal,
+};
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
 impl FileChecker {
@@ -27,6 +29,7 @@ impl FileChecker {
             self.constant_set(set);
         }
         self.check_objects(&raw);
+        let places = places(&raw);
         let mut public = self.public(std::mem::take(&mut raw.public));
         let (entry, exit) = self.reads(std::mem::take(&mut raw.reads), &mut public);
         let watch_return = self.watch_return(&raw, is_function, &position);
@@ -47,12 +50,12 @@ impl FileChecker {
             names: raw
                 .names
                 .into_iter()
-                .map(|(argument, set)| (argument, set.into_inner()))
+                .map(|(argument, set)| (argument.into_inner(), set.into_inner()))
                 .collect(),
             public,
             optional: raw.optional,
             watch_return,
-            within: raw.within,
+            within: raw.within.map(Spanned::into_inner),
             syscall: raw.syscall.map(Spanned::into_inner),
             any_task: raw.any_task,
             stack: raw.stack.unwrap_or(true),
@@ -68,6 +71,7 @@ impl FileChecker {
             frees: raw.frees.map(Spanned::into_inner),
             entry,
             exit,
+            places,
         })
     }
 
@@ -337,10 +341,7 @@ impl FileChecker {
     fn public(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
         let mut public = Vec::new();
         for name in names {
-            let path = match name.get_ref().as_str() {
-                "return" => "return".to_owned(),
-                argument => format!("args.{argument}"),
-            };
+            let path = public_path(name.get_ref());
             if !is_name(name.get_ref()) {
                 self.error(
                     name.span(),
@@ -395,6 +396,32 @@ impl FileChecker {
             Position::Instruction(1) => Position::Entry,
             position => position,
         }
+    }
+}
+
+/// The part of a hit that a name in `public` of a probe stands for.
+fn public_path(name: &str) -> String {
+    match name {
+        "return" => "return".to_owned(),
+        argument => format!("args.{argument}"),
+    }
+}
+
+/// The places of a probe's keys.
+fn places(raw: &RawProbe) -> KeyPlaces {
+    let public = raw.public.iter();
+    let named = || raw.names.iter();
+    KeyPlaces {
+        within: raw.within.as_ref().map(Spanned::span),
+        public: public
+            .map(|name| (public_path(name.get_ref()), name.span()))
+            .collect(),
+        arguments: named()
+            .map(|(argument, _)| (argument.get_ref().clone(), argument.span()))
+            .collect(),
+        sets: named()
+            .map(|(argument, set)| (argument.get_ref().clone(), set.span()))
+            .collect(),
     }
 }
 

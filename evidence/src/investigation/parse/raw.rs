@@ -210,12 +210,12 @@ pub(super) struct RawProbe {
     pub file: Option<Spanned<String>>,
     pub clones: Option<Spanned<bool>>,
     #[serde(default)]
-    pub names: BTreeMap<String, Spanned<String>>,
+    pub names: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     pub optional: bool,
     #[serde(rename = "return")]
     pub watch_return: Option<Spanned<bool>>,
-    pub within: Option<String>,
+    pub within: Option<Spanned<String>>,
     pub syscall: Option<Spanned<String>>,
     #[serde(default)]
     pub any_task: bool,

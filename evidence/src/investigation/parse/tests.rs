@@ -352,6 +352,30 @@ fn malformed() {
     }
 }
 
+/// Check that one workload that is refused gives one error, and none at the experiments that inherit from it, directly or not.
+#[test]
+fn heirs_of_refused_experiments() {
+    let probe = "[[experiment.probe]]\nfunction = \"f\"\n";
+    let heir = |name: &str, of: &str| {
+        format!("[[experiment]]\nname = \"{name}\"\ninherit = \"{of}\"\n{probe}")
+    };
+    let text = format!(
+        "[[experiment]]\nname = \"a\"\nworkload = {{ syscall = \"getpid\", command = [\"x\"] }}\n{probe}{}{}{}",
+        heir("b", "a"),
+        heir("c", "b"),
+        heir("d", "a")
+    );
+    let problems = parse("i.toml", &text).unwrap_err();
+    let [one] = &problems[..] else {
+        panic!("{problems:?}")
+    };
+    assert_eq!(one.line_column().map(|(line, _)| line), Some(3), "{one}");
+    let unknown = text.replace(", command = [\"x\"]", "") + &heir("e", "nobody");
+    let problems = parse("i.toml", &unknown).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("`nobody`"), "{problems:?}");
+}
+
 /// Check that modules arrive as the kernel calls them, each once, that an experiment without some inherits its parent's, and that what
 /// cannot be a module is refused.
 #[test]
