@@ -93,6 +93,24 @@ export function hiddenText(page) {
     .map((box) => `a block hides ${box.scrollWidth - box.clientWidth} px: ${box.textContent.trim().slice(0, 60)}`));
 }
 
+/** Long numbers that are broken in the middle: half an address looks like another one. */
+export function brokenNumbers(page) {
+  return page.evaluate(() => {
+    const found = [];
+    const walker = document.createTreeWalker(document.querySelector('main') ?? document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      for (const { 0: number, index } of node.data.matchAll(/\b0x[0-9a-f]{8,}\b/gi)) {
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + number.length);
+        const boxes = [...range.getClientRects()].filter((box) => box.width > 0);
+        if (boxes.length > 1) found.push(`a number is broken into ${boxes.length} parts: ${number}`);
+      }
+    }
+    return found;
+  });
+}
+
 /** Serious and critical violations that axe finds, but for those that mdBook itself makes on every book. */
 export async function accessibility(page) {
   await page.evaluate(AXE);
@@ -120,7 +138,7 @@ export async function accessibility(page) {
 
 /** Everything above. */
 export async function looks(page) {
-  const checks = [overflow, clippedPictures, unreadablePictures, hiddenText, accessibility];
+  const checks = [overflow, clippedPictures, unreadablePictures, hiddenText, brokenNumbers, accessibility];
   const found = [];
   for (const check of checks) found.push(...await check(page));
   return found;

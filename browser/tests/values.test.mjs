@@ -1,14 +1,16 @@
 // Values in a page: they cannot break out of where they stand, and say where they come from. QED_FIXTURE names a folder
-// of sites that preprocessor/tests/browser.rs builds: `harmless`, and one for each hostile value.
+// of sites that preprocessor/tests/browser.rs builds: `harmless`, and one for each hostile value; QED_MARKS one of a page of
+// addresses, with a claim that fails and one that passes on evidence that is out of date.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { THEMES, VIEWS, open, start } from '../lib/browser.mjs';
-import { looks } from '../lib/looks.mjs';
+import { brokenNumbers, looks } from '../lib/looks.mjs';
 import { serve } from '../lib/site.mjs';
 
 const FIXTURE = process.env.QED_FIXTURE;
+const MARKS = process.env.QED_MARKS;
 const skip = FIXTURE ? false : 'preprocessor/tests/browser.rs runs this';
 
 let browser;
@@ -181,4 +183,80 @@ test('the looks of all markup', { skip }, async () => {
   }
   site.end();
   assert.ok(found.length === 0, found.join('\n'));
+});
+
+// Check that no address is broken in the middle and nothing else is wrong, in any view, on a page of recorded addresses; and
+// that the check finds one that is.
+test('the looks of addresses', { skip }, async (t) => {
+  const site = await serve(MARKS);
+  t.after(() => site.end());
+  const found = [];
+  for (const view of VIEWS) {
+    const page = await open(browser, view);
+    await page.goto(`${site.address}/one.html`);
+    const shown = await page.locator('main').innerText();
+    assert.ok(shown.match(/0x[0-9a-f]{16}/g).length > 20, shown);
+    for (const finding of await looks(page)) found.push(`${view.name}: ${finding}`);
+    await page.addStyleTag({ content: '.qed-records{width:9ch} .qed-number{white-space:inherit!important}' });
+    assert.notDeepEqual(await brokenNumbers(page), [], `${view.name}: a broken number is not found`);
+  }
+  assert.ok(found.length === 0, found.join('\n'));
+});
+
+/** What marks an element: its borders, their contrast with what is behind it, and the same of its words. */
+function marks(page, selector) {
+  return page.locator(selector).first().evaluate((element) => {
+    const numbers = (color) => color.match(/[\d.]+/g).map(Number);
+    // Relative luminance and contrast: https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio
+    const luminance = (color) => {
+      const [red, green, blue] = numbers(color).slice(0, 3).map((part) => part / 255)
+        .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    let behind = element;
+    while (behind.parentElement && numbers(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+    const background = getComputedStyle(behind).backgroundColor;
+    const contrast = (color) => {
+      const [dark, light] = [luminance(color), luminance(background)].sort((a, b) => a - b);
+      return (light + 0.05) / (dark + 0.05);
+    };
+    const style = getComputedStyle(element);
+    const side = (name) => ({
+      width: parseFloat(style[`border${name}Width`]),
+      line: style[`border${name}Style`],
+      color: style[`border${name}Color`],
+      contrast: contrast(style[`border${name}Color`]),
+    });
+    return { left: side('Left'), right: side('Right'), bottom: side('Bottom'), text: contrast(style.color) };
+  });
+}
+
+// Check that in every theme a claim that fails has a frame all around, stronger than that of any other; that one which passes on
+// evidence that is out of date is not green; and that the lines under values can be seen.
+test('marks of verdicts and values', { skip }, async (t) => {
+  const site = await serve(MARKS);
+  t.after(() => site.end());
+  const page = await open(browser);
+  for (const theme of THEMES) {
+    await page.goto(`${site.address}/one.html`);
+    await page.evaluate((name) => { document.documentElement.className = name; }, theme);
+    const failed = await marks(page, '.qed-claim.qed-fail');
+    const says = `${theme}: ${JSON.stringify(failed)}`;
+    assert.ok(failed.left.width >= 9 && failed.left.line === 'double', says);
+    assert.ok(failed.right.width >= 3 && failed.bottom.width >= 3 && failed.right.line === 'solid', says);
+    assert.equal(failed.right.color, 'rgb(192, 57, 43)', says);
+    const old = await marks(page, '.qed-claim.qed-pass.qed-old');
+    assert.ok(old.left.line === 'dashed' && old.right.width < failed.right.width, `${theme}: ${JSON.stringify(old)}`);
+    const [red, green, blue] = old.left.color.match(/\d+/g);
+    assert.ok(red === green && green === blue, `${theme}: ${old.left.color}`);
+    await page.locator('.qed-claim.qed-old').first().evaluate((element) => element.classList.remove('qed-old'));
+    const fresh = await marks(page, '.qed-claim.qed-pass');
+    assert.ok(fresh.left.line === 'solid' && fresh.left.color !== old.left.color, `${theme}: ${JSON.stringify(fresh)}`);
+    for (const value of ['main p > .qed', 'main td > .qed']) {
+      const { bottom } = await marks(page, value);
+      assert.ok(bottom.width >= 2 && bottom.line !== 'none' && bottom.contrast >= 4.5, `${theme}, ${value}: ${JSON.stringify(bottom)}`);
+    }
+    const badge = await marks(page, '.qed-fail .qed-badge-own');
+    assert.ok(badge.text >= 4.5, `${theme}: ${JSON.stringify(badge)}`);
+  }
 });

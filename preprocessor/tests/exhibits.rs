@@ -71,13 +71,16 @@ fn records(html: &str) -> Vec<StepRecord> {
     let pieces = html.split("<span class=\"qed-record\">").skip(1);
     pieces
         .map(|piece| {
-            let shown = &piece[..piece.find("</span>").unwrap()];
-            let line = decode(
-                &shown
-                    .replace("<b>", "")
-                    .replace("</b>", "")
-                    .replace("<wbr>", ""),
-            );
+            let shown = &piece[..piece.find("</pre>").unwrap_or(piece.len())];
+            // The text outside of the tags.
+            let texts = shown
+                .split('<')
+                .enumerate()
+                .map(|(index, part)| match index {
+                    0 => part,
+                    _ => part.split_once('>').unwrap().1,
+                });
+            let line = decode(&texts.collect::<String>());
             assert!(line.bytes().all(|byte| byte < 0x80), "{line}");
             line.parse().unwrap_or_else(|why| panic!("{why}: {line}"))
         })
@@ -302,6 +305,60 @@ fn bad_bodies() {
             stderr(&output)
         );
     }
+}
+
+/// Check that a trace has the tracepoints between the calls, with what they carry, that a line of the body can be about one hit, and
+/// that a hit which an interrupt caused is told, in the table as in the records.
+#[test]
+fn tracepoints_and_interrupts_in_a_trace() {
+    // As if another tracepoint than that of the call's end had been watched.
+    let other = |text: &str| text.replace("\"sys_exit\"", "\"kmem_cache_free\"");
+    let mut evidence = qed_evidence::reader::read(other(EVIDENCE).as_bytes()).unwrap();
+    let pipe = evidence.experiments.get_mut("pipe").unwrap();
+    let mut hits = pipe.probes.get_mut("fd_install").unwrap().hits.iter_mut();
+    hits.next().unwrap().context = Some(qed_evidence::document::Context::Softirq);
+    let chapter = "# One\n\n```qed-exhibit trace experiment=\"pipe\"\nfd_install.hit2: The end to write\n\
+                   kmem_cache_free: Frees something\n```\n\n\
+                   ```qed-exhibit trace experiment=\"pipe\" form=\"records\"\n```\n";
+    let shown = book(chapter, "# G\n\nx\n", "");
+    shown.write(
+        "pipe.toml",
+        &other(include_str!("../../investigations/pipe.toml")),
+    );
+    shown.write(
+        ".qed/evidence/guest-debian-6.12.json",
+        &qed_evidence::reader::write(&evidence).unwrap(),
+    );
+    shown.build();
+    let html = shown.read("book/one.html");
+    let page = decode(&html);
+    for part in [
+        "<td data-label=\"event\"><code>kmem_cache_free</code><span>Frees something</span>",
+        "<code>fd_install</code><span><strong>in an interrupt (softirq)</strong></span>",
+        "<code>fd_install</code><span>The end to write</span>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let records = records(&html);
+    let at = |name: &str| {
+        records
+            .iter()
+            .position(|record| record.name == name)
+            .unwrap()
+    };
+    let last = records.last().unwrap();
+    assert_eq!(
+        (last.name.as_str(), last.kind),
+        ("kmem_cache_free", RecordKind::Event)
+    );
+    assert!(
+        last.fields[0].starts_with("0x") || last.fields[0].starts_with('0'),
+        "{last:?}"
+    );
+    assert!(
+        records[at("fd_install")].fields[2].ends_with("; in an interrupt (softirq)"),
+        "{records:?}"
+    );
 }
 
 /// Check that a trace is a table with names of arguments, results and call sites, that inlined functions are folded, that a machine stands

@@ -8,6 +8,7 @@ use crate::evidence::format::duration;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::pieces::{Piece, is_long_number, pieces};
 use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::exhibits::tree::{CallKind, ProbedCall, leads, tree};
 use crate::markdown::syntax::SyntaxError;
@@ -23,6 +24,20 @@ pub struct CallLine {
     name: String,
     /// Arguments, result, time and call site.
     rest: String,
+    /// The same in pieces.
+    pieces: Vec<Piece>,
+}
+
+impl CallLine {
+    fn new(lead: String, depth: usize, name: &str, rest: String) -> Self {
+        Self {
+            lead,
+            depth,
+            name: name.to_owned(),
+            pieces: pieces(&rest, is_long_number),
+            rest,
+        }
+    }
 }
 
 fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallLine> {
@@ -32,18 +47,13 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallL
         .iter()
         .zip(leads)
         .map(|(node, lead)| match &node.what {
-            CallKind::Call(call) => CallLine {
+            CallKind::Call(call) => CallLine::new(lead, node.depth, &call.name, rest(call, write)),
+            CallKind::Inlined(function, line) => CallLine::new(
                 lead,
-                depth: node.depth,
-                name: call.name.clone(),
-                rest: rest(call, write),
-            },
-            CallKind::Inlined(function, line) => CallLine {
-                lead,
-                depth: node.depth,
-                name: function.clone(),
-                rest: format!(" · inlined, from {line}"),
-            },
+                node.depth,
+                function,
+                format!(" · inlined, from {line}"),
+            ),
         })
         .collect()
 }

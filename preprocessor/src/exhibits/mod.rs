@@ -21,6 +21,7 @@ mod ledger;
 mod linkage;
 mod log;
 mod machines;
+mod pieces;
 pub mod registry;
 pub mod request;
 mod slides;

@@ -1,11 +1,12 @@
 //! An experiment as steps, one for each call: a table that folds steps without measurements, or with `form="records"` ASCII
 //! records in the format of [`crate::exhibits::trace_record`].
 //!
-//! Every function that a probe saw has a record. So has every function that the compiler inlined on the way to one of those,
+//! Every function that a probe saw has a record, and so has every tracepoint. So has every function that the compiler inlined on the way to one of those,
 //! according to the debug information; nothing was measured in it, and its record says `inlined`. The system call itself has a
 //! record for its entry and one for its exit, if its tracepoints were watched.
 //!
-//! The field `Work` comes from the body, whose lines are `FUNCTION: PURPOSE`, else from the glossary.
+//! The field `Work` comes from the body, whose lines are `FUNCTION: PURPOSE`, or `PROBE.hit2: PURPOSE` for one of several hits,
+//! else from the glossary.
 
 mod constants;
 mod line;
@@ -13,7 +14,7 @@ mod table;
 
 use std::collections::HashMap;
 
-use qed_evidence::document::{Experiment, Hit, Probe, Target};
+use qed_evidence::document::{Context, Experiment, Hit, Probe, Target};
 use qed_evidence::investigation::{self, Action};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
@@ -62,7 +63,13 @@ impl Material<'_> {
     }
 
     fn work(&self, name: &str) -> String {
-        let purpose = self.work.get(name).map(String::as_str);
+        self.work_of_hit(None, name)
+    }
+
+    /// The purpose of what was hit: that of one hit, `PROBE.hit2`, before that of all.
+    fn work_of_hit(&self, hit: Option<&str>, name: &str) -> String {
+        let written = |name: &str| self.work.get(name).map(String::as_str);
+        let purpose = hit.and_then(written).or_else(|| written(name));
         let purpose = purpose.or_else(|| self.glossary.definition(name));
         purpose
             .unwrap_or("not described")
@@ -136,7 +143,14 @@ fn place(datum: Option<&Datum>) -> String {
     }
 }
 
-fn function_step(
+/// What to say of a hit that an interrupt caused on top of the task.
+fn interrupt(hit: &Hit) -> Option<String> {
+    let context = hit.context?;
+    matches!(context, Context::Hardirq | Context::Softirq)
+        .then(|| format!("in an interrupt ({})", context.word()))
+}
+
+fn probed_step(
     material: &Material<'_>,
     call: &ProbedCall<'_>,
     constants: &HashMap<String, (i128, String)>,
@@ -160,16 +174,20 @@ fn function_step(
             }
         })
         .collect();
-    let function = match &probe.target {
-        Target::Function(name) => name.as_str(),
-        _ => call.name.as_str(),
+    let (kind, function) = match &probe.target {
+        Target::Function(name) => (RecordKind::Call, name.as_str()),
+        Target::Address(_) => (RecordKind::Call, call.name.as_str()),
+        Target::Tracepoint(name) | Target::Lsm(name) => (RecordKind::Event, name.as_str()),
     };
+    let interrupt = interrupt(hit);
+    let work = material.work_of_hit(Some(&call.name), function);
     let returned = hit.return_value.as_ref();
     // Where the kernel's types do not know a function, it looks as if it had neither parameters nor a result.
-    let unknown = probe.parameters.is_empty() && probe.returns.is_none();
+    let unknown =
+        kind == RecordKind::Call && probe.parameters.is_empty() && probe.returns.is_none();
     let void = if unknown { "not known" } else { "void" };
     let record = record(
-        RecordKind::Call,
+        kind,
         function,
         [
             if unknown { void.into() } else { join(&values) },
@@ -178,7 +196,7 @@ fn function_step(
             } else {
                 data(probe, hit, constants)
             },
-            material.work(function),
+            work,
             error(returned),
             if probe.returns.is_some() {
                 material.write_datum(returned)
@@ -191,7 +209,12 @@ fn function_step(
             material.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
     );
-    TraceStep { record, arguments }
+    TraceStep {
+        record,
+        arguments,
+        interrupt,
+        hit: Some(call.name.clone()),
+    }
 }
 
 /// A register at a hit of `probe`, by the expression of the read that took it.
@@ -268,7 +291,10 @@ fn gates(
                 "0".into(),
             ],
         );
-        TraceStep { record, arguments }
+        TraceStep {
+            arguments,
+            ..TraceStep::of(record)
+        }
     });
     let exit = tracepoint("sys_exit").map(|(_, hit)| {
         let returned = hit.args.get("ret");
@@ -314,11 +340,16 @@ fn steps(material: &Material<'_>) -> Vec<TraceStep> {
     let constants = constants(&calls, &material.planned.workload, &requested);
     let (enter, exit) = gates(material, &calls, &requested);
     let nothing = || INLINED.to_owned();
+    // Those of the only call are its first and its last step.
+    let is_gate = |target: &Target| {
+        let gates = ["sys_enter", "sys_exit"];
+        matches!(material.planned.workload.action, Action::Syscall { .. })
+            && material.planned.workload.calls() == 1
+            && matches!(target, Target::Tracepoint(name) if gates.contains(&name.as_str()))
+    };
     let between = nodes.iter().filter_map(|node| match &node.what {
-        CallKind::Call(call) if matches!(call.probe.target, Target::Function(_)) => {
-            Some(function_step(material, call, &constants))
-        }
-        CallKind::Call(_) => None,
+        CallKind::Call(call) if is_gate(&call.probe.target) => None,
+        CallKind::Call(call) => Some(probed_step(material, call, &constants)),
         CallKind::Inlined(function, line) => Some(TraceStep::of(record(
             RecordKind::Call,
             function,
@@ -427,6 +458,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             })
             .collect();
         used = steps.iter().map(|step| step.record.name.clone()).collect();
+        used.extend(steps.iter().filter_map(|step| step.hit.clone()));
         used.extend(
             planned
                 .probes
@@ -440,7 +472,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             Form::Steps => (rows(&steps), Vec::new()),
             Form::Records => (
                 Vec::new(),
-                steps.into_iter().map(|step| step.record).collect(),
+                steps.into_iter().map(TraceStep::into_record).collect(),
             ),
         };
         let data = TraceView {

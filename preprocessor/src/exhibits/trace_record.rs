@@ -4,7 +4,7 @@
 //! record = "#" NUMBER "." KIND "." NAME
 //!          ".Values." TEXT ".Data." TEXT ".Work." TEXT ".Errors." TEXT ".RealValue." TEXT
 //!          ".RealData." TEXT ".Caller." TEXT ".Current." TEXT ".Resumed." TEXT
-//! KIND   = "Call" | "Return"
+//! KIND   = "Call" | "Event" | "Return"
 //! NUMBER = digits, counted from 1
 //! TEXT   = bytes from 0x20 to 0x7e; "\x" and two hexadecimal digits stand for any other byte
 //! ```
@@ -27,11 +27,13 @@ pub const FIELDS: [&str; 9] = [
     "Resumed",
 ];
 
-/// The direction of a record: into a function, or out of it.
+/// The kind of a step: into a function, out of it, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     /// A function is called.
     Call,
+    /// The kernel comes by a tracepoint or an LSM hook.
+    Event,
     /// The system call returns.
     Return,
 }
@@ -40,6 +42,7 @@ impl RecordKind {
     fn word(self) -> &'static str {
         match self {
             RecordKind::Call => "Call",
+            RecordKind::Event => "Event",
             RecordKind::Return => "Return",
         }
     }
@@ -50,7 +53,7 @@ impl RecordKind {
 pub struct StepRecord {
     /// Counted from 1.
     pub number: usize,
-    /// Entering or leaving.
+    /// Entering, leaving or coming by.
     pub kind: RecordKind,
     /// The function.
     pub name: String,
@@ -153,6 +156,7 @@ impl std::str::FromStr for StepRecord {
         let (kind, mut rest) = rest.split_once('.').ok_or(RecordError::NoKind)?;
         let kind = match kind {
             "Call" => RecordKind::Call,
+            "Event" => RecordKind::Event,
             "Return" => RecordKind::Return,
             other => return Err(RecordError::Kind(other.to_owned())),
         };
@@ -188,11 +192,19 @@ mod tests {
         ]
     }
 
+    fn kinds() -> impl Strategy<Value = RecordKind> {
+        prop_oneof![
+            Just(RecordKind::Call),
+            Just(RecordKind::Event),
+            Just(RecordKind::Return)
+        ]
+    }
+
     proptest! {
         /// Check that whatever a record holds, its line is printable ASCII and reads back as the same record.
         #[test]
-        fn reads_back(number in 1..10_000_usize, name in text(), fields in proptest::array::uniform9(text())) {
-            let record = StepRecord { number, kind: RecordKind::Call, name, fields };
+        fn reads_back(number in 1..10_000_usize, kind in kinds(), name in text(), fields in proptest::array::uniform9(text())) {
+            let record = StepRecord { number, kind, name, fields };
             let line = record.to_string();
             prop_assert!(line.bytes().all(|b| (0x20..0x80).contains(&b)), "{}", line);
             prop_assert_eq!(line.parse::<StepRecord>(), Ok(record), "{}", line);

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use crate::exhibits::pieces::{Piece, is_number, pieces};
 use crate::exhibits::trace_record::{FIELDS, StepRecord};
 
-/// A record, taken apart where its line may be broken.
+/// A record, taken apart where its line may be broken: before a field, and after a comma.
 #[derive(Serialize)]
 pub(super) struct Line {
     head: String,
-    fields: Vec<String>,
+    pieces: Vec<Piece>,
 }
 
 impl Line {
@@ -20,12 +21,11 @@ impl Line {
             marks.extend(line[from..].find(&format!(".{name}.")).map(|at| from + at));
         }
         let ends = marks.iter().skip(1).copied().chain([line.len()]);
+        let fields = marks.iter().zip(ends);
         Line {
             head: line[..marks.first().copied().unwrap_or(line.len())].to_owned(),
-            fields: marks
-                .iter()
-                .zip(ends)
-                .map(|(from, to)| line[*from..to].to_owned())
+            pieces: fields
+                .flat_map(|(from, to)| pieces(&line[*from..to], is_number))
                 .collect(),
         }
     }
@@ -48,7 +48,14 @@ mod tests {
         };
         let line = Line::of(&record);
         assert_eq!(line.head, "#0.Call.f");
-        assert_eq!(line.fields.len(), FIELDS.len());
-        assert_eq!(line.head + &line.fields.concat(), record.to_string());
+        let text = |line: &Line| {
+            line.pieces
+                .iter()
+                .map(|piece| &*piece.text)
+                .collect::<String>()
+        };
+        let breaks = line.pieces.iter().filter(|piece| piece.breaks).count();
+        assert_eq!(breaks, FIELDS.len());
+        assert_eq!(line.head.clone() + &text(&line), record.to_string());
     }
 }

@@ -11,6 +11,10 @@ pub(super) const INLINED: &str = "inlined";
 pub(super) struct TraceStep {
     pub(super) record: StepRecord,
     pub(super) arguments: Vec<String>,
+    /// Of a hit that an interrupt caused on top of the task: what to say of it.
+    pub(super) interrupt: Option<String>,
+    /// The hit that it is, as paths name it, if it is one.
+    pub(super) hit: Option<String>,
 }
 
 impl TraceStep {
@@ -19,7 +23,23 @@ impl TraceStep {
         Self {
             record,
             arguments: Vec::new(),
+            interrupt: None,
+            hit: None,
         }
+    }
+
+    /// The record alone, which says in its `Work` what the table shows beside it.
+    pub(super) fn into_record(self) -> StepRecord {
+        let Self {
+            mut record,
+            interrupt,
+            ..
+        } = self;
+        if let Some(interrupt) = interrupt {
+            let [_, _, work, ..] = &mut record.fields;
+            work.push_str(&format!("; {interrupt}"));
+        }
+        record
     }
 }
 
@@ -28,8 +48,10 @@ impl TraceStep {
 pub(super) struct StepRow {
     number: String,
     name: String,
-    /// True if it comes out of the system call.
-    returns: bool,
+    /// What it is: `function`, `event`, or the `return` of the system call.
+    kind: &'static str,
+    /// Says that an interrupt caused it on top of the task, if one did.
+    interrupt: Option<String>,
     /// Arguments by their names.
     values: Vec<String>,
     /// Its return value, with the name of the error if it is one.
@@ -48,7 +70,13 @@ pub(super) struct StepRow {
 pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
     let mut rows = Vec::new();
     let mut inlined: Vec<String> = Vec::new();
-    for TraceStep { record, arguments } in steps {
+    for step in steps {
+        let TraceStep {
+            record,
+            arguments,
+            interrupt,
+            ..
+        } = step;
         let [values, _, work, errors, returned, _, caller, ..] = &record.fields;
         let known = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
         if values == INLINED {
@@ -64,7 +92,12 @@ pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
         rows.push(StepRow {
             number: record.number.to_string(),
             name: record.name.clone(),
-            returns,
+            kind: match record.kind {
+                RecordKind::Call => "function",
+                RecordKind::Event => "event",
+                RecordKind::Return => "return",
+            },
+            interrupt: interrupt.clone(),
             values: arguments.clone(),
             returned: known(returned)
                 .filter(|_| !gate)
@@ -93,7 +126,11 @@ pub(super) fn lines(rows: &[StepRow]) -> Vec<String> {
     let width = rows.iter().map(|row| row.number.len()).max().unwrap_or(0);
     let mut out = Vec::new();
     for row in rows {
-        let arrow = if row.returns { "<-" } else { "->" };
+        let arrow = match row.kind {
+            "return" => "<-",
+            "event" => "--",
+            _ => "->",
+        };
         let returned = row.returned.as_ref();
         let returned = returned.map_or_else(String::new, |value| format!(" = {value}"));
         out.push(format!(
@@ -104,6 +141,7 @@ pub(super) fn lines(rows: &[StepRow]) -> Vec<String> {
         ));
         let indent = width + 4;
         let more = [
+            row.interrupt.clone(),
             row.work.clone(),
             row.caller.as_ref().map(|line| format!("called at {line}")),
             (!row.inlined.is_empty()).then(|| format!("inlined: {}", row.inlined.join("; "))),
@@ -127,7 +165,7 @@ mod tests {
     }
 
     /// Check that inlined functions are folded into the step that they lead to, and that what is not
-    /// known is left out, in the table and in the lines.
+    /// known is left out, in the table and in the lines, that a tracepoint is no call, and that an interrupt is told.
     #[test]
     fn steps() {
         let fields = |fields: [&str; 9]| fields.map(str::to_owned);
@@ -181,25 +219,57 @@ mod tests {
         let call = TraceStep {
             record: call,
             arguments: vec!["family = AF_INET (2)".into(), "s = 0x10".into()],
+            interrupt: Some("in an interrupt (softirq)".into()),
+            hit: None,
+        };
+        let event = record(
+            RecordKind::Event,
+            "kfree",
+            fields([
+                "0x10",
+                "void *",
+                "not described",
+                "None",
+                "void",
+                "void",
+                "not known",
+                "not known",
+                "not seen",
+            ]),
+        );
+        let event = TraceStep {
+            arguments: vec!["ptr = 0x10".into()],
+            ..TraceStep::of(event)
         };
         let inlined = |name, line| TraceStep::of(inlined(name, line));
         let rows = rows(&[
             inlined("g", "a.c:5"),
             inlined("h", "not known"),
             call,
+            event,
             TraceStep::of(out),
         ]);
-        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].inlined, ["0: g, at a.c:5", "0: h"]);
         assert_eq!(
             lines(&rows),
             [
                 "0 -> f(family = AF_INET (2), s = 0x10) = -1 (EPERM)",
+                "     in an interrupt (softirq)",
                 "     makes it",
                 "     called at a.c:1",
                 "     inlined: 0: g, at a.c:5; 0: h",
+                "0 -- kfree(ptr = 0x10)",
                 "0 <- SYSCALL_DEFINE1(f)() = 3",
             ]
+        );
+        let marked = TraceStep {
+            interrupt: Some("in an interrupt (hardirq)".into()),
+            ..inlined("g", "a.c:5")
+        };
+        assert_eq!(
+            marked.into_record().fields[2],
+            "not described; in an interrupt (hardirq)"
         );
     }
 }
