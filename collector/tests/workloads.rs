@@ -433,3 +433,43 @@ tracepoint = "sys_enter"
         );
     }
 }
+
+/// Check that what the kernel does for the collector's own processes is not among the hits of a probe on every task, and is told.
+#[test]
+fn hits_of_the_collector() {
+    let text = r#"
+[[experiment]]
+name = "sleep"
+workload = { command = ["sleep", "0.2"] }
+[[experiment.probe]]
+tracepoint = "sched_switch"
+any-task = true
+stack = false
+"#;
+    for guest in GUESTS {
+        let (evidence, _) = captured_from(guest, text);
+        let sleep = &evidence.experiments["sleep"];
+        let names: std::collections::BTreeSet<&str> = sleep.probes["sched_switch"]
+            .hits
+            .iter()
+            .map(|hit| hit.task.name.as_str())
+            .collect();
+        assert!(names.contains("sleep"), "{guest}: {names:?}");
+        assert!(
+            !names.contains("exe") && !names.contains("init"),
+            "{guest}: {names:?}"
+        );
+        let notes = sleep.quality.notes.join("\n");
+        assert!(
+            notes.contains("of sched_switch in processes of the collector itself are left out"),
+            "{guest}: {notes}"
+        );
+        let counted: std::collections::BTreeSet<u64> = sleep
+            .probes
+            .values()
+            .flat_map(|probe| &probe.hits)
+            .filter_map(|hit| hit.order)
+            .collect();
+        assert_eq!(counted.len() as u64, sleep.quality.events, "{guest}");
+    }
+}

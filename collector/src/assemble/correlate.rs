@@ -1,7 +1,7 @@
 //! Correlation of events to hits: the events that belong to the experiment, the probe of each, and the return that ends each
 //! call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qed_collector_ebpf::{Event, side};
 use qed_evidence::document::{Context, Ledger, Probe, Target};
@@ -14,6 +14,7 @@ use super::hit::{ProbeEvent, task_name};
 use super::ledger::{LedgerBuilder, LedgerEvent};
 use super::names::Names;
 use super::observations::RawObservation;
+use super::own_work::{Kept, OwnWork, compare, counts_any_task};
 use super::probe_facts::empty;
 use super::stack::{Presence, Stack, nmi, raised_by_program, running, within};
 use super::window::{Window, window};
@@ -36,8 +37,25 @@ pub struct Assembled {
     pub notes: Vec<String>,
 }
 
-/// Make hits and a ledger of the events of one experiment.
+/// Make hits and a ledger of the events of one experiment, without those of the collector's own processes.
 pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
+    let is_own = |event: &Event| !event.is_of_workload() && seen.own.contains(&event.tgid);
+    let all = assemble_keeping(seen, Kept::All);
+    if !seen.events.iter().any(|event| is_own(event)) {
+        return all;
+    }
+    let rest = assemble_keeping(seen, Kept::These(&BTreeSet::new()));
+    let (kept, notes) = compare(&all.probes, &rest.probes);
+    let mut out = match kept.is_empty() {
+        true => rest,
+        false => assemble_keeping(seen, Kept::These(&kept)),
+    };
+    out.notes.extend(notes);
+    out
+}
+
+/// The same, with events of the collector's own processes for the probes that are named by `kept`.
+fn assemble_keeping(seen: &RawObservation<'_>, kept: Kept<'_>) -> Assembled {
     let probes = &seen.planned.probes;
     let mut out = Assembled {
         probes: probes
@@ -61,6 +79,7 @@ pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
         start_ns: seen.events.get(first).map_or(0, |event| event.time_ns),
         raises: (seen.requested.probes.iter()).any(|probe| probe.signal.is_some()),
         book: LedgerBuilder::default(),
+        own: OwnWork::new(seen, kept),
         out,
     };
     for (index, event) in seen.events.iter().enumerate() {
@@ -159,6 +178,7 @@ struct Correlation<'a> {
     /// A probe of the experiment raises a signal.
     raises: bool,
     book: LedgerBuilder,
+    own: OwnWork<'a>,
     out: Assembled,
 }
 
@@ -173,6 +193,10 @@ impl Correlation<'_> {
         let cut = stack.replaced || event.frames().len() >= self.seen.max_frames;
         let takers: Vec<&PlannedProbe> = takers
             .into_iter()
+            .filter(|p| {
+                let context = context(event.preempt_count, way(p, event, &stack.frames, self.seen));
+                !self.own.leaves_out(p, event, context)
+            })
             .filter(|p| {
                 let probe = self.out.probes.get_mut(&p.name);
                 probe.is_none_or(|probe| {
@@ -248,12 +272,6 @@ impl Correlation<'_> {
         moment.record(probe);
         true
     }
-}
-
-/// True if a probe counts hits in every task.
-fn counts_any_task(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
-    let wanted = seen.requested.probe(&planned.name);
-    wanted.is_some_and(|probe| probe.any_task)
 }
 
 /// The way that may have led to the probe's program. Inside a function, and at an entry that the function tracer cannot use, it

@@ -177,6 +177,7 @@ fn experiment(
         planned: &raw.plan[number],
         requested,
         events: &events,
+        own: &ran.own,
         markers: raw.markers[number].as_ref(),
         marked: ran.notes.is_empty(),
         call: ran.call.as_ref(),

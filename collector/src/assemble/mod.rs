@@ -18,6 +18,7 @@ mod name_tables;
 mod names;
 mod observations;
 mod outcome;
+mod own_work;
 pub mod private;
 mod probe_facts;
 pub mod program_files;

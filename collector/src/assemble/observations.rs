@@ -16,6 +16,8 @@ pub struct RawObservation<'a> {
     pub planned: &'a PlannedExperiment,
     pub requested: &'a Experiment,
     pub events: &'a [Box<Event>],
+    /// The processes of the collector itself.
+    pub own: &'a [u32],
     /// The uses that mark the workload's system call; `None`: it is a command.
     pub markers: Option<&'a Markers>,
     /// All that marks where the workload begins and ends was attached.

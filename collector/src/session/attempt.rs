@@ -76,6 +76,8 @@ pub(super) struct Attempts<'a, M: SessionMachine> {
 #[derive(Default)]
 struct Collected {
     events: Vec<RawEvent>,
+    /// The processes of the collector itself.
+    own: Vec<u32>,
     call: Option<CallSite>,
     waited_ns: u64,
     /// Processes that belong to the workload and still ran when the watch ended.
@@ -131,6 +133,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         Ok(RawExperiment {
             outcome,
             events: collected.events,
+            own: collected.own,
             losses,
             waited_ns: collected.waited_ns,
             cost: None,
@@ -158,6 +161,9 @@ impl<M: SessionMachine> Attempts<'_, M> {
         let mut running = self.machine.start(self.spec).await?;
         collected.call = running.call_site().cloned();
         let tgid = running.tgid();
+        if self.experiment.probes.iter().any(|probe| probe.any_task) {
+            collected.own = self.machine.own_processes();
+        }
         // A command's process is the collector's own program until it has been executed.
         let awaited = is_command(self.experiment) && self.life.executed.is_none();
         self.programs.control(Control {

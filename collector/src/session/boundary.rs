@@ -45,6 +45,10 @@ pub trait SessionMachine {
     /// The reason why probes of functions see nothing now, though they are attached; `None`: they see what comes by.
     fn why_probes_are_disarmed(&self) -> Option<Reason>;
 
+    /// The processes of this program that run now, itself among them: those that it has started to make a workload of, and those
+    /// that watch over them.
+    fn own_processes(&self) -> Vec<u32>;
+
     /// Count how many of these processes are still running.
     fn running(&self, processes: &[u32]) -> u64;
 

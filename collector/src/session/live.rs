@@ -10,7 +10,7 @@ use super::boundary::{Memory, Programs, SessionMachine, Traces, Workload};
 use super::core_memory::CoreMemory;
 use super::raw::{AttachFailure, RawEvent};
 use super::tracer::Tracer;
-use super::{descendants, privileges};
+use super::{descendants, own_processes, privileges};
 use crate::probe::{EventReader, Lifecycle, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
 use crate::workload::{CallSite, Finished, RunningWorkload, WorkloadOutcome, WorkloadSpec};
@@ -75,6 +75,10 @@ impl SessionMachine for ThisMachine {
 
     fn why_probes_are_disarmed(&self) -> Option<Reason> {
         kprobe_list::why_probes_are_disarmed().map(Reason::from)
+    }
+
+    fn own_processes(&self) -> Vec<u32> {
+        own_processes::now()
     }
 
     fn running(&self, processes: &[u32]) -> u64 {

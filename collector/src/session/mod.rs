@@ -32,6 +32,7 @@ mod kernel;
 mod live;
 pub mod loaded_modules;
 pub mod machine_facts;
+mod own_processes;
 mod privileges;
 pub mod raw;
 mod restore;

@@ -137,6 +137,9 @@ pub struct RawExperiment {
     pub outcome: Result<RawOutcome, Reason>,
     /// Events as they came out of the ring buffer, in order.
     pub events: Vec<RawEvent>,
+    /// The processes of the collector itself while it ran: this program, what waits at the gate to become a workload, and what
+    /// watches over it. Empty where no probe looks at every task.
+    pub own: Vec<u32>,
     /// Losses on the way.
     pub losses: Losses,
     /// Time spent waiting for the last free, in nanoseconds.
@@ -163,6 +166,7 @@ impl RawExperiment {
         Self {
             outcome: Err(reason.into()),
             events: Vec::new(),
+            own: Vec::new(),
             losses: Losses::default(),
             waited_ns: 0,
             cost: None,
