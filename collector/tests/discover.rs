@@ -80,6 +80,81 @@ fn refused_before_a_machine_is_started() {
         assert!(!stderr.contains("image"), "{arguments:?}: {stderr}");
     }
     assert!(!folder.path().join("new.toml").exists());
+    // Nobody has written the text that these words are made into.
+    for (arguments, wanted) in [
+        (
+            &[
+                "--on", "host", "--", "getpid", "1", "2", "3", "4", "5", "6", "7",
+            ][..],
+            "six arguments",
+        ),
+        (
+            &["--on", "host", "--", "/no/such/program"],
+            "/no/such/program",
+        ),
+    ] {
+        let (_, stderr) = discover(folder.path(), arguments);
+        assert!(stderr.contains(wanted), "{arguments:?}: {stderr}");
+        assert!(
+            !stderr.contains("discover:") && !stderr.contains("name ="),
+            "{arguments:?}: {stderr}"
+        );
+    }
+}
+
+/// Check that each call of a sequence is shown, in order, though another experiment lacks its program.
+#[test]
+fn all_calls_of_a_sequence() {
+    let text = r#"
+[[experiment]]
+name = "sequence"
+workload = { calls = [
+    { result = "fd", syscall = "socket", args = ["AF_INET", "SOCK_DGRAM", 0] },
+    { syscall = "listen", args = ["$fd", 1] },
+    { syscall = "socket", args = ["AF_UNIX", "SOCK_STREAM", 0] },
+] }
+[[experiment.probe]]
+tracepoint = "sys_exit"
+
+[[experiment]]
+name = "absent"
+workload = { command = ["no-such-program"] }
+[[experiment.probe]]
+tracepoint = "sys_exit"
+"#;
+    let folder = support::folder_with(text);
+    let on = [
+        "discover",
+        "--investigation",
+        "i.toml",
+        "--on",
+        "guest:debian-6.12",
+    ];
+    let trace = |name: &str| {
+        let arguments = [&on[..], &["--experiment", name, "--depth", "2"]].concat();
+        let output = collector(folder.path(), arguments).output().unwrap();
+        (
+            status_and_message(&output),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let ((status, stderr), shown) = trace("sequence");
+    assert_eq!(status, Some(0), "{stderr}");
+    let at = |function: &str| {
+        let found = shown.match_indices(function).map(|(at, _)| at);
+        found.collect::<Vec<_>>()
+    };
+    let (sockets, listen) = (at("__x64_sys_socket"), at("__x64_sys_listen"));
+    let [first, second] = sockets[..] else {
+        panic!("{shown}")
+    };
+    assert!(
+        listen.len() == 1 && first < listen[0] && listen[0] < second,
+        "{shown}"
+    );
+    let ((status, stderr), _) = trace("absent");
+    assert_eq!(status, Some(2), "{stderr}");
+    assert!(stderr.contains("no-such-program"), "{stderr}");
 }
 
 /// Check that an investigation has the functions that are shown and no others, and says how many levels they are.

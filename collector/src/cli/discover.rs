@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ use super::runtime::runtime;
 use super::target::TargetMachine;
 use crate::assemble::graph::{Functions, TracedFunction, functions, mark_interrupts};
 use crate::btf::Btf;
-use crate::graph::{TracedCall, calls, matching};
+use crate::graph::{TracedCall, calls, in_order};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{GuestJob, discover_answer};
 use crate::guest::qemu;
@@ -212,9 +213,30 @@ fn read_request(
         return Ok((name.clone(), None, read_investigation(path)?));
     }
     let (name, toml) = experiment(&args.call).map_err(|error| Failure::input(error.to_string()))?;
-    let parsed = parse("discover", &to_trace(&toml));
-    let investigation = parsed.map_err(|problems| Failure::input(render(&problems)))?;
+    let parsed = parse(OF_WORDS, &to_trace(&toml));
+    let investigation = parsed.map_err(|problems| refusal(true, problems))?;
     Ok((name, Some(toml), investigation))
+}
+
+/// The name of the text that is made of words. Nobody has written it, so no message shows a place in it.
+const OF_WORDS: &str = "discover";
+
+/// The failure for these problems of an investigation; `of_words`: of one that was made of words.
+fn refusal(of_words: bool, mut problems: Vec<Diagnostic>) -> Failure {
+    if of_words {
+        for problem in &mut problems {
+            problem.place = None;
+        }
+    }
+    Failure::input(render(&problems))
+}
+
+/// The investigation without what is not of this experiment: what others lack must not keep it from being traced.
+fn alone(investigation: &Investigation, experiment: &str) -> Investigation {
+    let mut alone = investigation.clone();
+    alone.experiments.retain(|one| one.name == experiment);
+    alone.commands.clear();
+    alone
 }
 
 /// The start of the kernel's image, in the tables of both.
@@ -229,13 +251,14 @@ fn trace(
     progress: &Progress,
 ) -> Result<(Discovery, Vec<PathBuf>), Failure> {
     let say = |line: &str| progress.say(line);
+    let of_words = request.investigation.is_none();
+    let needed = &alone(investigation, experiment);
     let folder =
         programs::folder_of(investigation).context("failed to find the investigation's folder")?;
     let runtime = runtime()?;
     match &request.on {
         TargetMachine::Host => {
-            programs::on_host(investigation, &folder)
-                .map_err(|problems| Failure::input(render(&problems)))?;
+            programs::on_host(needed, &folder).map_err(|problems| refusal(of_words, problems))?;
             let options = DiscoveryOptions {
                 ephemeral: false,
                 folder: Some(&folder),
@@ -254,7 +277,7 @@ fn trace(
             qemu::emulator()?;
             let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
             let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
-            let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
+            let modules = modules::for_guest(needed, &kernel, &cache, &say)?;
             let job = GuestJob::Discover {
                 experiment: experiment.to_owned(),
                 types: args.write.is_some(),
@@ -262,8 +285,8 @@ fn trace(
                 text: investigation.source.text.clone(),
                 modules: modules.names,
             };
-            let packed = programs::for_guest(investigation, &folder);
-            let (mut files, _) = packed.map_err(|problems| Failure::input(render(&problems)))?;
+            let packed = programs::for_guest(needed, &folder);
+            let (mut files, _) = packed.map_err(|problems| refusal(of_words, problems))?;
             files.contents.extend(modules.files);
             let run = boot(kernel, &job, files, cache, args.limit, &say);
             let run = runtime.block_on(run)?;
@@ -299,8 +322,10 @@ impl NamedTrace {
         };
         let all = calls(&discovery.graph).map_err(refused)?;
         let calls = match &discovery.workload {
-            WorkloadKind::Syscall { call, .. } => {
-                vec![matching(all, call.number, &call.known_args()).map_err(refused)?]
+            WorkloadKind::Syscall { sequence, call, .. } => {
+                let each = sequence.iter().chain([call]);
+                let wanted: Vec<_> = each.map(|call| (call.number, call.known_args())).collect();
+                in_order(all, &wanted).map_err(refused)?
             }
             WorkloadKind::Command(_) => all,
         };

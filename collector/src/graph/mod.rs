@@ -25,4 +25,4 @@ mod tree;
 
 pub use error::{GraphError, PageFault};
 pub use preemption::mark_preemption;
-pub use tree::{Frame, TracedCall, calls, matching};
+pub use tree::{Frame, TracedCall, calls, in_order, matching};

@@ -1,7 +1,7 @@
 //! Traces made by hand, of the forms that kernels write.
 
 use super::raw::{Formats, RawCpu, RawGraph};
-use super::{GraphError, TracedCall, calls, matching};
+use super::{GraphError, TracedCall, calls, in_order, matching};
 
 /// The formats of Linux 6.12.118, without its `print fmt`.
 fn formats() -> Formats {
@@ -240,6 +240,33 @@ fn from_entry_to_user_space() {
             Err(GraphError::NoCall { number })
         );
     }
+}
+
+/// Check that calls of a sequence are found in their order, also two of the same number whose arguments are not known, and that one
+/// which came too early is not there.
+#[test]
+fn calls_in_order() {
+    let mut trace = Trace::new();
+    for (number, result) in [(41, 3), (42, 0), (41, 4)] {
+        trace
+            .enter(number, 2)
+            .entry(10, 0)
+            .exit(10, 0)
+            .leave(number, result);
+    }
+    trace.enter(1, u64::MAX);
+    let all = trace.calls().unwrap();
+    let returned = |wanted: &[i64]| {
+        let wanted: Vec<_> = wanted.iter().map(|number| (*number, vec![None])).collect();
+        let found = in_order(all.clone(), &wanted)?;
+        Ok(found.iter().map(|call| call.returned).collect::<Vec<_>>())
+    };
+    assert_eq!(returned(&[41, 41]), Ok(vec![Some(3), Some(4)]));
+    assert_eq!(returned(&[42, 41]), Ok(vec![Some(0), Some(4)]));
+    assert_eq!(
+        returned(&[41, 42, 42]),
+        Err(GraphError::NoCall { number: 42 })
+    );
 }
 
 /// Check that a trace that ends before the task is back in user space is refused.

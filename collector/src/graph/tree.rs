@@ -81,12 +81,34 @@ pub fn matching(
     number: i64,
     args: &[Option<i64>],
 ) -> Result<TracedCall, GraphError> {
+    let mut calls = calls.into_iter();
+    next_matching(&mut calls, number, args)
+}
+
+/// Of `calls` the first one with each of these numbers and arguments, in this order, each behind the one before it.
+///
+/// # Errors
+/// When there is none for one of them.
+pub fn in_order(
+    calls: Vec<TracedCall>,
+    wanted: &[(i64, Vec<Option<i64>>)],
+) -> Result<Vec<TracedCall>, GraphError> {
+    let mut calls = calls.into_iter();
+    let each = wanted.iter();
+    each.map(|(number, args)| next_matching(&mut calls, *number, args))
+        .collect()
+}
+
+fn next_matching(
+    calls: &mut impl Iterator<Item = TracedCall>,
+    number: i64,
+    args: &[Option<i64>],
+) -> Result<TracedCall, GraphError> {
     let fits = |call: &TracedCall| {
         let mut pairs = args.iter().zip(call.args);
         call.number == number
             && pairs.all(|(known, seen)| known.is_none_or(|known| known as u64 == seen))
     };
-    let mut calls = calls.into_iter();
     let call = calls.find(fits).ok_or(GraphError::NoCall { number })?;
     match call.returned.is_some() && !call.until_user_space {
         true => Err(GraphError::NoEnd),
