@@ -434,6 +434,50 @@ tracepoint = "sys_enter"
     }
 }
 
+/// Check that two probes of one function with different conditions have their own hits, reads and returns, and that the evidence is
+/// read back.
+#[test]
+fn one_function_under_two_conditions() {
+    let text = r#"
+[[experiment]]
+name = "pipe"
+workload = { syscall = "pipe2", args = [{ buffer = "fds", size = 8 }, 0] }
+[[experiment.probe]]
+function = "alloc_empty_file"
+name = "read_end"
+within = "alloc_file_clone"
+return = false
+reads = [{ at = "entry", name = "asked", path = "flags" }]
+[[experiment.probe]]
+function = "alloc_empty_file"
+name = "write_end"
+within = "alloc_file_pseudo"
+reads = [{ at = "exit", name = "mode", path = "return->f_mode" }]
+[[experiment.probe]]
+function = "alloc_empty_file"
+name = "both"
+"#;
+    for guest in GUESTS {
+        let (evidence, stderr) = captured_from(guest, text);
+        assert_eq!(stderr, "", "{guest}");
+        let at = |path: &str| shown(&evidence, &format!("pipe.{path}"));
+        assert_eq!(at("read_end.hits").unwrap(), "1", "{guest}");
+        assert_eq!(at("write_end.hits").unwrap(), "1", "{guest}");
+        assert_eq!(at("both.hits").unwrap(), "2", "{guest}");
+        assert!(at("read_end.entry.asked").is_ok(), "{guest}");
+        assert!(at("write_end.exit.mode").is_ok(), "{guest}");
+        let probes = &evidence.experiments["pipe"].probes;
+        let hit = |name: &str, number: usize| &probes[name].hits[number];
+        assert_eq!(hit("write_end", 0).order, hit("both", 0).order, "{guest}");
+        assert_eq!(hit("read_end", 0).order, hit("both", 1).order, "{guest}");
+        let (read, write) = (hit("read_end", 0), hit("write_end", 0));
+        assert_eq!(read.return_order, None, "{guest}");
+        assert_eq!(write.return_order, hit("both", 0).return_order, "{guest}");
+        assert!(write.return_order.is_some(), "{guest}");
+        assert_eq!(at("quality.missed").unwrap(), "0", "{guest}");
+    }
+}
+
 /// Check that what the kernel does for the collector's own processes is not among the hits of a probe on every task, and is told.
 #[test]
 fn hits_of_the_collector() {

@@ -167,7 +167,19 @@ fn takers<'a>(
         .filter(|p| inside || (after && (p.frees || !of_workload)))
         // Another probe at this place may want everybody's.
         .filter(|p| of_workload || p.frees || counts_any_task(p, seen))
+        // Another one may want the return.
+        .filter(|p| event.side != side::RETURN || watches_return(p, seen) || !has_twin(p, seen))
         .collect()
+}
+
+/// True if another probe of the experiment sees the events of this one, and watches the return.
+fn has_twin(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
+    let own: Vec<usize> = planned.sources().map(|source| source.usage).collect();
+    seen.planned.probes.iter().any(|other| {
+        other.name != planned.name
+            && watches_return(other, seen)
+            && other.sources().any(|source| own.contains(&source.usage))
+    })
 }
 
 /// Events that become hits, one after the other.

@@ -10,6 +10,12 @@ use crate::investigation::{
 };
 use crate::path::refuse_experiment_name;
 
+/// Advice for two probes of one function under the same condition.
+const ONE_PROBE: &str =
+    "put all reads of one function into one probe, or give the probes different `within`";
+/// Advice for those under different ones.
+const ONLY_READS: &str = "probes of one function with different `within` can only read: leave out `signal`, `allocates` and `frees`";
+
 impl FileChecker {
     pub(super) fn experiment(
         &mut self,
@@ -253,22 +259,33 @@ impl FileChecker {
         probes
     }
 
-    /// One function at one offset is one kprobe, whose reads belong together.
+    /// One function at one offset is one kprobe, whose reads belong together. Probes with another `within` tell its hits apart; what
+    /// a probe does at a hit, beyond reading, is done whatever its condition says.
     fn same_function_twice(&mut self, probes: &[Probe]) {
+        let only_reads = |probe: &Probe| {
+            probe.signal.is_none() && probe.allocates.is_none() && probe.frees.is_none()
+        };
         for (index, probe) in probes.iter().enumerate() {
-            let twin = probes[..index].iter().find(|other| {
+            let mut twins = probes[..index].iter().filter(|other| {
                 matches!(probe.target, Target::Function(_))
                     && other.target == probe.target
                     && other.position == probe.position
                     && (other.file == probe.file || other.file.is_none() || probe.file.is_none())
             });
-            if let Some(twin) = twin {
+            let refused = twins.find_map(|twin| {
+                let reads = only_reads(twin) && only_reads(probe);
+                match (twin.within == probe.within, reads) {
+                    (true, _) => Some((twin, ONE_PROBE)),
+                    (false, false) => Some((twin, ONLY_READS)),
+                    (false, true) => None,
+                }
+            });
+            if let Some((twin, help)) = refused {
                 let message = format!(
                     "probes `{}` and `{}` watch the same function",
                     twin.name, probe.name
                 );
-                self.error(probe.span.clone(), message).help =
-                    Some("put all reads of one function into one probe".into());
+                self.error(probe.span.clone(), message).help = Some(help.into());
             }
         }
     }

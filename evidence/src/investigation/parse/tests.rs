@@ -376,6 +376,41 @@ fn heirs_of_refused_experiments() {
     assert!(problems[0].message.contains("`nobody`"), "{problems:?}");
 }
 
+/// Check that two probes of one function are refused, but for those that only read and have different conditions.
+#[test]
+fn one_function_twice() {
+    let report = |first: &str, second: &str| {
+        let text = format!(
+            "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"getpid\" }}\n\
+             [[experiment.probe]]\nfunction = \"f\"\n{first}\n\
+             [[experiment.probe]]\nfunction = \"f\"\nname = \"g\"\n{second}\n"
+        );
+        match parse("i.toml", &text) {
+            Ok(_) => String::new(),
+            Err(problems) => problems[0].to_string(),
+        }
+    };
+    let (a, b) = ("within = \"a\"", "within = \"b\"");
+    assert_eq!(report(a, b), "");
+    assert_eq!(report("", b), "");
+    for (first, second, wanted) in [
+        ("", "", "or give the probes different `within`"),
+        (a, a, "or give the probes different `within`"),
+        (a, "within = \"b\"\nallocates = \"x\"", "can only read"),
+        (
+            "within = \"a\"\nsignal = { name = \"SIGKILL\", at = \"entry\" }",
+            b,
+            "can only read",
+        ),
+    ] {
+        let report = report(first, second);
+        assert!(
+            report.contains("watch the same function") && report.contains(wanted),
+            "{report}"
+        );
+    }
+}
+
 /// Check that modules arrive as the kernel calls them, each once, that an experiment without some inherits its parent's, and that what
 /// cannot be a module is refused.
 #[test]
