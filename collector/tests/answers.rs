@@ -127,6 +127,31 @@ fn members_of_this_kernel() {
     for name in members.keys() {
         assert!(listed.contains(&format!(" {name}")), "{name}: {listed}");
     }
+    // A union without a name of its own is opened; one that has a name is not.
+    let address = text(&run(folder.path(), &["members", "in6_addr"]));
+    let names = |listed: &str| -> Vec<String> {
+        let last = |line: &str| {
+            line.split_whitespace()
+                .last()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        listed.lines().skip(1).map(last).collect()
+    };
+    assert_eq!(
+        names(&address),
+        [
+            "in6_u",
+            "in6_u.u6_addr8",
+            "in6_u.u6_addr16",
+            "in6_u.u6_addr32"
+        ],
+        "{address}"
+    );
+    assert!(
+        listed.contains(" f_path\n") && !listed.contains("f_path."),
+        "{listed}"
+    );
     let (status, message) = status_and_message(&run(folder.path(), &["members", "fle"]));
     assert_eq!(status, Some(2), "{message}");
     assert!(
@@ -146,6 +171,17 @@ fn of_a_guest() {
          [[experiment.probe]]\nfunction = \"sock_alloc_file\"\n\
          reads = [{ at = \"exit\", name = \"x\", path = \"return->qqqqqq\" }]\n",
     );
+    let address = text(&run(
+        folder.path(),
+        &["members", "in6_addr", "--on", GUEST, "-q"],
+    ));
+    assert!(address.contains(" in6_u.u6_addr32\n"), "{address}");
+    let (status, message) = status_and_message(&run(
+        folder.path(),
+        &["members", "fle", "--on", GUEST, "-q"],
+    ));
+    assert_eq!(status, Some(2), "{message}");
+    assert!(message.contains("did you mean `file`?"), "{message}");
     let listed = run(folder.path(), &["members", "file", "--on", GUEST, "-q"]);
     assert_eq!(status_and_message(&listed), (Some(0), String::new()));
     assert!(

@@ -3,20 +3,26 @@
 use std::path::PathBuf;
 
 use qed_evidence::document::{MemberFacts, TypeFacts};
-use qed_evidence::investigation::parse;
 use qed_evidence::lock::Lock;
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::capture;
 use super::failure::Failure;
+use super::guest_boot::boot;
 use super::kernel_files::DebugInfo;
+use super::lock;
 use super::output::{Format, json, print};
+use super::progress::Progress;
 use super::request::{LIMIT_S, RequestArgs, read_request};
+use super::runtime::runtime;
 use super::target::{TargetMachine, nearest_book};
-use crate::assemble::facts::type_facts;
-use crate::btf::{Btf, NameKind};
+use crate::assemble::facts::{member_facts, type_facts};
+use crate::btf::{Btf, BtfError, Composite, NameKind, Type, TypeId};
+use crate::guest::cache::Cache;
+use crate::guest::host_binaries::Files;
+use crate::guest::protocol::{GuestJob, types_answer};
+use crate::guest::{KernelSource, qemu};
 use crate::session::machine_facts::BTF;
 
 /// Arguments of `members`.
@@ -54,26 +60,31 @@ fn type_name(text: &str) -> Result<String, TypeNameError> {
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let MembersRequest { on, lock } = MembersRequest::of(args.on.as_ref())?;
-    let facts = match &on {
-        TargetMachine::Host => of_host(&args.name)?,
-        TargetMachine::Guest(..) => Some(of_guest(&args.name, &on, lock.as_ref())?),
+    let bytes = match &on {
+        TargetMachine::Host => host_btf()?,
+        TargetMachine::Guest(name, source) => guest_btf(name, source, lock.as_ref())?,
     };
+    let btf = Btf::parse(&bytes).map_err(|error| {
+        Failure::unable(format!(
+            "failed to understand the kernel's types of {}: {error}",
+            on.name()
+        ))
+    })?;
     let wrong = |what: String| {
+        let near = btf.nearest(NameKind::Struct, &args.name).into_iter().next();
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         Failure::input(format!(
-            "the type `{}` of {} {what}{}",
+            "the type `{}` of {} {what}{near}",
             args.name,
-            on.name(),
-            near(&args.name, &on)
+            on.name()
         ))
     };
-    let facts = facts.ok_or_else(|| wrong("does not exist".into()))?;
-    match &facts.exists {
-        Datum::Missing(why) => return Err(wrong(format!("is not known: {why}"))),
-        Datum::Value(value) if value.to_string() != "true" => {
-            return Err(wrong("does not exist".into()));
-        }
-        Datum::Value(_) => {}
+    let facts = type_facts(&btf, &args.name).ok_or_else(|| wrong("does not exist".into()))?;
+    if let Datum::Missing(why) = &facts.exists {
+        return Err(wrong(format!("is not known: {why}")));
     }
+    let facts = opened(&btf, facts, &args.name)
+        .map_err(|error| wrong(format!("cannot be understood: {error}")))?;
     print(&match args.format {
         Format::Text => text(&args.name, on.name(), &facts),
         Format::Json => json(&Answer {
@@ -140,49 +151,77 @@ fn host_btf() -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn of_host(name: &str) -> Result<Option<TypeFacts>, Failure> {
-    let bytes = host_btf()?;
-    let btf = Btf::parse(&bytes);
-    let btf = btf.map_err(|error| {
-        Failure::unable(format!(
-            "failed to understand the kernel's types in {BTF}: {error}"
-        ))
-    })?;
-    Ok(type_facts(&btf, name))
+/// The types of a guest's kernel, which is booted for that.
+fn guest_btf(name: &str, source: &KernelSource, lock: Option<&Lock>) -> Result<Vec<u8>, Failure> {
+    let progress = Progress::new(name);
+    let say = |line: &str| progress.say(line);
+    let cache = Cache::of_user()?;
+    // Nothing is downloaded for a machine that cannot boot it.
+    qemu::emulator()?;
+    let kernel = lock::kernel(lock, name, source, &cache, false, &say)?;
+    let job = GuestJob::Types;
+    let run = runtime()?.block_on(boot(kernel, &job, Files::default(), cache, LIMIT_S, &say))?;
+    Ok(types_answer(&run.payload)?)
 }
 
-/// The nearest name of the running kernel, if that is the kernel that was asked.
-fn near(name: &str, on: &TargetMachine) -> String {
-    let found = (*on == TargetMachine::Host)
-        .then(host_btf)
-        .and_then(|bytes| {
-            let bytes = bytes.ok()?;
-            let btf = Btf::parse(&bytes).ok()?;
-            btf.nearest(NameKind::Struct, name).into_iter().next()
-        });
-    found.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
-}
-
-/// The types of a guest, by a capture that watches nothing else.
-fn of_guest(name: &str, on: &TargetMachine, lock: Option<&Lock>) -> Result<TypeFacts, Failure> {
-    let text = format!(
-        "[facts]\ntypes = [\"{name}\"]\n[[experiment]]\nname = \"none\"\nworkload = {{ syscall = \"getpid\" }}\n\
-         [[experiment.probe]]\ntracepoint = \"sys_enter\"\n"
-    );
-    let investigation = parse("members", &text).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Failure::input(problems.join("\n"))
-    })?;
-    let args = capture::Args {
-        request: request_args(Some(on), None),
-        boots: Some(0),
-        output: None,
-        force: false,
+/// The facts with the members of members that are structures or unions without a name, `in6_u.u6_addr8`: such a type cannot be
+/// asked for by its own name.
+fn opened(btf: &Btf<'_>, mut facts: TypeFacts, name: &str) -> Result<TypeFacts, BtfError> {
+    // Of several types of one name none is described.
+    if facts.members.is_empty() {
+        return Ok(facts);
+    }
+    let kinds = [NameKind::Struct, NameKind::Union, NameKind::Typedef];
+    let mut kinds = kinds.iter();
+    let Some(id) = kinds.find_map(|kind| btf.find(*kind, name).first().copied()) else {
+        return Ok(facts);
     };
-    let (mut evidence, _) = capture::capture_machine(on, &investigation, None, lock, &args)?;
-    let found = evidence.facts.as_mut();
-    let found = found.and_then(|facts| facts.types.remove(name));
-    found.ok_or_else(|| Failure::unable(format!("the guest said nothing of the type `{name}`")))
+    if let Type::Struct(composite) | Type::Union(composite) = btf.strip(id)?.ty {
+        let mut all = Vec::new();
+        add_members(btf, &composite, ("", 0), NESTING, &mut all)?;
+        facts.members = (0..)
+            .zip(all)
+            .map(|(order, (name, member))| (name, MemberFacts { order, ..member }))
+            .collect();
+        facts.count = facts.members.len() as u64;
+    }
+    Ok(facts)
+}
+
+/// The most levels of types without a name. No kernel has as many.
+const NESTING: usize = 16;
+
+/// Add the members of a structure or union that begins at this bit, with this before their names, and those inside of them.
+fn add_members(
+    btf: &Btf<'_>,
+    composite: &Composite<'_>,
+    (above, begin): (&str, u64),
+    levels: usize,
+    out: &mut Vec<(String, MemberFacts)>,
+) -> Result<(), BtfError> {
+    for mut member in btf.all_members(composite)? {
+        member.bit_offset += begin;
+        let name = format!("{above}{}", member.name);
+        out.push((name.clone(), member_facts(btf, &member, 0)?));
+        if let (Some(inner), 1..) = (nameless(btf, member.type_id)?, levels) {
+            let start = (&*format!("{name}."), member.bit_offset);
+            add_members(btf, &inner, start, levels - 1, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// A structure or union without a name.
+fn nameless<'a>(btf: &Btf<'a>, id: TypeId) -> Result<Option<Composite<'a>>, BtfError> {
+    Ok(match btf.get(id)? {
+        Type::Const(target) | Type::Volatile(target) => match btf.get(target)? {
+            Type::Struct(inner) | Type::Union(inner) => Some(inner),
+            _ => None,
+        },
+        Type::Struct(inner) | Type::Union(inner) => Some(inner),
+        _ => None,
+    }
+    .filter(|inner| inner.name.is_empty()))
 }
 
 /// The members in the order of the declaration.
@@ -250,6 +289,7 @@ mod tests {
         let bytes = sample_arguments();
         let btf = Btf::parse(&bytes).unwrap();
         let facts = type_facts(&btf, "given").unwrap();
+        let facts = opened(&btf, facts, "given").unwrap();
         let text = text("given", "host", &facts);
         assert!(
             text.starts_with("struct given, 24 bytes, of host\n"),

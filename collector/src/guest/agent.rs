@@ -14,6 +14,7 @@ use super::setup::set_up;
 use crate::plan::Plan;
 use crate::reason::Reason;
 use crate::session::commands::Commands;
+use crate::session::machine_facts::BTF;
 use crate::session::raw::RawCapture;
 use crate::session::{self, CaptureOptions, Observer, ThisKernel, discovery};
 use crate::symbols::functions_by_file::FunctionInFile;
@@ -24,6 +25,11 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
         .context("failed to understand the job")?;
     match job {
         GuestJob::Slide => Ok(postcard::to_stdvec(&slide())?),
+        GuestJob::Types => {
+            let btf = std::fs::read(BTF)
+                .with_context(|| format!("failed to read the kernel's types from {BTF}"))?;
+            Ok(postcard::to_stdvec(&serde_bytes::ByteBuf::from(btf))?)
+        }
         GuestJob::Plan {
             name,
             text,

@@ -51,6 +51,8 @@ pub enum GuestJob {
         /// The modules to load before, in this order; [`load::files`](super::load::files) brings them along.
         modules: Vec<String>,
     },
+    /// Only hand over the kernel's types.
+    Types,
     /// Only say where the kernel is.
     Slide,
 }
@@ -89,6 +91,13 @@ pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
 /// Understand the answer of [`GuestJob::Discover`].
 pub fn discover_answer(payload: &[u8]) -> anyhow::Result<Discovery> {
     postcard::from_bytes(payload).context("failed to understand what the guest traced")
+}
+
+/// Understand the answer of [`GuestJob::Types`]: the kernel's BTF.
+pub fn types_answer(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let answer: serde_bytes::ByteBuf =
+        postcard::from_bytes(payload).context("failed to understand the guest's types")?;
+    Ok(answer.into_vec())
 }
 
 /// Understand the answer of a slide.

@@ -7,4 +7,4 @@ mod declared;
 mod types;
 
 pub(super) use declared::facts;
-pub use types::type_facts;
+pub use types::{member_facts, type_facts};

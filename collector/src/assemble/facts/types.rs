@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qed_evidence::document::facts::{EnumeratorFacts, MemberFacts, TypeFacts};
 use qed_evidence::value::{Datum, Integer, Value};
 
-use crate::btf::{Btf, BtfError, Composite, Enumeration, NameKind, Type, TypeId};
+use crate::btf::{Btf, BtfError, BtfMember, Composite, Enumeration, NameKind, Type, TypeId};
 
 /// Kinds of types by name, in the order in which a name is looked up, with the word that C has for each.
 const KINDS: [(NameKind, &str); 4] = [
@@ -87,23 +87,32 @@ fn members(
 ) -> Result<BTreeMap<String, MemberFacts>, BtfError> {
     let mut members = BTreeMap::new();
     for (order, member) in (0..).zip(btf.all_members(composite)?) {
-        let is_field = member.bits > 0;
-        members.insert(
-            member.name.to_owned(),
-            MemberFacts {
-                order,
-                offset: member.bit_offset / 8,
-                size: match is_field {
-                    true => None,
-                    false => btf.size_of(member.type_id)?,
-                },
-                bit: is_field.then_some(member.bit_offset % 8),
-                bits: is_field.then_some(member.bits.into()),
-                type_name: btf.type_name(member.type_id)?,
-            },
-        );
+        members.insert(member.name.to_owned(), member_facts(btf, &member, order)?);
     }
     Ok(members)
+}
+
+/// The facts of a member in this place of the declaration.
+///
+/// # Errors
+/// When its type cannot be understood.
+pub fn member_facts(
+    btf: &Btf<'_>,
+    member: &BtfMember<'_>,
+    order: u64,
+) -> Result<MemberFacts, BtfError> {
+    let is_field = member.bits > 0;
+    Ok(MemberFacts {
+        order,
+        offset: member.bit_offset / 8,
+        size: match is_field {
+            true => None,
+            false => btf.size_of(member.type_id)?,
+        },
+        bit: is_field.then_some(member.bit_offset % 8),
+        bits: is_field.then_some(member.bits.into()),
+        type_name: btf.type_name(member.type_id)?,
+    })
 }
 
 fn enumerators(
