@@ -305,6 +305,44 @@ fn misspelt_public() {
     }
 }
 
+/// Check that a system call with fewer arguments than the kernel takes is a note in `plan` and in `capture`, that one which C declares
+/// without a number of them is none, and that `plan` says which plain number the tracepoint itself has names for.
+#[test]
+fn too_few_arguments_and_names() {
+    let text = r#"
+[[experiment]]
+name = "make"
+workload = { before = [{ syscall = "openat", args = ["AT_FDCWD", { text = "/" }, "O_RDONLY"] }], syscall = "mkdir", args = [{ text = "/made" }] }
+[[experiment.probe]]
+tracepoint = "kmalloc"
+[[experiment]]
+name = "again"
+inherit = "make"
+[[experiment.probe]]
+tracepoint = "kmalloc"
+names = { gfp_flags = "kmalloc.gfp_flags" }
+"#;
+    let folder = folder_with(text);
+    let on = ["--investigation", "i.toml", "--on", "guest:debian-6.12"];
+    let few = "`mkdir` is made with 1 argument, and takes 2: pathname, mode (i.toml:4:";
+    let named = "`make.kmalloc.args.gfp_flags` is a plain number, and this tracepoint has names for it (i.toml:6:";
+    for args in [&["plan"][..], &["capture", "-o", "e.json"]] {
+        let output = collector(folder.path(), [args, &on].concat()).output();
+        let (status, reported) = status_and_message(&output.unwrap());
+        assert_eq!(status, Some(0), "{reported}");
+        assert_eq!(reported.matches(few).count(), 1, "{reported}");
+        assert!(!reported.contains("`openat` is made"), "{reported}");
+        let is_plan = args == ["plan"];
+        assert_eq!(reported.contains(named), is_plan, "{reported}");
+        assert_eq!(
+            reported.contains("`names = { gfp_flags = \"kmalloc.gfp_flags\" }`"),
+            is_plan,
+            "{reported}"
+        );
+        assert!(!reported.contains("`again.kmalloc"), "{reported}");
+    }
+}
+
 /// Check that a misspelt function in `within` is told with the nearest name and its place: by `capture` as a note, by `plan` as an
 /// error. Both know it from the debug information, which the capture fetches.
 #[test]

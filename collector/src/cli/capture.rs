@@ -20,6 +20,7 @@ use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources}
 use super::lock;
 use super::modules;
 use super::output::{print, render};
+use super::plan_notes::of_few_arguments;
 use super::programs;
 use super::progress::{Progress, note};
 use super::request::{CaptureRequest, RequestArgs, read_request, refuse_overwriting_book_evidence};
@@ -31,6 +32,7 @@ use crate::guest::cache::Cache;
 use crate::guest::protocol::{GuestJob, capture_answer};
 use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::commands::Commands;
+use crate::session::raw::RawCapture;
 use crate::session::{self, CaptureOptions, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::chosen;
@@ -302,6 +304,7 @@ async fn on_host(
         &|line| progress.say(line),
     )
     .await?;
+    tell_few_arguments("host", investigation, &raw);
     let programs = programs
         .ensure_unchanged(&programs::on_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {
@@ -390,6 +393,7 @@ async fn in_guest(
     }
     fixed.image_digest = Some(booted);
     let raw = capture_answer(&run.payload)?;
+    tell_few_arguments(name, investigation, &raw);
     fixed.console = Some(run.console.clone());
     let machine = Machine {
         name: name.to_owned(),
@@ -427,6 +431,14 @@ async fn in_guest(
     }
     evidence.boots = retained;
     Ok(evidence)
+}
+
+/// Print notes about system calls that are made with fewer arguments than the kernel takes: evidence does not say it.
+fn tell_few_arguments(machine: &str, investigation: &Investigation, raw: &RawCapture) {
+    let few = raw.plan.iter().flat_map(|experiment| &experiment.few);
+    for one in of_few_arguments(investigation, few) {
+        note(&format!("{machine}: {}", in_one_line(&one)));
+    }
 }
 
 /// Refuse what the reader of evidence would refuse, before anything says that it is there.

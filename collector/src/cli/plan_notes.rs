@@ -9,7 +9,7 @@ use qed_evidence::observation::{Moment, SeenExperiment, SeenExperiments, SeenPro
 
 use super::instances::ProbedFunctions;
 use crate::plan::expr::Decode;
-use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead};
+use crate::plan::{FewArguments, PlannedExperiment, PlannedProbe, PlannedRead};
 use crate::reason::Reason;
 
 /// The parts of one machine's plan that notes are about.
@@ -17,6 +17,8 @@ pub(super) struct MachinePlan {
     experiments: SeenExperiments,
     /// The reasons why workloads cannot be run, by experiment.
     workloads: BTreeMap<String, Reason>,
+    /// The system calls with too few arguments.
+    few: Vec<FewArguments>,
 }
 
 impl MachinePlan {
@@ -27,6 +29,7 @@ impl MachinePlan {
             .filter_map(|one| Some((one.name.clone(), one.refused.clone()?)));
         Self {
             workloads: workloads.collect(),
+            few: experiments.iter().flat_map(|one| one.few.clone()).collect(),
             experiments: experiments
                 .iter()
                 .map(|one| (one.name.clone(), seen(one, found)))
@@ -65,6 +68,11 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
             .collect(),
         unreadable: parameters
             .filter_map(|one| Some((one.name.clone(), one.register.as_ref().err()?.to_string())))
+            .collect(),
+        nameable: probe
+            .parameters
+            .iter()
+            .filter_map(|one| Some((one.name.clone(), one.nameable.clone()?)))
             .collect(),
         hits: 0,
         interrupts: 0,
@@ -113,6 +121,38 @@ pub(super) fn notes_of_plans(
         let span = experiment.span.clone();
         Some(Diagnostic::error(&investigation.source, span, message))
     }));
+    let few = machines.iter().flat_map(|machine| &machine.few);
+    notes.extend(of_few_arguments(investigation, few));
     sort(&mut notes);
+    notes
+}
+
+/// Notes about system calls with fewer arguments than a kernel takes, each once.
+pub(super) fn of_few_arguments<'f>(
+    investigation: &Investigation,
+    few: impl IntoIterator<Item = &'f FewArguments>,
+) -> Vec<Diagnostic> {
+    let mut notes: Vec<Diagnostic> = Vec::new();
+    for one in few {
+        let arguments = |count| match count {
+            1 => "1 argument".to_owned(),
+            count => format!("{count} arguments"),
+        };
+        let message = format!(
+            "`{}` is made with {}, and takes {}: {}",
+            one.call,
+            arguments(one.given),
+            one.taken.len(),
+            one.taken.join(", ")
+        );
+        let source = &investigation.source;
+        let note = Diagnostic::error(source, one.span.clone(), message)
+            .warning()
+            .help("the kernel takes 0 for each that is not there: write it, if that is meant");
+        // Experiments inherit workloads, and machines are alike.
+        if notes.iter().all(|other| other.place != note.place) {
+            notes.push(note);
+        }
+    }
     notes
 }

@@ -3,6 +3,7 @@
 //! A probe or a read that this kernel does not support is planned as unavailable, with the reason, and the rest goes on. Only a
 //! mistake on every kernel, such as a read path that does not parse, is an error of the investigation.
 
+mod argument_counts;
 mod attachments;
 mod error;
 pub mod expr;
@@ -21,7 +22,7 @@ mod types;
 mod workload;
 
 pub use types::{
-    EventSource, NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction,
+    EventSource, FewArguments, NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction,
     PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, RefusedReads,
 };
 

@@ -2,13 +2,13 @@
 //! what a tracepoint's format calls them.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use qed_evidence::constants::{Flag, constant_sets, constants_of, flag_set};
 
 use super::TargetKernel;
 use super::expr::Decode;
-use super::print_fmt::{FieldNames, field_names};
+use super::print_fmt::{FieldNames, field_names, fields_with_names};
 use super::types::NumberNames;
 use crate::btf::Btf;
 use crate::reason::Reason;
@@ -165,6 +165,20 @@ fn of_tracepoint(
             let groups = groups.join("`, `");
             Err(format!("`names`: the tracepoints `{event}` of the groups `{groups}` differ: write one, as `GROUP:{event}.{field}`").into())
         }
+    }
+}
+
+/// The fields of a tracepoint whose numbers its format names, each with the set of these names. None where several tracepoints have
+/// its name, or the formats cannot be read.
+pub(super) fn named_fields(
+    kernel: &TargetKernel<'_, '_>,
+    tracepoint: &str,
+) -> BTreeMap<String, String> {
+    match (kernel.formats)(tracepoint).as_deref() {
+        Ok([(_, format)]) => fields_with_names(format)
+            .map(|field| (field.to_owned(), format!("{tracepoint}.{field}")))
+            .collect(),
+        _ => BTreeMap::new(),
     }
 }
 

@@ -71,6 +71,11 @@ pub(super) fn field_names(
     })
 }
 
+/// The fields that have a table of names.
+pub(super) fn fields_with_names(format: &str) -> impl Iterator<Item = &str> {
+    tables(format).into_iter().filter_map(|table| table.field())
+}
+
 /// One use of a table.
 struct Table<'f> {
     /// The names are those of bits.

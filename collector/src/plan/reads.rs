@@ -1,12 +1,15 @@
 //! Values at a probe's target: parameters, results and reads.
 
+use std::collections::BTreeMap;
+
 use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
+use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
     Compiled, Decode, ErrorClass, ReadOptions, Returned, Scope, compile, compile_wanted,
 };
-use super::number_names::{NumberNaming, number_names};
+use super::number_names::{NumberNaming, named_fields, number_names};
 use super::paths::not_a_path;
 use super::place::ProbePlace;
 use super::planner::Planner;
@@ -95,6 +98,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 register: Err(format!("there is no argument `{name}` here").into()),
                 decode: None,
                 names: None,
+                nameable: None,
             })
             .collect();
         parameters.extend(unknown);
@@ -108,6 +112,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     ) -> Vec<PlannedParameter> {
         let symbols = |_: &str| None;
         let scope = self.scope(place, false, &symbols);
+        let tables = match &probe.target {
+            Target::Tracepoint(tracepoint) => named_fields(self.offer, tracepoint),
+            _ => BTreeMap::new(),
+        };
         place
             .parameters
             .iter()
@@ -127,7 +135,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     Ok(Some(NumberNaming::Names(names))) => (None, Some(names)),
                     Ok(None) | Err(_) => (None, None),
                 };
+                let plain = matches!(decode, Ok(Decode::Int { .. }));
+                let nameable = tables.get(&name).filter(|_| plain);
+                let nameable = nameable.filter(|_| !probe.names.contains_key(&name));
                 PlannedParameter {
+                    nameable: nameable.cloned(),
                     type_name: self
                         .offer
                         .btf

@@ -5,6 +5,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 use serde::{Deserialize, Serialize};
 
+use super::argument_counts::few_arguments;
 use super::attachments::Attachments;
 use super::layout;
 use super::planner::Planner;
@@ -91,6 +92,7 @@ pub fn plan(
             name: experiment.name.clone(),
             isolated: experiment.isolated,
             refused: workload.as_ref().err().cloned(),
+            few: few_arguments(offer, &experiment.workload),
             probes,
         });
         workloads.push(workload);

@@ -3,6 +3,7 @@
 //! It travels with the raw capture from the guest to the host, so everything here can be serialized.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use qed_collector_ebpf::Event;
 use qed_evidence::constants::Flag;
@@ -23,8 +24,23 @@ pub struct PlannedExperiment {
     pub isolated: bool,
     /// The reason why its workload cannot be run on this kernel, if so.
     pub refused: Option<Reason>,
+    /// Its system calls that are made with fewer arguments than this kernel takes.
+    pub few: Vec<FewArguments>,
     /// Its probes, in the investigation's order.
     pub probes: Vec<PlannedProbe>,
+}
+
+/// A call with too few arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FewArguments {
+    /// Its name.
+    pub call: String,
+    /// The place of the name in the investigation.
+    pub span: Range<usize>,
+    /// The number of its arguments.
+    pub given: usize,
+    /// The names of those that this kernel takes.
+    pub taken: Vec<String>,
 }
 
 /// One probe of the plan.
@@ -117,6 +133,8 @@ pub struct PlannedParameter {
     pub decode: Option<Decode>,
     /// The names of the number, if the author said so and its type has none of them.
     pub names: Option<NumberNames>,
+    /// What `names` could say for it, where the author said nothing: the tracepoint's own table.
+    pub nameable: Option<String>,
 }
 
 /// The result of a function.

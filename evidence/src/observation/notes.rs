@@ -227,6 +227,15 @@ fn of_reads(
         let place = probe.place_of(|places| places.sets.get(argument));
         Some(refused(investigation, place, message, moment))
     }));
+    let nameable: BTreeMap<&String, &String> =
+        seen.iter().flat_map(|probe| &probe.nameable).collect();
+    found.extend(nameable.into_iter().map(|(argument, set)| {
+        let message = format!(
+            "`{path}.args.{argument}` is a plain number, and this tracepoint has names for it"
+        );
+        let note = at(investigation, probe.span.clone(), message);
+        note.help(format!("`names = {{ {argument} = \"{set}\" }}` shows them"))
+    }));
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
             let span = probe.span_of(read);

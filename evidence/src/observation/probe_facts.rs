@@ -30,6 +30,8 @@ pub struct SeenProbe {
     pub arguments: BTreeSet<String>,
     /// The reasons why arguments have a value at no hit, by name.
     pub unreadable: BTreeMap<String, String>,
+    /// What could name the numbers of arguments, by their names, where the author did not say so. Only a plan knows.
+    pub nameable: BTreeMap<String, String>,
     /// The number of its hits.
     pub hits: usize,
     /// Those of them that an interrupt caused on top of the task.

@@ -113,6 +113,7 @@ fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedP
         name: experiment.name.clone(),
         isolated: experiment.isolated,
         refused: None,
+        few: Vec::new(),
         probes: probes.to_vec(),
     });
     Plan {
