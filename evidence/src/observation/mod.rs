@@ -1,6 +1,7 @@
 //! The blind spots of a capture.
 
 mod arguments;
+mod builder_paths;
 pub mod copies;
 mod limits;
 mod notes;

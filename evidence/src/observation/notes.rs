@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::arguments::{known_arguments, unknown_arguments};
+use super::builder_paths::builder_paths;
 use super::probe_facts::{SeenExperiments, SeenProbe, seen};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Evidence, Reads, Unwatched};
@@ -25,7 +26,7 @@ pub enum Moment {
 /// All notes about captures, as warnings at their places in the investigation, in its order: probes that could not be attached on
 /// any of the machines, and reads and named arguments that none of their kernels can do, unless the probe is optional; arguments in
 /// `public` and `names` that no function has; pointers to bytes that may be texts; hits that interrupts caused; experiments that did
-/// not run, and workloads that a signal ended. Machines on which an experiment did not run say nothing about its probes.
+/// not run, and workloads that a signal ended; paths in workloads that only this machine has. Machines on which an experiment did not run say nothing about its probes.
 pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
     let machines: Vec<SeenExperiments> = machines.iter().map(|machine| seen(machine)).collect();
     notes_of(investigation, &machines, Moment::Captured)
@@ -37,7 +38,7 @@ pub fn notes_of(
     machines: &[SeenExperiments],
     moment: Moment,
 ) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
+    let mut found = builder_paths(investigation);
     let mut unattached: BTreeMap<(Unwatched, String), Vec<(String, &Probe)>> = BTreeMap::new();
     let mut not_run: BTreeMap<String, Vec<&Experiment>> = BTreeMap::new();
     for experiment in &investigation.experiments {
