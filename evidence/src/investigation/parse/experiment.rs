@@ -189,6 +189,8 @@ impl FileChecker {
         let mut workload = match (raw.workload.take(), parent) {
             (Some(workload), _) => self.workload(workload)?,
             (None, Some(parent)) => parent.workload.clone(),
+            // That there is no such experiment has been said.
+            (None, None) if raw.inherit.is_some() => return None,
             (None, None) => {
                 let message = format!("experiment `{}` has no workload", raw.name.get_ref());
                 self.error(raw.name.span(), message).help = Some(
