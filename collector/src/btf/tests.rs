@@ -133,6 +133,8 @@ pub(crate) fn sample() -> Vec<u8> {
         4,
         &[("length", int, 0, 0), ("text", flexible_text, 32, 0)],
     );
+    let pairs = b.array(pair, 4);
+    b.structure("grid", 64, &[("pairs", pairs, 0, 0)]);
     let pointer = b.pointer(thing);
     let get = b.prototype(
         pointer,

@@ -120,7 +120,7 @@ fn judge_stated(
 }
 
 impl Evaluator<'_> {
-    /// If a claim is UNVERIFIED although all its values are there, adds to the reason the words in it that occur nowhere: often
+    /// If a claim is UNVERIFIED although all its values are there, puts before the reason the words in it that occur nowhere: often
     /// they are misspelt. Existing names are not suggested, because they may be a live machine's.
     fn doubt_names(&self, judgement: &mut Judgement) {
         let all_there = judgement.operands.iter().all(|one| one.missing.is_none());
@@ -134,8 +134,8 @@ impl Evaluator<'_> {
         if let Some(UnresolvedName::Unknown(obstacle)) =
             unresolved_name(root, self.catalog, self.machine)
         {
-            reason.push_str("; ");
-            reason.push_str(&obstacle.message);
+            // It is the likely cause of all the others.
+            *reason = format!("{}; {reason}", obstacle.message);
         }
     }
 

@@ -142,15 +142,16 @@ fn grouped(number: i128) -> String {
     out
 }
 
-/// A duration in the largest unit of which it has at least one, with three decimals.
+/// A duration in the largest unit of which it has at least one, rounded to three decimals.
 pub fn duration(ns: u64) -> String {
+    // What would be rounded to a thousand of one unit is one of the next.
     let (unit, name) = match ns {
         0..1_000 => return format!("{ns} ns"),
         1_000..1_000_000 => (1_000, "µs"),
-        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        1_000_000..999_999_500 => (1_000_000, "ms"),
         _ => (1_000_000_000, "s"),
     };
-    let thousandths = u128::from(ns) * 1_000 / unit;
+    let thousandths = (u128::from(ns) * 1_000 + unit / 2) / unit;
     format!("{}.{:03} {name}", thousandths / 1_000, thousandths % 1_000)
 }
 
@@ -250,6 +251,17 @@ mod tests {
             show(&Value::Time { ns: 12_345 }, "time").unwrap(),
             "12.345 µs"
         );
+        for (ns, shown) in [
+            (999, "999 ns"),
+            (1_234_567, "1.235 ms"),
+            (1_234_499, "1.234 ms"),
+            (999_999, "999.999 µs"),
+            (999_999_499, "999.999 ms"),
+            (999_999_500, "1.000 s"),
+            (1_999_999_999, "2.000 s"),
+        ] {
+            assert_eq!(duration(ns), shown);
+        }
         assert_eq!(
             show(&Value::text("2026-01-02T03:04:05Z"), "time").unwrap(),
             "2026-01-02 03:04 UTC"

@@ -413,6 +413,11 @@ fn mistakes_are_explained() {
             Type,
             "R * COLUMNS + C",
         ),
+        (
+            "((struct grid *)thing->data)->pairs[1][1]",
+            Type,
+            "`struct pair` is neither a pointer nor an array; the kernel's types have a table of rows as one array",
+        ),
         ("((struct list *)thing->data)->table", Limit, "max = 160"),
     ] {
         expect_error(path, class, 0..path.len(), words);
