@@ -517,3 +517,36 @@ stack = false
         assert_eq!(counted.len() as u64, sleep.quality.events, "{guest}");
     }
 }
+
+/// Check that of several paths each kernel reads the first that it has, that the evidence says which member that is, and that the
+/// reasons of all are told where it has none.
+#[test]
+fn first_path_that_a_kernel_has() {
+    let text = r#"
+[[experiment]]
+name = "open"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/etc/passwd" }, "O_RDONLY"] }
+[[experiment.probe]]
+function = "fd_install"
+optional = true
+reads = [
+    { at = "entry", name = "cred", path = ["file->f_no_such", "file->f_cred"] },
+    { at = "entry", name = "count", path = ["file->f_ref.refcnt.counter", "file->f_count.counter"] },
+    { at = "entry", name = "none", path = ["file->f_no_such", "file->f_nor_this"] },
+]
+"#;
+    for guest in GUESTS {
+        let (evidence, _) = captured_from(guest, text);
+        let probe = &evidence.experiments["open"].probes["fd_install"];
+        let at = |name: &str| shown(&evidence, &format!("open.fd_install.entry.{name}"));
+        assert!(at("cred").is_ok() && at("count").is_ok(), "{guest}");
+        let taken = |name: &str| probe.members.entry[name].name.clone();
+        assert_eq!(taken("cred"), "f_cred", "{guest}");
+        assert!(taken("count").ends_with("counter"), "{guest}");
+        let why = &probe.refused_reads.entry["none"];
+        assert!(
+            why.contains("`file->f_no_such` cannot be read") && why.contains("`file->f_nor_this`"),
+            "{guest}: {why}"
+        );
+    }
+}

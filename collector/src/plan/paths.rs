@@ -1,8 +1,10 @@
 //! Read paths that are wrong on every kernel: they are reported before any kernel is examined, together with the other mistakes
 //! of an investigation.
 
+use std::ops::Range;
+
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::investigation::{Investigation, Read};
+use qed_evidence::investigation::Investigation;
 
 use super::expr::{ExprError, check};
 
@@ -13,9 +15,12 @@ pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
     let probes = experiments.flat_map(|experiment| &experiment.probes);
     let reads = probes.flat_map(|probe| probe.entry.iter().chain(&probe.exit));
     let mut problems: Vec<Diagnostic> = reads
-        .filter_map(|read| {
-            let error = check(&read.expression).err()?;
-            Some(not_a_path(investigation, read, &error))
+        .flat_map(|read| {
+            let wrong = read.paths().filter_map(|(path, span)| {
+                let error = check(path).err()?;
+                Some(not_a_path(investigation, &read.name, (path, span), &error))
+            });
+            wrong.collect::<Vec<_>>()
         })
         .collect();
     qed_evidence::diagnostic::sort(&mut problems);
@@ -26,21 +31,21 @@ pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
 /// Say where in the investigation `read` is wrong.
 pub(super) fn not_a_path(
     investigation: &Investigation,
-    read: &Read,
+    read: &str,
+    (path, span): (&str, &Range<usize>),
     error: &ExprError,
 ) -> Diagnostic {
-    let start = read.span.start;
+    let start = span.start;
     // An escape in the TOML text would shift the offsets after it.
-    let whole = read.span.len() == read.expression.len();
-    let span = if whole {
+    let span = if span.len() == path.len() {
         start + error.span.start..start + error.span.end
     } else {
-        read.span.clone()
+        span.clone()
     };
     let mut problem = Diagnostic::error(
         &investigation.source,
         span,
-        format!("read `{}` is not a path: {}", read.name, error.reason),
+        format!("read `{read}` is not a path: {}", error.reason),
     );
     problem.help = error
         .nearest

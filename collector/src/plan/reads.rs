@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
+use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
@@ -60,6 +61,14 @@ fn no_room() -> Reason {
          at its return"
     );
     reason.into()
+}
+
+/// Why a read has no path.
+enum NoPath {
+    /// This kernel can read none.
+    Refused(Reason),
+    /// One of them is none on any kernel, also if another one could be read.
+    Wrong(Vec<Diagnostic>),
 }
 
 impl<'a> Planner<'_, '_, '_, 'a> {
@@ -200,6 +209,35 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
+    /// The first path of a read that this kernel can read.
+    fn first_path<'r>(
+        &self,
+        read: &'r Read,
+        scope: &Scope<'_, 'a>,
+        wanted: ReadOptions<'_>,
+    ) -> Result<(&'r str, Compiled), NoPath> {
+        let mut found = None;
+        let mut refused = Vec::new();
+        let mut problems = Vec::new();
+        for (path, span) in read.paths() {
+            match compile_wanted(path, scope, wanted) {
+                Ok(compiled) => {
+                    found.get_or_insert((path, compiled));
+                }
+                Err(error) if error.class == ErrorClass::Syntax => {
+                    let path = (path, span);
+                    problems.push(not_a_path(self.investigation, &read.name, path, &error));
+                }
+                Err(error) => refused.push(format!("`{path}` cannot be read here: {error}")),
+            }
+        }
+        match found {
+            _ if !problems.is_empty() => Err(NoPath::Wrong(problems)),
+            Some(found) => Ok(found),
+            None => Err(NoPath::Refused(refused.join("; ").into())),
+        }
+    }
+
     /// Plan one read; `Err(None)` means that it was reported as a problem of the investigation.
     pub(super) fn read(
         &mut self,
@@ -220,19 +258,15 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             choose: &read.choose,
         };
         let scope = self.scope(place, exit, &symbols);
-        let compiled = match compile_wanted(&read.expression, &scope, wanted) {
-            Ok(compiled) => compiled,
-            Err(error) if error.class == ErrorClass::Syntax => {
-                self.problems
-                    .push(not_a_path(self.investigation, read, &error));
+        let (path, compiled) = match self.first_path(read, &scope, wanted) {
+            Ok(found) => found,
+            Err(NoPath::Refused(reason)) => return Err(Some(reason)),
+            Err(NoPath::Wrong(problems)) => {
+                self.problems.extend(problems);
                 return Err(None);
             }
-            Err(error) => {
-                let reason = format!("`{}` cannot be read here: {error}", read.expression);
-                return Err(Some(reason.into()));
-            }
         };
-        if let Some(reason) = several_values(read, &compiled.decode) {
+        if let Some(reason) = several_values(read, path, &compiled.decode) {
             return Err(Some(reason));
         }
         let number = match (&read.elements, &compiled.elements) {
@@ -247,7 +281,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             taken.map_err(|_| Some(no_room()))
         };
         if read.kind == Some(ReadKind::Ip) {
-            ip_address(&read.expression, &compiled.decode).map_err(Some)?;
+            ip_address(path, &compiled.decode).map_err(Some)?;
         }
         let mut names = None;
         let mut decode = compiled.decode;
@@ -273,7 +307,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         };
         Ok(PlannedRead {
             name: read.name.clone(),
-            path: read.expression.clone(),
+            path: path.to_owned(),
             slots,
             elements,
             decode,
@@ -301,25 +335,26 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             others: Vec::new(),
         };
         for read in probe.entry.iter().chain(&probe.exit) {
-            let result = compile(&read.expression, &self.scope(&nothing, false, &symbols));
-            if let Err(error) = result
-                && error.class == ErrorClass::Syntax
-            {
-                self.problems
-                    .push(not_a_path(self.investigation, read, &error));
+            for path in read.paths() {
+                let result = compile(path.0, &self.scope(&nothing, false, &symbols));
+                if let Err(error) = result
+                    && error.class == ErrorClass::Syntax
+                {
+                    let problem = not_a_path(self.investigation, &read.name, path, &error);
+                    self.problems.push(problem);
+                }
             }
         }
     }
 }
 
 /// The reason why an option for a single value cannot be used for a read, if that is a structure.
-fn several_values(read: &Read, decode: &Decode) -> Option<Reason> {
+fn several_values(read: &Read, path: &str, decode: &Decode) -> Option<Reason> {
     let is_structure = matches!(decode, Decode::Structure { .. });
     (is_structure && (read.kind.is_some() || read.names.is_some())).then(|| {
         let type_name = decode.type_name();
         let reason = format!(
-            "`{}` is `{type_name}`, a structure: `kind` and `names` are for one value, so name a member",
-            read.expression
+            "`{path}` is `{type_name}`, a structure: `kind` and `names` are for one value, so name a member"
         );
         reason.into()
     })

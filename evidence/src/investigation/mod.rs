@@ -22,5 +22,7 @@ pub use model::{
 };
 pub use parse::{parse, schema};
 pub use place::{ProbeAddress, ProbeAddressError};
-pub use probe::{KeyPlaces, MAX_READ, ONE_LOAD, Position, Probe, Read, ReadKind, Signal};
+pub use probe::{
+    KeyPlaces, MAX_READ, ONE_LOAD, OtherPath, Position, Probe, Read, ReadKind, Signal,
+};
 pub use surroundings::{GivenFile, SpannedName, Stdin, Surroundings};

@@ -137,6 +137,8 @@ pub struct Read {
     pub expression: String,
     /// The place of the expression in the file, without its quotes. Empty if it holds escapes.
     pub span: Range<usize>,
+    /// Expressions to read in its place where a kernel does not have what it reads, the first that it has.
+    pub otherwise: Vec<OtherPath>,
     /// The meaning of a number; `None`: that of its own type.
     pub kind: Option<ReadKind>,
     /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets),
@@ -150,6 +152,30 @@ pub struct Read {
     pub elements: Option<String>,
     /// The members that count of unions in a structure that is read whole, with the names around them: `u.child`.
     pub choose: Vec<String>,
+}
+
+/// A path of a read, in the place of the first one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherPath {
+    /// The C-like expression.
+    pub expression: String,
+    /// Its place, as that of the first.
+    pub span: Range<usize>,
+}
+
+impl Read {
+    /// The paths that can be read, with their places, in the order in which they are tried.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, &Range<usize>)> {
+        let others = self.otherwise.iter();
+        let others = others.map(|other| (other.expression.as_str(), &other.span));
+        std::iter::once((self.expression.as_str(), &self.span)).chain(others)
+    }
+
+    /// The paths as text: which of them was read is the kernel's choice.
+    pub fn text(&self) -> String {
+        let all: Vec<&str> = self.paths().map(|(path, _)| path).collect();
+        all.join(", or ")
+    }
 }
 
 /// The most bytes that one load brings.

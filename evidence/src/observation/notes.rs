@@ -308,8 +308,10 @@ fn is_read_too(expression: &str, reads: &[Read]) -> bool {
     let bare = |text: &str| text.replace(' ', "");
     let wanted = format!("){}", bare(expression));
     reads.iter().any(|read| {
-        let read = bare(&read.expression);
-        read.starts_with('(') && read.ends_with(&wanted)
+        read.paths().any(|(path, _)| {
+            let path = bare(path);
+            path.starts_with('(') && path.ends_with(&wanted)
+        })
     })
 }
 
@@ -647,6 +649,7 @@ within = "do_sys_opn"
             name: "x".into(),
             expression: expression.into(),
             span: 0..0,
+            otherwise: Vec::new(),
             kind: None,
             names: None,
             max: None,

@@ -80,7 +80,7 @@ fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding
         let (experiment, probe, read) = (escape(experiment), escape(probe), escape(read));
         format!("/experiments/{experiment}/probes/{probe}/members/{side}/{read}")
     };
-    let mut known: BTreeMap<(String, &str, &str), (&Member, Place<'_>)> = BTreeMap::new();
+    let mut known: BTreeMap<(String, &str, String), (&Member, Place<'_>)> = BTreeMap::new();
     for (name, found) in &evidence.experiments {
         let Some(requested) = investigation.experiment(name) else {
             continue;
@@ -99,7 +99,7 @@ fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding
                         continue;
                     };
                     let at = [name.as_str(), probe, side, &read.name];
-                    let key = (target.clone(), side, read.expression.as_str());
+                    let key = (target.clone(), side, read.text());
                     let (first, place) = known.entry(key).or_insert((member, at));
                     if *first != member {
                         let place = written(*place);

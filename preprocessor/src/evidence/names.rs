@@ -263,7 +263,9 @@ pub fn observed<'a>(
                         let exit = planned.exit.iter().map(|r| (r, &probe.refused_reads.exit));
                         for (read, refused) in entry.chain(exit) {
                             if !refused.contains_key(&read.name) {
-                                names.c(&read.expression);
+                                for (path, _) in read.paths() {
+                                    names.c(path);
+                                }
                             }
                         }
                     }

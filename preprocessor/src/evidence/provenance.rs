@@ -61,8 +61,8 @@ impl Use {
         )
     }
 
-    /// The C expression of the investigation that was read, if the value is that of a read.
-    fn expression<'d>(&self, book_data: &BookData<'d>) -> Option<&'d str> {
+    /// The C expression of the investigation that was read, or those of which one was, if the value is that of a read.
+    fn expression(&self, book_data: &BookData<'_>) -> Option<String> {
         let segments: Vec<&str> = self.path.split('.').collect();
         let (experiment, probe, side, name) = match segments.as_slice() {
             [experiment, probe, side, name] => (experiment, probe, side, name),
@@ -79,7 +79,7 @@ impl Use {
             _ => return None,
         };
         let read = reads.iter().find(|read| read.name == *name)?;
-        Some(&read.expression)
+        Some(read.text())
     }
 }
 

@@ -145,7 +145,7 @@ pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> O
     );
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
-            let expression = code_span(&read.expression, false);
+            let expression = code_span(&read.text(), false);
             out.push_str(&format!("- `{side}.{}` = `{expression}`\n", read.name));
         }
     }

@@ -9,6 +9,7 @@ mod facts;
 mod file;
 mod probe;
 mod raw;
+mod raw_path;
 mod schema;
 mod spanned;
 mod surroundings;

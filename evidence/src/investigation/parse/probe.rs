@@ -8,12 +8,13 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::check::FileChecker;
 use super::raw::{RawProbe, RawRead, Side};
+use super::raw_path::RawPath;
 use super::spanned::Spanned;
 use crate::constants::errno_number;
 use crate::diagnostic::nearest;
 use crate::document::Target;
 use crate::investigation::{
-    KeyPlaces, MAX_READ, Position, Probe, ProbeAddress, Read, ReadKind, Signal,
+    KeyPlaces, MAX_READ, OtherPath, Position, Probe, ProbeAddress, Read, ReadKind, Signal,
 };
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
@@ -240,19 +241,51 @@ impl FileChecker {
             let message = format!("a read can bring back 1 to {MAX_READ} bytes");
             self.error(max.span(), message);
         }
-        let quoted = read.path.span();
-        let inner = quoted.start + 1..quoted.end.saturating_sub(1);
-        let verbatim = self.source.text.get(inner.clone()) == Some(read.path.get_ref());
+        let (first, otherwise) = self.paths(read.path);
         Read {
             name: read.name.into_inner(),
-            expression: read.path.into_inner(),
-            span: if verbatim { inner } else { quoted },
+            expression: first.expression,
+            span: first.span,
+            otherwise,
             kind: read.kind.and_then(|kind| self.read_kind(&kind)),
             names: read.names.map(Spanned::into_inner),
             max: read.max.map(Spanned::into_inner),
             elements: read.elements.map(Spanned::into_inner),
             choose: self.choose(read.choose),
         }
+    }
+
+    /// The path of a read, and those that are read in its place.
+    fn paths(&mut self, path: Spanned<RawPath>) -> (OtherPath, Vec<OtherPath>) {
+        let whole = path.span();
+        let written = match path.into_inner() {
+            RawPath::One(text) => vec![(text, whole.clone())],
+            RawPath::Several(list) => list
+                .into_iter()
+                .map(|one| (one.get_ref().clone(), one.span()))
+                .collect(),
+        };
+        let mut all: Vec<OtherPath> = Vec::new();
+        for (expression, quoted) in written {
+            if all.iter().any(|other| other.expression == expression) {
+                self.error(quoted.clone(), "this path is in the list twice");
+            }
+            let inner = quoted.start + 1..quoted.end.saturating_sub(1);
+            let verbatim = self.source.text.get(inner.clone()) == Some(&expression);
+            all.push(OtherPath {
+                expression,
+                span: if verbatim { inner } else { quoted },
+            });
+        }
+        if all.is_empty() {
+            self.error(whole.clone(), "a read without a path");
+            all.push(OtherPath {
+                expression: String::new(),
+                span: whole,
+            });
+        }
+        let first = all.remove(0);
+        (first, all)
     }
 
     /// The kind of a numeric read; other reads follow their C type.

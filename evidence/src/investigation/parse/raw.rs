@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::command::RawCommand;
+use super::raw_path::{PathSchema, RawPath};
 use super::spanned::Spanned;
 use crate::investigation::ReadKind;
 
@@ -255,7 +256,8 @@ pub(super) enum Side {
 pub(super) struct RawRead {
     pub at: Side,
     pub name: Spanned<String>,
-    pub path: Spanned<String>,
+    #[schemars(with = "PathSchema")]
+    pub path: Spanned<RawPath>,
     #[schemars(with = "Option<ReadKind>")]
     pub kind: Option<Spanned<String>>,
     pub names: Option<Spanned<String>>,

@@ -411,6 +411,35 @@ fn one_function_twice() {
     }
 }
 
+/// Check that a read can have several paths, each with its place, and that none, the same twice and another value are refused.
+#[test]
+fn several_paths() {
+    let with = |path: &str| {
+        format!(
+            "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"getpid\" }}\n[[experiment.probe]]\n\
+             function = \"f\"\nreads = [{{ at = \"entry\", name = \"x\", path = {path} }}]\n"
+        )
+    };
+    let text = with("[\"a->b\", \"a->c\"]");
+    let investigation = parse("i.toml", &text).unwrap();
+    let read = &investigation.experiments[0].probes[0].entry[0];
+    let paths: Vec<(&str, &str)> = read
+        .paths()
+        .map(|(path, span)| (path, &text[span.clone()]))
+        .collect();
+    assert_eq!(paths, [("a->b", "a->b"), ("a->c", "a->c")]);
+    assert_eq!(read.text(), "a->b, or a->c");
+    for (path, wanted) in [
+        ("[]", "without a path"),
+        ("[\"a\", \"a\"]", "twice"),
+        ("7", "a path, or a list of paths"),
+        ("[7]", "expected a string"),
+    ] {
+        let problems = parse("i.toml", &with(path)).unwrap_err();
+        assert!(problems[0].message.contains(wanted), "{path}: {problems:?}");
+    }
+}
+
 /// Check that modules arrive as the kernel calls them, each once, that an experiment without some inherits its parent's, and that what
 /// cannot be a module is refused.
 #[test]
