@@ -5,12 +5,11 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 use serde::Serialize;
 
 use super::call_tree::{ShownTree, heading, rows, text};
-use super::discover_request::DiscoverRequest;
+use super::discover_request::{DiscoverRequest, OF_WORDS, alone, refusal};
 use super::discover_words::{experiment, starter, to_trace};
 use super::failure::Failure;
 use super::guest_boot::boot;
@@ -216,27 +215,6 @@ fn read_request(
     let parsed = parse(OF_WORDS, &to_trace(&toml));
     let investigation = parsed.map_err(|problems| refusal(true, problems))?;
     Ok((name, Some(toml), investigation))
-}
-
-/// The name of the text that is made of words. Nobody has written it, so no message shows a place in it.
-const OF_WORDS: &str = "discover";
-
-/// The failure for these problems of an investigation; `of_words`: of one that was made of words.
-fn refusal(of_words: bool, mut problems: Vec<Diagnostic>) -> Failure {
-    if of_words {
-        for problem in &mut problems {
-            problem.place = None;
-        }
-    }
-    Failure::input(render(&problems))
-}
-
-/// The investigation without what is not of this experiment: what others lack must not keep it from being traced.
-fn alone(investigation: &Investigation, experiment: &str) -> Investigation {
-    let mut alone = investigation.clone();
-    alone.experiments.retain(|one| one.name == experiment);
-    alone.commands.clear();
-    alone
 }
 
 /// The start of the kernel's image, in the tables of both.

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use qed_evidence::diagnostic::Diagnostic;
+use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
 
 use super::failure::Failure;
 use super::kernel_files::DebugInfo;
 use super::lock;
+use super::output::render;
 use super::request::{RequestArgs, read_request};
 use super::target::{TargetError, TargetMachine};
 
@@ -54,6 +57,27 @@ impl DiscoverRequest {
             on,
         })
     }
+}
+
+/// The name of the text that is made of words. Nobody has written it, so no message shows a place in it.
+pub(super) const OF_WORDS: &str = "discover";
+
+/// The failure for these problems of an investigation; `of_words`: of one that was made of words.
+pub(super) fn refusal(of_words: bool, mut problems: Vec<Diagnostic>) -> Failure {
+    if of_words {
+        for problem in &mut problems {
+            problem.place = None;
+        }
+    }
+    Failure::input(render(&problems))
+}
+
+/// The investigation without what is not of this experiment: what others lack must not keep it from being traced.
+pub(super) fn alone(investigation: &Investigation, experiment: &str) -> Investigation {
+    let mut alone = investigation.clone();
+    alone.experiments.retain(|one| one.name == experiment);
+    alone.commands.clear();
+    alone
 }
 
 /// The guest that is traced where nothing names another machine.

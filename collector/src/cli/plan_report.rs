@@ -126,7 +126,7 @@ impl ProbeReport {
             Target::Address(name) => ("address", name),
         };
         let within = found.and_then(|found| found.refused(probe));
-        let refused = within.map(|why| Unwatched::within(why));
+        let refused = within.map(Unwatched::within);
         let copies = found.filter(|_| probe.source.is_ok());
         let copies = copies.map_or_else(String::new, |found| found.text(experiment, probe));
         Self {

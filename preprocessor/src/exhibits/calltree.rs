@@ -1,6 +1,6 @@
 //! The probed calls of an experiment, nested as they called each other.
 
-use qed_evidence::document::{Context, Experiment, Target};
+use qed_evidence::document::{Experiment, Target};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::pieces::{Piece, is_long_number, pieces};
 use crate::exhibits::request::{ExhibitRequest, caption};
-use crate::exhibits::tree::{CallKind, ProbedCall, leads, tree};
+use crate::exhibits::tree::{CallKind, ProbedCall, interrupt, leads, tree};
 use crate::markdown::syntax::SyntaxError;
 
 /// One line of the tree.
@@ -87,8 +87,8 @@ fn rest(call: &ProbedCall<'_>, write: &dyn Fn(&Value) -> String) -> String {
     } else if let Some(Value::Location { value }) = call.hit.site.as_ref().and_then(Datum::value) {
         rest.push_str(&format!(" · from {}:{}", value.file, value.line));
     }
-    if let Some(context @ (Context::Hardirq | Context::Softirq)) = call.hit.context {
-        rest.push_str(&format!(" · in an interrupt ({})", context.word()));
+    if let Some(interrupt) = interrupt(call.hit) {
+        rest.push_str(&format!(" · {interrupt}"));
     }
     rest
 }

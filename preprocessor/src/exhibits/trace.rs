@@ -14,7 +14,7 @@ mod table;
 
 use std::collections::HashMap;
 
-use qed_evidence::document::{Context, Experiment, Hit, Probe, Target};
+use qed_evidence::document::{Experiment, Hit, Probe, Target};
 use qed_evidence::investigation::{self, Action};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
@@ -25,7 +25,7 @@ use crate::exhibits::calltree::uses;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::exhibits::trace_record::{RecordKind, StepRecord};
-use crate::exhibits::tree::{CallKind, ProbedCall, tree};
+use crate::exhibits::tree::{CallKind, ProbedCall, interrupt, tree};
 use crate::markdown::syntax::SyntaxError;
 use constants::constants;
 use line::Line;
@@ -141,13 +141,6 @@ fn place(datum: Option<&Datum>) -> String {
         Some(Value::Location { value }) => format!("{}:{}", value.file, value.line),
         _ => "not known".into(),
     }
-}
-
-/// What to say of a hit that an interrupt caused on top of the task.
-fn interrupt(hit: &Hit) -> Option<String> {
-    let context = hit.context?;
-    matches!(context, Context::Hardirq | Context::Softirq)
-        .then(|| format!("in an interrupt ({})", context.word()))
 }
 
 fn probed_step(
@@ -291,10 +284,7 @@ fn gates(
                 "0".into(),
             ],
         );
-        TraceStep {
-            arguments,
-            ..TraceStep::of(record)
-        }
+        TraceStep::with_arguments(record, arguments)
     });
     let exit = tracepoint("sys_exit").map(|(_, hit)| {
         let returned = hit.args.get("ret");

@@ -1,7 +1,7 @@
 //! The calls of an experiment, nested: those that probes saw, with the functions between them that the
 //! compiler inlined.
 
-use qed_evidence::document::{Experiment, Hit, Probe};
+use qed_evidence::document::{Context, Experiment, Hit, Probe};
 use qed_evidence::value::{Datum, Location, Value};
 
 /// A hit of a probe.
@@ -67,6 +67,13 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<ProbedCall<'_>> {
             }
         })
         .collect()
+}
+
+/// What to say of a hit that an interrupt caused on top of the task.
+pub(super) fn interrupt(hit: &Hit) -> Option<String> {
+    let context = hit.context?;
+    matches!(context, Context::Hardirq | Context::Softirq)
+        .then(|| format!("in an interrupt ({})", context.word()))
 }
 
 /// One node of the tree, in the order of the calls.

@@ -28,6 +28,14 @@ impl TraceStep {
         }
     }
 
+    /// A step with arguments that is no hit of a probe.
+    pub(super) fn with_arguments(record: StepRecord, arguments: Vec<String>) -> Self {
+        Self {
+            arguments,
+            ..Self::of(record)
+        }
+    }
+
     /// The record alone, which says in its `Work` what the table shows beside it.
     pub(super) fn into_record(self) -> StepRecord {
         let Self {
