@@ -56,7 +56,7 @@ record: build ## record evidence of the guest kernels in recorded/, for machines
 	@scripts/record.sh
 
 sweep: build ## capture on a kernel of each series that Debian serves, and record the verdicts in recorded/sweep.json
-	$(COLLECTOR) sweep
+	$(COLLECTOR) sweep --debuginfo auto
 	mdbook-qed since --record
 
 guide: build ## build the author's guide, itself a live book, and check it
@@ -168,7 +168,7 @@ site-drift: ## publish: say what changed since the last publication, in the summ
 
 shard-capture: ## sweep: capture the part SHARD of the series, such as 2/5; of SERIES="6.1 6.12" only
 	rm -rf outgoing
-	$(COLLECTOR) sweep --shard "$(SHARD)" $(foreach one,$(SERIES),--series $(one)) -o outgoing
+	$(COLLECTOR) sweep --debuginfo auto --shard "$(SHARD)" $(foreach one,$(SERIES),--series $(one)) -o outgoing
 
 sweep-record: ## sweep: record the verdicts on the kernels of the sweep in recorded/sweep.json
 	mdbook-qed since --record
