@@ -187,6 +187,12 @@ fn view(
             notes.push(format!("Only on {beside}: {}", only.join(", ")));
         }
     }
+    let rows = rows(facts, other, &reads);
+    let read = rows.iter().filter(|row| row.read);
+    let read: Vec<&str> = read.map(|row| row.name.as_str()).collect();
+    if !read.is_empty() {
+        notes.push(format!("Read by experiments: {}", read.join(", ")));
+    }
     LayoutView {
         caption: caption(
             book_data,
@@ -194,7 +200,7 @@ fn view(
             &format!("{} {name}", kind.unwrap_or_default()),
         ),
         beside,
-        rows: rows(facts, other, &reads),
+        rows,
         notes,
     }
 }
@@ -224,6 +230,12 @@ fn reads<'e>(evidence: &'e Evidence, name: &str) -> Vec<&'e str> {
         .filter(|member| member.structure.rsplit(' ').next() == Some(name))
         .map(|member| member.name.as_str())
         .collect()
+}
+
+/// True if a member that was read is this one, or inside of it: `__sk_common.skc_family` of `__sk_common`.
+fn is_within(read: &str, member: &str) -> bool {
+    let inside = read.strip_prefix(member);
+    inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The rows of a layout: members by their places, with the holes between them and the beginnings of cache lines.
@@ -259,7 +271,7 @@ fn rows(facts: &TypeFacts, other: Option<&TypeFacts>, reads: &[&str]) -> Vec<Lay
             },
             name: format!("{name}{}", if shared { " (shares its place)" } else { "" }),
             type_name: member.type_name.clone(),
-            read: reads.contains(&name.as_str()),
+            read: reads.iter().any(|read| is_within(read, name)),
             gap: false,
             moved: other.map_or_else(String::new, |other| moved(member, other.members.get(name))),
         });
@@ -380,5 +392,18 @@ mod tests {
             ]
         );
         assert!(rows[3].read && !rows[0].read && rows[2].gap);
+    }
+
+    /// Check that a read of what is inside of a member marks it, and that of a member with a longer name does not.
+    #[test]
+    fn members_that_are_read() {
+        for (read, wanted) in [
+            ("sk", true),
+            ("sk.family", true),
+            ("skb", false),
+            ("s", false),
+        ] {
+            assert_eq!(is_within(read, "sk"), wanted, "{read}");
+        }
     }
 }
