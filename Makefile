@@ -14,7 +14,7 @@ MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
-	workflows ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
+	workflows targets ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
 	publish-rehearsal book-rehearsal sweep-rehearsal action-rehearsal release-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift shard-capture sweep-record
 
@@ -92,6 +92,10 @@ release-check: ## release: hold the versions of all crates and the changelog to 
 
 release-notes: ## release: write what the changelog says of the version of TAG to dist/NOTES.md
 	scripts/dist/check-tag.sh "$(TAG)" dist/NOTES.md
+
+targets: renderer ## build what renders a book for arm64 and Windows, run it there (qemu-user, wine), and check it for macOS
+	@scripts/tools.sh targets
+	scripts/targets.sh
 
 workflows: ## check the workflows: schema, security, expressions, and that each step is a target of this file
 	@scripts/tools.sh workflows

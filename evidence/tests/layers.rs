@@ -30,3 +30,11 @@ fn modules_depend_downwards() {
     let problems = qed_layers::check(&src, LAYERS).unwrap();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
+
+/// Check that nothing here names what only some systems have.
+#[test]
+fn portable() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found = qed_layers::forbidden_names(&src, &["std::os", "libc", "nix"], &[]).unwrap();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

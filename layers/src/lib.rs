@@ -40,6 +40,38 @@ pub fn check_program(root: &Path, layers: &[&str]) -> Result<Vec<String>, ReadEr
     Ok(problems(&Graph::read_program(root)?, layers))
 }
 
+/// The paths outside of tests that begin with one of `forbidden` (such as `std::os::unix`), or lead to one through an import of what is
+/// above it, one line each. The modules `allowed` may name them.
+///
+/// # Errors
+/// A file that cannot be read or is not Rust.
+pub fn forbidden_names(
+    src: &Path,
+    forbidden: &[&str],
+    allowed: &[&str],
+) -> Result<Vec<String>, ReadError> {
+    let mut found = Vec::new();
+    for (module, file) in sources::read(src)? {
+        let module = module.join("::");
+        if allowed.contains(&module.as_str()) {
+            continue;
+        }
+        for path in names::collect(&file).paths {
+            let path = path.join("::");
+            let below = |path: &str, prefix: &str| {
+                let rest = path.strip_prefix(prefix);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            };
+            let leads =
+                |name: &&str| below(&path, name) || path.contains("::") && below(name, &path);
+            if forbidden.iter().any(leads) {
+                found.push(format!("`{module}` names `{path}`"));
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn problems(graph: &Graph, layers: &[&str]) -> Vec<String> {
     let mut problems = graph.unlisted(layers);
     problems.extend(graph.upward(layers));

@@ -154,3 +154,35 @@ fn errors() {
     let broken = Graph::read(folder.path()).unwrap_err().to_string();
     assert!(broken.contains("a.rs"), "{broken}");
 }
+
+/// Check that a forbidden name is found however it is written, and not in tests, in a module that may name it, or as a part of another
+/// name.
+#[test]
+fn forbidden() {
+    let found = |lib: &str| {
+        let folder = sources(&[
+            ("lib.rs", &format!("mod may; {lib}")),
+            ("may.rs", "use std::os::unix::fs::MetadataExt;"),
+        ]);
+        crate::forbidden_names(folder.path(), &["std::os::unix", "libc"], &["may"]).unwrap()
+    };
+    for bad in [
+        "use std::os::unix::fs::MetadataExt;",
+        "use std::{io, os::unix::fs::*};",
+        "use std::os; fn f() { os::unix::process::parent_id(); }",
+        "fn f() { std::os::unix::process::parent_id(); }",
+        "fn f() { println!(\"{}\", std::os::unix::process::parent_id()) }",
+        "fn f() -> libc::c_int { 0 }",
+        "mod inner { use libc as c; }",
+    ] {
+        assert_ne!(found(bad), [""; 0], "{bad}");
+    }
+    for good in [
+        "",
+        "use std::io; use crate::may; use std::osx; use libcx::f;",
+        "#[cfg(test)] mod tests { use std::os::unix::fs::MetadataExt; }",
+        "// libc::f",
+    ] {
+        assert_eq!(found(good), [""; 0], "{good}");
+    }
+}

@@ -8,6 +8,7 @@ use mdbook_qed::cli::args::{WorkflowSource, is_in_registry, run};
 
 const IN_REGISTRY: bool = is_in_registry(env!("CARGO_MANIFEST_DIR"));
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

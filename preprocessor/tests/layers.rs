@@ -60,3 +60,11 @@ fn dependencies_point_down() {
     let problems = qed_layers::check(&src, LAYERS).unwrap();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
+
+/// Check that nothing here names what only some systems have: `qed_programs::platform` does so for all.
+#[test]
+fn portable() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found = qed_layers::forbidden_names(&src, &["std::os", "libc", "nix"], &[]).unwrap();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

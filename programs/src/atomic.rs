@@ -2,10 +2,11 @@
 //! and has nothing to do with programs: caches, evidence, state and locks of both are written so.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::Result;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::platform;
 
 /// The permissions of a file that nobody but its owner may read.
 pub const PRIVATE: u32 = 0o600;
@@ -22,8 +23,8 @@ const REPLACED: &str = ".qed-replaced-";
 
 /// Replace the file `path` by one with what `fill` writes, in one step: whoever reads it, and whoever finds it after an
 /// interruption, has the old content or the new one. Several programs may do so at the same time; the last one wins. Its
-/// permissions are `mode`, less what the mask of the process takes away, whatever those of the old one were. The folder must
-/// exist.
+/// permissions are `mode`, less what the mask of the process takes away, whatever those of the old one were; on a system without
+/// such numbers, those that its folder gives it. The folder must exist.
 ///
 /// A file that has to survive a power failure is synchronized by `fill`; most are caches, for which that would be slow.
 ///
@@ -34,10 +35,13 @@ pub fn write_atomically(
     mode: u32,
     fill: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<()> {
-    let mut new = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder_of(path))?;
+    let permissions = platform::permissions(mode);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    if let Some(permissions) = permissions {
+        builder.permissions(permissions);
+    }
+    let mut new = builder.tempfile_in(folder_of(path))?;
     fill(new.as_file_mut())?;
     new.persist(path)?;
     Ok(())
@@ -118,10 +122,6 @@ mod tests {
         names
     }
 
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
     /// Check that a write which is interrupted midway leaves the old file, and nothing beside it; and that a folder in the place
     /// of the file stays.
     #[test]
@@ -145,7 +145,12 @@ mod tests {
 
     /// Check that a file has exactly the permissions that were asked for, also in the place of one with others.
     #[test]
+    #[cfg(unix)]
     fn permissions() {
+        let mode = |path: &Path| {
+            let permissions = fs::metadata(path).unwrap().permissions();
+            std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777
+        };
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a");
         for wanted in [PUBLIC, PRIVATE, PUBLIC] {

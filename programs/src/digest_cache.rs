@@ -4,14 +4,14 @@
 //! those that it had when it was read. Whoever sets the time of modification back cannot set the time of change back. A file
 //! that changed within the last [`SETTLING`] before it was read is not kept, because a second change could have the same
 //! times; nor is one that changed while it was read. All is forgotten with the next boot. Beyond this rule are a clock that
-//! was set back, and a file that somebody wrote to for longer than that through one mapping of it.
+//! was set back, and a file that somebody wrote to for longer than that through one mapping of it. A system that does not tell all of
+//! these keeps nothing.
 //!
 //! The answer of `ldd` about a program is kept with it, if nothing but the loader's own cache decides about it; see [`Closure`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{Read, Result, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -23,6 +23,7 @@ use crate::atomic::{PRIVATE, folder_of, write_atomically};
 use crate::error::ProgramError;
 use crate::file::{cache_folder, digest_of};
 use crate::loader;
+use crate::platform::{Stamp, boot_id};
 use crate::source::{FileContent, FileSource, ask_ldd, script_line};
 
 /// The time that a file has to be unchanged for before it is read.
@@ -40,34 +41,7 @@ const DIGEST: &str = "sha256";
 /// The largest file of a cache that is read, in bytes.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// The marks of one state of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// Seconds and nanoseconds since the epoch, as in the next one.
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl Stamp {
-    fn of(about: &Metadata) -> Self {
-        Stamp {
-            device: about.dev(),
-            inode: about.ino(),
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        }
-    }
-
-    /// The stamp of a regular file.
-    pub(crate) fn read(path: &Path) -> Option<Self> {
-        let about = std::fs::metadata(path).ok()?;
-        about.is_file().then(|| Stamp::of(&about))
-    }
-
     /// True if the file had been unchanged for long enough at the time `now`.
     fn is_settled(&self, now: SystemTime) -> bool {
         let Ok(now) = now.duration_since(SystemTime::UNIX_EPOCH) else {
@@ -203,11 +177,8 @@ impl DigestCache {
     /// The cache of this user: `digests.json` in [`cache_folder`]. Where there is no such folder, or the boot is not known,
     /// nothing is kept on disk.
     pub fn of_user() -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        match cache_folder().zip(boot) {
-            Some((folder, boot)) => {
-                DigestCache::open(folder.join("digests.json"), boot.trim().to_owned())
-            }
+        match cache_folder().zip(boot_id()) {
+            Some((folder, boot)) => DigestCache::open(folder.join("digests.json"), boot),
             None => DigestCache {
                 environment: loader::Environment::read(),
                 ..DigestCache::default()
@@ -274,8 +245,11 @@ impl DigestCache {
         let mut file = File::open(path)?;
         let before = file.metadata()?;
         let found = look(&mut file)?;
-        let stamp = Stamp::of(&before);
-        if before.is_file() && stamp.is_settled(now) && stamp == Stamp::of(&file.metadata()?) {
+        if let Some(stamp) = Stamp::of(&before)
+            && before.is_file()
+            && stamp.is_settled(now)
+            && Stamp::of(&file.metadata()?) == Some(stamp)
+        {
             self.put(path, stamp, |entry| put(entry, &found));
         }
         Ok(found)

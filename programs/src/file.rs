@@ -1,10 +1,11 @@
 //! Names, permissions and digests of single files, and the folder of caches.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use crate::platform::is_executable;
 
 /// Permissions of what may be run.
 pub(crate) const RUNNABLE: u32 = 0o755;
@@ -17,7 +18,7 @@ pub(crate) fn file_name(path: &Path) -> String {
 
 /// Permissions for a copy of a file: those of a program if it is one.
 pub(crate) fn mode_of(path: &Path) -> u32 {
-    let runnable = fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o111 != 0);
+    let runnable = fs::metadata(path).is_ok_and(|about| is_executable(&about));
     if runnable { RUNNABLE } else { 0o644 }
 }
 

@@ -3,7 +3,7 @@
 //! The collector packs them into guests and writes their digests into evidence; the preprocessor compares those with what
 //! is here now. Both ask this crate, so that they find the same files. What else a workload is given, its files and its input,
 //! is in [`workload`]; how files are read, in [`source`]; digests of files that have not changed since, in
-//! [`digest_cache`]. What both programs need to write files whole is in [`atomic`].
+//! [`digest_cache`]. What both programs need to write files whole is in [`atomic`], and what differs between systems in [`platform`].
 
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
 
@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod loader;
 mod parts;
+pub mod platform;
 pub mod source;
 pub mod workload;
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +9,7 @@ use qed_evidence::document::{FileRole, ProgramFile};
 
 use crate::error::ProgramError;
 use crate::file::{RUNNABLE, file_name, mode_of};
+use crate::platform::is_executable;
 use crate::source::{FileContent, FileSource, WholeFiles};
 
 /// Scripts whose interpreters are scripts: so many at most, as in the kernel (`BINPRM_MAX_RECURSION`,
@@ -48,8 +48,7 @@ impl<C: FileContent> ProgramPart<C> {
 /// When it is not an executable file.
 pub fn find(program: &str, folder: &Path) -> Result<PathBuf, ProgramError> {
     let may_run = |path: &Path| {
-        fs::metadata(path)
-            .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+        fs::metadata(path).is_ok_and(|about| about.is_file() && is_executable(&about))
     };
     if !program.contains('/') {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -262,7 +261,7 @@ mod tests {
     fn script(folder: &Path, text: &str) -> String {
         let path = folder.join("script");
         fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&path, crate::platform::permissions(0o755).unwrap()).unwrap();
         path.display().to_string()
     }
 

@@ -11,6 +11,7 @@ const LAYERS: &[&str] = &[
     "source",
     "file",
     "atomic",
+    "platform",
     "error",
 ];
 
@@ -20,4 +21,13 @@ fn dependencies_point_down() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let problems = qed_layers::check(&src, LAYERS).unwrap();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Check that nothing but `platform` names what only some systems have.
+#[test]
+fn portable() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found =
+        qed_layers::forbidden_names(&src, &["std::os", "libc", "nix"], &["platform"]).unwrap();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

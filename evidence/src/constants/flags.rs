@@ -105,8 +105,10 @@ const SETS: &[(&str, &[&[Row]])] = &[
         "MAP",
         &[
             field! { MAP_TYPE: MAP_SHARED MAP_PRIVATE MAP_SHARED_VALIDATE },
+            // Of x86-64 alone; elsewhere the headers do not have it.
+            &[("MAP_32BIT", 0x40, None)],
             bits! {
-                MAP_32BIT MAP_FIXED MAP_ANONYMOUS MAP_GROWSDOWN MAP_DENYWRITE MAP_EXECUTABLE MAP_LOCKED MAP_NORESERVE
+                MAP_FIXED MAP_ANONYMOUS MAP_GROWSDOWN MAP_DENYWRITE MAP_EXECUTABLE MAP_LOCKED MAP_NORESERVE
                 MAP_POPULATE MAP_NONBLOCK MAP_STACK MAP_HUGETLB MAP_SYNC MAP_FIXED_NOREPLACE
             },
         ],

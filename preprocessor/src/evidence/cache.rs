@@ -6,10 +6,10 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use qed_programs::platform::Stamp;
 use sha2::{Digest, Sha256};
 
 use crate::evidence::locations::CACHE_FOLDER;
@@ -89,20 +89,10 @@ fn checksum(key: &Sha256Digest, bytes: &[u8]) -> Sha256Digest {
 }
 
 /// The identity of this program, different for each build of the same version. It is not a digest of its bytes, which would
-/// take longer to read than the cached results take to make.
+/// take longer to read than the cached results take to make. `None` where its file cannot be told from another one by anything else.
 fn program() -> Option<Sha256Digest> {
-    let own = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
-    let build = format!(
-        "{} {} {} {} {}.{} {}.{}",
-        env!("CARGO_PKG_VERSION"),
-        own.dev(),
-        own.ino(),
-        own.size(),
-        own.mtime(),
-        own.mtime_nsec(),
-        own.ctime(),
-        own.ctime_nsec(),
-    );
+    let own = Stamp::read(&std::env::current_exe().ok()?)?;
+    let build = format!("{} {own:?}", env!("CARGO_PKG_VERSION"));
     Some(sha256(build.as_bytes()))
 }
 

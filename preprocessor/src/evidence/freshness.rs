@@ -15,6 +15,7 @@ use qed_evidence::freshness::{
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
 use qed_evidence::redact::is_redacted;
+use qed_programs::platform::boot_id;
 
 use crate::config::Config;
 use crate::evidence::local_files::LocalFiles;
@@ -45,7 +46,7 @@ impl LocalMachine {
         };
         LocalMachine {
             time: Timestamp::now(),
-            boot_id: line("/proc/sys/kernel/random/boot_id"),
+            boot_id: boot_id(),
             release: line("/proc/sys/kernel/osrelease"),
             build_id: std::fs::read("/sys/kernel/notes")
                 .ok()

@@ -93,6 +93,8 @@ pub fn to_file(uri: &Uri) -> Option<PathBuf> {
 /// The URI of a file.
 fn to_uri(file: &Path) -> Option<Uri> {
     let path = file.to_str()?.replace(std::path::MAIN_SEPARATOR, "/");
+    // Windows tells whole names as `\\?\C:\x`.
+    let path = path.strip_prefix("//?/").unwrap_or(&path);
     let path = utf8_percent_encode(path.trim_start_matches('/'), PLAIN);
     Uri::from_str(&format!("file:///{path}")).ok()
 }

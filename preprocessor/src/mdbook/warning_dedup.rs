@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_programs::platform::parent;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -88,21 +89,6 @@ pub fn drop_printed(
     left
 }
 
-/// The parent's number and when it was started; nothing where the system does not tell.
-fn parent() -> Option<String> {
-    let number = std::os::unix::process::parent_id();
-    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-    Some(format!("{number} {}", started(&stat)?))
-}
-
-/// The start time of a process, in ticks since the boot: the 22nd field. The second one, in brackets, may hold anything.
-///
-/// `1234 (mdbook) S 1 1234 … 8012345 …` (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>)
-fn started(stat: &str) -> Option<&str> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,14 +140,5 @@ mod tests {
         let more = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
         let (left, _) = PrintedWarnings::next(Some(printed), "1", &more, "b", problems());
         assert_eq!(left, problems());
-    }
-
-    /// Check that the start of a process is found behind any name.
-    #[test]
-    fn start() {
-        let stat = "7 (a) (b 1 2) S 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 8012345 9 9";
-        assert_eq!(started(stat), Some("8012345"));
-        assert_eq!(started("7 (a) S 1"), None);
-        assert!(parent().is_some());
     }
 }
