@@ -16,7 +16,7 @@ pub(super) enum RawPath {
     Several(Vec<Spanned<String>>),
 }
 
-/// The same for the schema.
+/// A path, or several, of which the first that a kernel has is read.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
