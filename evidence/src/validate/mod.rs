@@ -13,6 +13,7 @@ mod names;
 mod outcome;
 mod places;
 mod planned;
+mod planned_ledger;
 mod processes;
 pub mod reader;
 mod stacks;

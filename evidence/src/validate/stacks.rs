@@ -98,6 +98,24 @@ fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<
         })
 }
 
+/// True if a function, or a clone of it, is on the running part of a stack: as a frame of its own, or inlined into one.
+pub(super) fn on_stack(stack: &[Frame], function: &str) -> bool {
+    let is = |name: &str| {
+        name.strip_prefix(function)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    // What was interrupted did not call.
+    let mut running = stack.split_inclusive(|frame| frame.interrupts);
+    let running = running.next().unwrap_or_default();
+    running.iter().any(|frame| {
+        frame.symbol.as_deref().is_some_and(is)
+            || frame.site.as_ref().is_some_and(|site| {
+                let inlined = site.inlined_into.iter();
+                is(&site.function) || inlined.into_iter().any(|outer| is(&outer.function))
+            })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
