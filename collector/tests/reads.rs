@@ -258,3 +258,46 @@ function = "do_task_dead"
     );
     assert!(!stderr.contains("was not seen"), "{stderr}");
 }
+
+/// Check that the address of a member is missing where the pointer to its structure is NULL, instead of being the member's offset.
+#[test]
+fn inside_of_null() {
+    let investigation = r#"
+[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+[[experiment.probe]]
+function = "sock_alloc"
+reads = [{ at = "exit", name = "lock", path = "&return->sk->sk_lock" }, { at = "exit", name = "state", path = "&return->state" }]
+[[experiment.probe]]
+function = "inet_create"
+reads = [{ at = "exit", name = "lock", path = "&sock->sk->sk_lock" }]
+"#;
+    for guest in ["debian-6.1", "debian-6.12"] {
+        let folder = folder_with(investigation);
+        let machine = format!("guest:{guest}");
+        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let (status, stderr) = status_and_message(&output.unwrap());
+        if status == Some(3) {
+            skipped(&stderr);
+            return;
+        }
+        assert_eq!(status, Some(0), "{guest}: {stderr}");
+        let evidence = evidence_in(folder.path());
+        let unlinked = datum(&evidence, "create.sock_alloc.exit.lock");
+        assert!(
+            matches!(&unlinked, Datum::Missing(why) if why.to_string().contains("points into is NULL")),
+            "{guest}: {unlinked:?}"
+        );
+        for path in [
+            "create.sock_alloc.exit.state",
+            "create.inet_create.exit.lock",
+        ] {
+            let linked = datum(&evidence, path);
+            assert!(
+                matches!(linked, Datum::Value(Value::Address { .. })),
+                "{guest}: {path}: {linked:?}"
+            );
+        }
+    }
+}

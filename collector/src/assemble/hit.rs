@@ -9,7 +9,7 @@ use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
 use super::names::Names;
 use super::stack::calling;
 use super::values::{NumberRole, argument_role, datum};
-use crate::plan::expr::{Decode, Decoded, decode, decode_fields};
+use crate::plan::expr::{Decode, Decoded, Loaded, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
 
 /// The position of the call's number among the arguments of the tracepoint `sys_enter`:
@@ -209,6 +209,7 @@ impl ProbeEvent<'_> {
         };
         let missing = missing.or_else(|| self.unlike_its_path(read));
         let loaded = loaded.unwrap_or_default();
+        let missing = missing.or_else(|| inside_null(read, &loaded));
         let named = |name: &str| format!("{}.{name}", read.name);
         match (&read.decode, missing) {
             (Decode::Structure { fields, .. }, Some(reason)) => fields
@@ -236,6 +237,16 @@ impl ProbeEvent<'_> {
             }
         }
     }
+}
+
+/// The reason why an address is none of an object's: `&NULL->member` is the member's offset.
+fn inside_null(read: &PlannedRead, loaded: &[Loaded<'_>]) -> Option<String> {
+    let expected = read.inside_null?;
+    let [(bytes, 0)] = loaded else {
+        return None;
+    };
+    let address = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    (address == expected).then(|| "the pointer to the object that it points into is NULL".into())
 }
 
 /// A value that was passed in a register, of which only the low bytes may be significant.

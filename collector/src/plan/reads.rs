@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS};
+use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS, form};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
@@ -292,6 +292,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 NumberNaming::Names(named) => names = Some(named),
             }
         }
+        let is_inside = compiled.spec.form == form::ADDRESS
+            && compiled.spec.offset != 0
+            && matches!(decode, Decode::Pointer { .. });
+        let inside_null = is_inside.then_some(i64::from(compiled.spec.offset) as u64);
         let slots = std::iter::once(compiled.spec)
             .chain(compiled.more)
             .map(&mut slot)
@@ -310,6 +314,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             path: path.to_owned(),
             slots,
             elements,
+            inside_null,
             decode,
             kind: read.kind,
             names,

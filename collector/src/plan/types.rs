@@ -242,6 +242,8 @@ pub struct PlannedRead {
     pub slots: Vec<usize>,
     /// The read that gives the number of elements, if the type does not.
     pub elements: Option<PlannedElements>,
+    /// Of an address inside of an object: the address that it has if the pointer to the object is NULL.
+    pub inside_null: Option<u64>,
     /// The meaning of its bytes.
     pub decode: Decode,
     /// The meaning of the number, if the author said so.
