@@ -14,7 +14,7 @@ use super::hit::{ProbeEvent, task_name};
 use super::ledger::{LedgerBuilder, LedgerEvent};
 use super::names::Names;
 use super::observations::RawObservation;
-use super::own_work::{Kept, OwnWork, compare, counts_any_task};
+use super::own_work::{Kept, OwnWork, compare, counts_any_task, shares_place};
 use super::probe_facts::empty;
 use super::stack::{Presence, Stack, nmi, raised_by_program, running, within};
 use super::window::{Window, window};
@@ -45,7 +45,7 @@ pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
         return all;
     }
     let rest = assemble_keeping(seen, Kept::These(&BTreeSet::new()));
-    let (kept, notes) = compare(&all.probes, &rest.probes);
+    let (kept, notes) = compare(&all.probes, &rest.probes, &|a, b| shares_place(seen, a, b));
     let mut out = match kept.is_empty() {
         true => rest,
         false => assemble_keeping(seen, Kept::These(&kept)),

@@ -34,6 +34,15 @@ pub(super) fn counts_any_task(planned: &PlannedProbe, seen: &RawObservation<'_>)
     wanted.is_some_and(|probe| probe.any_task)
 }
 
+/// True if the probes of these names watch every task at one place, and so have each event there in common that their conditions let
+/// them have.
+pub(super) fn shares_place(seen: &RawObservation<'_>, a: &str, b: &str) -> bool {
+    let probes = seen.requested.probe(a).zip(seen.requested.probe(b));
+    probes.is_some_and(|(a, b)| {
+        a.any_task && b.any_task && a.target == b.target && a.position == b.position
+    })
+}
+
 /// Of each thread the calls of a probe that are open, the innermost last, each with whether it is left out: its return has to be as
 /// well, whatever interrupts it.
 type Open = BTreeMap<u32, Vec<bool>>;
@@ -87,34 +96,47 @@ impl<'a> OwnWork<'a> {
 /// The probes that keep their hits, and notes about those that lose some: `all` have all of them, `rest` those of other processes.
 ///
 /// A probe that fired in the collector's processes alone keeps these hits: without them it would look as if it had not fired, and
-/// silence says that nobody came by.
+/// silence says that nobody came by. So do all probes at one place with it, `shares_place`: they have its events in common.
 pub(super) fn compare(
     all: &BTreeMap<String, Probe>,
     rest: &BTreeMap<String, Probe>,
+    shares_place: &dyn Fn(&str, &str) -> bool,
 ) -> (BTreeSet<String>, Vec<String>) {
+    let undecided = |probe: &Probe| probe.within.as_ref().map_or(0, |within| within.undecided);
+    let loses = |name: &str| {
+        let (all, rest) = (all.get(name)?, rest.get(name)?);
+        let own = all.hits.len().saturating_sub(rest.hits.len());
+        (own > 0 || undecided(all) != undecided(rest)).then_some((own, rest.hits.is_empty()))
+    };
+    let names = || all.keys().map(String::as_str);
+    // One that loses nothing where another one does keeps everything whatever happens: what allocates or frees.
+    let is_fixed = |name: &str| {
+        loses(name).is_none() && all.get(name).is_some_and(|probe| !probe.hits.is_empty())
+    };
+    let silenced = |name: &str| loses(name).is_some_and(|(_, silent)| silent);
     let mut kept = BTreeSet::new();
     let mut notes = Vec::new();
-    for (name, all) in all {
-        let Some(rest) = rest.get(name) else {
+    for name in names() {
+        let Some((own, silent)) = loses(name) else {
             continue;
         };
-        let undecided = |probe: &Probe| probe.within.as_ref().map_or(0, |within| within.undecided);
-        let own = all.hits.len() - rest.hits.len();
-        if own == 0 && undecided(all) == undecided(rest) {
-            continue;
+        let keeps = |other: &str| other == name || shares_place(name, other);
+        let stays = names().any(|other| keeps(other) && (silenced(other) || is_fixed(other)));
+        if stays {
+            kept.insert(name.to_owned());
         }
         let hits = if own == 1 { "hit" } else { "hits" };
-        if rest.hits.is_empty() {
-            kept.insert(name.clone());
-            if own > 0 {
-                notes.push(format!(
-                    "all {own} {hits} of {name} came in processes of the collector itself"
-                ));
-            }
-        } else if own > 0 {
-            notes.push(format!(
+        match (own, stays, silent) {
+            (0, ..) => {}
+            (_, true, true) => notes.push(format!(
+                "all {own} {hits} of {name} came in processes of the collector itself"
+            )),
+            (_, true, false) => notes.push(format!(
+                "{own} {hits} of {name} came in processes of the collector itself"
+            )),
+            (_, false, _) => notes.push(format!(
                 "{own} {hits} of {name} in processes of the collector itself are left out"
-            ));
+            )),
         }
     }
     (kept, notes)
@@ -143,7 +165,7 @@ mod tests {
     fn silence_is_not_made() {
         let all = probes(&[("f", 86), ("g", 1), ("h", 3)]);
         let rest = probes(&[("f", 2), ("g", 0), ("h", 3)]);
-        let (kept, notes) = compare(&all, &rest);
+        let (kept, notes) = compare(&all, &rest, &|_, _| false);
         assert_eq!(kept, BTreeSet::from(["g".to_owned()]));
         assert_eq!(
             notes,
@@ -160,7 +182,17 @@ mod tests {
             settled: None,
             why: None,
         });
-        let (kept, _) = compare(&unsure, &decided);
+        let (kept, _) = compare(&unsure, &decided, &|_, _| false);
         assert!(kept.contains("f"));
+        // Those at one place keep what one of them has to keep: also an allocation, which loses nothing.
+        let of = |a: &str, b: &str| [a, b].iter().all(|name| ["f", "g"].contains(name));
+        let (kept, notes) = compare(&all, &rest, &of);
+        assert_eq!(kept, BTreeSet::from(["f".to_owned(), "g".to_owned()]));
+        assert_eq!(
+            notes[0],
+            "84 hits of f came in processes of the collector itself"
+        );
+        let of = |a: &str, b: &str| [a, b].iter().all(|name| ["f", "h"].contains(name));
+        assert!(compare(&all, &rest, &of).0.contains("f"));
     }
 }

@@ -209,7 +209,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    /// The first path of a read that this kernel can read.
+    /// The first path of a read that this kernel can read. One that could only not be read because something is not known here, such as
+    /// the address of a symbol, is not passed over: less information would give another value.
     fn first_path<'r>(
         &self,
         read: &'r Read,
@@ -217,6 +218,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         wanted: ReadOptions<'_>,
     ) -> Result<(&'r str, Compiled), NoPath> {
         let mut found = None;
+        let mut is_known = true;
         let mut refused = Vec::new();
         let mut problems = Vec::new();
         for (path, span) in read.paths() {
@@ -228,10 +230,14 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     let path = (path, span);
                     problems.push(not_a_path(self.investigation, &read.name, path, &error));
                 }
-                Err(error) => refused.push(format!("`{path}` cannot be read here: {error}")),
+                Err(error) => {
+                    let of_kernel = matches!(error.class, ErrorClass::Unknown | ErrorClass::Type);
+                    is_known &= of_kernel || found.is_some();
+                    refused.push(format!("`{path}` cannot be read here: {error}"));
+                }
             }
         }
-        match found {
+        match found.filter(|_| is_known) {
             _ if !problems.is_empty() => Err(NoPath::Wrong(problems)),
             Some(found) => Ok(found),
             None => Err(NoPath::Refused(refused.join("; ").into())),

@@ -223,7 +223,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         collected: &mut Collected,
     ) -> anyhow::Result<WorkloadOutcome> {
         self.wait_for_frees(collected).await?;
-        self.programs.stop()?;
+        // Before the watch ends: what ends between then and now would have gone on unseen.
         collected.running = self.descendants_running()?;
         let threads = self.machine.threads(running.tgid()).ok();
         let before = collected.threads_before.as_ref();
@@ -231,6 +231,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
             .zip(before)
             .map(|(now, before)| now.difference(before).count());
         collected.threads_running = started.map(|count| count as u64);
+        self.programs.stop()?;
         running.report().await?;
         running.release().await
     }

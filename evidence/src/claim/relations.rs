@@ -1,7 +1,7 @@
 //! Relations between the leaves of every document: a negative control that broke one would test a document that cannot exist.
 
 use crate::document::{Evidence, MachineKind};
-use crate::investigation::{Action, Investigation};
+use crate::investigation::{Action, Investigation, Probe};
 use crate::observation::is_syscall_entry;
 
 use super::eval::Lookup;
@@ -53,9 +53,12 @@ impl<'p> Relations<'p> {
         let mut pairs = Vec::new();
         for (a, of_a) in &split {
             for (b, of_b) in &split {
-                if let Some(relation) = relation(of_a, of_b, guest) {
-                    pairs.push((*a, relation, *b));
-                }
+                let shared = twins(of_a, of_b, investigation);
+                let relation = match shared {
+                    Some(twins) => of_twins(twins, of_a, of_b),
+                    None => relation(of_a, of_b, guest),
+                };
+                pairs.extend(relation.map(|relation| (*a, relation, *b)));
             }
         }
         let of_gates = split.iter().filter_map(|(path, segments)| {
@@ -63,7 +66,16 @@ impl<'p> Relations<'p> {
             Some((*path, at_gate(event, evidence, investigation)?))
         });
         let gates = of_gates.collect();
-        let sums = sums(paths);
+        let mut sums = sums(paths);
+        sums.retain(|sum| {
+            let parts: Vec<Vec<&str>> = sum.parts.iter().map(|p| p.split('.').collect()).collect();
+            let mut all = parts.iter().enumerate();
+            !all.any(|(at, a)| {
+                parts[at + 1..]
+                    .iter()
+                    .any(|b| twins(a, b, investigation).is_some())
+            })
+        });
         Relations { pairs, sums, gates }
     }
 
@@ -103,6 +115,40 @@ fn number(value: Option<&Typed>) -> Option<i128> {
     }
 }
 
+/// Two probes of one experiment that can have events in common: each event of one place is a hit of every probe there whose condition
+/// holds for it.
+fn twins<'i>(
+    a: &[&str],
+    b: &[&str],
+    investigation: &'i Investigation,
+) -> Option<(&'i Probe, &'i Probe)> {
+    let (a, b) = (Event::of(a)?, Event::of(b)?);
+    if a.experiment != b.experiment || a.probe == b.probe {
+        return None;
+    }
+    let planned = investigation.experiment(a.experiment)?;
+    let (one, other) = (planned.probe(a.probe)?, planned.probe(b.probe)?);
+    let same_place = one.target == other.target && one.position == other.position;
+    same_place.then_some((one, other))
+}
+
+/// The relation of leaves of two such probes: the one with a condition has the hits of the one without that meet it.
+fn of_twins((a, b): (&Probe, &Probe), of_a: &[&str], of_b: &[&str]) -> Option<Relation> {
+    let (of_a, of_b) = (Event::of(of_a)?, Event::of(of_b)?);
+    let is_part = |part: &Probe, whole: &Probe| {
+        part.within.is_some()
+            && whole.within.is_none()
+            && part.any_task == whole.any_task
+            && part.watches_the_same_apart_from_within(whole)
+    };
+    match (of_a.leaf, of_b.leaf) {
+        ("hits", "hits") if is_part(a, b) => Some(Relation::AtMost),
+        // The nth hit of a part is no earlier than the nth of the whole.
+        ("order", "order") if is_part(b, a) && of_a.hit <= of_b.hit => Some(Relation::AtMost),
+        _ => None,
+    }
+}
+
 /// The place in the order of an experiment's first event.
 const FIRST: i128 = 1;
 
@@ -111,21 +157,26 @@ fn at_gate(event: Event<'_>, evidence: &Evidence, investigation: &Investigation)
     let planned = investigation.experiment(event.experiment)?;
     let seen = evidence.experiments.get(event.experiment)?;
     let is_call = matches!(planned.workload.action, Action::Syscall { .. });
-    let (gate, first) = planned.probes.iter().find_map(|probe| {
+    if !is_call || seen.quality.marked != Some(true) {
+        return None;
+    }
+    let first_of = |probe: &Probe| {
         let is_entry = is_syscall_entry(&probe.target);
         // Of several calls in sequence, a probe of one system call may not see the first.
         let sees_first = planned.workload.calls() == 1 || probe.syscall.is_none();
         let first = seen.probes.get(&probe.name)?.hits.first()?;
         let is_first = first.order.map(i128::from) == Some(FIRST);
-        (is_entry && sees_first && is_first && !probe.any_task).then_some((probe, first))
-    })?;
-    if !is_call || seen.quality.marked != Some(true) {
-        return None;
-    }
-    match (event.probe == gate.name && event.hit == 1, event.leaf) {
-        (true, "order") => Some(AtGate::Is(FIRST)),
-        (true, "time_ns") => (first.time_ns == Some(0)).then_some(AtGate::Is(0)),
-        (false, "order" | "return_order") => Some(AtGate::Behind),
+        (is_entry && sees_first && is_first && !probe.any_task).then_some(first)
+    };
+    // Several probes can be at the gate, and share its event.
+    let own = planned.probe(event.probe).and_then(first_of);
+    match (own.filter(|_| event.hit == 1), event.leaf) {
+        (Some(_), "order") => Some(AtGate::Is(FIRST)),
+        (Some(first), "time_ns") => (first.time_ns == Some(0)).then_some(AtGate::Is(0)),
+        (None, "order" | "return_order") => {
+            let is_gate = |probe: &Probe| first_of(probe).is_some();
+            planned.probes.iter().any(is_gate).then_some(AtGate::Behind)
+        }
         _ => None,
     }
 }
@@ -292,6 +343,45 @@ mod tests {
         ] {
             let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
             assert_eq!(relation(&split(a), &split(b), true), wanted, "{a} and {b}");
+        }
+    }
+
+    /// Check that of two probes at one place the one with a condition has part of the other's hits, that they may share events, and that
+    /// all probes at the gate share its event.
+    #[test]
+    fn probes_at_one_place() {
+        use Relation::AtMost;
+        let investigation = crate::investigation::parse(
+            "twins.toml",
+            r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "getpid" }
+[[experiment.probe]]
+function = "f"
+[[experiment.probe]]
+function = "f"
+name = "inside"
+within = "outer"
+[[experiment.probe]]
+function = "g"
+"#,
+        )
+        .unwrap();
+        let split = |path: &'static str| path.split('.').collect::<Vec<_>>();
+        for (a, b, wanted) in [
+            ("e.inside.hits", "e.f.hits", Some(Some(AtMost))),
+            ("e.f.hits", "e.inside.hits", Some(None)),
+            ("e.f.order", "e.inside.order", Some(Some(AtMost))),
+            ("e.f.hit2.order", "e.inside.order", Some(None)),
+            ("e.inside.order", "e.f.order", Some(None)),
+            ("e.f.order", "e.g.order", None),
+            ("e.f.hit1.order", "e.f.hit2.order", None),
+        ] {
+            let (a, b) = (split(a), split(b));
+            let shared = twins(&a, &b, &investigation);
+            let found = shared.map(|twins| of_twins(twins, &a, &b));
+            assert_eq!(found, wanted, "{a:?} and {b:?}");
         }
     }
 

@@ -6,8 +6,8 @@ use super::definition::Claim;
 use super::parse::Expression;
 
 impl Claim {
-    /// The truth of the expression if its operands have these values: pairs of an operand as it is written, and its value as
-    /// [`Value`](crate::Value) is displayed. `None`: these do not decide it. Only numbers, addresses and truth values do.
+    /// The truth of the expression if its operands have these values: `value` gives that of an operand as it is written, in the form in
+    /// which [`Value`](crate::Value) is displayed. `None`: these do not decide it. Only numbers, addresses and truth values do.
     pub fn truth_of_shown<'v>(&self, value: &dyn Fn(&str) -> Option<&'v str>) -> Option<bool> {
         let shown = Shown {
             expression: &self.expression,
@@ -41,11 +41,17 @@ impl Shown<'_, '_> {
                 [a, b] => Some(a? || b?),
             },
             NodeKind::Binary(operator, parts) => {
+                let are_numbers = parts.iter().any(is_number);
                 let [a, b] = parts.each_ref().map(|part| self.number(part));
                 let (a, b) = (a?, b?);
+                if may_be_one_error(a, b) {
+                    return None;
+                }
                 match operator {
                     Binary::Equal => Some(a == b),
                     Binary::NotEqual => Some(a != b),
+                    // Texts of digits have another order.
+                    _ if !are_numbers => None,
                     Binary::Less => Some(a < b),
                     Binary::LessEqual => Some(a <= b),
                     Binary::Greater => Some(a > b),
@@ -88,6 +94,32 @@ impl Shown<'_, '_> {
     }
 }
 
+/// True if this part of an expression is a number, whatever its operands are.
+fn is_number(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Literal(Literal::Int(_) | Literal::Uint(_)) | NodeKind::Call(..) => true,
+        NodeKind::Unary(Unary::Negate, _) => true,
+        NodeKind::Binary(operator, _) => {
+            matches!(operator, Binary::Add | Binary::Subtract | Binary::Multiply)
+        }
+        _ => false,
+    }
+}
+
+/// True if one number is negative and the other may be the same error in the place of a pointer or of an unsigned number: one of the last
+/// 4095 of 64 or of 32 bits.
+fn may_be_one_error(a: i128, b: i128) -> bool {
+    let is_error = |number: i128| {
+        [u128::from(u64::MAX), u128::from(u32::MAX)]
+            .into_iter()
+            .any(|last| u128::try_from(number).is_ok_and(|n| n <= last && last - n < MAX_ERRNO))
+    };
+    (a < 0 && is_error(b)) || (b < 0 && is_error(a))
+}
+
+/// The highest error number.
+const MAX_ERRNO: u128 = crate::document::fields::MAX_ERRNO as u128;
+
 /// A number as it is displayed: decimal, or hexadecimal behind `0x`. A text of digits that a number would not be displayed as is none.
 fn number(shown: &str) -> Option<i128> {
     let (negative, digits) = match shown.strip_prefix('-') {
@@ -124,6 +156,10 @@ mod tests {
             ("before(e.p, e.q)", "true"),
             ("e.outcome.errno", "EMFILE"),
             ("delta(e.p.return, e.q.return)", "64"),
+            ("e.p.args.a", "0xfffffffffffffff4"),
+            ("e.p.args.b", "4294967284"),
+            ("e.p.args.text", "9"),
+            ("e.p.args.other", "10"),
         ];
         let value = |text: &str| values.iter().find(|(known, _)| *known == text).map(|v| v.1);
         for (text, expected) in [
@@ -149,6 +185,11 @@ mod tests {
             ("delta(e.p.return, e.q.return) == 60 + 4", Some(true)),
             ("delta(e.p.return, e.q.return) < -1", Some(false)),
             ("e.outcome.errno == EMFILE", None),
+            ("e.p.args.a == -12", None),
+            ("e.p.args.b == -12", None),
+            ("e.p.args.a == e.p.args.b", Some(false)),
+            ("e.p.args.other < e.p.args.text", None),
+            ("e.p.args.other == e.p.args.text", Some(false)),
             ("e.p.hits == e.q.hits", None),
             ("e.p.hits == 2 ? never(e.q) : before(e.p, e.q)", Some(false)),
         ] {

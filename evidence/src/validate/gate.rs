@@ -36,7 +36,7 @@ pub(super) fn gate(at: &str, requested: &PlannedExperiment, found: &Experiment) 
 
 /// Results that the kernel keeps to itself: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and ERESTART_RESTARTBLOCK
 /// (<https://elixir.bootlin.com/linux/v6.12/A/ident/ERESTARTSYS>).
-const RESTARTED: [i128; 4] = [-512, -513, -514, -516];
+pub(super) const RESTARTED: [i128; 4] = [-512, -513, -514, -516];
 
 /// True if the probe saw each call of the workload's task, and no others.
 fn is_whole(requested: &PlannedProbe, found: &Probe) -> bool {

@@ -1,9 +1,10 @@
 //! Comparison of the two runs of a call that an experiment with a tree makes: the one that its probes watched, and the one that
 //! the tracer recorded. A call that changes what it finds, such as `mkdir`, takes another way the second time, and its tree then
-//! says nothing about the run of which all else is said.
+//! says nothing about the run of which all else is said. In a guest the traced run comes last, on a host first.
 
 use std::collections::BTreeMap;
 
+use super::gate::RESTARTED;
 use crate::constants::errno_name;
 use crate::document::fields::MAX_ERRNO;
 use crate::document::value::Value;
@@ -19,7 +20,9 @@ pub fn other_run(
     graph: &Graph,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<String> {
-    if graph.unavailable.is_some() {
+    let returned = watched.outcome.returned.value().is_some();
+    // Evidence of earlier versions does not say what the traced call returned, and proves nothing.
+    if graph.unavailable.is_some() || graph.returned.is_none() && returned {
         return None;
     }
     other_result(watched, graph).or_else(|| {
@@ -48,9 +51,14 @@ pub fn other_run(
 /// One run failed and the other did not, or for another reason. Descriptors and numbers of processes may differ.
 fn other_result(watched: &Experiment, graph: &Graph) -> Option<String> {
     let traced = i128::from(graph.returned?);
+    // User space is told another error than these.
+    if RESTARTED.contains(&traced) {
+        return None;
+    }
+    // A result can be an address of the workload.
     let result = |number: i128| match error(number) {
         Some(name) => format!("failed with {name}"),
-        None => format!("returned {number}"),
+        None => "returned no error".into(),
     };
     let stated = watched.outcome.returned.value();
     let Some(seen) = stated.and_then(|value| match value {
@@ -64,8 +72,8 @@ fn other_result(watched: &Experiment, graph: &Graph) -> Option<String> {
     };
     (error(traced) != error(seen)).then(|| {
         format!(
-            "the call {} under the tracer, and {} in the run that the probes watched, which came before: calls in `before` can \
-             undo what it leaves behind",
+            "the call {} under the tracer, and {} in the run that the probes watched: calls in `before` can undo what one run \
+             leaves behind",
             result(traced),
             result(seen)
         )
@@ -100,16 +108,23 @@ fn counts(
     };
     let is_traceable = |name: &&str| graph.traceable.iter().any(|one| one == name);
     let symbol = copy.names().find(is_traceable)?;
+    let quality = &watched.quality;
+    let whole = quality.lost == 0 && quality.missed == 0 && quality.marked == Some(true);
     let in_task = |context: Option<Context>| context == Some(Context::Task);
     // For whom an interrupt works is not known.
-    if graph.ran_in_interrupt(symbol) || !probe.hits.iter().all(|hit| in_task(hit.context)) {
+    if !whole
+        || graph.ran_in_interrupt(symbol)
+        || !probe.hits.iter().all(|hit| in_task(hit.context))
+    {
         return None;
     }
     let runs = match watched.quality.until_user_space? {
         true => graph.count(symbol),
         false => graph.count_before_exit(symbol),
     };
-    Some((probe.hits.len(), runs))
+    // The tree is that of the thread that made the call: a process's first.
+    let of_caller = |hit: &&crate::document::Hit| hit.task.tid == hit.task.pid;
+    Some((probe.hits.iter().filter(of_caller).count(), runs))
 }
 
 #[cfg(test)]
@@ -185,7 +200,7 @@ mod tests {
     #[test]
     fn other_results() {
         let failed = after(|_, seen| graph(seen).returned = Some(-17)).unwrap();
-        assert!(failed.contains("failed with EEXIST under the tracer, and returned 3 in"));
+        assert!(failed.contains("failed with EEXIST under the tracer, and returned no error in"));
         let other = after(|_, seen| {
             seen.outcome.returned = crate::Value::Errno {
                 value: -24,

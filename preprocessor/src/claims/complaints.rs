@@ -4,7 +4,7 @@ use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{contradiction, recorded_failure};
+use crate::claims::sweep::{contradiction, recorded_failures};
 use crate::config::{Lint, OnFail, OnMissing};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
@@ -49,8 +49,8 @@ pub fn complain(
         problems.push(problem);
     }
     if let Some(sweep) = book_data.sweep {
-        let failure = recorded_failure(judged, sweep);
-        problems.extend(failure.map(|problem| match book_data.config.on_fail {
+        let failures = recorded_failures(judged, sweep).into_iter();
+        problems.extend(failures.map(|problem| match book_data.config.on_fail {
             OnFail::Warn => problem.warning(),
             OnFail::Error => problem,
         }));

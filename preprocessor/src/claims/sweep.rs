@@ -79,36 +79,40 @@ pub fn failures(swept: &SweptClaim) -> Vec<SweptFailure<'_>> {
         .collect()
 }
 
-/// The complaint about a claim that fails on kernels of a sweep with these releases; `None` if it does not.
-pub fn complaint(
-    judged: &JudgedClaim,
-    swept: &SweptClaim,
-    releases: &[&str],
-) -> Option<Diagnostic> {
-    let failures = failures(swept);
-    let first = failures.first()?;
-    let on = failures
-        .iter()
-        .filter(|other| other.verdict == first.verdict);
-    let on: Vec<&str> = on.map(|failure| releases[failure.kernel]).collect();
-    let (id, verdict) = (&judged.claim.id, first.verdict);
-    let reason = first
-        .reason
-        .map_or(String::new(), |reason| format!(": {reason}"));
-    let message = format!(
-        "claim `{id}` is {verdict} in the sweep, on {}{reason}",
-        on.join(", ")
-    );
-    let problem = judged.complaint(message).rule(rule_of(verdict));
-    Some(problem.help(format!("`mdbook-qed since {id}` shows it on every kernel")))
+/// The complaints about a claim that fails on kernels of a sweep with these releases, one for FAIL and one for ERROR.
+pub fn complaints(judged: &JudgedClaim, swept: &SweptClaim, releases: &[&str]) -> Vec<Diagnostic> {
+    let all = failures(swept);
+    let of = |verdict: Verdict| {
+        let mut found = all
+            .iter()
+            .filter(|failure| failure.verdict == verdict)
+            .peekable();
+        let reason = found.peek()?.reason;
+        let on: Vec<&str> = found.map(|failure| releases[failure.kernel]).collect();
+        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        let id = &judged.claim.id;
+        let message = format!(
+            "claim `{id}` is {verdict} in the sweep, on {}{reason}",
+            on.join(", ")
+        );
+        let problem = judged.complaint(message).rule(rule_of(verdict));
+        Some(problem.help(format!("`mdbook-qed since {id}` shows it on every kernel")))
+    };
+    [Verdict::Fail, Verdict::Error]
+        .into_iter()
+        .filter_map(of)
+        .collect()
 }
 
-/// The complaint about a claim that fails on kernels of a recorded sweep. None by a record that is out of date, which is told elsewhere.
-pub fn recorded_failure(judged: &JudgedClaim, sweep: &LoadedSweep) -> Option<Diagnostic> {
+/// The complaints about a claim that fails on kernels of a recorded sweep. None by a record that is out of date, which is told
+/// elsewhere.
+pub fn recorded_failures(judged: &JudgedClaim, sweep: &LoadedSweep) -> Vec<Diagnostic> {
     let kernels = sweep.record.kernels.iter();
     let releases: Vec<&str> = kernels.map(|kernel| kernel.release.as_str()).collect();
-    let swept = current(judged, sweep).filter(|_| sweep.state.stale.is_empty())?;
-    complaint(judged, swept, &releases)
+    match current(judged, sweep).filter(|_| sweep.state.stale.is_empty()) {
+        Some(swept) => complaints(judged, swept, &releases),
+        None => Vec::new(),
+    }
 }
 
 /// The complaint about a recorded verdict on a claim that does not follow from the values beside it.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
 use crate::claims::sweep::{
-    SweptFailure, complaint, failures, recorded, state, swept_claim, unjudged,
+    SweptFailure, complaints, contradiction, failures, recorded, state, swept_claim, unjudged,
 };
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::common::Format;
@@ -120,6 +120,13 @@ fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<Answers, Vec<Diag
     // `check` reports complaints about chapters.
     let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
     let wanted = wanted(&claims, request.id).map_err(|problem| vec![problem])?;
+    let contradictions: Vec<Diagnostic> = wanted
+        .iter()
+        .filter_map(|judged| contradiction(judged, sweep))
+        .collect();
+    if !contradictions.is_empty() {
+        return Err(contradictions);
+    }
     let state = state(sweep, &claims);
     let told = format!("there is no sweep in `{CAPTURED_SWEEP}`: this is from `{SWEEP}`");
     let told = match state.out_of_date() {
@@ -258,10 +265,15 @@ struct SinceTable<'a> {
 
 impl SinceTable<'_> {
     fn answers(&self, request: SinceRequest<'_>) -> Answers {
-        let failure = |row: &Row<'_>| complaint(row.claim, row.swept.as_deref()?, self.releases);
+        let failures = |row: &Row<'_>| {
+            let swept = row.swept.as_deref();
+            swept.map_or_else(Vec::new, |swept| {
+                complaints(row.claim, swept, self.releases)
+            })
+        };
         Answers {
             text: self.show(request),
-            failures: self.rows.iter().filter_map(failure).collect(),
+            failures: self.rows.iter().flat_map(failures).collect(),
         }
     }
 

@@ -152,13 +152,13 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
     }
 }
 
-/// Complaints about evidence that is out of date.
 /// True for a complaint about a claim that is false or broken.
 fn of_false_claim(problem: &Diagnostic) -> bool {
     let rules = [Verdict::Fail, Verdict::Error].map(rule_of);
     problem.rule.is_some_and(|rule| rules.contains(&rule))
 }
 
+/// Complaints about evidence that is out of date.
 fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
     let config = book_data.config;
     if config.on_stale == OnMissing::Show {

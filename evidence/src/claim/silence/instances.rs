@@ -13,24 +13,19 @@ pub(super) fn reasons(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
-    let experiment_name = experiment;
     let requested = catalog.investigation.experiment(experiment);
-    let (Some((experiment, probe)), Some(requested)) =
-        (found(experiment, planned, machine), requested)
+    let (Some((seen, probe)), Some(requested)) = (found(experiment, planned, machine), requested)
     else {
         return Vec::new(); // Its leaves are missing, which says so.
     };
     let mut reasons = match (probe.target.function(), &probe.target) {
-        (Some(function), _) => {
-            unwatched(machine.evidence, (experiment, requested), probe, function)
-        }
+        (Some(function), _) => unwatched(machine.evidence, (seen, requested), probe, function),
         (None, Target::Address(place)) => vec![format!(
             "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
         )],
-        (None, Target::Lsm(hook)) => asked_before(hook, requested, |other| {
-            let name = experiment_name;
-            short::why_undercounted(name, other, catalog, machine).is_empty()
-                && found(name, other, machine)
+        (None, Target::Lsm(hook)) => asked_before(hook, planned, requested, |other| {
+            short::why_undercounted(experiment, other, catalog, machine).is_empty()
+                && found(experiment, other, machine)
                     .is_some_and(|(_, other)| other.hits.len() == probe.hits.len())
         })
         .into_iter()
@@ -42,26 +37,49 @@ pub(super) fn reasons(
 }
 
 /// The reason why a hook of the BPF LSM may not have been asked. The kernel asks the modules in order and stops at the first that
-/// refuses (`call_int_hook` in <https://elixir.bootlin.com/linux/v6.12/source/security/security.c#L960>). That no other module refused is shown by a probe on the function that asks them, if it `saw_as_much`.
+/// refuses (`call_int_hook` in <https://elixir.bootlin.com/linux/v6.12/source/security/security.c#L960>). That no other module
+/// refused is shown by a probe on the function that asks them, if it watches the same tasks and `saw_as_much`.
 fn asked_before(
     hook: &str,
+    probe: &PlannedProbe,
     requested: &PlannedExperiment,
     saw_as_much: impl Fn(&PlannedProbe) -> bool,
 ) -> Option<String> {
-    let asks = format!("security_{hook}");
-    // `security_settime64` asks the hook `settime`.
+    let asks = asking_functions(hook);
     let is_asking = |other: &&PlannedProbe| {
-        matches!(&other.target, Target::Function(name) if name.strip_prefix(&asks).is_some_and(|rest| ["", "64"].contains(&rest)))
+        matches!(&other.target, Target::Function(name) if asks.contains(name))
             && other.position == Position::Entry
             && other.within.is_none()
+            && other.frees.is_none()
+            && other.any_task == probe.any_task
     };
     let mut asking = requested.probes.iter().filter(is_asking);
     (!asking.any(saw_as_much)).then(|| {
         format!(
             "another security module that the kernel asks before BPF may have refused, and the hook `{hook}` was not asked then: \
-             a probe on `{asks}` in the same experiment shows how often the kernel asked"
+             a probe in the same experiment on the function that asks, such as `{}`, shows how often it did",
+            asks[0]
         )
     })
+}
+
+/// The functions that may ask a hook, by its name; a kernel has one of them
+/// (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>).
+fn asking_functions(hook: &str) -> Vec<String> {
+    match hook {
+        "cred_prepare" => vec!["security_prepare_creds".into()],
+        "cred_transfer" => vec!["security_transfer_creds".into()],
+        "settime" => vec!["security_settime64".into()],
+        "vm_enough_memory" => vec!["security_vm_enough_memory_mm".into()],
+        _ => {
+            let mut names = vec![format!("security_{hook}")];
+            // `security_sk_alloc` asks `sk_alloc_security`.
+            let short = hook.strip_suffix("_security");
+            names.extend(short.map(|short| format!("security_{short}")));
+            names.reverse();
+            names
+        }
+    }
 }
 
 /// The reason why a count of the hits of one probe may be too high: a piece that the compiler split off counts for
