@@ -3,8 +3,8 @@
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{contradiction, recorded_failures};
+use crate::claims::judged::{JudgedClaim, rule_of};
+use crate::claims::sweep_failures::{contradiction, recorded_failures};
 use crate::config::{Lint, OnFail, OnMissing};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
@@ -72,17 +72,6 @@ pub fn complain(
             .unwrap_or("no machine could show it");
         let message = format!("claim `{id}` is UNVERIFIED: {reason}");
         problems.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
-    }
-}
-
-/// The rule that a claim with this verdict breaks.
-pub fn rule_of(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "claim-pass",
-        Verdict::Fail => "claim-fail",
-        Verdict::Unverified => "claim-unverified",
-        Verdict::NotApplicable => "claim-not-applicable",
-        Verdict::Error => "claim-error",
     }
 }
 

@@ -4,7 +4,7 @@ use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::claims::collect::Claims;
-use crate::claims::complaints::rule_of;
+use crate::claims::judged::rule_of;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
 

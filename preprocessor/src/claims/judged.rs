@@ -49,3 +49,14 @@ impl JudgedClaim {
         expression.place().error(&range, message)
     }
 }
+
+/// The rule that a claim with this verdict breaks.
+pub fn rule_of(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "claim-pass",
+        Verdict::Fail => "claim-fail",
+        Verdict::Unverified => "claim-unverified",
+        Verdict::NotApplicable => "claim-not-applicable",
+        Verdict::Error => "claim-error",
+    }
+}

@@ -8,5 +8,6 @@ pub mod history;
 pub mod judged;
 pub mod parse;
 pub mod sweep;
+pub mod sweep_failures;
 pub mod timeline;
 pub mod verdicts;

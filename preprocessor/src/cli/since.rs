@@ -10,9 +10,8 @@ use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{
-    SweptFailure, complaints, contradiction, failures, recorded, state, swept_claim, unjudged,
-};
+use crate::claims::sweep::{recorded, state, swept_claim, unjudged};
+use crate::claims::sweep_failures::{SweptFailure, complaints, contradiction, failures};
 use crate::claims::timeline::{Answer, Turn, series, summary, turns};
 use crate::cli::common::Format;
 use crate::cli::common::{FAILED, GOOD, pretty, print, refuse, table};

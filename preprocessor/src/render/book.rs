@@ -5,7 +5,7 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::observation::notes;
 
 use crate::claims::collect::Claims;
-use crate::claims::complaints::rule_of;
+use crate::claims::judged::rule_of;
 use crate::claims::sweep::state;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;

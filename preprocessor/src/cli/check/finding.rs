@@ -7,8 +7,8 @@ use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 
 use crate::claims::collect::Claims;
-use crate::claims::complaints::rule_of;
 use crate::claims::gaps::{NO_EVIDENCE, gaps};
+use crate::claims::judged::rule_of;
 use crate::cli::common::repository;
 use crate::config::BookPaths;
 use crate::evidence::book_data::BookData;
