@@ -66,16 +66,7 @@ impl<'p> Relations<'p> {
             Some((*path, at_gate(event, evidence, investigation)?))
         });
         let gates = of_gates.collect();
-        let mut sums = sums(paths);
-        sums.retain(|sum| {
-            let parts: Vec<Vec<&str>> = sum.parts.iter().map(|p| p.split('.').collect()).collect();
-            let mut all = parts.iter().enumerate();
-            !all.any(|(at, a)| {
-                parts[at + 1..]
-                    .iter()
-                    .any(|b| twins(a, b, investigation).is_some())
-            })
-        });
+        let sums = sums(paths);
         Relations { pairs, sums, gates }
     }
 

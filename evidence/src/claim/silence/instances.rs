@@ -1,8 +1,7 @@
 //! Reasons in the target of a probe: copies of its function that ran unwatched, and hits that may belong to other functions.
 
-use super::short;
 use crate::document::{Probe, Target};
-use crate::investigation::{Experiment as PlannedExperiment, Position, Probe as PlannedProbe};
+use crate::investigation::Probe as PlannedProbe;
 use crate::observation::copies::unwatched;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -23,63 +22,10 @@ pub(super) fn reasons(
         (None, Target::Address(place)) => vec![format!(
             "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
         )],
-        (None, Target::Lsm(hook)) => asked_before(hook, planned, requested, |other| {
-            short::why_undercounted(experiment, other, catalog, machine).is_empty()
-                && found(experiment, other, machine)
-                    .is_some_and(|(_, other)| other.hits.len() == probe.hits.len())
-        })
-        .into_iter()
-        .collect(),
-        (None, Target::Tracepoint(_) | Target::Function(_)) => Vec::new(),
+        (None, _) => Vec::new(),
     };
     reasons.extend(undecided(planned, probe));
     reasons
-}
-
-/// The reason why a hook of the BPF LSM may not have been asked. The kernel asks the modules in order and stops at the first that
-/// refuses (`call_int_hook` in <https://elixir.bootlin.com/linux/v6.12/source/security/security.c#L960>). That no other module
-/// refused is shown by a probe on the function that asks them, if it watches the same tasks and `saw_as_much`.
-fn asked_before(
-    hook: &str,
-    probe: &PlannedProbe,
-    requested: &PlannedExperiment,
-    saw_as_much: impl Fn(&PlannedProbe) -> bool,
-) -> Option<String> {
-    let asks = asking_functions(hook);
-    let is_asking = |other: &&PlannedProbe| {
-        matches!(&other.target, Target::Function(name) if asks.contains(name))
-            && other.position == Position::Entry
-            && other.within.is_none()
-            && other.frees.is_none()
-            && other.any_task == probe.any_task
-    };
-    let mut asking = requested.probes.iter().filter(is_asking);
-    (!asking.any(saw_as_much)).then(|| {
-        format!(
-            "another security module that the kernel asks before BPF may have refused, and the hook `{hook}` was not asked then: \
-             a probe in the same experiment on the function that asks, such as `{}`, shows how often it did",
-            asks[0]
-        )
-    })
-}
-
-/// The functions that may ask a hook, by its name; a kernel has one of them
-/// (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>).
-fn asking_functions(hook: &str) -> Vec<String> {
-    match hook {
-        "cred_prepare" => vec!["security_prepare_creds".into()],
-        "cred_transfer" => vec!["security_transfer_creds".into()],
-        "settime" => vec!["security_settime64".into()],
-        "vm_enough_memory" => vec!["security_vm_enough_memory_mm".into()],
-        _ => {
-            let mut names = vec![format!("security_{hook}")];
-            // `security_sk_alloc` asks `sk_alloc_security`.
-            let short = hook.strip_suffix("_security");
-            names.extend(short.map(|short| format!("security_{short}")));
-            names.reverse();
-            names
-        }
-    }
 }
 
 /// The reason why a count of the hits of one probe may be too high: a piece that the compiler split off counts for
@@ -117,7 +63,7 @@ pub(super) fn counted_twice(
 const SPLIT_OFF: &str = ".part.";
 
 /// The probe in the evidence, if it is the one that is planned.
-fn found<'e>(
+pub(super) fn found<'e>(
     experiment: &str,
     planned: &PlannedProbe,
     machine: &Indexed<'e>,

@@ -13,6 +13,7 @@ use super::parse::ReadPath;
 mod bounds;
 mod experiment;
 mod grounds;
+mod hooks;
 mod instances;
 mod ledger;
 mod lookup;

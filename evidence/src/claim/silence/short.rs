@@ -1,6 +1,6 @@
 //! Reasons why the hits of one probe may be fewer than there were.
 
-use super::{experiment, instances};
+use super::{experiment, hooks, instances};
 use crate::investigation::Probe as PlannedProbe;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -17,5 +17,6 @@ pub(super) fn why_undercounted(
         experiment, planned, machine,
     ));
     reasons.extend(instances::reasons(experiment, planned, catalog, machine));
+    reasons.extend(hooks::reasons(experiment, planned, catalog, machine));
     reasons
 }
