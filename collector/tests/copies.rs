@@ -25,8 +25,9 @@ inherit = "processors"
 workload = { command = ["cat", "/proc/crypto"] }
 "#;
 
-fn captured(debuginfo: &str) -> Evidence {
-    let folder = folder_with(INVESTIGATION);
+/// The evidence of an investigation of this text from a guest, with this debug information.
+fn captured(text: &str, debuginfo: &str) -> Evidence {
+    let folder = folder_with(text);
     let args = [
         "capture",
         "--on",
@@ -106,7 +107,7 @@ fn planned() {
 /// it sees nothing and says why.
 #[test]
 fn chosen_by_file() {
-    let evidence = captured("auto");
+    let evidence = captured(INVESTIGATION, "auto");
     for (experiment, ran, other) in [
         ("processors", "cpu", "crypto"),
         ("algorithms", "crypto", "cpu"),
@@ -116,7 +117,7 @@ fn chosen_by_file() {
         let probes = &evidence.experiments[experiment].probes;
         assert_ne!(probes[ran].address, probes[other].address);
     }
-    let blind = captured("none");
+    let blind = captured(INVESTIGATION, "none");
     for experiment in ["processors", "algorithms"] {
         for probe in ["cpu", "crypto"] {
             let probe = &blind.experiments[experiment].probes[probe];
@@ -124,4 +125,27 @@ fn chosen_by_file() {
             assert!(reason.contains("debug information"), "{reason}");
         }
     }
+}
+
+/// Check that the return of a hit is seen, too, whose condition names a function that is inlined into the caller.
+#[test]
+fn returns_within_an_inlined_function() {
+    let text = r#"
+[[experiment]]
+name = "open"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/etc/passwd" }, "O_RDONLY", 0], returns = "fd" }
+[[experiment.probe]]
+function = "vfs_open"
+within = "do_open"
+[[experiment.probe]]
+function = "vfs_open"
+name = "elsewhere"
+within = "vfs_mkdir"
+"#;
+    let evidence = captured(text, "auto");
+    let open = &evidence.experiments["open"];
+    assert_eq!(hits(&evidence, "open", "elsewhere"), 0);
+    assert_eq!(hits(&evidence, "open", "vfs_open"), 1);
+    assert!(open.probes["vfs_open"].hits[0].return_order.is_some());
+    assert_eq!(open.quality.missed, 0, "{:?}", open.quality.notes);
 }

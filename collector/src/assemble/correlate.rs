@@ -16,7 +16,7 @@ use super::names::Names;
 use super::observations::RawObservation;
 use super::own_work::{Kept, OwnWork, compare, counts_any_task, shares_place};
 use super::probe_facts::empty;
-use super::stack::{Presence, Stack, nmi, raised_by_program, running, within};
+use super::stack::{Presence, Stack, back_in_caller, nmi, raised_by_program, running, within};
 use super::window::{Window, window};
 use crate::plan::expr::{Decoded, decode};
 use crate::plan::{EventSource, PlannedProbe};
@@ -142,12 +142,15 @@ impl Assembled {
                 many => (format!("{many} returns"), "were"),
             };
             self.notes.push(format!(
-                "{unseen} of {} {were} not seen; a function that never returns needs `return = false`",
+                "{unseen} of {} {were} {NOT_SEEN}; a function that never returns needs `return = false`",
                 planned.name
             ));
         }
     }
 }
+
+/// The words in a note about returns that were missed.
+pub const NOT_SEEN: &str = "not seen";
 
 /// The probes that an event may be a hit of.
 fn takers<'a>(
@@ -203,6 +206,10 @@ impl Correlation<'_> {
         let stack = Stack::of(event, self.seen.names);
         // The stack may be deeper than the stored part.
         let cut = stack.replaced || event.frames().len() >= self.seen.max_frames;
+        let frames = match event.side {
+            side::RETURN => back_in_caller(&stack.frames, self.seen.names),
+            _ => stack.frames.clone(),
+        };
         let takers: Vec<&PlannedProbe> = takers
             .into_iter()
             .filter(|p| {
@@ -216,7 +223,7 @@ impl Correlation<'_> {
                     let condition = probe.within.as_mut();
                     condition.is_none_or(|within| {
                         let amid = p.offset != 0 || p.instruction.is_some();
-                        let stack = (stack.frames.as_slice(), (cut, amid));
+                        let stack = (frames.as_slice(), (cut, amid));
                         meets_condition(within, hits, stack, event, self.seen.names)
                     })
                 })

@@ -29,6 +29,7 @@ mod values;
 mod window;
 
 pub use context::Context;
+pub use correlate::NOT_SEEN;
 pub use evidence::assemble;
 pub use names::{FrameElision, Names};
 pub use outcome::TIMED_OUT;

@@ -74,6 +74,16 @@ impl Stack {
     }
 }
 
+/// The frames at the return of a function: the innermost is the place in its caller at which that goes on, and so has the source line of
+/// the call, with the functions that are inlined there.
+pub fn back_in_caller(frames: &[Frame], names: &dyn Names) -> Vec<Frame> {
+    let mut frames = frames.to_vec();
+    if let Some(first) = frames.first_mut() {
+        first.site = names.call_site(first.address.0).ok();
+    }
+    frames
+}
+
 /// True if `outer` does not follow a call, but is the first byte of a trampoline that replaces the return address of the
 /// function at `inner`. For our own return probes, and for others that the kernel's unwinder knows, the kernel restores the
 /// true address; otherwise a stack ends there or continues with arbitrary frames.

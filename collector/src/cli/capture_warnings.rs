@@ -4,7 +4,7 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Experiment, MachineKind, Reader};
 use qed_evidence::value::{Datum, Value};
 
-use crate::assemble::TIMED_OUT;
+use crate::assemble::{NOT_SEEN, TIMED_OUT};
 use crate::session::NOT_RUN;
 
 /// Something that went wrong in a capture.
@@ -66,10 +66,13 @@ fn of_experiment(experiment: &Experiment, kind: MachineKind) -> Option<String> {
 /// Returns that were not seen: silence proves nothing in such an experiment.
 fn missed(experiment: &Experiment) -> Option<String> {
     let quality = &experiment.quality;
+    let about_returns = |note: &&String| note.contains(NOT_SEEN);
+    let notes = quality.notes.iter().filter(about_returns);
+    let notes: Vec<&str> = notes.map(String::as_str).collect();
     (quality.missed > 0).then(|| {
         format!(
             "{}, so silence and counts prove nothing in it",
-            quality.notes.join("; ")
+            notes.join("; ")
         )
     })
 }
@@ -209,7 +212,10 @@ mod tests {
         let mut evidence = qed_evidence::reader::read(text).unwrap();
         let quality = &mut evidence.experiments.values_mut().next().unwrap().quality;
         quality.missed = 2;
-        quality.notes = vec!["2 returns of f were not seen".into()];
+        quality.notes = vec![
+            "2 returns of f were not seen".into(),
+            "3 hits of g are left out".into(),
+        ];
         let report = texts(&evidence).concat();
         assert!(
             report.ends_with(
