@@ -302,7 +302,7 @@ fn every_claim_of_the_book() {
         .map(|loaded| Indexed::new(loaded.raw.to_search(&loaded.evidence)))
         .collect();
     let catalog = Catalog {
-        investigation: book_data.investigation,
+        investigation: &book_data.evidence_set.investigation,
         machines: &raw,
     };
     let mut tally = Tally::default();
@@ -314,6 +314,7 @@ fn every_claim_of_the_book() {
     }
     std::thread::scope(|scope| {
         let machines: Vec<_> = book_data
+            .evidence_set
             .loaded
             .iter()
             .zip(&raw)
@@ -328,7 +329,7 @@ fn every_claim_of_the_book() {
             tally.add(machine.join().unwrap());
         }
     });
-    tally.print(book_data.loaded.len());
+    tally.print(book_data.evidence_set.loaded.len());
     for (machine, reason) in &evidence_set.absent {
         qed_layers::note(format_args!("  not attacked on {machine}: {reason}"));
     }

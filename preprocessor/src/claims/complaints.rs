@@ -18,7 +18,7 @@ pub fn complain(
 ) {
     let id = &judged.claim.id;
     let mut reported: Vec<&Diagnostic> = Vec::new();
-    for (machine, judgement) in book_data.loaded.iter().zip(&judged.judgements) {
+    for (machine, judgement) in book_data.evidence_set.loaded.iter().zip(&judged.judgements) {
         let verdict = judgement.verdict;
         if !verdict.is_failure() {
             continue;
@@ -48,7 +48,7 @@ pub fn complain(
         }
         problems.push(problem);
     }
-    if let Some(sweep) = book_data.sweep {
+    if let Some(sweep) = &book_data.evidence_set.sweep {
         let failures = recorded_failures(judged, sweep).into_iter();
         problems.extend(failures.map(|problem| match book_data.config.on_fail {
             OnFail::Warn => problem.warning(),

@@ -16,7 +16,12 @@ pub const NO_EVIDENCE: &str = "machine-without-evidence";
 pub fn gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut gaps = Vec::new();
     for judged in claims.in_order() {
-        let each = book_data.loaded.iter().zip(&judged.judgements).enumerate();
+        let each = book_data
+            .evidence_set
+            .loaded
+            .iter()
+            .zip(&judged.judgements)
+            .enumerate();
         let reasons: Vec<String> = each
             .filter(|(_, (_, judgement))| judgement.verdict == Verdict::Unverified)
             .filter(|(index, _)| {
@@ -37,7 +42,7 @@ pub fn gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
         );
         gaps.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
     }
-    for (machine, reason) in book_data.absent {
+    for (machine, reason) in &book_data.evidence_set.absent {
         let message = format!("nothing is judged on {machine}: {reason}");
         gaps.push(Diagnostic::error_without_place(message).rule(NO_EVIDENCE));
     }

@@ -12,6 +12,7 @@ use crate::evidence::history::{History, PastCapture, extend_history};
 /// The captures that a book shows now.
 pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
     book_data
+        .evidence_set
         .loaded
         .iter()
         .enumerate()
@@ -41,5 +42,8 @@ pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
 
 /// The history of a book: what was published before, and what it shows now.
 pub fn record_captures(book_data: &BookData<'_>, claims: &Claims) -> History {
-    extend_history(book_data.history.clone(), captures(book_data, claims))
+    extend_history(
+        book_data.evidence_set.history.clone(),
+        captures(book_data, claims),
+    )
 }

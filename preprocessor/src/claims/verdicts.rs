@@ -26,6 +26,7 @@ impl<'a> RawJudge<'a> {
     /// Index raw evidence, if it differs from the evidence that is shown.
     pub fn new(book_data: &BookData<'a>) -> Self {
         let raw = book_data
+            .evidence_set
             .loaded
             .iter()
             .zip(&book_data.indexed)
@@ -40,13 +41,13 @@ impl<'a> RawJudge<'a> {
     /// Judge a claim on all machines, in their order.
     pub fn judge(&self, claim: &Claim, book_data: &BookData<'_>) -> Vec<PublicVerdict> {
         let catalog = Catalog {
-            investigation: book_data.investigation,
+            investigation: &book_data.evidence_set.investigation,
             machines: &self.raw,
         };
         let shown = book_data.indexed.iter();
         self.raw
             .iter()
-            .zip(shown.zip(book_data.loaded))
+            .zip(shown.zip(&book_data.evidence_set.loaded))
             .map(|(raw, (shown, loaded))| {
                 let judgement = judge(claim, &book_data.catalog(), shown);
                 let supported = judgement.verdict;

@@ -234,7 +234,13 @@ fn report(
 
 fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String {
     let mut head = vec!["claim".to_owned()];
-    head.extend(book_data.loaded.iter().map(|m| m.machine.clone()));
+    head.extend(
+        book_data
+            .evidence_set
+            .loaded
+            .iter()
+            .map(|m| m.machine.clone()),
+    );
     head.push("chapter".into());
     let mut rows = vec![head];
     for judged in claims.in_order() {
@@ -252,10 +258,10 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
         rows.push(row);
     }
     let mut out = table(&rows);
-    for (machine, reason) in book_data.absent {
+    for (machine, reason) in &book_data.evidence_set.absent {
         out.push_str(&format!("{machine}: not judged, {reason}\n"));
     }
-    for loaded in book_data.loaded {
+    for loaded in &book_data.evidence_set.loaded {
         let machine = &loaded.machine;
         if let Some(reasons) = loaded.out_of_date() {
             out.push_str(&format!("{machine}: out of date, {reasons}\n"));
@@ -264,7 +270,7 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }
-    if let Some(sweep) = book_data.sweep {
+    if let Some(sweep) = &book_data.evidence_set.sweep {
         let state = state(sweep, claims);
         if let Some(reasons) = state.out_of_date() {
             out.push_str(&format!("{SWEEP}: out of date, {reasons}\n"));
@@ -284,7 +290,11 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
 }
 
 fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -> String {
-    let swept = book_data.sweep.map(|sweep| state(sweep, claims));
+    let swept = book_data
+        .evidence_set
+        .sweep
+        .as_ref()
+        .map(|sweep| state(sweep, claims));
     let claims = claims
         .in_order()
         .map(|judged| Claim {
@@ -294,6 +304,7 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
             when: judged.claim.when.as_ref().map(|when| when.text()),
             holds: judged.claim.holds.as_ref().map(|holds| holds.text()),
             verdicts: book_data
+                .evidence_set
                 .loaded
                 .iter()
                 .zip(&judged.judgements)
@@ -308,11 +319,13 @@ fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: boo
         .collect();
     let document = CheckDocument {
         machines: book_data
+            .evidence_set
             .loaded
             .iter()
             .map(|m| m.machine.as_str())
             .collect(),
         evidence: book_data
+            .evidence_set
             .loaded
             .iter()
             .map(|loaded| Freshness {

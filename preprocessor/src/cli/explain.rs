@@ -56,7 +56,12 @@ fn json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value {
             "missing": operand.missing,
         })
     };
-    let machines = book_data.loaded.iter().zip(&judged.judgements).enumerate();
+    let machines = book_data
+        .evidence_set
+        .loaded
+        .iter()
+        .zip(&judged.judgements)
+        .enumerate();
     let machines = machines.map(|(index, (machine, judgement))| {
         let operands = judgement.when_operands.iter().chain(&judgement.operands);
         json!({
@@ -74,7 +79,7 @@ fn json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value {
         "expression": judged.claim.expression.text().trim(),
         "when": judged.claim.when.as_ref().map(|when| when.text().to_owned()),
         "machines": machines.collect::<Vec<_>>(),
-        "not_judged": book_data.absent.iter().map(|(machine, reason)| json!({
+        "not_judged": book_data.evidence_set.absent.iter().map(|(machine, reason)| json!({
             "machine": machine.to_string(),
             "reason": reason.to_string(),
         })).collect::<Vec<_>>(),

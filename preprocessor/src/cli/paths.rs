@@ -49,10 +49,16 @@ pub fn run(root: &Path, request: &PathsRequest<'_>) -> u8 {
 }
 
 fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
-    let mut machines: Vec<usize> = (0..book_data.loaded.len()).collect();
+    let mut machines: Vec<usize> = (0..book_data.evidence_set.loaded.len()).collect();
     if let Some(name) = request.machine {
-        let known = || book_data.loaded.iter().map(|one| one.machine.as_str());
-        machines.retain(|index| book_data.loaded[*index].machine == name);
+        let known = || {
+            book_data
+                .evidence_set
+                .loaded
+                .iter()
+                .map(|one| one.machine.as_str())
+        };
+        machines.retain(|index| book_data.evidence_set.loaded[*index].machine == name);
         if machines.is_empty() {
             let message = format!("there is no evidence of the machine `{name}`");
             let problem = Diagnostic::error_without_place(message);
@@ -87,7 +93,7 @@ fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
             let datum = &leaves(index).get(path)?.datum;
             Some(Row {
                 path,
-                machine: &book_data.loaded[*index].machine,
+                machine: &book_data.evidence_set.loaded[*index].machine,
                 kind: datum.value().map(format::describe),
                 value: datum.value().map(ToString::to_string),
                 missing: match datum.as_ref() {

@@ -134,18 +134,22 @@ fn collect_extras(
     about.on_stale = book.config.on_stale;
     about.active_html = book.config.active_html;
     about.states = states(book_data, pages);
-    let swept = book_data.sweep.map(|sweep| state(sweep, &outcome.claims));
+    let swept = book_data
+        .evidence_set
+        .sweep
+        .as_ref()
+        .map(|sweep| state(sweep, &outcome.claims));
     about.sweep = swept.unwrap_or_default();
     about.rendered = book
         .rendered(&outcome.texts)
         .map_err(|error| PublishError::Rendered(error.message))?;
-    let own = book_data.templates.own();
+    let own = book_data.evidence_set.templates.own();
     Ok(SiteExtras {
         investigation,
         claims,
         verdicts,
         history: crate::claims::history::record_captures(book_data, &outcome.claims),
-        sweep: book_data.sweep.cloned(),
+        sweep: book_data.evidence_set.sweep.clone(),
         source: BookSource {
             about,
             chapters,
@@ -164,7 +168,11 @@ fn states(
     html.sort_by_key(|page| page.bytes.len());
     let ages = age::read_ages(
         &html,
-        book_data.loaded.iter().map(|loaded| &loaded.evidence),
+        book_data
+            .evidence_set
+            .loaded
+            .iter()
+            .map(|loaded| &loaded.evidence),
     );
     let state = |loaded: &loader::MachineEvidence| EvidenceState {
         recorded: loaded.origin == Origin::Recorded,
@@ -175,7 +183,7 @@ fn states(
             .age_s
             .map(|now| ages.get(&loaded.machine).copied().unwrap_or(now)),
     };
-    let machines = book_data.loaded.iter();
+    let machines = book_data.evidence_set.loaded.iter();
     machines
         .map(|loaded| (loaded.machine.clone(), state(loaded)))
         .collect()
@@ -200,7 +208,7 @@ fn write_extras(
         out.push((manifest::SWEEP.to_owned(), json(&sweep.record)?));
     }
     out.extend(extras.source.files()?);
-    for loaded in book_data.loaded {
+    for loaded in &book_data.evidence_set.loaded {
         let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
         let text = reader::write(&loaded.evidence)?;
         out.push((name, text.into_bytes()));
@@ -232,6 +240,7 @@ fn rehearse(
 ) -> Result<Reproduction, PublishError> {
     let folders = folders(pages, &extras.source.about.book);
     let evidence: Vec<Evidence> = book_data
+        .evidence_set
         .loaded
         .iter()
         .map(|l| l.evidence.clone())
@@ -280,7 +289,11 @@ fn write(
     let all = files::read(site)?;
     let manifest = manifest::manifest(
         all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice())),
-        book_data.loaded.iter().map(|loaded| &loaded.evidence),
+        book_data
+            .evidence_set
+            .loaded
+            .iter()
+            .map(|loaded| &loaded.evidence),
         book.config.addresses,
         rehearsed.levels.clone(),
     );
@@ -309,7 +322,7 @@ fn write(
         path: manifest::MANIFEST.into(),
         error,
     })?;
-    for loaded in book_data.loaded {
+    for loaded in &book_data.evidence_set.loaded {
         if let Some(reasons) = loaded.out_of_date() {
             let machine = &loaded.machine;
             print(&format!(
@@ -321,13 +334,13 @@ fn write(
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
-    let redacted = book_data.loaded.iter();
+    let redacted = book_data.evidence_set.loaded.iter();
     let redacted = redacted.filter(|l| is_redacted(&l.evidence)).count();
     print(&format!(
         "{} sealed with {} and the evidence of {}, {redacted} of them redacted\nsha256 of {}: {digest}\n",
         counted(manifest.files.len(), "file"),
         counted(extras.claims.len(), "claim"),
-        counted(book_data.loaded.len(), "machine"),
+        counted(book_data.evidence_set.loaded.len(), "machine"),
         manifest::MANIFEST,
     ));
     Ok(GOOD)
@@ -359,7 +372,7 @@ fn leaks(
     all: &[File],
 ) -> Vec<String> {
     let raw = |loaded: &loader::MachineEvidence| loaded.raw.to_search(&loaded.evidence).clone();
-    let raw: Vec<Evidence> = book_data.loaded.iter().map(raw).collect();
+    let raw: Vec<Evidence> = book_data.evidence_set.loaded.iter().map(raw).collect();
     let src = book.paths.root.join(&book.paths.src);
     // What another preprocessor wrote, it may have measured.
     let is_authors = |file: &str, block: &str| {

@@ -150,6 +150,7 @@ fn files(
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
 fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, Leaks> {
     let raw: Vec<Evidence> = book_data
+        .evidence_set
         .loaded
         .iter()
         .map(|loaded| loaded.raw.to_search(&loaded.evidence).clone())
@@ -157,7 +158,12 @@ fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leav
     let mut leaks = String::new();
     // No chapter leaves with the evidence.
     let none = Quoted::default();
-    for check in leak_check::checks(&raw, book_data.config.addresses, book_data.history, &none) {
+    for check in leak_check::checks(
+        &raw,
+        book_data.config.addresses,
+        &book_data.evidence_set.history,
+        &none,
+    ) {
         print(&format!("{}\n", check.describe()));
         for (name, text) in &files {
             for leak in check.file(name, text.as_bytes()) {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use qed_evidence::diagnostic::nearest;
 use qed_evidence::document::Experiment;
 use qed_evidence::document::Missing;
-use qed_evidence::investigation::Investigation;
 use qed_evidence::path::{Path, SECTIONS};
 use qed_evidence::path_index::Drift;
 use qed_evidence::redact::is_redacted;
@@ -15,14 +14,10 @@ use qed_evidence::{Evidence, Value};
 use thiserror::Error;
 
 use crate::config::Config;
-use crate::evidence::cache::DerivedCache;
-use crate::evidence::history::History;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Names;
-use crate::evidence::sweep_record::LoadedSweep;
 use crate::markdown::style::As;
-use crate::templates::Templates;
 
 /// A path on one machine.
 #[derive(Clone, Debug)]
@@ -47,25 +42,13 @@ pub enum PathValue {
 /// The outcome of a look-up.
 type LookupResult = Arc<Result<ShownPath, PathError>>;
 
-/// The evidence of a book with its index.
+/// The evidence of a book, indexed: which machine shows what.
 pub struct BookData<'a> {
     /// The book's settings.
     pub config: &'a Config,
-    /// Machines that have evidence, in the book's order.
-    pub loaded: &'a [MachineEvidence],
-    /// Machines that have none, and why.
-    pub absent: &'a [(String, String)],
-    /// The captures that were published before.
-    pub history: &'a History,
-    /// The record of a sweep, if there is one.
-    pub sweep: Option<&'a LoadedSweep>,
-    /// The templates of its HTML.
-    pub templates: &'a Templates,
-    /// Results of earlier builds from the same evidence.
-    pub cache: &'a DerivedCache,
-    /// The investigation: everything that is planned.
-    pub investigation: &'a Investigation,
-    /// The paths of each machine's evidence and their values, in the order of `loaded`.
+    /// Everything that was loaded for it.
+    pub evidence_set: &'a EvidenceSet,
+    /// The paths of each machine's evidence and their values, in the order of `EvidenceSet::loaded`.
     pub indexed: Vec<Indexed<'a>>,
     /// The machine for what belongs to no experiment.
     whole: MachineId,
@@ -211,13 +194,7 @@ impl<'a> BookData<'a> {
         let whole = position(&|m| count(m) == most).unwrap_or(MachineId::new(0));
         BookData {
             config,
-            loaded: &evidence_set.loaded,
-            absent: &evidence_set.absent,
-            history: &evidence_set.history,
-            sweep: evidence_set.sweep.as_ref(),
-            templates: &evidence_set.templates,
-            cache: &evidence_set.cache,
-            investigation: &evidence_set.investigation,
+            evidence_set,
             // Each takes as long as reading the document.
             indexed: config.parallelism.map(&evidence_set.loaded, |_, loaded| {
                 Indexed::new(&loaded.evidence)
@@ -231,12 +208,12 @@ impl<'a> BookData<'a> {
 
     /// The machines that have evidence, in the book's order.
     pub fn machine_ids(&self) -> impl DoubleEndedIterator<Item = MachineId> + Clone + use<> {
-        MachineId::all(self.loaded.len())
+        MachineId::all(self.evidence_set.loaded.len())
     }
 
     /// The evidence of a machine.
     pub fn machine(&self, machine: MachineId) -> &'a MachineEvidence {
-        &self.loaded[machine.index()]
+        &self.evidence_set.loaded[machine.index()]
     }
 
     /// The paths of a machine's evidence and their values.
@@ -247,7 +224,7 @@ impl<'a> BookData<'a> {
     /// Everything that an author can name: the investigation and what is shown of all machines.
     pub fn catalog(&self) -> Catalog<'_> {
         Catalog {
-            investigation: self.investigation,
+            investigation: &self.evidence_set.investigation,
             machines: &self.indexed,
         }
     }
@@ -269,15 +246,14 @@ impl<'a> BookData<'a> {
         let all = |m: &MachineEvidence| experiments.iter().all(|e| is_complete(&m.evidence, e));
         match experiments.first() {
             None => self.whole,
-            Some(first) => {
-                position(self.loaded, all).unwrap_or_else(|| self.default_machine(first))
-            }
+            Some(first) => position(&self.evidence_set.loaded, all)
+                .unwrap_or_else(|| self.default_machine(first)),
         }
     }
 
     /// The machine that an author names; the error explains what is wrong with the name.
     pub fn find_machine(&self, name: &str) -> Result<Option<MachineId>, UnknownMachine> {
-        if let Some(machine) = position(self.loaded, |m| m.machine == name) {
+        if let Some(machine) = position(&self.evidence_set.loaded, |m| m.machine == name) {
             return Ok(Some(machine));
         }
         if self.config.machines.iter().any(|m| m == name) {
@@ -386,8 +362,12 @@ impl<'a> BookData<'a> {
     /// All names that the captures observed, on any machine.
     pub fn observed(&self) -> &Names<'a> {
         self.observed.get_or_init(|| {
-            let machines = self.loaded.iter().map(|loaded| &loaded.evidence);
-            crate::evidence::names::observed(self.investigation, machines)
+            let machines = self
+                .evidence_set
+                .loaded
+                .iter()
+                .map(|loaded| &loaded.evidence);
+            crate::evidence::names::observed(&self.evidence_set.investigation, machines)
         })
     }
 

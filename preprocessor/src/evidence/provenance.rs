@@ -70,6 +70,7 @@ impl Use {
             _ => return None,
         };
         let probe = book_data
+            .evidence_set
             .investigation
             .experiment(experiment)?
             .probe(probe)?;

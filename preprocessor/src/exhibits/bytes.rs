@@ -110,6 +110,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         machines: machines(&uses, &[]),
         html: request
             .book_data
+            .evidence_set
             .templates
             .render("bytes", &BytesView { rows }),
         uses,

@@ -142,7 +142,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             never,
         };
         Ok(RenderedBlock {
-            html: book_data.templates.render("calltree", &data),
+            html: book_data.evidence_set.templates.render("calltree", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),

@@ -197,6 +197,7 @@ fn others(
     own_reason: Option<&str>,
 ) -> Vec<OnMachine> {
     book_data
+        .evidence_set
         .loaded
         .iter()
         .zip(&judged.judgements)
@@ -279,7 +280,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
         .collect();
     RenderedBlock {
         text: text(&data),
-        html: book_data.templates.render("claim", &data),
+        html: book_data.evidence_set.templates.render("claim", &data),
         machines: vec![judged.shown],
         uses,
         ..RenderedBlock::default()

@@ -89,7 +89,12 @@ pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let machines: Vec<String> = book_data.loaded.iter().map(|m| m.machine.clone()).collect();
+    let machines: Vec<String> = book_data
+        .evidence_set
+        .loaded
+        .iter()
+        .map(|m| m.machine.clone())
+        .collect();
     let mut counts = std::collections::BTreeMap::new();
     let rows: Vec<ClaimsRow> = request
         .claims
@@ -139,7 +144,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     text.push(sum.clone());
     Ok(RenderedBlock {
-        html: book_data.templates.render(
+        html: book_data.evidence_set.templates.render(
             "claims",
             &ClaimsView {
                 machines,

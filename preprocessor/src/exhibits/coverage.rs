@@ -163,7 +163,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     problems.extend(unmatched_lines(request, &own, &all));
     Ok(RenderedBlock {
         text: text(&view),
-        html: book_data.templates.render("coverage", &view),
+        html: book_data.evidence_set.templates.render("coverage", &view),
         uses: shown
             .iter()
             .map(|machine| Use::rests_on(format!("{experiment}.graph"), *machine))
@@ -260,7 +260,7 @@ fn unmatched_lines(
     let silent = all
         .iter()
         .any(|(machine, covered)| covered.is_err() && !book_data.hides(*machine));
-    if silent || !book_data.absent.is_empty() {
+    if silent || !book_data.evidence_set.absent.is_empty() {
         return Vec::new();
     }
     let graphs: Vec<&Graph> = all

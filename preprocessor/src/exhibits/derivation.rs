@@ -90,7 +90,7 @@ fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
 /// Render the exhibit; each undefined name is a warning at its place.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let investigation = &book_data.investigation;
+    let investigation = &book_data.evidence_set.investigation;
     let own = |name: &str| {
         request.claims.get(name).is_some()
             || investigation
@@ -163,7 +163,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     };
     Ok(RenderedBlock {
         text: text(&data),
-        html: book_data.templates.render("derivation", &data),
+        html: book_data.evidence_set.templates.render("derivation", &data),
         problems,
         ..RenderedBlock::default()
     })

@@ -73,6 +73,7 @@ fn show(
         .collect();
     Ok(RenderedBlock {
         html: book_data
+            .evidence_set
             .templates
             .render("disassembly", &DisassemblyView { caption, rows }),
         text,

@@ -119,7 +119,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .machine()?
         .unwrap_or_else(|| book_data.default_machine("run"));
     let loaded = book_data.machine(machine);
-    if request.target == Target::Nothing && !book_data.templates.has_own("evidence") {
+    if request.target == Target::Nothing && !book_data.evidence_set.templates.has_own("evidence") {
         return Ok(RenderedBlock {
             machines: vec![machine],
             ..RenderedBlock::default()
@@ -132,23 +132,26 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         [
             b"exhibit evidence",
             sum.as_slice(),
-            book_data.investigation.digest.as_bytes(),
+            book_data.evidence_set.investigation.digest.as_bytes(),
             shown.as_bytes(),
             caption.as_bytes(),
         ]
     });
-    let inputs = inputs.filter(|_| !book_data.templates.has_own("evidence"));
-    let earlier = inputs.and_then(|inputs| book_data.cache.get(&inputs));
+    let inputs = inputs.filter(|_| !book_data.evidence_set.templates.has_own("evidence"));
+    let earlier = inputs.and_then(|inputs| book_data.evidence_set.cache.get(&inputs));
     let written = match earlier.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(written) => written,
         None => {
             let data = data(book_data, machine, caption.clone());
             let written = match request.target {
-                Target::Html => book_data.templates.render("evidence", &data),
+                Target::Html => book_data.evidence_set.templates.render("evidence", &data),
                 Target::Text | Target::Nothing => plain(&data),
             };
             if let Some(inputs) = inputs {
-                book_data.cache.put(&inputs, written.as_bytes());
+                book_data
+                    .evidence_set
+                    .cache
+                    .put(&inputs, written.as_bytes());
             }
             written
         }

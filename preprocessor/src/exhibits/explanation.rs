@@ -18,7 +18,12 @@ pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
     if let Some(holds) = &judged.claim.holds {
         out.push_str(&format!("    holds {}\n", holds.text()));
     }
-    for (index, (machine, judgement)) in book_data.loaded.iter().zip(&judged.judgements).enumerate()
+    for (index, (machine, judgement)) in book_data
+        .evidence_set
+        .loaded
+        .iter()
+        .zip(&judged.judgements)
+        .enumerate()
     {
         let shown = if index == judged.shown.index() {
             ", shown in the chapter"
@@ -66,7 +71,7 @@ pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
             ));
         }
     }
-    for (machine, reason) in book_data.absent {
+    for (machine, reason) in &book_data.evidence_set.absent {
         out.push_str(&format!("\nnot judged on {machine}: {reason}\n"));
     }
     out

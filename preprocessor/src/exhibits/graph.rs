@@ -297,7 +297,7 @@ fn block(
 ) -> RenderedBlock {
     RenderedBlock {
         text: text(&view, options.levels),
-        html: book_data.templates.render("graph", &view),
+        html: book_data.evidence_set.templates.render("graph", &view),
         machines: vec![machine],
         uses: vec![Use::rests_on(
             format!("{}.graph", options.experiment),

@@ -88,6 +88,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     text.push(sum.clone());
     Ok(RenderedBlock {
         html: book_data
+            .evidence_set
             .templates
             .render("history", &HistoryView { rows, sum }),
         text: text.join("\n"),

@@ -87,7 +87,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let view = view(book_data, (machine, beside), name, facts, other);
     Ok(RenderedBlock {
         text: text(&view),
-        html: book_data.templates.render("layout", &view),
+        html: book_data.evidence_set.templates.render("layout", &view),
         machines: [machine].into_iter().chain(beside).collect(),
         uses: [machine]
             .into_iter()
@@ -110,7 +110,7 @@ fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxErr
         ));
     };
     let name = option.value.text.as_str();
-    let known = &request.book_data.investigation.facts.types;
+    let known = &request.book_data.evidence_set.investigation.facts.types;
     if known.iter().any(|one| one == name) {
         return Ok(name);
     }

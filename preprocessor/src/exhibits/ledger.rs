@@ -105,6 +105,7 @@ fn show(
     text.push_str(&format!("\n{sum}"));
     Ok(RenderedBlock {
         html: book_data
+            .evidence_set
             .templates
             .render("ledger", &LedgerView { caption, rows, sum }),
         text,

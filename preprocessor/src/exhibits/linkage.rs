@@ -46,7 +46,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     Ok(RenderedBlock {
         text: format!("{}\n{}", data.caption, data.text),
-        html: request.book_data.templates.render("linkage", &data),
+        html: request
+            .book_data
+            .evidence_set
+            .templates
+            .render("linkage", &data),
         machines: vec![machine],
         uses,
         ..RenderedBlock::default()

@@ -164,7 +164,7 @@ fn places(
             runs: Vec::new(),
         },
     ];
-    for planned in &book_data.investigation.commands {
+    for planned in &book_data.evidence_set.investigation.commands {
         let path = format!("commands.{}", planned.name);
         if !wanted(&path) {
             continue;
@@ -194,7 +194,7 @@ fn transcript(run: &CommandResult) -> Vec<String> {
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let planned = &book_data.investigation.commands;
+    let planned = &book_data.evidence_set.investigation.commands;
     for (line, span) in request.body {
         let Some(name) = line.strip_prefix("commands.") else {
             continue;
@@ -255,7 +255,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         files,
     };
     Ok(RenderedBlock {
-        html: book_data.templates.render("log", &data),
+        html: book_data.evidence_set.templates.render("log", &data),
         text: text.join("\n"),
         machines: vec![machine],
         uses,

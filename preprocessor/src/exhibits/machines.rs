@@ -160,8 +160,8 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let planned = &book_data.investigation.experiments;
-    let with_evidence = book_data.loaded.iter().map(|loaded| {
+    let planned = &book_data.evidence_set.investigation.experiments;
+    let with_evidence = book_data.evidence_set.loaded.iter().map(|loaded| {
         let mut list = kernel_facts(&loaded.evidence.kernel);
         list.extend(processor_facts(&loaded.evidence.machine));
         list.extend(evidence_facts(loaded, planned));
@@ -171,6 +171,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         }
     });
     let without = book_data
+        .evidence_set
         .absent
         .iter()
         .map(|(name, reason)| MachineFactsRow {
@@ -190,6 +191,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     Ok(RenderedBlock {
         html: book_data
+            .evidence_set
             .templates
             .render("machines", &MachinesView { machines }),
         text: text.join("\n"),

@@ -71,7 +71,7 @@ impl<'f> ExhibitRequest<'_, 'f> {
 
     /// The experiment that the option `experiment` names.
     pub fn planned_experiment(&self) -> Result<&'f PlannedExperiment, SyntaxError> {
-        let planned = &self.book_data.investigation.experiments;
+        let planned = &self.book_data.evidence_set.investigation.experiments;
         let Some(option) = self.words.option("experiment") else {
             return Err(SyntaxError::new(
                 self.info.clone(),
@@ -169,7 +169,11 @@ impl ExhibitRequest<'_, '_> {
 
 /// The exhibit for a machine without evidence.
 pub fn render_without_evidence(book_data: &BookData<'_>, machine: &str) -> RenderedBlock {
-    let known = book_data.absent.iter().find(|(name, _)| name == machine);
+    let known = book_data
+        .evidence_set
+        .absent
+        .iter()
+        .find(|(name, _)| name == machine);
     let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
     unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
 }

@@ -86,6 +86,7 @@ const MAX_EARLIER: usize = 16;
 fn earlier(book_data: &BookData<'_>, machine: MachineId) -> Vec<(String, i64)> {
     let now = book_data.machine(machine);
     book_data
+        .evidence_set
         .history
         .captures
         .iter()
@@ -336,7 +337,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         caption,
     };
     Ok(RenderedBlock {
-        html: book_data.templates.render("slides", &data),
+        html: book_data.evidence_set.templates.render("slides", &data),
         text,
         machines: vec![machine],
         uses: column.uses,

@@ -148,7 +148,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     Ok(RenderedBlock {
         text: text.join("\n"),
         machines,
-        html: request.book_data.templates.render("slot", &data),
+        html: request
+            .book_data
+            .evidence_set
+            .templates
+            .render("slot", &data),
         uses,
         ..RenderedBlock::default()
     })

@@ -240,7 +240,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let data = draw(request, machine, &region, marked, &spans, gaps);
     Ok(RenderedBlock {
         text: text(&data),
-        html: book_data.templates.render("space", &data),
+        html: book_data.evidence_set.templates.render("space", &data),
         machines: vec![machine],
         uses,
         problems: Vec::new(),

@@ -253,6 +253,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         machines,
         html: request
             .book_data
+            .evidence_set
             .templates
             .render("steps", &StepsView { caption, steps }),
         uses,

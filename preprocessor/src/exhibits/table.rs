@@ -37,6 +37,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         machines,
         html: request
             .book_data
+            .evidence_set
             .templates
             .render("table", &TableView { caption, rows }),
         uses,

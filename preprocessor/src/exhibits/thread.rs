@@ -154,6 +154,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     Ok(RenderedBlock {
         html: book_data
+            .evidence_set
             .templates
             .render("thread", &ThreadView { caption, lines }),
         text,

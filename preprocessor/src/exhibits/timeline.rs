@@ -152,10 +152,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         SyntaxError::new(request.info.clone(), message, help)
     };
     let sweep = book_data
+        .evidence_set
         .sweep
+        .as_ref()
         .ok_or_else(|| refused("there is no record of a sweep, `recorded/sweep.json`"))?;
     let record = &sweep.record;
-    if record.investigation != book_data.investigation.digest {
+    if record.investigation != book_data.evidence_set.investigation.digest {
         return Err(refused(
             "the record of the sweep is out of date: it is of another investigation",
         ));
@@ -193,7 +195,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         sum,
     };
     Ok(RenderedBlock {
-        html: book_data.templates.render("timeline", &view),
+        html: book_data.evidence_set.templates.render("timeline", &view),
         text,
         ..RenderedBlock::default()
     })

@@ -429,7 +429,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     let mut used = Vec::new();
     let rendered = request.show_experiment(|machine, name, experiment| {
-        let planned = book_data.investigation.experiment(name);
+        let planned = book_data.evidence_set.investigation.experiment(name);
         let planned = planned.ok_or(ExhibitGap::Unplanned)?;
         let material = Material {
             experiment,
@@ -480,7 +480,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             text.push_str(&format!("\nno record of {absent}"));
         }
         Ok(RenderedBlock {
-            html: book_data.templates.render("trace", &data),
+            html: book_data.evidence_set.templates.render("trace", &data),
             text,
             machines: vec![machine],
             uses: uses(name, machine, experiment),

@@ -15,7 +15,7 @@ use crate::lint::findings::LintFindings;
 
 /// Complain once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], book_data: &BookData<'_>, found: &mut LintFindings<'_>) {
-    let investigation = book_data.investigation;
+    let investigation = &book_data.evidence_set.investigation;
     let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
     used.add_silent_holders(book_data);
     for gap in gaps(investigation, &used) {

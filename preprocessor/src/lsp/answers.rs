@@ -142,7 +142,8 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         }
         let (chapter, offset) = self.chapter(uri, at, documents)?;
         let current = self.workspace.read_investigation(documents);
-        let investigation = current.unwrap_or_else(|_| self.known.book_data.investigation.clone());
+        let investigation =
+            current.unwrap_or_else(|_| self.known.book_data.evidence_set.investigation.clone());
         let named = named_in_chapter(&chapter, offset, &investigation)?;
         Some((named, investigation, false))
     }

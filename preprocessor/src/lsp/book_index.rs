@@ -40,7 +40,7 @@ impl<'b, 'a> BookIndex<'b, 'a> {
         let mut planned = |name: &str, is_leaf: bool| {
             children.entry(name.to_owned()).or_insert(is_leaf);
         };
-        let investigation = self.book_data.investigation;
+        let investigation = &self.book_data.evidence_set.investigation;
         let names: Vec<&str> = base.split_terminator('.').collect();
         let probe = || {
             let [experiment, probe, ..] = names[..] else {

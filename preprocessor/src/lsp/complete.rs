@@ -89,7 +89,7 @@ fn paths(text: &str, word: &Range<usize>, at: usize, known: &BookIndex<'_, '_>) 
 /// A few words about a name: the value on the machine that pages show, or what an experiment runs, or a probe watches.
 fn detail(base: &str, name: &str, is_leaf: bool, known: &BookIndex<'_, '_>) -> Option<String> {
     let path = format!("{base}{name}");
-    let investigation = known.book_data.investigation;
+    let investigation = &known.book_data.evidence_set.investigation;
     let mut names = path.split('.');
     match (names.next(), names.next(), names.next()) {
         (Some("claims"), Some(_), None) => None,
@@ -145,7 +145,7 @@ fn values(
     span: &Range<usize>,
     known: &BookIndex<'_, '_>,
 ) -> Vec<Candidate> {
-    let investigation = known.book_data.investigation;
+    let investigation = &known.book_data.evidence_set.investigation;
     match (holder, name) {
         (_, "machine") | (Holder::Exhibit(_), "beside") => {
             words(known.book_data.config.machines.iter(), span)

@@ -67,7 +67,7 @@ impl<'b, 'a> Checker<'b, 'a> {
         self.take_documents(job, &mut report.problems);
         let paths = &self.workspace.paths;
         let read = self.workspace.reader(&job.documents);
-        if self.book_data.loaded.is_empty() {
+        if self.book_data.evidence_set.loaded.is_empty() {
             let unread = self
                 .book
                 .chapters

@@ -67,7 +67,7 @@ fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     book_data.catalog().check(path).ok()?;
     let mut out = format!("`{path}`\n\n");
-    if book_data.loaded.is_empty() {
+    if book_data.evidence_set.loaded.is_empty() {
         out.push_str("There is no evidence that could be shown: capture first.\n");
         return Some(out);
     }
@@ -94,7 +94,7 @@ fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
         ));
         drifts.extend(value.drift);
     }
-    for (machine, reason) in book_data.absent {
+    for (machine, reason) in &book_data.evidence_set.absent {
         out.push_str(&format!(
             "| {} | {} | |\n",
             markdown(machine),
@@ -118,7 +118,11 @@ fn name(machine: crate::evidence::machine_id::MachineId, known: &BookIndex<'_, '
 
 /// The description of an experiment: its workload and its probes.
 pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
-    let experiment = known.book_data.investigation.experiment(name)?;
+    let experiment = known
+        .book_data
+        .evidence_set
+        .investigation
+        .experiment(name)?;
     let workload = shorten(&experiment.workload_text());
     let probes: Vec<String> = experiment
         .probes
@@ -136,6 +140,7 @@ pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String>
 pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     let probe = book_data
+        .evidence_set
         .investigation
         .experiment(experiment)?
         .probe(name)?;
@@ -149,7 +154,7 @@ pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> O
             out.push_str(&format!("- `{side}.{}` = `{expression}`\n", read.name));
         }
     }
-    for loaded in book_data.loaded {
+    for loaded in &book_data.evidence_set.loaded {
         let experiment = loaded.evidence.experiments.get(experiment);
         let seen = experiment.and_then(|one| one.probes.get(name));
         let how = match seen {

@@ -93,6 +93,7 @@ pub fn collect_claims(
             shown: book_data.machine(judged.shown).machine.clone(),
         });
         let of_claim = book_data
+            .evidence_set
             .loaded
             .iter()
             .zip(judged.judgements.iter().zip(&judged.supported))

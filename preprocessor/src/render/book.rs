@@ -91,7 +91,7 @@ pub struct FilledBook {
 pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> FilledBook {
     let mut report = BookReport::default();
     if target == Target::Nothing {
-        book_data.templates.set_unseen();
+        book_data.evidence_set.templates.set_unseen();
     }
     let mut texts = Vec::new();
     let mut written = Vec::new();
@@ -133,10 +133,17 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         uses.push(shown);
     }
     report.problems.extend(stale(book_data, &claims));
-    let machines: Vec<_> = book_data.loaded.iter().map(|one| &one.evidence).collect();
-    let noted = notes(book_data.investigation, &machines);
+    let machines: Vec<_> = book_data
+        .evidence_set
+        .loaded
+        .iter()
+        .map(|one| &one.evidence)
+        .collect();
+    let noted = notes(&book_data.evidence_set.investigation, &machines);
     report.problems.extend(noted);
-    report.problems.extend(book_data.templates.problems());
+    report
+        .problems
+        .extend(book_data.evidence_set.templates.problems());
     // What could not be read uses nothing that could be known.
     let all_read = !report.has_errors() || report.false_claim;
     report.problems.extend(complaints);
@@ -164,7 +171,7 @@ fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
-    let machines = book_data.loaded.iter().filter_map(|loaded| {
+    let machines = book_data.evidence_set.loaded.iter().filter_map(|loaded| {
         let reasons = loaded.out_of_date()?;
         let message = format!(
             "the evidence of {} is out of date: {reasons}",
@@ -173,7 +180,7 @@ fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
         let line = crate::evidence::loader::capture_line(config, &loaded.machine);
         Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
     });
-    let sweep = book_data.sweep.and_then(|sweep| {
+    let sweep = book_data.evidence_set.sweep.as_ref().and_then(|sweep| {
         let reasons = state(sweep, claims).out_of_date()?;
         let message = format!("the record of the sweep, `{SWEEP}`, is out of date: {reasons}");
         Some(Diagnostic::error_without_place(message).help(format!("make it again: {MAKE}")))

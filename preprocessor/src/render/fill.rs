@@ -384,7 +384,10 @@ impl ChapterFiller<'_, '_> {
             provenance: &used.provenance(self.book_data),
             text: line,
         };
-        self.book_data.templates.render("value", &marked)
+        self.book_data
+            .evidence_set
+            .templates
+            .render("value", &marked)
     }
 
     /// The markup before and after a code span that shows values.
@@ -403,7 +406,11 @@ impl ChapterFiller<'_, '_> {
             provenance: &provenance.join("\n"),
             text: CODE,
         };
-        let html = self.book_data.templates.render("value", &marked);
+        let html = self
+            .book_data
+            .evidence_set
+            .templates
+            .render("value", &marked);
         match html.split_once(CODE) {
             Some((open, close)) => (open.to_owned(), close.to_owned()),
             // A template of the book's own that shows no text puts its mark before the code.

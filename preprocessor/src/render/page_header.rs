@@ -125,7 +125,7 @@ pub fn recorded(book_data: &BookData<'_>) -> Vec<MachineId> {
 
 /// The block at the top of a page that shows no value, in a book that rests on recorded evidence.
 pub fn recorded_html(book_data: &BookData<'_>, literals: usize) -> String {
-    book_data.templates.render(
+    book_data.evidence_set.templates.render(
         "page",
         &HeaderView {
             style: templates::style(),
@@ -179,7 +179,7 @@ pub fn html(
     } else {
         format!("Measured on {}", names.join(", "))
     };
-    book_data.templates.render(
+    book_data.evidence_set.templates.render(
         "page",
         &HeaderView {
             style: templates::style(),

@@ -73,14 +73,14 @@ pub fn write(
 ) -> String {
     let mut suites = Vec::new();
     if let Some((claims, book_data)) = claims {
-        for (index, machine) in book_data.loaded.iter().enumerate() {
+        for (index, machine) in book_data.evidence_set.loaded.iter().enumerate() {
             let end = |judged: &JudgedClaim| {
                 let place = places.get(&judged.claim.id);
                 not_passed(&judged.judgements[index], place)
             };
             suites.push(suite(&machine.machine, claims, end));
         }
-        for (machine, reason) in book_data.absent {
+        for (machine, reason) in &book_data.evidence_set.absent {
             let end = |judged: &JudgedClaim| {
                 Some(NotPassed {
                     ending: Ending::Skipped,

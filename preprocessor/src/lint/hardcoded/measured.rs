@@ -27,7 +27,7 @@ impl Measured {
     /// Of all machines; of several places the first, in the order of machines and paths.
     pub fn new(book_data: &BookData<'_>) -> Self {
         let mut measured = Measured::default();
-        for (loaded, indexed) in book_data.loaded.iter().zip(&book_data.indexed) {
+        for (loaded, indexed) in book_data.evidence_set.loaded.iter().zip(&book_data.indexed) {
             for (path, leaf) in indexed.leaves.iter() {
                 let origin = || MeasuredAt {
                     path: path.to_owned(),
