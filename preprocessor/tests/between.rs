@@ -33,7 +33,7 @@ fn evidence_set() -> (Config, EvidenceSet) {
             stale: vec![],
             not_compared: vec![],
             age_s: Some(0),
-            sum: None,
+            digest: None,
         }],
         ..EvidenceSet::new(investigation)
     };

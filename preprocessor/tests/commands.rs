@@ -293,7 +293,7 @@ fn verdicts_alone() {
     good(&book.qed(&["publish", "book"]));
     let printed = good(&book.qed(&["verify", "book"]));
     assert!(
-        printed.contains("verdicts follow from the published evidence"),
+        printed.contains("judged again from the published evidence: "),
         "{printed}"
     );
     assert!(printed.contains(" 0 values compared"), "{printed}");

@@ -191,7 +191,7 @@ fn mistakes() {
         ("", "hide outer: c\n", "neither `below` nor `fold`"),
         ("", "below inner\n", "the chapter does not name `inner`"),
         ("scope=\"page\"", "", "`scope` is \"chapter\" or \"book\""),
-        ("untold=\"some\"", "", "`some` is no limit"),
+        ("untold=\"some\"", "", "`some` is not a limit"),
     ] {
         let (status, text) =
             check_chapter(&format!("# One\n\n`outer`{}", exhibit(options, body)), "");

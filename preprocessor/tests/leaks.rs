@@ -4,7 +4,7 @@ use crate::common;
 
 use common::{Book, evidence, good, stderr, stdout};
 use qed_evidence::Evidence;
-use qed_evidence::document::{Command, Reader, Reading};
+use qed_evidence::document::{CommandRun, Reader, Reading};
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Address, Bytes, Datum, InlineFrame, Integer, LineRole, Location, Value};
 
@@ -69,7 +69,7 @@ fn host() -> Evidence {
         }
     }
     for by in [Reader::Machine, Reader::Builder] {
-        let command = Command {
+        let command = CommandRun {
             by,
             argv: vec!["uname".into(), "-n".into()],
             files: Vec::new(),

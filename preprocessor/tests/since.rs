@@ -543,8 +543,7 @@ fn judged_again() {
         book.qed(&["verify", "book", "--evidence", ".qed/evidence"])
     };
     let report = good(&verify());
-    let reported =
-        "12 verdicts of the sweep follow from its evidence; 0 of its claims are no longer made";
+    let reported = "judged again from the sweep's evidence: 12 verdicts; not judged, because the book no longer has them: 0 claims";
     assert!(report.contains(reported), "{report}");
     type Edit = fn(&mut serde_json::Value);
     let cases: [(Edit, &str); 5] = [

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use qed_evidence::document::{Command, Evidence, Reader};
+use qed_evidence::document::{CommandRun, Evidence, Reader};
 use qed_evidence::investigation;
 use qed_evidence::value::{Datum, Value};
 
@@ -91,7 +91,7 @@ pub fn command(
     planned: &investigation::PlannedCommand,
     raw: &RawCommand,
     keep: &Keep<'_>,
-) -> Command {
+) -> CommandRun {
     let exit: Datum = match &raw.ended {
         Ok(status) => Value::int(*status).into(),
         Err(reason) => Datum::unavailable(reason.clone()),
@@ -134,7 +134,7 @@ pub fn command(
         };
         (wanted.name.clone(), datum)
     });
-    Command {
+    CommandRun {
         by: planned.on,
         argv: raw.argv.clone(),
         files: Vec::new(),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
-use qed_evidence::document::{Command, Machine, Reader, Reading};
+use qed_evidence::document::{CommandRun, Machine, Reader, Reading};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::value::Datum;
 
@@ -387,7 +387,7 @@ fn collect_commands(
     raw: &RawCapture,
     on_builder: &[RawCommand],
     keep: &Keep<'_>,
-) -> BTreeMap<String, Command> {
+) -> BTreeMap<String, CommandRun> {
     let (mut machine, mut builder) = (raw.commands.iter(), on_builder.iter());
     let done = investigation.commands.iter().filter_map(|planned| {
         let raw = match planned.on {

@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let (folder, single) = output(args, folder, targets.len())?;
-    let store = Store::open(&folder).map_err(|error| Failure::unable(error.to_string()))?;
+    let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
     let mut failures = Vec::new();
     for target in &targets {
         let name = single
@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         .and_then(|(evidence, text)| {
             let path = store
                 .write(&name, &text)
-                .map_err(|error| Failure::unable(error.to_string()))?;
+                .map_err(|error| Failure::machine(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
             Ok(tell_notes(
                 target,
@@ -209,7 +209,7 @@ fn conclude(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<()
         Some(failure) if failure.status == 2 || machines == 1 => Err(failure),
         // A book falls back to recorded evidence for machines that cannot be captured here.
         Some(_) if is_book && !all => Ok(()),
-        Some(_) => Err(Failure::unable(
+        Some(_) => Err(Failure::machine(
             "not every machine could be captured; see above",
         )),
     }
@@ -308,7 +308,7 @@ async fn on_host(
     let programs = programs
         .ensure_unchanged(&programs::on_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {
-            Failure::unable(format!(
+            Failure::machine(format!(
                 "`{file}` was changed while it was captured; capture again when it stays as it is"
             ))
         })?;
@@ -387,7 +387,7 @@ async fn in_guest(
     )
     .await?;
     if image_digest(&kernel)? != booted {
-        return Err(Failure::unable(format!(
+        return Err(Failure::machine(format!(
             "the kernel image of {name} was changed while it was captured; capture again when it stays as it is"
         )));
     }

@@ -363,7 +363,7 @@ mod tests {
     fn commands_that_did_not_run() {
         let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
         let mut evidence = qed_evidence::reader::read(text).unwrap();
-        let command = |by, exit| qed_evidence::document::Command {
+        let command = |by, exit| qed_evidence::document::CommandRun {
             by,
             argv: vec!["x".into()],
             files: Vec::new(),

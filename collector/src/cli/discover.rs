@@ -292,11 +292,11 @@ impl NamedTrace {
         let kallsyms = discovery
             .kallsyms
             .clone()
-            .map_err(|why| Failure::unable(why.to_string()))?;
+            .map_err(|why| Failure::machine(why.to_string()))?;
         let kallsyms =
             Kallsyms::parse(kallsyms, None).context("failed to understand the kernel's symbols")?;
         let refused = |error: crate::graph::GraphError| {
-            Failure::unable(format!("the trace is not whole: {error}"))
+            Failure::machine(format!("the trace is not whole: {error}"))
         };
         let all = calls(&discovery.graph).map_err(refused)?;
         let calls = match &discovery.workload {
@@ -478,10 +478,10 @@ fn write(
     );
     // What is written is known to be read.
     parse(&path.display().to_string(), &text)
-        .map_err(|problems| Failure::unable(render(&problems)))?;
+        .map_err(|problems| Failure::machine(render(&problems)))?;
     let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists(path),
-        _ => Failure::unable(format!("failed to write {}: {error}", path.display())),
+        _ => Failure::machine(format!("failed to write {}: {error}", path.display())),
     })
 }

@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if report.host.captures || report.guest.captures {
         return Ok(());
     }
-    Err(Failure::unable(
+    Err(Failure::machine(
         "this machine can capture nothing: books here build from recorded evidence",
     ))
 }

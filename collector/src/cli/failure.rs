@@ -21,7 +21,7 @@ impl Failure {
     }
 
     /// This machine cannot do what was asked.
-    pub fn unable(message: impl Into<String>) -> Self {
+    pub fn machine(message: impl Into<String>) -> Self {
         Self {
             status: 3,
             message: message.into(),
@@ -31,7 +31,7 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::unable(format!("{error:#}"))
+        Self::machine(format!("{error:#}"))
     }
 }
 

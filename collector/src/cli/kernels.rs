@@ -139,7 +139,7 @@ fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
         Format::Json => format!(
             "{}\n",
             serde_json::to_string_pretty(&rows)
-                .map_err(|error| Failure::unable(format!("failed to write JSON: {error}")))?
+                .map_err(|error| Failure::machine(format!("failed to write JSON: {error}")))?
         ),
     })
 }

@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         TargetMachine::Guest(name, source) => guest_btf(name, source, lock.as_ref())?,
     };
     let btf = Btf::parse(&bytes).map_err(|error| {
-        Failure::unable(format!(
+        Failure::machine(format!(
             "failed to understand the kernel's types of {}: {error}",
             on.name()
         ))
@@ -145,7 +145,7 @@ fn request_args(on: Option<&TargetMachine>, book: Option<PathBuf>) -> RequestArg
 /// The types of the running kernel, which are read from a file.
 fn host_btf() -> Result<Vec<u8>, Failure> {
     std::fs::read(BTF).map_err(|error| {
-        Failure::unable(format!(
+        Failure::machine(format!(
             "failed to read the kernel's types from {BTF}: {error}; ask a guest: --on guest:debian-6.12"
         ))
     })

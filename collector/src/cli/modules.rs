@@ -27,7 +27,7 @@ pub struct Modules {
 pub fn kind_of_failure(error: &ModuleError) -> fn(String) -> Failure {
     match error {
         ModuleError::Package(error) if error.exit_status() == 2 => Failure::input,
-        ModuleError::Package(_) | ModuleError::Read { .. } => Failure::unable,
+        ModuleError::Package(_) | ModuleError::Read { .. } => Failure::machine,
         _ => Failure::input,
     }
 }

@@ -30,7 +30,7 @@ pub fn render(problems: &[Diagnostic]) -> String {
 /// An answer as JSON.
 pub fn json(answer: &impl serde::Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(answer);
-    let text = text.map_err(|error| Failure::unable(format!("failed to write JSON: {error}")))?;
+    let text = text.map_err(|error| Failure::machine(format!("failed to write JSON: {error}")))?;
     Ok(text + "\n")
 }
 
@@ -38,7 +38,7 @@ pub fn json(answer: &impl serde::Serialize) -> Result<String, Failure> {
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::unable(
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::machine(
             format!("failed to write to standard output: {error}"),
         )),
         _ => Ok(()),

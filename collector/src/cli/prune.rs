@@ -91,7 +91,7 @@ pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Resu
         let verb = if dry_run { "would remove" } else { "removed" };
         if !dry_run {
             std::fs::remove_dir_all(&folder).map_err(|error| {
-                Failure::unable(format!("failed to remove {}: {error}", folder.display()))
+                Failure::machine(format!("failed to remove {}: {error}", folder.display()))
             })?;
         }
         print(&format!(

@@ -7,5 +7,5 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::unable(format!("failed to start the runtime: {error}")))
+        .map_err(|error| Failure::machine(format!("failed to start the runtime: {error}")))
 }

@@ -157,7 +157,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let wanted =
         select_kernels(&served, &args.series).map_err(|error| Failure::input(error.to_string()))?;
     let part = part(&wanted, &investigation, &request, args.shard);
-    let store = Store::open(&request.output).map_err(|error| Failure::unable(error.to_string()))?;
+    let store =
+        Store::open(&request.output).map_err(|error| Failure::machine(error.to_string()))?;
     let text = part.text().context("failed to describe the sweep")?;
     store
         .write(&part.file_name(), &text)
@@ -203,7 +204,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failed.is_empty() {
         true => Ok(()),
-        false => Err(Failure::unable(format!(
+        false => Err(Failure::machine(format!(
             "not every kernel could be captured: {}; see above. The same command goes on with these",
             failed.join(", ")
         ))),

@@ -107,7 +107,7 @@ fn moved(
     }
     match problems.is_empty() {
         true => Ok(new),
-        false => Err(Failure::unable(format!(
+        false => Err(Failure::machine(format!(
             "{FILE} was not changed: {}. Correct `machines` in book.toml, or name only the machines that are to move",
             problems.join("; ")
         ))),
@@ -123,7 +123,7 @@ fn ask(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
     match note {
         None => Ok(kernels),
         // With a suite missing, a pin would move back.
-        Some(note) => Err(Failure::unable(format!(
+        Some(note) => Err(Failure::machine(format!(
             "{FILE} was not changed, because {note}"
         ))),
     }
@@ -132,7 +132,7 @@ fn ask(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
 /// Writes a file in one step, with the rights that files have.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     write_atomically(path, PUBLIC, |file| file.write_all(text.as_bytes()))
-        .map_err(|error| Failure::unable(format!("failed to write {}: {error}", path.display())))
+        .map_err(|error| Failure::machine(format!("failed to write {}: {error}", path.display())))
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Apt {
             doing,
             program: "apt-get".into(),
             status: "success".into(),
-            output: format!("`{}`, which is no address", printed.trim()),
+            output: format!("`{}`, which is not an address", printed.trim()),
         })?;
         if let Some(found) = digest.filter(|found| *found != part.sha256) {
             return Err(GuestError::WrongDigest {

@@ -28,7 +28,7 @@ impl Reader {
 /// One run of an ordinary program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Command {
+pub struct CommandRun {
     /// The machine that it ran on.
     pub by: Reader,
     /// The program and its arguments, as they were run. Files of the building machine are in the folder that it ran in.
@@ -49,7 +49,7 @@ pub struct Command {
     pub values: BTreeMap<String, Datum>,
 }
 
-impl Command {
+impl CommandRun {
     /// As it is typed into a shell.
     pub fn line(&self) -> String {
         let words: Vec<String> = self.argv.iter().map(|word| shell_word(word)).collect();

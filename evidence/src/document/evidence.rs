@@ -1,6 +1,6 @@
 //! The whole document, the capture that made it and the machine that was watched.
 
-use super::command::Command;
+use super::command::CommandRun;
 use super::experiment::Experiment;
 use super::facts::Facts;
 use super::instances::Instances;
@@ -37,7 +37,7 @@ pub struct Evidence {
         deserialize_with = "crate::document::de::named_map",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    pub commands: BTreeMap<String, Command>,
+    pub commands: BTreeMap<String, CommandRun>,
     /// The copies that the kernel has of each probed function, by its name.
     #[serde(
         default,

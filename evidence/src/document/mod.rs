@@ -24,7 +24,7 @@ pub mod visit;
 pub mod withheld;
 
 pub use code::{CallSite, Instruction};
-pub use command::{Command, FileRole, ProgramFile, Reader};
+pub use command::{CommandRun, FileRole, ProgramFile, Reader};
 pub use evidence::{Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VERSION};
 pub use experiment::{Cost, Descendants, Experiment, Outcome, Quality};
 pub use facts::{EnumeratorFacts, Facts, FieldFacts, MemberFacts, TypeFacts};

@@ -132,7 +132,7 @@ mod tests {
         });
         document.commands.insert(
             "c".into(),
-            crate::document::Command {
+            crate::document::CommandRun {
                 by: crate::document::Reader::Machine,
                 argv: vec!["true".into()],
                 files: Vec::new(),

@@ -81,7 +81,7 @@ impl<'a> List<'a> {
                 Reader::Builder => Drift::PerKernel,
             };
             self.below(name, |list| {
-                let run = computed!(Command, "run");
+                let run = computed!(CommandRun, "run");
                 list.text("run", &command.line(), run);
                 list.fields(command);
             });

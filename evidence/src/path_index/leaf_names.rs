@@ -2,7 +2,7 @@
 
 use crate::document::fields::Structure;
 use crate::document::{
-    Boot, CallSite, Command, Cost, Hit, Instruction, Kaslr, Kernel, Ledger, Machine, Member,
+    Boot, CallSite, CommandRun, Cost, Hit, Instruction, Kaslr, Kernel, Ledger, Machine, Member,
     Outcome, Probe, Quality, Run, SymbolPlaces, Task,
 };
 
@@ -33,7 +33,7 @@ pub(super) fn instruction_leaves() -> impl Iterator<Item = &'static str> + Clone
 
 /// Names of the values of a command, but for those that the investigation names.
 pub(super) fn command_leaves() -> impl Iterator<Item = &'static str> + Clone {
-    Command::leaf_names()
+    CommandRun::leaf_names()
 }
 
 /// Leaves of the fixed sections that every capture plans.

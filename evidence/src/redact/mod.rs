@@ -23,7 +23,7 @@ use crate::document::instances::{Instances, Within};
 use crate::document::value::{Address, Datum, Value};
 use crate::document::visit::{Visited, walk};
 use crate::document::{
-    Boot, Command, Evidence, Kaslr, Machine, Missing, Probe, Quality, Reader, SymbolPlaces,
+    Boot, CommandRun, Evidence, Kaslr, Machine, Missing, Probe, Quality, Reader, SymbolPlaces,
 };
 use crate::secrets::{
     self, SHORTEST_NUMBER, Searcher, Secret, integer, is_address, is_pointer, numbers_in,
@@ -208,8 +208,8 @@ const COMMANDS: &str = key_of!(Evidence, "commands");
 const KASLR: &str = key_of!(Evidence, "kaslr");
 const BOOTS: &str = key_of!(Evidence, "boots");
 const NAMES: &str = key_of!(Evidence, "names");
-const BY: &str = key_of!(Command, "by");
-const VALUES: &str = key_of!(Command, "values");
+const BY: &str = key_of!(CommandRun, "by");
+const VALUES: &str = key_of!(CommandRun, "values");
 const SOURCES: &str = key_of!(Kaslr, "sources");
 const INSTRUCTION: &str = key_of!(Probe, "instruction");
 const BOOT_ID: &[&str] = &[key_of!(Machine, "boot_id"), key_of!(Boot, "boot_id")];

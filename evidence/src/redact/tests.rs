@@ -340,7 +340,7 @@ fn no_address_gets_out() {
         .get_mut("sock_alloc")
         .unwrap()
         .public = public.map(|name| format!("exit.{name}")).to_vec();
-    let command = |by, values: &[(&str, Value)]| crate::document::Command {
+    let command = |by, values: &[(&str, Value)]| crate::document::CommandRun {
         by,
         argv: vec!["grep".into(), "_text".into()],
         files: Vec::new(),

@@ -6,10 +6,12 @@ use serde_json::Value as Json;
 
 use crate::document::fields::key_of;
 use crate::document::value::{Address, KINDS};
-use crate::document::{Command, Evidence, Experiment, Kaslr, Kernel, Probe, Reader, SymbolPlaces};
+use crate::document::{
+    CommandRun, Evidence, Experiment, Kaslr, Kernel, Probe, Reader, SymbolPlaces,
+};
 
 use super::secret::{
-    CANONICAL, FIRST_RANDOM, IMAGE, KERNEL_HALF, Kind, SMALLEST_SLIDE, Secret, is_address,
+    CANONICAL, FIRST_RANDOM, IMAGE, KERNEL_HALF, SMALLEST_SLIDE, Secret, SecretKind, is_address,
     is_pattern, is_pointer,
 };
 
@@ -23,7 +25,7 @@ const PROBES: &str = key_of!(Experiment, "probes");
 const HITS: &str = key_of!(Probe, "hits");
 const CONFIG: &str = key_of!(Kernel, "config");
 const STATIC: &str = key_of!(SymbolPlaces, "static");
-const BY: &str = key_of!(Command, "by");
+const BY: &str = key_of!(CommandRun, "by");
 
 /// Numbers of the kernel's configuration below `kaslr`.
 const CONFIGURED: &[&str] = &[
@@ -59,7 +61,7 @@ pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
         if let Some(crate::document::value::Value::Address { value, .. }) =
             places.static_address.value()
         {
-            known.insert(Secret::number(Kind::Pointer, value.0));
+            known.insert(Secret::number(SecretKind::Pointer, value.0));
         }
     }
     known
@@ -98,7 +100,7 @@ impl Collector {
 
     fn pointer(&mut self, path: &[Step<'_>], number: u64) {
         if is_pointer(number) && number >= FIRST_RANDOM && !is_pattern(number) {
-            self.add(path, Secret::number(Kind::Pointer, number));
+            self.add(path, Secret::number(SecretKind::Pointer, number));
         }
     }
 
@@ -179,7 +181,7 @@ impl Collector {
             ("int" | "offset" | "size" | "flags" | "enum", Some(value)) => {
                 let Some(bits) = integer(value) else { return };
                 if about_place && (SMALLEST_SLIDE..KERNEL_HALF).contains(&bits) {
-                    self.add(path, Secret::number(Kind::Slide, bits));
+                    self.add(path, Secret::number(SecretKind::Slide, bits));
                 } else if is_address(bits) {
                     self.pointer(path, bits);
                 }
@@ -193,7 +195,7 @@ impl Collector {
                     }
                     match place.is_multiple_of(8) || word >= IMAGE {
                         true => self.pointer(path, word),
-                        false => self.add(path, Secret::number(Kind::Word, word)),
+                        false => self.add(path, Secret::number(SecretKind::Word, word)),
                     }
                 }
                 if let Some(secret) = Secret::memory(&bytes) {

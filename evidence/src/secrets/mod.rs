@@ -17,7 +17,7 @@ pub use collect::{known, secrets};
 pub use members::is_secret_member;
 pub use patterns::{Searcher, SecretMatch};
 pub(crate) use secret::{FIRST_PAGE, is_address};
-pub use secret::{Kind, Secret, is_pointer, slides};
+pub use secret::{Secret, SecretKind, is_pointer, slides};
 
 #[cfg(test)]
 pub(crate) mod tests;

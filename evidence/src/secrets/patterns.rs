@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::multi_matcher::MultiMatcher;
-use super::secret::{Kind, Secret};
+use super::secret::{Secret, SecretKind};
 use super::spellings::{Around, Needle, Spellings};
 
 /// A secret that was found. Its value is never printed.
@@ -47,9 +47,9 @@ impl Searcher {
             let index = searched.len();
             searched.push((secret.clone(), leaf.clone()));
             match (secret.kind, secret.as_number()) {
-                (Kind::Pointer, Some(number)) => spelled.pointer(number, index),
-                (Kind::Word, Some(number)) => spelled.word(number, index),
-                (Kind::Slide, Some(number)) => spelled.slide(number, index),
+                (SecretKind::Pointer, Some(number)) => spelled.pointer(number, index),
+                (SecretKind::Word, Some(number)) => spelled.word(number, index),
+                (SecretKind::Slide, Some(number)) => spelled.slide(number, index),
                 _ => spelled.memory(&secret.bytes, index),
             }
         }

@@ -59,7 +59,7 @@ pub fn slides() -> impl Iterator<Item = u64> {
 
 /// The kind of number that a secret is: it decides in which forms it is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum SecretKind {
     /// An address.
     Pointer,
     /// Eight bytes of a piece of memory that would be an address, at a place where no compiler puts one: in machine code, where
@@ -75,7 +75,7 @@ pub enum Kind {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: SecretKind,
     /// The number, the lowest byte first; of memory its bytes.
     pub(super) bytes: Vec<u8>,
 }
@@ -88,14 +88,14 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
-    pub(super) fn number(kind: Kind, number: u64) -> Self {
+    pub(super) fn number(kind: SecretKind, number: u64) -> Self {
         let bytes = number.to_le_bytes().to_vec();
         Secret { kind, bytes }
     }
 
     /// A slide.
     pub fn slide(bytes: u64) -> Self {
-        Secret::number(Kind::Slide, bytes)
+        Secret::number(SecretKind::Slide, bytes)
     }
 
     /// A piece of memory or text, if a search for it makes sense: eight bytes or more, of which some differ. Shorter pieces
@@ -103,7 +103,7 @@ impl Secret {
     pub(crate) fn memory(bytes: &[u8]) -> Option<Self> {
         let different: BTreeSet<&u8> = bytes.iter().collect();
         (bytes.len() >= 8 && different.len() >= 5).then(|| Secret {
-            kind: Kind::Memory,
+            kind: SecretKind::Memory,
             bytes: bytes.to_vec(),
         })
     }
@@ -113,21 +113,21 @@ impl Secret {
     pub fn is_guessable(&self) -> bool {
         let in_image = |number: u64| (IMAGE..IMAGE + IMAGE_SPACE).contains(&number);
         match self.kind {
-            Kind::Slide => true,
-            Kind::Pointer => self.as_number().is_some_and(in_image),
-            Kind::Word | Kind::Memory => false,
+            SecretKind::Slide => true,
+            SecretKind::Pointer => self.as_number().is_some_and(in_image),
+            SecretKind::Word | SecretKind::Memory => false,
         }
     }
 
     /// The number, if it is a slide.
     pub(crate) fn as_slide(&self) -> Option<u64> {
-        self.as_number().filter(|_| self.kind == Kind::Slide)
+        self.as_number().filter(|_| self.kind == SecretKind::Slide)
     }
 
     /// The number, if it is one.
     pub(super) fn as_number(&self) -> Option<u64> {
         Some(u64::from_le_bytes(self.bytes.as_slice().try_into().ok()?))
-            .filter(|_| self.kind != Kind::Memory)
+            .filter(|_| self.kind != SecretKind::Memory)
     }
 }
 

@@ -11,7 +11,12 @@ const HEAP: u64 = 0xffff_8881_0a0b_4c40;
 fn searcher(numbers: &[u64]) -> Searcher {
     let secrets = numbers
         .iter()
-        .map(|n| (Secret::number(Kind::Pointer, *n), format!("leaf.{n:x}")))
+        .map(|n| {
+            (
+                Secret::number(SecretKind::Pointer, *n),
+                format!("leaf.{n:x}"),
+            )
+        })
         .collect();
     Searcher::new(&secrets, &BTreeSet::new())
 }
@@ -353,7 +358,7 @@ fn known_elsewhere() {
 #[test]
 fn slides() {
     let secrets = BTreeMap::from([(
-        Secret::number(Kind::Slide, 0x1e20_0000),
+        Secret::number(SecretKind::Slide, 0x1e20_0000),
         "kaslr.slide".to_owned(),
     )]);
     let searcher = Searcher::new(&secrets, &BTreeSet::new());
@@ -388,7 +393,7 @@ fn slides() {
 /// Check that a secret does not show itself when it is printed for debugging.
 #[test]
 fn debug_says_nothing() {
-    let text = format!("{:?}", Secret::number(Kind::Pointer, SECRET));
+    let text = format!("{:?}", Secret::number(SecretKind::Pointer, SECRET));
     assert_eq!(text, "Pointer(…)");
 }
 

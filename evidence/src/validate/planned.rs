@@ -14,7 +14,7 @@ use crate::document::instances::Instances;
 use crate::document::pointer::escape;
 use crate::document::value::{Datum, Frame, Value};
 use crate::document::withheld::withheld;
-use crate::document::{Command, Context, Evidence, Experiment, Hit, Member, Probe, Task};
+use crate::document::{CommandRun, Context, Evidence, Experiment, Hit, Member, Probe, Task};
 use crate::investigation::{
     Action, Experiment as PlannedExperiment, Investigation, Probe as PlannedProbe,
 };
@@ -128,7 +128,7 @@ fn command(
     at: &str,
     investigation: &Investigation,
     name: &str,
-    found: &Command,
+    found: &CommandRun,
 ) -> Option<Finding> {
     let Some(planned) = investigation.command(name) else {
         return Some((at.into(), "the investigation has no such command".into()));

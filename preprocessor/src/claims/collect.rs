@@ -16,8 +16,8 @@ use crate::evidence::machine_id::MachineId;
 use crate::evidence::mentions::BookMentions;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
-use crate::util::report::counted;
 use crate::util::report::has_errors;
+use crate::util::report::pluralize;
 
 /// All claims by id.
 #[derive(Debug, Default)]
@@ -117,8 +117,8 @@ impl Claims {
             .collect();
         Some(format!(
             "{} on {}: {}",
-            counted(self.by_id.len(), "claim"),
-            counted(first.judgements.len(), "machine"),
+            pluralize(self.by_id.len(), "claim"),
+            pluralize(first.judgements.len(), "machine"),
             counts.join(", ")
         ))
     }

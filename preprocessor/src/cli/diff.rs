@@ -25,7 +25,7 @@ use crate::mdbook::load;
 use crate::templates::Templates;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
-use crate::util::report::counted;
+use crate::util::report::pluralize;
 
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -157,7 +157,7 @@ fn render(
 ) -> String {
     let (old, new) = sides;
     let claims = match judged {
-        Some(count) => format!("{} judged on both.\n", counted(count, "claim")),
+        Some(count) => format!("{} judged on both.\n", pluralize(count, "claim")),
         None => String::new(),
     };
     match format {
@@ -206,7 +206,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
         stale: Vec::new(),
         not_compared: Vec::new(),
         age_s: None,
-        sum: None,
+        digest: None,
     };
     let evidence_set = EvidenceSet {
         investigation: investigation(&book.paths.root, &book.config)?,

@@ -18,7 +18,7 @@ use crate::evidence::freshness::LocalMachine;
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::evidence::{loader, locations};
 use crate::mdbook::load;
-use crate::util::files::{self, File};
+use crate::util::files::{self, SiteFile};
 use crate::util::parallel::Parallelism;
 use error::{HandoverError, MergeError};
 use sweep::Swept;
@@ -125,7 +125,7 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
 fn check_handover(
     config: &Config,
     investigation: &str,
-    found: &[File],
+    found: &[SiteFile],
 ) -> Result<BTreeMap<String, Taken>, HandoverError> {
     let mut out: BTreeMap<String, Taken> = BTreeMap::new();
     let mut used = 0;

@@ -27,9 +27,9 @@ use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
 use crate::publish::{age, leak_check, manifest};
 use crate::render::book::FilledBook;
 use crate::util::files;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 use crate::util::parallel::Parallelism;
-use crate::util::report::counted;
+use crate::util::report::pluralize;
 use error::PublishError;
 
 mod error;
@@ -116,7 +116,7 @@ fn collect_extras(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     outcome: &FilledBook,
-    pages: &[File],
+    pages: &[SiteFile],
 ) -> Result<SiteExtras, PublishError> {
     let investigation = book
         .config
@@ -161,9 +161,9 @@ fn collect_extras(
 /// The statements of the pages about each machine's evidence: ages are those of the build.
 fn states(
     book_data: &BookData<'_>,
-    pages: &[File],
+    pages: &[SiteFile],
 ) -> std::collections::BTreeMap<String, EvidenceState> {
-    let mut html: Vec<&File> = pages.iter().filter(|f| f.name.ends_with(".html")).collect();
+    let mut html: Vec<&SiteFile> = pages.iter().filter(|f| f.name.ends_with(".html")).collect();
     // Short pages say it, too.
     html.sort_by_key(|page| page.bytes.len());
     let ages = age::read_ages(
@@ -233,7 +233,7 @@ fn write_extras(
 /// Make the site again from the published files, as a verifier will. Return the folder of the pages: the first one whose
 /// pages are those that the book makes.
 fn rehearse(
-    pages: &[File],
+    pages: &[SiteFile],
     book_data: &BookData<'_>,
     extras: &mut SiteExtras,
     addresses: crate::config::Addresses,
@@ -338,9 +338,9 @@ fn write(
     let redacted = redacted.filter(|l| is_redacted(&l.evidence)).count();
     print(&format!(
         "{} sealed with {} and the evidence of {}, {redacted} of them redacted\nsha256 of {}: {digest}\n",
-        counted(manifest.files.len(), "file"),
-        counted(extras.claims.len(), "claim"),
-        counted(book_data.evidence_set.loaded.len(), "machine"),
+        pluralize(manifest.files.len(), "file"),
+        pluralize(extras.claims.len(), "claim"),
+        pluralize(book_data.evidence_set.loaded.len(), "machine"),
         manifest::MANIFEST,
     ));
     Ok(GOOD)
@@ -369,7 +369,7 @@ fn leaks(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     extras: &SiteExtras,
-    all: &[File],
+    all: &[SiteFile],
 ) -> Vec<String> {
     let raw = |loaded: &loader::MachineEvidence| loaded.raw.to_search(&loaded.evidence).clone();
     let raw: Vec<Evidence> = book_data.evidence_set.loaded.iter().map(raw).collect();

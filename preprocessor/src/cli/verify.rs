@@ -28,8 +28,8 @@ use crate::publish::site_reader::{
 use crate::publish::site_text::SitePage;
 use crate::publish::source::BookSource;
 use crate::publish::values::{self, SiteFindings};
-use crate::util::files::{self, File};
-use crate::util::report::counted;
+use crate::util::files::{self, SiteFile};
+use crate::util::report::pluralize;
 use beside::{CNAME, added_domain, sites_inside};
 use book::with_sources;
 use error::VerifyError;
@@ -86,7 +86,7 @@ pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
     match check_all(&files, raw, options) {
         Ok(mut found) => {
             if in_git > 0 {
-                let files = counted(in_git, "file");
+                let files = pluralize(in_git, "file");
                 found.notes.push(format!(
                     "{files} in .git, which is not part of the site, not looked at"
                 ));
@@ -107,7 +107,7 @@ pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
 
 /// Check a site, and each site inside it separately.
 fn check_all(
-    files: &[File],
+    files: &[SiteFile],
     raw: Option<Vec<Evidence>>,
     options: VerifyOptions<'_>,
 ) -> Result<SiteFindings, VerifyError> {
@@ -124,9 +124,9 @@ fn check_all(
             .max_by_key(|folder| folder.len())
             .map_or("", String::as_str)
     };
-    let of = |folder: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<File> {
+    let of = |folder: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<SiteFile> {
         let wanted = files.iter().filter(|file| wanted(&file.name));
-        let renamed = wanted.map(|file| File {
+        let renamed = wanted.map(|file| SiteFile {
             name: file.name[folder.len()..].to_owned(),
             bytes: file.bytes.clone(),
         });
@@ -157,8 +157,8 @@ fn check_all(
 /// All findings about a site: `all` are its files, `own` those that do not belong to a site inside it. The error is the reason
 /// why it cannot be checked.
 fn check(
-    all: &[File],
-    own: &[File],
+    all: &[SiteFile],
+    own: &[SiteFile],
     raw: Option<Vec<Evidence>>,
     options: VerifyOptions<'_>,
 ) -> Result<SiteFindings, VerifyError> {
@@ -268,7 +268,7 @@ fn conceal(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
 
 /// Search all files for secrets of a machine, and compare the published evidence with the captured one.
 fn secrets(
-    (all, own): (&[File], &[File]),
+    (all, own): (&[SiteFile], &[SiteFile]),
     raw: &[Evidence],
     published: &[Evidence],
     shown: &[Evidence],
@@ -316,7 +316,7 @@ struct SiteDocuments<'s> {
 
 /// Make the site again from its sources and compare the two; compare the sources with the book, if it is available.
 fn reproduce_site(
-    files: &[File],
+    files: &[SiteFile],
     site: &SiteDocuments<'_>,
     book: Option<&Path>,
     found: &mut SiteFindings,
@@ -377,7 +377,7 @@ fn reproduce_site(
 
 /// Look at every value, verdict and placeholder in the texts of a site, each by itself.
 fn texts(
-    files: &[File],
+    files: &[SiteFile],
     shown: &[Evidence],
     claims: Option<&[PublishedClaim]>,
     verdicts: Option<&Verdicts>,
@@ -393,7 +393,7 @@ fn texts(
     found.machines = machines.len();
     let mut known = BTreeSet::new();
     // Pages first: they say which placeholders are shown on purpose.
-    let mut texts: Vec<&File> = files
+    let mut texts: Vec<&SiteFile> = files
         .iter()
         .filter(|file| values::is_text(&file.name))
         .collect();
@@ -414,7 +414,7 @@ fn texts(
 
 /// Judge the published claims on the published evidence.
 fn judge_again(
-    files: &[File],
+    files: &[SiteFile],
     published: &[Evidence],
     claims: &[PublishedClaim],
     verdicts: &Verdicts,
@@ -433,9 +433,9 @@ fn judge_again(
             found.wrong.extend(again.wrong);
             found.repeated += again.repeated;
             found.notes.push(format!(
-                "{} verdicts follow from the published evidence; {} rest on what is withheld, and on the word of \
-                 who captured it",
-                again.repeated, again.trusted
+                "judged again from the published evidence: {}; trusted, because values are withheld: {}",
+                pluralize(again.repeated, "verdict"),
+                pluralize(again.trusted, "verdict")
             ));
         }
     }
@@ -451,11 +451,11 @@ fn print_findings(found: &SiteFindings) -> u8 {
     }
     print(&format!(
         "{}, {} compared with the evidence of {}, {} verdicts and gaps, {} shown on purpose, {} wrong\n",
-        counted(found.files, "file"),
-        counted(found.compared, "value"),
-        counted(found.machines, "machine"),
+        pluralize(found.files, "file"),
+        pluralize(found.compared, "value"),
+        pluralize(found.machines, "machine"),
         found.others,
-        counted(found.literals, "placeholder"),
+        pluralize(found.literals, "placeholder"),
         found.wrong.len()
     ));
     if found.wrong.is_empty() && found.compared + found.repeated == 0 {

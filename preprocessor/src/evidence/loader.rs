@@ -49,7 +49,7 @@ pub struct MachineEvidence {
     /// Its age when it was read, in seconds; `None` if its time cannot be read.
     pub age_s: Option<i64>,
     /// SHA-256 of the bytes of `file`; `None` if nothing is kept under it.
-    pub sum: Option<Sha256Digest>,
+    pub digest: Option<Sha256Digest>,
 }
 
 /// Everything that was loaded for a book.
@@ -293,7 +293,7 @@ impl Sources<'_> {
         machine: &str,
         origin: Origin,
         file: PathBuf,
-        (evidence, sum): (Evidence, Option<Sha256Digest>),
+        (evidence, digest): (Evidence, Option<Sha256Digest>),
     ) -> Result<MachineEvidence, Diagnostic> {
         if evidence.machine.name != machine {
             let other = &evidence.machine.name;
@@ -315,8 +315,9 @@ impl Sources<'_> {
         };
         let compared = compare_freshness(&evidence, origin, investigation, &about);
         let age_s = age_in_seconds(&evidence, self.here);
-        let redact =
-            |evidence: &Evidence| redact_cached(evidence, sum.as_ref(), &self.evidence_set.cache);
+        let redact = |evidence: &Evidence| {
+            redact_cached(evidence, digest.as_ref(), &self.evidence_set.cache)
+        };
         let (evidence, raw) =
             redact_live(evidence, self.config.addresses, redact).map_err(|error| {
                 Diagnostic::error_without_place(format!(
@@ -339,7 +340,7 @@ impl Sources<'_> {
             stale: compared.stale.iter().map(ToString::to_string).collect(),
             not_compared: compared.not_compared,
             age_s,
-            sum,
+            digest,
         })
     }
 }
@@ -392,13 +393,13 @@ pub fn redact_live(
 /// secrets in all their forms takes longer than all the rest.
 fn redact_cached(
     evidence: &Evidence,
-    sum: Option<&Sha256Digest>,
+    digest: Option<&Sha256Digest>,
     cache: &DerivedCache,
 ) -> Result<Evidence, RedactError> {
-    let Some(sum) = sum else {
+    let Some(digest) = digest else {
         return redact(evidence);
     };
-    let inputs: [&[u8]; 2] = [b"redacted", sum];
+    let inputs: [&[u8]; 2] = [b"redacted", digest];
     let earlier = cache
         .get(&inputs)
         .and_then(|text| qed_evidence::reader::read(&text).ok());

@@ -17,7 +17,7 @@ use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::graph::{planned, traced};
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::syntax::{SpannedWord, SyntaxError};
-use crate::util::report::counted;
+use crate::util::report::pluralize;
 
 /// Functions that the text covers in the same way.
 #[derive(Serialize)]
@@ -195,7 +195,7 @@ fn limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
     Limit::parse(&option.value.text).ok_or_else(|| {
         SyntaxError::new(
             option.value.span.clone(),
-            format!("`{}` is no limit", option.value.text),
+            format!("`{}` is not a limit", option.value.text),
             "set a number, untold=\"3\", or a share, untold=\"5%\"".to_owned(),
         )
     })
@@ -237,7 +237,7 @@ fn untold(
         let message = format!(
             "{} of {} that ran on {} are not mentioned; at most {limit} are allowed",
             names.len(),
-            counted(coverage.all(), "function"),
+            pluralize(coverage.all(), "function"),
             request.book_data.machine(*machine).machine,
         );
         let problem = Diagnostic::error(&request.page.source, request.info.clone(), message);
@@ -308,7 +308,7 @@ fn summary(coverage: &Coverage, scope: Scope) -> String {
     format!(
         "Of {} that ran, the {} names {named}, tells {below} with what calls them, leaves out {folded} for a reason, and tells \
          {untold} nowhere: {} % are told or left out for a reason.",
-        counted(all, "function"),
+        pluralize(all, "function"),
         scope.name(),
         coverage.percent()
     )

@@ -128,7 +128,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let caption = caption(book_data, machine, "All that was captured");
     // All that it is made of. The template of a book can go wrong, which has to be said each time.
     let shown = format!("{:?}, hidden: {}", request.target, book_data.hides(machine));
-    let inputs = loaded.sum.as_ref().map(|sum| {
+    let inputs = loaded.digest.as_ref().map(|sum| {
         [
             b"exhibit evidence",
             sum.as_slice(),

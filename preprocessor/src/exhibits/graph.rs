@@ -170,7 +170,7 @@ fn show(
     if let (Some(below), true) = (options.below, found.rows.is_empty()) {
         if graph.ran_in_interrupt(below) {
             return gap(format!(
-                "only an interrupt ran `{below}` while `{name}` was traced: it is no part of the call's own tree"
+                "only an interrupt ran `{below}` while `{name}` was traced: it is not in the call's own tree"
             ));
         }
         let near = nearest(below, graph.functions.iter().map(String::as_str));

@@ -2,7 +2,7 @@
 //! from. Lines of the body, if there are any, select among them: `commands.NAME`, or the beginning of a file's name.
 
 use qed_evidence::diagnostic::nearest;
-use qed_evidence::document::{Command, Reader, Reading};
+use qed_evidence::document::{CommandRun, Reader, Reading};
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
@@ -121,7 +121,7 @@ fn files(
 }
 
 /// The result of one command.
-fn run(command: &Command) -> CommandResult {
+fn run(command: &CommandRun) -> CommandResult {
     let mut gaps = Vec::new();
     let mut known_text = |datum: &Datum| match datum {
         Datum::Value(value) => Some(value.to_string()),
@@ -268,8 +268,8 @@ mod tests {
     use super::*;
     use qed_evidence::value::Value;
 
-    fn command(argv: &[&str], exit: Datum, output: Datum) -> Command {
-        Command {
+    fn command(argv: &[&str], exit: Datum, output: Datum) -> CommandRun {
+        CommandRun {
             by: Reader::Machine,
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             files: Vec::new(),

@@ -161,7 +161,7 @@ pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> O
             None => "not in this evidence: capture again".to_owned(),
             Some(seen) => match &seen.unavailable {
                 Some(reason) => format!("not watched: {}", shorten(&reason.to_string())),
-                None => crate::util::report::counted(seen.hits.len(), "hit"),
+                None => crate::util::report::pluralize(seen.hits.len(), "hit"),
             },
         };
         out.push_str(&format!(

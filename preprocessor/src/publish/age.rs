@@ -8,7 +8,7 @@ use qed_evidence::Evidence;
 
 use crate::evidence::loader::age_in_words;
 use crate::markdown::html::decode;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// The smallest age in seconds whose words this text begins with.
 fn seconds(text: &str) -> Option<i64> {
@@ -29,7 +29,7 @@ fn seconds(text: &str) -> Option<i64> {
 
 /// The age of the evidence of each machine, as the first page says that has it.
 pub fn read_ages<'e>(
-    pages: &[&File],
+    pages: &[&SiteFile],
     evidence: impl Iterator<Item = &'e Evidence>,
 ) -> BTreeMap<String, i64> {
     let mut wanted: Vec<(&str, String)> = evidence

@@ -8,7 +8,7 @@ use super::served_pages::{self, ServedForm};
 use crate::markdown::escape::visible;
 use crate::markdown::html::Token;
 use crate::publish::manifest::{Level, is_no_jekyll};
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// The most characters of a page that a message quotes.
 const QUOTED: usize = 120;
@@ -33,7 +33,7 @@ pub struct Compared {
 /// The files that a site is compared with.
 pub struct Expected<'e> {
     /// The files that were made again, by names in the folder of pages.
-    pub made: &'e [File],
+    pub made: &'e [SiteFile],
     /// The pages of chapters, which every site has.
     pub pages: &'e BTreeSet<String>,
     /// The level of each file when it was published; nothing while that is found out.
@@ -55,9 +55,9 @@ impl Expected<'_> {
 }
 
 /// Compare the files of a folder of pages, by their names in it.
-pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
+pub fn compare(expected: &Expected<'_>, site: &[(&str, &SiteFile)]) -> Compared {
     let mut compared = Compared::default();
-    let actual: BTreeMap<&str, &File> = site.iter().copied().collect();
+    let actual: BTreeMap<&str, &SiteFile> = site.iter().copied().collect();
     for made in expected.made {
         match actual.get(made.name.as_str()) {
             Some(found) => compared.compare_file(expected, made, found),
@@ -72,7 +72,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
             }
         }
     }
-    let made: BTreeMap<&str, &File> = expected
+    let made: BTreeMap<&str, &SiteFile> = expected
         .made
         .iter()
         .map(|file| (file.name.as_str(), file))
@@ -96,9 +96,9 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &File)]) -> Compared {
 }
 
 /// Compare files outside the folder of pages, by their names in the site.
-pub fn compare_outside(expected: &Expected<'_>, outside: &[&File]) -> Compared {
+pub fn compare_outside(expected: &Expected<'_>, outside: &[&SiteFile]) -> Compared {
     let mut compared = Compared::default();
-    let all: BTreeMap<&str, &File> = (outside.iter().copied())
+    let all: BTreeMap<&str, &SiteFile> = (outside.iter().copied())
         .map(|file| (file.name.as_str(), file))
         .collect();
     for file in outside {
@@ -117,8 +117,8 @@ fn has_digest(name: &str) -> bool {
 impl Compared {
     /// Complain about pages that are the same at a weaker level than other pages of the same template: neither a theme nor
     /// another version of mdBook explains that, whatever the manifest says of them.
-    fn uneven(&mut self, expected: &Expected<'_>, actual: &BTreeMap<&str, &File>) {
-        let pages: Vec<(&File, Level)> = expected
+    fn uneven(&mut self, expected: &Expected<'_>, actual: &BTreeMap<&str, &SiteFile>) {
+        let pages: Vec<(&SiteFile, Level)> = expected
             .made
             .iter()
             .filter(|made| expected.is_of_theme(&made.name))
@@ -143,7 +143,7 @@ impl Compared {
     }
 
     /// Compare one file with what was made again under its name.
-    fn compare_file(&mut self, expected: &Expected<'_>, made: &File, actual: &File) {
+    fn compare_file(&mut self, expected: &Expected<'_>, made: &SiteFile, actual: &SiteFile) {
         let name = &made.name;
         if made.bytes == actual.bytes {
             self.levels.insert(name.clone(), Level::Whole);
@@ -183,8 +183,8 @@ impl Compared {
         &mut self,
         expected: &Expected<'_>,
         name: &str,
-        file: &File,
-        site: &BTreeMap<&str, &File>,
+        file: &SiteFile,
+        site: &BTreeMap<&str, &SiteFile>,
     ) {
         if is_no_jekyll(name) {
             let own = expected.made.iter().find(|made| is_no_jekyll(&made.name));
@@ -236,7 +236,7 @@ impl Compared {
         let Some(first) = shown.first() else {
             return self.page_without_source(name);
         };
-        let translation = |page: &&File| name.ends_with(&format!("/{}", page.name));
+        let translation = |page: &&SiteFile| name.ends_with(&format!("/{}", page.name));
         let of = expected.made.iter().find(translation);
         let original = of.map(|page| tokens(&lossy(page)));
         match original.as_deref().map(fragments) {
@@ -253,7 +253,7 @@ impl Compared {
     }
 }
 
-fn lossy(file: &File) -> std::borrow::Cow<'_, str> {
+fn lossy(file: &SiteFile) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(&file.bytes)
 }
 
@@ -392,7 +392,7 @@ fn quoted(a: &str, b: &str) -> (String, String) {
 }
 
 /// True if the claim whose element has this id is in the page where a reader can see it.
-pub fn stands(page: &File, id: &str) -> bool {
+pub fn stands(page: &SiteFile, id: &str) -> bool {
     let tokens = tokens(&lossy(page));
     super::page_parser::visible_claims(&tokens).contains(&id)
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use qed_evidence::Evidence;
 use qed_evidence::redact::{is_redacted, withheld_texts};
-use qed_evidence::secrets::{Kind, Searcher, Secret, SecretMatch, known, secrets, slides};
+use qed_evidence::secrets::{Searcher, Secret, SecretKind, SecretMatch, known, secrets, slides};
 
 use crate::config::Addresses;
 use crate::evidence::history::History;
@@ -69,7 +69,7 @@ pub fn checks(
             LeakCheck {
                 machine,
                 searcher: Searcher::new(&all, &open),
-                others: all.keys().filter(|s| s.kind != Kind::Slide).count(),
+                others: all.keys().filter(|s| s.kind != SecretKind::Slide).count(),
                 open_slides: slides()
                     .filter(|slide| open.contains(&Secret::slide(*slide)))
                     .count(),

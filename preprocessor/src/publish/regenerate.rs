@@ -27,7 +27,7 @@ use crate::mdbook::protocol::chapters;
 use crate::publish::manifest;
 use crate::render::book::{FilledBook, fill_all, parse};
 use crate::templates::Templates;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 use crate::util::parallel::Parallelism;
 
 /// The published sources of a site's pages.
@@ -55,7 +55,7 @@ pub struct PublishedSite<'p> {
 #[derive(Debug)]
 pub struct RegeneratedSite {
     /// The files of the HTML renderer.
-    pub files: Vec<File>,
+    pub files: Vec<SiteFile>,
     /// The claims that the chapters make.
     pub claims: Vec<PublishedClaim>,
     /// Their verdicts.
@@ -110,7 +110,7 @@ pub enum RegenerateError {
 /// reasons why nothing can be made.
 pub fn regenerate(
     published: PublishedSite<'_>,
-    site: &[(&str, &File)],
+    site: &[(&str, &SiteFile)],
 ) -> Result<RegeneratedSite, Vec<RegenerateError>> {
     let source = published.source;
     let mut book = source.book().map_err(|error| vec![error.into()])?;
@@ -167,7 +167,7 @@ pub fn regenerate(
 
 /// Reads what the published chapters tell of functions, if a claim asks for it: a site says so nowhere else. Chapters that are missing
 /// or cannot be read tell nothing here, and are complained of where the pages are made again.
-pub fn published_mentions(files: &[File], claims: &[PublishedClaim]) -> BookMentions {
+pub fn published_mentions(files: &[SiteFile], claims: &[PublishedClaim]) -> BookMentions {
     let asks = |claim: &PublishedClaim| {
         let condition = claim.when.as_deref().unwrap_or_default();
         [claim.expression.as_str(), condition]
@@ -303,7 +303,7 @@ fn loaded(
         stale: state.stale.clone(),
         not_compared: state.not_compared.clone(),
         age_s: state.age_s,
-        sum: None,
+        digest: None,
     }
 }
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::source::stays_below;
 use crate::mdbook::settings::Settings;
-use crate::util::files::{self, File, FilesError};
+use crate::util::files::{self, FilesError, SiteFile};
 
 /// A book whose pages cannot be made again.
 #[derive(Debug, Error)]
@@ -66,8 +66,8 @@ pub fn render(
     settings: &Settings,
     titles: &BTreeMap<PathBuf, String>,
     book: Book,
-    site: &[(&str, &File)],
-) -> Result<Vec<File>, RenderError> {
+    site: &[(&str, &SiteFile)],
+) -> Result<Vec<SiteFile>, RenderError> {
     let root = tempfile::tempdir().map_err(RenderError::Folder)?;
     let config = config(settings, root.path(), site)?;
     std::fs::create_dir_all(root.path().join(&config.book.src)).map_err(RenderError::Folder)?;
@@ -88,7 +88,7 @@ pub fn render(
 fn config(
     settings: &Settings,
     root: &Path,
-    site: &[(&str, &File)],
+    site: &[(&str, &SiteFile)],
 ) -> Result<Config, SettingsError> {
     let mut config = Config::default();
     let book: BookConfig = serde_json::from_value(Value::Object(settings.book.clone()))
@@ -124,7 +124,7 @@ fn additional(
     html: &Map<String, Value>,
     key: &str,
     root: &Path,
-    site: &[(&str, &File)],
+    site: &[(&str, &SiteFile)],
 ) -> Result<Value, SettingsError> {
     let names = html.get(key).and_then(Value::as_array);
     let mut files = Vec::new();
@@ -157,7 +157,7 @@ pub fn is_additional(settings: &Settings, file: &str) -> bool {
 }
 
 /// The file of the site that an additional file became: under its own name, or with its digest before the ending.
-fn in_site<'f>(name: &str, site: &[(&str, &'f File)]) -> Option<&'f File> {
+fn in_site<'f>(name: &str, site: &[(&str, &'f SiteFile)]) -> Option<&'f SiteFile> {
     let (stem, ending) = name.split_once('.')?;
     let hashed = |found: &str| {
         let digest = found.strip_prefix(stem).and_then(|rest| {
@@ -190,7 +190,7 @@ mod tests {
             "a/one.md",
             vec![],
         ));
-        let sheet = File {
+        let sheet = SiteFile {
             name: "html/own-12345678.css".into(),
             bytes: b"p {}".to_vec(),
         };

@@ -10,8 +10,8 @@ use super::search_index;
 use super::source::{BOOK, BookSource};
 use crate::config::Addresses;
 use crate::publish::manifest::{self, FOLDER, Level};
-use crate::util::files::File;
-use crate::util::report::counted;
+use crate::util::files::SiteFile;
+use crate::util::report::pluralize;
 
 /// The most files without a source that a note names.
 const NAMED: usize = 4;
@@ -32,13 +32,13 @@ struct SiteFiles<'a> {
     /// The folder of the pages; empty if that is the root.
     folder: &'a str,
     /// The pages and what lies beside them, by the name below the folder.
-    pages: Vec<(&'a str, &'a File)>,
+    pages: Vec<(&'a str, &'a SiteFile)>,
     /// Files outside the folder. Those that this program put into the site are in neither list.
-    outside: Vec<&'a File>,
+    outside: Vec<&'a SiteFile>,
 }
 
 impl<'a> SiteFiles<'a> {
-    fn new(files: &'a [File], folder: &'a str) -> Self {
+    fn new(files: &'a [SiteFile], folder: &'a str) -> Self {
         let mut site = SiteFiles {
             folder,
             pages: Vec::new(),
@@ -75,7 +75,7 @@ impl<'a> SiteFiles<'a> {
 /// Make the site again from what it publishes, and compare it. `demanded` is the level of each file when it was published;
 /// without it the levels are determined.
 pub fn reproduce(
-    files: &[File],
+    files: &[SiteFile],
     published: PublishedSite<'_>,
     demanded: Option<&BTreeMap<String, Level>>,
 ) -> Reproduction {
@@ -152,7 +152,7 @@ fn hidden_claims(
     pages: &BTreeMap<String, String>,
     site: &SiteFiles<'_>,
 ) -> Vec<String> {
-    let by_name: BTreeMap<&str, &File> = site.pages.iter().copied().collect();
+    let by_name: BTreeMap<&str, &SiteFile> = site.pages.iter().copied().collect();
     let mut wrong = Vec::new();
     for claim in &made.claims {
         let page = pages.get(&claim.chapter).cloned().unwrap_or_default();
@@ -197,7 +197,7 @@ fn pages(book: &Book) -> BTreeMap<String, String> {
 }
 
 /// The folders of a site in which the pages of all chapters are, the outermost first.
-pub fn folders(files: &[File], book: &Book) -> Vec<String> {
+pub fn folders(files: &[SiteFile], book: &Book) -> Vec<String> {
     let pages: BTreeSet<String> = pages(book).into_values().collect();
     let Some(first) = pages.first() else {
         return Vec::new();
@@ -225,14 +225,14 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
     let mut out = vec![format!(
         "{} made again from the published chapters and evidence: {} whole, {} in the chapter or the search, {} in what was \
          filled in",
-        counted(compared.levels.len(), "file"),
+        pluralize(compared.levels.len(), "file"),
         count(Level::Whole),
         count(Level::Content),
         count(Level::Fragments),
     )];
     let translated = compared.translated.len() + outside.translated.len();
     if translated > 0 {
-        let pages = counted(translated, "page");
+        let pages = pluralize(translated, "page");
         out.push(format!(
             "{pages} of a translation show what the chapters show"
         ));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// The text before the index in its file
 /// (<https://github.com/rust-lang/mdBook/blob/v0.5.4/crates/mdbook-html/src/html_handlebars/search.rs#L64-L75>).
@@ -101,7 +101,7 @@ pub fn compare(made: &str, actual: &str) -> Result<(), IndexError> {
 
 /// Put the search index of a site in the place of the one that was made again, if a search finds the same in both: the
 /// order of its parts is not the same in every build of mdBook, and the name that other files call it by has its digest.
-pub fn adopt(made: &mut [File], site: &[(&str, &File)]) {
+pub fn adopt(made: &mut [SiteFile], site: &[(&str, &SiteFile)]) {
     let Some((name, theirs)) = site.iter().find(|(name, _)| is_one(name)) else {
         return;
     };
@@ -150,7 +150,7 @@ mod tests {
     /// files, and that one that finds something else does not.
     #[test]
     fn adopts() {
-        let named = |name: &str, text: String| File {
+        let named = |name: &str, text: String| SiteFile {
             name: name.into(),
             bytes: text.into_bytes(),
         };

@@ -14,7 +14,7 @@ use crate::evidence::history::History;
 use crate::evidence::loader;
 use crate::evidence::sweep_record::SweepRecord;
 use crate::publish::manifest;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// A folder of raw evidence that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
 
 /// The file of this name, read as JSON; what cannot be read is a finding.
 pub fn document<T: serde::de::DeserializeOwned + Serialize>(
-    files: &[File],
+    files: &[SiteFile],
     name: &str,
     wrong: &mut Vec<String>,
 ) -> Option<T> {
@@ -87,7 +87,7 @@ pub fn document<T: serde::de::DeserializeOwned + Serialize>(
 }
 
 /// The history that a site publishes.
-pub fn history_of(files: &[File], wrong: &mut Vec<String>) -> Option<History> {
+pub fn history_of(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<History> {
     let file = files.iter().find(|file| file.name == manifest::HISTORY)?;
     match crate::evidence::history::read(&file.bytes) {
         Ok(history) => Some(history),
@@ -99,7 +99,7 @@ pub fn history_of(files: &[File], wrong: &mut Vec<String>) -> Option<History> {
 }
 
 /// The record of a sweep that a site publishes.
-pub fn sweep_of(files: &[File], wrong: &mut Vec<String>) -> Option<SweepRecord> {
+pub fn sweep_of(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<SweepRecord> {
     let file = files.iter().find(|file| file.name == manifest::SWEEP)?;
     match crate::evidence::sweep_record::read(&file.bytes) {
         Ok(record) => {
@@ -119,7 +119,7 @@ pub fn sweep_of(files: &[File], wrong: &mut Vec<String>) -> Option<SweepRecord> 
 }
 
 /// The evidence that a site publishes.
-pub fn published(files: &[File], wrong: &mut Vec<String>) -> Vec<Evidence> {
+pub fn published(files: &[SiteFile], wrong: &mut Vec<String>) -> Vec<Evidence> {
     let mut out = Vec::new();
     for file in files {
         let Some(name) = file.name.strip_prefix(manifest::EVIDENCE) else {
@@ -157,7 +157,7 @@ pub fn redact_live_evidence(
 }
 
 /// The investigation that a site publishes: its text, and its parsed form.
-pub fn investigation(files: &[File]) -> Option<(&[u8], Investigation)> {
+pub fn investigation(files: &[SiteFile]) -> Option<(&[u8], Investigation)> {
     let name = manifest::INVESTIGATION;
     let file = files.iter().find(|file| file.name == name)?;
     let text = String::from_utf8_lossy(&file.bytes);

@@ -12,7 +12,7 @@ use crate::config::OnMissing;
 use crate::evidence::sweep_record::SweepState;
 use crate::mdbook::settings::Settings;
 use crate::publish::manifest::FOLDER;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// The file with everything but the chapters' texts and the templates.
 pub const BOOK: &str = "qed/source/book.json";
@@ -238,7 +238,7 @@ impl BookSource {
 
     /// Reads it from the files of a site. Nothing if the site publishes none; the errors are all faults
     /// that were found.
-    pub fn read(files: &[File]) -> Result<Option<Self>, Vec<SourceError>> {
+    pub fn read(files: &[SiteFile]) -> Result<Option<Self>, Vec<SourceError>> {
         let below = format!("{FOLDER}/source/");
         let mut about = None;
         let (mut chapters, mut templates) = (BTreeMap::new(), BTreeMap::new());
@@ -337,8 +337,8 @@ mod tests {
         }
     }
 
-    fn files(source: &BookSource) -> Vec<File> {
-        let file = |(name, bytes)| File { name, bytes };
+    fn files(source: &BookSource) -> Vec<SiteFile> {
+        let file = |(name, bytes)| SiteFile { name, bytes };
         source.files().unwrap().into_iter().map(file).collect()
     }
 
@@ -402,7 +402,7 @@ mod tests {
             assert!(wrong[0].to_string().contains(said), "{to}: {wrong:?}");
         }
         let mut more = files(&source());
-        more.push(File {
+        more.push(SiteFile {
             name: format!("{CHAPTERS}new.md"),
             bytes: vec![],
         });

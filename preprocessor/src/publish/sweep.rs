@@ -13,6 +13,7 @@ use crate::config::Addresses;
 use crate::evidence::mentions::BookMentions;
 use crate::evidence::sweep_record::{ClaimText, SweepRecord, SweptClaim, SweptKernel};
 use crate::evidence::verdict_files::PublishedClaim;
+use crate::util::report::pluralize;
 
 /// Everything that the record is compared with.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +132,9 @@ fn judge_again(
         }
     }
     found.notes.push(format!(
-        "{repeated} verdicts of the sweep follow from its evidence; {others} of its claims are no longer made, and were not judged"
+        "judged again from the sweep's evidence: {}; not judged, because the book no longer has them: {}",
+        pluralize(repeated, "verdict"),
+        pluralize(others, "claim")
     ));
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// A file of a site.
 #[derive(Debug)]
-pub struct File {
+pub struct SiteFile {
     /// Its path in the site, with `/`.
     pub name: String,
     /// Its content.
@@ -29,7 +29,7 @@ pub enum FilesError {
 
 /// All files below `root`, by name. Anything that is neither a file nor a folder (such as a link) is refused: it could lead out
 /// of the checked folder.
-pub fn read(root: &Path) -> Result<Vec<File>, FilesError> {
+pub fn read(root: &Path) -> Result<Vec<SiteFile>, FilesError> {
     let mut out = Vec::new();
     let mut queue = vec![root.to_owned()];
     while let Some(folder) = queue.pop() {
@@ -57,7 +57,7 @@ pub fn read(root: &Path) -> Result<Vec<File>, FilesError> {
                 .components()
                 .map(|part| part.as_os_str().to_string_lossy().into_owned())
                 .collect();
-            out.push(File {
+            out.push(SiteFile {
                 name: names.join("/"),
                 bytes,
             });

@@ -21,14 +21,14 @@ pub fn print(problems: &[Diagnostic]) {
     let errors = count(Severity::Error);
     out.push_str(&format!(
         "mdbook-qed: {}, {}\n",
-        counted(errors, "error"),
-        counted(count(Severity::Warning), "warning")
+        pluralize(errors, "error"),
+        pluralize(count(Severity::Warning), "warning")
     ));
     let _ = std::io::stderr().write_all(out.as_bytes());
 }
 
 /// A number of things: `1 claim`, `2 claims`.
-pub fn counted(number: usize, thing: &str) -> String {
+pub fn pluralize(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -7,7 +7,7 @@ use crate::document::facts::{
     TracepointFacts, TypeFacts,
 };
 use crate::document::{
-    Boot, CallSite, Command, Cost, Experiment, Hit, Instruction, Kaslr, Kernel, Ledger, Machine,
+    Boot, CallSite, CommandRun, Cost, Experiment, Hit, Instruction, Kaslr, Kernel, Ledger, Machine,
     Member, Outcome, Probe, Quality, Run, SymbolPlaces, Task,
 };
 use crate::path::{FACTS, SECTIONS, hit_number};
@@ -39,7 +39,7 @@ fn rule_of(segments: &[&str]) -> Option<LeafRule> {
         ["kaslr", ref rest @ ..] => within::<Kaslr>(rest),
         ["boots", sum] => computed::<Boot>(sum),
         ["boots", _, leaf] => listed::<Boot>(leaf),
-        ["commands", _, ref rest @ ..] => within::<Command>(rest),
+        ["commands", _, ref rest @ ..] => within::<CommandRun>(rest),
         [section, _, ref rest @ ..] if FACTS.contains(&section) => of_fact(section, rest),
         [section, ..] if SECTIONS.contains(&section) => None,
         [_, "outcome", ref rest @ ..] => within::<Outcome>(rest),

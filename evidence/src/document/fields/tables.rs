@@ -12,7 +12,7 @@ use super::model::{Publish, Withheld};
 use super::visitor::structures;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::{
-    Boot, Command, DISABLED, Evidence, Kaslr, Kernel, Machine, MachineKind, ProgramFile,
+    Boot, CommandRun, DISABLED, Evidence, Kaslr, Kernel, Machine, MachineKind, ProgramFile,
     RANDOMIZED, Reading, Run, SymbolPlaces,
 };
 
@@ -118,7 +118,7 @@ structures! {
         + "divisor": PER_RUN;
         + "differing": counted(INVARIANT);
     }
-    Command {
+    CommandRun {
         by: UNLISTED, Public;
         // The investigation's own words, with the names of the kernel's files.
         argv: UNLISTED, Public;

@@ -310,7 +310,7 @@ impl FileChecker {
                 None => format!("there is {}", kinds.join(", ")),
             },
         };
-        let message = format!("`{word}` is no kind of number");
+        let message = format!("unknown kind `{word}` for a number");
         self.error(kind.span(), message).help = Some(help);
         None
     }

@@ -233,7 +233,7 @@ fn kinds_of_reads() {
     ] {
         let complaint = with(kind).unwrap_or_default();
         assert!(
-            complaint.starts_with(&format!("`{kind}` is no kind of number; ")),
+            complaint.starts_with(&format!("unknown kind `{kind}` for a number; ")),
             "{complaint}"
         );
         assert!(complaint.contains(help), "{complaint}");

@@ -3,12 +3,12 @@
 use super::*;
 use crate::document::Evidence;
 use crate::document::value::{Datum, Value};
-use crate::document::{Command, Reader};
+use crate::document::{CommandRun, Reader};
 use crate::testing::{evidence, investigation};
 
 fn place(argv: &[&str]) -> Evidence {
     let mut evidence = evidence();
-    let command = Command {
+    let command = CommandRun {
         by: Reader::Machine,
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         files: Vec::new(),

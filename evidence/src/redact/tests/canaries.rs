@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{slid, text};
-use crate::document::{Command, Evidence, Experiment, Reader, Reading};
+use crate::document::{CommandRun, Evidence, Experiment, Reader, Reading};
 use crate::redact::redact;
 use crate::secrets::{
     Searcher, secrets, slides,
@@ -141,7 +141,7 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
         let values = [("text", said()), ("why", why())];
         host.commands.insert(
             name.into(),
-            Command {
+            CommandRun {
                 by,
                 argv: vec!["uname".into(), "-n".into()],
                 files: Vec::new(),

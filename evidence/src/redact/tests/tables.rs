@@ -15,7 +15,7 @@ use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::document::value::{Address, Bytes, Datum, Frame, Value};
 use crate::document::visit::{Visited, walk};
 use crate::document::{
-    Allocation, Backend, Boot, CallSite, Command, Context, Cost, Descendants, EnumeratorFacts,
+    Allocation, Backend, Boot, CallSite, CommandRun, Context, Cost, Descendants, EnumeratorFacts,
     Evidence, Facts, FieldFacts, FileRole, Free, Graph, Instruction, Ledger, Member, MemberFacts,
     ProgramFile, Reader, Reading,
 };
@@ -129,7 +129,7 @@ fn full() -> Evidence {
     }];
     full.commands.insert(
         "release".into(),
-        Command {
+        CommandRun {
             by: Reader::Machine,
             argv: vec!["true".into()],
             files: files.clone(),

@@ -844,11 +844,11 @@ mod round_trip {
         })
     }
 
-    fn commands() -> impl Strategy<Value = BTreeMap<String, Command>> {
+    fn commands() -> impl Strategy<Value = BTreeMap<String, CommandRun>> {
         let by = proptest::sample::select(vec![Reader::Machine, Reader::Builder]);
         let argv = proptest::collection::vec(text(), 0..3);
         let command = (by, argv, datum(), datum(), data());
-        let command = command.prop_map(|(by, argv, exit, output, values)| Command {
+        let command = command.prop_map(|(by, argv, exit, output, values)| CommandRun {
             by,
             argv,
             files: Vec::new(),

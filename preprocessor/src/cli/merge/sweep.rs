@@ -8,7 +8,7 @@ use qed_evidence::machine::evidence_file;
 use qed_evidence::reader;
 use qed_evidence::sweep::{EXTENSION, Mismatch, PartError, SweepKernel, SweepPart};
 
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// The file by which a capture keeps others out of its folder.
 const CAPTURE_LOCK: &str = ".lock";
@@ -131,8 +131,8 @@ fn folder(name: &str) -> &str {
 }
 
 /// The folders with parts of a sweep apart from everything else.
-pub fn split(found: Vec<File>) -> (Vec<File>, Vec<File>) {
-    let is_part = |file: &File| {
+pub fn split(found: Vec<SiteFile>) -> (Vec<SiteFile>, Vec<SiteFile>) {
+    let is_part = |file: &SiteFile| {
         Path::new(&file.name)
             .extension()
             .is_some_and(|e| e == EXTENSION)
@@ -151,7 +151,7 @@ pub fn split(found: Vec<File>) -> (Vec<File>, Vec<File>) {
 ///
 /// # Errors
 /// When a part is missing, is of another sweep than the others or of another book, or is not whole.
-pub fn collect(files: &[File], here: &Here<'_>) -> Result<Vec<Swept>, SweepError> {
+pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepError> {
     let parts = parts(files)?;
     let Some((file, first)) = parts.first() else {
         return Ok(Vec::new());
@@ -183,7 +183,7 @@ pub fn collect(files: &[File], here: &Here<'_>) -> Result<Vec<Swept>, SweepError
             used += 1;
         }
     }
-    let hidden = |file: &&File| file.name.rsplit('/').next() == Some(CAPTURE_LOCK);
+    let hidden = |file: &&SiteFile| file.name.rsplit('/').next() == Some(CAPTURE_LOCK);
     if used + files.iter().filter(hidden).count() != files.len() {
         let known = |name: &str| {
             parts.iter().any(|(part, _)| part == name) || swept.iter().any(|one| one.from == name)
@@ -198,7 +198,7 @@ pub fn collect(files: &[File], here: &Here<'_>) -> Result<Vec<Swept>, SweepError
 }
 
 /// The descriptions of parts, by the names of their files.
-fn parts(files: &[File]) -> Result<Vec<(String, SweepPart)>, SweepError> {
+fn parts(files: &[SiteFile]) -> Result<Vec<(String, SweepPart)>, SweepError> {
     let mut found = Vec::new();
     for file in files {
         if Path::new(&file.name)
@@ -281,7 +281,7 @@ fn fits(part: &SweepPart, here: &Here<'_>) -> Result<(), Mismatch> {
 
 /// The evidence of one kernel, from the folder of its part.
 fn evidence(
-    files: &[File],
+    files: &[SiteFile],
     described: &str,
     part: &SweepPart,
     kernel: &SweepKernel,

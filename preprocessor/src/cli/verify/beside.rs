@@ -1,13 +1,13 @@
 //! Files in the verified folder that are not part of the site, or are sites of their own.
 
 use crate::publish::manifest;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// The file by which GitHub Pages knows the domain of a site. Its settings put it into the branch that is served.
 pub(super) const CNAME: &str = "CNAME";
 
 /// The domain in such a file that was added after publication, if it contains a domain and nothing else.
-pub(super) fn added_domain(files: &[File]) -> Option<String> {
+pub(super) fn added_domain(files: &[SiteFile]) -> Option<String> {
     let named = |name: &str| files.iter().find(|file| file.name == name);
     let manifest: serde_json::Value =
         serde_json::from_slice(&named(manifest::MANIFEST)?.bytes).ok()?;
@@ -22,7 +22,7 @@ pub(super) fn added_domain(files: &[File]) -> Option<String> {
 }
 
 /// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
-pub(super) fn sites_inside(files: &[File]) -> Vec<String> {
+pub(super) fn sites_inside(files: &[SiteFile]) -> Vec<String> {
     let ending = format!("/{}", manifest::MANIFEST);
     let folders = files
         .iter()

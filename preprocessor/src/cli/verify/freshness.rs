@@ -11,13 +11,13 @@ use crate::publish::freshness::{self, BookAtHand};
 use crate::publish::site_reader::{document, investigation, sweep_of};
 use crate::publish::source::{BOOK, BookRecord};
 use crate::publish::values::SiteFindings;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 use crate::util::parallel::Parallelism;
 
 /// Compare the evidence with the published investigation, and with the local versions of the programs that were run. Only the
 /// owner has raw evidence, and the machine that captured it. The record of a sweep is compared likewise.
 pub fn compare(
-    files: &[File],
+    files: &[SiteFile],
     (published, claims): (&[Evidence], &[PublishedClaim]),
     raw: Option<&[Evidence]>,
     book: Option<&Path>,

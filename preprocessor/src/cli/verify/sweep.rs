@@ -9,11 +9,11 @@ use crate::publish::regenerate::published_mentions;
 use crate::publish::site_reader::{evidence, investigation, sweep_of};
 use crate::publish::sweep::{SweepSources, against_evidence};
 use crate::publish::values::SiteFindings;
-use crate::util::files::File;
+use crate::util::files::SiteFile;
 
 /// Compare the record with the evidence in the folder of sweeps inside `raw`, the folder of raw evidence, if there is one.
 pub fn check(
-    files: &[File],
+    files: &[SiteFile],
     claims: &[PublishedClaim],
     addresses: Addresses,
     raw: Option<&Path>,

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn file(name: &str, text: &str) -> File {
-    File {
+fn file(name: &str, text: &str) -> SiteFile {
+    SiteFile {
         name: name.into(),
         bytes: text.as_bytes().to_vec(),
     }
@@ -14,8 +14,8 @@ const PAGE: &str = "<html><head><title>T</title></head><body><main>\n<p>a <span 
 
 fn run(actual: &[(&str, &str)], demanded: Option<Level>) -> Compared {
     let made = [file("one.html", PAGE)];
-    let files: Vec<File> = actual.iter().map(|(name, text)| file(name, text)).collect();
-    let site: Vec<(&str, &File)> = files.iter().map(|f| (f.name.as_str(), f)).collect();
+    let files: Vec<SiteFile> = actual.iter().map(|(name, text)| file(name, text)).collect();
+    let site: Vec<(&str, &SiteFile)> = files.iter().map(|f| (f.name.as_str(), f)).collect();
     let demanded = demanded.map(|level| BTreeMap::from([("one.html".to_owned(), level)]));
     let expected = Expected {
         made: &made,
@@ -170,7 +170,7 @@ fn added_pages() {
         use std::io::Write as _;
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packer.write_all(text.as_bytes()).unwrap();
-        let packed = File {
+        let packed = SiteFile {
             name: "one.html.gz".into(),
             bytes: packer.finish().unwrap(),
         };
@@ -199,7 +199,7 @@ fn hidden_file() {
         (Some("PASS"), false),
     ] {
         let found = content.map(|content| file(".nojekyll", content));
-        let site: Vec<(&str, &File)> = found.iter().map(|f| (".nojekyll", f)).collect();
+        let site: Vec<(&str, &SiteFile)> = found.iter().map(|f| (".nojekyll", f)).collect();
         let expected = Expected {
             made: &made,
             pages: &BTreeSet::new(),
