@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // What is printed ends up in logs: no address of this machine may.
-            let message = qed_evidence::redact::scrub(failure.message.trim_end());
+            let message = qed_evidence::redact::remove_addresses(failure.message.trim_end());
             // A diagnostic already says what it is.
             if message.starts_with("error") || message.starts_with("\u{1b}") {
                 eprintln!("{message}");

@@ -8,7 +8,7 @@ use qed_collector::guest::cache::Cache;
 use qed_collector::guest::find_program::find_in_path;
 use serde_json::Value;
 
-use crate::support::{collector, folder_with, skipped, status_and_message};
+use crate::support::{collector, folder_with, note_skipped, status_and_message};
 
 const GUEST: &str = "guest:debian-6.12";
 
@@ -109,7 +109,7 @@ fn doctor() {
 #[test]
 fn members_of_this_kernel() {
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        return skipped("this kernel has no BTF");
+        return note_skipped("this kernel has no BTF");
     }
     let folder = tempfile::tempdir().unwrap();
     let listed = text(&run(folder.path(), &["members", "struct file"]));
@@ -236,7 +236,7 @@ fn of_a_guest() {
 #[test]
 fn doctor_knows_that_kvm_failed() {
     let Some(qemu) = find_in_path("qemu-system-x86_64") else {
-        return skipped("there is no QEMU");
+        return note_skipped("there is no QEMU");
     };
     let folder = tempfile::tempdir().unwrap();
     let known = KvmFailure {

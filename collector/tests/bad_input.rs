@@ -553,7 +553,12 @@ fn unprivileged_guest() {
     let (status, printed) = status_and_message(&command.output().unwrap());
     assert_eq!(status, Some(0), "{printed}");
     let evidence = evidence_in(folder.path());
-    assert!(evidence.experiments.values().all(|e| e.broken().is_none()));
+    assert!(
+        evidence
+            .experiments
+            .values()
+            .all(|e| e.broken_reason().is_none())
+    );
     assert_eq!(
         evidence.experiments["create"].probes["fd_install"]
             .hits
@@ -1086,7 +1091,7 @@ fn two_at_once() {
         assert!(output.status.success(), "{}", status_and_message(&output).1);
         let evidence = evidence_in(folder.path());
         for (name, experiment) in &evidence.experiments {
-            assert_eq!(experiment.broken(), None, "{name}");
+            assert_eq!(experiment.broken_reason(), None, "{name}");
         }
     }
 }

@@ -91,7 +91,7 @@ fn every_experiment() {
         let seen = guest(name, "socket.toml");
         for (experiment, found) in &seen.evidence.experiments {
             let quality = &found.quality;
-            assert_eq!(found.broken(), None, "{name} {experiment}");
+            assert_eq!(found.broken_reason(), None, "{name} {experiment}");
             // It is about what is missed.
             if experiment == "pool" {
                 continue;
@@ -429,7 +429,7 @@ fn pipe() {
             seen.value("pipe.outcome.buffers.descriptors"),
             &Value::text("3, 4")
         );
-        assert_eq!(seen.evidence.experiments["pipe"].broken(), None);
+        assert_eq!(seen.evidence.experiments["pipe"].broken_reason(), None);
     }
 }
 
@@ -473,9 +473,12 @@ fn host() {
                 seen.reason(&format!("{}.outcome.returned", experiment.name))
                     .contains("not run, because")
             );
-            assert_eq!((found.unwatched().is_some(), &found.objects), (true, &None));
+            assert_eq!(
+                (found.unwatched_reason().is_some(), &found.objects),
+                (true, &None)
+            );
         } else {
-            assert_eq!(found.broken(), None, "{}", experiment.name);
+            assert_eq!(found.broken_reason(), None, "{}", experiment.name);
         }
     }
     assert_eq!(
@@ -674,7 +677,7 @@ fn command() {
         let bytes = std::fs::read(&output).expect("evidence");
         let evidence = qed_evidence::reader::read(&bytes).expect("strictly valid evidence");
         let experiment = &evidence.experiments["listen"];
-        assert_eq!(experiment.broken(), None);
+        assert_eq!(experiment.broken_reason(), None);
         assert_eq!(
             experiment.outcome.stdout.value(),
             Some(&Value::text("2\n")),

@@ -123,9 +123,12 @@ values = [{{ name = "first", pattern = '\Ay' }}]
             other => panic!("{guest}: {other:?}"),
         }
         let long = value(&seen, "commands.long.output");
-        assert_eq!(long.cut().as_deref(), Some("cut after 4096 of 5000 bytes"));
+        assert_eq!(
+            long.describe_cut().as_deref(),
+            Some("cut after 4096 of 5000 bytes")
+        );
         assert!(reason(&seen, "commands.long.values.first").contains("max-output"));
-        assert_eq!(value(&seen, "commands.longer.output").cut(), None);
+        assert_eq!(value(&seen, "commands.longer.output").describe_cut(), None);
         assert_eq!(
             value(&seen, "commands.longer.values.first"),
             Value::text("y")

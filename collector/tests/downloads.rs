@@ -19,7 +19,7 @@ use qed_collector::guest::{KernelSource, fetch, pinned};
 use qed_evidence::lock::Lock;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{collector, skipped, status_and_message};
+use crate::support::{collector, note_skipped, status_and_message};
 
 const NAME: &str = "linux-binary-unsigned-9.9.1+deb13-cloud-amd64";
 const RELEASE: &str = "9.9.1+deb13-cloud-amd64";
@@ -400,7 +400,7 @@ fn full_disk() {
         .args(["--map-root-user", "--mount", "true"])
         .status();
     if !possible.is_ok_and(|status| status.success()) {
-        return skipped("this machine makes no namespaces for ordinary users");
+        return note_skipped("this machine makes no namespaces for ordinary users");
     }
     let archive = Archive::new();
     let cache = archive.folder.path().join("cache");
@@ -519,7 +519,7 @@ fn signed_by_somebody_else() {
         "never",
     ];
     match gpg("gpg", &key) {
-        Err(error) => return skipped(&format!("there is no gpg: {error}")),
+        Err(error) => return note_skipped(&format!("there is no gpg: {error}")),
         Ok(made) => assert!(made.status.success(), "{made:?}"),
     }
     let sign = ["--batch", "--clearsign", "-o", "InRelease", "Release"];

@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qed_layers::skipped;
+use qed_layers::note_skipped;
 use toolchain::{Compiler, TARGET, find_compiler, find_linker};
 
 /// A program that says that its sysroot is `sysroot`, whatever it is asked.
@@ -165,12 +165,12 @@ fn sources_give_the_packaged_object() {
     let compiler = find_compiler(None, Path::new("/usr/bin/rustc"), Path::new("rustup"));
     let linker = find_linker(&checkout(), &std::env::var_os("PATH").unwrap_or_default());
     let (Ok(compiler), Ok(linker)) = (compiler, linker) else {
-        skipped("the eBPF toolchain is missing here (`make tools` installs it)");
+        note_skipped("the eBPF toolchain is missing here (`make tools` installs it)");
         return;
     };
     let made_with = fs::read_to_string(checkout().join("collector/ebpf/compiler.txt")).unwrap();
     if compiler.version().as_deref() != Some(made_with.trim()) {
-        skipped(&format!(
+        note_skipped(&format!(
             "the object was made with {}, which is not here",
             made_with.trim()
         ));

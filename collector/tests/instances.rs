@@ -293,7 +293,7 @@ fn judged(evidence: &Evidence, text: &str) -> (BTreeMap<&'static str, usize>, us
             let claim =
                 Claim::parse("c", &body, SourceMap::new(source.into(), 0), None).expect("a claim");
             let judgement = judge(&claim, &catalog, &machines[0]);
-            *verdicts.entry(judgement.verdict.word()).or_insert(0) += 1;
+            *verdicts.entry(judgement.verdict.name()).or_insert(0) += 1;
             if stacks(experiment).any(|frames| on_stack(frames, function)) {
                 contradicted += 1;
                 assert_ne!(

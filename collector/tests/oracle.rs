@@ -121,7 +121,7 @@ fn agree(guest: &str) {
     };
     let evidence = make_evidence(&raw, &investigation, machine, &Static::default());
     let create = &evidence.experiments["create"];
-    assert_eq!(create.broken(), None);
+    assert_eq!(create.broken_reason(), None);
     let returned = &create.outcome.returned;
     assert!(returned.value().is_some(), "{returned:?}");
 

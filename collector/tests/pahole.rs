@@ -212,11 +212,11 @@ fn dirs(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn twenty_structures() {
     if Command::new("pahole").arg("--version").output().is_err() {
-        return support::skipped("pahole is not installed");
+        return support::note_skipped("pahole is not installed");
     }
     for series in ["6.1", "6.12", "7.3"] {
         let Some(file) = vmlinux(series) else {
-            support::skipped(&format!(
+            support::note_skipped(&format!(
                 "the debug information of {series} is not in the cache"
             ));
             continue;
@@ -224,7 +224,7 @@ fn twenty_structures() {
         let data = std::fs::read(&file).unwrap();
         let elf = object::File::parse(&*data).unwrap();
         let Some(section) = elf.section_by_name(".BTF") else {
-            support::skipped(&format!("{} has no BTF", file.display()));
+            support::note_skipped(&format!("{} has no BTF", file.display()));
             continue;
         };
         let types = section.data().unwrap();

@@ -145,7 +145,7 @@ fn on_this_machine() {
     let machine = qed_collector::probe::AttachEnvironment::read();
     if !machine.missing_capabilities().is_empty() {
         let missing = machine.missing_capabilities().join(", ");
-        return support::skipped(&format!("on_this_machine lacks {missing}"));
+        return support::note_skipped(&format!("on_this_machine lacks {missing}"));
     }
     let started = Instant::now();
     let evidence = capture("host");

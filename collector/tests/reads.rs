@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, collector, evidence_in, folder_with, skipped, status_and_message};
+use support::{capture_on, collector, evidence_in, folder_with, note_skipped, status_and_message};
 
 const INVESTIGATION: &str = r#"
 symbols = ["do_exit", "cpu_info"]
@@ -246,7 +246,7 @@ function = "do_task_dead"
     assert_eq!(status, Some(0), "{stderr}");
     let evidence = evidence_in(folder.path());
     if let Datum::Missing(why) = &evidence.kernel.debuginfo {
-        return skipped(&format!("no debug info: {why}"));
+        return note_skipped(&format!("no debug info: {why}"));
     }
     assert_eq!(evidence.instances["do_exit"].never_returns, Some(true));
     let experiment = &evidence.experiments["ends"];
@@ -279,7 +279,7 @@ reads = [{ at = "exit", name = "lock", path = "&sock->sk->sk_lock" }]
         let output = capture_on(&machine, folder.path(), "i.toml").output();
         let (status, stderr) = status_and_message(&output.unwrap());
         if status == Some(3) {
-            skipped(&stderr);
+            note_skipped(&stderr);
             return;
         }
         assert_eq!(status, Some(0), "{guest}: {stderr}");

@@ -81,7 +81,7 @@ async fn a_socket_is_seen_through_tracepoints() {
     let machine = AttachEnvironment::read();
     if !machine.missing_capabilities().is_empty() {
         let missing = machine.missing_capabilities().join(", ");
-        return support::skipped(&format!(
+        return support::note_skipped(&format!(
             "a_socket_is_seen_through_tracepoints lacks {missing}"
         ));
     }

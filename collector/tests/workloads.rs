@@ -206,7 +206,7 @@ reads = [{ at = "exit", name = "data", path = "fd->private_data" }]
         .output()
         .is_err()
     {
-        support::skipped("there is no bash here");
+        support::note_skipped("there is no bash here");
         return;
     }
     for guest in GUESTS {

@@ -16,7 +16,7 @@ pub struct BuildId(Vec<u8>);
 /// The reason why bytes or a text are not a build id.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[error("{0:?} is not a build id: expected 1 to 64 bytes in hexadecimal")]
-pub struct BadBuildId(String);
+pub struct BuildIdError(String);
 
 /// The reason why notes hold no build id.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -36,15 +36,15 @@ pub enum NoteError {
     Missing,
     /// A build id of an impossible length.
     #[error(transparent)]
-    Bad(#[from] BadBuildId),
+    Bad(#[from] BuildIdError),
 }
 
 impl BuildId {
     /// From its bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadBuildId> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BuildIdError> {
         match bytes.len() {
             1..=64 => Ok(Self(bytes.to_vec())),
-            _ => Err(BadBuildId(hex::encode(&bytes[..bytes.len().min(65)]))),
+            _ => Err(BuildIdError(hex::encode(&bytes[..bytes.len().min(65)]))),
         }
     }
 
@@ -100,7 +100,7 @@ impl<'a> Notes<'a> {
         Self { data, at: 0 }
     }
 
-    fn read(&mut self) -> Option<Note<'a>> {
+    fn read_note(&mut self) -> Option<Note<'a>> {
         let word = |at: usize| {
             Some(u32::from_le_bytes(
                 self.data.get(at..at.checked_add(4)?)?.try_into().ok()?,
@@ -134,7 +134,7 @@ impl<'a> Iterator for Notes<'a> {
             return None;
         }
         let at = self.at;
-        let note = self.read();
+        let note = self.read_note();
         if note.is_none() {
             self.at = self.data.len();
         }
@@ -158,18 +158,18 @@ impl fmt::Debug for BuildId {
 }
 
 impl FromStr for BuildId {
-    type Err = BadBuildId;
+    type Err = BuildIdError;
 
-    fn from_str(text: &str) -> Result<Self, BadBuildId> {
-        let bad = || BadBuildId(text.chars().take(130).collect());
+    fn from_str(text: &str) -> Result<Self, BuildIdError> {
+        let bad = || BuildIdError(text.chars().take(130).collect());
         Self::from_bytes(&hex::decode(text).map_err(|_| bad())?).map_err(|_| bad())
     }
 }
 
 impl TryFrom<String> for BuildId {
-    type Error = BadBuildId;
+    type Error = BuildIdError;
 
-    fn try_from(text: String) -> Result<Self, BadBuildId> {
+    fn try_from(text: String) -> Result<Self, BuildIdError> {
         text.parse()
     }
 }

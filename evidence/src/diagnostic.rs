@@ -158,7 +158,10 @@ impl fmt::Display for Diagnostic {
 
 /// True if messages may be coloured: on a terminal that knows colours, unless `NO_COLOR` holds anything
 /// (<https://no-color.org>). `variable` gives a variable of the environment.
-pub fn in_color(on_terminal: bool, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+pub fn allows_color(
+    on_terminal: bool,
+    variable: impl Fn(&str) -> Option<std::ffi::OsString>,
+) -> bool {
     on_terminal
         && variable("NO_COLOR").is_none_or(|value| value.is_empty())
         && variable("TERM").is_none_or(|term| term != "dumb")
@@ -197,7 +200,7 @@ mod tests {
     #[test]
     fn colors() {
         let with = |on_terminal, name: &'static str, value: &'static str| {
-            in_color(on_terminal, |requested| {
+            allows_color(on_terminal, |requested| {
                 (requested == name).then(|| value.into())
             })
         };

@@ -159,7 +159,7 @@ impl Lock {
         }
         let mut lock = Self::default();
         for row in file.machines {
-            let (name, pin) = pin(row)?;
+            let (name, pin) = parse_row(row)?;
             if lock.pins.insert(name.clone(), pin).is_some() {
                 return Err(LockProblem::Twice(name).into());
             }
@@ -169,7 +169,11 @@ impl Lock {
 
     /// The text of the file.
     pub fn text(&self) -> String {
-        let machines = self.pins.iter().map(|(name, pin)| row(name, pin)).collect();
+        let machines = self
+            .pins
+            .iter()
+            .map(|(name, pin)| format_row(name, pin))
+            .collect();
         let file = File {
             version: VERSION,
             machines,
@@ -194,13 +198,13 @@ impl Lock {
     }
 
     /// Let go of all machines but those that are named.
-    pub fn keep(&mut self, machines: &[&str]) {
+    pub fn retain_machines(&mut self, machines: &[&str]) {
         self.pins
             .retain(|name, _| machines.contains(&name.as_str()));
     }
 
     /// The differences between two locks, a line for each machine.
-    pub fn moves(&self, new: &Self) -> Vec<String> {
+    pub fn describe_changes(&self, new: &Self) -> Vec<String> {
         let names: std::collections::BTreeSet<&String> =
             self.pins.keys().chain(new.pins.keys()).collect();
         names
@@ -221,7 +225,7 @@ impl Lock {
 }
 
 /// A row of the file, checked: names and versions become arguments of programs and names of files.
-fn pin(row: Row) -> Result<(String, Pin), LockProblem> {
+fn parse_row(row: Row) -> Result<(String, Pin), LockProblem> {
     let name = row.name;
     check_name(&name)?;
     let digest = |text: &str| {
@@ -279,7 +283,7 @@ fn is_word(text: &str, others: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
-fn row(name: &str, pin: &Pin) -> Row {
+fn format_row(name: &str, pin: &Pin) -> Row {
     let name = name.to_owned();
     match pin.clone() {
         Pin::Image { sha256 } => Row {
@@ -380,7 +384,7 @@ mod tests {
         ]);
         let package = "linux-binary-7.3.4+deb13-cloud-amd64";
         assert_eq!(
-            old.moves(&new),
+            old.describe_changes(&new),
             [
                 format!("guest:debian-7.0: no longer pinned (was {package} 7.0.1-1)"),
                 format!("guest:debian-7.1: {package} 7.1.1-1, with other packages beside it"),
@@ -388,7 +392,7 @@ mod tests {
                 format!("guest:debian-newest: {package} 7.3.5-1 (new)"),
             ]
         );
-        assert!(old.moves(&old).is_empty());
+        assert!(old.describe_changes(&old).is_empty());
     }
 
     /// Check that each part of the file is looked at before it is believed: what it says is passed to programs.

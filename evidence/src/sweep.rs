@@ -156,7 +156,7 @@ impl SweepPart {
     }
 
     /// The kernels that this part captures: every `of`-th, so that each part gets old and new ones.
-    pub fn own(&self) -> impl Iterator<Item = &SweepKernel> {
+    pub fn own_kernels(&self) -> impl Iterator<Item = &SweepKernel> {
         let kernels = self.plan.kernels.iter();
         kernels
             .skip(self.part.saturating_sub(1))
@@ -169,11 +169,11 @@ impl Plan {
     ///
     /// # Errors
     /// The first difference of `self` from `wanted`.
-    pub fn same_as(&self, wanted: &Self) -> Result<(), Mismatch> {
+    pub fn check_same_sweep(&self, wanted: &Self) -> Result<(), Mismatch> {
         if self.investigation != wanted.investigation {
             return Err(Mismatch::Investigation);
         }
-        same_collector(
+        check_same_collector(
             (&self.collector, &self.object),
             (&wanted.collector, &wanted.object),
         )?;
@@ -206,12 +206,12 @@ impl Plan {
     ///
     /// # Errors
     /// The first difference of the evidence from the plan.
-    pub fn made(&self, kernel: &SweepKernel, evidence: &Evidence) -> Result<(), Mismatch> {
+    pub fn check_result(&self, kernel: &SweepKernel, evidence: &Evidence) -> Result<(), Mismatch> {
         let run = &evidence.run;
         if run.investigation_digest != self.investigation {
             return Err(Mismatch::Investigation);
         }
-        same_collector(
+        check_same_collector(
             (&run.collector, &run.object_digest),
             (&self.collector, &self.object),
         )?;
@@ -227,7 +227,7 @@ impl Plan {
 }
 
 /// Checks that version and digest of two collectors are the same.
-fn same_collector(found: (&str, &str), wanted: (&str, &str)) -> Result<(), Mismatch> {
+fn check_same_collector(found: (&str, &str), wanted: (&str, &str)) -> Result<(), Mismatch> {
     let name = |(version, object): (&str, &str)| {
         let object: String = object.chars().take(12).collect();
         format!("{version} ({object})")
@@ -296,11 +296,11 @@ mod tests {
             (|p| drop(p.kernels.pop()), "guest:debian-7.3 was none"),
             (|p| p.kernels.reverse(), "another order"),
         ];
-        assert_eq!(plan().same_as(&plan()), Ok(()));
+        assert_eq!(plan().check_same_sweep(&plan()), Ok(()));
         for (change, word) in changes {
             let mut changed = plan();
             change(&mut changed);
-            let error = changed.same_as(&plan()).unwrap_err().to_string();
+            let error = changed.check_same_sweep(&plan()).unwrap_err().to_string();
             assert!(error.contains(word), "{word}: {error}");
         }
     }
@@ -315,7 +315,7 @@ mod tests {
         good.run.collector = "0.1.0".into();
         good.run.object_digest = "bb".into();
         good.kernel.package = Some(kernel.package.clone());
-        assert_eq!(plan.made(kernel, &good), Ok(()));
+        assert_eq!(plan.check_result(kernel, &good), Ok(()));
         type Change = fn(&mut Evidence);
         let changes: [Change; 5] = [
             |e| e.run.investigation_digest = "ab".into(),
@@ -327,7 +327,7 @@ mod tests {
         for change in changes {
             let mut other = good.clone();
             change(&mut other);
-            assert!(plan.made(kernel, &other).is_err());
+            assert!(plan.check_result(kernel, &other).is_err());
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
         #[test]
         fn parts_make_the_whole(of in 1_usize..9) {
             let mut all: Vec<SweepKernel> = (1..=of)
-                .flat_map(|part| SweepPart::new(part, of, plan()).own().cloned().collect::<Vec<_>>())
+                .flat_map(|part| SweepPart::new(part, of, plan()).own_kernels().cloned().collect::<Vec<_>>())
                 .collect();
             all.sort_by(|a, b| a.machine.cmp(&b.machine));
             let mut wanted = plan().kernels;

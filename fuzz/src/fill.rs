@@ -47,7 +47,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
         origin: Origin::Captured,
         stale: vec![],
         age_s: Some(0),
-        sum: None,
+        digest: None,
         not_compared: Vec::new(),
     };
     let evidence_set = EvidenceSet {

@@ -18,7 +18,7 @@ impl Graph {
     /// # Errors
     /// A file that cannot be read or is not Rust.
     pub fn read(src: &Path) -> Result<Self, ReadError> {
-        read(src).map(Graph::of)
+        read(src).map(Graph::from_files)
     }
 
     /// Reads the program whose root is the file `root`.
@@ -26,10 +26,10 @@ impl Graph {
     /// # Errors
     /// A file that cannot be read or is not Rust.
     pub fn read_program(root: &Path) -> Result<Self, ReadError> {
-        read_program(root).map(Graph::of)
+        read_program(root).map(Graph::from_files)
     }
 
-    fn of(files: BTreeMap<ModulePath, syn::File>) -> Self {
+    fn from_files(files: BTreeMap<ModulePath, syn::File>) -> Self {
         let names: BTreeMap<ModulePath, Names> = files
             .into_iter()
             .map(|(module, file)| (module, collect(&file)))
@@ -39,8 +39,8 @@ impl Graph {
             .iter()
             .map(|(module, own)| {
                 let targets = own.paths.iter().filter_map(|path| {
-                    let absolute = resolver.absolute(module, path, true)?;
-                    resolver.definer(absolute)
+                    let absolute = resolver.resolve_path(module, path, true)?;
+                    resolver.find_definer(absolute)
                 });
                 let others = targets.filter(|target| target != module).collect();
                 (module.clone(), others)
@@ -50,7 +50,7 @@ impl Graph {
     }
 
     /// Modules at the top of the crate that `layers` leaves out, and layers that are not modules.
-    pub(crate) fn unlisted(&self, layers: &[&str]) -> Vec<String> {
+    pub(crate) fn unlisted_modules(&self, layers: &[&str]) -> Vec<String> {
         let tops: BTreeSet<&str> = self.edges.keys().filter_map(|module| top(module)).collect();
         let left_out = tops.iter().filter(|top| !layers.contains(top));
         let absent = layers.iter().filter(|layer| !tops.contains(*layer));
@@ -61,7 +61,7 @@ impl Graph {
     }
 
     /// Dependencies that point to a layer which is not below. `layers` has the highest first.
-    pub(crate) fn upward(&self, layers: &[&str]) -> Vec<String> {
+    pub(crate) fn upward_dependencies(&self, layers: &[&str]) -> Vec<String> {
         let place = |module: &ModulePath| {
             let top = top(module)?;
             layers.iter().position(|layer| *layer == top)
@@ -140,7 +140,12 @@ struct Resolver<'n> {
 impl Resolver<'_> {
     /// The path from the crate's root, if `path` as written in `module` begins with a module of this crate. `by_import`: a
     /// first segment that a `use` item imported is replaced by the imported path.
-    fn absolute(&self, module: &ModulePath, path: &Segments, by_import: bool) -> Option<Segments> {
+    fn resolve_path(
+        &self,
+        module: &ModulePath,
+        path: &Segments,
+        by_import: bool,
+    ) -> Option<Segments> {
         let (first, rest) = path.split_first()?;
         let mut base = match first.as_str() {
             "crate" => Vec::new(),
@@ -151,7 +156,7 @@ impl Resolver<'_> {
                 child.push(name.to_owned());
                 let import = self.names.get(module)?.imports.get(name);
                 match import.filter(|import| by_import && *import != path) {
-                    Some(import) => self.absolute(module, import, false)?,
+                    Some(import) => self.resolve_path(module, import, false)?,
                     None if self.names.contains_key(&child) => child,
                     None => return None,
                 }
@@ -168,7 +173,7 @@ impl Resolver<'_> {
     }
 
     /// The module that defines what an absolute path names: re-exports are followed.
-    fn definer(&self, mut path: Segments) -> Option<ModulePath> {
+    fn find_definer(&self, mut path: Segments) -> Option<ModulePath> {
         // A chain of re-exports that is longer than this leads in a circle, which does not compile.
         for _ in 0..16 {
             let module = (0..=path.len())
@@ -181,7 +186,7 @@ impl Resolver<'_> {
             let Some(behind) = exported else {
                 return Some(module);
             };
-            let Some(mut target) = self.absolute(&module, behind, false) else {
+            let Some(mut target) = self.resolve_path(&module, behind, false) else {
                 // Of another crate.
                 return Some(module);
             };

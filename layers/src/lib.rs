@@ -18,7 +18,7 @@ mod test_modules;
 use std::path::Path;
 
 pub use graph::Graph;
-pub use notes::{note, skipped};
+pub use notes::{note, note_skipped};
 pub use sources::ReadError;
 pub use test_modules::unlisted_tests;
 
@@ -73,8 +73,8 @@ pub fn forbidden_names(
 }
 
 fn problems(graph: &Graph, layers: &[&str]) -> Vec<String> {
-    let mut problems = graph.unlisted(layers);
-    problems.extend(graph.upward(layers));
+    let mut problems = graph.unlisted_modules(layers);
+    problems.extend(graph.upward_dependencies(layers));
     problems.extend(graph.cycles().iter().map(|cycle| {
         let count = cycle.len();
         format!(

@@ -35,15 +35,15 @@ pub fn collect(file: &File) -> Names {
 
 impl Names {
     /// Takes in the paths of a `use` item.
-    fn import(&mut self, tree: &UseTree, mut prefix: Segments, public: bool) {
+    fn add_import(&mut self, tree: &UseTree, mut prefix: Segments, public: bool) {
         match tree {
             UseTree::Path(path) => {
                 prefix.push(path.ident.to_string());
-                self.import(&path.tree, prefix, public);
+                self.add_import(&path.tree, prefix, public);
             }
             UseTree::Group(group) => {
                 for item in &group.items {
-                    self.import(item, prefix.clone(), public);
+                    self.add_import(item, prefix.clone(), public);
                 }
             }
             UseTree::Glob(_) => self.add(prefix),
@@ -93,32 +93,32 @@ impl Names {
     }
 
     /// Takes in what looks like a path among the tokens of a macro, whose grammar is its own.
-    fn tokens(&mut self, tokens: TokenStream) {
+    fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path = Segments::new();
         let mut colons = 0;
         for token in tokens {
             match token {
                 TokenTree::Ident(name) => {
                     if colons != 2 {
-                        self.end(&mut path);
+                        self.finish_path(&mut path);
                     }
                     path.push(name.to_string());
                     colons = 0;
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
                 other => {
-                    self.end(&mut path);
+                    self.finish_path(&mut path);
                     colons = 0;
                     if let TokenTree::Group(group) = other {
-                        self.tokens(group.stream());
+                        self.add_tokens(group.stream());
                     }
                 }
             }
         }
-        self.end(&mut path);
+        self.finish_path(&mut path);
     }
 
-    fn end(&mut self, path: &mut Segments) {
+    fn finish_path(&mut self, path: &mut Segments) {
         let path = std::mem::take(path);
         if path.len() > 1 {
             self.add(path);
@@ -141,7 +141,7 @@ impl<'ast> Visit<'ast> for Names {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let public = !matches!(item.vis, Visibility::Inherited);
-        self.import(&item.tree, Vec::new(), public);
+        self.add_import(&item.tree, Vec::new(), public);
     }
 
     /// `pub(super)` says who may name an item, and names none itself.
@@ -154,7 +154,7 @@ impl<'ast> Visit<'ast> for Names {
     }
 
     fn visit_macro(&mut self, found: &'ast Macro) {
-        self.tokens(found.tokens.clone());
+        self.add_tokens(found.tokens.clone());
         syn::visit::visit_macro(self, found);
     }
 

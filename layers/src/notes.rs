@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 /// Says that a test, or a part of it, did not run for want of something. The harness hides what macros such as `println!` print of a
 /// test that passes, so this does not go through them.
-pub fn skipped(why: &str) {
+pub fn note_skipped(why: &str) {
     note(format_args!("skipped: {why}"));
 }
 

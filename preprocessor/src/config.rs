@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::Evidence;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::lock::{Lock, Pin};
-pub use qed_evidence::machine::evidence_file;
+pub use qed_evidence::machine::evidence_file_name;
 use qed_evidence::machine::{HOST, MachineRequest};
 use serde::{Deserialize, Serialize};
 

@@ -92,7 +92,7 @@ fn escaped_by_another_preprocessor() {
         .arg("--version")
         .output();
     if python.is_err() {
-        common::skipped("the other preprocessor is written in Python, which is not here");
+        common::note_skipped("the other preprocessor is written in Python, which is not here");
         return;
     }
     let claims = chapter(&[

@@ -42,7 +42,7 @@ fn book() -> Book {
     for (version, printed) in SERVED {
         let machine = format!("guest:debian-{version}");
         if let Some(printed) = printed {
-            let name = mdbook_qed::config::evidence_file(&machine);
+            let name = mdbook_qed::config::evidence_file_name(&machine);
             book.write(
                 &format!("prepared/{name}"),
                 &prepared(&machine, version, printed),

@@ -15,7 +15,7 @@ fn book(output: &str, status: u8) -> Book {
     );
     std::fs::remove_dir_all(book.path(".qed")).unwrap();
     for (machine, slide) in [("guest:test-1", 0x1e00_0000), ("guest:test-2", 0x0a20_0000)] {
-        let name = mdbook_qed::config::evidence_file(machine);
+        let name = mdbook_qed::config::evidence_file_name(machine);
         let text = qed_evidence::reader::write(&evidence(machine, slide, "")).unwrap();
         book.write(&format!("prepared/{name}"), &text);
     }

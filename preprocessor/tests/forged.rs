@@ -19,7 +19,7 @@ fn checkout() -> PathBuf {
 
 /// The recorded evidence of a machine.
 fn recorded(machine: &str) -> Json {
-    let name = mdbook_qed::config::evidence_file(machine);
+    let name = mdbook_qed::config::evidence_file_name(machine);
     let text = std::fs::read_to_string(checkout().join("recorded").join(name)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -41,7 +41,7 @@ fn book(document: &Json) -> Book {
     let own = format!("machines = [\"{MACHINE}\"]");
     book.write("book.toml", &settings.replace(machines, &own));
     book.write("test.toml", &text_of_investigation());
-    let name = mdbook_qed::config::evidence_file(MACHINE);
+    let name = mdbook_qed::config::evidence_file_name(MACHINE);
     book.write(&format!("recorded/{name}"), &document.to_string());
     book
 }

@@ -499,7 +499,7 @@ fn foreign_book() {
         .arg("--version")
         .output();
     if python.is_err() {
-        common::skipped("the other preprocessors are written in Python, which is not here");
+        common::note_skipped("the other preprocessors are written in Python, which is not here");
         return;
     }
     let chapter = format!("{ONE}\nBEFORE and AFTER: 1 < 2.[^two]\n\n[^two]: second\n");

@@ -101,7 +101,7 @@ fn of_silence() {
     book.write("book.toml", &settings.replace(machines, &own));
     let from = |name: &str| std::fs::read_to_string(checkout().join(name)).unwrap();
     book.write("test.toml", &from("investigations/socket.toml"));
-    let name = mdbook_qed::config::evidence_file(MACHINE);
+    let name = mdbook_qed::config::evidence_file_name(MACHINE);
     book.write(
         &format!("recorded/{name}"),
         &from(&format!("recorded/{name}")),

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use crate::common;
 
-use common::{Book, evidence, good, skipped, stderr};
+use common::{Book, evidence, good, note_skipped, stderr};
 
 /// The builder's folders, which no public text has.
 const FOLDERS: &[&str] = &["zacharias", "zebra7-kernels"];
@@ -168,10 +168,10 @@ fn cached() -> Option<PathBuf> {
 fn captured() {
     let collector = Path::new(env!("CARGO_BIN_EXE_mdbook-qed")).with_file_name("qed-collector");
     if !collector.exists() {
-        return skipped("there is no qed-collector beside mdbook-qed; `make build` builds it");
+        return note_skipped("there is no qed-collector beside mdbook-qed; `make build` builds it");
     }
     let Some(kernel) = cached() else {
-        return skipped("no kernel is in the cache; `qed-collector kernels fetch` gets one");
+        return note_skipped("no kernel is in the cache; `qed-collector kernels fetch` gets one");
     };
     let outside = tempfile::tempdir().unwrap();
     let image = outside.path().join(FOLDERS[0]).join(FOLDERS[1]).join(IMAGE);
@@ -188,7 +188,7 @@ fn captured() {
             .unwrap();
         // 3: this machine cannot start a guest.
         if output.status.code() == Some(3) {
-            return skipped(&format!("no guest can be started: {}", stderr(&output)));
+            return note_skipped(&format!("no guest can be started: {}", stderr(&output)));
         }
         good(&output);
         // The name of the file is told where it helps: beside which the kernel's configuration is looked for.

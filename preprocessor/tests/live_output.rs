@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::common;
 
-use common::{Book, good, skipped, stderr};
+use common::{Book, good, note_skipped, stderr};
 
 /// `uname`, as a program that prints the machine's name and as a call that gets it in a buffer.
 const INVESTIGATION: &str = r#"
@@ -63,7 +63,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn of_this_machine() {
     if !collector().exists() {
-        return skipped("there is no qed-collector beside mdbook-qed; `make build` builds it");
+        return note_skipped("there is no qed-collector beside mdbook-qed; `make build` builds it");
     }
     let book = Book::new(&[("c.md", CHAPTER)], "", "[output.html]\n");
     let toml = book.read("book.toml").replace(
@@ -83,11 +83,11 @@ fn of_this_machine() {
         .current_dir(book.dir.path())
         .output();
     let Ok(captured) = captured else {
-        return skipped("there is no unshare, which comes with util-linux");
+        return note_skipped("there is no unshare, which comes with util-linux");
     };
     if !captured.status.success() {
         let why = stderr(&captured);
-        return skipped(&format!(
+        return note_skipped(&format!(
             "this machine cannot be renamed or captured: {why}"
         ));
     }

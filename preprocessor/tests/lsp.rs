@@ -7,7 +7,7 @@ mod editor;
 
 use std::path::{Path, PathBuf};
 
-use common::{Book, evidence, skipped};
+use common::{Book, evidence, note_skipped};
 use editor::Editor;
 use serde_json::{Value, json};
 
@@ -563,7 +563,7 @@ fn hostile_editor() {
 fn neovim() {
     let found = std::process::Command::new("nvim").arg("--version").output();
     if !found.is_ok_and(|output| output.status.success()) {
-        return skipped("there is no nvim here: `make test-tools` installs it");
+        return note_skipped("there is no nvim here: `make test-tools` installs it");
     }
     let (book, file) = book();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");

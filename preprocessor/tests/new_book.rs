@@ -274,7 +274,7 @@ fn checker(name: &str) -> Option<std::path::PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    common::skipped(&format!("{name} is missing: `make workflows` installs it"));
+    common::note_skipped(&format!("{name} is missing: `make workflows` installs it"));
     None
 }
 

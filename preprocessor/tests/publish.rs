@@ -363,7 +363,7 @@ fn canary() {
         .filter(|line| line.contains("LEAK"))
         .filter_map(|line| line.split('`').nth(1))
         .collect();
-    let expected: BTreeSet<String> = qed_evidence::secrets::secrets(&host)
+    let expected: BTreeSet<String> = qed_evidence::secrets::collect_secrets(&host)
         .into_values()
         .collect();
     let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();

@@ -60,7 +60,7 @@ fn fits() {
     for (name, _, evidence) in &all {
         assert_eq!(
             *name,
-            mdbook_qed::config::evidence_file(&evidence.machine.name)
+            mdbook_qed::config::evidence_file_name(&evidence.machine.name)
         );
         assert!(
             evidence.machine.ephemeral,

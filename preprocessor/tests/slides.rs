@@ -171,11 +171,11 @@ fn the_flagship_types_none() {
         let mut bytes = text.clone().into_bytes();
         let blocks = lint::quoted(&Chapter::parse(name, &text, Markdown::default()));
         chapters += 1;
-        quoted += searcher.places(&bytes).len();
+        quoted += searcher.find_all(&bytes).len();
         for block in blocks {
             bytes[block].fill(b' ');
         }
-        assert_eq!(searcher.places(&bytes), [], "{name}");
+        assert_eq!(searcher.find_all(&bytes), [], "{name}");
     }
     assert!(chapters > 5 && quoted > 1, "{chapters}, {quoted}");
 }

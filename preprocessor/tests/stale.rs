@@ -234,7 +234,7 @@ pub fn book_of_programs(
         .digest;
     let files = |program: &str| {
         let parts = qed_programs::parts(program, std::path::Path::new("/")).unwrap();
-        qed_programs::files(&parts)
+        qed_programs::file_records(&parts)
     };
     let create = found.experiments.get_mut("create").unwrap();
     create.workload = workload.clone();
@@ -325,8 +325,8 @@ fn programs() {
     for role in ["interpreter", "library"] {
         let mut other = found.clone();
         let files = &mut other.experiments.get_mut("create").unwrap().files;
-        let Some(file) = files.iter_mut().find(|file| file.role.word() == role) else {
-            common::skipped(&format!("/bin/sh has no {role} here"));
+        let Some(file) = files.iter_mut().find(|file| file.role.name() == role) else {
+            common::note_skipped(&format!("/bin/sh has no {role} here"));
             continue;
         };
         file.sha256 = "0".repeat(64);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Book, skipped, stderr, stdout};
+use common::{Book, note_skipped, stderr, stdout};
 
 /// The digest that stands in the collector of the book's folder, as long as it is the one that captured.
 const OBJECT: char = 'a';
@@ -278,7 +278,7 @@ fn causes_and_commands() {
     for kind in [Kind::Script, Kind::Program, Kind::Library] {
         for on_stale in ["show", "error"] {
             let Some(book) = book(kind, on_stale) else {
-                skipped("there is no cc, so no library of a program's own");
+                note_skipped("there is no cc, so no library of a program's own");
                 continue;
             };
             for cause in causes(&book, kind) {

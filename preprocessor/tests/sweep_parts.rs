@@ -46,7 +46,7 @@ fn book() -> Book {
             &format!("in/{folder}/{}", part.file_name()),
             &part.text().unwrap(),
         );
-        for kernel in part.own() {
+        for kernel in part.own_kernels() {
             let series = kernel.machine.strip_prefix("guest:debian-").unwrap();
             let (_, release, printed) = KERNELS.iter().find(|(one, ..)| *one == series).unwrap();
             let mut one = evidence(&kernel.machine, 0x100_0000, printed);
@@ -286,7 +286,7 @@ fn captured_apart() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));
     let collector = program.with_file_name("qed-collector");
     if !collector.is_file() {
-        return common::skipped("there is no qed-collector beside mdbook-qed");
+        return common::note_skipped("there is no qed-collector beside mdbook-qed");
     }
     let run = |program: &std::path::Path, folder: &std::path::Path, arguments: &[&str]| {
         let output = std::process::Command::new(program)

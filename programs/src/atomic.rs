@@ -63,7 +63,7 @@ pub fn folder_of(path: &Path) -> &Path {
 /// If something cannot be renamed or removed. If it is `new`, the old folder has its name back unless that fails, too.
 pub fn replace_folder(new: &Path, folder: &Path, stays: Option<&OsStr>) -> Result<()> {
     recover(folder, stays)?;
-    let aside = aside(folder);
+    let aside = aside_path(folder);
     let exists = folder.exists();
     if exists {
         fs::rename(folder, &aside)?;
@@ -84,7 +84,7 @@ pub fn replace_folder(new: &Path, folder: &Path, stays: Option<&OsStr>) -> Resul
 /// # Errors
 /// If something cannot be renamed or removed.
 pub fn recover(folder: &Path, stays: Option<&OsStr>) -> Result<()> {
-    let aside = aside(folder);
+    let aside = aside_path(folder);
     if !aside.exists() {
         return Ok(());
     }
@@ -101,7 +101,7 @@ pub fn recover(folder: &Path, stays: Option<&OsStr>) -> Result<()> {
 }
 
 /// The place of a folder that is being replaced: beside it, under a name that nobody gives to a copy of his own.
-fn aside(folder: &Path) -> PathBuf {
+fn aside_path(folder: &Path) -> PathBuf {
     let mut name = OsStr::new(REPLACED).to_owned();
     name.push(folder.file_name().unwrap_or_default());
     folder_of(folder).join(name)

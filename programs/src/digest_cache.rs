@@ -24,7 +24,7 @@ use crate::error::ProgramError;
 use crate::file::{cache_folder, digest_of};
 use crate::loader;
 use crate::platform::{Stamp, boot_id};
-use crate::source::{FileContent, FileSource, ask_ldd, script_line};
+use crate::source::{FileContent, FileSource, run_ldd, script_line};
 
 /// The time that a file has to be unchanged for before it is read.
 pub const SETTLING: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ pub struct FileDigest {
 }
 
 impl FileDigest {
-    fn of(bytes: &[u8]) -> Self {
+    fn from_bytes(bytes: &[u8]) -> Self {
         FileDigest {
             size: bytes.len() as u64,
             sha256: hex::encode(Sha256::digest(bytes)),
@@ -90,18 +90,18 @@ impl FileContent for FileDigest {
 /// The libraries of a program, with the state of everything that decided about them: the loader's cache, each library, and
 /// the program, under which this stands. It is kept only where nothing else decides: see [`loader::is_decided_by_cache`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Closure {
+struct LibraryClosure {
     loader_cache: Stamp,
     libraries: Vec<(String, Stamp)>,
 }
 
-impl Closure {
+impl LibraryClosure {
     fn holds(&self, environment: &loader::Environment) -> bool {
-        Stamp::read(&environment.cache) == Some(self.loader_cache)
+        Stamp::from_path(&environment.cache) == Some(self.loader_cache)
             && self
                 .libraries
                 .iter()
-                .all(|(path, stamp)| Stamp::read(Path::new(path)) == Some(*stamp))
+                .all(|(path, stamp)| Stamp::from_path(Path::new(path)) == Some(*stamp))
     }
 
     fn paths(&self) -> Vec<String> {
@@ -117,7 +117,7 @@ impl Closure {
 struct Entry {
     stamp: Stamp,
     digest: Option<FileDigest>,
-    closure: Option<Closure>,
+    closure: Option<LibraryClosure>,
     /// Texts that were searched for in it, by the name of the search.
     texts: BTreeMap<String, String>,
 }
@@ -135,7 +135,7 @@ impl Entry {
 
 /// The file of a cache.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Stored {
+struct StoredCache {
     format: u32,
     boot: String,
     entries: BTreeMap<String, Entry>,
@@ -161,12 +161,12 @@ pub struct DigestCache {
 impl DigestCache {
     /// The cache in `file` for the boot `boot`; an empty one where there is none that can be used.
     pub fn open(file: PathBuf, boot: String) -> Self {
-        let entries = stored(&file)
+        let entries = load(&file)
             .filter(|stored| stored.format == FORMAT && stored.boot == boot)
             .map(|stored| stored.entries);
         DigestCache {
             location: Some((file, boot)),
-            environment: loader::Environment::read(),
+            environment: loader::Environment::from_process(),
             state: Mutex::new(State {
                 entries: entries.unwrap_or_default(),
                 ..State::default()
@@ -176,11 +176,11 @@ impl DigestCache {
 
     /// The cache of this user: `digests.json` in [`cache_folder`]. Where there is no such folder, or the boot is not known,
     /// nothing is kept on disk.
-    pub fn of_user() -> Self {
+    pub fn for_user() -> Self {
         match cache_folder().zip(boot_id()) {
             Some((folder, boot)) => DigestCache::open(folder.join("digests.json"), boot),
             None => DigestCache {
-                environment: loader::Environment::read(),
+                environment: loader::Environment::from_process(),
                 ..DigestCache::default()
             },
         }
@@ -200,7 +200,7 @@ impl DigestCache {
         let entry = state.entries.get(name)?.clone();
         state.used.insert(name.to_owned());
         drop(state);
-        (Stamp::read(path) == Some(entry.stamp)).then_some(entry)
+        (Stamp::from_path(path) == Some(entry.stamp)).then_some(entry)
     }
 
     /// Puts something into the entry of the file that had this stamp.
@@ -220,7 +220,7 @@ impl DigestCache {
     }
 
     /// The result of `look` on the bytes of a file, which `put` keeps in its entry.
-    fn look<T>(
+    fn read_and_cache<T>(
         &self,
         path: &Path,
         look: impl FnOnce(&[u8]) -> T,
@@ -231,11 +231,11 @@ impl DigestCache {
             file.read_to_end(&mut bytes)?;
             Ok(look(&bytes))
         };
-        self.look_into(path, whole, put)
+        self.open_and_cache(path, whole, put)
     }
 
     /// The result of `look` on an opened file, which `put` keeps in its entry.
-    fn look_into<T>(
+    fn open_and_cache<T>(
         &self,
         path: &Path,
         look: impl FnOnce(&mut File) -> Result<T>,
@@ -245,10 +245,10 @@ impl DigestCache {
         let mut file = File::open(path)?;
         let before = file.metadata()?;
         let found = look(&mut file)?;
-        if let Some(stamp) = Stamp::of(&before)
+        if let Some(stamp) = Stamp::from_metadata(&before)
             && before.is_file()
             && stamp.is_settled(now)
-            && Stamp::of(&file.metadata()?) == Some(stamp)
+            && Stamp::from_metadata(&file.metadata()?) == Some(stamp)
         {
             self.put(path, stamp, |entry| put(entry, &found));
         }
@@ -267,7 +267,7 @@ impl DigestCache {
         });
         match known {
             Some(digest) => Ok(digest),
-            None => self.look_into(path, digest_of, |entry, found| {
+            None => self.open_and_cache(path, digest_of, |entry, found| {
                 entry.texts.insert(DIGEST.to_owned(), found.clone());
             }),
         }
@@ -277,7 +277,7 @@ impl DigestCache {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn text(
+    pub fn find_text(
         &self,
         name: &str,
         path: &Path,
@@ -286,7 +286,7 @@ impl DigestCache {
         if let Some(found) = self.entry(path).and_then(|e| e.texts.get(name).cloned()) {
             return Ok(Some(found));
         }
-        self.look(path, search, |entry, found| {
+        self.read_and_cache(path, search, |entry, found| {
             if let Some(found) = found {
                 entry.texts.insert(name.to_owned(), found.clone());
             }
@@ -309,7 +309,7 @@ impl DigestCache {
                 entries.pop_first();
             }
         }
-        let stored = Stored {
+        let stored = StoredCache {
             format: FORMAT,
             boot: boot.clone(),
             entries: std::mem::take(&mut state.entries),
@@ -325,7 +325,7 @@ impl FileSource for DigestCache {
     fn read(&self, path: &Path) -> Result<FileDigest> {
         match self.entry(path).and_then(|entry| entry.digest) {
             Some(digest) => Ok(digest),
-            None => self.look(path, FileDigest::of, |entry, found| {
+            None => self.read_and_cache(path, FileDigest::from_bytes, |entry, found| {
                 entry.digest = Some(found.clone());
             }),
         }
@@ -333,18 +333,18 @@ impl FileSource for DigestCache {
 
     fn libraries(&self, program: &Path) -> std::result::Result<Vec<String>, ProgramError> {
         if !self.environment.is_plain() {
-            return ask_ldd(program);
+            return run_ldd(program);
         }
         let kept = self.entry(program).and_then(|entry| entry.closure);
         if let Some(closure) = kept.filter(|closure| closure.holds(&self.environment)) {
             return Ok(closure.paths());
         }
-        let (now, before) = (SystemTime::now(), Stamp::read(program));
-        let cache_before = Stamp::read(&self.environment.cache);
-        let libraries = ask_ldd(program)?;
+        let (now, before) = (SystemTime::now(), Stamp::from_path(program));
+        let cache_before = Stamp::from_path(&self.environment.cache);
+        let libraries = run_ldd(program)?;
         let with_stamps = libraries
             .iter()
-            .map(|path| Some((path.clone(), Stamp::read(Path::new(path))?)))
+            .map(|path| Some((path.clone(), Stamp::from_path(Path::new(path))?)))
             .collect::<Option<Vec<_>>>();
         if let (Some(stamp), Some(loader_cache), Some(with_stamps)) =
             (before, cache_before, with_stamps)
@@ -354,10 +354,10 @@ impl FileSource for DigestCache {
                 && loader_cache.is_settled(now)
                 && stamps.all(|stamp| stamp.is_settled(now))
                 && loader::is_decided_by_cache(program, &libraries, &self.environment)
-                && Stamp::read(program) == Some(stamp)
-                && Stamp::read(&self.environment.cache) == Some(loader_cache)
+                && Stamp::from_path(program) == Some(stamp)
+                && Stamp::from_path(&self.environment.cache) == Some(loader_cache)
             {
-                let closure = Closure {
+                let closure = LibraryClosure {
                     loader_cache,
                     libraries: with_stamps,
                 };
@@ -369,7 +369,7 @@ impl FileSource for DigestCache {
 }
 
 /// The content of a cache's file.
-fn stored(file: &Path) -> Option<Stored> {
+fn load(file: &Path) -> Option<StoredCache> {
     let mut bytes = Vec::new();
     let file = File::open(file).ok()?;
     file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
@@ -377,7 +377,7 @@ fn stored(file: &Path) -> Option<Stored> {
 }
 
 /// Writes a cache's file whole or not at all; it is its owner's alone.
-fn store(file: &Path, stored: &Stored) -> Result<()> {
+fn store(file: &Path, stored: &StoredCache) -> Result<()> {
     std::fs::create_dir_all(folder_of(file))?;
     let bytes = serde_json::to_vec(stored)?;
     write_atomically(file, PRIVATE, |new| new.write_all(&bytes))

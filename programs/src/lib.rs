@@ -19,4 +19,6 @@ pub mod workload;
 
 pub use error::ProgramError;
 pub use file::{cache_folder, digest, is_of_system};
-pub use parts::{FileCache, ProgramPart, arguments, files, find, parts, parts_from};
+pub use parts::{
+    FileCache, ProgramPart, argument_files, file_records, find_program, parts, parts_from,
+};

@@ -31,7 +31,7 @@ impl Default for Environment {
 
 impl Environment {
     /// That of this process.
-    pub(crate) fn read() -> Self {
+    pub(crate) fn from_process() -> Self {
         let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
         Environment::with_variables(names)
     }
@@ -59,7 +59,8 @@ pub(crate) fn is_decided_by_cache(
     libraries: &[String],
     environment: &Environment,
 ) -> bool {
-    let Some((about, cache)) = read(program).zip(std::fs::read(&environment.cache).ok()) else {
+    let Some((about, cache)) = read_elf_facts(program).zip(std::fs::read(&environment.cache).ok())
+    else {
         return false;
     };
     let is_in_cache = |path: &String| {
@@ -67,7 +68,7 @@ pub(crate) fn is_decided_by_cache(
         cache.windows(entry.len()).any(|window| window == entry)
     };
     let names_no_folder =
-        |path: &String| read(Path::new(path)).is_some_and(|about| !about.names_folders);
+        |path: &String| read_elf_facts(Path::new(path)).is_some_and(|about| !about.names_folders);
     !about.names_folders
         && libraries.iter().all(|path| {
             names_no_folder(path) && (about.interpreter.as_ref() == Some(path) || is_in_cache(path))
@@ -81,7 +82,7 @@ struct ElfFacts {
 }
 
 /// The facts of an ELF file; nothing of another file or a broken one.
-fn read(path: &Path) -> Option<ElfFacts> {
+fn read_elf_facts(path: &Path) -> Option<ElfFacts> {
     let bytes = std::fs::read(path).ok()?;
     match FileKind::parse(bytes.as_slice()).ok()? {
         FileKind::Elf32 => elf_facts::<FileHeader32<Endianness>>(&bytes),
@@ -147,7 +148,7 @@ mod tests {
     /// Check that a library which the cache does not have is noticed, and a file that is not a program.
     #[test]
     fn cached() {
-        let libraries = crate::source::ask_ldd(Path::new("/bin/sh")).unwrap();
+        let libraries = crate::source::run_ldd(Path::new("/bin/sh")).unwrap();
         let mut environment = Environment::with_variables([]);
         let decided = |libraries: &[String], environment: &Environment| {
             is_decided_by_cache(Path::new("/bin/sh"), libraries, environment)
@@ -193,7 +194,7 @@ mod tests {
                 let _ = writeln!(std::io::stderr(), "skipped: no C compiler");
                 return;
             }
-            let facts = read(&program).unwrap();
+            let facts = read_elf_facts(&program).unwrap();
             assert_eq!(facts.names_folders, names_folders, "{argument}");
             assert!(facts.interpreter.is_some());
         }

@@ -46,7 +46,7 @@ impl<C: FileContent> ProgramPart<C> {
 ///
 /// # Errors
 /// When it is not an executable file.
-pub fn find(program: &str, folder: &Path) -> Result<PathBuf, ProgramError> {
+pub fn find_program(program: &str, folder: &Path) -> Result<PathBuf, ProgramError> {
     let may_run = |path: &Path| {
         fs::metadata(path).is_ok_and(|about| about.is_file() && is_executable(&about))
     };
@@ -86,8 +86,8 @@ pub fn parts_from<S: FileSource>(
     folder: &Path,
 ) -> Result<Vec<ProgramPart<S::Content>>, ProgramError> {
     let mut parts = Vec::new();
-    let path = find(program, folder)?;
-    add(
+    let path = find_program(program, folder)?;
+    add_part(
         source,
         program.to_owned(),
         &path,
@@ -98,7 +98,7 @@ pub fn parts_from<S: FileSource>(
     Ok(parts)
 }
 
-fn add<S: FileSource>(
+fn add_part<S: FileSource>(
     source: &S,
     name: String,
     path: &Path,
@@ -106,7 +106,7 @@ fn add<S: FileSource>(
     depth: u32,
     parts: &mut Vec<ProgramPart<S::Content>>,
 ) -> Result<(), ProgramError> {
-    let content = read(source, path)?;
+    let content = read_file(source, path)?;
     let interpreters = interpreters(content.script_line().as_deref());
     let is_script = !interpreters.is_empty();
     let own = match is_script {
@@ -128,9 +128,9 @@ fn add<S: FileSource>(
             interpreter: interpreter.clone(),
             error: Box::new(error),
         };
-        let found = find(&interpreter, Path::new("/")).map_err(of)?;
+        let found = find_program(&interpreter, Path::new("/")).map_err(of)?;
         let role = Some(FileRole::Interpreter);
-        add(source, interpreter, &found, role, depth - 1, parts)?;
+        add_part(source, interpreter, &found, role, depth - 1, parts)?;
     }
     if is_script {
         return Ok(());
@@ -140,7 +140,7 @@ fn add<S: FileSource>(
         parts.push(ProgramPart {
             role: FileRole::Library,
             name: library,
-            content: read(source, &path)?,
+            content: read_file(source, &path)?,
             path,
             mode: RUNNABLE,
         });
@@ -151,7 +151,7 @@ fn add<S: FileSource>(
 /// The files among the arguments of a command: a script that an interpreter is told to run, what a program is told to
 /// read. A word is one if a file of that name is in `folder`; files that the kernel makes up, in `/proc` and its like, are
 /// none.
-pub fn arguments<S: FileSource>(
+pub fn argument_files<S: FileSource>(
     source: &S,
     words: &[String],
     folder: &Path,
@@ -175,7 +175,7 @@ pub fn arguments<S: FileSource>(
 }
 
 /// The records of files in evidence, in its order.
-pub fn files<C: FileContent>(parts: &[ProgramPart<C>]) -> Vec<ProgramFile> {
+pub fn file_records<C: FileContent>(parts: &[ProgramPart<C>]) -> Vec<ProgramFile> {
     let files: BTreeSet<ProgramFile> = parts.iter().map(ProgramPart::file).collect();
     files.into_iter().collect()
 }
@@ -184,7 +184,10 @@ pub fn files<C: FileContent>(parts: &[ProgramPart<C>]) -> Vec<ProgramFile> {
 ///
 /// # Errors
 /// If it cannot be read.
-pub(crate) fn read<S: FileSource>(source: &S, path: &Path) -> Result<S::Content, ProgramError> {
+pub(crate) fn read_file<S: FileSource>(
+    source: &S,
+    path: &Path,
+) -> Result<S::Content, ProgramError> {
     source.read(path).map_err(|error| ProgramError::Unreadable {
         file: file_name(path),
         reason: error.to_string(),
@@ -201,14 +204,14 @@ fn interpreters(line: Option<&str>) -> Vec<String> {
     };
     let mut found = vec![first.to_owned()];
     if file_name(Path::new(first)) == "env" {
-        found.extend(started_by_env(words).map(str::to_owned));
+        found.extend(env_program(words).map(str::to_owned));
     }
     found
 }
 
 /// The program among the arguments of `env`: after its options and the variables that it sets.
 /// <https://www.gnu.org/software/coreutils/manual/html_node/env-invocation.html>
-fn started_by_env<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn env_program<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     while let Some(word) = words.next() {
         match word {
             "-u" | "-C" => {
@@ -279,7 +282,7 @@ mod tests {
         );
         let rest = &found[2..];
         assert!(rest.iter().all(|part| part.role == FileRole::Library));
-        let files = files(&found);
+        let files = file_records(&found);
         assert_eq!(files.len(), found.len());
         assert!(
             files
@@ -323,15 +326,15 @@ mod tests {
     fn a_byte() {
         let folder = tempfile::tempdir().unwrap();
         let name = script(folder.path(), "#!/bin/sh\ntrue\n");
-        let before = files(&parts(&name, Path::new("/")).unwrap());
+        let before = file_records(&parts(&name, Path::new("/")).unwrap());
         script(folder.path(), "#!/bin/sh\ntrua\n");
-        let after = files(&parts("./script", folder.path()).unwrap());
+        let after = file_records(&parts("./script", folder.path()).unwrap());
         let differing: Vec<_> = before.iter().zip(&after).filter(|(a, b)| a != b).collect();
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].0.role, FileRole::Script);
         let known = FileCache::<()>::default();
         let find = || match parts(&name, Path::new("/")) {
-            Ok(parts) => Ok(files(&parts)),
+            Ok(parts) => Ok(file_records(&parts)),
             Err(_) => Err(()),
         };
         assert_eq!(known.files("a", folder.path(), find).unwrap(), after);
@@ -344,13 +347,16 @@ mod tests {
     fn refusals() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        assert_eq!(find("no-such-program", at), Err(ProgramError::NotInPath));
-        assert_eq!(find("./nothing", at), Err(ProgramError::Absent));
+        assert_eq!(
+            find_program("no-such-program", at),
+            Err(ProgramError::NotInPath)
+        );
+        assert_eq!(find_program("./nothing", at), Err(ProgramError::Absent));
         fs::write(at.join("data"), "x").unwrap();
-        assert_eq!(find("./data", at), Err(ProgramError::NotExecutable));
-        assert_eq!(find("./", at), Err(ProgramError::NotAFile));
+        assert_eq!(find_program("./data", at), Err(ProgramError::NotExecutable));
+        assert_eq!(find_program("./", at), Err(ProgramError::NotAFile));
         let words = ["cat", "data", "nothing", "/proc/version", "/dev/null", "."];
-        let found = arguments(&WholeFiles, &words.map(str::to_owned), at);
+        let found = argument_files(&WholeFiles, &words.map(str::to_owned), at);
         let names: Vec<&str> = found.iter().map(|part| part.name.as_str()).collect();
         assert_eq!(names, ["data"]);
         assert!(is_of_system(Path::new("/bin/sh")) && !is_of_system(at));

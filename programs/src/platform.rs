@@ -24,14 +24,14 @@ pub struct Stamp {
 impl Stamp {
     /// The stamp of a file. `None` on a system without a time of change: there, no mark tells that a file was changed by somebody who
     /// then set the time of modification back.
-    pub fn of(about: &Metadata) -> Option<Self> {
+    pub fn from_metadata(about: &Metadata) -> Option<Self> {
         imp::stamp(about)
     }
 
     /// The stamp of a regular file.
-    pub fn read(path: &Path) -> Option<Self> {
+    pub fn from_path(path: &Path) -> Option<Self> {
         let about = std::fs::metadata(path).ok()?;
-        about.is_file().then(|| Stamp::of(&about))?
+        about.is_file().then(|| Stamp::from_metadata(&about))?
     }
 }
 
@@ -53,16 +53,16 @@ pub fn boot_id() -> Option<String> {
 }
 
 /// The parent's number and when it was started, which together no other process has. `None` where the system does not tell.
-pub fn parent() -> Option<String> {
+pub fn parent_process() -> Option<String> {
     let number = imp::parent_id()?;
     let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-    Some(format!("{number} {}", started(&stat)?))
+    Some(format!("{number} {}", start_time(&stat)?))
 }
 
 /// The start time of a process, in ticks since the boot: the 22nd field. The second one, in brackets, may hold anything.
 ///
 /// `1234 (mdbook) S 1 1234 … 8012345 …` (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>)
-fn started(stat: &str) -> Option<&str> {
+fn start_time(stat: &str) -> Option<&str> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(19)
 }
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn start() {
         let stat = "7 (a) (b 1 2) S 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 8012345 9 9";
-        assert_eq!(started(stat), Some("8012345"));
-        assert_eq!(started("7 (a) S 1"), None);
+        assert_eq!(start_time(stat), Some("8012345"));
+        assert_eq!(start_time("7 (a) S 1"), None);
     }
 
     /// Check that on Linux everything is known, and the same as long as nothing changes; and that no state of a file has the stamp of
@@ -141,17 +141,17 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn everything_is_known() {
-        assert!(parent().is_some() && parent() == parent());
+        assert!(parent_process().is_some() && parent_process() == parent_process());
         assert!(boot_id().is_some_and(|id| id.len() == 36) && boot_id() == boot_id());
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
         std::fs::write(&one, "x").unwrap();
         std::fs::copy(&one, &other).unwrap();
-        let stamp = Stamp::read(&one).unwrap();
-        assert!(Stamp::read(&one) == Some(stamp) && Stamp::read(&other) != Some(stamp));
+        let stamp = Stamp::from_path(&one).unwrap();
+        assert!(Stamp::from_path(&one) == Some(stamp) && Stamp::from_path(&other) != Some(stamp));
         std::fs::write(&one, "xx").unwrap();
-        assert_ne!(Stamp::read(&one), Some(stamp));
-        assert_eq!(Stamp::read(folder.path()), None);
+        assert_ne!(Stamp::from_path(&one), Some(stamp));
+        assert_eq!(Stamp::from_path(folder.path()), None);
         assert!(is_executable(&std::fs::metadata("/bin/sh").unwrap()));
         assert!(!is_executable(&std::fs::metadata(&one).unwrap()));
     }

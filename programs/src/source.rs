@@ -74,7 +74,7 @@ impl FileSource for WholeFiles {
     }
 
     fn libraries(&self, program: &Path) -> std::result::Result<Vec<String>, ProgramError> {
-        ask_ldd(program)
+        run_ldd(program)
     }
 }
 
@@ -82,13 +82,13 @@ impl FileSource for WholeFiles {
 ///
 /// # Errors
 /// When it cannot be started, or a library is missing.
-pub(crate) fn ask_ldd(program: &Path) -> std::result::Result<Vec<String>, ProgramError> {
+pub(crate) fn run_ldd(program: &Path) -> std::result::Result<Vec<String>, ProgramError> {
     let output = Command::new("ldd")
         .arg(program)
         .env("LC_ALL", "C")
         .output()
         .map_err(|error| ProgramError::Ldd(error.to_string()))?;
-    listed_by_ldd(&String::from_utf8_lossy(&output.stdout))
+    parse_ldd_output(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// The files that `ldd` names:
@@ -98,7 +98,7 @@ pub(crate) fn ask_ldd(program: &Path) -> std::result::Result<Vec<String>, Progra
 ///         libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f0a)
 ///         /lib64/ld-linux-x86-64.so.2 (0x00007f0b)
 /// ```
-fn listed_by_ldd(text: &str) -> std::result::Result<Vec<String>, ProgramError> {
+fn parse_ldd_output(text: &str) -> std::result::Result<Vec<String>, ProgramError> {
     let mut paths = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some((name, _)) = line.split_once(" => not found") {
@@ -123,14 +123,14 @@ mod tests {
     fn ldd() {
         let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f0a)\n\t/lib64/ld.so.2 (0x1)\n";
         assert_eq!(
-            listed_by_ldd(text).unwrap(),
+            parse_ldd_output(text).unwrap(),
             ["/lib/x/libc.so.6", "/lib64/ld.so.2"]
         );
         assert_eq!(
-            listed_by_ldd("\tnot a dynamic executable\n").unwrap(),
+            parse_ldd_output("\tnot a dynamic executable\n").unwrap(),
             [""; 0]
         );
-        let missing = listed_by_ldd("\tlibx.so.1 => not found\n").unwrap_err();
+        let missing = parse_ldd_output("\tlibx.so.1 => not found\n").unwrap_err();
         assert!(missing.to_string().contains("libx.so.1"), "{missing}");
     }
 }

@@ -9,7 +9,7 @@ use qed_evidence::investigation::{Action, Investigation, SpannedName, Stdin, Wor
 
 use crate::error::ProgramError;
 use crate::file::{file_name, mode_of};
-use crate::parts::{ProgramPart, arguments, parts_from, read};
+use crate::parts::{ProgramPart, argument_files, parts_from, read_file};
 use crate::source::{FileContent, FileSource};
 
 /// The most bytes that a workload is given: they have to fit into a guest's memory beside its kernel.
@@ -29,7 +29,7 @@ pub enum RunsOn {
 /// A file that cannot be found, with its place in the investigation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Missing {
+pub struct MissingFile {
     /// The place.
     pub span: Range<usize>,
     /// The missing file, and the reason.
@@ -40,19 +40,19 @@ pub struct Missing {
 ///
 /// # Errors
 /// The first that cannot be found or read.
-pub fn of_workload<S: FileSource>(
+pub fn workload_files<S: FileSource>(
     source: &S,
     workload: &Workload,
     span: &Range<usize>,
     folder: &Path,
     on: RunsOn,
-) -> Result<Vec<ProgramPart<S::Content>>, Missing> {
+) -> Result<Vec<ProgramPart<S::Content>>, MissingFile> {
     let mut found = Vec::new();
     for program in workload.programs(span) {
         found.extend(program_parts(source, &program, folder)?);
     }
     if let Action::Command(words) = &workload.action {
-        let mut read = arguments(source, words, folder);
+        let mut read = argument_files(source, words, folder);
         // A guest is given what lies beside the investigation, never a file of this machine that happens to have that name.
         read.retain(|part| on == RunsOn::Host || is_below(&part.name));
         found.extend(read);
@@ -60,12 +60,13 @@ pub fn of_workload<S: FileSource>(
     if on == RunsOn::Guest {
         for file in &workload.around.files {
             let from = folder.join(&file.from);
-            let missing = |error: FileError| Missing {
+            let missing = |error: FileError| MissingFile {
                 span: file.span.clone(),
                 message: format!("cannot give the guest `{}`: {error}", file.from),
             };
             let mut given = Vec::new();
-            give(source, &from, &file.to, file.mode, MAX_DEPTH, &mut given).map_err(missing)?;
+            add_given_files(source, &from, &file.to, file.mode, MAX_DEPTH, &mut given)
+                .map_err(missing)?;
             if given.is_empty() {
                 return Err(missing(FileError::Empty));
             }
@@ -74,7 +75,7 @@ pub fn of_workload<S: FileSource>(
     }
     if let Some(Stdin::File(file)) = &workload.around.stdin {
         let path = folder.join(&file.name);
-        let content = source.read(&path).map_err(|error| Missing {
+        let content = source.read(&path).map_err(|error| MissingFile {
             span: file.span.clone(),
             message: format!("cannot read `{}` for `stdin`: {error}", file.name),
         })?;
@@ -88,7 +89,7 @@ pub fn of_workload<S: FileSource>(
     }
     let size: u64 = found.iter().map(|part| part.content.size()).sum();
     if size > MAX_BYTES {
-        return Err(Missing {
+        return Err(MissingFile {
             span: span.clone(),
             message: format!(
                 "its files have {} MiB, and a guest has room for {}",
@@ -104,11 +105,11 @@ pub fn of_workload<S: FileSource>(
 ///
 /// # Errors
 /// The first program that cannot be found.
-pub fn of_setup<S: FileSource>(
+pub fn setup_files<S: FileSource>(
     source: &S,
     investigation: &Investigation,
     folder: &Path,
-) -> Result<Vec<ProgramPart<S::Content>>, Missing> {
+) -> Result<Vec<ProgramPart<S::Content>>, MissingFile> {
     let mut found = Vec::new();
     for line in &investigation.setup {
         let Some(name) = line.words.first().cloned() else {
@@ -116,7 +117,7 @@ pub fn of_setup<S: FileSource>(
         };
         let span = line.span.clone();
         found.extend(program_parts(source, &SpannedName { name, span }, folder)?);
-        let mut read = arguments(source, &line.words, folder);
+        let mut read = argument_files(source, &line.words, folder);
         read.retain(|part| is_below(&part.name));
         found.extend(read);
     }
@@ -130,8 +131,8 @@ fn program_parts<S: FileSource>(
     source: &S,
     program: &SpannedName,
     folder: &Path,
-) -> Result<Vec<ProgramPart<S::Content>>, Missing> {
-    parts_from(source, &program.name, folder).map_err(|error: ProgramError| Missing {
+) -> Result<Vec<ProgramPart<S::Content>>, MissingFile> {
+    parts_from(source, &program.name, folder).map_err(|error: ProgramError| MissingFile {
         span: program.span.clone(),
         message: format!("cannot run `{}`: {error}", program.name),
     })
@@ -159,7 +160,7 @@ enum FileError {
 }
 
 /// Add a file, or all files of a folder.
-fn give<S: FileSource>(
+fn add_given_files<S: FileSource>(
     source: &S,
     from: &Path,
     to: &str,
@@ -175,7 +176,7 @@ fn give<S: FileSource>(
         names.sort();
         for path in names {
             let to = format!("{to}/{}", file_name(&path));
-            give(source, &path, &to, mode, deeper, given)?;
+            add_given_files(source, &path, &to, mode, deeper, given)?;
         }
         return Ok(());
     }
@@ -187,7 +188,7 @@ fn give<S: FileSource>(
         name: to.to_owned(),
         mode: mode.unwrap_or_else(|| mode_of(from)),
         path: from.to_owned(),
-        content: read(source, from)?,
+        content: read_file(source, from)?,
     });
     Ok(())
 }
@@ -207,7 +208,7 @@ mod tests {
     }
 
     fn found(table: &str, folder: &Path, on: RunsOn) -> Result<Vec<(FileRole, String)>, String> {
-        let parts = of_workload(&WholeFiles, &workload(table), &(0..0), folder, on);
+        let parts = workload_files(&WholeFiles, &workload(table), &(0..0), folder, on);
         let parts = parts.map_err(|missing| missing.message)?;
         let parts = parts
             .into_iter()
@@ -283,7 +284,8 @@ mod tests {
         }
         let table = "syscall = \"getpid\", files = [{ from = \"plain\" }, { from = \"tool\" }, \
                      { from = \"tool\", to = \"/x\", mode = \"0400\" }]";
-        let parts = of_workload(&WholeFiles, &workload(table), &(0..0), at, RunsOn::Guest).unwrap();
+        let parts =
+            workload_files(&WholeFiles, &workload(table), &(0..0), at, RunsOn::Guest).unwrap();
         let modes: Vec<u32> = parts.iter().map(|part| part.mode).collect();
         assert_eq!(modes, [0o644, 0o755, 0o400]);
     }

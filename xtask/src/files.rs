@@ -12,7 +12,7 @@ pub struct WriteError {
 
 impl WriteError {
     /// Turn an error of the system into one about `path`.
-    pub fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn for_path(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         |error| Self {
             path: path.to_owned(),
             error,
@@ -22,10 +22,10 @@ impl WriteError {
 
 /// Make a folder, and those above it.
 pub fn create(folder: &Path) -> Result<(), WriteError> {
-    std::fs::create_dir_all(folder).map_err(WriteError::at(folder))
+    std::fs::create_dir_all(folder).map_err(WriteError::for_path(folder))
 }
 
 /// Write a file.
 pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WriteError> {
-    std::fs::write(path, content).map_err(WriteError::at(path))
+    std::fs::write(path, content).map_err(WriteError::for_path(path))
 }

@@ -26,9 +26,9 @@ pub fn write(dir: &Path) -> Result<(), WriteError> {
             let folder = dir.join("completions").join(folder);
             create(&folder)?;
             clap_complete::generate_to(*shell, &mut command.clone(), &name, &folder)
-                .map_err(WriteError::at(&folder))?;
+                .map_err(WriteError::for_path(&folder))?;
         }
-        clap_mangen::generate_to(command, &man).map_err(WriteError::at(&man))?;
+        clap_mangen::generate_to(command, &man).map_err(WriteError::for_path(&man))?;
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ pub fn command(
         let Value::Text { value: text } = &printed else {
             return Err(format!(
                 "its output was {}, and what was cut off could match, too: let it print less, or raise its `max-output`",
-                printed.cut().unwrap_or_default()
+                printed.describe_cut().unwrap_or_default()
             ).into());
         };
         let value = wanted.find(text).map_err(Reason::from_error)?;
@@ -253,7 +253,7 @@ mod tests {
             assert!(
                 made.output
                     .value()
-                    .is_some_and(|value| value.cut().is_some())
+                    .is_some_and(|value| value.describe_cut().is_some())
             );
             let at = show(&made.values["at"]);
             assert!(

@@ -8,7 +8,7 @@ use qed_evidence::document::{
 };
 use qed_evidence::instances::Instances;
 use qed_evidence::investigation::{Action, Experiment as RequestedExperiment};
-use qed_evidence::validate::other_run;
+use qed_evidence::validate::run_difference;
 
 use super::context::Context;
 use super::graph;
@@ -99,7 +99,7 @@ fn of_the_same_run(
         return graph::none(reason.into(), false);
     }
     let difference =
-        requested.and_then(|requested| other_run(requested, watched, &graph, instances));
+        requested.and_then(|requested| run_difference(requested, watched, &graph, instances));
     match difference {
         Some(reason) => graph::none(reason, false),
         None => graph,

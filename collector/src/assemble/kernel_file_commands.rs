@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qed_evidence::document::Reader;
-use qed_evidence::investigation::{Investigation, artefact};
+use qed_evidence::investigation::{Investigation, split_placeholder};
 
 use super::private::file_name;
 use crate::reason::Reason;
@@ -41,7 +41,7 @@ impl Artefacts<'_> {
             .map(|command| {
                 let mut impossible = None;
                 let words = command.run.iter().map(|word| {
-                    let Some((before, name, after)) = artefact(word) else {
+                    let Some((before, name, after)) = split_placeholder(word) else {
                         return word.clone();
                     };
                     match self.named(name) {

@@ -105,8 +105,8 @@ fn result(returned: i64, means: Returns) -> Value {
 
 /// The results of the calls, of those whose result has a name.
 fn results(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum> {
-    let last = experiment.workload.calls().saturating_sub(1);
-    let named = experiment.workload.results();
+    let last = experiment.workload.call_count().saturating_sub(1);
+    let named = experiment.workload.named_results();
     named
         .map(|(nth, name, returns)| {
             let returned = match nth == last {

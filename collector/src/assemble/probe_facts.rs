@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::document::{
-    Backend, Instruction, Member, Members, Parameter, Probe, Reads, Target, Unwatched, Width,
+    Backend, Instruction, Member, Members, Parameter, Probe, Reads, Target, UnwatchedCause, Width,
 };
 use qed_evidence::instances::Within;
 use qed_evidence::value::{Address, Bytes, Datum, Value};
@@ -131,7 +131,7 @@ fn refusal(
     };
     own.or_else(|| seen.not_run.map(str::to_owned)).or_else(|| {
         let unknown = seen.names.check_exists(planned.within.as_deref()?).err()?;
-        Some(Unwatched::within(&unknown))
+        Some(UnwatchedCause::within_reason(&unknown))
     })
 }
 

@@ -9,7 +9,7 @@ const HOST: &str = "/sys/kernel/btf/vmlinux";
 /// The running kernel's BTF, or `None` where it has none, said past the harness, which hides what macros print.
 pub(crate) fn host() -> Option<Vec<u8>> {
     std::fs::read(HOST)
-        .inspect_err(|error| qed_layers::skipped(&format!("cannot read {HOST}: {error}")))
+        .inspect_err(|error| qed_layers::note_skipped(&format!("cannot read {HOST}: {error}")))
         .ok()
 }
 

@@ -7,8 +7,8 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
-use qed_evidence::machine::evidence_file;
-use qed_evidence::observation::{in_one_line, notes};
+use qed_evidence::machine::evidence_file_name;
+use qed_evidence::observation::{format_one_line, notes};
 use qed_evidence::value::Datum;
 
 use super::boots::{Boots, reuse_boots};
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for target in &targets {
         let name = single
             .clone()
-            .unwrap_or_else(|| evidence_file(target.name()));
+            .unwrap_or_else(|| evidence_file_name(target.name()));
         // What cannot be read is replaced: it has nothing to keep.
         let earlier = std::fs::read(folder.join(&name))
             .ok()
@@ -187,7 +187,7 @@ fn tell_notes(
         ));
     }
     let notes = notes(investigation, &[evidence]);
-    let notes = notes.iter().map(in_one_line);
+    let notes = notes.iter().map(format_one_line);
     let (missing, warnings): (Vec<_>, Vec<_>) = capture_warnings(evidence)
         .into_iter()
         .partition(|warning| warning.missing_program);
@@ -437,7 +437,7 @@ async fn in_guest(
 fn tell_few_arguments(machine: &str, investigation: &Investigation, raw: &RawCapture) {
     let few = raw.plan.iter().flat_map(|experiment| &experiment.few);
     for one in of_few_arguments(investigation, few) {
-        note(&format!("{machine}: {}", in_one_line(&one)));
+        note(&format!("{machine}: {}", format_one_line(&one)));
     }
 }
 

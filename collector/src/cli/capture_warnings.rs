@@ -46,7 +46,7 @@ fn of_experiment(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     Some(match &experiment.unavailable {
         Some(why) if why.starts_with(NOT_RUN) => why.clone(),
         Some(_) => return None,
-        None => match (experiment.broken(), &experiment.outcome.exit) {
+        None => match (experiment.broken_reason(), &experiment.outcome.exit) {
             (Some(why), _) if experiment.quality.lost > 0 => {
                 format!("{why}; its values are errors: capture again")
             }

@@ -154,7 +154,7 @@ impl ProbedFunctions {
             others.extend(holder.map(|copy| copy.holder.as_str()));
             seen.extend(places);
         }
-        let mut gaps = instances.gaps(name, probe.file.as_deref(), &seen);
+        let mut gaps = instances.gap_reasons(name, probe.file.as_deref(), &seen);
         if watched.is_empty() && matches!(probe.target, Target::Function(_)) {
             gaps.insert(
                 0,

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use qed_evidence::diagnostic::{Diagnostic, in_color};
+use qed_evidence::diagnostic::{Diagnostic, allows_color};
 
 use super::failure::Failure;
 
@@ -17,7 +17,7 @@ pub enum Format {
 
 /// Diagnostics as text, in colour on a terminal.
 pub fn render(problems: &[Diagnostic]) -> String {
-    let color = in_color(std::io::stderr().is_terminal(), |name| {
+    let color = allows_color(std::io::stderr().is_terminal(), |name| {
         std::env::var_os(name)
     });
     problems

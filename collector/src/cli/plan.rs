@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
-use qed_evidence::document::{Target as ProbeTarget, Unwatched};
+use qed_evidence::document::{Target as ProbeTarget, UnwatchedCause};
 use qed_evidence::investigation::{Investigation, Probe};
 use qed_evidence::lock::Lock;
-use qed_evidence::observation::in_one_line;
+use qed_evidence::observation::format_one_line;
 
 use super::announce::describe_programs;
 use super::failure::Failure;
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
     let is_refused = |note: &&Diagnostic| note.severity == Severity::Error;
     for warning in notes.iter().filter(|note| !is_refused(note)) {
-        note(&in_one_line(warning));
+        note(&format_one_line(warning));
     }
     let refused: Vec<Diagnostic> = notes.iter().filter(is_refused).cloned().collect();
     match refused.is_empty() {
@@ -237,7 +237,7 @@ fn probe_text(
     };
     let mut out = format!("    {title}{kind} {name}");
     let source = match refused {
-        Some(reason) => Err(Unwatched::within(reason).into()),
+        Some(reason) => Err(UnwatchedCause::within_reason(reason).into()),
         None => probe.source.clone(),
     };
     match &source {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::diagnostic::{Diagnostic, sort};
-use qed_evidence::document::{Reads, Unwatched};
+use qed_evidence::document::{Reads, UnwatchedCause};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::observation::{Moment, SeenExperiment, SeenExperiments, SeenProbe, notes_of};
 
@@ -55,8 +55,10 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
     let parameters = probe.parameters.iter();
     SeenProbe {
         unavailable: own
-            .map(|reason| (Unwatched::Target, reason))
-            .or_else(|| within.map(|why| (Unwatched::Within, Unwatched::within(why)))),
+            .map(|reason| (UnwatchedCause::Target, reason))
+            .or_else(|| {
+                within.map(|why| (UnwatchedCause::Within, UnwatchedCause::within_reason(why)))
+            }),
         refused: Reads {
             entry: reasons(&probe.refused.entry),
             exit: reasons(&probe.refused.exit),

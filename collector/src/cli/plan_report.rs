@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
-use qed_evidence::document::{Target, Unwatched};
+use qed_evidence::document::{Target, UnwatchedCause};
 use serde::Serialize;
 
 use super::instances::ProbedFunctions;
@@ -126,7 +126,7 @@ impl ProbeReport {
             Target::Address(name) => ("address", name),
         };
         let within = found.and_then(|found| found.refused(probe));
-        let refused = within.map(Unwatched::within);
+        let refused = within.map(UnwatchedCause::within_reason);
         let copies = found.filter(|_| probe.source.is_ok());
         let copies = copies.map_or_else(String::new, |found| found.text(experiment, probe));
         Self {

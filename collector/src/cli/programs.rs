@@ -8,7 +8,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::{ProgramFile, Reader};
 use qed_evidence::investigation::Investigation;
 use qed_programs::source::WholeFiles;
-use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
+use qed_programs::workload::{MissingFile, RunsOn, setup_files, workload_files};
 use qed_programs::{ProgramError, ProgramPart};
 
 use crate::assemble::program_files::ProgramFiles;
@@ -34,7 +34,7 @@ pub fn for_guest(
     folder: &Path,
 ) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
     let mut packed = Files::default();
-    let setup = of_setup(&WholeFiles, investigation, folder).and_then(|parts| {
+    let setup = setup_files(&WholeFiles, investigation, folder).and_then(|parts| {
         let span = investigation
             .setup
             .first()
@@ -60,7 +60,7 @@ pub fn for_guest(
         let found = match command.on {
             Reader::Machine => packed
                 .add_program(program)
-                .map(|parts| qed_programs::files(&parts))
+                .map(|parts| qed_programs::file_records(&parts))
                 .ok(),
             Reader::Builder => files(program, &[], Path::new("/")).ok(),
         };
@@ -75,8 +75,8 @@ fn pack(
     files: &mut Files,
     parts: &[ProgramPart],
     span: &std::ops::Range<usize>,
-) -> Result<(), Missing> {
-    files.add(parts).map_err(|error| Missing {
+) -> Result<(), MissingFile> {
+    files.add(parts).map_err(|error| MissingFile {
         span: span.clone(),
         message: error.to_string(),
     })
@@ -104,8 +104,8 @@ pub fn on_host(
 /// The files of a program and those among its arguments, as recorded in evidence.
 fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
     let mut parts = qed_programs::parts(program, folder)?;
-    parts.extend(qed_programs::arguments(&WholeFiles, words, folder));
-    Ok(qed_programs::files(&parts))
+    parts.extend(qed_programs::argument_files(&WholeFiles, words, folder));
+    Ok(qed_programs::file_records(&parts))
 }
 
 /// Files of each workload that has any, after `pack` took them; or those that are missing, with their places.
@@ -113,16 +113,16 @@ fn workloads(
     investigation: &Investigation,
     folder: &Path,
     on: RunsOn,
-    mut pack: impl FnMut(&mut Vec<ProgramPart>, &std::ops::Range<usize>) -> Result<(), Missing>,
+    mut pack: impl FnMut(&mut Vec<ProgramPart>, &std::ops::Range<usize>) -> Result<(), MissingFile>,
 ) -> Result<BTreeMap<String, Vec<ProgramFile>>, Vec<Diagnostic>> {
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for experiment in &investigation.experiments {
         let span = &experiment.span;
-        let parts = of_workload(&WholeFiles, &experiment.workload, span, folder, on);
+        let parts = workload_files(&WholeFiles, &experiment.workload, span, folder, on);
         match parts.and_then(|mut parts| pack(&mut parts, span).map(|()| parts)) {
             Ok(parts) if parts.is_empty() => {}
             Ok(parts) => {
-                found.insert(experiment.name.clone(), qed_programs::files(&parts));
+                found.insert(experiment.name.clone(), qed_programs::file_records(&parts));
             }
             Err(missing) => problems.push(to_diagnostic(investigation, missing)),
         }
@@ -133,7 +133,7 @@ fn workloads(
     }
 }
 
-fn to_diagnostic(investigation: &Investigation, missing: Missing) -> Diagnostic {
+fn to_diagnostic(investigation: &Investigation, missing: MissingFile) -> Diagnostic {
     Diagnostic::error(&investigation.source, missing.span, missing.message)
 }
 

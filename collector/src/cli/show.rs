@@ -245,7 +245,7 @@ fn event(
         task: of.task.name.clone(),
         context: (of.context)
             .filter(|context| *context != Context::Task)
-            .map(Context::word),
+            .map(Context::name),
         values,
         stack: Vec::new(),
     }

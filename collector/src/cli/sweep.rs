@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::{self, Lock};
-use qed_evidence::machine::{evidence_file, guest};
+use qed_evidence::machine::{evidence_file_name, guest_name};
 use qed_evidence::sweep::{self, Plan, SweepPart};
 
 use super::capture::{self, capture_machine};
@@ -164,8 +164,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         .write(&part.file_name(), &text)
         .context("failed to describe the sweep")?;
     let mut queue = VecDeque::new();
-    for kernel in part.own() {
-        let file = request.output.join(evidence_file(&kernel.machine));
+    for kernel in part.own_kernels() {
+        let file = request.output.join(evidence_file_name(&kernel.machine));
         let Some(served) = wanted
             .iter()
             .find(|served| machine(served) == kernel.machine)
@@ -213,7 +213,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// The guest that boots the newest kernel of a series.
 fn machine(kernel: &ServedKernel) -> String {
-    guest(&format!("debian-{}", kernel.series))
+    guest_name(&format!("debian-{}", kernel.series))
 }
 
 /// The part of the sweep that this run captures, which says what the other parts do.
@@ -299,7 +299,7 @@ fn is_done(
         .ok()
         .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
     evidence.is_some_and(|evidence| {
-        plan.made(kernel, &evidence).is_ok()
+        plan.check_result(kernel, &evidence).is_ok()
             && (args.debuginfo == "none"
                 || served.debug.is_none()
                 || evidence.kernel.debuginfo.value().is_some())
@@ -338,7 +338,7 @@ fn capture_kernel(
     let lock = request.lock().filter(|lock| lock.get(name).is_some());
     let (_, text) = capture_machine(&target, investigation, None, lock, &how)?;
     let path = store
-        .write(&evidence_file(name), &text)
+        .write(&evidence_file_name(name), &text)
         .context("failed to write the evidence")?;
     print(&format!("{name}: {}\n", path.display()))
 }
@@ -434,7 +434,7 @@ mod tests {
         );
         let packages: Vec<&str> = part.plan.kernels.iter().map(|k| &*k.package).collect();
         assert_eq!(packages, ["linux-image-x 7.0.2-1", "linux-image-x 7.1.3-1"]);
-        let own: Vec<&str> = part.own().map(|k| &*k.machine).collect();
+        let own: Vec<&str> = part.own_kernels().map(|k| &*k.machine).collect();
         assert_eq!(own, ["guest:debian-7.1"]);
         assert_eq!(part.plan.lock.as_deref(), Some("ab"));
     }

@@ -74,7 +74,7 @@ impl TargetMachine {
             MachineRequest::Image { path, word } => {
                 let path = folder.join(path);
                 let name = match word {
-                    Some(word) => machine::guest(word),
+                    Some(word) => machine::guest_name(word),
                     None => {
                         let image = std::fs::read(&path).map_err(|error| TargetError::Image {
                             path: path.clone(),
@@ -95,8 +95,8 @@ impl TargetMachine {
 /// When two do.
 pub fn distinct(targets: &[TargetMachine]) -> Result<(), Failure> {
     for (index, target) in targets.iter().enumerate() {
-        let file = machine::evidence_file(target.name());
-        let same = |other: &&TargetMachine| machine::evidence_file(other.name()) == file;
+        let file = machine::evidence_file_name(target.name());
+        let same = |other: &&TargetMachine| machine::evidence_file_name(other.name()) == file;
         if let Some(other) = targets[..index].iter().find(same) {
             return Err(Failure::input(format!(
                 "the machines `{}` and `{}` would share the file {file}: name a machine once, and give each kernel image \

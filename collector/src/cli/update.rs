@@ -52,7 +52,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     let old = old.unwrap_or_default();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     let new = moved(&old, &guests, &wanted, modules, cache)?;
-    let moves = old.moves(&new);
+    let moves = old.describe_changes(&new);
     let file = root.join(FILE);
     if !dry_run && (!moves.is_empty() || !file.exists()) {
         write(&file, &new.text())?;
@@ -81,7 +81,7 @@ fn moved(
 ) -> Result<Lock, Failure> {
     let mut new = old.clone();
     let names: Vec<&str> = guests.iter().map(|(name, _)| *name).collect();
-    new.keep(&names);
+    new.retain_machines(&names);
     let mut served = None;
     let mut problems = Vec::new();
     for (name, source) in guests.iter().filter(|(name, _)| wanted(name)) {

@@ -27,7 +27,7 @@ pub(super) fn few_arguments(
     offer: &TargetKernel<'_, '_>,
     workload: &Workload,
 ) -> Vec<FewArguments> {
-    let earlier = workload.earlier();
+    let earlier = workload.earlier_calls();
     let earlier = earlier.map(|call| (&call.name, call.span.clone(), call.args.len()));
     let last = match &workload.action {
         Action::Syscall {

@@ -32,7 +32,7 @@ impl Planner<'_, '_, '_, '_> {
         }
         let workload = &self.experiment.workload;
         let wanted = match (&probe.syscall, &workload.action) {
-            (None, _) if workload.calls() > 1 => return Ok(None),
+            (None, _) if workload.call_count() > 1 => return Ok(None),
             (Some(name), _) | (None, Action::Syscall { name, .. }) => name,
             (None, Action::Command(_)) => return Ok(None),
         };

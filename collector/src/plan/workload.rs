@@ -118,7 +118,7 @@ impl Arguments<'_, '_, '_> {
             Argument::Structure(structure) => Arg::Memory(self.structure(structure)?),
             Argument::SizeOf { name, .. } => Arg::Int(self.size_of(self.type_named(name)?, name)?),
             Argument::Result { name, .. } => {
-                let nth = self.workload.earlier();
+                let nth = self.workload.earlier_calls();
                 let nth = nth.map(|call| call.result.as_ref());
                 let nth = nth.enumerate().find(|(_, result)| *result == Some(name));
                 let (nth, _) = nth.ok_or_else(|| WorkloadPlanError::NoResult(name.clone()))?;

@@ -38,7 +38,9 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
             Action::Syscall { name, span, .. } => Some((name, span)),
             Action::Command(_) => None,
         };
-        let earlier = workload.earlier().map(|call| (&call.name, &call.span));
+        let earlier = workload
+            .earlier_calls()
+            .map(|call| (&call.name, &call.span));
         for (name, span) in earlier.chain(last) {
             if let Err(error) = names::syscall(name) {
                 note(span, error);

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use nix::sys::signal::Signal;
-use qed_evidence::constants::{word_number, words};
+use qed_evidence::constants::{all_constants, find_constant_number};
 use syscalls::Sysno;
 use thiserror::Error;
 
@@ -100,7 +100,7 @@ pub fn constant_or(
 }
 
 fn term(text: &str) -> Result<i64, UnknownName> {
-    if let Some(value) = word_number(text) {
+    if let Some(value) = find_constant_number(text) {
         return Ok(value);
     }
     let (digits, radix) = match (text.get(..2), text.get(2..)) {
@@ -112,7 +112,11 @@ fn term(text: &str) -> Result<i64, UnknownName> {
     let signed = radix != 10 && digits.starts_with(['-', '+']);
     match i64::from_str_radix(digits, radix) {
         Ok(value) if !signed => Ok(value),
-        _ => Err(unknown("constant", text, words().map(|(_, name)| name))),
+        _ => Err(unknown(
+            "constant",
+            text,
+            all_constants().map(|(_, name)| name),
+        )),
     }
 }
 

@@ -13,7 +13,7 @@ use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-pub use qed_layers::skipped;
+pub use qed_layers::note_skipped;
 
 pub const GUESTS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-7.3"];
 

@@ -5,9 +5,9 @@ use crate::document::value::Value;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::bind::{Bindings, Inputs};
-use super::computed::{Derived, ReadLeaf, derived, one_name};
+use super::computed::{Derived, ReadLeaf, canonical_name, derived_leaves};
 use super::hints::Hints;
-use super::invariants::possible;
+use super::invariants::is_possible;
 use super::mutants::mutants;
 use super::parse::ReadPath;
 use super::relations::Relations;
@@ -48,7 +48,7 @@ impl<'g> Alternatives<'g> {
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
     ) -> Self {
-        let name = |path| one_name(path, catalog.investigation, machine.evidence);
+        let name = |path| canonical_name(path, catalog.investigation, machine.evidence);
         let mut read: Vec<ReadLeaf<'g>> = Vec::new();
         for one in reads {
             let Some((path, _)) = gathered.values.get_key_value(&one.path) else {
@@ -59,8 +59,8 @@ impl<'g> Alternatives<'g> {
                 read.push(ReadLeaf { path, name });
             }
         }
-        let derived = derived(&gathered.values, &read, &|path| {
-            one_name(path, catalog.investigation, machine.evidence).into_owned()
+        let derived = derived_leaves(&gathered.values, &read, &|path| {
+            canonical_name(path, catalog.investigation, machine.evidence).into_owned()
         });
         let mut leaves: Vec<Leaf<'g>> = Vec::new();
         let mut names: Vec<&str> = Vec::new();
@@ -112,13 +112,13 @@ impl<'g> Alternatives<'g> {
                     .or_else(|| self.gathered.values.get(path))
             };
             let value = one.value(&read)?;
-            if !possible(one.leaf(), &value) {
+            if !is_possible(one.leaf(), &value) {
                 return None;
             }
             bindings.bind(one.leaf(), &value);
             all.push((one.leaf(), value));
         }
-        self.relations.hold(bindings).then_some(all)
+        self.relations.are_satisfied(bindings).then_some(all)
     }
 
     /// Give the next evaluation the measured values again.

@@ -64,7 +64,7 @@ pub(super) enum Binary {
 
 impl Binary {
     /// The comparison with its sides exchanged.
-    pub fn turned(self) -> Self {
+    pub fn swap_operands(self) -> Self {
         match self {
             Binary::Less => Binary::Greater,
             Binary::LessEqual => Binary::GreaterEqual,

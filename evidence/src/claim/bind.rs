@@ -17,7 +17,7 @@ use super::graph::{self, GRAPH};
 use super::obstacle::Obstacle;
 use super::parse::{Expression, ReadPath};
 use super::read_result::ReadResult;
-use super::silence::{conditions, says_nothing, short_counts};
+use super::silence::{short_count_reasons, unproven_call_reasons, zero_count_reasons};
 use super::value::{Pointer, Typed};
 
 /// All that an expression reads on one machine.
@@ -41,8 +41,8 @@ struct Tables<'a> {
 
 impl Tables<'_> {
     /// The value of a leaf with all its names.
-    fn typed(self, key: &str, value: &Value) -> Typed {
-        let mut typed = Typed::of_leaf(key, value, self.names);
+    fn typed_leaf(self, key: &str, value: &Value) -> Typed {
+        let mut typed = Typed::from_leaf(key, value, self.names);
         if let Typed::Address(Pointer {
             value,
             symbol: Some((names, offset)),
@@ -150,7 +150,7 @@ fn add_conditions(
 ) {
     expression.root.walk(&mut |node| {
         if let NodeKind::Call(function, args) = &node.kind {
-            for reason in conditions(node, (function, args), catalog, machine) {
+            for reason in unproven_call_reasons(node, (function, args), catalog, machine) {
                 // The counts that it reads have given some of them already.
                 let reported = gathered.missing.iter().any(|(read, obstacle)| {
                     let inside =
@@ -183,7 +183,7 @@ fn add_short_counts(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) {
-    for (range, message) in short_counts(&expression.root, catalog, machine) {
+    for (range, message) in short_count_reasons(&expression.root, catalog, machine) {
         let read = ReadPath {
             path: expression.text()[range.clone()].to_owned(),
             range: range.clone(),
@@ -206,11 +206,11 @@ fn add_constants(
     machine: &Indexed<'_>,
 ) {
     for (name, range) in expression.constants() {
-        match constants::constant(name, catalog, Some(machine)) {
+        match constants::constant_value(name, catalog, Some(machine)) {
             Ok(value) => {
                 gathered.constants.insert(name.into(), value);
             }
-            Err(constants::Unknown::Here(message)) => {
+            Err(constants::UnknownConstant::Here(message)) => {
                 let read = ReadPath {
                     path: name.to_owned(),
                     range: range.clone(),
@@ -223,7 +223,7 @@ fn add_constants(
                 };
                 gathered.missing.push((read, obstacle));
             }
-            Err(constants::Unknown::Anywhere(message)) => gathered.broken.push(Obstacle {
+            Err(constants::UnknownConstant::Anywhere(message)) => gathered.broken.push(Obstacle {
                 message,
                 range,
                 help: None,
@@ -234,7 +234,7 @@ fn add_constants(
 
 /// A value that the reader of evidence would not have let through.
 #[derive(Debug, thiserror::Error)]
-enum Unsound {
+enum UnsoundValue {
     #[error(transparent)]
     Value(#[from] ValueError),
     #[error(transparent)]
@@ -242,7 +242,7 @@ enum Unsound {
 }
 
 /// Check that a value is in itself what the reader of evidence would have let through.
-fn check_value(value: &Value, machine: &Indexed<'_>) -> Result<(), Unsound> {
+fn check_value(value: &Value, machine: &Indexed<'_>) -> Result<(), UnsoundValue> {
     value.validate()?;
     Ok(machine.evidence.names.check(value)?)
 }
@@ -259,12 +259,12 @@ fn find(
         return Ok(graph::find(path, rest, mentions, machine));
     }
     if let Some((probe, leaf)) = read.path.split_once('#') {
-        return ledger_of_probe(probe, leaf, catalog, machine);
+        return read_probe_ledger(probe, leaf, catalog, machine);
     }
-    let path: Path = syntax(read.path.parse())?;
+    let path: Path = map_path_error(read.path.parse())?;
     match catalog.resolve(machine, &path) {
         Ok(Resolved::Value(value, _)) => {
-            let reasons = says_nothing(read, &value, catalog, machine);
+            let reasons = zero_count_reasons(read, &value, catalog, machine);
             Ok(match reasons.is_empty() {
                 true => ReadResult::Value(value.into_owned()),
                 false => ReadResult::Missing(reasons),
@@ -277,18 +277,18 @@ fn find(
 }
 
 /// A parsed path, or the message of the error.
-fn syntax(path: Result<Path, ParsePathError>) -> Result<Path, (String, Option<String>)> {
+fn map_path_error(path: Result<Path, ParsePathError>) -> Result<Path, (String, Option<String>)> {
     path.map_err(|error| (error.to_string(), None))
 }
 
 /// `EXPERIMENT.PROBE#allocated` and `#leaked`: counts over the allocations that one probe saw.
-fn ledger_of_probe(
+fn read_probe_ledger(
     probe: &str,
     leaf: &str,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Result<ReadResult, (String, Option<String>)> {
-    let hits: Path = syntax(format!("{probe}.hits").parse())?;
+    let hits: Path = map_path_error(format!("{probe}.hits").parse())?;
     match catalog.resolve(machine, &hits) {
         Ok(Resolved::Value(..)) => {}
         Ok(Resolved::Missing(reason)) => return Ok(ReadResult::Missing(vec![reason.to_string()])),
@@ -310,12 +310,14 @@ fn ledger_of_probe(
         .allocations
         .iter()
         .filter(|allocation| allocation.probe == probe)
-        .filter(|allocation| leaf == "allocated" || leaked(allocation))
+        .filter(|allocation| leaf == "allocated" || is_leaked(allocation))
         .count();
-    Ok(ReadResult::Value(crate::document::count(count as u64)))
+    Ok(ReadResult::Value(crate::document::count_value(
+        count as u64,
+    )))
 }
 
-fn leaked(allocation: &Allocation) -> bool {
+fn is_leaked(allocation: &Allocation) -> bool {
     allocation.freed.is_none() && allocation.excused.is_none()
 }
 
@@ -329,7 +331,7 @@ pub(super) struct Bindings<'a> {
 impl<'a> Bindings<'a> {
     /// Put another value in the place of a leaf.
     pub fn bind(&mut self, key: &'a str, value: &Value) {
-        self.typed.insert(key, self.tables.typed(key, value));
+        self.typed.insert(key, self.tables.typed_leaf(key, value));
     }
 }
 
@@ -340,7 +342,7 @@ impl Inputs<'_> {
             typed: self
                 .values
                 .iter()
-                .map(|(key, value)| (key.as_str(), self.tables.typed(key, value)))
+                .map(|(key, value)| (key.as_str(), self.tables.typed_leaf(key, value)))
                 .collect(),
             constants: &self.constants,
             tables: self.tables,

@@ -13,7 +13,7 @@ pub(super) fn fits(path: &str, own: i128, number: i128, hints: &Hints<'_>) -> bo
         RecordedWidth::NoRead => true,
         RecordedWidth::Width(width) if width.holds(own) => width.holds(number),
         // An error that is returned as an unsigned number.
-        RecordedWidth::Width(width) => in_bits(number, width.bits),
+        RecordedWidth::Width(width) => fits_bits(number, width.bits),
         RecordedWidth::Missing => Width::narrowest(own).holds(number),
     }
 }
@@ -55,13 +55,13 @@ fn width(path: &str, evidence: &Evidence) -> RecordedWidth {
 }
 
 /// True if the number fits into this many bits, with or without a sign.
-fn in_bits(number: i128, bits: u32) -> bool {
+fn fits_bits(number: i128, bits: u32) -> bool {
     let end = 1_i128.checked_shl(bits).filter(|end| *end > 0);
     end.is_none_or(|end| (-(end / 2)..end).contains(&number))
 }
 
 /// True if an enumerator of this type does not fit into 32 bits.
-pub(super) fn wide(type_name: &str, hints: &Hints<'_>) -> bool {
+pub(super) fn is_wide_enum(type_name: &str, hints: &Hints<'_>) -> bool {
     let list = hints.names.enums.get(type_name);
     let mut numbers = list.into_iter().flat_map(|list| list.values());
     numbers.any(|number| !(i32::MIN.into()..=u32::MAX.into()).contains(&number.get()))
@@ -69,7 +69,7 @@ pub(super) fn wide(type_name: &str, hints: &Hints<'_>) -> bool {
 
 /// True if a value of this C type could be `number`. The document's tables say so. Where they do not (evidence of the
 /// first collectors), only what the type's name or the value itself shows to be signed can be negative.
-pub(super) fn holds(type_name: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
+pub(super) fn fits_type(type_name: &str, own: i128, number: i128, hints: &Hints<'_>) -> bool {
     match hints.names.integers.get(type_name) {
         Some(known) => known.holds(number),
         None => number >= 0 || own < 0 || SIGNED.contains(&type_name),

@@ -23,7 +23,7 @@ const ALL_RUNS: &str = "#all#runs";
 
 /// The canonical name of all paths that lead to the same value: for a probe that fired once, each value has two paths, with
 /// `hit1` and without; and a fact that is stated for several probes is the same fact.
-pub(super) fn one_name<'p>(
+pub(super) fn canonical_name<'p>(
     path: &'p str,
     investigation: &Investigation,
     evidence: &Evidence,
@@ -41,14 +41,18 @@ pub(super) fn one_name<'p>(
         Some((probe, rest)) if fired_once(probe).is_some() => Cow::Owned(format!("{probe}.{rest}")),
         _ => Cow::Borrowed(path),
     };
-    match shared(&short, investigation, evidence) {
+    match shared_fact_name(&short, investigation, evidence) {
         Some(name) => Cow::Owned(name),
         None => short,
     }
 }
 
 /// The name of a fact that more than one probe states.
-fn shared(path: &str, investigation: &Investigation, evidence: &Evidence) -> Option<String> {
+fn shared_fact_name(
+    path: &str,
+    investigation: &Investigation,
+    evidence: &Evidence,
+) -> Option<String> {
     let segments: Vec<&str> = path.split('.').collect();
     let [experiment, probe, rest @ ..] = &segments[..] else {
         return None;
@@ -131,7 +135,7 @@ pub(super) struct ReadLeaf<'p> {
 }
 
 /// The leaves among these that follow from others of them.
-pub(super) fn derived<'p>(
+pub(super) fn derived_leaves<'p>(
     values: &'p Values,
     read: &[ReadLeaf<'p>],
     name: &dyn Fn(&str) -> String,
@@ -166,12 +170,12 @@ pub(super) fn derived<'p>(
             })
         })
         .collect();
-    found.extend(moved_together(values, read));
+    found.extend(derived_code_addresses(values, read));
     found
 }
 
 /// The addresses of a workload's code, which are all counted from its beginning: all but the first that is read.
-fn moved_together<'p>(values: &'p Values, read: &[ReadLeaf<'p>]) -> Vec<Derived<'p>> {
+fn derived_code_addresses<'p>(values: &'p Values, read: &[ReadLeaf<'p>]) -> Vec<Derived<'p>> {
     let mut first: BTreeMap<&str, (&ReadLeaf<'p>, u64)> = BTreeMap::new();
     let mut found = Vec::new();
     for leaf in read {
@@ -190,7 +194,7 @@ fn moved_together<'p>(values: &'p Values, read: &[ReadLeaf<'p>]) -> Vec<Derived<
             Some((base, at)) => found.push(Derived {
                 leaf: leaf.path,
                 from: vec![base.path],
-                compute: moved,
+                compute: shift_address,
                 distance: value.0.wrapping_sub(*at),
             }),
         }
@@ -232,7 +236,7 @@ fn difference(of: &Derived<'_>, from: &[&Value]) -> Option<Value> {
         Some("slide") => Value::Offset {
             value: Integer::new(rest)?,
         },
-        Some("leaked") => crate::document::count(u64::try_from(rest).ok()?),
+        Some("leaked") => crate::document::count_value(u64::try_from(rest).ok()?),
         _ => Value::Int {
             value: Integer::new(rest)?,
             type_name: None,
@@ -253,7 +257,7 @@ fn error_number(_: &Derived<'_>, from: &[&Value]) -> Option<Value> {
     Some(Value::Errno { value, name })
 }
 
-fn moved(of: &Derived<'_>, from: &[&Value]) -> Option<Value> {
+fn shift_address(of: &Derived<'_>, from: &[&Value]) -> Option<Value> {
     match from.first()? {
         Value::Address {
             value: Address(at), ..

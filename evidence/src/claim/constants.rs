@@ -1,13 +1,13 @@
 //! Named constants of claims: error numbers, flags of system calls, and enumerators of the types that the
 //! evidence shows.
 
-use crate::constants::{errno_number, word_number, words};
+use crate::constants::{all_constants, errno_number, find_constant_number};
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::value::{Kind, Number, Typed};
 
 /// The reason why a constant has no value.
-pub(super) enum Unknown {
+pub(super) enum UnknownConstant {
     /// The machine's own tables do not contain it, but those of another machine do.
     Here(String),
     /// Nothing holds it, or it has several values.
@@ -16,11 +16,11 @@ pub(super) enum Unknown {
 
 /// The value of a constant on `machine`, or on any machine for a first look. Enumerators of other machines' kernels do not
 /// count: each kernel numbers them anew.
-pub(super) fn constant(
+pub(super) fn constant_value(
     name: &str,
     catalog: &Catalog<'_>,
     machine: Option<&Indexed<'_>>,
-) -> Result<Typed, Unknown> {
+) -> Result<Typed, UnknownConstant> {
     if let Some(number) = errno_number(name) {
         let mut names = crate::constants::errno_names_of(number);
         names.retain(|other| other != name);
@@ -32,7 +32,7 @@ pub(super) fn constant(
             names,
         }));
     }
-    if let Some(number) = word_number(name) {
+    if let Some(number) = find_constant_number(name) {
         return Ok(Typed::Number(Number {
             value: number.into(),
             unsigned: false,
@@ -52,11 +52,11 @@ pub(super) fn constant(
     found.dedup_by(|a, b| (&a.0, a.1) == (&b.0, b.1));
     match found.as_slice() {
         [] => Err(match everywhere().next() {
-            Some((kind, ..)) => Unknown::Here(format!(
+            Some((kind, ..)) => UnknownConstant::Here(format!(
                 "the tables of this machine's kernel have no `{name}`; those of another one have it in {}",
-                place(&kind)
+                describe_place(&kind)
             )),
-            None => Unknown::Anywhere(format!("`{name}` is not a known constant")),
+            None => UnknownConstant::Anywhere(format!("`{name}` is not a known constant")),
         }),
         [(kind, value, names)] => Ok(Typed::Number(Number {
             value: *value,
@@ -64,11 +64,11 @@ pub(super) fn constant(
             kind: kind.clone(),
             names: names.clone(),
         })),
-        several => Err(Unknown::Anywhere(format!(
+        several => Err(UnknownConstant::Anywhere(format!(
             "`{name}` is ambiguous: {}",
             several
                 .iter()
-                .map(|(kind, value, _)| format!("{value} in {}", place(kind)))
+                .map(|(kind, value, _)| format!("{value} in {}", describe_place(kind)))
                 .collect::<Vec<_>>()
                 .join(", ")
         ))),
@@ -76,7 +76,7 @@ pub(super) fn constant(
 }
 
 /// The place of a constant, for a message: the type of its enumeration.
-fn place(kind: &Kind) -> String {
+fn describe_place(kind: &Kind) -> String {
     match kind {
         Kind::Enum(type_name) => type_name.clone(),
         other => other.name(),
@@ -104,7 +104,7 @@ fn enumerators<'m>(
 }
 
 /// Every name that could be meant, for suggestions.
-pub(super) fn known<'a>(catalog: &Catalog<'a>) -> Vec<&'a str> {
+pub(super) fn candidate_names<'a>(catalog: &Catalog<'a>) -> Vec<&'a str> {
     let machines: &'a [Indexed<'a>] = catalog.machines;
     let enumerators = machines
         .iter()
@@ -114,7 +114,7 @@ pub(super) fn known<'a>(catalog: &Catalog<'a>) -> Vec<&'a str> {
         .iter()
         .flat_map(|machine| machine.evidence.names.flags.values().flatten())
         .map(|flag| flag.name.as_str());
-    let mut names: Vec<&'a str> = words().map(|(_, name)| name).collect();
+    let mut names: Vec<&'a str> = all_constants().map(|(_, name)| name).collect();
     names.extend(flags);
     crate::constants::errno_names().for_each(|name| names.push(name));
     names.extend(enumerators);

@@ -13,7 +13,7 @@ use super::evaluator::Evaluator;
 use super::hints::Hints;
 use super::mutants::mutants;
 use super::outside;
-use super::parse::{Expression, ReadPath, reads};
+use super::parse::{Expression, ReadPath, collect_reads};
 use super::parts::{ExpressionPart, negated_conjuncts, parts};
 use super::value::{Failure, Typed};
 use super::verdict::{Control, Verdict};
@@ -34,7 +34,7 @@ pub fn mutants_of(
     let mut all: Vec<(String, Vec<Value>)> = Vec::new();
     for expression in claim.when.iter().chain([&claim.expression]) {
         let gathered = bind(expression, catalog, machine, (&[], &[]));
-        let hints = hints(expression, &gathered, machine);
+        let hints = collect_hints(expression, &gathered, machine);
         for (path, value) in &gathered.values {
             let more: Vec<Value> = mutants(path, value, &hints).collect();
             match all.iter_mut().find(|(known, _)| known == path) {
@@ -46,7 +46,7 @@ pub fn mutants_of(
     all
 }
 
-fn hints<'m>(
+fn collect_hints<'m>(
     expression: &Expression,
     gathered: &Inputs<'_>,
     machine: &'m Indexed<'_>,
@@ -56,7 +56,7 @@ fn hints<'m>(
 }
 
 /// The outcome of the negative control.
-pub(super) struct Controlled<'n> {
+pub(super) struct ControlOutcome<'n> {
     pub control: Option<Control>,
     /// Values that did not matter alone.
     pub insensitive_to: Vec<String>,
@@ -68,13 +68,13 @@ pub(super) struct Controlled<'n> {
 
 impl<'a> Evaluator<'a> {
     /// Change what the expression reads until the claim is false: first each value alone, then all of them.
-    pub(super) fn control(&self, body: &Inputs<'_>) -> Controlled<'a> {
+    pub(super) fn control(&self, body: &Inputs<'_>) -> ControlOutcome<'a> {
         let expression: &'a Expression = &self.claim.expression;
-        let hints = hints(expression, body, self.machine);
+        let hints = collect_hints(expression, body, self.machine);
         let others = self.alternatives(expression.reads(), body);
         let mut bindings = body.bindings();
         let unturned = parts(&expression.root, &|node| truth(node, &bindings));
-        let mut found = Controlled {
+        let mut found = ControlOutcome {
             control: None,
             insensitive_to: Vec::new(),
             seen_false: false,
@@ -84,7 +84,7 @@ impl<'a> Evaluator<'a> {
             // Most often the first of them does it, and the others are never made.
             let mut killers = leaf.mutants(&hints).filter_map(|mutant| {
                 let changed = others.bind(&[(leaf, &mutant)], &mut bindings)?;
-                is(&expression.root, &bindings, false).then_some((mutant, changed))
+                evaluates_to(&expression.root, &bindings, false).then_some((mutant, changed))
             });
             // One control of the whole decision is enough; of the other values, whether they matter.
             let killer = match found.control {
@@ -96,7 +96,9 @@ impl<'a> Evaluator<'a> {
             };
             match killer {
                 Some((mutant, _)) => {
-                    let same = |part: &ExpressionPart<'_>| !is(part.node, &bindings, !part.truth);
+                    let same = |part: &ExpressionPart<'_>| {
+                        !evaluates_to(part.node, &bindings, !part.truth)
+                    };
                     found.unturned.retain(same);
                     found.control.get_or_insert_with(|| Control {
                         path: key_text(leaf.keys[0]),
@@ -130,11 +132,11 @@ impl<'a> Evaluator<'a> {
         others: &Alternatives<'g>,
         hints: &Hints<'_>,
         bindings: Bindings<'g>,
-        found: &mut Controlled<'_>,
+        found: &mut ControlOutcome<'_>,
     ) {
         let root = &self.claim.expression.root;
-        let control = all_at_once(others, hints, bindings, &mut |changed, bindings| {
-            if !is(root, bindings, false) {
+        let control = find_joint_change(others, hints, bindings, &mut |changed, bindings| {
+            if !evaluates_to(root, bindings, false) {
                 return false;
             }
             found.seen_false = true;
@@ -162,7 +164,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The sides of the conjunction that a negated claim denies.
-    pub(super) fn denied_parts<'e>(
+    pub(super) fn negated_parts<'e>(
         &self,
         expression: &'e Expression,
         gathered: &Inputs<'_>,
@@ -195,10 +197,10 @@ impl<'a> Evaluator<'a> {
             return None;
         }
         let mut bindings = gathered.bindings();
-        let hints = hints(expression, gathered, self.machine);
+        let hints = collect_hints(expression, gathered, self.machine);
         all.into_iter().find(|part| {
-            let others = self.alternatives(&reads(part.node), gathered);
-            let flipped = |bindings: &Bindings<'_>| is(part.node, bindings, !part.truth);
+            let others = self.alternatives(&collect_reads(part.node), gathered);
+            let flipped = |bindings: &Bindings<'_>| evaluates_to(part.node, bindings, !part.truth);
             let alone = others.leaves.iter().any(|leaf| {
                 let found = leaf.mutants(&hints).any(|mutant| {
                     let changed = others.bind(&[(leaf, &mutant)], &mut bindings);
@@ -209,7 +211,8 @@ impl<'a> Evaluator<'a> {
             });
             let together = || {
                 let other = gathered.bindings();
-                all_at_once(&others, &hints, other, &mut |_, bindings| flipped(bindings)).is_some()
+                find_joint_change(&others, &hints, other, &mut |_, bindings| flipped(bindings))
+                    .is_some()
             };
             let turned = alone || (others.leaves.len() > 1 && together());
             !turned
@@ -222,7 +225,7 @@ type Test<'t, 'g> = dyn FnMut(&Changed<'g>, &Bindings<'g>) -> bool + 't;
 
 /// Change all leaves at once, in as many ways as the leaf with the most mutants has, until `test` accepts one. Returns that
 /// change.
-fn all_at_once<'l, 'g>(
+fn find_joint_change<'l, 'g>(
     others: &'l Alternatives<'g>,
     hints: &Hints<'_>,
     mut bindings: Bindings<'g>,
@@ -263,6 +266,6 @@ fn is_open(node: &Node, bindings: &Bindings<'_>) -> bool {
 }
 
 /// True if a node comes out as `wanted`.
-fn is(node: &Node, bindings: &Bindings<'_>, wanted: bool) -> bool {
+fn evaluates_to(node: &Node, bindings: &Bindings<'_>, wanted: bool) -> bool {
     matches!(evaluate(node, bindings), Ok(Typed::Bool(value)) if value == wanted)
 }

@@ -65,7 +65,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// Number of functions.
-    pub fn all(&self) -> usize {
+    pub fn total_count(&self) -> usize {
         self.functions.len()
     }
 
@@ -75,21 +75,21 @@ impl Coverage {
     }
 
     /// Number of functions without a mention.
-    pub fn untold(&self) -> usize {
+    pub fn unmentioned_count(&self) -> usize {
         self.count(|mention| mention == Mention::Nowhere)
     }
 
     /// Percentage of the functions that are named, explained with what calls them, or left out for a reason. Rounded down: 100 is all of
     /// them. Of no function it is 0.
     pub fn percent(&self) -> u64 {
-        let all = self.all() as u64;
-        let covered = all - self.untold() as u64;
+        let all = self.total_count() as u64;
+        let covered = all - self.unmentioned_count() as u64;
         (covered * 100).checked_div(all).unwrap_or(0)
     }
 }
 
 /// A symbol without the suffix that the compiler appends for clones and parts (`sock_alloc.part.0`).
-fn function_of(symbol: &str) -> &str {
+fn strip_clone_suffix(symbol: &str) -> &str {
     match symbol.split_once('.') {
         Some((function, _)) if !function.is_empty() => function,
         _ => symbol,
@@ -97,23 +97,23 @@ fn function_of(symbol: &str) -> &str {
 }
 
 /// True if one of these names is that of the function with this symbol.
-fn holds(names: &BTreeSet<String>, symbol: &str) -> bool {
-    !is_nameless(symbol) && (names.contains(symbol) || names.contains(function_of(symbol)))
+fn contains_function(names: &BTreeSet<String>, symbol: &str) -> bool {
+    !is_nameless(symbol) && (names.contains(symbol) || names.contains(strip_clone_suffix(symbol)))
 }
 
 impl Mentions {
     /// True if the text names the function with this symbol.
-    pub fn names(&self, symbol: &str) -> bool {
-        holds(&self.named, symbol)
+    pub fn names_function(&self, symbol: &str) -> bool {
+        contains_function(&self.named, symbol)
     }
 
     /// Compare the text with the tree of a call. A function that ran in several places is explained with what called it, or left out, only
     /// if all of them are. What belongs to interrupts is none of the call's.
     pub fn cover(&self, graph: &Graph) -> Coverage {
         let own = graph.functions.iter().enumerate().map(|(at, symbol)| {
-            if holds(&self.folded, symbol) {
+            if contains_function(&self.folded, symbol) {
                 Some(Mention::Folded(at))
-            } else if self.names(symbol) && holds(&self.below, symbol) {
+            } else if self.names_function(symbol) && contains_function(&self.below, symbol) {
                 Some(Mention::Below(at))
             } else {
                 None
@@ -143,7 +143,7 @@ impl Mentions {
         }
         let functions = mentions.into_iter().enumerate().filter_map(|(at, how)| {
             let how = how?;
-            let named = self.names(&graph.functions[at]);
+            let named = self.names_function(&graph.functions[at]);
             Some((at, if named { Mention::Named } else { how }))
         });
         Coverage {
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(described(&all)[3], "zero folded alloc.part.0");
         assert_eq!(described(&all)[5], "free folded free");
         let cover = all.cover(&graph());
-        assert_eq!((cover.untold(), cover.percent()), (0, 100));
+        assert_eq!((cover.unmentioned_count(), cover.percent()), (0, 100));
         let mixed = mentioning(&["open"], &["open"], &["free"]);
         assert_eq!(described(&mixed)[3], "zero folded free");
     }
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn unnamed_caller() {
         let mentions = mentioning(&[], &["entry"], &[]);
-        assert_eq!(mentions.cover(&graph()).untold(), 8);
+        assert_eq!(mentions.cover(&graph()).unmentioned_count(), 8);
         assert_eq!(mentions.cover(&graph()).percent(), 0);
     }
 

@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 
 use super::coverage::{BookMentions, Mentions, Scope};
 use super::graph::{COVERAGE, GRAPH};
-use super::holds::{Holds, KernelVersion};
+use super::holds::{KernelInterval, KernelVersion};
 use super::parse::{Expression, ReadPath};
 use super::source_map::SourceMap;
 
@@ -18,7 +18,7 @@ pub struct Claim {
     /// The statement itself.
     pub expression: Expression,
     /// The kernels on which it is true; it is false on all others.
-    pub holds: Option<Holds>,
+    pub holds: Option<KernelInterval>,
     /// True if it is the negation of a claim that has to be false here.
     pub(super) negated: bool,
 }
@@ -77,8 +77,8 @@ impl Claim {
     ///
     /// # Errors
     /// All mistakes in the interval, which is at `place`.
-    pub fn holding(self, interval: &str, place: &SourceMap) -> Result<Self, Vec<Diagnostic>> {
-        let holds = Holds::parse(interval, place, &self.expression)?;
+    pub fn with_interval(self, interval: &str, place: &SourceMap) -> Result<Self, Vec<Diagnostic>> {
+        let holds = KernelInterval::parse(interval, place, &self.expression)?;
         Ok(Claim {
             holds: Some(holds),
             ..self
@@ -86,7 +86,7 @@ impl Claim {
     }
 
     /// The truth that the expression must have on this kernel; `None` if that is not known.
-    pub fn expected_on(&self, kernel: KernelVersion<'_>) -> Option<bool> {
+    pub fn expected_truth(&self, kernel: KernelVersion<'_>) -> Option<bool> {
         match &self.holds {
             None => Some(true),
             Some(holds) => holds.contains(kernel).ok(),

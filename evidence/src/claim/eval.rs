@@ -14,12 +14,12 @@ const BY_ZERO: &str = "division by zero; a divisor that can be 0 is guarded by a
 
 /// A failure and the bytes of the expression where it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Located {
+pub(super) struct LocatedFailure {
     pub failure: Failure,
     pub range: Range<usize>,
 }
 
-type Evaluated = Result<Typed, Located>;
+type EvalResult = Result<Typed, LocatedFailure>;
 
 /// The source of the values that an evaluation reads.
 pub(super) trait Lookup {
@@ -30,13 +30,13 @@ pub(super) trait Lookup {
 }
 
 /// The value of an expression.
-pub(super) fn evaluate(node: &Node, bindings: &dyn Lookup) -> Evaluated {
-    let located = |failure| Located {
+pub(super) fn evaluate(node: &Node, bindings: &dyn Lookup) -> EvalResult {
+    let located = |failure| LocatedFailure {
         failure,
         range: node.range.clone(),
     };
     match &node.kind {
-        NodeKind::Literal(literal) => Ok(of_literal(literal)),
+        NodeKind::Literal(literal) => Ok(literal_value(literal)),
         NodeKind::Path(path) => bindings
             .read(path.as_str())
             .cloned()
@@ -46,19 +46,19 @@ pub(super) fn evaluate(node: &Node, bindings: &dyn Lookup) -> Evaluated {
             .constant(name)
             .ok_or_else(|| located(Failure::Missing(format!("`{name}` is not known here")))),
         NodeKind::Unary(operator, operand) => {
-            unary(*operator, evaluate(operand, bindings)?).map_err(located)
+            eval_unary(*operator, evaluate(operand, bindings)?).map_err(located)
         }
         NodeKind::Binary(operator, operands) => {
             let [a, b] = operands.as_ref();
-            let (a, b) = both(evaluate(a, bindings), evaluate(b, bindings))?;
-            binary(*operator, &a, &b).map_err(located)
+            let (a, b) = combine_results(evaluate(a, bindings), evaluate(b, bindings))?;
+            eval_binary(*operator, &a, &b).map_err(located)
         }
-        NodeKind::Conditional(parts) => conditional(parts, bindings),
-        NodeKind::Call(function, args) => call(function, args, bindings, &node.range),
+        NodeKind::Conditional(parts) => eval_conditional(parts, bindings),
+        NodeKind::Call(function, args) => eval_call(function, args, bindings, &node.range),
     }
 }
 
-fn of_literal(literal: &Literal) -> Typed {
+fn literal_value(literal: &Literal) -> Typed {
     let number = |value: i128, unsigned| {
         Typed::Number(Number {
             value,
@@ -77,7 +77,7 @@ fn of_literal(literal: &Literal) -> Typed {
 }
 
 /// Both results, or the worse of the two failures: a mistake takes precedence over a missing value.
-fn both(a: Evaluated, b: Evaluated) -> Result<(Typed, Typed), Located> {
+fn combine_results(a: EvalResult, b: EvalResult) -> Result<(Typed, Typed), LocatedFailure> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (Err(a), Err(b)) => Err(match (&a.failure, &b.failure) {
@@ -90,7 +90,7 @@ fn both(a: Evaluated, b: Evaluated) -> Result<(Typed, Typed), Located> {
 
 /// `c ? a : b`. Both branches are evaluated; the branch that is not taken may only fail because of its values (a division by
 /// zero).
-fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Evaluated {
+fn eval_conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> EvalResult {
     let [condition, yes, no] = parts;
     let (outcomes, condition_value) = (
         [evaluate(yes, bindings), evaluate(no, bindings)],
@@ -99,7 +99,7 @@ fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Evaluated {
     let taken = match condition_value? {
         Typed::Bool(taken) => taken,
         other => {
-            return Err(Located {
+            return Err(LocatedFailure {
                 failure: Failure::kinds(
                     format!("a condition is yes or no, not {}", other.kind()),
                     None,
@@ -113,7 +113,7 @@ fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Evaluated {
         && let Err(failure @ Failure::Kinds { .. }) = compare(a, b)
         && !(value::is_opaque(a) && a.kind() == b.kind())
     {
-        return Err(Located {
+        return Err(LocatedFailure {
             failure,
             range: yes.range.start..no.range.end,
         });
@@ -124,21 +124,21 @@ fn conditional(parts: &[Node; 3], bindings: &dyn Lookup) -> Evaluated {
         (no_outcome, yes_outcome)
     };
     match other {
-        Err(Located {
+        Err(LocatedFailure {
             failure: Failure::Value(_),
             ..
         }) => chosen,
-        other => both(chosen, other).map(|(chosen, _)| chosen),
+        other => combine_results(chosen, other).map(|(chosen, _)| chosen),
     }
 }
 
-fn call(
+fn eval_call(
     function: &Function,
     args: &[Node],
     bindings: &dyn Lookup,
     range: &Range<usize>,
-) -> Evaluated {
-    let located = |failure| Located {
+) -> EvalResult {
+    let located = |failure| LocatedFailure {
         failure,
         range: range.clone(),
     };
@@ -148,13 +148,13 @@ fn call(
         values
             .push(value.ok_or_else(|| located(Failure::Missing(format!("`{key}` has no value"))))?);
     }
-    let mut worst: Option<Located> = None;
+    let mut worst: Option<LocatedFailure> = None;
     for (arg, shape) in args.iter().zip(function.arguments) {
         if matches!(shape, ArgumentKind::Value | ArgumentKind::Literal) {
             match evaluate(arg, bindings) {
                 Ok(value) => values.push(value),
                 Err(failure) => match &worst {
-                    Some(Located {
+                    Some(LocatedFailure {
                         failure: Failure::Kinds { .. } | Failure::Value(_),
                         ..
                     }) => {}
@@ -178,10 +178,10 @@ fn call(
     })
 }
 
-fn unary(operator: Unary, operand: Typed) -> Result<Typed, Failure> {
+fn eval_unary(operator: Unary, operand: Typed) -> Result<Typed, Failure> {
     match (operator, operand) {
         (Unary::Not, Typed::Bool(value)) => Ok(Typed::Bool(!value)),
-        (Unary::Negate, Typed::Number(number)) if !number.unsigned => in_range(
+        (Unary::Negate, Typed::Number(number)) if !number.unsigned => check_range(
             Number {
                 value: -number.value,
                 ..number
@@ -201,7 +201,7 @@ fn unary(operator: Unary, operand: Typed) -> Result<Typed, Failure> {
     }
 }
 
-fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
+fn eval_binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     use Binary::{And, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Or};
     let test: fn(Ordering) -> bool = match operator {
         And | Or => {
@@ -228,7 +228,7 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         LessEqual => Ordering::is_le,
         Greater => Ordering::is_gt,
         GreaterEqual => Ordering::is_ge,
-        _ => return arithmetic(operator, a, b),
+        _ => return eval_arithmetic(operator, a, b),
     };
     match a {
         _ if matches!(operator, Equal | NotEqual) => {}
@@ -245,17 +245,17 @@ fn binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
         _ => {}
     }
     if matches!(operator, Equal | NotEqual) {
-        errno_with_sign(a, b)?;
+        check_errno_sign(a, b)?;
     }
     let order = compare(a, b)?;
     if !matches!(operator, Equal | NotEqual) {
-        value::ordered(a, b)?;
+        value::check_orderable(a, b)?;
     }
     Ok(Typed::Bool(test(order)))
 }
 
 /// Refuse to ask whether an error number is a written number of the other sign: the answer would always be no.
-fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
+fn check_errno_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
     let (Typed::Number(a), Typed::Number(b)) = (a, b) else {
         return Ok(());
     };
@@ -278,13 +278,13 @@ fn errno_with_sign(a: &Typed, b: &Typed) -> Result<(), Failure> {
             Some("a claim about what a call returns needs it to succeed; an error is compared with `-EMFILE`".into()),
         ));
     }
-    Err(value::errno_signs())
+    Err(value::errno_sign_failure())
 }
 
-fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
+fn eval_arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> {
     match (a, b) {
-        (Typed::Number(x), Typed::Number(y)) => numbers(operator, x, y),
-        (Typed::Returned(error), _) | (_, Typed::Returned(error)) => Err(error.misread()),
+        (Typed::Number(x), Typed::Number(y)) => eval_integers(operator, x, y),
+        (Typed::Returned(error), _) | (_, Typed::Returned(error)) => Err(error.misread_failure()),
         (Typed::Text(_) | Typed::Name(_), Typed::Text(_) | Typed::Name(_))
             if operator == Binary::Add =>
         {
@@ -296,7 +296,7 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
                 && Haystack::text(other).is_some()
                 && matches!(beginning.prefix, Prefix::Text(_)) =>
         {
-            Err(beginning.unknown())
+            Err(beginning.unknown_end_failure())
         }
         (Typed::Address(pointer), Typed::Number(n)) if is_bare_uint(n) => {
             let (address, n) = (i128::from(pointer.number()?), n.value);
@@ -327,11 +327,11 @@ fn arithmetic(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure> 
             format!("`{}` does not work on two addresses", operator.symbol()),
             Some("their distance is `delta(a, b)`".into()),
         )),
-        _ => Err(value::different(a, b)),
+        _ => Err(value::kind_mismatch_failure(a, b)),
     }
 }
 
-fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
+fn eval_integers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
     let common = common_kind(a, b)?;
     if a.unsigned != b.unsigned {
         return Err(Failure::kinds(
@@ -346,9 +346,9 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
     let zero = b.value == 0;
     let (value, kind) = match operator {
         Binary::Add => (a.value + b.value, common),
-        Binary::Subtract => (a.value - b.value, distance(a, b, common)),
+        Binary::Subtract => (a.value - b.value, difference_kind(a, b, common)),
         Binary::Multiply => match a.value.checked_mul(b.value) {
-            Some(product) => (product, ratio(a, b, common)),
+            Some(product) => (product, ratio_kind(a, b, common)),
             None => {
                 return Err(Failure::value(
                     "overflow: the product needs more than 128 bits",
@@ -368,10 +368,10 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
                 a.value % b.value
             )));
         }
-        Binary::Divide => (a.value / b.value, ratio(a, b, common)),
+        Binary::Divide => (a.value / b.value, ratio_kind(a, b, common)),
         _ => (a.value % b.value, common),
     };
-    in_range(
+    check_range(
         Number {
             value,
             unsigned: a.unsigned,
@@ -383,7 +383,7 @@ fn numbers(operator: Binary, a: &Number, b: &Number) -> Result<Typed, Failure> {
 }
 
 /// The unit of a difference: between two events of an experiment lie a time and a number of events.
-fn distance(a: &Number, b: &Number, common: Kind) -> Kind {
+fn difference_kind(a: &Number, b: &Number, common: Kind) -> Kind {
     match (&a.kind, &b.kind) {
         (Kind::Moment(_), Kind::Moment(_)) => Kind::Time,
         (Kind::Order(_), Kind::Order(_)) => Kind::Plain,
@@ -392,7 +392,7 @@ fn distance(a: &Number, b: &Number, common: Kind) -> Kind {
 }
 
 /// The unit of a product or quotient: none if both sides have the same unit.
-fn ratio(a: &Number, b: &Number, common: Kind) -> Kind {
+fn ratio_kind(a: &Number, b: &Number, common: Kind) -> Kind {
     match (&a.kind, &b.kind) {
         (Kind::Literal, Kind::Literal) => Kind::Literal,
         (a, b) if a == b => Kind::Plain,
@@ -400,7 +400,7 @@ fn ratio(a: &Number, b: &Number, common: Kind) -> Kind {
     }
 }
 
-fn in_range(number: Number, operator: &str) -> Result<Typed, Failure> {
+fn check_range(number: Number, operator: &str) -> Result<Typed, Failure> {
     let fits = if number.unsigned {
         u64::try_from(number.value).is_ok()
     } else {

@@ -5,7 +5,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::bind::{Inputs, Replaced, bind};
 use super::definition::Claim;
-use super::eval::{Located, evaluate};
+use super::eval::{LocatedFailure, evaluate};
 use super::graph::GRAPH;
 use super::obstacle::Obstacle;
 use super::parse::Expression;
@@ -14,7 +14,7 @@ use super::verdict::Verdict;
 use crate::diagnostic::Diagnostic;
 
 /// The reason why an expression came to neither true nor false.
-pub(super) struct Stopped {
+pub(super) struct StopReason {
     pub verdict: Verdict,
     pub reason: String,
     pub diagnostic: Option<Diagnostic>,
@@ -29,7 +29,7 @@ pub(super) struct Evaluator<'a> {
 }
 
 /// The outcome of a claim before its control.
-pub(super) struct Decided<'a> {
+pub(super) struct Decision<'a> {
     pub condition: Option<Inputs<'a>>,
     pub body: Inputs<'a>,
     pub stage: Stage,
@@ -38,12 +38,12 @@ pub(super) struct Decided<'a> {
 /// The last step of the decision, and what was found there.
 pub(super) enum Stage {
     /// The condition is false, or neither true nor false.
-    Condition(Result<bool, Stopped>),
+    Condition(Result<bool, StopReason>),
     /// The condition holds; so is the expression.
-    Body(Result<bool, Stopped>),
+    Body(Result<bool, StopReason>),
 }
 
-impl Decided<'_> {
+impl Decision<'_> {
     pub fn verdict(&self) -> Verdict {
         match &self.stage {
             Stage::Condition(Ok(_)) => Verdict::NotApplicable,
@@ -56,7 +56,7 @@ impl Decided<'_> {
 
 impl Evaluator<'_> {
     /// Decides, with further leaves replaced by values of the control.
-    pub fn decide(&self, control: &[(&str, &Datum)]) -> Decided<'_> {
+    pub fn decide(&self, control: &[(&str, &Datum)]) -> Decision<'_> {
         let gathered = |expression| {
             let replaced = (self.replaced, control);
             bind(expression, self.catalog, self.machine, replaced)
@@ -64,7 +64,7 @@ impl Evaluator<'_> {
         let body = gathered(&self.claim.expression);
         let Some(when) = &self.claim.when else {
             let stage = Stage::Body(truth(&self.claim.expression, &body));
-            return Decided {
+            return Decision {
                 condition: None,
                 body,
                 stage,
@@ -75,7 +75,7 @@ impl Evaluator<'_> {
             Ok(true) => Stage::Body(truth(&self.claim.expression, &body)),
             other => Stage::Condition(other),
         };
-        Decided {
+        Decision {
             condition: Some(condition),
             body,
             stage,
@@ -96,30 +96,30 @@ impl Evaluator<'_> {
 
 /// Evaluate the expression, given what was gathered. Everything it reads has to be there.
 #[allow(clippy::result_large_err, reason = "made at most once per judgement")]
-fn truth(expression: &Expression, gathered: &Inputs<'_>) -> Result<bool, Stopped> {
+fn truth(expression: &Expression, gathered: &Inputs<'_>) -> Result<bool, StopReason> {
     if let Some(obstacle) = gathered.broken.first() {
-        return Err(error(expression, obstacle));
+        return Err(stop_for_error(expression, obstacle));
     }
     let outcome = evaluate(&expression.root, &gathered.bindings());
     // A mistake of the claim is a mistake with and without the values that are missing.
     if !gathered.missing.is_empty() {
         return match outcome {
             Err(
-                located @ Located {
+                located @ LocatedFailure {
                     failure: Failure::Kinds { .. },
                     ..
                 },
-            ) => Err(failed(expression, located)),
-            _ => Err(Stopped {
+            ) => Err(stop_for_failure(expression, located)),
+            _ => Err(StopReason {
                 verdict: Verdict::Unverified,
-                reason: missing(gathered),
+                reason: describe_missing(gathered),
                 diagnostic: None,
             }),
         };
     }
     match outcome {
         Ok(Typed::Bool(truth)) => Ok(truth),
-        Ok(other) => Err(error(
+        Ok(other) => Err(stop_for_error(
             expression,
             &Obstacle {
                 message: format!(
@@ -130,12 +130,12 @@ fn truth(expression: &Expression, gathered: &Inputs<'_>) -> Result<bool, Stopped
                 help: Some("compare it with something".into()),
             },
         )),
-        Err(located) => Err(failed(expression, located)),
+        Err(located) => Err(stop_for_failure(expression, located)),
     }
 }
 
 /// All missing values, each value once and each reason once.
-fn missing(gathered: &Inputs<'_>) -> String {
+fn describe_missing(gathered: &Inputs<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (read, obstacle) in &gathered.missing {
         // Of a function in a tree, the name that the claim writes.
@@ -163,20 +163,20 @@ fn missing(gathered: &Inputs<'_>) -> String {
     groups.collect::<Vec<_>>().join("; ")
 }
 
-fn failed(expression: &Expression, located: Located) -> Stopped {
-    let Located { failure, range } = located;
+fn stop_for_failure(expression: &Expression, located: LocatedFailure) -> StopReason {
+    let LocatedFailure { failure, range } = located;
     let (message, help) = match failure {
         Failure::Kinds { message, help } => (message, help),
         Failure::Value(message) => (message, None),
         Failure::Missing(reason) => {
-            return Stopped {
+            return StopReason {
                 verdict: Verdict::Unverified,
                 reason: format!("`{}`: {reason}", &expression.text()[range]),
                 diagnostic: None,
             };
         }
     };
-    error(
+    stop_for_error(
         expression,
         &Obstacle {
             message,
@@ -186,7 +186,7 @@ fn failed(expression: &Expression, located: Located) -> Stopped {
     )
 }
 
-pub(super) fn error(expression: &Expression, obstacle: &Obstacle) -> Stopped {
+pub(super) fn stop_for_error(expression: &Expression, obstacle: &Obstacle) -> StopReason {
     let place = expression
         .text()
         .get(obstacle.range.clone())
@@ -197,7 +197,7 @@ pub(super) fn error(expression: &Expression, obstacle: &Obstacle) -> Stopped {
     if let Some(help) = &obstacle.help {
         diagnostic = diagnostic.help(help.as_str());
     }
-    Stopped {
+    StopReason {
         verdict: Verdict::Error,
         reason: format!("`{place}`: {}", obstacle.message),
         diagnostic: Some(diagnostic),

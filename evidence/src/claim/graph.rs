@@ -3,7 +3,7 @@
 
 use crate::diagnostic::nearest;
 use crate::document::value::Value;
-use crate::document::{Graph, MachineKind, count, is_nameless};
+use crate::document::{Graph, MachineKind, count_value, is_nameless};
 use crate::instances::Instances;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -20,7 +20,7 @@ pub(super) const COVERAGE: &str = "coverage";
 pub(super) const RUNS: &str = "runs";
 
 /// The complaint about the tree of an experiment that nothing plans, and advice.
-pub(super) fn unplanned(
+pub(super) fn check_planned(
     experiment: &str,
     catalog: &Catalog<'_>,
 ) -> Option<(String, Option<String>)> {
@@ -55,7 +55,7 @@ pub(super) fn find(
         ));
     };
     // The tree is of another run, but of the same experiment, so nothing of it is trusted then.
-    if let Some(reason) = seen.broken() {
+    if let Some(reason) = seen.broken_reason() {
         return ReadResult::Broken(format!("experiment `{experiment}` {reason}"));
     }
     let Some(graph) = &seen.graph else {
@@ -83,18 +83,19 @@ pub(super) fn find(
     let runs = graph.count(function);
     match leaf {
         COVERAGE => match mentions {
-            Some(mentions) => ReadResult::Value(count(mentions.cover(graph).percent())),
+            Some(mentions) => ReadResult::Value(count_value(mentions.cover(graph).percent())),
             None => missing(format!("what the {function} tells is not known here")),
         },
-        RUNS if runs > 0 => ReadResult::Value(count(runs as u64)),
+        RUNS if runs > 0 => ReadResult::Value(count_value(runs as u64)),
         RUNS | "all#runs" => {
-            let reasons = unseen(graph, function, machine.evidence.instances.get(function));
+            let reasons =
+                unseen_run_reasons(graph, function, machine.evidence.instances.get(function));
             match reasons.is_empty() {
-                true => ReadResult::Value(count(runs as u64)),
+                true => ReadResult::Value(count_value(runs as u64)),
                 false => ReadResult::Missing(reasons),
             }
         }
-        _ if graph.ran_in_interrupt(function) => missing(in_interrupt(function)),
+        _ if graph.has_interrupt_run(function) => missing(interrupt_reason(function)),
         _ => match graph.parents(function)[..] {
             [Some(parent)] if is_nameless(parent) => missing(format!(
                 "the function above `{function}` in the tree has no symbol"
@@ -110,7 +111,7 @@ pub(super) fn find(
 }
 
 /// The reasons why a function may have run more often than the tree shows.
-fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<String> {
+fn unseen_run_reasons(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<String> {
     let Some(instances) = instances else {
         return vec![format!(
             "the evidence does not list the copies of `{function}`, of which the tracer may not see each: name it in \
@@ -119,8 +120,8 @@ fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<S
     };
     let traced = |symbol: &str| graph.traceable.iter().any(|one| one == symbol);
     let mut reasons = Vec::new();
-    if graph.ran_in_interrupt(function) {
-        reasons.push(in_interrupt(function));
+    if graph.has_interrupt_run(function) {
+        reasons.push(interrupt_reason(function));
     }
     if graph.has_nameless() {
         reasons.push("a function without a symbol ran, and may have been it".into());
@@ -156,7 +157,7 @@ fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<S
                     reasons.push(format!(
                         "it is inlined into `{holder}`, which the tracer does not see"
                     ));
-                } else if ran_at_all(graph, holder) {
+                } else if is_in_graph(graph, holder) {
                     reasons.push(format!("it is inlined into `{holder}`, which ran"));
                 }
             }
@@ -168,11 +169,11 @@ fn unseen(graph: &Graph, function: &str, instances: Option<&Instances>) -> Vec<S
 
 /// The reason why nothing is said about a function that an interrupt ran: a softirq may have done the work of the call, as it does for
 /// packets that a task sends to its own machine.
-fn in_interrupt(function: &str) -> String {
+fn interrupt_reason(function: &str) -> String {
     format!("`{function}` ran in an interrupt on top of the call, and it is not known for whom")
 }
 
 /// True if a function is in the tree, also by an interrupt.
-fn ran_at_all(graph: &Graph, symbol: &str) -> bool {
+fn is_in_graph(graph: &Graph, symbol: &str) -> bool {
     graph.functions.iter().any(|one| one == symbol)
 }

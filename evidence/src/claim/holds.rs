@@ -42,8 +42,8 @@ impl KernelVersion<'_> {
     /// The upstream version: the one that the version string states, or else that of the release.
     fn upstream(self) -> Result<Version, ReleaseError> {
         let wrong = || ReleaseError::Version(self.release.into());
-        let release = Version::of_release(self.release).ok_or_else(wrong)?;
-        let Some(stated) = self.version.and_then(Version::of_debian) else {
+        let release = Version::from_release(self.release).ok_or_else(wrong)?;
+        let Some(stated) = self.version.and_then(Version::from_debian) else {
             return Ok(release);
         };
         // A release candidate says exactly which one it is.
@@ -70,7 +70,7 @@ impl fmt::Display for KernelVersion<'_> {
         f.write_str(self.release)?;
         match self.upstream() {
             Ok(stated)
-                if Version::of_release(self.release).is_some_and(|said| said.is_vague())
+                if Version::from_release(self.release).is_some_and(|said| said.is_vague())
                     && !stated.is_vague() =>
             {
                 write!(f, " ({stated})")
@@ -85,7 +85,7 @@ pub(super) const NOT: &str = "!(";
 
 /// An interval of kernel versions, both ends included, and the expression that has to be true outside it.
 #[derive(Clone, Debug)]
-pub struct Holds {
+pub struct KernelInterval {
     text: String,
     from: Option<Bound>,
     to: Option<Bound>,
@@ -100,7 +100,7 @@ struct Bound {
     series: bool,
 }
 
-impl Holds {
+impl KernelInterval {
     /// Parse `6.6..7.0`, `6.6..` or `..7.0` at `place`, for a claim with this expression. The errors point there, or into the
     /// expression.
     pub(super) fn parse(
@@ -108,7 +108,7 @@ impl Holds {
         place: &SourceMap,
         expression: &Expression,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let (from, to) = interval(text).map_err(|error| {
+        let (from, to) = parse_interval(text).map_err(|error| {
             let help = "write the first and the last kernel version with `..` between them: `6.6..7.0`; one of them \
                         may be left out: `..7.0`, `6.6..`";
             vec![
@@ -118,8 +118,8 @@ impl Holds {
             ]
         })?;
         let negated = format!("{NOT}{})", expression.text());
-        let negation = Expression::parse(&negated, expression.place().behind(NOT.len()))?;
-        Ok(Holds {
+        let negation = Expression::parse(&negated, expression.place().with_prefix_len(NOT.len()))?;
+        Ok(KernelInterval {
             text: text.to_owned(),
             from,
             to,
@@ -209,14 +209,16 @@ pub(super) enum ReleaseError {
 }
 
 /// The ends of an interval.
-fn interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), IntervalError> {
+fn parse_interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), IntervalError> {
     let (from, to) = text
         .split_once("..")
         .ok_or_else(|| IntervalError::Form(text.into()))?;
-    let (from, to) = (bound(from)?, bound(to)?);
+    let (from, to) = (parse_bound(from)?, parse_bound(to)?);
     match (&from, &to) {
         (None, None) => Err(IntervalError::Endless),
-        (Some(first), Some(last)) if first.version > last.version && !first.within(last) => {
+        (Some(first), Some(last))
+            if first.version > last.version && !first.is_in_series_of(last) =>
+        {
             Err(IntervalError::Empty(text.into()))
         }
         _ => Ok((from, to)),
@@ -225,13 +227,13 @@ fn interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), IntervalError>
 
 impl Bound {
     /// True if this version belongs to the series that `other` names.
-    fn within(&self, other: &Bound) -> bool {
+    fn is_in_series_of(&self, other: &Bound) -> bool {
         other.series && self.version.series() == other.version.series()
     }
 }
 
 /// One end.
-fn bound(text: &str) -> Result<Option<Bound>, IntervalError> {
+fn parse_bound(text: &str) -> Result<Option<Bound>, IntervalError> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -9,7 +9,7 @@ use crate::document::fields::{
 };
 use crate::document::value::{Frame, Value};
 use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
-use crate::path_index::words;
+use crate::path_index::leaf_words;
 
 use super::graph::{COVERAGE, GRAPH, RUNS};
 use super::value::Version;
@@ -23,7 +23,7 @@ pub(super) const LOWEST_RELEASE: &str = "5.8.0";
 const LONGEST_TASK: usize = 15;
 
 /// True if a kernel of this release could be captured, or if the text is none.
-fn captured(release: &str) -> bool {
+fn is_supported_release(release: &str) -> bool {
     let version = |text| Version::parse(text).map(|version| version.order());
     version(release).is_none_or(|release| Some(release) >= version(LOWEST_RELEASE))
 }
@@ -31,12 +31,12 @@ fn captured(release: &str) -> bool {
 /// True if the leaf under this path is the stack of a hit, which begins where the probe is.
 pub(super) fn begins_at_probe(path: &str) -> bool {
     let segments: Vec<&str> = path.split('.').collect();
-    Event::of(&segments).is_some_and(|event| event.leaf == "stack")
+    HitLeaf::from_segments(&segments).is_some_and(|event| event.leaf == "stack")
 }
 
 /// The function of a stack's innermost frame, if it is known: the probed one. A function that is inlined at that place may be
 /// another one.
-pub(super) fn beginning(stack: &[Frame]) -> Option<&str> {
+pub(super) fn innermost_function(stack: &[Frame]) -> Option<&str> {
     let first = stack.first()?;
     match &first.site {
         Some(site) => {
@@ -48,10 +48,10 @@ pub(super) fn beginning(stack: &[Frame]) -> Option<&str> {
 }
 
 /// True if a document could hold this value under `path`.
-pub(super) fn possible(path: &str, value: &Value) -> bool {
+pub(super) fn is_possible(path: &str, value: &Value) -> bool {
     if path == "kernel.release"
         && let Value::Text { value } = value
-        && !captured(value)
+        && !is_supported_release(value)
     {
         return false;
     }
@@ -62,12 +62,12 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
         return false;
     }
     if let Value::Text { value } = value
-        && let Some(function) = declared_function(path)
+        && let Some(function) = prototype_function(path)
         && !is_prototype(value, function)
     {
         return false;
     }
-    if let Some(words) = words(path) {
+    if let Some(words) = leaf_words(path) {
         return words.contains(&value.to_string().as_str());
     }
     match value {
@@ -89,7 +89,7 @@ pub(super) fn possible(path: &str, value: &Value) -> bool {
 }
 
 /// The function whose prototype is under this path.
-fn declared_function(path: &str) -> Option<&str> {
+fn prototype_function(path: &str) -> Option<&str> {
     path.strip_prefix("functions.")?.strip_suffix(".prototype")
 }
 
@@ -97,14 +97,14 @@ fn declared_function(path: &str) -> Option<&str> {
 fn rule(key: &str) -> Option<LeafRule> {
     match key.split_once('#') {
         None => leaf_rule(key),
-        Some(_) if key.contains(GRAPH) => of_graph(key),
+        Some(_) if key.contains(GRAPH) => graph_rule(key),
         // The ledger of one probe.
         Some((_, leaf)) => ledger_rule(leaf),
     }
 }
 
 /// What is true of what a claim reads of the tree of a call, which is no leaf.
-fn of_graph(key: &str) -> Option<LeafRule> {
+fn graph_rule(key: &str) -> Option<LeafRule> {
     const PERCENT: (i128, i128) = (0, 100);
     let (_, leaf) = key.rsplit_once('#')?;
     let of = |form: Form, range: Option<(i128, i128)>| LeafRule {
@@ -129,7 +129,7 @@ pub(super) fn is_count(key: &str) -> bool {
 
 fn is_task(path: &str) -> bool {
     let segments: Vec<&str> = path.split('.').collect();
-    Event::of(&segments).is_some_and(|event| event.leaf == "task")
+    HitLeaf::from_segments(&segments).is_some_and(|event| event.leaf == "task")
 }
 
 /// True if a text under this path is always of one form.
@@ -138,7 +138,7 @@ pub(super) fn has_form(path: &str) -> bool {
 }
 
 /// True if both texts are of one form.
-pub(super) fn same_form(a: &str, b: &str) -> bool {
+pub(super) fn have_same_form(a: &str, b: &str) -> bool {
     let decimal = !a.bytes().any(|byte| (b'a'..=b'f').contains(&byte));
     let is_digit = |byte: u8| match decimal {
         true => byte.is_ascii_digit(),
@@ -149,7 +149,7 @@ pub(super) fn same_form(a: &str, b: &str) -> bool {
 }
 
 /// True if the investigation alone determines the value of this path.
-pub(super) fn given(path: &str) -> bool {
+pub(super) fn is_given(path: &str) -> bool {
     rule(path).is_some_and(|rule| rule.bounds.given)
 }
 
@@ -169,7 +169,7 @@ fn range(path: &str) -> Option<RangeInclusive<i128>> {
     if rule.form == Form::Order {
         // Before it came the probe's hits that are numbered lower.
         let segments: Vec<&str> = path.split('.').collect();
-        let hit = Event::of(&segments)?.hit;
+        let hit = HitLeaf::from_segments(&segments)?.hit;
         return Some(i128::try_from(hit).unwrap_or(1)..=i128::MAX);
     }
     let (lowest, highest) = rule.bounds.range?;
@@ -178,7 +178,7 @@ fn range(path: &str) -> Option<RangeInclusive<i128>> {
 
 /// A leaf of one hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Event<'p> {
+pub(super) struct HitLeaf<'p> {
     pub experiment: &'p str,
     pub probe: &'p str,
     /// Counted from 1.
@@ -186,16 +186,16 @@ pub(super) struct Event<'p> {
     pub leaf: &'p str,
 }
 
-impl<'p> Event<'p> {
+impl<'p> HitLeaf<'p> {
     /// The leaf of a hit that a path of these segments leads to.
-    pub fn of(segments: &[&'p str]) -> Option<Self> {
+    pub fn from_segments(segments: &[&'p str]) -> Option<Self> {
         let (experiment, probe, hit, leaf) = match *segments {
             [experiment, probe, leaf] => (experiment, probe, 1, leaf),
             [experiment, probe, hit, leaf] => (experiment, probe, hit_number(hit)?, leaf),
             _ => return None,
         };
         let probes = !SECTIONS.contains(&experiment) && !EXPERIMENT_SECTIONS.contains(&probe);
-        probes.then_some(Event {
+        probes.then_some(HitLeaf {
             experiment,
             probe,
             hit,
@@ -211,7 +211,7 @@ mod tests {
     /// Check that values which no document holds are none that a leaf could have had, and others are.
     #[test]
     fn ranges_of_leaves() {
-        let count = |value| crate::document::count(value);
+        let count = |value| crate::document::count_value(value);
         for (path, value, wanted) in [
             ("e.p.order", count(0), false),
             ("e.p.hit2.return_order", count(0), false),
@@ -250,7 +250,7 @@ mod tests {
             ("machine.kind", Value::text("qed"), false),
             ("machine.kind", Value::text("host"), true),
         ] {
-            assert_eq!(possible(path, &value), wanted, "{path}: {value}");
+            assert_eq!(is_possible(path, &value), wanted, "{path}: {value}");
         }
     }
 
@@ -295,7 +295,7 @@ mod tests {
     /// Check which leaves the investigation determines, which texts have a form, and which are results.
     #[test]
     fn other_rules() {
-        let rules = |key| (given(key), has_form(key), is_result(key));
+        let rules = |key| (is_given(key), has_form(key), is_result(key));
         let (given, formed, result) = (
             (true, false, false),
             (false, true, false),

@@ -6,17 +6,17 @@ use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::bind::{Inputs, Replaced};
 use super::c_types::width_is_missing;
-use super::control::Controlled;
+use super::control::ControlOutcome;
 use super::definition::Claim;
-use super::evaluator::{Decided, Evaluator, Stage, Stopped, error};
-use super::holds::Holds;
-use super::name_check::{UnresolvedName, unresolved_name};
+use super::evaluator::{Decision, Evaluator, Stage, StopReason, stop_for_error};
+use super::holds::KernelInterval;
+use super::name_check::{UnresolvedName, find_unresolved_name};
 use super::obstacle::Obstacle;
 use super::operands::operands;
 use super::outside;
-use super::parse::{Expression, ReadPath, reads};
+use super::parse::{Expression, ReadPath, collect_reads};
 use super::parts::ExpressionPart;
-use super::silence::{grounds, unseen_free};
+use super::silence::{find_unseen_free, grounds};
 use super::units::find_unit_mismatch;
 use super::verdict::{Judgement, Verdict};
 
@@ -47,22 +47,22 @@ pub fn judge_replacing(
         Ok(None) => judge_stated(claim, catalog, machine, replaced),
         Ok(Some(negated)) => {
             let mut judgement = judge_stated(&negated, catalog, machine, replaced);
-            if judgement.verdict == Verdict::Pass && !shown_inside(claim, catalog) {
-                outside::never_shown(&mut judgement, claim);
+            if judgement.verdict == Verdict::Pass && !is_shown_inside(claim, catalog) {
+                outside::mark_never_shown(&mut judgement, claim);
             }
-            outside::of_negation(judgement, claim, machine)
+            outside::convert_negated_judgement(judgement, claim, machine)
         }
         Err(reason) => {
             let judgement = judge_stated(claim, catalog, machine, replaced);
-            let holds = claim.holds.as_ref().map_or("", Holds::text);
-            outside::undecided(judgement, &reason, holds)
+            let holds = claim.holds.as_ref().map_or("", KernelInterval::text);
+            outside::undecided_judgement(judgement, &reason, holds)
         }
     }
 }
 
 /// True if a machine of the book shows that the claim is true inside its interval. Otherwise it could say anything about
 /// kernels that were never captured.
-fn shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
+fn is_shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {
         matches!(outside::claim_to_judge(claim, machine, &[]), Ok(None))
             && judge_stated(claim, catalog, machine, &[]).verdict == Verdict::Pass
@@ -113,7 +113,7 @@ fn judge_stated(
         Stage::Condition(Err(stopped)) => stop(&mut judgement, stopped, "in the condition: "),
         Stage::Body(Err(stopped)) => {
             stop(&mut judgement, stopped, "");
-            evaluator.doubt_names(&mut judgement);
+            evaluator.explain_unknown_names(&mut judgement);
         }
     }
     judgement
@@ -122,7 +122,7 @@ fn judge_stated(
 impl Evaluator<'_> {
     /// If a claim is UNVERIFIED although all its values are there, puts before the reason the words in it that occur nowhere: often
     /// they are misspelt. Existing names are not suggested, because they may be a live machine's.
-    fn doubt_names(&self, judgement: &mut Judgement) {
+    fn explain_unknown_names(&self, judgement: &mut Judgement) {
         let all_there = judgement.operands.iter().all(|one| one.missing.is_none());
         let Some(reason) = &mut judgement.reason else {
             return;
@@ -132,7 +132,7 @@ impl Evaluator<'_> {
         }
         let root = &self.claim.expression.root;
         if let Some(UnresolvedName::Unknown(obstacle)) =
-            unresolved_name(root, self.catalog, self.machine)
+            find_unresolved_name(root, self.catalog, self.machine)
         {
             // It is the likely cause of all the others.
             *reason = format!("{}; {reason}", obstacle.message);
@@ -156,8 +156,8 @@ impl Evaluator<'_> {
         // A claim that does not apply depends on its condition being false.
         let holds = judgement.verdict == Verdict::Pass;
         let found = written.find_map(|(expression, place)| {
-            let name = || self.unresolved(expression);
-            let stopped = name().or_else(|| self.unseen_free(expression, holds))?;
+            let name = || self.find_unresolved_name(expression);
+            let stopped = name().or_else(|| self.find_unseen_free(expression, holds))?;
             Some((stopped, place))
         });
         let Some((stopped, place)) = found else {
@@ -169,28 +169,29 @@ impl Evaluator<'_> {
     }
 
     /// A text in an expression that proves nothing.
-    fn unresolved(&self, expression: &Expression) -> Option<Stopped> {
+    fn find_unresolved_name(&self, expression: &Expression) -> Option<StopReason> {
         Some(
-            match unresolved_name(&expression.root, self.catalog, self.machine)? {
-                UnresolvedName::Unknown(obstacle) => error(expression, &obstacle),
+            match find_unresolved_name(&expression.root, self.catalog, self.machine)? {
+                UnresolvedName::Unknown(obstacle) => stop_for_error(expression, &obstacle),
                 UnresolvedName::Elsewhere(obstacle) => {
-                    unverified(expression, obstacle.range, &obstacle.message)
+                    stop_as_unverified(expression, obstacle.range, &obstacle.message)
                 }
             },
         )
     }
 
     /// A part that depends on an object that may have been freed unseen. `holds`: the expression is true.
-    fn unseen_free(&self, expression: &Expression, holds: bool) -> Option<Stopped> {
-        let (range, reason) = unseen_free(&expression.root, holds, self.catalog, self.machine)?;
-        Some(unverified(expression, range, &reason))
+    fn find_unseen_free(&self, expression: &Expression, holds: bool) -> Option<StopReason> {
+        let (range, reason) =
+            find_unseen_free(&expression.root, holds, self.catalog, self.machine)?;
+        Some(stop_as_unverified(expression, range, &reason))
     }
 
     /// Each part of a claim that passes, and its condition with each of its parts, comes out otherwise on other values. Of the
     /// claim's own parts, those are left that the control of the whole did not turn.
     fn control_parts(
         &self,
-        decided: &Decided<'_>,
+        decided: &Decision<'_>,
         unturned: Vec<ExpressionPart<'_>>,
         judgement: &mut Judgement,
     ) {
@@ -199,15 +200,15 @@ impl Evaluator<'_> {
         }
         let body = &self.claim.expression;
         let denied = match self.claim.negated {
-            true => self.denied_parts(body, &decided.body),
+            true => self.negated_parts(body, &decided.body),
             false => Vec::new(),
         };
         let all = unturned.into_iter().chain(denied).collect();
-        let unlike = self.unlike(decided);
+        let unlike = self.first_unit_mismatch(decided);
         if let Some((expression, obstacle, place)) = unlike {
             judgement.verdict = Verdict::Error;
             judgement.control = None;
-            stop(judgement, error(expression, &obstacle), place);
+            stop(judgement, stop_for_error(expression, &obstacle), place);
             return;
         }
         let in_body = self.constant_part(body, &decided.body, all);
@@ -225,8 +226,8 @@ impl Evaluator<'_> {
                 decided.condition.as_ref()
             };
             let stopped = gathered
-                .and_then(|gathered| self.width_missing(&reads(part.node), gathered))
-                .unwrap_or_else(|| error(expression, &cannot_turn(part)));
+                .and_then(|gathered| self.find_missing_width(&collect_reads(part.node), gathered))
+                .unwrap_or_else(|| stop_for_error(expression, &constant_part_obstacle(part)));
             judgement.verdict = stopped.verdict;
             judgement.control = None;
             stop(judgement, stopped, place);
@@ -235,9 +236,9 @@ impl Evaluator<'_> {
 
     /// The first comparison of values with different units, in the claim or in its condition. A negated claim is checked in its
     /// original form, on the machines inside its interval.
-    fn unlike<'d>(
+    fn first_unit_mismatch<'d>(
         &'d self,
-        decided: &'d Decided<'_>,
+        decided: &'d Decision<'_>,
     ) -> Option<(&'d Expression, Obstacle, &'static str)> {
         let body = (!self.claim.negated).then_some((&self.claim.expression, &decided.body, ""));
         let condition = self.claim.when.as_ref().zip(decided.condition.as_ref());
@@ -259,7 +260,7 @@ impl Evaluator<'_> {
         if judgement.verdict != Verdict::Pass {
             return Vec::new();
         }
-        let Controlled {
+        let ControlOutcome {
             control,
             insensitive_to,
             seen_false,
@@ -271,7 +272,7 @@ impl Evaluator<'_> {
             return unturned;
         }
         let expression = &self.claim.expression;
-        if let Some(stopped) = self.width_missing(expression.reads(), body) {
+        if let Some(stopped) = self.find_missing_width(expression.reads(), body) {
             judgement.verdict = stopped.verdict;
             stop(judgement, stopped, "");
             return Vec::new();
@@ -302,13 +303,13 @@ impl Evaluator<'_> {
     }
 
     /// Why a PASS may be vacuous: the width of a number that it reads is unknown.
-    fn width_missing(&self, reads: &[ReadPath], gathered: &Inputs<'_>) -> Option<Stopped> {
+    fn find_missing_width(&self, reads: &[ReadPath], gathered: &Inputs<'_>) -> Option<StopReason> {
         let evidence = self.machine.evidence;
         let path = reads.iter().find(|read| {
             let value = gathered.values.get(&read.path);
             value.is_some_and(|value| width_is_missing(&read.path, value, evidence))
         })?;
-        Some(Stopped {
+        Some(StopReason {
             verdict: Verdict::Unverified,
             reason: format!(
                 "the evidence does not tell the width of `{}`, so that it is not known whether any number of it would make this false: capture again",
@@ -320,8 +321,8 @@ impl Evaluator<'_> {
 }
 
 /// The verdict on an expression with a part that proves nothing.
-fn unverified(expression: &Expression, part: Range<usize>, why: &str) -> Stopped {
-    Stopped {
+fn stop_as_unverified(expression: &Expression, part: Range<usize>, why: &str) -> StopReason {
+    StopReason {
         verdict: Verdict::Unverified,
         reason: format!("`{}`: {why}", &expression.text()[part]),
         diagnostic: None,
@@ -329,7 +330,7 @@ fn unverified(expression: &Expression, part: Range<usize>, why: &str) -> Stopped
 }
 
 /// A part that says nothing.
-fn cannot_turn(part: ExpressionPart<'_>) -> Obstacle {
+fn constant_part_obstacle(part: ExpressionPart<'_>) -> Obstacle {
     let (now, never) = if part.truth {
         ("true", "false")
     } else {
@@ -346,7 +347,7 @@ fn cannot_turn(part: ExpressionPart<'_>) -> Obstacle {
     }
 }
 
-fn stop(judgement: &mut Judgement, stopped: Stopped, prefix: &str) {
+fn stop(judgement: &mut Judgement, stopped: StopReason, prefix: &str) {
     judgement.reason = Some(format!("{prefix}{}", stopped.reason));
     judgement.diagnostic = stopped.diagnostic;
 }

@@ -62,7 +62,7 @@ pub use control::mutants_of;
 pub use coverage::{Coverage, Mention, Mentions, Scope};
 pub use definition::Claim;
 pub use export::export;
-pub use holds::{Holds, KernelVersion, ReleaseOrder};
+pub use holds::{KernelInterval, KernelVersion, ReleaseOrder};
 pub use judge::{judge, judge_replacing};
 pub use parse::{Expression, MAX_BYTES, ReadPath};
 pub use source_map::SourceMap;

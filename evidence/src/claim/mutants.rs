@@ -3,14 +3,14 @@
 mod cut;
 
 use crate::document::value::{Address, Bytes, Frame, Integer, LineRole, Location, Value};
-use crate::path_index::words;
+use crate::path_index::leaf_words;
 
-use self::cut::{cut_bytes, cut_stacks, cut_texts};
-use super::c_types::{fits, holds, wide};
+use self::cut::{truncated_bytes, truncated_stacks, truncated_texts};
+use super::c_types::{fits, fits_type, is_wide_enum};
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
 use super::invariants::{
-    LOWEST_RELEASE, beginning, begins_at_probe, given, has_form, is_count, is_result, possible,
-    same_form,
+    LOWEST_RELEASE, begins_at_probe, has_form, have_same_form, innermost_function, is_count,
+    is_given, is_possible, is_result,
 };
 use super::value::Version;
 
@@ -21,23 +21,23 @@ pub(super) fn mutants<'v>(
     value: &'v Value,
     hints: &'v Hints<'_>,
 ) -> impl Iterator<Item = Value> + use<'v> {
-    let (counts, given, formed) = (is_count(path), given(path), has_form(path));
+    let (counts, given, formed) = (is_count(path), is_given(path), has_form(path));
     let own = value.as_integer();
     let mut seen: Vec<Value> = Vec::new();
-    let listed = words(path).into_iter().flatten();
+    let listed = leaf_words(path).into_iter().flatten();
     let listed = listed.map(|word| Value::text(*word));
     // A call that failed could have succeeded.
     let failed = matches!(value, Value::Errno { .. }) && is_result(path);
-    let succeeded = failed.then(|| [crate::document::count(0), Value::Fd { value: 3 }]);
+    let succeeded = failed.then(|| [crate::document::count_value(0), Value::Fd { value: 3 }]);
     let all = listed
-        .chain(others(value, hints, counts))
+        .chain(mutant_candidates(value, hints, counts))
         .chain(succeeded.into_iter().flatten());
     all.filter(move |mutant| {
         let new = !given
             && mutant != value
             && !is_twin(value, mutant)
             && mutant.validate().is_ok()
-            && possible(path, mutant)
+            && is_possible(path, mutant)
             && (!begins_at_probe(path) || begins_like(value, mutant))
             && (!formed || is_formed_like(value, mutant))
             && own
@@ -55,8 +55,8 @@ pub(super) fn mutants<'v>(
 fn begins_like(measured: &Value, mutant: &Value) -> bool {
     match (frames(measured), frames(mutant)) {
         (Some(measured), Some(mutant)) => {
-            let place = beginning(measured);
-            place.is_none() || place == beginning(mutant)
+            let place = innermost_function(measured);
+            place.is_none() || place == innermost_function(mutant)
         }
         _ => true,
     }
@@ -66,7 +66,7 @@ fn begins_like(measured: &Value, mutant: &Value) -> bool {
 fn is_formed_like(measured: &Value, mutant: &Value) -> bool {
     match (measured, mutant) {
         (Value::Text { value: measured }, Value::Text { value: mutant }) => {
-            same_form(measured, mutant)
+            have_same_form(measured, mutant)
         }
         (Value::Text { .. }, _) => false,
         _ => true,
@@ -90,7 +90,7 @@ fn is_twin(value: &Value, other: &Value) -> bool {
 }
 
 /// Candidates for the place of `value`: not always valid, and not always another one.
-fn others<'v>(
+fn mutant_candidates<'v>(
     value: &'v Value,
     hints: &'v Hints<'_>,
     counts: bool,
@@ -107,7 +107,7 @@ fn others<'v>(
                 symbol,
             };
             let more = addresses(value.0, hints).into_iter().map(move |address| {
-                let named = symbol.as_ref().and_then(|_| named(address, hints));
+                let named = symbol.as_ref().and_then(|_| symbol_at(address, hints));
                 annotated(address, named.map(|(name, at)| format!("{name}+{at:#x}")))
             });
             let elsewhere = symbol.iter().flat_map(move |_| {
@@ -124,14 +124,14 @@ fn others<'v>(
             Box::new(
                 texts
                     .map(|value| Value::Text { value })
-                    .chain(cut_texts(value)),
+                    .chain(truncated_texts(value)),
             )
         }
         Value::Bytes { value } | Value::CutBytes { value, .. } => {
             let list = bytes(&value.0, hints).into_iter().map(Bytes);
             Box::new(
                 list.map(|value| Value::Bytes { value })
-                    .chain(cut_bytes(&value.0)),
+                    .chain(truncated_bytes(&value.0)),
             )
         }
         Value::Location { value } => {
@@ -143,7 +143,7 @@ fn others<'v>(
             Box::new(
                 stacks
                     .map(|value| Value::Stack { value })
-                    .chain(cut_stacks(value)),
+                    .chain(truncated_stacks(value)),
             )
         }
         // A call that returned a descriptor could have failed.
@@ -158,7 +158,7 @@ fn others<'v>(
             Box::new(other.chain(failed))
         }
         number => Box::new(
-            enumerated(number, hints)
+            other_enumerator_numbers(number, hints)
                 .chain(numbers(number.as_integer().unwrap_or_default(), hints))
                 .filter(move |n| !counts || *n >= 0)
                 .filter_map(|n| with_number(number, n, hints)),
@@ -174,7 +174,7 @@ fn other_symbols<'v>(
     addresses(address.0, hints)
         .into_iter()
         .filter_map(|address| {
-            let (name, offset) = named(address, hints)?;
+            let (name, offset) = symbol_at(address, hints)?;
             Some((name.to_owned(), offset, address))
         })
         .chain(symbols(hints).map(move |name| (name.to_owned(), 0, address.0 ^ 0x1000)))
@@ -196,7 +196,7 @@ fn symbols<'v>(hints: &'v Hints<'_>) -> impl Iterator<Item = &'v str> + use<'v> 
 }
 
 /// The symbol that an address would have in the same document.
-fn named<'m>(address: u64, hints: &Hints<'m>) -> Option<(&'m str, u64)> {
+fn symbol_at<'m>(address: u64, hints: &Hints<'m>) -> Option<(&'m str, u64)> {
     let (symbol, offset) = hints.names.symbol(address)?;
     Some((&symbol.name, offset))
 }
@@ -261,7 +261,7 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
         Value::Int {
             value: own,
             type_name: Some(name),
-        } if !holds(name, own.get(), number, hints) => return None,
+        } if !fits_type(name, own.get(), number, hints) => return None,
         Value::Int { type_name, .. } => Value::Int {
             value: integer,
             type_name: type_name.clone(),
@@ -286,7 +286,7 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
         // An enumerator of C has 32 bits, but for types in which one has more.
         Value::Enum { type_name, .. }
             if !(i32::MIN.into()..=u32::MAX.into()).contains(&number)
-                && !wide(type_name, hints) =>
+                && !is_wide_enum(type_name, hints) =>
         {
             return None;
         }
@@ -313,7 +313,10 @@ fn with_number(like: &Value, number: i128, hints: &Hints<'_>) -> Option<Value> {
 }
 
 /// The numbers of other enumerators of the same type, or of other errors: first some, then those that the claim names.
-fn enumerated<'v>(value: &'v Value, hints: &'v Hints<'_>) -> Box<dyn Iterator<Item = i128> + 'v> {
+fn other_enumerator_numbers<'v>(
+    value: &'v Value,
+    hints: &'v Hints<'_>,
+) -> Box<dyn Iterator<Item = i128> + 'v> {
     let written = hints.texts.iter();
     match value {
         Value::Enum { type_name, .. } => {
@@ -470,7 +473,7 @@ fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     let of_length = lengths(hints).map(|length| vec![frame("qed_another"); length.min(DEEPEST)]);
     let mut list = vec![vec![frame("qed_another")], named, reversed, Vec::new()];
     list.extend(of_length);
-    if let Some(place) = beginning(value) {
+    if let Some(place) = innermost_function(value) {
         let behind = |others: &Vec<Frame>| [&[frame(place)], &others[..]].concat();
         let behind: Vec<Vec<Frame>> = list.iter().map(behind).collect();
         list.extend(behind);

@@ -30,8 +30,8 @@ pub(super) fn operands(expression: &Expression, gathered: &Inputs<'_>) -> Vec<Op
                 calls.push(node.range.clone());
                 let outcome = evaluate(node, &bindings);
                 match outcome {
-                    Ok(typed) => (shown(&typed), Vec::new()),
-                    Err(located) => (None, vec![describe(located.failure)]),
+                    Ok(typed) => (to_display_value(&typed), Vec::new()),
+                    Err(located) => (None, vec![describe_failure(located.failure)]),
                 }
             }
             _ => return,
@@ -68,7 +68,7 @@ pub(super) fn operands(expression: &Expression, gathered: &Inputs<'_>) -> Vec<Op
     operands
 }
 
-fn describe(failure: Failure) -> String {
+fn describe_failure(failure: Failure) -> String {
     match failure {
         Failure::Kinds { message, .. } | Failure::Value(message) | Failure::Missing(message) => {
             message
@@ -77,7 +77,7 @@ fn describe(failure: Failure) -> String {
 }
 
 /// The result of a call as a value of the evidence, for display.
-fn shown(typed: &Typed) -> Option<Value> {
+fn to_display_value(typed: &Typed) -> Option<Value> {
     match typed {
         Typed::Bool(value) => Some(Value::Bool { value: *value }),
         Typed::Number(number) => Some(Value::Int {

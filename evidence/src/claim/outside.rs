@@ -5,7 +5,7 @@ use crate::path_index::resolve::Indexed;
 
 use super::bind::Replaced;
 use super::definition::Claim;
-use super::holds::{Holds, KernelVersion, NOT, ReleaseError};
+use super::holds::{KernelInterval, KernelVersion, NOT, ReleaseError};
 use super::verdict::{Judgement, Verdict};
 
 /// The leaves that say which kernel it is.
@@ -14,7 +14,7 @@ const VERSION: &str = "kernel.version";
 
 /// The error for a kernel of which it is not known whether it is in a claim's interval.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Undecided {
+pub(super) enum UndecidedError {
     #[error(transparent)]
     Release(#[from] ReleaseError),
     #[error("it is not a text")]
@@ -26,24 +26,28 @@ pub(super) enum Undecided {
 
 /// The truth that the claim must have on this machine.
 fn expects_true(
-    holds: &Holds,
+    holds: &KernelInterval,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
-) -> Result<bool, Undecided> {
+) -> Result<bool, UndecidedError> {
     let kernel = &machine.evidence.kernel;
     Ok(holds.contains(KernelVersion {
-        release: text(RELEASE, &kernel.release, replaced)?,
-        version: Some(text(VERSION, &kernel.version, replaced)?),
+        release: leaf_text(RELEASE, &kernel.release, replaced)?,
+        version: Some(leaf_text(VERSION, &kernel.version, replaced)?),
     })?)
 }
 
 /// The text of a leaf, as it is or was replaced.
-fn text<'t>(leaf: &str, own: &'t str, replaced: Replaced<'t>) -> Result<&'t str, Undecided> {
+fn leaf_text<'t>(
+    leaf: &str,
+    own: &'t str,
+    replaced: Replaced<'t>,
+) -> Result<&'t str, UndecidedError> {
     match replaced.iter().find(|(path, _)| *path == leaf) {
         None => Ok(own),
         Some((_, Datum::Value(Value::Text { value }))) => Ok(value),
-        Some((_, Datum::Value(_))) => Err(Undecided::Kind),
-        Some((_, Datum::Missing(reason))) => Err(Undecided::Missing(reason.to_string())),
+        Some((_, Datum::Value(_))) => Err(UndecidedError::Kind),
+        Some((_, Datum::Missing(reason))) => Err(UndecidedError::Missing(reason.to_string())),
     }
 }
 
@@ -52,7 +56,7 @@ pub(super) fn claim_to_judge(
     claim: &Claim,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
-) -> Result<Option<Claim>, Undecided> {
+) -> Result<Option<Claim>, UndecidedError> {
     let Some(holds) = &claim.holds else {
         return Ok(None);
     };
@@ -66,7 +70,7 @@ pub(super) fn claim_to_judge(
 }
 
 /// The judgement on the negation, expressed as one on the claim.
-pub(super) fn of_negation(
+pub(super) fn convert_negated_judgement(
     mut judgement: Judgement,
     claim: &Claim,
     machine: &Indexed<'_>,
@@ -75,7 +79,7 @@ pub(super) fn of_negation(
         let range = &operand.range;
         operand.range = range.start.saturating_sub(NOT.len())..range.end.saturating_sub(NOT.len());
     }
-    let holds = claim.holds.as_ref().map_or("", Holds::text);
+    let holds = claim.holds.as_ref().map_or("", KernelInterval::text);
     let kernel = KernelVersion::from(&machine.evidence.kernel);
     match judgement.verdict {
         Verdict::NotApplicable => return judgement,
@@ -93,8 +97,8 @@ pub(super) fn of_negation(
 }
 
 /// The judgement if the claim is false outside its interval, and no machine shows that it is true inside.
-pub(super) fn never_shown(judgement: &mut Judgement, claim: &Claim) {
-    let holds = claim.holds.as_ref().map_or("", Holds::text);
+pub(super) fn mark_never_shown(judgement: &mut Judgement, claim: &Claim) {
+    let holds = claim.holds.as_ref().map_or("", KernelInterval::text);
     judgement.verdict = Verdict::Unverified;
     judgement.control = None;
     judgement.reason = Some(format!(
@@ -103,7 +107,11 @@ pub(super) fn never_shown(judgement: &mut Judgement, claim: &Claim) {
 }
 
 /// The judgement where it is not known whether the claim has to be true or false.
-pub(super) fn undecided(mut judgement: Judgement, reason: &Undecided, holds: &str) -> Judgement {
+pub(super) fn undecided_judgement(
+    mut judgement: Judgement,
+    reason: &UndecidedError,
+    holds: &str,
+) -> Judgement {
     if !matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {
         return judgement;
     }

@@ -19,7 +19,7 @@ pub(super) fn parts<'n>(
 ) -> Vec<ExpressionPart<'n>> {
     let mut parts = Vec::new();
     if let Some(truth) = value(root) {
-        collect(root, truth, value, &mut parts);
+        collect_parts(root, truth, value, &mut parts);
         // The outermost one, of whatever kind, is the whole.
         let mut seen = vec![root.range.clone()];
         parts.retain(|part| {
@@ -52,7 +52,7 @@ pub(super) fn negated_conjuncts<'n>(
 }
 
 /// The parts of a node of which it is known that it is `truth`.
-fn collect<'n>(
+fn collect_parts<'n>(
     node: &'n Node,
     truth: bool,
     value: &dyn Fn(&Node) -> Option<bool>,
@@ -60,27 +60,27 @@ fn collect<'n>(
 ) {
     let part = ExpressionPart { node, truth };
     match &node.kind {
-        NodeKind::Unary(Unary::Not, operand) => collect(operand, !truth, value, parts),
+        NodeKind::Unary(Unary::Not, operand) => collect_parts(operand, !truth, value, parts),
         // All sides of a true `&&` and of a false `||` count.
         NodeKind::Binary(operator @ (Binary::And | Binary::Or), sides)
             if (*operator == Binary::And) == truth =>
         {
             for side in sides.iter() {
-                collect(side, truth, value, parts);
+                collect_parts(side, truth, value, parts);
             }
         }
         // Else the whole does, and each side that makes it so.
         NodeKind::Binary(Binary::And | Binary::Or, sides) => {
             parts.push(part);
             for side in sides.iter().filter(|side| value(side) == Some(truth)) {
-                collect(side, truth, value, parts);
+                collect_parts(side, truth, value, parts);
             }
         }
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
             parts.push(part);
-            for side in sides.iter().filter(|side| joins(side)) {
+            for side in sides.iter().filter(|side| is_compound_comparison(side)) {
                 if let Some(truth) = value(side) {
-                    collect(side, truth, value, parts);
+                    collect_parts(side, truth, value, parts);
                 }
             }
         }
@@ -92,11 +92,11 @@ fn collect<'n>(
                     node: condition,
                     truth: taken,
                 });
-                collect(condition, taken, value, parts);
+                collect_parts(condition, taken, value, parts);
                 // Which of them it is can be all that it says: `c ? x == 1 : true`.
                 let branch = if taken { yes } else { no };
                 if !matches!(branch.kind, NodeKind::Literal(Literal::Bool(_))) {
-                    collect(branch, truth, value, parts);
+                    collect_parts(branch, truth, value, parts);
                 }
             }
         }
@@ -105,7 +105,7 @@ fn collect<'n>(
 }
 
 /// True if a side of a comparison is itself made of parts.
-pub(super) fn joins(node: &Node) -> bool {
+pub(super) fn is_compound_comparison(node: &Node) -> bool {
     use Binary::{Add, Divide, Multiply, Remainder, Subtract};
     match &node.kind {
         NodeKind::Unary(Unary::Not, _) => true,

@@ -17,18 +17,18 @@ impl Claim {
         self.when
             .iter()
             .chain([&self.expression])
-            .flat_map(|expression| check(expression, catalog))
+            .flat_map(|expression| check_names(expression, catalog))
             .collect()
     }
 }
 
 /// Complaints about names that are not planned and unknown constants.
-fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
+fn check_names(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut seen: Vec<(String, &Range<usize>)> = Vec::new();
     for read in expression.reads() {
         if let Some((experiment, _)) = read.path.split_once(GRAPH) {
-            if let Some((message, near)) = graph::unplanned(experiment, catalog) {
+            if let Some((message, near)) = graph::check_planned(experiment, catalog) {
                 let mut diagnostic = expression.place().error(&read.range, message);
                 if let Some(near) = near {
                     diagnostic = diagnostic.help(near);
@@ -61,7 +61,7 @@ fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
         let mut diagnostic = expression.place().error(&read.range, message.clone());
         if let Some(near) = near {
             let near = if read.by_function {
-                without_leaf(&near)
+                strip_leaf(&near)
             } else {
                 &near
             };
@@ -71,10 +71,12 @@ fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
         seen.push((message, &read.range));
     }
     for (name, range) in expression.constants() {
-        if let Err(constants::Unknown::Here(message) | constants::Unknown::Anywhere(message)) =
-            constants::constant(name, catalog, None)
+        if let Err(
+            constants::UnknownConstant::Here(message)
+            | constants::UnknownConstant::Anywhere(message),
+        ) = constants::constant_value(name, catalog, None)
         {
-            let help = match nearest(name, constants::known(catalog)) {
+            let help = match nearest(name, constants::candidate_names(catalog)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "constants are error numbers, flags of system calls, and enumerators of types that a machine showed; \
                          an enumerator's name can be compared as text: `name(…) == '…'`"
@@ -87,7 +89,7 @@ fn check(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic> {
 }
 
 /// The probe or experiment that a function was asked about, from the leaf that it reads there.
-fn without_leaf(path: &str) -> &str {
+fn strip_leaf(path: &str) -> &str {
     path.strip_suffix(".objects.allocated")
         .or_else(|| path.strip_suffix(".objects.leaked"))
         .or_else(|| path.rsplit_once('.').map(|(name, _)| name))

@@ -5,7 +5,7 @@ use crate::investigation::{Action, Investigation, Probe};
 use crate::observation::is_syscall_entry;
 
 use super::eval::Lookup;
-use super::invariants::Event;
+use super::invariants::HitLeaf;
 use super::value::Typed;
 
 /// The order of two leaves of every document.
@@ -23,12 +23,12 @@ pub(super) struct Relations<'p> {
     pairs: Vec<(&'p str, Relation, &'p str)>,
     sums: Vec<Sum<'p>>,
     /// Places in the order and times of events, with what each is whatever the kernel does.
-    gates: Vec<(&'p str, AtGate)>,
+    gates: Vec<(&'p str, GatePosition)>,
 }
 
 /// The place of an event relative to the tracepoint at the entry of the workload's system call, with which all that is watched begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AtGate {
+enum GatePosition {
     /// The place or the time of that entry itself.
     Is(i128),
     /// The place of any other event.
@@ -53,25 +53,25 @@ impl<'p> Relations<'p> {
         let mut pairs = Vec::new();
         for (a, of_a) in &split {
             for (b, of_b) in &split {
-                let shared = twins(of_a, of_b, investigation);
+                let shared = find_twins(of_a, of_b, investigation);
                 let relation = match shared {
-                    Some(twins) => of_twins(twins, of_a, of_b),
+                    Some(twins) => relation_of_twins(twins, of_a, of_b),
                     None => relation(of_a, of_b, guest),
                 };
                 pairs.extend(relation.map(|relation| (*a, relation, *b)));
             }
         }
         let of_gates = split.iter().filter_map(|(path, segments)| {
-            let event = Event::of(segments)?;
-            Some((*path, at_gate(event, evidence, investigation)?))
+            let event = HitLeaf::from_segments(segments)?;
+            Some((*path, gate_position(event, evidence, investigation)?))
         });
         let gates = of_gates.collect();
-        let sums = sums(paths);
+        let sums = find_sums(paths);
         Relations { pairs, sums, gates }
     }
 
     /// True if the values that are bound satisfy all of them.
-    pub fn hold(&self, bindings: &dyn Lookup) -> bool {
+    pub fn are_satisfied(&self, bindings: &dyn Lookup) -> bool {
         let number = |path: &str| number(bindings.read(path));
         let sums = self.sums.iter().all(|sum| {
             let parts: Option<i128> = sum.parts.iter().map(|part| number(part)).sum();
@@ -90,8 +90,8 @@ impl<'p> Relations<'p> {
         });
         let gates = self.gates.iter().all(|(path, at)| {
             number(path).is_none_or(|number| match at {
-                AtGate::Is(known) => number == *known,
-                AtGate::Behind => number > FIRST,
+                GatePosition::Is(known) => number == *known,
+                GatePosition::Behind => number > FIRST,
             })
         });
         sums && pairs && gates
@@ -108,12 +108,12 @@ fn number(value: Option<&Typed>) -> Option<i128> {
 
 /// Two probes of one experiment that can have events in common: each event of one place is a hit of every probe there whose condition
 /// holds for it.
-fn twins<'i>(
+fn find_twins<'i>(
     a: &[&str],
     b: &[&str],
     investigation: &'i Investigation,
 ) -> Option<(&'i Probe, &'i Probe)> {
-    let (a, b) = (Event::of(a)?, Event::of(b)?);
+    let (a, b) = (HitLeaf::from_segments(a)?, HitLeaf::from_segments(b)?);
     if a.experiment != b.experiment || a.probe == b.probe {
         return None;
     }
@@ -124,13 +124,13 @@ fn twins<'i>(
 }
 
 /// The relation of leaves of two such probes: the one with a condition has the hits of the one without that meet it.
-fn of_twins((a, b): (&Probe, &Probe), of_a: &[&str], of_b: &[&str]) -> Option<Relation> {
-    let (of_a, of_b) = (Event::of(of_a)?, Event::of(of_b)?);
+fn relation_of_twins((a, b): (&Probe, &Probe), of_a: &[&str], of_b: &[&str]) -> Option<Relation> {
+    let (of_a, of_b) = (HitLeaf::from_segments(of_a)?, HitLeaf::from_segments(of_b)?);
     let is_part = |part: &Probe, whole: &Probe| {
         part.within.is_some()
             && whole.within.is_none()
             && part.any_task == whole.any_task
-            && part.watches_the_same_apart_from_within(whole)
+            && part.has_same_target_ignoring_within(whole)
     };
     match (of_a.leaf, of_b.leaf) {
         ("hits", "hits") if is_part(a, b) => Some(Relation::AtMost),
@@ -144,7 +144,11 @@ fn of_twins((a, b): (&Probe, &Probe), of_a: &[&str], of_b: &[&str]) -> Option<Re
 const FIRST: i128 = 1;
 
 /// The place of an event relative to the gate, if a probe watched it.
-fn at_gate(event: Event<'_>, evidence: &Evidence, investigation: &Investigation) -> Option<AtGate> {
+fn gate_position(
+    event: HitLeaf<'_>,
+    evidence: &Evidence,
+    investigation: &Investigation,
+) -> Option<GatePosition> {
     let planned = investigation.experiment(event.experiment)?;
     let seen = evidence.experiments.get(event.experiment)?;
     let is_call = matches!(planned.workload.action, Action::Syscall { .. });
@@ -154,7 +158,7 @@ fn at_gate(event: Event<'_>, evidence: &Evidence, investigation: &Investigation)
     let first_of = |probe: &Probe| {
         let is_entry = is_syscall_entry(&probe.target);
         // Of several calls in sequence, a probe of one system call may not see the first.
-        let sees_first = planned.workload.calls() == 1 || probe.syscall.is_none();
+        let sees_first = planned.workload.call_count() == 1 || probe.syscall.is_none();
         let first = seen.probes.get(&probe.name)?.hits.first()?;
         let is_first = first.order.map(i128::from) == Some(FIRST);
         (is_entry && sees_first && is_first && !probe.any_task).then_some(first)
@@ -162,11 +166,15 @@ fn at_gate(event: Event<'_>, evidence: &Evidence, investigation: &Investigation)
     // Several probes can be at the gate, and share its event.
     let own = planned.probe(event.probe).and_then(first_of);
     match (own.filter(|_| event.hit == 1), event.leaf) {
-        (Some(_), "order") => Some(AtGate::Is(FIRST)),
-        (Some(first), "time_ns") => (first.time_ns == Some(0)).then_some(AtGate::Is(0)),
+        (Some(_), "order") => Some(GatePosition::Is(FIRST)),
+        (Some(first), "time_ns") => (first.time_ns == Some(0)).then_some(GatePosition::Is(0)),
         (None, "order" | "return_order") => {
             let is_gate = |probe: &Probe| first_of(probe).is_some();
-            planned.probes.iter().any(is_gate).then_some(AtGate::Behind)
+            planned
+                .probes
+                .iter()
+                .any(is_gate)
+                .then_some(GatePosition::Behind)
         }
         _ => None,
     }
@@ -175,11 +183,11 @@ fn at_gate(event: Event<'_>, evidence: &Evidence, investigation: &Investigation)
 /// The relation of leaf `a` and leaf `b` in every document.
 fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
     use Relation::{AtMost, Less};
-    if let (Some(a), Some(b)) = (Event::of(a), Event::of(b)) {
-        return of_hits(a, b);
+    if let (Some(a), Some(b)) = (HitLeaf::from_segments(a), HitLeaf::from_segments(b)) {
+        return relation_of_hits(a, b);
     }
     if a.first() == Some(&"boots") {
-        return of_boots(a, b);
+        return relation_of_boots(a, b);
     }
     match (a, b) {
         (["kaslr", "differing"], ["kaslr", "checked"]) => Some(AtMost),
@@ -202,9 +210,11 @@ fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
         // The time of a call without probes is not negative.
         ([e, "cost", "added_ns"], [f, "cost", "probed_ns"]) if e == f => Some(AtMost),
         // A guest's processors are numbered without gaps; of a host, some may be off.
-        (_, ["machine", "cpus"]) if guest => (Event::of(a)?.leaf == "cpu").then_some(Less),
+        (_, ["machine", "cpus"]) if guest => {
+            (HitLeaf::from_segments(a)?.leaf == "cpu").then_some(Less)
+        }
         (_, [e, "quality", "events"]) => {
-            let event = Event::of(a)?;
+            let event = HitLeaf::from_segments(a)?;
             let counted = ["order", "return_order", "hits"].contains(&event.leaf);
             (counted && event.experiment == *e).then_some(AtMost)
         }
@@ -214,7 +224,7 @@ fn relation(a: &[&str], b: &[&str], guest: bool) -> Option<Relation> {
 
 /// The counts among these leaves that stand for parts of another one of them. Each event is of one probe, and each object
 /// is either freed, or excused, or leaked.
-fn sums<'p>(paths: &[&'p str]) -> Vec<Sum<'p>> {
+fn find_sums<'p>(paths: &[&'p str]) -> Vec<Sum<'p>> {
     let mut found = Vec::new();
     for whole in paths {
         let Some((experiment, rest)) = whole.split_once('.') else {
@@ -254,7 +264,7 @@ fn sums<'p>(paths: &[&'p str]) -> Vec<Sum<'p>> {
 }
 
 /// The sums over boots, and each boot's part in them.
-fn of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
+fn relation_of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
     use Relation::{AtMost, Divides};
     let extremes = ["lowest", "highest"];
     match (a, b) {
@@ -269,9 +279,9 @@ fn of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
 
 /// Hits of a probe are numbered as they began, a call begins before it returns, and no two events have one place in the
 /// order.
-fn of_hits(a: Event<'_>, b: Event<'_>) -> Option<Relation> {
+fn relation_of_hits(a: HitLeaf<'_>, b: HitLeaf<'_>) -> Option<Relation> {
     use Relation::{AtMost, Different, Less};
-    let ordered = |event: Event<'_>| ["order", "return_order"].contains(&event.leaf);
+    let ordered = |event: HitLeaf<'_>| ["order", "return_order"].contains(&event.leaf);
     if a.experiment != b.experiment {
         return None;
     }
@@ -370,8 +380,8 @@ function = "g"
             ("e.f.hit1.order", "e.f.hit2.order", None),
         ] {
             let (a, b) = (split(a), split(b));
-            let shared = twins(&a, &b, &investigation);
-            let found = shared.map(|twins| of_twins(twins, &a, &b));
+            let shared = find_twins(&a, &b, &investigation);
+            let found = shared.map(|twins| relation_of_twins(twins, &a, &b));
             assert_eq!(found, wanted, "{a:?} and {b:?}");
         }
     }
@@ -413,7 +423,7 @@ function = "g"
                 )],
             ),
         ] {
-            assert_eq!(sums(paths), wanted, "{paths:?}");
+            assert_eq!(find_sums(paths), wanted, "{paths:?}");
         }
     }
 }

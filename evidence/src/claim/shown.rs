@@ -9,7 +9,7 @@ impl Claim {
     /// The truth of the expression if its operands have these values: `value` gives that of an operand as it is written, in the form in
     /// which [`Value`](crate::Value) is displayed. `None`: these do not decide it. Only numbers, addresses and truth values do.
     pub fn truth_of_shown<'v>(&self, value: &dyn Fn(&str) -> Option<&'v str>) -> Option<bool> {
-        let shown = Shown {
+        let shown = ShownValues {
             expression: &self.expression,
             value,
         };
@@ -17,12 +17,12 @@ impl Claim {
     }
 }
 
-struct Shown<'e, 'v> {
+struct ShownValues<'e, 'v> {
     expression: &'e Expression,
     value: &'e dyn Fn(&str) -> Option<&'v str>,
 }
 
-impl Shown<'_, '_> {
+impl ShownValues<'_, '_> {
     fn truth(&self, node: &Node) -> Option<bool> {
         match &node.kind {
             NodeKind::Literal(Literal::Bool(value)) => Some(*value),

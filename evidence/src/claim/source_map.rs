@@ -32,7 +32,7 @@ impl SourceMap {
     }
 
     /// The place of the same text with `more` bytes in front of it.
-    pub(super) fn behind(&self, more: usize) -> Self {
+    pub(super) fn with_prefix_len(&self, more: usize) -> Self {
         let first = self.lines.first().map(|(_, source)| (0, *source));
         let moved = self
             .lines
@@ -51,15 +51,15 @@ impl SourceMap {
 
     /// The bytes of the source where these bytes of the text stand.
     pub fn locate(&self, range: &Range<usize>) -> Range<usize> {
-        let start = self.byte(range.start);
+        let start = self.source_offset(range.start);
         let end = match range.end.checked_sub(1) {
-            Some(last) if range.end > range.start => self.byte(last) + 1,
+            Some(last) if range.end > range.start => self.source_offset(last) + 1,
             _ => start,
         };
         start..end.max(start)
     }
 
-    fn byte(&self, at: usize) -> usize {
+    fn source_offset(&self, at: usize) -> usize {
         let before = self.lines.partition_point(|(text, _)| *text <= at);
         match before
             .checked_sub(1)

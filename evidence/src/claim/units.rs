@@ -10,7 +10,7 @@ use super::builtins::Reads;
 use super::eval::{Lookup, evaluate};
 use super::invariants::is_count;
 use super::obstacle::Obstacle;
-use super::parts::{ExpressionPart, joins};
+use super::parts::{ExpressionPart, is_compound_comparison};
 use super::value::{Kind, Typed};
 
 /// The unit of a number that does not stand in the claim itself.
@@ -68,7 +68,7 @@ pub(super) fn find_unit_mismatch(
         let mut found = None;
         let mut look = |node: &Node, truth: Option<bool>| {
             if found.is_none() {
-                found = truth.and_then(|truth| says_nothing(node, truth, bindings));
+                found = truth.and_then(|truth| find_vacuous_comparison(node, truth, bindings));
             }
         };
         look(part.node, Some(part.truth));
@@ -88,7 +88,9 @@ pub(super) fn find_unit_mismatch(
 fn is_joint(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Binary(Binary::And | Binary::Or, _) | NodeKind::Conditional(_) => true,
-        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => sides.iter().any(joins),
+        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
+            sides.iter().any(is_compound_comparison)
+        }
         _ => false,
     }
 }
@@ -104,7 +106,7 @@ fn truth(node: &Node, bindings: &dyn Lookup) -> Option<bool> {
 }
 
 /// The complaint about a comparison that comes out as `truth`, if that says nothing.
-fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obstacle> {
+fn find_vacuous_comparison(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obstacle> {
     let NodeKind::Binary(operator, sides) = &node.kind else {
         return None;
     };
@@ -116,9 +118,11 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
     };
     let [a, b] = sides.as_ref();
     // A difference that is compared with a number is a comparison of its operands.
-    let mixed = [a, b].into_iter().find_map(|side| mixed(side, bindings));
+    let mixed = [a, b]
+        .into_iter()
+        .find_map(|side| find_mixed_units(side, bindings));
     if let Some((x, y)) = mixed {
-        return Some(complaint(&x, &y, node));
+        return Some(mismatch_obstacle(&x, &y, node));
     }
     let (a, b) = (unit(a, bindings)?, unit(b, bindings)?);
     let unlike = match (&a.measure, &b.measure) {
@@ -127,10 +131,10 @@ fn says_nothing(node: &Node, truth: bool, bindings: &dyn Lookup) -> Option<Obsta
         (Measure::Any, _) => !b.bare,
         (x, y) => x != y && !(order && (a.bare || b.bare)),
     };
-    unlike.then(|| complaint(&a.measure, &b.measure, node))
+    unlike.then(|| mismatch_obstacle(&a.measure, &b.measure, node))
 }
 
-fn complaint(a: &Measure, b: &Measure, node: &Node) -> Obstacle {
+fn mismatch_obstacle(a: &Measure, b: &Measure, node: &Node) -> Obstacle {
     Obstacle {
         message: format!(
             "one is {} and the other {}: that one is not the other, or is the greater, proves nothing",
@@ -148,7 +152,7 @@ fn complaint(a: &Measure, b: &Measure, node: &Node) -> Obstacle {
 
 /// The units of the operands of a sum or a difference inside of an expression, if they differ and both are known. An address,
 /// an offset and a size may be combined.
-fn mixed(node: &Node, bindings: &dyn Lookup) -> Option<(Measure, Measure)> {
+fn find_mixed_units(node: &Node, bindings: &dyn Lookup) -> Option<(Measure, Measure)> {
     let says = |measure: &Measure| {
         !matches!(
             measure,
@@ -156,25 +160,25 @@ fn mixed(node: &Node, bindings: &dyn Lookup) -> Option<(Measure, Measure)> {
         )
     };
     match &node.kind {
-        NodeKind::Unary(_, operand) => mixed(operand, bindings),
+        NodeKind::Unary(_, operand) => find_mixed_units(operand, bindings),
         NodeKind::Binary(Binary::Add | Binary::Subtract, sides) => {
             let [a, b] = sides.as_ref();
-            mixed(a, bindings)
-                .or_else(|| mixed(b, bindings))
+            find_mixed_units(a, bindings)
+                .or_else(|| find_mixed_units(b, bindings))
                 .or_else(|| {
                     let (a, b) = (unit(a, bindings)?.measure, unit(b, bindings)?.measure);
-                    (a != b && says(&a) && says(&b) && !adds_up(&a, &b)).then_some((a, b))
+                    (a != b && says(&a) && says(&b) && !can_add(&a, &b)).then_some((a, b))
                 })
         }
         NodeKind::Call(function, args) if matches!(function.name, "int" | "address") => {
-            mixed(args.first()?, bindings)
+            find_mixed_units(args.first()?, bindings)
         }
         _ => None,
     }
 }
 
 /// True of a moment and a duration, and of a place in an order and a count.
-fn adds_up(a: &Measure, b: &Measure) -> bool {
+fn can_add(a: &Measure, b: &Measure) -> bool {
     use Measure::{Count, Of};
     let one_way = |a: &Measure, b: &Measure| {
         matches!(
@@ -186,7 +190,7 @@ fn adds_up(a: &Measure, b: &Measure) -> bool {
 }
 
 /// The unit of `address(…)`: a number that says that it is something else stays that.
-fn of_address(number: Option<Unit>) -> Unit {
+fn address_unit(number: Option<Unit>) -> Unit {
     match number {
         Some(unit)
             if !matches!(
@@ -207,11 +211,11 @@ fn of_address(number: Option<Unit>) -> Unit {
 fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
     match &node.kind {
         NodeKind::Literal(_) | NodeKind::Constant(_) => None,
-        NodeKind::Path(path) => of_leaf(path.as_str(), bindings.read(path.as_str())?),
+        NodeKind::Path(path) => leaf_unit(path.as_str(), bindings.read(path.as_str())?),
         NodeKind::Unary(_, operand) => unit(operand, bindings),
         NodeKind::Binary(operator, sides) => {
             let [a, b] = sides.as_ref();
-            calculated(*operator, unit(a, bindings), unit(b, bindings))
+            result_unit(*operator, unit(a, bindings), unit(b, bindings))
         }
         NodeKind::Conditional(parts) => {
             let [_, yes, no] = parts.as_ref();
@@ -228,7 +232,7 @@ fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
                 ..unit(args.first()?, bindings)?
             },
             "mask" => unit(args.first()?, bindings)?,
-            "address" => of_address(unit(args.first()?, bindings)),
+            "address" => address_unit(unit(args.first()?, bindings)),
             "delta" => Measure::Of(Kind::Offset).into(),
             "errno" => Measure::Of(Kind::Errno).into(),
             "line" => Measure::Line.into(),
@@ -241,7 +245,7 @@ fn unit(node: &Node, bindings: &dyn Lookup) -> Option<Unit> {
     }
 }
 
-fn of_leaf(path: &str, value: &Typed) -> Option<Unit> {
+fn leaf_unit(path: &str, value: &Typed) -> Option<Unit> {
     let measure = match value {
         Typed::Address(_) => Measure::Address,
         Typed::Number(number) => match &number.kind {
@@ -255,7 +259,7 @@ fn of_leaf(path: &str, value: &Typed) -> Option<Unit> {
 }
 
 /// The unit of the result of a calculation.
-fn calculated(operator: Binary, a: Option<Unit>, b: Option<Unit>) -> Option<Unit> {
+fn result_unit(operator: Binary, a: Option<Unit>, b: Option<Unit>) -> Option<Unit> {
     match (a, b) {
         (None, other) | (other, None) => other,
         (Some(a), Some(b)) if a.measure == b.measure => {

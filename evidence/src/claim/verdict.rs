@@ -29,7 +29,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The word as it is printed.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Verdict::Pass => "PASS",
             Verdict::NotApplicable => "N/A",
@@ -47,7 +47,7 @@ impl Verdict {
 
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.word())
+        f.pad(self.name())
     }
 }
 

@@ -63,13 +63,13 @@ const WORDS: &[(i64, &str)] = constants! {
 const KERNEL_WORDS: &[(i64, &str)] = &[(0o100000, "O_LARGEFILE"), (0x8000_0000, "CLONE_IO")];
 
 /// All constants: number and name.
-pub fn words() -> impl Iterator<Item = (i64, &'static str)> {
+pub fn all_constants() -> impl Iterator<Item = (i64, &'static str)> {
     WORDS.iter().chain(KERNEL_WORDS).copied()
 }
 
 /// The number of a constant, `O_CLOEXEC`; `None` where no such constant is known.
-pub fn word_number(name: &str) -> Option<i64> {
-    words()
+pub fn find_constant_number(name: &str) -> Option<i64> {
+    all_constants()
         .find(|(_, known)| *known == name)
         .map(|(number, _)| number)
 }
@@ -83,11 +83,11 @@ mod tests {
     /// kernel's numbers.
     #[test]
     fn words_are_listed_once() {
-        let names: BTreeSet<&str> = words().map(|(_, name)| name).collect();
-        assert_eq!(names.len(), words().count());
-        assert_eq!(word_number("O_LARGEFILE"), Some(0o100000));
-        assert_eq!(word_number("CLONE_IO"), Some(0x8000_0000));
-        assert_eq!(word_number("AT_FDCWD"), Some(-100));
-        assert_eq!(word_number("AT_FDCW"), None);
+        let names: BTreeSet<&str> = all_constants().map(|(_, name)| name).collect();
+        assert_eq!(names.len(), all_constants().count());
+        assert_eq!(find_constant_number("O_LARGEFILE"), Some(0o100000));
+        assert_eq!(find_constant_number("CLONE_IO"), Some(0x8000_0000));
+        assert_eq!(find_constant_number("AT_FDCWD"), Some(-100));
+        assert_eq!(find_constant_number("AT_FDCW"), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::path_index::{Drift, Leaf, Leaves, leaves};
 /// The kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum ChangeKind {
     /// A value is another.
     Value,
     /// A line of the source moved.
@@ -36,7 +36,7 @@ pub struct Change {
     /// When such a change may happen without anything being wrong.
     pub class: Drift,
     /// The kind of change.
-    pub what: What,
+    pub what: ChangeKind,
     /// The old value, or why there was nothing.
     pub old: String,
     /// The new value, or why there is nothing.
@@ -86,10 +86,10 @@ impl Report {
 pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut skip = BTreeSet::new();
-    structure(old, new, &mut changes, &mut skip);
+    compare_structure(old, new, &mut changes, &mut skip);
     let (before, after) = (leaves(old), leaves(new));
     let paths: BTreeSet<&str> = before.paths().chain(after.paths()).collect();
-    let (rank_before, rank_after) = (ranks(&before, &after), ranks(&after, &before));
+    let (rank_before, rank_after) = (event_ranks(&before, &after), event_ranks(&after, &before));
     for path in paths {
         let rank = rank_before.get(path);
         if rank.is_some() && rank == rank_after.get(path) {
@@ -102,7 +102,7 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
         // Each probe that is no longer attached, or planned, is reported by itself.
         let counted = path.ends_with(".quality.attached") || path.ends_with(".quality.planned");
         if !below_skipped && !counted && !is_alias(path, old) && !is_alias(path, new) {
-            changes.extend(leaf(path, before.get(path), after.get(path)));
+            changes.extend(compare_leaves(path, before.get(path), after.get(path)));
         }
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -125,7 +125,7 @@ fn is_alias(path: &str, evidence: &Evidence) -> bool {
 }
 
 /// Experiments and probes that come, go, or can be attached on one side only; all below them is skipped.
-fn structure(
+fn compare_structure(
     old: &Evidence,
     new: &Evidence,
     changes: &mut Vec<Change>,
@@ -138,7 +138,7 @@ fn structure(
         .collect();
     for name in names {
         match (old.experiments.get(name), new.experiments.get(name)) {
-            (Some(before), Some(after)) => experiment(name, before, after, changes, skip),
+            (Some(before), Some(after)) => compare_experiments(name, before, after, changes, skip),
             (before, _) => {
                 let vanished = before.is_some();
                 changes.push(appearance(
@@ -156,9 +156,9 @@ fn structure(
 
 fn appearance(path: String, class: Drift, vanished: bool, there: &str, not_there: &str) -> Change {
     let (what, old, new) = if vanished {
-        (What::Vanished, there, not_there)
+        (ChangeKind::Vanished, there, not_there)
     } else {
-        (What::Appeared, not_there, there)
+        (ChangeKind::Appeared, not_there, there)
     };
     Change {
         path,
@@ -169,19 +169,19 @@ fn appearance(path: String, class: Drift, vanished: bool, there: &str, not_there
     }
 }
 
-fn experiment(
+fn compare_experiments(
     name: &str,
     before: &Experiment,
     after: &Experiment,
     changes: &mut Vec<Change>,
     skip: &mut BTreeSet<String>,
 ) {
-    let (was, is) = (before.broken(), after.broken());
+    let (was, is) = (before.broken_reason(), after.broken_reason());
     if was.is_some() != is.is_some() {
         changes.push(Change {
             path: name.into(),
             class: Drift::Invariant,
-            what: What::Soundness,
+            what: ChangeKind::Soundness,
             old: was.unwrap_or_else(|| "sound".into()),
             new: is.unwrap_or_else(|| "sound".into()),
         });
@@ -212,9 +212,9 @@ fn experiment(
                 path: path.clone(),
                 class: Drift::PerKernel,
                 what: if is.unavailable.is_some() {
-                    What::Vanished
+                    ChangeKind::Vanished
                 } else {
-                    What::Appeared
+                    ChangeKind::Appeared
                 },
                 old: state(was),
                 new: state(is),
@@ -225,7 +225,7 @@ fn experiment(
             changes.push(Change {
                 path: format!("{path}.hits"),
                 class: Drift::Invariant,
-                what: What::Value,
+                what: ChangeKind::Value,
                 old: was.hits.len().to_string(),
                 new: is.hits.len().to_string(),
             });
@@ -234,7 +234,11 @@ fn experiment(
     }
 }
 
-fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Option<Change> {
+fn compare_leaves(
+    path: &str,
+    before: Option<&Leaf<'_>>,
+    after: Option<&Leaf<'_>>,
+) -> Option<Change> {
     let class = before.or(after)?.drift.max(after.or(before)?.drift);
     let value = |leaf: Option<&Leaf<'_>>| match leaf.map(|leaf| leaf.datum.as_ref()) {
         Some(Datum::Value(value)) => Ok(value.clone()),
@@ -244,9 +248,9 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
     // Whether there is a value at all depends on the kernel, however often the value itself changes.
     let (what, class, old, new) = match (value(before), value(after)) {
         (Ok(old), Ok(new)) if old == new => return None,
-        (Ok(old), Ok(new)) => changed(&old, &new, class),
-        (Ok(old), Err(new)) => (What::Vanished, Drift::PerKernel, full(&old), new),
-        (Err(old), Ok(new)) => (What::Appeared, Drift::PerKernel, old, full(&new)),
+        (Ok(old), Ok(new)) => describe_change(&old, &new, class),
+        (Ok(old), Err(new)) => (ChangeKind::Vanished, Drift::PerKernel, full_text(&old), new),
+        (Err(old), Ok(new)) => (ChangeKind::Appeared, Drift::PerKernel, old, full_text(&new)),
         // Both are missing: a different wording of the reason is not drift.
         (Err(_), Err(_)) => return None,
     };
@@ -260,9 +264,9 @@ fn leaf(path: &str, before: Option<&Leaf<'_>>, after: Option<&Leaf<'_>>) -> Opti
 }
 
 /// The kind of change between two different values, its class, and both as text.
-fn changed(old: &Value, new: &Value, class: Drift) -> (What, Drift, String, String) {
-    let (mut was, mut is) = (full(old), full(new));
-    let class = match (without_address(old), without_address(new)) {
+fn describe_change(old: &Value, new: &Value, class: Drift) -> (ChangeKind, Drift, String, String) {
+    let (mut was, mut is) = (full_text(old), full_text(new));
+    let class = match (strip_address(old), strip_address(new)) {
         // The same place of the kernel, which lies elsewhere in every boot.
         (Some(a), Some(b)) if a == b => Drift::PerBoot,
         (Some(_), Some(_)) => class.max(Drift::PerKernel),
@@ -278,7 +282,7 @@ fn changed(old: &Value, new: &Value, class: Drift) -> (What, Drift, String, Stri
 }
 
 /// The part of a value that names a place in the kernel's image, without where the image lies. `None`: it names none.
-fn without_address(value: &Value) -> Option<Value> {
+fn strip_address(value: &Value) -> Option<Value> {
     let nowhere = Address(0);
     match value.clone() {
         Value::Symbol { name, offset, .. } => Some(Value::Symbol {
@@ -335,7 +339,7 @@ fn type_of(value: &Value) -> String {
 
 /// The place of each event among those that both captures saw, by the path of its `order` or `return_order`: numbers
 /// that are merely shifted, because one more or one less was seen, do not count as changed.
-fn ranks(leaves: &Leaves<'_>, other: &Leaves<'_>) -> BTreeMap<String, usize> {
+fn event_ranks(leaves: &Leaves<'_>, other: &Leaves<'_>) -> BTreeMap<String, usize> {
     let mut orders: Vec<(&str, i128, &str)> = leaves
         .iter()
         .filter(|(path, _)| is_order(path) && other.contains(path))
@@ -361,7 +365,7 @@ fn is_order(path: &str) -> bool {
     path.ends_with(".order") || path.ends_with(".return_order")
 }
 
-fn kind_of_change(old: &Value, new: &Value) -> What {
+fn kind_of_change(old: &Value, new: &Value) -> ChangeKind {
     match (old, new) {
         (Value::Location { value: old }, Value::Location { value: new }) => {
             let inlining = |place: &Location| -> Vec<String> {
@@ -372,19 +376,19 @@ fn kind_of_change(old: &Value, new: &Value) -> What {
                     .collect()
             };
             if inlining(old) != inlining(new) {
-                What::Inlined
+                ChangeKind::Inlined
             } else if old.function == new.function {
-                What::Moved
+                ChangeKind::Moved
             } else {
-                What::Value
+                ChangeKind::Value
             }
         }
-        _ => What::Value,
+        _ => ChangeKind::Value,
     }
 }
 
 /// The value as text, with what its plain text leaves out where two different values may share it.
-fn full(value: &Value) -> String {
+fn full_text(value: &Value) -> String {
     match value {
         Value::Location { value: place } => {
             let inlined: Vec<&str> = place

@@ -5,5 +5,5 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{Change, Report, What, diff};
+pub use changes::{Change, ChangeKind, Report, diff};
 pub use render::{markdown, text};

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Change, Report, What};
+use super::{Change, ChangeKind, Report};
 use crate::path_index::Drift;
 
 /// The class in words.
-fn class(drift: Drift) -> &'static str {
+fn describe_class(drift: Drift) -> &'static str {
     match drift {
         Drift::PerRun => "per run",
         Drift::PerBoot => "per boot",
@@ -15,33 +15,33 @@ fn class(drift: Drift) -> &'static str {
     }
 }
 
-fn verb(what: What) -> &'static str {
+fn change_verb(what: ChangeKind) -> &'static str {
     match what {
-        What::Value => "changed",
-        What::Moved => "moved",
-        What::Inlined => "inlined otherwise",
-        What::Appeared => "appeared",
-        What::Vanished => "vanished",
-        What::Soundness => "soundness",
-        What::Verdict => "verdict",
+        ChangeKind::Value => "changed",
+        ChangeKind::Moved => "moved",
+        ChangeKind::Inlined => "inlined otherwise",
+        ChangeKind::Appeared => "appeared",
+        ChangeKind::Vanished => "vanished",
+        ChangeKind::Soundness => "soundness",
+        ChangeKind::Verdict => "verdict",
     }
 }
 
-fn folded(report: &Report) -> Option<String> {
+fn folded_summary(report: &Report) -> Option<String> {
     if report.folded.is_empty() {
         return None;
     }
     let counts: Vec<String> = report
         .folded
         .iter()
-        .map(|(drift, count)| format!("{count} {}", class(*drift)))
+        .map(|(drift, count)| format!("{count} {}", describe_class(*drift)))
         .collect();
     Some(format!("Folded away, as expected: {}.", counts.join(", ")))
 }
 
 /// The changes without repetition: of those that are the same in several experiments, or hits, the first, and how many
 /// more there are.
-fn groups(report: &Report) -> Vec<(&Change, usize)> {
+fn group_changes(report: &Report) -> Vec<(&Change, usize)> {
     let mut groups: Vec<(&Change, usize)> = Vec::new();
     let mut known = HashMap::new();
     for change in &report.changes {
@@ -83,9 +83,9 @@ fn and_more(count: usize) -> String {
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
     let mut last = None;
-    for (change, more) in groups(report) {
+    for (change, more) in group_changes(report) {
         if last != Some(change.class) {
-            text += &format!("{}:\n", class(change.class));
+            text += &format!("{}:\n", describe_class(change.class));
             last = Some(change.class);
         }
         let Change {
@@ -98,7 +98,7 @@ pub fn text(report: &Report) -> String {
         text += &format!(
             "  {path}{}: {}\n    - {}\n    + {}\n",
             and_more(more),
-            verb(*what),
+            change_verb(*what),
             one_line(old),
             one_line(new)
         );
@@ -106,7 +106,7 @@ pub fn text(report: &Report) -> String {
     if report.changes.is_empty() {
         text += "No drift.\n";
     }
-    if let Some(folded) = folded(report) {
+    if let Some(folded) = folded_summary(report) {
         text += &folded;
         text.push('\n');
     }
@@ -120,7 +120,7 @@ pub fn markdown(report: &Report) -> String {
         text += "No drift.\n";
     } else {
         text += "| class | path | | was | is |\n| --- | --- | --- | --- | --- |\n";
-        for (change, more) in groups(report) {
+        for (change, more) in group_changes(report) {
             let Change {
                 path,
                 class: drift,
@@ -130,16 +130,16 @@ pub fn markdown(report: &Report) -> String {
             } = change;
             text += &format!(
                 "| {} | {}{} | {} | {} | {} |\n",
-                class(*drift),
-                cell(path),
+                describe_class(*drift),
+                code_cell(path),
                 and_more(more),
-                verb(*what),
-                cell(old),
-                cell(new)
+                change_verb(*what),
+                code_cell(old),
+                code_cell(new)
             );
         }
     }
-    if let Some(folded) = folded(report) {
+    if let Some(folded) = folded_summary(report) {
         text += &format!("\n{folded}\n");
     }
     text
@@ -150,7 +150,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Text as code in a table cell: whatever is measured must not become markup.
-fn cell(text: &str) -> String {
+fn code_cell(text: &str) -> String {
     let escaped: String = one_line(text)
         .chars()
         .map(|c| match c {

@@ -45,10 +45,13 @@ fn each_change() {
     });
     assert_eq!(
         (changed.path.as_str(), changed.class, changed.what),
-        ("create.sock_alloc.return", Drift::PerRun, What::Value)
+        ("create.sock_alloc.return", Drift::PerRun, ChangeKind::Value)
     );
     let moved = only(|e| site(e).line += 3);
-    assert_eq!((moved.class, moved.what), (Drift::PerKernel, What::Moved));
+    assert_eq!(
+        (moved.class, moved.what),
+        (Drift::PerKernel, ChangeKind::Moved)
+    );
     let inlined = only(|e| {
         site(e).inlined_into.push(InlineFrame {
             function: "__sock_create".into(),
@@ -58,7 +61,7 @@ fn each_change() {
     });
     assert_eq!(
         (inlined.class, inlined.what),
-        (Drift::PerKernel, What::Inlined)
+        (Drift::PerKernel, ChangeKind::Inlined)
     );
     let vanished = only(|e| {
         let probe = probe(e, "fd_install");
@@ -68,7 +71,7 @@ fn each_change() {
     });
     assert_eq!(
         (vanished.path.as_str(), vanished.class, vanished.what),
-        ("create.fd_install", Drift::PerKernel, What::Vanished)
+        ("create.fd_install", Drift::PerKernel, ChangeKind::Vanished)
     );
     assert!(vanished.new.contains("inlined everywhere"));
     let fired_less = only(|e| drop(probe(e, "twice").hits.pop()));
@@ -79,14 +82,14 @@ fn each_change() {
     let removed = only(|e| drop(e.experiments.remove("exhausted")));
     assert_eq!(
         (removed.path.as_str(), removed.what),
-        ("exhausted", What::Vanished)
+        ("exhausted", ChangeKind::Vanished)
     );
     let slid = only(|e| e.kaslr.slide = Value::Offset { value: 0i64.into() }.into());
     assert_eq!(slid.class, Drift::PerBoot);
     let unread = only(|e| e.kaslr.slide = Datum::unavailable("not readable"));
     assert_eq!(
         (unread.class, unread.what),
-        (Drift::PerKernel, What::Vanished)
+        (Drift::PerKernel, ChangeKind::Vanished)
     );
     let mut reworded = evidence();
     reworded.kernel.debuginfo = Datum::unavailable("other words");
@@ -102,7 +105,7 @@ fn soundness() {
     assert!(
         changes
             .iter()
-            .any(|c| c.what == What::Soundness && c.path == "create"),
+            .any(|c| c.what == ChangeKind::Soundness && c.path == "create"),
         "{changes:?}"
     );
 }

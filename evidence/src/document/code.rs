@@ -18,7 +18,7 @@ pub struct CallSite {
 
 impl CallSite {
     /// The instruction that makes the call.
-    pub fn calling(&self) -> Option<&Instruction> {
+    pub fn call_instruction(&self) -> Option<&Instruction> {
         // Of stand-ins only equality is known.
         let known = !self.instruction.is_pseudonym() && !self.function.is_pseudonym();
         let offset = known.then(|| self.instruction.0.checked_sub(self.function.0))??;

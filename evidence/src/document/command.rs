@@ -17,7 +17,7 @@ pub enum Reader {
 
 impl Reader {
     /// The word for it in the evidence.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Reader::Machine => "machine",
             Reader::Builder => "builder",
@@ -51,7 +51,7 @@ pub struct CommandRun {
 
 impl CommandRun {
     /// As it is typed into a shell.
-    pub fn line(&self) -> String {
+    pub fn command_line(&self) -> String {
         let words: Vec<String> = self.argv.iter().map(|word| shell_word(word)).collect();
         words.join(" ")
     }
@@ -93,7 +93,7 @@ pub enum FileRole {
 
 impl FileRole {
     /// In words.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             FileRole::Program => "program",
             FileRole::Script => "script",

@@ -110,7 +110,7 @@ pub enum MachineKind {
 
 impl MachineKind {
     /// The word for it in the evidence.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             MachineKind::Host => "host",
             MachineKind::Guest => "guest",

@@ -45,7 +45,7 @@ pub struct Experiment {
 
 impl Experiment {
     /// The reason why nothing that this experiment says may be believed, if so.
-    pub fn broken(&self) -> Option<String> {
+    pub fn broken_reason(&self) -> Option<String> {
         let Quality { events, lost, .. } = self.quality;
         if lost > 0 {
             return Some(format!(
@@ -61,12 +61,12 @@ impl Experiment {
             Datum::Value(returned) => {
                 format!("saw no event at all, though the workload made its call, which returned {returned}")
             }
-            Datum::Missing(_) => format!("saw no event at all{}", self.end()),
+            Datum::Missing(_) => format!("saw no event at all{}", self.end_suffix()),
         })
     }
 
     /// The end of a workload that returned nothing, as a suffix of the text about it; empty if it is not known.
-    fn end(&self) -> String {
+    fn end_suffix(&self) -> String {
         let ended = match (self.outcome.exit.value(), self.outcome.signal.value()) {
             (Some(status), _) => format!("ended with status {status}"),
             (None, Some(signal)) => format!("was ended by {signal}"),
@@ -80,7 +80,7 @@ impl Experiment {
     }
 
     /// The reason why this machine cannot show anything of this experiment, if no probe of it could be attached.
-    pub fn unwatched(&self) -> Option<String> {
+    pub fn unwatched_reason(&self) -> Option<String> {
         if self.probes.values().any(|probe| probe.backend.is_some()) {
             return None;
         }

@@ -136,7 +136,7 @@ pub(crate) fn is_prototype(text: &str, function: &str) -> bool {
 
 impl FunctionFacts {
     /// The reason why the prototype cannot be that of the function with this name.
-    fn of_another(&self, name: &str) -> Option<String> {
+    fn foreign_prototype_reason(&self, name: &str) -> Option<String> {
         match self.prototype.as_ref()?.value()? {
             Value::Text { value } if !is_prototype(value, name) => {
                 Some(format!("`{value}` does not declare `{name}`"))
@@ -220,7 +220,7 @@ impl Facts {
     ///
     /// # Errors
     /// The reason why that is not known; `None` where the path is of nothing that the facts hold.
-    pub(crate) fn absent(
+    pub(crate) fn is_absent(
         &self,
         section: &str,
         name: &str,
@@ -229,11 +229,11 @@ impl Facts {
         let (exists, unlisted) = match (section, list) {
             ("types", "members" | "enumerators") => {
                 let one = self.types.get(name).ok_or(None)?;
-                (&one.exists, one.unlisted())
+                (&one.exists, one.unlisted_reason())
             }
             ("tracepoints", "fields") => {
                 let one = self.tracepoints.get(name).ok_or(None)?;
-                (&one.exists, one.unlisted())
+                (&one.exists, one.unlisted_reason())
             }
             _ => return Err(None),
         };
@@ -253,8 +253,8 @@ impl Facts {
             .find_map(|(name, one)| Some((format!("types/{name}"), one.contradiction()?)));
         let functions = || {
             self.functions.iter().find_map(|(name, one)| {
-                let why = nothing_of_it(&one.exists, one.prototype.is_none())
-                    .or_else(|| one.of_another(name))?;
+                let why = check_no_parts(&one.exists, one.prototype.is_none())
+                    .or_else(|| one.foreign_prototype_reason(name))?;
                 Some((format!("functions/{name}"), why))
             })
         };
@@ -265,12 +265,12 @@ impl Facts {
         };
         let syscalls = || {
             self.syscalls.iter().find_map(|(name, one)| {
-                Some((format!("syscalls/{name}"), bool_or_gap(&one.exists)?))
+                Some((format!("syscalls/{name}"), check_bool_or_gap(&one.exists)?))
             })
         };
         let config = || {
             self.config.iter().find_map(|(name, one)| {
-                let why = nothing_of_it(&one.exists, one.value.is_none())?;
+                let why = check_no_parts(&one.exists, one.value.is_none())?;
                 Some((format!("config/{name}"), why))
             })
         };
@@ -282,14 +282,14 @@ impl Facts {
     }
 }
 
-fn bool_or_gap(exists: &Datum) -> Option<String> {
+fn check_bool_or_gap(exists: &Datum) -> Option<String> {
     let known = existence(exists).is_some() || exists.value().is_none();
     (!known).then(|| "`exists` is neither true nor false".into())
 }
 
 /// The complaint about something that has parts although it does not exist, or although that is not known.
-fn nothing_of_it(exists: &Datum, is_empty: bool) -> Option<String> {
-    bool_or_gap(exists).or_else(|| {
+fn check_no_parts(exists: &Datum, is_empty: bool) -> Option<String> {
+    check_bool_or_gap(exists).or_else(|| {
         (existence(exists) != Some(true) && !is_empty)
             .then(|| "it has details although nothing says that it exists".into())
     })
@@ -297,7 +297,7 @@ fn nothing_of_it(exists: &Datum, is_empty: bool) -> Option<String> {
 
 impl TypeFacts {
     /// The reason why members or enumerators are not listed, of a type that exists.
-    fn unlisted(&self) -> Option<String> {
+    fn unlisted_reason(&self) -> Option<String> {
         match self.size.as_ref() {
             Some(Datum::Missing(why)) => Some(why.to_string()),
             Some(Datum::Value(_)) => None,
@@ -321,7 +321,7 @@ impl TypeFacts {
             && members.is_empty()
             && enumerators.is_empty()
             && *count == 0;
-        if let Some(why) = nothing_of_it(exists, is_empty) {
+        if let Some(why) = check_no_parts(exists, is_empty) {
             return Some(why);
         }
         if existence(exists) == Some(true) && kind.is_none() {
@@ -347,7 +347,7 @@ impl TypeFacts {
 
 impl TracepointFacts {
     /// The reason why its fields are not listed, of one that exists.
-    fn unlisted(&self) -> Option<String> {
+    fn unlisted_reason(&self) -> Option<String> {
         match self.group.as_ref() {
             Some(Datum::Missing(why)) => Some(why.to_string()),
             Some(Datum::Value(_)) => None,
@@ -363,7 +363,7 @@ impl TracepointFacts {
             count,
         } = self;
         let is_empty = group.is_none() && fields.is_empty() && *count == 0;
-        if let Some(why) = nothing_of_it(exists, is_empty) {
+        if let Some(why) = check_no_parts(exists, is_empty) {
             return Some(why);
         }
         let listed = fields.len() as u64;
@@ -400,7 +400,7 @@ mod tests {
         let present = TypeFacts {
             exists: truth(true),
             kind: Some(Value::text("struct").into()),
-            size: Some(super::super::count(16).into()),
+            size: Some(super::super::count_value(16).into()),
             members: [("sk".to_owned(), member)].into(),
             count: 1,
             ..absent.clone()
@@ -419,27 +419,27 @@ mod tests {
     #[test]
     fn absence() {
         let mut facts = sample();
-        assert_eq!(facts.absent("types", "socket", "members"), Ok(false));
-        assert_eq!(facts.absent("types", "sokket", "members"), Ok(false));
-        assert_eq!(facts.absent("types", "sock", "members"), Err(None));
-        assert_eq!(facts.absent("types", "socket", "fields"), Err(None));
+        assert_eq!(facts.is_absent("types", "socket", "members"), Ok(false));
+        assert_eq!(facts.is_absent("types", "sokket", "members"), Ok(false));
+        assert_eq!(facts.is_absent("types", "sock", "members"), Err(None));
+        assert_eq!(facts.is_absent("types", "socket", "fields"), Err(None));
         let socket = facts.types.get_mut("socket").unwrap();
         socket.size = Some(Datum::unavailable("two structures have this name"));
         let why = facts
-            .absent("types", "socket", "members")
+            .is_absent("types", "socket", "members")
             .unwrap_err()
             .unwrap();
         assert!(why.contains("two structures"), "{why}");
         facts.types.get_mut("socket").unwrap().size = None;
         assert!(
             facts
-                .absent("types", "socket", "members")
+                .is_absent("types", "socket", "members")
                 .unwrap_err()
                 .is_some()
         );
         facts.types.get_mut("socket").unwrap().exists = Datum::unavailable("no BTF");
         let why = facts
-            .absent("types", "socket", "members")
+            .is_absent("types", "socket", "members")
             .unwrap_err()
             .unwrap();
         assert!(why.contains("no BTF"), "{why}");
@@ -474,9 +474,9 @@ mod tests {
             |one| one.members.clear(),
             |one| one.count = 2,
             |one| one.exists = truth(false),
-            |one| one.exists = super::super::count(1).into(),
+            |one| one.exists = super::super::count_value(1).into(),
             |one| one.kind = None,
-            |one| one.size = Some(super::super::count(15).into()),
+            |one| one.size = Some(super::super::count_value(15).into()),
         ];
         for (at, breaks) in broken.iter().enumerate() {
             let mut facts = sample();

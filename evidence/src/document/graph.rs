@@ -111,7 +111,7 @@ impl Graph {
     }
 
     /// True if a run of the function with this symbol belongs to an interrupt, which may still do the work of the call.
-    pub fn ran_in_interrupt(&self, symbol: &str) -> bool {
+    pub fn has_interrupt_run(&self, symbol: &str) -> bool {
         self.runs().any(|run| {
             run.interrupt
                 && self

@@ -107,7 +107,7 @@ impl Instances {
 impl Instances {
     /// The reason why a function may have run although nothing did at the addresses `seen`. `file`: the file of the
     /// function that is meant.
-    pub fn gaps(
+    pub fn gap_reasons(
         &self,
         function: &str,
         file: Option<&str>,
@@ -122,13 +122,13 @@ impl Instances {
         let copies = self.copies.iter();
         let mut copies: Vec<String> = copies
             .filter(|copy| of_file(&copy.file) && !seen.contains(&copy.address))
-            .map(OwnCopy::described)
+            .map(OwnCopy::describe)
             .collect();
         if !copies.is_empty() {
             copies.dedup();
             reasons.push(format!(
                 "other copies of `{function}` were not watched: {}",
-                shortened(&copies)
+                shorten_list(&copies)
             ));
         }
         let Some(inlined) = &self.inlined else {
@@ -146,10 +146,10 @@ impl Instances {
             }
         }
         if !holders.is_empty() {
-            let described: Vec<String> = holders.values().map(|copy| copy.described()).collect();
+            let described: Vec<String> = holders.values().map(|copy| copy.describe()).collect();
             reasons.push(format!(
                 "inlined copies of `{function}` were not watched: in {}; probes on these functions that do not fire would rule them out",
-                shortened(&described)
+                shorten_list(&described)
             ));
         }
         reasons
@@ -164,7 +164,7 @@ impl OwnCopy {
             .map(String::as_str)
     }
 
-    fn described(&self) -> String {
+    fn describe(&self) -> String {
         match &self.file {
             Some(file) => format!("`{}` ({file})", self.symbol),
             None => format!("`{}`", self.symbol),
@@ -173,7 +173,7 @@ impl OwnCopy {
 }
 
 impl InlinedCopy {
-    fn described(&self) -> String {
+    fn describe(&self) -> String {
         match &self.site {
             Some(site) => format!("`{}` ({site})", self.holder),
             None => format!("`{}`", self.holder),
@@ -182,7 +182,7 @@ impl InlinedCopy {
 }
 
 /// The first few, and how many more there are.
-fn shortened(list: &[String]) -> String {
+fn shorten_list(list: &[String]) -> String {
     let shown = list
         .get(..SHOWN.min(list.len()))
         .unwrap_or_default()

@@ -78,9 +78,11 @@ impl MachineRequest {
         match guest.split_once('=') {
             // A path can hold the sign, too.
             Some((word, path)) if word.len() < before.len() => {
-                MachineRequest::image(Path::new(path), Some(word))
+                MachineRequest::from_image(Path::new(path), Some(word))
             }
-            _ if guest.contains('/') => MachineRequest::image(Path::new(guest), None),
+            _ if guest.contains('/') => {
+                MachineRequest::from_image(Path::new(guest), None)
+            }
             _ => {
                 check_word(guest)?;
                 Ok(MachineRequest::Named(text.to_owned()))
@@ -88,7 +90,7 @@ impl MachineRequest {
         }
     }
 
-    fn image(path: &Path, word: Option<&str>) -> Result<Self, MachineError> {
+    fn from_image(path: &Path, word: Option<&str>) -> Result<Self, MachineError> {
         if path.as_os_str().is_empty() {
             return Err(MachineError::Path);
         }
@@ -122,7 +124,7 @@ pub fn name_of_image(path: &Path, image: &[u8]) -> String {
 }
 
 /// The name of a guest that is called by this word.
-pub fn guest(word: &str) -> String {
+pub fn guest_name(word: &str) -> String {
     format!("{GUEST}{word}")
 }
 
@@ -154,7 +156,7 @@ fn is_letter(c: char) -> bool {
 
 /// The file name of a machine's evidence, without its folder: `guest-debian-6.1.json`. Machines of different names have
 /// different ones, also where a file system takes capital letters for small ones.
-pub fn evidence_file(name: &str) -> String {
+pub fn evidence_file_name(name: &str) -> String {
     let (kind, word) = match name.strip_prefix(GUEST) {
         Some(word) => ("guest-", word),
         None => ("", name),
@@ -192,7 +194,8 @@ impl<'de> Deserialize<'de> for MachineRequest {
                     name: Option<String>,
                 }
                 let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-                MachineRequest::image(&table.guest, table.name.as_deref()).map_err(A::Error::custom)
+                MachineRequest::from_image(&table.guest, table.name.as_deref())
+                    .map_err(A::Error::custom)
             }
         }
         deserializer.deserialize_any(Either)
@@ -286,8 +289,11 @@ mod tests {
     /// Check the documented file names, and that no two names share one.
     #[test]
     fn files() {
-        assert_eq!(evidence_file("host"), "host.json");
-        assert_eq!(evidence_file("guest:debian-6.1"), "guest-debian-6.1.json");
+        assert_eq!(evidence_file_name("host"), "host.json");
+        assert_eq!(
+            evidence_file_name("guest:debian-6.1"),
+            "guest-debian-6.1.json"
+        );
         let names = [
             "guest:x+y",
             "guest:x-y",
@@ -300,7 +306,7 @@ mod tests {
         ];
         let files: std::collections::BTreeSet<String> = names
             .iter()
-            .map(|name| evidence_file(name).to_lowercase())
+            .map(|name| evidence_file_name(name).to_lowercase())
             .collect();
         assert_eq!(files.len(), names.len());
         assert!(files.iter().all(|file| !file.contains('/')));

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::withheld::{WITHHELD, withheld};
+use super::withheld::{WITHHELD, withheld_reason};
 
 /// The reason why a value is missing, a phrase that can follow "because". In JSON: `{"unavailable": …}` or
 /// `{"withheld": …}`.
@@ -30,7 +30,7 @@ impl Missing {
     }
 
     /// The reason of a value that was withheld; `None` of another one.
-    pub fn withheld(&self) -> Option<&str> {
+    pub fn withheld_reason(&self) -> Option<&str> {
         match self {
             Missing::Withheld(reason) => Some(reason),
             Missing::Unavailable(_) => None,
@@ -39,7 +39,7 @@ impl Missing {
 
     /// The reason in a text of a document. One that was withheld says so in front.
     pub fn from_text(text: &str) -> Self {
-        match withheld(text) {
+        match withheld_reason(text) {
             Some(reason) => Missing::Withheld(reason.to_owned()),
             None => Missing::Unavailable(text.to_owned()),
         }
@@ -105,8 +105,14 @@ mod tests {
     /// Check that only what redaction withheld is told apart.
     #[test]
     fn kinds() {
-        assert_eq!(Missing::from_text("withheld: x").withheld(), Some("x"));
-        assert_eq!(Missing::from_text("it was withheld: x").withheld(), None);
+        assert_eq!(
+            Missing::from_text("withheld: x").withheld_reason(),
+            Some("x")
+        );
+        assert_eq!(
+            Missing::from_text("it was withheld: x").withheld_reason(),
+            None
+        );
         assert_eq!(Missing::from_text("withheld: x").to_string(), "withheld: x");
     }
 }

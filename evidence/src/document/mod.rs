@@ -33,8 +33,8 @@ pub use kaslr::{DISABLED, Kaslr, RANDOMIZED, Reading, SymbolPlaces};
 pub use ledger::{Allocation, Free, Ledger};
 pub use missing::Missing;
 pub use probe::{
-    Backend, Context, Hit, Member, Members, Parameter, Probe, Reads, Target, Task, Unwatched,
-    Width, location,
+    Backend, Context, Hit, Member, Members, Parameter, Probe, Reads, Target, Task, UnwatchedCause,
+    Width, location_value,
 };
 
-pub(crate) use probe::count;
+pub(crate) use probe::count_value;

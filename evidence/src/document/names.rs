@@ -154,7 +154,7 @@ pub enum NameError {
         known: IntegerType,
     },
     /// Names of other flags, or of flags of a set that the tables do not have.
-    #[error("{value} of the flags `{set}` is {} in this document, not {}", list(.known), list(.names))]
+    #[error("{value} of the flags `{set}` is {} in this document, not {}", format_flag_names(.known), format_flag_names(.names))]
     Flags {
         /// The set.
         set: String,
@@ -174,7 +174,7 @@ pub enum NameError {
 }
 
 /// Names of flags as a message shows them.
-fn list(names: &Option<Vec<String>>) -> String {
+fn format_flag_names(names: &Option<Vec<String>>) -> String {
     match names {
         Some(names) => format!("`{}`", names.join("|")),
         None => "unknown".into(),
@@ -247,15 +247,15 @@ impl Names {
                 value,
                 symbol: Some(text),
                 ..
-            } => match split(text) {
-                Some((name, offset)) => self.belongs(*value, name, offset),
+            } => match split_symbol_offset(text) {
+                Some((name, offset)) => self.check_symbol(*value, name, offset),
                 None => Err(NameError::Symbol(text.clone())),
             },
             Value::Symbol {
                 name,
                 offset,
                 address,
-            } => self.belongs(*address, name, *offset),
+            } => self.check_symbol(*address, name, *offset),
             Value::Stack { value } | Value::CutStack { value, .. } => {
                 value.iter().try_for_each(|frame| {
                     self.check_frame(frame.address, frame.symbol.as_deref(), frame.offset)
@@ -328,13 +328,13 @@ impl Names {
     ) -> Result<(), NameError> {
         match (symbol, offset) {
             (None, None) => Ok(()),
-            (Some(symbol), Some(offset)) => self.belongs(address, symbol, offset),
+            (Some(symbol), Some(offset)) => self.check_symbol(address, symbol, offset),
             (Some(symbol), None) => Err(NameError::FrameOffset(symbol.into())),
             (None, Some(_)) => Err(NameError::FrameSymbol(address)),
         }
     }
 
-    fn belongs(&self, address: Address, name: &str, offset: u64) -> Result<(), NameError> {
+    fn check_symbol(&self, address: Address, name: &str, offset: u64) -> Result<(), NameError> {
         match self.symbol(address.0) {
             Some((symbol, from)) if symbol.name == name && from == offset => Ok(()),
             Some((symbol, from)) => Err(NameError::OtherSymbol {
@@ -363,7 +363,7 @@ pub fn flag_bits(value: Integer) -> u64 {
 }
 
 /// Symbol and offset of `symbol+0x1f`, written as the collector writes it.
-pub fn split(text: &str) -> Option<(&str, u64)> {
+pub fn split_symbol_offset(text: &str) -> Option<(&str, u64)> {
     let (name, digits) = text.rsplit_once("+0x")?;
     let offset = u64::from_str_radix(digits, 16).ok()?;
     (format!("{offset:x}") == digits).then_some((name, offset))

@@ -112,7 +112,7 @@ impl Target {
 /// What it was that left a probe without hits that would say anything. A document has it as words alone, in
 /// [`Probe::unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unwatched {
+pub enum UnwatchedCause {
     /// The target, or something that the probe has to do there.
     Target,
     /// The function of `within`.
@@ -121,23 +121,23 @@ pub enum Unwatched {
     Experiment,
 }
 
-impl Unwatched {
+impl UnwatchedCause {
     const WITHIN: &str = "`within`: ";
     const NOT_RUN: &str = "not run";
 
     /// The reason of a probe whose `within` cannot hold.
-    pub fn within(reason: &str) -> String {
+    pub fn within_reason(reason: &str) -> String {
         format!("{}{reason}", Self::WITHIN)
     }
 
     /// What a probe's reason is about.
-    pub fn of(reason: &str) -> Self {
+    pub fn from_reason(reason: &str) -> Self {
         if reason.starts_with(Self::WITHIN) {
-            Unwatched::Within
+            UnwatchedCause::Within
         } else if reason.starts_with(Self::NOT_RUN) {
-            Unwatched::Experiment
+            UnwatchedCause::Experiment
         } else {
-            Unwatched::Target
+            UnwatchedCause::Target
         }
     }
 }
@@ -170,7 +170,7 @@ pub enum Backend {
 
 impl Backend {
     /// The word that stands in the evidence.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Backend::Kprobe => "kprobe",
             Backend::Tracepoint => "tracepoint",
@@ -390,7 +390,7 @@ pub enum Context {
 
 impl Context {
     /// The word that stands in the evidence.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Context::Task => "task",
             Context::Softirq => "softirq",
@@ -413,7 +413,7 @@ pub struct Task {
 }
 
 /// An integer value, for the counts of the document.
-pub(crate) fn count(value: u64) -> Value {
+pub(crate) fn count_value(value: u64) -> Value {
     Value::Int {
         value: Integer::from(value),
         type_name: None,
@@ -421,6 +421,6 @@ pub(crate) fn count(value: u64) -> Value {
 }
 
 /// A source location as a value.
-pub fn location(value: Location) -> Value {
+pub fn location_value(value: Location) -> Value {
     Value::Location { value }
 }

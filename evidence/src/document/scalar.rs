@@ -39,7 +39,7 @@ impl fmt::Display for Address {
 
 impl Address {
     /// The address in this text, if it is one. There is no error, because most texts are not addresses.
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(number) = text.strip_prefix("pointer#") {
             return number
                 .parse()
@@ -72,7 +72,7 @@ impl std::str::FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        Address::read(text).ok_or_else(|| match text.starts_with("pointer#") {
+        Address::parse(text).ok_or_else(|| match text.starts_with("pointer#") {
             true => AddressError::Pseudonym(text.into()),
             false => AddressError::Address(text.into()),
         })

@@ -272,7 +272,7 @@ impl Value {
     }
 
     /// The place where the value was cut, in words: `cut after 63 bytes`. `None` of one that is whole.
-    pub fn cut(&self) -> Option<String> {
+    pub fn describe_cut(&self) -> Option<String> {
         let (retained, unit, cut) = match self {
             Value::CutText { value, cut } => (value.len(), "byte", cut),
             Value::CutBytes { value, cut } => (value.0.len(), "byte", cut),
@@ -349,7 +349,7 @@ fn write_frames(f: &mut fmt::Formatter<'_>, frames: &[Frame]) -> fmt::Result {
 impl Value {
     /// The mark after the stored part of a truncated value; empty for a complete one.
     pub fn cut_mark(&self) -> String {
-        self.cut()
+        self.describe_cut()
             .map(|cut| format!("… ({cut})"))
             .unwrap_or_default()
     }

@@ -78,7 +78,7 @@ struct Fields {
 }
 
 /// Fill a slot; a field that comes twice is an error.
-fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+fn read_once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     slot: &mut Option<T>,
     name: &'static str,
     access: &mut A,
@@ -103,23 +103,23 @@ impl<'de> Visitor<'de> for DatumVisitor {
         let mut fields = Fields::default();
         while let Some(field) = access.next_key::<Key>()? {
             match field {
-                Key::Kind => once(&mut fields.kind, "kind", &mut access)?,
+                Key::Kind => read_once(&mut fields.kind, "kind", &mut access)?,
                 Key::Value => {
                     if fields.payload.is_some() {
                         return Err(A::Error::duplicate_field("value"));
                     }
-                    fields.payload = Some(payload(fields.kind, &mut access)?);
+                    fields.payload = Some(read_payload(fields.kind, &mut access)?);
                 }
-                Key::Type => once(&mut fields.type_name, "type", &mut access)?,
-                Key::Symbol => once(&mut fields.symbol, "symbol", &mut access)?,
-                Key::Name => once(&mut fields.name, "name", &mut access)?,
-                Key::Names => once(&mut fields.names, "names", &mut access)?,
-                Key::Offset => once(&mut fields.offset, "offset", &mut access)?,
-                Key::Address => once(&mut fields.address, "address", &mut access)?,
-                Key::Ns => once(&mut fields.ns, "ns", &mut access)?,
-                Key::Cut => once(&mut fields.cut, "cut", &mut access)?,
-                Key::Unavailable => once(&mut fields.unavailable, "unavailable", &mut access)?,
-                Key::Withheld => once(&mut fields.withheld, "withheld", &mut access)?,
+                Key::Type => read_once(&mut fields.type_name, "type", &mut access)?,
+                Key::Symbol => read_once(&mut fields.symbol, "symbol", &mut access)?,
+                Key::Name => read_once(&mut fields.name, "name", &mut access)?,
+                Key::Names => read_once(&mut fields.names, "names", &mut access)?,
+                Key::Offset => read_once(&mut fields.offset, "offset", &mut access)?,
+                Key::Address => read_once(&mut fields.address, "address", &mut access)?,
+                Key::Ns => read_once(&mut fields.ns, "ns", &mut access)?,
+                Key::Cut => read_once(&mut fields.cut, "cut", &mut access)?,
+                Key::Unavailable => read_once(&mut fields.unavailable, "unavailable", &mut access)?,
+                Key::Withheld => read_once(&mut fields.withheld, "withheld", &mut access)?,
             }
         }
         let datum = fields.build()?;
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for DatumVisitor {
     }
 }
 
-fn payload<'de, A: MapAccess<'de>>(
+fn read_payload<'de, A: MapAccess<'de>>(
     kind: Option<Kind>,
     access: &mut A,
 ) -> Result<Payload, A::Error> {
@@ -169,7 +169,7 @@ impl Fields {
                 }
                 (None, None) => return Err(E::custom("neither `kind` nor `unavailable`")),
             };
-            self.nothing_left("an unavailable value")?;
+            self.refuse_leftover_fields("an unavailable value")?;
             return Ok(Datum::Missing(missing));
         };
         let value = match (kind, self.payload.take()) {
@@ -189,17 +189,17 @@ impl Fields {
             (Kind::Pid, Some(Payload::Small(value))) => Value::Pid { value },
             (Kind::Errno, Some(Payload::Small(value))) => Value::Errno {
                 value,
-                name: need(self.name.take(), "name")?,
+                name: require(self.name.take(), "name")?,
             },
             (Kind::Enum, Some(Payload::Integer(value))) => Value::Enum {
                 value,
-                type_name: need(self.type_name.take(), "type")?,
+                type_name: require(self.type_name.take(), "type")?,
                 name: self.name.take(),
             },
             (Kind::Flags, Some(Payload::Integer(value))) => Value::Flags {
                 value,
                 set: self.type_name.take(),
-                names: need(self.names.take(), "names")?,
+                names: require(self.names.take(), "names")?,
             },
             (Kind::Bytes, Some(Payload::Bytes(value))) => match self.cut.take() {
                 Some(cut) => Value::CutBytes { value, cut },
@@ -215,21 +215,21 @@ impl Fields {
                 None => Value::Stack { value },
             },
             (Kind::Symbol, _) => Value::Symbol {
-                name: need(self.name.take(), "name")?,
-                offset: need(self.offset.take(), "offset")?,
-                address: need(self.address.take(), "address")?,
+                name: require(self.name.take(), "name")?,
+                offset: require(self.offset.take(), "offset")?,
+                address: require(self.address.take(), "address")?,
             },
             (Kind::Time, _) => Value::Time {
-                ns: need(self.ns.take(), "ns")?,
+                ns: require(self.ns.take(), "ns")?,
             },
             _ => return Err(E::missing_field("value")),
         };
-        self.nothing_left(value.kind())?;
+        self.refuse_leftover_fields(value.kind())?;
         Ok(Datum::Value(value))
     }
 
     /// Refuse fields that exist, but not for this kind.
-    fn nothing_left<E: Error>(&self, what: &str) -> Result<(), E> {
+    fn refuse_leftover_fields<E: Error>(&self, what: &str) -> Result<(), E> {
         let left = [
             ("type", self.type_name.is_some()),
             ("symbol", self.symbol.is_some()),
@@ -250,7 +250,7 @@ impl Fields {
     }
 }
 
-fn need<T, E: Error>(slot: Option<T>, name: &'static str) -> Result<T, E> {
+fn require<T, E: Error>(slot: Option<T>, name: &'static str) -> Result<T, E> {
     slot.ok_or_else(|| E::missing_field(name))
 }
 

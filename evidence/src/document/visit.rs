@@ -9,7 +9,7 @@ use super::value::{Datum, Frame, Value};
 
 /// The content of a place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Visited<'a> {
+pub(crate) enum VisitedItem<'a> {
     Datum(&'a Datum),
     Frame(&'a Frame),
 }
@@ -17,7 +17,7 @@ pub(crate) enum Visited<'a> {
 /// Call `visit` on every value and on every frame of the ledgers' stacks, until it gives something back.
 pub(crate) fn walk<T>(
     evidence: &Evidence,
-    visit: &mut dyn FnMut(&Pointer<'_>, Visited<'_>) -> Option<T>,
+    visit: &mut dyn FnMut(&Pointer<'_>, VisitedItem<'_>) -> Option<T>,
 ) -> Option<T> {
     let mut walk = Walk {
         at: Pointer::default(),
@@ -28,11 +28,11 @@ pub(crate) fn walk<T>(
 
 struct Walk<'a, 'v, T> {
     at: Pointer<'a>,
-    visit: &'v mut dyn FnMut(&Pointer<'_>, Visited<'_>) -> Option<T>,
+    visit: &'v mut dyn FnMut(&Pointer<'_>, VisitedItem<'_>) -> Option<T>,
 }
 
 impl<'a, T> Walk<'a, '_, T> {
-    fn below(
+    fn descend(
         &mut self,
         step: Step<'a>,
         inside: impl FnOnce(&mut Self) -> ControlFlow<T>,
@@ -43,7 +43,7 @@ impl<'a, T> Walk<'a, '_, T> {
         found
     }
 
-    fn found(&mut self, found: Visited<'_>) -> ControlFlow<T> {
+    fn visit_item(&mut self, found: VisitedItem<'_>) -> ControlFlow<T> {
         match (self.visit)(&self.at, found) {
             Some(result) => ControlFlow::Break(result),
             None => ControlFlow::Continue(()),
@@ -59,7 +59,7 @@ impl<'a, T> Visit<'a> for Walk<'a, '_, T> {
         field: &'static Field,
         inside: impl FnOnce(&mut Self) -> ControlFlow<T>,
     ) -> ControlFlow<T> {
-        self.below(Step::Key(field.key), inside)
+        self.descend(Step::Key(field.key), inside)
     }
 
     fn item(
@@ -67,15 +67,15 @@ impl<'a, T> Visit<'a> for Walk<'a, '_, T> {
         step: Step<'a>,
         inside: impl FnOnce(&mut Self) -> ControlFlow<T>,
     ) -> ControlFlow<T> {
-        self.below(step, inside)
+        self.descend(step, inside)
     }
 
     fn datum(&mut self, _field: &'static Field, datum: &'a Datum) -> ControlFlow<T> {
-        self.found(Visited::Datum(datum))
+        self.visit_item(VisitedItem::Datum(datum))
     }
 
     fn frame(&mut self, frame: &'a Frame) -> ControlFlow<T> {
-        self.found(Visited::Frame(frame))
+        self.visit_item(VisitedItem::Frame(frame))
     }
 }
 
@@ -83,7 +83,7 @@ impl Evidence {
     /// Call `visit` on every value of the document.
     pub fn for_each_value(&self, visit: &mut dyn FnMut(&Value)) {
         walk::<()>(self, &mut |_, found| {
-            if let Visited::Datum(Datum::Value(value)) = found {
+            if let VisitedItem::Datum(Datum::Value(value)) = found {
                 visit(value);
             }
             None
@@ -94,13 +94,13 @@ impl Evidence {
     pub fn for_each_frame(&self, visit: &mut dyn FnMut(&Frame)) {
         walk::<()>(self, &mut |_, found| {
             match found {
-                Visited::Datum(Datum::Value(
+                VisitedItem::Datum(Datum::Value(
                     Value::Stack { value } | Value::CutStack { value, .. },
                 )) => {
                     value.iter().for_each(&mut *visit);
                 }
-                Visited::Frame(frame) => visit(frame),
-                Visited::Datum(_) => {}
+                VisitedItem::Frame(frame) => visit(frame),
+                VisitedItem::Datum(_) => {}
             }
             None
         });
@@ -156,11 +156,11 @@ mod tests {
                 .pointer(&at.text())
                 .unwrap_or_else(|| panic!("{}", at.text()));
             let value = match found {
-                Visited::Datum(datum) => serde_json::to_value(datum),
-                Visited::Frame(frame) => serde_json::to_value(frame),
+                VisitedItem::Datum(datum) => serde_json::to_value(datum),
+                VisitedItem::Frame(frame) => serde_json::to_value(frame),
             };
             assert_eq!(*here, value.unwrap(), "{}", at.text());
-            if matches!(found, Visited::Datum(_)) {
+            if matches!(found, VisitedItem::Datum(_)) {
                 seen.push(at.text());
             }
             None

@@ -4,6 +4,6 @@
 pub const WITHHELD: &str = "withheld: ";
 
 /// The reason why a text was withheld, a phrase that can follow "because"; `None` if this is another text.
-pub fn withheld(reason: &str) -> Option<&str> {
+pub fn withheld_reason(reason: &str) -> Option<&str> {
     reason.strip_prefix(WITHHELD)
 }

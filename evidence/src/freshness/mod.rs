@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::document::{Evidence, MachineKind};
 use crate::lock::Pin;
 
-pub use model::{Comparison, DigestNow, Now, ProgramNow, Runs, StaleReason};
+pub use model::{Comparison, CurrentState, DigestNow, ProgramNow, ProgramRunner, StaleReason};
 
 /// The name of the collector's part among what could not be compared.
 const COLLECTOR: &str = "the collector's eBPF object";
@@ -24,7 +24,7 @@ pub fn is_of_collector(not_compared: &str) -> bool {
 const CLOCK_SKEW_S: i64 = 300;
 
 /// Compare evidence with how things are now.
-pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
+pub fn compare_to_current_state(evidence: &Evidence, now: &CurrentState) -> Comparison {
     let mut found = Comparison::default();
     let reasons = &mut found.stale;
     let host = evidence.machine.kind == MachineKind::Host;
@@ -65,10 +65,10 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
             now,
         })
     }));
-    image(evidence, now, &mut found);
-    pinned(evidence, now, &mut found);
-    programs::compare(evidence, now, &mut found);
-    found.stale.extend(age(evidence, now));
+    compare_image(evidence, now, &mut found);
+    compare_pinned_kernel(evidence, now, &mut found);
+    programs::compare_programs(evidence, now, &mut found);
+    found.stale.extend(check_age(evidence, now));
     if let DigestNow::Unknown(why) = &now.object_digest {
         found.not_compared.push(format!("{COLLECTOR}: {why}"));
     }
@@ -76,7 +76,7 @@ pub fn stale(evidence: &Evidence, now: &Now) -> Comparison {
 }
 
 /// Report another kernel under the same name.
-fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
+fn compare_image(evidence: &Evidence, now: &CurrentState, found: &mut Comparison) {
     let cannot = |why: &str| format!("the kernel image: {why}");
     match (&evidence.kernel.image_digest, &now.image_digest) {
         (_, None) => {}
@@ -95,7 +95,7 @@ fn image(evidence: &Evidence, now: &Now, found: &mut Comparison) {
 }
 
 /// Another kernel than the lock file's.
-fn pinned(evidence: &Evidence, now: &Now, found: &mut Comparison) {
+fn compare_pinned_kernel(evidence: &Evidence, now: &CurrentState, found: &mut Comparison) {
     let Some(pin) = &now.pin else { return };
     let kernel = &evidence.kernel;
     match compare_pin(
@@ -133,7 +133,7 @@ pub fn compare_pin(
     }))
 }
 
-fn age(evidence: &Evidence, now: &Now) -> Option<StaleReason> {
+fn check_age(evidence: &Evidence, now: &CurrentState) -> Option<StaleReason> {
     let own = compare_age(&evidence.run.time, now.time, now.max_age);
     if matches!(own, Some(StaleReason::Time { .. })) {
         return own;
@@ -175,10 +175,10 @@ mod tests {
     use crate::testing::evidence;
 
     /// One change of the current state.
-    type Change = fn(&mut Now);
+    type Change = fn(&mut CurrentState);
 
-    fn now() -> Now {
-        Now {
+    fn now() -> CurrentState {
+        CurrentState {
             boot_id: Some("b1".into()),
             release: Some("6.12.117+deb12-cloud-amd64".into()),
             build_id: Some("cc".into()),
@@ -198,7 +198,10 @@ mod tests {
     fn each_reason() {
         let mut host = evidence();
         host.machine.kind = MachineKind::Host;
-        assert_eq!(stale(&host, &now()), Comparison::default());
+        assert_eq!(
+            compare_to_current_state(&host, &now()),
+            Comparison::default()
+        );
         let changes: [(Change, &str); 9] = [
             (|now| now.boot_id = Some("b2".into()), "booted"),
             (|now| now.release = Some("6.1".into()), "another kernel"),
@@ -228,7 +231,7 @@ mod tests {
         for (change, word) in changes {
             let mut now = now();
             change(&mut now);
-            let reasons = stale(&host, &now).stale;
+            let reasons = compare_to_current_state(&host, &now).stale;
             assert_eq!(reasons.len(), 1, "{word}: {reasons:?}");
             assert!(reasons[0].to_string().contains(word), "{reasons:?}");
         }
@@ -260,11 +263,11 @@ mod tests {
         evidence.kernel.package = Some("linux-image-x 1-1".into());
         evidence.kernel.image_digest = Some("a".repeat(64));
         let compare = |evidence: &Evidence, pin: Pin| {
-            let now = Now {
+            let now = CurrentState {
                 pin: Some(pin),
                 ..now()
             };
-            stale(evidence, &now)
+            compare_to_current_state(evidence, &now)
         };
         for fits in [packages("1-1"), image("a")] {
             assert_eq!(compare(&evidence, fits), Comparison::default());
@@ -289,8 +292,11 @@ mod tests {
     fn guests_and_unknowns() {
         let mut other = now();
         other.boot_id = Some("b2".into());
-        assert_eq!(stale(&evidence(), &other), Comparison::default());
-        let unknown = Now {
+        assert_eq!(
+            compare_to_current_state(&evidence(), &other),
+            Comparison::default()
+        );
+        let unknown = CurrentState {
             boot_id: None,
             release: None,
             build_id: None,
@@ -303,7 +309,7 @@ mod tests {
             time: now().time,
             max_age: None,
         };
-        let found = stale(&evidence(), &unknown);
+        let found = compare_to_current_state(&evidence(), &unknown);
         assert_eq!(found.stale, []);
         assert_eq!(
             found.not_compared,
@@ -312,7 +318,7 @@ mod tests {
         let mut timeless = evidence();
         timeless.run.time = "yesterday".into();
         assert!(matches!(
-            stale(&timeless, &unknown).stale[..],
+            compare_to_current_state(&timeless, &unknown).stale[..],
             [StaleReason::Time { .. }]
         ));
     }
@@ -323,17 +329,20 @@ mod tests {
         let mut guest = evidence();
         let mut now = now();
         now.image_digest = Some(DigestNow::Known("ee".into()));
-        let found = stale(&guest, &now);
+        let found = compare_to_current_state(&guest, &now);
         assert!(found.stale.is_empty() && found.not_compared.len() == 1);
         guest.kernel.image_digest = Some("ee".into());
-        assert_eq!(stale(&guest, &now), Comparison::default());
+        assert_eq!(
+            compare_to_current_state(&guest, &now),
+            Comparison::default()
+        );
         guest.kernel.image_digest = Some("ff".into());
         assert!(matches!(
-            stale(&guest, &now).stale[..],
+            compare_to_current_state(&guest, &now).stale[..],
             [StaleReason::Image { .. }]
         ));
         now.image_digest = Some(DigestNow::Unknown("there is no such file".into()));
-        let found = stale(&guest, &now);
+        let found = compare_to_current_state(&guest, &now);
         assert_eq!(found.stale, []);
         assert_eq!(
             found.not_compared,

@@ -12,7 +12,7 @@ use crate::lock::Pin;
 
 /// The present state. What is not known is not compared.
 #[derive(Clone, Debug)]
-pub struct Now {
+pub struct CurrentState {
     /// Boot id of the machine that the evidence is of; of a host only, a guest's boot is always over.
     pub boot_id: Option<String>,
     /// `uname -r` of the kernel that the machine has.
@@ -30,7 +30,7 @@ pub struct Now {
     /// The kernel that the book's lock file pins the machine to.
     pub pin: Option<Pin>,
     /// The local files of the programs that are run.
-    pub programs: BTreeMap<Runs, ProgramNow>,
+    pub programs: BTreeMap<ProgramRunner, ProgramNow>,
     /// The time.
     pub time: Timestamp,
     /// The greatest age of evidence.
@@ -123,27 +123,27 @@ pub enum StaleReason {
         now: String,
     },
     /// A file of what was run is another one now.
-    #[error("the {} `{file}` of {of} was changed since the capture", role.word())]
+    #[error("the {} `{file}` of {of} was changed since the capture", role.name())]
     Program {
         /// The command or workload that ran it.
-        of: Runs,
+        of: ProgramRunner,
         /// The role of the file for the program.
         role: FileRole,
         /// Its name.
         file: String,
     },
     /// A file is none of the program any more, or a new one is.
-    #[error("{of} consists of other files now ({} `{file}`)", role.word())]
+    #[error("{of} consists of other files now ({} `{file}`)", role.name())]
     Files {
         /// The command or workload that ran it.
-        of: Runs,
+        of: ProgramRunner,
         /// The role of the file for the program.
         role: FileRole,
         /// Its name.
         file: String,
     },
     /// Older than allowed.
-    #[error("it is {} old, more than {}", words(*age_s), words(*max_s))]
+    #[error("it is {} old, more than {}", format_duration(*age_s), format_duration(*max_s))]
     Age {
         /// Age in seconds.
         age_s: u64,
@@ -163,24 +163,24 @@ pub enum StaleReason {
 /// The command or workload that runs a program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Runs {
+pub enum ProgramRunner {
     /// The command of this name.
     Command(String),
     /// The workload of the experiment of this name.
     Workload(String),
 }
 
-impl fmt::Display for Runs {
+impl fmt::Display for ProgramRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Runs::Command(name) => write!(f, "command `{name}`"),
-            Runs::Workload(name) => write!(f, "the workload of `{name}`"),
+            ProgramRunner::Command(name) => write!(f, "command `{name}`"),
+            ProgramRunner::Workload(name) => write!(f, "the workload of `{name}`"),
         }
     }
 }
 
 /// A duration in words, in the largest unit of which it has at least two.
-fn words(seconds: u64) -> String {
+fn format_duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} minutes", seconds / 60),

@@ -2,31 +2,36 @@
 
 use crate::document::{Evidence, FileRole, ProgramFile};
 
-use super::model::{Comparison, Now, ProgramNow, Runs, StaleReason};
+use super::model::{Comparison, CurrentState, ProgramNow, ProgramRunner, StaleReason};
 
 /// Compare the files of everything that is run.
-pub(super) fn compare(evidence: &Evidence, now: &Now, found: &mut Comparison) {
+pub(super) fn compare_programs(evidence: &Evidence, now: &CurrentState, found: &mut Comparison) {
     for (of, here) in &now.programs {
         let was = match of {
             // One that could not be started has no files.
-            Runs::Command(name) => evidence
+            ProgramRunner::Command(name) => evidence
                 .commands
                 .get(name)
                 .filter(|command| command.exit.value().is_some())
                 .map(|command| &command.files),
-            Runs::Workload(name) => evidence
+            ProgramRunner::Workload(name) => evidence
                 .experiments
                 .get(name)
                 .filter(|experiment| experiment.unavailable.is_none())
                 .map(|experiment| &experiment.files),
         };
         if let Some(was) = was {
-            one(of, was, here, found);
+            compare_files(of, was, here, found);
         }
     }
 }
 
-fn one(of: &Runs, was: &[ProgramFile], here: &ProgramNow, found: &mut Comparison) {
+fn compare_files(
+    of: &ProgramRunner,
+    was: &[ProgramFile],
+    here: &ProgramNow,
+    found: &mut Comparison,
+) {
     let mut cannot = |why: &str| found.not_compared.push(format!("{of}: {why}"));
     let (files, whole) = match here {
         _ if was.is_empty() => return cannot("the evidence does not say which files ran"),
@@ -84,7 +89,7 @@ mod tests {
 
     fn compared(was: &[ProgramFile], here: ProgramNow) -> (Vec<String>, Vec<String>) {
         let mut found = Comparison::default();
-        one(&Runs::Command("c".into()), was, &here, &mut found);
+        compare_files(&ProgramRunner::Command("c".into()), was, &here, &mut found);
         let stale = found.stale.iter().map(ToString::to_string).collect();
         (stale, found.not_compared)
     }

@@ -133,11 +133,11 @@ impl FilledStructure {
 
 impl Argument {
     /// Visit this argument and all that it holds.
-    pub(super) fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
+    pub(super) fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
         visit(self);
         if let Self::Structure(structure) = self {
             for (_, value) in &structure.members {
-                value.each(visit);
+                value.for_each(visit);
             }
         }
     }
@@ -160,11 +160,11 @@ impl Argument {
 }
 
 impl MemberValue {
-    fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
+    fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
         match self {
-            Self::One(argument) => argument.each(visit),
-            Self::Members(members) => members.iter().for_each(|(_, value)| value.each(visit)),
-            Self::Elements(values) => values.iter().for_each(|value| value.each(visit)),
+            Self::One(argument) => argument.for_each(visit),
+            Self::Members(members) => members.iter().for_each(|(_, value)| value.for_each(visit)),
+            Self::Elements(values) => values.iter().for_each(|value| value.for_each(visit)),
         }
     }
 

@@ -37,8 +37,8 @@ pub struct PlannedCommand {
 
 impl PlannedCommand {
     /// True if this is the command that was run as `argv`.
-    pub fn is(&self, by: Reader, argv: &[String]) -> bool {
-        let same = |(word, run): (&String, &String)| match artefact(word) {
+    pub fn matches(&self, by: Reader, argv: &[String]) -> bool {
+        let same = |(word, run): (&String, &String)| match split_placeholder(word) {
             Some((before, _, after)) => {
                 run.len() >= before.len() + after.len()
                     && run.starts_with(before)
@@ -51,7 +51,7 @@ impl PlannedCommand {
 }
 
 /// The text before the word in braces, the word, and the text after it, for example of `--exec={vmlinux}`.
-pub fn artefact(word: &str) -> Option<(&str, &str, &str)> {
+pub fn split_placeholder(word: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = word.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
     ARTEFACTS.contains(&name).then_some((before, name, after))
@@ -153,7 +153,7 @@ impl CommandValue {
 }
 
 /// True if a value can have been found in `output`: the output contains it, in one of the accepted forms.
-pub(crate) fn stands_in(value: &Value, output: &str) -> bool {
+pub(crate) fn occurs_in(value: &Value, output: &str) -> bool {
     // Leading zeros, `0x` and capital letters make no other number.
     let hexadecimal = |digits: String| output.to_ascii_lowercase().contains(&digits);
     match value {
@@ -183,7 +183,7 @@ mod tests {
             kind,
         };
         wanted.find(output).map(|value| {
-            assert!(stands_in(&value, output), "{value}");
+            assert!(occurs_in(&value, output), "{value}");
             value.to_string()
         })
     }
@@ -237,8 +237,8 @@ mod tests {
             Value::text("_stext"),
             Value::Bool { value: true },
         ] {
-            assert!(!stands_in(&value, output), "{value}");
+            assert!(!occurs_in(&value, output), "{value}");
         }
-        assert!(stands_in(&Value::int(0x100_0000), output));
+        assert!(occurs_in(&Value::int(0x100_0000), output));
     }
 }

@@ -11,10 +11,10 @@ mod surroundings;
 pub use argument::{
     Argument, BufferElements, EarlierCall, FilledStructure, MemberValue, Returns, bytes_text,
 };
-pub(crate) use command::stands_in;
+pub(crate) use command::occurs_in;
 pub use command::{
     ARTEFACTS, CommandValue, CommandValueKind, NotFound, OUTPUT_OF_COMMAND, PlannedCommand,
-    artefact,
+    split_placeholder,
 };
 pub use model::{
     Action, Experiment, FactNames, Investigation, LeakExemption, MAX_OUTPUT, OUTPUT_OF_WORKLOAD,

@@ -224,7 +224,7 @@ impl Workload {
     /// Visit all arguments of its system calls, those inside of structures included.
     pub fn each_argument<'a>(&'a self, visit: &mut dyn FnMut(&'a Argument)) {
         for argument in self.plain_arguments() {
-            argument.each(visit);
+            argument.for_each(visit);
         }
     }
 
@@ -234,7 +234,7 @@ impl Workload {
             Action::Syscall { args, .. } => args.as_slice(),
             Action::Command(_) => &[],
         };
-        self.earlier().flat_map(|call| &call.args).chain(last)
+        self.earlier_calls().flat_map(|call| &call.args).chain(last)
     }
 
     /// The arguments of its only watched system call as C has them; `None`: it is a command, or makes several.
@@ -248,12 +248,12 @@ impl Workload {
     }
 
     /// The system calls before the last one, in the order in which they are made, watched or not.
-    pub fn earlier(&self) -> impl Iterator<Item = &EarlierCall> {
+    pub fn earlier_calls(&self) -> impl Iterator<Item = &EarlierCall> {
         self.before.iter().chain(&self.sequence)
     }
 
     /// The number of watched system calls, one after the other: 0 of a command.
-    pub fn calls(&self) -> usize {
+    pub fn call_count(&self) -> usize {
         match self.action {
             Action::Syscall { .. } => self.sequence.len() + 1,
             Action::Command(_) => 0,
@@ -261,7 +261,7 @@ impl Workload {
     }
 
     /// The watched system calls whose results have a name, with their places in the sequence and the meaning of their results.
-    pub fn results(&self) -> impl Iterator<Item = (usize, &str, Returns)> {
+    pub fn named_results(&self) -> impl Iterator<Item = (usize, &str, Returns)> {
         let last = match &self.action {
             Action::Syscall {
                 result, returns, ..

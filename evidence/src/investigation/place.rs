@@ -46,7 +46,7 @@ impl FromStr for ProbeAddress {
         match text.split_once(':') {
             Some(("static", name)) => symbol(name).map(ProbeAddress::Static),
             Some(("live", name)) => symbol(name).map(ProbeAddress::Live),
-            _ => match Address::read(text) {
+            _ => match Address::parse(text) {
                 Some(address) => Ok(ProbeAddress::Number(address)),
                 None => Err(ProbeAddressError::Address(text.into())),
             },

@@ -86,12 +86,12 @@ impl Probe {
     }
 
     /// True if both watch the same target: when one fires, a hit of the other would have been seen.
-    pub fn watches_the_same(&self, other: &Probe) -> bool {
-        self.within == other.within && self.watches_the_same_apart_from_within(other)
+    pub fn has_same_target(&self, other: &Probe) -> bool {
+        self.within == other.within && self.has_same_target_ignoring_within(other)
     }
 
     /// True if both watch the same target, whatever their `within`.
-    pub(crate) fn watches_the_same_apart_from_within(&self, other: &Probe) -> bool {
+    pub(crate) fn has_same_target_ignoring_within(&self, other: &Probe) -> bool {
         self.target == other.target
             && self.position == other.position
             && self.file == other.file

@@ -28,7 +28,7 @@ pub(super) fn unknown_arguments(
     experiments
         .flat_map(|experiment| {
             let probes = experiment.probes.iter();
-            probes.flat_map(|probe| unknown(&experiment.name, probe, machines))
+            probes.flat_map(|probe| unknown_arguments_of_probe(&experiment.name, probe, machines))
         })
         .collect()
 }
@@ -42,7 +42,7 @@ pub(super) fn known_arguments<'m>(
         .collect()
 }
 
-fn unknown(
+fn unknown_arguments_of_probe(
     experiment: &str,
     planned: &PlannedProbe,
     machines: &[SeenExperiments],
@@ -90,7 +90,7 @@ fn unknown(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::probe_facts::seen;
+    use crate::observation::probe_facts::collect_seen_experiments;
 
     /// Check that a misspelt argument in `public` is told with the nearest one, and those that exist are not.
     #[test]
@@ -105,7 +105,8 @@ mod tests {
             let probes = &mut create.unwrap().probes;
             let probe = probes.iter_mut().find(|one| one.name == "fd_install");
             probe.unwrap().public = vec![listed.to_owned(), "return".into()];
-            let report = unknown_arguments(&investigation, &[seen(&evidence)]).into_iter();
+            let report = unknown_arguments(&investigation, &[collect_seen_experiments(&evidence)])
+                .into_iter();
             report.map(|one| one.message).collect::<Vec<_>>()
         };
         assert!(report("args.file").is_empty());

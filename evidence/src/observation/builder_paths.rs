@@ -17,7 +17,7 @@ const OF_ADMINISTRATOR: [&str; 1] = ["/usr/local"];
 pub(super) fn builder_paths(investigation: &Investigation) -> Vec<Diagnostic> {
     let mut told = BTreeSet::new();
     let experiments = investigation.experiments.iter();
-    let named = experiments.flat_map(|one| of_workload(&one.workload, &one.span));
+    let named = experiments.flat_map(|one| workload_builder_paths(&one.workload, &one.span));
     named
         .filter(|(path, _)| told.insert(path.clone()))
         .map(|(path, span)| {
@@ -31,7 +31,7 @@ pub(super) fn builder_paths(investigation: &Investigation) -> Vec<Diagnostic> {
 }
 
 /// The paths of a workload that are not those of a system, and their places.
-fn of_workload(workload: &Workload, of: &Range<usize>) -> Vec<(String, Range<usize>)> {
+fn workload_builder_paths(workload: &Workload, of: &Range<usize>) -> Vec<(String, Range<usize>)> {
     let around = &workload.around;
     let named = |one: SpannedName| (one.name, one.span);
     let given = |path: &str| around.files.iter().any(|file| is_below(path, &file.to));

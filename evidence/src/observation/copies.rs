@@ -8,7 +8,10 @@ use crate::investigation::{Experiment as PlannedExperiment, Position};
 
 /// Addresses of functions that an experiment watched and in which nothing ran: whatever is inlined there did not run.
 /// Only probes count that were to see every run.
-pub(crate) fn silent(experiment: &Experiment, planned: &PlannedExperiment) -> BTreeSet<Address> {
+pub(crate) fn silent_addresses(
+    experiment: &Experiment,
+    planned: &PlannedExperiment,
+) -> BTreeSet<Address> {
     let mut watched: BTreeSet<Address> = BTreeSet::new();
     let mut ran: BTreeSet<Address> = BTreeSet::new();
     for (name, probe) in &experiment.probes {
@@ -39,7 +42,7 @@ pub(crate) fn silent(experiment: &Experiment, planned: &PlannedExperiment) -> BT
 }
 
 /// The reason why the hits of a function's probe may be fewer than the function's runs.
-pub(crate) fn unwatched(
+pub(crate) fn unwatched_copy_reasons(
     evidence: &Evidence,
     (experiment, planned): (&Experiment, &PlannedExperiment),
     probe: &Probe,
@@ -50,13 +53,13 @@ pub(crate) fn unwatched(
             "this evidence does not say which copies of `{function}` the kernel has: capture again"
         )];
     };
-    let mut seen = silent(experiment, planned);
+    let mut seen = silent_addresses(experiment, planned);
     seen.extend(probe.places());
-    instances.gaps(function, probe.file.as_deref(), &seen)
+    instances.gap_reasons(function, probe.file.as_deref(), &seen)
 }
 
 /// The probes of an experiment that watch a function which holds an inlined copy of the one that `probe` watches.
-pub fn ruling_out<'e>(
+pub fn excluding_probes<'e>(
     evidence: &Evidence,
     experiment: &'e Experiment,
     probe: &Probe,

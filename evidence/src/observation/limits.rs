@@ -6,24 +6,24 @@ use crate::document::{Context, Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as PlannedExperiment, Probe as PlannedProbe};
 
 /// The reason why `probe` may have missed hits, whatever it watches.
-pub(crate) fn unseen(
+pub(crate) fn missed_hit_reasons(
     plan: &PlannedExperiment,
     seen: &Experiment,
     probe: &PlannedProbe,
 ) -> Vec<String> {
-    let mut reasons: Vec<String> = ended(plan, seen).into_iter().collect();
-    reasons.extend(unwatched(plan, seen, probe));
+    let mut reasons: Vec<String> = early_end_reason(plan, seen).into_iter().collect();
+    reasons.extend(unwatched_process_reasons(plan, seen, probe));
     let found = seen.probes.get(&probe.name);
-    reasons.extend(found.and_then(|found| skipped(&probe.name, found)));
-    reasons.extend(compat_calls(plan, seen, probe));
-    reasons.extend(way_back(seen));
-    reasons.extend(threads(seen));
+    reasons.extend(found.and_then(|found| skipped_hits_reason(&probe.name, found)));
+    reasons.extend(compat_call_reason(plan, seen, probe));
+    reasons.extend(deferred_work_reason(seen));
+    reasons.extend(unseen_thread_reason(seen));
     reasons
 }
 
 /// The reason why a thread of the workload's own process may have gone on unseen: one that the call started and left running, such
 /// as a kernel thread that polls for io_uring.
-fn threads(seen: &Experiment) -> Option<String> {
+fn unseen_thread_reason(seen: &Experiment) -> Option<String> {
     match seen.quality.threads_running {
         Some(0) => None,
         Some(count) => Some(format!(
@@ -40,7 +40,7 @@ fn threads(seen: &Experiment) -> Option<String> {
 
 /// The reason why deferred work of the call may not have been seen: the kernel does it on the task's way back to user space,
 /// after `sys_exit`.
-pub(crate) fn way_back(seen: &Experiment) -> Option<String> {
+pub(crate) fn deferred_work_reason(seen: &Experiment) -> Option<String> {
     match seen.quality.until_user_space {
         Some(true) => None,
         Some(false) => Some(
@@ -57,16 +57,16 @@ pub(crate) fn way_back(seen: &Experiment) -> Option<String> {
 
 /// The reason why hits of `probe` may not be those that are claimed: they may be of other tasks than the workload, or of the
 /// workload outside its call.
-pub(crate) fn foreign(seen: &Experiment, probe: &PlannedProbe) -> Vec<String> {
-    let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
-    reasons.extend(interrupts(seen, probe));
+pub(crate) fn foreign_hit_reasons(seen: &Experiment, probe: &PlannedProbe) -> Vec<String> {
+    let mut reasons: Vec<String> = unmarked_reason(seen).into_iter().collect();
+    reasons.extend(interrupt_reason(seen, probe));
     reasons
 }
 
 /// The reasons why the number of events may not be that of the workload: it may include events of other tasks, or lack some of
 /// its own.
-pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
-    let mut reasons: Vec<String> = unmarked(seen).into_iter().collect();
+pub(crate) fn foreign_event_reasons(seen: &Experiment) -> Vec<String> {
+    let mut reasons: Vec<String> = unmarked_reason(seen).into_iter().collect();
     let hits = seen.probes.values().flat_map(|probe| &probe.hits);
     if hits
         .filter_map(|hit| hit.context)
@@ -74,7 +74,7 @@ pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
     {
         reasons.push("some events came while an interrupt ran on top of the task, which may do anybody's work".into());
     }
-    reasons.extend(threads(seen));
+    reasons.extend(unseen_thread_reason(seen));
     match seen.quality.descendants {
         None => reasons.push("it is not known whether the workload started other processes".into()),
         Some(one) if one.started > one.followed || one.running > 0 => reasons
@@ -85,7 +85,7 @@ pub(crate) fn other_events(seen: &Experiment) -> Vec<String> {
 }
 
 /// The reason why the beginning and the end of the workload are not known, nor therefore which events belong to it.
-pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
+pub(crate) fn unmarked_reason(seen: &Experiment) -> Option<String> {
     match seen.quality.marked {
         Some(true) => None,
         Some(false) => Some(
@@ -98,7 +98,7 @@ pub(crate) fn unmarked(seen: &Experiment) -> Option<String> {
 }
 
 /// The reason why the run may have been shorter than the workload.
-fn ended(plan: &PlannedExperiment, seen: &Experiment) -> Option<String> {
+fn early_end_reason(plan: &PlannedExperiment, seen: &Experiment) -> Option<String> {
     let outcome = &seen.outcome;
     if outcome.exit.value().is_some() {
         return None;
@@ -110,8 +110,12 @@ fn ended(plan: &PlannedExperiment, seen: &Experiment) -> Option<String> {
             }),
             _,
         ) => name,
-        (Some(other), _) => return Some(shorter(&format!("signal {other} ended the workload"))),
-        (None, Datum::Missing(reason)) => return Some(shorter(&reason.to_string())),
+        (Some(other), _) => {
+            return Some(early_end_text(&format!(
+                "signal {other} ended the workload"
+            )));
+        }
+        (None, Datum::Missing(reason)) => return Some(early_end_text(&reason.to_string())),
         (None, Datum::Value(_)) => return None,
     };
     let asked = |probe: &PlannedProbe| {
@@ -126,18 +130,22 @@ fn ended(plan: &PlannedExperiment, seen: &Experiment) -> Option<String> {
         raised && attached
     };
     (!plan.probes.iter().any(asked)).then(|| {
-        shorter(&format!(
+        early_end_text(&format!(
             "{name} ended the workload, and no probe was to raise it"
         ))
     })
 }
 
-fn shorter(reason: &str) -> String {
+fn early_end_text(reason: &str) -> String {
     format!("the run may be shorter than the workload: {reason}")
 }
 
 /// The reasons why the probe may not have seen all processes that the workload started.
-fn unwatched(plan: &PlannedExperiment, seen: &Experiment, probe: &PlannedProbe) -> Vec<String> {
+fn unwatched_process_reasons(
+    plan: &PlannedExperiment,
+    seen: &Experiment,
+    probe: &PlannedProbe,
+) -> Vec<String> {
     let Some(one) = seen.quality.descendants else {
         return match probe.any_task {
             true => Vec::new(),
@@ -167,7 +175,7 @@ fn unwatched(plan: &PlannedExperiment, seen: &Experiment, probe: &PlannedProbe) 
 }
 
 /// The hits that the kernel skipped of a probe that was attached.
-pub(crate) fn skipped(name: &str, probe: &Probe) -> Option<String> {
+pub(crate) fn skipped_hits_reason(name: &str, probe: &Probe) -> Option<String> {
     if probe.unavailable.is_some() {
         return None;
     }
@@ -201,7 +209,7 @@ fn is_syscall_tracepoint(target: &Target) -> bool {
 }
 
 /// The reason why hits may be of another system call: a 32-bit one, which has its own numbers.
-fn compat_calls(
+fn compat_call_reason(
     plan: &PlannedExperiment,
     seen: &Experiment,
     probe: &PlannedProbe,
@@ -222,7 +230,7 @@ fn compat_calls(
 }
 
 /// Hits in an interrupt on top of the workload's task.
-fn interrupts(seen: &Experiment, probe: &PlannedProbe) -> Option<String> {
+fn interrupt_reason(seen: &Experiment, probe: &PlannedProbe) -> Option<String> {
     if probe.any_task || probe.frees.is_some() {
         return None;
     }

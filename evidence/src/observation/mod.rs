@@ -10,5 +10,5 @@ mod probe_facts;
 mod tests;
 
 pub(crate) use limits::*;
-pub use notes::{Moment, in_one_line, may_be_text, notes, notes_of, text_instead};
+pub use notes::{Moment, format_one_line, may_be_text, notes, notes_of, text_cast_advice};
 pub use probe_facts::{SeenExperiment, SeenExperiments, SeenProbe};

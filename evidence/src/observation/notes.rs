@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::arguments::{known_arguments, unknown_arguments};
 use super::builder_paths::builder_paths;
-use super::probe_facts::{SeenExperiments, SeenProbe, seen};
+use super::probe_facts::{SeenExperiments, SeenProbe, collect_seen_experiments};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Evidence, Reads, Unwatched};
+use crate::document::{Evidence, Reads, UnwatchedCause};
 use crate::investigation::{Experiment, Investigation, Probe, Read};
 
 /// The number of probes that a note names before it says how many more there are.
@@ -28,7 +28,10 @@ pub enum Moment {
 /// `public` and `names` that no function has; pointers to bytes that may be texts; hits that interrupts caused; experiments that did
 /// not run, and workloads that a signal ended; paths in workloads that only this machine has. Machines on which an experiment did not run say nothing about its probes.
 pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
-    let machines: Vec<SeenExperiments> = machines.iter().map(|machine| seen(machine)).collect();
+    let machines: Vec<SeenExperiments> = machines
+        .iter()
+        .map(|machine| collect_seen_experiments(machine))
+        .collect();
     notes_of(investigation, &machines, Moment::Captured)
 }
 
@@ -39,27 +42,27 @@ pub fn notes_of(
     moment: Moment,
 ) -> Vec<Diagnostic> {
     let mut found = builder_paths(investigation);
-    let mut unattached: BTreeMap<(Unwatched, String), Vec<(String, &Probe)>> = BTreeMap::new();
+    let mut unattached: BTreeMap<(UnwatchedCause, String), Vec<(String, &Probe)>> = BTreeMap::new();
     let mut not_run: BTreeMap<String, Vec<&Experiment>> = BTreeMap::new();
     for experiment in &investigation.experiments {
-        found.extend(of_signal(investigation, experiment, machines));
-        if let Some(reason) = why_not_run(experiment, machines) {
+        found.extend(signal_note(investigation, experiment, machines));
+        if let Some(reason) = not_run_reason(experiment, machines) {
             not_run.entry(reason).or_default().push(experiment);
             continue;
         }
         for probe in &experiment.probes {
             let seen = observed_probes(experiment, probe, machines);
             let path = format!("{}.{}", experiment.name, probe.name);
-            match nowhere(&seen, |probe| probe.unavailable.clone()) {
+            match common_reason(&seen, |probe| probe.unavailable.clone()) {
                 Some(_) if probe.optional => {}
                 Some(reason) => unattached.entry(reason).or_default().push((path, probe)),
-                None => found.extend(of_reads(investigation, probe, &path, &seen, moment)),
+                None => found.extend(read_notes(investigation, probe, &path, &seen, moment)),
             }
         }
     }
     found.extend(unattached.iter().filter_map(|((what, reason), probes)| {
         let (_, first) = probes.first()?;
-        let named = list(probes.iter().map(|(path, _)| path));
+        let named = format_names(probes.iter().map(|(path, _)| path));
         let is = match moment {
             Moment::Captured => "was",
             Moment::Planned => "would be",
@@ -68,33 +71,33 @@ pub fn notes_of(
         let help =
             "what is read there is UNVERIFIED; a probe that may be missing is `optional = true`";
         let place = match what {
-            Unwatched::Within => first.place_of(|places| places.within.as_ref()),
-            Unwatched::Target | Unwatched::Experiment => first.span.clone(),
+            UnwatchedCause::Within => first.place_of(|places| places.within.as_ref()),
+            UnwatchedCause::Target | UnwatchedCause::Experiment => first.span.clone(),
         };
-        Some(refused(investigation, place, message, moment).help(help))
+        Some(refusal_note(investigation, place, message, moment).help(help))
     }));
     found.extend(not_run.iter().filter_map(|(reason, experiments)| {
-        let named = list(experiments.iter().map(|experiment| &experiment.name));
+        let named = format_names(experiments.iter().map(|experiment| &experiment.name));
         let were = if experiments.len() == 1 {
             "was"
         } else {
             "were"
         };
         let message = format!("{named} {were} {reason}");
-        let note = at(investigation, experiments.first()?.span.clone(), message);
+        let note = note_at(investigation, experiments.first()?.span.clone(), message);
         Some(note.help("what it would show is UNVERIFIED"))
     }));
     let unknown = unknown_arguments(investigation, machines).into_iter();
     found.extend(unknown.map(|one| match one.is_named {
-        true => refused(investigation, one.span, one.message, moment),
-        false => at(investigation, one.span, one.message),
+        true => refusal_note(investigation, one.span, one.message, moment),
+        false => note_at(investigation, one.span, one.message),
     }));
     found.sort_by_key(|note| note.place.as_ref().map(|(_, span)| span.start));
     found
 }
 
 /// The first of these names as code, and how many more there are.
-fn list<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
+fn format_names<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
     let more = match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -105,14 +108,14 @@ fn list<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
 
 /// The reason why no machine ran an experiment, as a sentence that goes on from its name: `not run: …`. Each of its probes has it
 /// then.
-fn why_not_run(experiment: &Experiment, machines: &[SeenExperiments]) -> Option<String> {
+fn not_run_reason(experiment: &Experiment, machines: &[SeenExperiments]) -> Option<String> {
     let reasons: Option<Vec<String>> = experiment
         .probes
         .iter()
         .map(|probe| {
             let seen = observed_probes(experiment, probe, machines);
-            nowhere(&seen, |probe| probe.unavailable.clone())
-                .filter(|(what, _)| *what == Unwatched::Experiment)
+            common_reason(&seen, |probe| probe.unavailable.clone())
+                .filter(|(what, _)| *what == UnwatchedCause::Experiment)
                 .map(|(_, reason)| reason)
         })
         .collect();
@@ -120,7 +123,7 @@ fn why_not_run(experiment: &Experiment, machines: &[SeenExperiments]) -> Option<
 }
 
 /// A note about a workload that a signal ended which no probe raised.
-fn of_signal(
+fn signal_note(
     investigation: &Investigation,
     experiment: &Experiment,
     machines: &[SeenExperiments],
@@ -134,12 +137,12 @@ fn of_signal(
         "the workload of `{}` was ended by {signal}",
         experiment.name
     );
-    let note = at(investigation, experiment.span.clone(), message);
+    let note = note_at(investigation, experiment.span.clone(), message);
     Some(note.help("what it did not come to do is not in the evidence"))
 }
 
 /// A note about a probe some of whose hits are an interrupt's: another capture may have more of them, or none.
-fn of_interrupts(
+fn interrupt_note(
     investigation: &Investigation,
     probe: &Probe,
     path: &str,
@@ -154,12 +157,12 @@ fn of_interrupts(
     let message = format!(
         "{interrupts} of {hits} hits of `{path}` came in an interrupt on top of the workload, so another capture may number them differently"
     );
-    let note = at(investigation, probe.span.clone(), message);
+    let note = note_at(investigation, probe.span.clone(), message);
     Some(note.help("`within = \"FUNCTION\"` takes only those that a function of the call causes"))
 }
 
 /// A note on one line, for standard error: with the place in the file and the advice.
-pub fn in_one_line(note: &Diagnostic) -> String {
+pub fn format_one_line(note: &Diagnostic) -> String {
     let place = note.place.as_ref().zip(note.line_column());
     let place =
         place.map(|((source, _), (line, column))| format!(" ({}:{line}:{column})", source.name));
@@ -168,19 +171,23 @@ pub fn in_one_line(note: &Diagnostic) -> String {
     format!("{}{place}{help}", note.message)
 }
 
-fn at(investigation: &Investigation, span: std::ops::Range<usize>, message: String) -> Diagnostic {
+fn note_at(
+    investigation: &Investigation,
+    span: std::ops::Range<usize>,
+    message: String,
+) -> Diagnostic {
     Diagnostic::error(&Arc::clone(&investigation.source), span, message).warning()
 }
 
 /// A note about something that a kernel refuses.
-fn refused(
+fn refusal_note(
     investigation: &Investigation,
     span: std::ops::Range<usize>,
     message: String,
     moment: Moment,
 ) -> Diagnostic {
     match moment {
-        Moment::Captured => at(investigation, span, message),
+        Moment::Captured => note_at(investigation, span, message),
         Moment::Planned => Diagnostic::error(&Arc::clone(&investigation.source), span, message),
     }
 }
@@ -201,12 +208,12 @@ fn observed_probes<'m>(
 }
 
 /// The reason of the first machine, if all of them have one.
-fn nowhere<R>(seen: &[&SeenProbe], reason: impl Fn(&SeenProbe) -> Option<R>) -> Option<R> {
+fn common_reason<R>(seen: &[&SeenProbe], reason: impl Fn(&SeenProbe) -> Option<R>) -> Option<R> {
     let reasons: Option<Vec<R>> = seen.iter().map(|probe| reason(probe)).collect();
     reasons?.into_iter().next()
 }
 
-fn of_reads(
+fn read_notes(
     investigation: &Investigation,
     probe: &Probe,
     path: &str,
@@ -214,19 +221,19 @@ fn of_reads(
     moment: Moment,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    found.extend(of_interrupts(investigation, probe, path, seen));
+    found.extend(interrupt_note(investigation, probe, path, seen));
     let known = known_arguments(seen.iter().copied());
     found.extend(probe.names.iter().filter_map(|(argument, set)| {
         // Of one that the function does not have, its names say nothing.
         if !known.is_empty() && !known.contains(argument.as_str()) {
             return None;
         }
-        let reason = nowhere(seen, |probe| probe.unreadable.get(argument).cloned());
+        let reason = common_reason(seen, |probe| probe.unreadable.get(argument).cloned());
         let reason = reason.filter(|_| !probe.optional)?;
         let message =
             format!("`{path}.args.{argument}` with the names of `{set}` is not read: {reason}");
         let place = probe.place_of(|places| places.sets.get(argument));
-        Some(refused(investigation, place, message, moment))
+        Some(refusal_note(investigation, place, message, moment))
     }));
     let nameable: BTreeMap<&String, &String> =
         seen.iter().flat_map(|probe| &probe.nameable).collect();
@@ -234,14 +241,14 @@ fn of_reads(
         let message = format!(
             "`{path}.args.{argument}` is a plain number, and this tracepoint has names for it"
         );
-        let note = at(investigation, probe.span.clone(), message);
+        let note = note_at(investigation, probe.span.clone(), message);
         note.help(format!("`names = {{ {argument} = \"{set}\" }}` shows them"))
     }));
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
             let span = probe.span_of(read);
-            let reason = nowhere(seen, |probe| {
-                of_side(&probe.refused, side).get(&read.name).cloned()
+            let reason = common_reason(seen, |probe| {
+                reads_of_side(&probe.refused, side).get(&read.name).cloned()
             });
             if let Some(reason) = reason.filter(|_| !probe.optional) {
                 let is = match moment {
@@ -249,21 +256,21 @@ fn of_reads(
                     Moment::Planned => "would not be",
                 };
                 let message = format!("`{path}.{side}.{}` {is} read: {reason}", read.name);
-                found.push(refused(investigation, span.clone(), message, moment));
+                found.push(refusal_note(investigation, span.clone(), message, moment));
                 continue;
             }
             let mut types = seen
                 .iter()
-                .filter_map(|probe| of_side(&probe.addresses, side).get(&read.name));
+                .filter_map(|probe| reads_of_side(&probe.addresses, side).get(&read.name));
             if let Some(type_name) = types.find(|name| may_be_text(name, &read.expression)) {
                 let message = format!(
                     "`{path}.{side}.{}` is an address: `{type_name}` may point to a text or to any bytes",
                     read.name
                 );
-                let note = at(investigation, span.clone(), message);
-                found.push(note.help(text_instead(&read.expression)));
+                let note = note_at(investigation, span.clone(), message);
+                found.push(note.help(text_cast_advice(&read.expression)));
             }
-            for (member, type_name) in members_behind(read, side, seen) {
+            for (member, type_name) in address_members(read, side, seen) {
                 let expression = member_of(&read.expression, &member);
                 if is_read_too(&expression, reads) {
                     continue;
@@ -275,7 +282,7 @@ fn of_reads(
                 let help = format!(
                     "a read of its own, `(const char *){expression}`, reads the text; one of `(void *){expression}` says that the address is meant"
                 );
-                found.push(at(investigation, span.clone(), message).help(help));
+                found.push(note_at(investigation, span.clone(), message).help(help));
             }
         }
     }
@@ -283,10 +290,10 @@ fn of_reads(
 }
 
 /// The members of a structure that is read whole that are addresses of bytes, with their types.
-fn members_behind(read: &Read, side: &str, seen: &[&SeenProbe]) -> BTreeMap<String, String> {
+fn address_members(read: &Read, side: &str, seen: &[&SeenProbe]) -> BTreeMap<String, String> {
     let types = seen
         .iter()
-        .flat_map(|probe| of_side(&probe.addresses, side));
+        .flat_map(|probe| reads_of_side(&probe.addresses, side));
     types
         .filter_map(|(name, type_name)| {
             let member = name.strip_prefix(&read.name)?.strip_prefix('.')?;
@@ -315,7 +322,7 @@ fn is_read_too(expression: &str, reads: &[Read]) -> bool {
     })
 }
 
-fn of_side<'r>(reads: &'r Reads, side: &str) -> &'r BTreeMap<String, String> {
+fn reads_of_side<'r>(reads: &'r Reads, side: &str) -> &'r BTreeMap<String, String> {
     match side {
         "entry" => &reads.entry,
         _ => &reads.exit,
@@ -347,7 +354,7 @@ pub fn may_be_text(type_name: &str, path: &str) -> bool {
 }
 
 /// Advice for such a pointer.
-pub fn text_instead(path: &str) -> String {
+pub fn text_cast_advice(path: &str) -> String {
     format!(
         "`(const char *){path}` reads the text; `(void *){path}` says that the address is meant"
     )
@@ -362,7 +369,7 @@ mod tests {
 
     fn note_lines(evidence: &[&Evidence]) -> Vec<String> {
         let all = notes(&crate::testing::investigation(), evidence);
-        all.iter().map(in_one_line).collect()
+        all.iter().map(format_one_line).collect()
     }
 
     /// Check that a probe and a read that no machine has are told with their places, that one machine that has them is enough,
@@ -438,7 +445,7 @@ mod tests {
             .unwrap();
         probe.names.insert("mod".into(), "hrtimer_mode".into());
         let all = notes(&investigation, &[&evidence]);
-        let told: Vec<String> = all.iter().map(in_one_line).collect();
+        let told: Vec<String> = all.iter().map(format_one_line).collect();
         for part in [
             "the workload of `create` was ended by SIGSEGV (",
             "1 of 2 hits of `create.twice` came in an interrupt",
@@ -456,7 +463,7 @@ mod tests {
         }
         let told: Vec<String> = notes(&investigation, &[&evidence])
             .iter()
-            .map(in_one_line)
+            .map(format_one_line)
             .collect();
         let note = "`create` was not run: no member `it_valu` (";
         assert!(told.iter().any(|one| one.starts_with(note)), "{told:?}");
@@ -488,7 +495,7 @@ within = "do_sys_opn"
             ..SeenProbe::default()
         };
         let getname = SeenProbe {
-            unavailable: Some((Unwatched::Within, Unwatched::within("no"))),
+            unavailable: Some((UnwatchedCause::Within, UnwatchedCause::within_reason("no"))),
             ..SeenProbe::default()
         };
         let machine = SeenExperiment {
@@ -545,11 +552,13 @@ within = "do_sys_opn"
     #[test]
     fn of_a_plan() {
         let investigation = crate::testing::investigation();
-        let mut machine = seen(&crate::testing::evidence());
+        let mut machine = collect_seen_experiments(&crate::testing::evidence());
         let report = |machine: &SeenExperiments| {
             let machines = std::slice::from_ref(machine);
             let all = notes_of(&investigation, machines, Moment::Planned);
-            let each = all.iter().map(|note| (note.severity, in_one_line(note)));
+            let each = all
+                .iter()
+                .map(|note| (note.severity, format_one_line(note)));
             each.collect::<Vec<_>>()
         };
         assert_eq!(report(&machine), []);
@@ -559,7 +568,7 @@ within = "do_sys_opn"
         let refused = &mut probes.get_mut("sock_alloc").unwrap().refused;
         refused.exit.insert(read.clone(), "no member".into());
         probes.get_mut("fd_install").unwrap().unavailable =
-            Some((Unwatched::Target, "no such thing".into()));
+            Some((UnwatchedCause::Target, "no such thing".into()));
         let reported = report(&machine);
         assert!(
             reported

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{Context, Evidence, Experiment, Probe, Reads, Unwatched};
+use crate::document::{Context, Evidence, Experiment, Probe, Reads, UnwatchedCause};
 use crate::value::{Datum, Value};
 
 /// The experiments on one machine, by name.
@@ -23,7 +23,7 @@ pub struct SeenExperiment {
 #[derive(Clone, Debug, Default)]
 pub struct SeenProbe {
     /// The reason why it cannot be attached, and what that is about.
-    pub unavailable: Option<(Unwatched, String)>,
+    pub unavailable: Option<(UnwatchedCause, String)>,
     /// The reasons why reads are refused.
     pub refused: Reads,
     /// The names of its function's arguments.
@@ -41,14 +41,14 @@ pub struct SeenProbe {
 }
 
 /// The experiments of a machine's evidence.
-pub(super) fn seen(evidence: &Evidence) -> SeenExperiments {
+pub(super) fn collect_seen_experiments(evidence: &Evidence) -> SeenExperiments {
     let experiments = evidence.experiments.iter();
     experiments
-        .map(|(name, experiment)| (name.clone(), of_experiment(experiment)))
+        .map(|(name, experiment)| (name.clone(), summarize_experiment(experiment)))
         .collect()
 }
 
-fn of_experiment(experiment: &Experiment) -> SeenExperiment {
+fn summarize_experiment(experiment: &Experiment) -> SeenExperiment {
     let probes = experiment.probes.iter();
     SeenExperiment {
         // One that did not run for want of a probe has its reasons at the probes.
@@ -59,18 +59,18 @@ fn of_experiment(experiment: &Experiment) -> SeenExperiment {
                 .any(|probe| probe.unavailable.is_some()),
         signal: experiment.outcome.signal.value().map(ToString::to_string),
         probes: probes
-            .map(|(name, probe)| (name.clone(), of_probe(probe)))
+            .map(|(name, probe)| (name.clone(), summarize_probe(probe)))
             .collect(),
     }
 }
 
-fn of_probe(probe: &Probe) -> SeenProbe {
+fn summarize_probe(probe: &Probe) -> SeenProbe {
     let parameters = probe.parameters.iter();
     let mut found = SeenProbe {
         unavailable: probe
             .unavailable
             .as_ref()
-            .map(|reason| (Unwatched::of(reason), reason.clone())),
+            .map(|reason| (UnwatchedCause::from_reason(reason), reason.clone())),
         refused: probe.refused_reads.clone(),
         // One that the investigation names and the function does not have has no type.
         arguments: parameters

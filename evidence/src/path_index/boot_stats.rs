@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::drift::Drift;
 use super::list::computed;
 use crate::document::value::{Datum, Integer, Value};
-use crate::document::{Boot, Evidence, count};
+use crate::document::{Boot, Evidence, count_value};
 
 /// The sums over all boots, by the last segment of their paths:
 ///
@@ -19,11 +19,11 @@ use crate::document::{Boot, Evidence, count};
 ///
 /// A boot that could not say what a sum needs makes the whole sum unavailable: a sum over the others would be one of
 /// fewer boots than `count` says.
-pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
+pub fn compute_boot_sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
     let boots = &evidence.boots;
-    let total = count(boots.len() as u64);
+    let total = count_value(boots.len() as u64);
     let mut sums = vec![("count", Datum::Value(total), computed!(Boot, "count"))];
-    let slides = all(boots, "slide", |boot| &boot.slide);
+    let slides = values_of_boots(boots, "slide", |boot| &boot.slide);
     let of = |sum: Result<Value, SumError>| match sum {
         Ok(value) => Datum::Value(value),
         Err(why) => Datum::unavailable(why.to_string()),
@@ -34,14 +34,14 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
     };
     let distinct = |values: &Result<Vec<i128>, SumError>| {
         let set: BTreeSet<i128> = values.clone()?.into_iter().collect();
-        Ok(count(set.len() as u64))
+        Ok(count_value(set.len() as u64))
     };
     sums.push((
         "distinct",
         of(distinct(&slides)),
         computed!(Boot, "distinct"),
     ));
-    let places = all(boots, "physical place", |boot| &boot.physical);
+    let places = values_of_boots(boots, "physical place", |boot| &boot.physical);
     let several = distinct(&places);
     sums.push((
         "distinct_physical",
@@ -63,11 +63,13 @@ pub fn sums(evidence: &Evidence) -> Vec<(&'static str, Datum, Drift)> {
         sums.push((leaf, of(value), drift));
     }
     let divisor = slides.clone().and_then(|slides| {
-        let found = slides.into_iter().fold(0, |a, b| divisor(a, b.abs()));
+        let found = slides
+            .into_iter()
+            .fold(0, |a, b| greatest_common_divisor(a, b.abs()));
         offset(found)
     });
     sums.push(("divisor", of(divisor), computed!(Boot, "divisor")));
-    let differing = differing(evidence, &slides);
+    let differing = count_differing(evidence, &slides);
     sums.push(("differing", of(differing), computed!(Boot, "differing")));
     sums
 }
@@ -97,7 +99,7 @@ enum SumError {
 }
 
 /// The same value of all boots, or why one of them has none.
-fn all(
+fn values_of_boots(
     boots: &[Boot],
     what: &'static str,
     datum: fn(&Boot) -> &Datum,
@@ -125,24 +127,31 @@ fn number(value: &Value) -> Option<i128> {
 }
 
 /// The greatest common divisor (Euclid); 0 only of zeros.
-fn divisor(a: i128, b: i128) -> i128 {
-    if b == 0 { a } else { divisor(b, a % b) }
+fn greatest_common_divisor(a: i128, b: i128) -> i128 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
 }
 
-fn differing(evidence: &Evidence, slides: &Result<Vec<i128>, SumError>) -> Result<Value, SumError> {
+fn count_differing(
+    evidence: &Evidence,
+    slides: &Result<Vec<i128>, SumError>,
+) -> Result<Value, SumError> {
     let places = evidence.kaslr.symbols.get("_text");
     let fixed = match places.map(|places| &places.static_address) {
         Some(Datum::Value(value)) => number(value).ok_or(SumError::StaticNumber)?,
         Some(Datum::Missing(why)) => return Err(SumError::Static(why.to_string())),
         None => return Err(SumError::NotListed),
     };
-    let texts = all(&evidence.boots, "_text", |boot| &boot.text)?;
+    let texts = values_of_boots(&evidence.boots, "_text", |boot| &boot.text)?;
     let slides = slides.clone()?;
     let others = texts
         .iter()
         .zip(&slides)
         .filter(|(text, slide)| *text - *slide != fixed);
-    Ok(count(others.count() as u64))
+    Ok(count_value(others.count() as u64))
 }
 
 #[cfg(test)]
@@ -179,8 +188,13 @@ mod tests {
     }
 
     fn sum(evidence: &Evidence, leaf: &str) -> Result<i128, String> {
-        let sums = sums(evidence);
-        match &sums.iter().find(|sum| sum.0 == leaf).expect(leaf).1 {
+        let sums = compute_boot_sums(evidence);
+        match &sums
+            .iter()
+            .find(|sum| sum.0 == leaf)
+            .expect(leaf)
+            .1
+        {
             Datum::Value(value) => Ok(value.as_integer().expect(leaf)),
             Datum::Missing(why) => Err(why.to_string()),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::document::Evidence;
 use crate::document::value::{Datum, Frame, Location, Value};
-use crate::document::visit::{Visited, walk};
+use crate::document::visit::{VisitedItem, walk};
 
 /// The words of one document, by their kind. They are collected in one walk, because many names are looked for.
 #[derive(Debug, Default)]
@@ -23,13 +23,13 @@ pub(crate) struct CapturedWords {
 
 impl CapturedWords {
     /// Those of a document.
-    pub(crate) fn of(evidence: &Evidence) -> Self {
+    pub(crate) fn from_evidence(evidence: &Evidence) -> Self {
         let mut words = CapturedWords::default();
         walk::<()>(evidence, &mut |_, found| {
             match found {
-                Visited::Frame(frame) => words.add_frame(frame),
-                Visited::Datum(Datum::Value(value)) => words.add_value(value),
-                Visited::Datum(_) => {}
+                VisitedItem::Frame(frame) => words.add_frame(frame),
+                VisitedItem::Datum(Datum::Value(value)) => words.add_value(value),
+                VisitedItem::Datum(_) => {}
             }
             None
         });

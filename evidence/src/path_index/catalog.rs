@@ -31,7 +31,8 @@ impl<'a> Indexed<'a> {
 
     /// The words of its values and frames.
     pub(crate) fn captured_words(&self) -> &CapturedWords {
-        self.words.get_or_init(|| CapturedWords::of(self.evidence))
+        self.words
+            .get_or_init(|| CapturedWords::from_evidence(self.evidence))
     }
 }
 

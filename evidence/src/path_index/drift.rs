@@ -8,7 +8,7 @@ use crate::document::value::{Datum, Value};
 const KERNEL_HALF: i128 = 0xff00_0000_0000_0000;
 
 /// The class of a value that was read from memory or registers.
-pub(super) fn drift_of(datum: &Datum) -> Drift {
+pub(super) fn value_drift(datum: &Datum) -> Drift {
     match datum.value() {
         Some(Value::Address { value, symbol, .. }) => match (value.0, symbol) {
             (0, _) => Drift::Invariant,

@@ -10,40 +10,46 @@ use crate::document::{Evidence, Missing};
 use crate::path::{FACTS, Path};
 
 use super::catalog::Catalog;
-use super::list::{List, computed};
-use super::refusals::{ends_at, not_a_leaf, unknown};
+use super::list::{LeafCollector, computed};
+use super::refusals::{check_last_segment, not_a_leaf_error, unknown_segment_error};
 use super::resolved::PathError;
 
-impl<'a> List<'a> {
+impl<'a> LeafCollector<'a> {
     /// List the facts, and the existence of what is listed in them.
-    pub(super) fn facts(&mut self, facts: &'a Facts) {
-        self.fields(facts);
+    pub(super) fn list_facts(&mut self, facts: &'a Facts) {
+        self.list_fields(facts);
         let yes = || Value::Bool { value: true };
-        self.below("types", |list| {
+        self.with_segment("types", |list| {
             for (name, one) in &facts.types {
-                list.below(name, |list| {
-                    list.below("members", |list| {
+                list.with_segment(name, |list| {
+                    list.with_segment("members", |list| {
                         let drift = computed!(MemberFacts, "exists");
                         for member in one.members.keys() {
-                            list.below(member, |list| list.own("exists", yes(), drift));
+                            list.with_segment(member, |list| {
+                                list.push_value("exists", yes(), drift)
+                            });
                         }
                     });
-                    list.below("enumerators", |list| {
+                    list.with_segment("enumerators", |list| {
                         let drift = computed!(EnumeratorFacts, "exists");
                         for enumerator in one.enumerators.keys() {
-                            list.below(enumerator, |list| list.own("exists", yes(), drift));
+                            list.with_segment(enumerator, |list| {
+                                list.push_value("exists", yes(), drift)
+                            });
                         }
                     });
                 });
             }
         });
-        self.below("tracepoints", |list| {
+        self.with_segment("tracepoints", |list| {
             for (name, one) in &facts.tracepoints {
-                list.below(name, |list| {
-                    list.below("fields", |list| {
+                list.with_segment(name, |list| {
+                    list.with_segment("fields", |list| {
                         let drift = computed!(FieldFacts, "exists");
                         for field in one.fields.keys() {
-                            list.below(field, |list| list.own("exists", yes(), drift));
+                            list.with_segment(field, |list| {
+                                list.push_value("exists", yes(), drift)
+                            });
                         }
                     });
                 });
@@ -53,7 +59,7 @@ impl<'a> List<'a> {
 }
 
 /// The path under which the index has what `path` names: `types.E.NAME` is short for `types.E.enumerators.NAME.value`.
-pub(super) fn whole(path: &Path) -> Option<String> {
+pub(super) fn expand_path(path: &Path) -> Option<String> {
     let segments: Vec<&str> = path.segments().collect();
     match segments[..] {
         ["types", name, short] if !type_words().any(|word| word == short) => {
@@ -81,7 +87,7 @@ pub(super) fn resolve_absent(evidence: &Evidence, segments: &[&str]) -> Result<V
         return missing(again());
     };
     if let [_, _, list, part, leaf] = segments {
-        return match facts.absent(section, name, list) {
+        return match facts.is_absent(section, name, list) {
             Ok(value) if *leaf == "exists" => Ok(Value::Bool { value }),
             Ok(_) if facts.lists(section, name, list, part) => {
                 missing(format!("`{part}` of {section}.{name} has no `{leaf}`"))
@@ -95,7 +101,7 @@ pub(super) fn resolve_absent(evidence: &Evidence, segments: &[&str]) -> Result<V
         return missing(again());
     }
     missing(match segments.last() {
-        Some(leaf) if facts.is_there(section, name) => {
+        Some(leaf) if facts.is_known_to_exist(section, name) => {
             format!("{section}.{name} has no `{leaf}` on this machine")
         }
         _ => format!("this machine has no {section}.{name}, as far as is known"),
@@ -113,7 +119,7 @@ impl Facts {
         }
     }
 
-    fn is_there(&self, section: &str, name: &str) -> bool {
+    fn is_known_to_exist(&self, section: &str, name: &str) -> bool {
         let exists = match section {
             "types" => self.types.get(name).map(|one| &one.exists),
             "functions" => self.functions.get(name).map(|one| &one.exists),
@@ -143,10 +149,11 @@ impl Catalog<'_> {
         let wanted = &self.investigation.facts;
         let (section, planned) = (segments[0], wanted.section(segments[0]));
         let Some(name) = segments.get(1) else {
-            return Err(not_a_leaf(path, "name one of them"));
+            return Err(not_a_leaf_error(path, "name one of them"));
         };
         if !planned.iter().any(|one| one == name) {
-            let mut error = unknown(segments, 1, "fact", planned.iter().map(String::as_str));
+            let mut error =
+                unknown_segment_error(segments, 1, "fact", planned.iter().map(String::as_str));
             error.message = format!(
                 "{}; name it in `{section}` of `[facts]` in the investigation",
                 error.message
@@ -154,7 +161,7 @@ impl Catalog<'_> {
             return Err(error);
         }
         let Some(leaf) = segments.get(2) else {
-            return Err(not_a_leaf(path, "name something of it"));
+            return Err(not_a_leaf_error(path, "name something of it"));
         };
         match (section, *leaf) {
             ("types", "members") => self.check_part(path, segments, MemberFacts::leaf_names()),
@@ -163,17 +170,17 @@ impl Catalog<'_> {
             }
             ("tracepoints", "fields") => self.check_part(path, segments, FieldFacts::leaf_names()),
             ("types", leaf) if TypeFacts::leaf_names().any(|name| name == leaf) => {
-                ends_at(segments, 2)
+                check_last_segment(segments, 2)
             }
             ("types", _) => self.check_enumerator(segments),
-            ("functions", leaf) => leaf_of(segments, leaf, FunctionFacts::leaf_names()),
-            ("tracepoints", leaf) => leaf_of(
+            ("functions", leaf) => check_leaf_name(segments, leaf, FunctionFacts::leaf_names()),
+            ("tracepoints", leaf) => check_leaf_name(
                 segments,
                 leaf,
                 TracepointFacts::leaf_names().chain(["fields"]),
             ),
-            ("syscalls", leaf) => leaf_of(segments, leaf, SyscallFacts::leaf_names()),
-            (_, leaf) => leaf_of(segments, leaf, OptionFacts::leaf_names()),
+            ("syscalls", leaf) => check_leaf_name(segments, leaf, SyscallFacts::leaf_names()),
+            (_, leaf) => check_leaf_name(segments, leaf, OptionFacts::leaf_names()),
         }
     }
 
@@ -185,29 +192,29 @@ impl Catalog<'_> {
         leaves: impl Iterator<Item = &'static str> + Clone,
     ) -> Result<(), PathError> {
         let Some(part) = segments.get(3) else {
-            return Err(not_a_leaf(path, "name one of them"));
+            return Err(not_a_leaf_error(path, "name one of them"));
         };
         let Some(leaf) = segments.get(4) else {
-            return Err(not_a_leaf(path, "name something of it"));
+            return Err(not_a_leaf_error(path, "name something of it"));
         };
         if !leaves.clone().any(|name| name == *leaf) {
-            return Err(unknown(segments, 4, "value", leaves));
+            return Err(unknown_segment_error(segments, 4, "value", leaves));
         }
         if *leaf != "exists" {
             self.check_listed(segments, 3, part)?;
         }
-        ends_at(segments, 4)
+        check_last_segment(segments, 4)
     }
 
     fn check_enumerator(&self, segments: &[&str]) -> Result<(), PathError> {
         let whole: Vec<&str> = [segments[0], segments[1], "enumerators", segments[2]].to_vec();
         match self.check_listed(&whole, 3, segments[2]) {
-            Ok(()) => ends_at(segments, 2),
+            Ok(()) => check_last_segment(segments, 2),
             Err(_) => {
                 let parts = self.parts(&whole[..3]);
                 let mut known: Vec<&str> = parts.iter().map(String::as_str).collect();
                 type_words().for_each(|word| known.push(word));
-                Err(unknown(segments, 2, "value", known))
+                Err(unknown_segment_error(segments, 2, "value", known))
             }
         }
     }
@@ -218,7 +225,7 @@ impl Catalog<'_> {
         if known.is_empty() || known.iter().any(|one| one == part) {
             return Ok(());
         }
-        Err(unknown(
+        Err(unknown_segment_error(
             segments,
             at,
             "part",
@@ -271,15 +278,15 @@ impl Catalog<'_> {
     }
 }
 
-fn leaf_of(
+fn check_leaf_name(
     segments: &[&str],
     leaf: &str,
     known: impl Iterator<Item = &'static str> + Clone,
 ) -> Result<(), PathError> {
     if known.clone().any(|name| name == leaf) {
-        return ends_at(segments, 2);
+        return check_last_segment(segments, 2);
     }
-    Err(unknown(segments, 2, "value", known))
+    Err(unknown_segment_error(segments, 2, "value", known))
 }
 
 /// True if the first name of a path is one of facts.

@@ -4,16 +4,16 @@
 use std::borrow::Cow;
 
 use crate::document::fields::leaf_rule;
-use crate::document::{CallSite, Cost, Evidence, Experiment, Ledger, Reader, count};
+use crate::document::{CallSite, Cost, Evidence, Experiment, Ledger, Reader, count_value};
 
 use super::boot_stats;
 use super::drift::Drift;
 use super::leaves::Leaves;
-use super::list::{List, computed};
+use super::list::{LeafCollector, computed};
 use crate::document::value::{Bytes, Datum, Value};
 
 /// The words of a leaf that is always one of a few; `None` of all others.
-pub fn words(path: &str) -> Option<&'static [&'static str]> {
+pub fn leaf_words(path: &str) -> Option<&'static [&'static str]> {
     leaf_rule(path)?.bounds.words
 }
 
@@ -22,26 +22,26 @@ pub fn words(path: &str) -> Option<&'static [&'static str]> {
 ///
 /// In a document whose collector did not mark truncated values, those that may be truncated count as such.
 pub fn leaves(evidence: &Evidence) -> Leaves<'_> {
-    let mut list = List::new(evidence.run.marks_cuts, about(evidence));
-    list.below("run", |list| list.fields(&evidence.run));
-    list.below("machine", |list| list.fields(&evidence.machine));
-    list.below("kernel", |list| list.fields(&evidence.kernel));
-    list.below("kaslr", |list| list.fields(&evidence.kaslr));
+    let mut list = LeafCollector::new(evidence.run.marks_cuts, estimate_leaf_count(evidence));
+    list.with_segment("run", |list| list.list_fields(&evidence.run));
+    list.with_segment("machine", |list| list.list_fields(&evidence.machine));
+    list.with_segment("kernel", |list| list.list_fields(&evidence.kernel));
+    list.with_segment("kaslr", |list| list.list_fields(&evidence.kaslr));
     if !evidence.boots.is_empty() {
-        list.below("boots", |list| list.boots(evidence));
+        list.with_segment("boots", |list| list.list_boots(evidence));
     }
-    list.below("commands", |list| list.commands(evidence));
+    list.with_segment("commands", |list| list.list_commands(evidence));
     if let Some(facts) = &evidence.facts {
-        list.facts(facts);
+        list.list_facts(facts);
     }
     for (name, experiment) in &evidence.experiments {
-        list.below(name, |list| list.experiment(experiment));
+        list.with_segment(name, |list| list.list_experiment(experiment));
     }
-    list.leaves.listed()
+    list.leaves.build_index()
 }
 
 /// About how many leaves a document has.
-fn about(evidence: &Evidence) -> usize {
+fn estimate_leaf_count(evidence: &Evidence) -> usize {
     const OTHERS: usize = 128;
     const OF_EXPERIMENT: usize = 32;
     const OF_PROBE: usize = 8;
@@ -63,76 +63,80 @@ fn about(evidence: &Evidence) -> usize {
     OTHERS + boots + OF_EXPERIMENT * evidence.experiments.len() + probes.sum::<usize>()
 }
 
-impl<'a> List<'a> {
-    fn boots(&mut self, evidence: &'a Evidence) {
-        for (leaf, datum, drift) in boot_stats::sums(evidence) {
+impl<'a> LeafCollector<'a> {
+    fn list_boots(&mut self, evidence: &'a Evidence) {
+        for (leaf, datum, drift) in boot_stats::compute_boot_sums(evidence) {
             self.push(leaf, Cow::Owned(datum), drift);
         }
         for (index, boot) in evidence.boots.iter().enumerate() {
-            self.below(&format!("boot{}", index + 1), |list| list.fields(boot));
+            self.with_segment(&format!("boot{}", index + 1), |list| list.list_fields(boot));
         }
     }
 
-    fn commands(&mut self, evidence: &'a Evidence) {
+    fn list_commands(&mut self, evidence: &'a Evidence) {
         for (name, command) in &evidence.commands {
             // The builder's files are of this build of the kernel, and the machine has been booted once.
             self.by_reader = match command.by {
                 Reader::Machine => Drift::PerBoot,
                 Reader::Builder => Drift::PerKernel,
             };
-            self.below(name, |list| {
+            self.with_segment(name, |list| {
                 let run = computed!(CommandRun, "run");
-                list.text("run", &command.line(), run);
-                list.fields(command);
+                list.push_text("run", &command.command_line(), run);
+                list.list_fields(command);
             });
         }
     }
 
-    fn experiment(&mut self, experiment: &'a Experiment) {
-        self.fields(experiment);
-        self.below("outcome", |list| list.fields(&experiment.outcome));
-        self.below("quality", |list| list.quality(experiment));
+    fn list_experiment(&mut self, experiment: &'a Experiment) {
+        self.list_fields(experiment);
+        self.with_segment("outcome", |list| list.list_fields(&experiment.outcome));
+        self.with_segment("quality", |list| list.list_quality(experiment));
         if let Some(call) = &experiment.call {
-            self.below("call", |list| list.call(call));
+            self.with_segment("call", |list| list.list_call(call));
         }
         if let Some(ledger) = &experiment.objects {
-            self.below("objects", |list| list.objects(ledger));
+            self.with_segment("objects", |list| list.list_objects(ledger));
         }
         if let Some(cost) = &experiment.cost {
-            self.below("cost", |list| list.cost(cost));
+            self.with_segment("cost", |list| list.list_cost(cost));
         }
         for (name, probe) in &experiment.probes {
-            self.below(name, |list| list.probe(probe));
+            self.with_segment(name, |list| list.list_probe(probe));
         }
     }
 
-    fn quality(&mut self, experiment: &'a Experiment) {
+    fn list_quality(&mut self, experiment: &'a Experiment) {
         let quality = &experiment.quality;
-        self.fields(quality);
+        self.list_fields(quality);
         let probes = experiment.probes.values();
         let attached = probes.filter(|probe| probe.backend.is_some()).count();
         let drift = computed!(Quality, "attached");
-        self.own("attached", count(attached as u64), drift);
+        self.push_value("attached", count_value(attached as u64), drift);
         let drift = computed!(Quality, "planned");
-        self.own("planned", count(experiment.probes.len() as u64), drift);
+        self.push_value(
+            "planned",
+            count_value(experiment.probes.len() as u64),
+            drift,
+        );
         if let Some(one) = quality.descendants {
             let drift = computed!(Quality, "descendants");
-            self.own("descendants", count(one.started), drift);
+            self.push_value("descendants", count_value(one.started), drift);
         }
     }
 
-    fn cost(&mut self, cost: &'a Cost) {
-        self.fields(cost);
+    fn list_cost(&mut self, cost: &'a Cost) {
+        self.list_fields(cost);
         let added = i128::from(cost.probed_ns) - i128::from(cost.bare_ns);
         if let Some(value) = crate::document::value::Integer::new(added) {
             let type_name = None;
             let drift = computed!(Cost, "added_ns");
-            self.own("added_ns", Value::Int { value, type_name }, drift);
+            self.push_value("added_ns", Value::Int { value, type_name }, drift);
         }
     }
 
     /// The workload's code. Its addresses are of this run's process.
-    fn call(&mut self, call: &CallSite) {
+    fn list_call(&mut self, call: &CallSite) {
         let address = |offset: u64| {
             // Nothing can be counted from a stand-in.
             if call.function.is_pseudonym() && offset != 0 {
@@ -151,31 +155,31 @@ impl<'a> List<'a> {
             .collect();
         let value = Bytes(whole);
         let drift = computed!(CallSite, "code");
-        self.own("code", Value::Bytes { value }, drift);
-        if let Some(calling) = call.calling() {
+        self.push_value("code", Value::Bytes { value }, drift);
+        if let Some(calling) = call.call_instruction() {
             let drift = computed!(CallSite, "instruction");
             place(self, "instruction", calling.offset, drift);
             let after = calling.offset + calling.bytes.0.len() as u64;
             place(self, "after", after, computed!(CallSite, "after"));
             let drift = computed!(CallSite, "text");
-            self.own("text", Value::text(&calling.text), drift);
+            self.push_value("text", Value::text(&calling.text), drift);
         }
         for (index, one) in call.code.iter().enumerate() {
-            self.below(&format!("insn{}", index + 1), |list| {
+            self.with_segment(&format!("insn{}", index + 1), |list| {
                 let drift = computed!(Instruction, "address");
                 place(list, "address", one.offset, drift);
                 let value = one.bytes.clone();
                 let drift = computed!(Instruction, "bytes");
-                list.own("bytes", Value::Bytes { value }, drift);
+                list.push_value("bytes", Value::Bytes { value }, drift);
                 let drift = computed!(Instruction, "text");
-                list.own("text", Value::text(&one.text), drift);
+                list.push_value("text", Value::text(&one.text), drift);
             });
         }
     }
 
     /// The ledger in numbers; its rows are for exhibits.
-    fn objects(&mut self, ledger: &'a Ledger) {
-        self.fields(ledger);
+    fn list_objects(&mut self, ledger: &'a Ledger) {
+        self.list_fields(ledger);
         let all = &ledger.allocations;
         let freed = all.iter().filter(|a| a.freed.is_some()).count();
         let live = all.iter().filter(|a| a.freed.is_none());
@@ -190,7 +194,7 @@ impl<'a> List<'a> {
                 computed!(Ledger, "leaked"),
             ),
         ] {
-            self.own(leaf, count(number as u64), drift);
+            self.push_value(leaf, count_value(number as u64), drift);
         }
     }
 }
@@ -208,7 +212,7 @@ mod tests {
         let paths: Vec<&str> = leaves.paths().collect();
         assert!(paths.len() > 30 && paths.is_sorted_by(|a, b| a < b));
         for (path, leaf) in leaves.iter() {
-            if let (Some(words), Some(value)) = (words(path), leaf.datum.value()) {
+            if let (Some(words), Some(value)) = (leaf_words(path), leaf.datum.value()) {
                 assert!(
                     words.contains(&value.to_string().as_str()),
                     "{path}: {value}"
@@ -219,9 +223,9 @@ mod tests {
             assert!(!leaves.contains(&path[1..]));
         }
         assert_eq!(leaves.data().count(), paths.len());
-        let room = about(&evidence);
+        let room = estimate_leaf_count(&evidence);
         assert!((paths.len()..3 * paths.len()).contains(&room), "{room}");
         assert!(leaves.get("").is_none());
-        assert!(words("kernel.config.backend").is_none());
+        assert!(leaf_words("kernel.config.backend").is_none());
     }
 }

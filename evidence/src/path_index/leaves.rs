@@ -102,7 +102,7 @@ impl<'a> Leaves<'a> {
     }
 
     /// With everything listed.
-    pub(super) fn listed(mut self) -> Self {
+    pub(super) fn build_index(mut self) -> Self {
         let mut hashed = HashTable::with_capacity(self.rows.len());
         for row in 0..self.rows.len() {
             hashed.insert_unique(hash(self.path(row)), row, |row| hash(self.path(*row)));
@@ -118,6 +118,6 @@ impl<'a, P: AsRef<str>> FromIterator<(P, Leaf<'a>)> for Leaves<'a> {
         for (path, leaf) in rows {
             leaves.push(&[path.as_ref()], leaf.datum, leaf.drift);
         }
-        leaves.listed()
+        leaves.build_index()
     }
 }

@@ -21,7 +21,7 @@ const TASK_NAME: Lengths = Lengths {
 };
 
 /// The value under this path, marked as truncated if it may have been.
-pub(super) fn at_limit(
+pub(super) fn mark_if_truncated(
     investigation: &Investigation,
     segments: &[&str],
     value: &Value,
@@ -94,7 +94,7 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
             };
             let reads = match rest {
                 ["task"] => return Some(TASK_NAME),
-                ["args", _] => return Some(of_read(None)),
+                ["args", _] => return Some(read_lengths(None)),
                 // Of a structure that is read whole nothing is cut; a longer one is not read at all.
                 ["entry" | "exit", _, _, ..] => return None,
                 ["entry", _] => &probe.entry,
@@ -104,7 +104,7 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
             let read = reads
                 .iter()
                 .find(|read| Some(&read.name.as_str()) == rest.get(1))?;
-            Some(of_read(read.max))
+            Some(read_lengths(read.max))
         }
         _ => None,
     }
@@ -112,7 +112,7 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
 
 /// The lengths for a read for which the investigation requests this many bytes. A string is read in as many loads as that
 /// takes, and the last byte of each load does not belong to it.
-fn of_read(requested: Option<u32>) -> Lengths {
+fn read_lengths(requested: Option<u32>) -> Lengths {
     let load = ONE_LOAD - 1;
     let loads = requested.map_or(1, |requested| requested / load + 1);
     let bytes = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
@@ -148,7 +148,7 @@ mod tests {
         read.max = Some(200);
         let is_cut = |path: &str, value: &Value| {
             let segments: Vec<&str> = path.split('.').collect();
-            at_limit(&plan, &segments, value).is_some()
+            mark_if_truncated(&plan, &segments, value).is_some()
         };
         let text = |length: usize| Value::text("x".repeat(length));
         for (path, cut, whole) in [

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use crate::document::count;
+use crate::document::count_value;
 use crate::document::fields::{Changes, Field, Form, LeafRule, PathRule, Structure, Visit};
 use crate::document::pointer::Step;
 use crate::document::value::{Cut, Datum, Integer, Value};
 
-use super::drift::{Drift, drift_of};
+use super::drift::{Drift, value_drift};
 use super::leaves::Leaves;
 
-pub(super) struct List<'a> {
+pub(super) struct LeafCollector<'a> {
     pub(super) leaves: Leaves<'a>,
     /// Values that were cut are marked.
     marked: bool,
@@ -42,9 +42,9 @@ pub(super) use computed;
 const REPLACED: &str =
     "it is not text in UTF-8, and what it was is not known: bytes of it have been replaced";
 
-impl<'a> List<'a> {
+impl<'a> LeafCollector<'a> {
     pub(super) fn new(marked: bool, about: usize) -> Self {
-        List {
+        LeafCollector {
             leaves: Leaves::with_capacity(about),
             marked,
             path: String::new(),
@@ -54,7 +54,7 @@ impl<'a> List<'a> {
     }
 
     /// List what has `name` in its path.
-    pub(super) fn below(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+    pub(super) fn with_segment(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
         let end = self.path.len();
         self.enter(name);
         inside(self);
@@ -69,7 +69,7 @@ impl<'a> List<'a> {
     }
 
     /// List the fields of a structure that its table lists.
-    pub(super) fn fields(&mut self, structure: &'a impl Structure) {
+    pub(super) fn list_fields(&mut self, structure: &'a impl Structure) {
         let ControlFlow::Continue(()) = structure.visit(self);
     }
 
@@ -77,13 +77,13 @@ impl<'a> List<'a> {
         self.leaves.push(&[&self.path, name], datum, drift);
     }
 
-    pub(super) fn own(&mut self, name: &str, value: Value, drift: Drift) {
+    pub(super) fn push_value(&mut self, name: &str, value: Value, drift: Drift) {
         self.push(name, Cow::Owned(Datum::Value(value)), drift);
     }
 
     /// Text that redaction has withheld is not a value.
-    pub(super) fn text(&mut self, name: &str, value: &str, drift: Drift) {
-        let datum = match crate::document::withheld::withheld(value) {
+    pub(super) fn push_text(&mut self, name: &str, value: &str, drift: Drift) {
+        let datum = match crate::document::withheld::withheld_reason(value) {
             Some(reason) => Datum::withheld(reason),
             None if value.contains(char::REPLACEMENT_CHARACTER) => Datum::unavailable(REPLACED),
             None => Datum::Value(Value::text(value)),
@@ -91,18 +91,22 @@ impl<'a> List<'a> {
         self.push(name, Cow::Owned(datum), drift);
     }
 
-    pub(super) fn lend(&mut self, name: &str, datum: &'a Datum, drift: Drift) {
-        let datum = self.whole(datum);
+    pub(super) fn push_borrowed(&mut self, name: &str, datum: &'a Datum, drift: Drift) {
+        let datum = self.checked_datum(datum);
         self.push(name, datum, drift);
     }
 
-    fn whole(&self, datum: &'a Datum) -> Cow<'a, Datum> {
+    fn checked_datum(&self, datum: &'a Datum) -> Cow<'a, Datum> {
         if let Some(Value::Text { value } | Value::CutText { value, .. }) = datum.value()
             && value.contains(char::REPLACEMENT_CHARACTER)
         {
             return Cow::Owned(Datum::unavailable(REPLACED));
         }
-        match datum.value().filter(|_| !self.marked).and_then(unmarked) {
+        match datum
+            .value()
+            .filter(|_| !self.marked)
+            .and_then(mark_old_truncation)
+        {
             Some(cut) => Cow::Owned(Datum::Value(cut)),
             None => Cow::Borrowed(datum),
         }
@@ -112,14 +116,14 @@ impl<'a> List<'a> {
         match (changes, datum) {
             (Changes::Always(drift), _) => drift,
             (Changes::ByReader, _) => self.by_reader,
-            (Changes::ByValue, Some(datum)) => drift_of(datum),
+            (Changes::ByValue, Some(datum)) => value_drift(datum),
             // Only values are read from memory.
             (Changes::ByValue, None) => Drift::PerRun,
         }
     }
 }
 
-impl<'a> Visit<'a> for List<'a> {
+impl<'a> Visit<'a> for LeafCollector<'a> {
     type Break = Infallible;
 
     fn field(
@@ -156,10 +160,10 @@ impl<'a> Visit<'a> for List<'a> {
     }
 
     fn datum(&mut self, field: &'static Field, datum: &'a Datum) -> ControlFlow<Infallible> {
-        match (field.leaf, field.listed()) {
+        match (field.leaf, field.leaf_name()) {
             (PathRule::Map(LeafRule { changes, .. }), _) => {
                 let drift = self.drift(changes, Some(datum));
-                let datum = self.whole(datum);
+                let datum = self.checked_datum(datum);
                 self.leaves.push(&[&self.path], datum, drift);
             }
             (PathRule::Listed { rule, .. }, Some(name)) => {
@@ -170,7 +174,7 @@ impl<'a> Visit<'a> for List<'a> {
                     );
                     self.push(name, Cow::Owned(datum), drift);
                 } else {
-                    self.lend(name, datum, drift);
+                    self.push_borrowed(name, datum, drift);
                 }
             }
             _ => {}
@@ -179,32 +183,32 @@ impl<'a> Visit<'a> for List<'a> {
     }
 
     fn text(&mut self, field: &'static Field, text: &'a str) -> ControlFlow<Infallible> {
-        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.listed()) {
+        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.leaf_name()) {
             let drift = self.drift(rule.changes, None);
-            List::text(self, name, text, drift);
+            LeafCollector::push_text(self, name, text, drift);
         }
         ControlFlow::Continue(())
     }
 
     fn number(&mut self, field: &'static Field, number: u64) -> ControlFlow<Infallible> {
-        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.listed()) {
+        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.leaf_name()) {
             let drift = self.drift(rule.changes, None);
-            self.own(name, shown(rule.form, number), drift);
+            self.push_value(name, number_value(rule.form, number), drift);
         }
         ControlFlow::Continue(())
     }
 
     fn truth(&mut self, field: &'static Field, value: bool) -> ControlFlow<Infallible> {
-        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.listed()) {
+        if let (PathRule::Listed { rule, .. }, Some(name)) = (field.leaf, field.leaf_name()) {
             let drift = self.drift(rule.changes, None);
-            self.own(name, Value::Bool { value }, drift);
+            self.push_value(name, Value::Bool { value }, drift);
         }
         ControlFlow::Continue(())
     }
 }
 
 /// A number of the document as a value of its form.
-fn shown(form: Form, number: u64) -> Value {
+fn number_value(form: Form, number: u64) -> Value {
     match form {
         Form::Time | Form::Moment => Value::Time { ns: number },
         Form::Offset => Value::Offset {
@@ -213,13 +217,15 @@ fn shown(form: Form, number: u64) -> Value {
         Form::Pid => Value::Pid {
             value: i32::try_from(number).unwrap_or_default(),
         },
-        Form::Plain | Form::Count | Form::Order | Form::Caller | Form::Returned => count(number),
+        Form::Plain | Form::Count | Form::Order | Form::Caller | Form::Returned => {
+            count_value(number)
+        }
     }
 }
 
 /// Treat a value of maximal length as truncated, for old collectors that did not mark it: 24 frames of a stack, up to five of
 /// them the watcher's own; 63 bytes of a text, and an ellipsis after them; 64 KiB of an output.
-fn unmarked(value: &Value) -> Option<Value> {
+fn mark_old_truncation(value: &Value) -> Option<Value> {
     const FRAMES: std::ops::RangeInclusive<usize> = 19..=24;
     const TEXT: std::ops::RangeInclusive<usize> = 60..=63;
     const NOT_UTF8: usize = 63;

@@ -18,5 +18,5 @@ mod resolved;
 
 pub(crate) use captured_words::CapturedWords;
 pub use drift::Drift;
-pub use index::{leaves, words};
+pub use index::{leaf_words, leaves};
 pub use leaves::{Leaf, Leaves};

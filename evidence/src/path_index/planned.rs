@@ -10,7 +10,7 @@ use super::leaf_names::{
     OUTCOME_MAPS, command_leaves, fixed_leaves, hit_leaves, instruction_leaves, member_leaves,
     outcome_leaves, probe_leaves, symbol_leaves,
 };
-use super::refusals::{ends_at, not_a_leaf, unknown};
+use super::refusals::{check_last_segment, not_a_leaf_error, unknown_segment_error};
 use super::resolved::PathError;
 
 impl Catalog<'_> {
@@ -30,10 +30,10 @@ impl Catalog<'_> {
                 .iter()
                 .map(|e| e.name.as_str());
             let known = known.chain(SECTIONS.iter().copied());
-            return Err(unknown(&segments, 0, "experiment", known));
+            return Err(unknown_segment_error(&segments, 0, "experiment", known));
         };
         match segments.get(1) {
-            None => Err(not_a_leaf(path, "name something of the experiment")),
+            None => Err(not_a_leaf_error(path, "name something of the experiment")),
             Some(second) if EXPERIMENT_SECTIONS.contains(second) => {
                 self.check_outcome(experiment, path, &segments)
             }
@@ -51,28 +51,30 @@ impl Catalog<'_> {
         let Some(probe) = experiment.probe(segments[1]) else {
             let known = experiment.probes.iter().map(|p| p.name.as_str());
             let known = known.chain(EXPERIMENT_SECTIONS.iter().copied());
-            return Err(unknown(segments, 1, "probe", known));
+            return Err(unknown_segment_error(segments, 1, "probe", known));
         };
         let Some(third) = segments.get(2) else {
-            return Err(not_a_leaf(path, "name a value of the probe"));
+            return Err(not_a_leaf_error(path, "name a value of the probe"));
         };
         let numbered = hit_number(third).is_some();
         let at = if numbered { 3 } else { 2 };
         let Some(leaf) = segments.get(at).copied() else {
-            return Err(not_a_leaf(path, "name a value of the hit"));
+            return Err(not_a_leaf_error(path, "name a value of the hit"));
         };
         match leaf {
             "args" => self.check_argument(path, segments, at + 1),
             "entry" => self.check_read(&probe.entry, path, segments, at + 1),
             "exit" => self.check_read(&probe.exit, path, segments, at + 1),
             "members" if !numbered => check_member(probe, path, segments),
-            leaf if hit_leaves().any(|name| name == leaf) => ends_at(segments, at),
-            leaf if !numbered && probe_leaves().any(|name| name == leaf) => ends_at(segments, at),
+            leaf if hit_leaves().any(|name| name == leaf) => check_last_segment(segments, at),
+            leaf if !numbered && probe_leaves().any(|name| name == leaf) => {
+                check_last_segment(segments, at)
+            }
             _ => {
                 let known = hit_leaves().chain(["args", "entry", "exit"]);
                 let whole = probe_leaves().chain(["members"]);
                 let known = known.chain(whole.filter(|_| !numbered));
-                Err(unknown(segments, at, "value", known))
+                Err(unknown_segment_error(segments, at, "value", known))
             }
         }
     }
@@ -95,20 +97,25 @@ impl Catalog<'_> {
                 .is_ok_and(|n| n > 0 && n.to_string() == number)
         };
         match segments.get(2) {
-            None => Err(not_a_leaf(path, "name a value in it")),
+            None => Err(not_a_leaf_error(path, "name a value in it")),
             Some(name) if segments[1] == "call" && numbered(name) => match segments.get(3) {
                 Some(leaf)
                     if segments.len() == 4 && instruction_leaves().any(|name| name == *leaf) =>
                 {
                     Ok(())
                 }
-                Some(_) => Err(unknown(segments, 3, "value", instruction_leaves())),
-                None => Err(not_a_leaf(path, "name `address`, `bytes` or `text`")),
+                Some(_) => Err(unknown_segment_error(
+                    segments,
+                    3,
+                    "value",
+                    instruction_leaves(),
+                )),
+                None => Err(not_a_leaf_error(path, "name `address`, `bytes` or `text`")),
             },
             Some(&map) if segments[1] == "outcome" && OUTCOME_MAPS.contains(&map) => {
                 let workload = &experiment.workload;
                 let names: Vec<&str> = match map {
-                    "results" => workload.results().map(|(_, name, _)| name).collect(),
+                    "results" => workload.named_results().map(|(_, name, _)| name).collect(),
                     _ => workload
                         .buffers()
                         .into_iter()
@@ -116,22 +123,22 @@ impl Catalog<'_> {
                         .collect(),
                 };
                 match segments.get(3) {
-                    None => Err(not_a_leaf(path, "name a value in it")),
-                    Some(name) if names.contains(name) => ends_at(segments, 3),
+                    None => Err(not_a_leaf_error(path, "name a value in it")),
+                    Some(name) if names.contains(name) => check_last_segment(segments, 3),
                     // Evidence of an older investigation, which had one of this name.
-                    Some(_) if self.captured(path) => Ok(()),
-                    Some(_) => Err(unknown(segments, 3, "value", names)),
+                    Some(_) if self.is_captured(path) => Ok(()),
+                    Some(_) => Err(unknown_segment_error(segments, 3, "value", names)),
                 }
             }
             Some(leaf) if below.contains(leaf) && segments.len() == 3 => Ok(()),
-            Some(_) => Err(unknown(segments, 2, "value", below)),
+            Some(_) => Err(unknown_segment_error(segments, 2, "value", below)),
         }
     }
 
     /// An argument, whose name is the segment `at`.
     fn check_argument(&self, path: &Path, segments: &[&str], at: usize) -> Result<(), PathError> {
         let Some(name) = segments.get(at) else {
-            return Err(not_a_leaf(path, "name an argument"));
+            return Err(not_a_leaf_error(path, "name an argument"));
         };
         let parameters: Vec<&str> = self
             .machines
@@ -144,13 +151,13 @@ impl Catalog<'_> {
             .collect();
         // Where no machine could attach, nobody knows the names yet.
         if !parameters.is_empty() && !parameters.contains(name) {
-            return Err(unknown(segments, at, "argument", parameters));
+            return Err(unknown_segment_error(segments, at, "argument", parameters));
         }
-        ends_at(segments, at)
+        check_last_segment(segments, at)
     }
 
     /// True if a machine has something at `path`, be it planned or not.
-    fn captured(&self, path: &Path) -> bool {
+    fn is_captured(&self, path: &Path) -> bool {
         let mut machines = self.machines.iter();
         machines.any(|machine| machine.leaves.contains(path.as_str()))
     }
@@ -164,11 +171,11 @@ impl Catalog<'_> {
         at: usize,
     ) -> Result<(), PathError> {
         let Some(name) = segments.get(at) else {
-            return Err(not_a_leaf(path, "name a read"));
+            return Err(not_a_leaf_error(path, "name a read"));
         };
         if !reads.iter().any(|read| read.name == *name) {
             let known = reads.iter().map(|read| read.name.as_str());
-            return Err(unknown(segments, at, "read", known));
+            return Err(unknown_segment_error(segments, at, "read", known));
         }
         let values = self.values_of_read(segments, at);
         // Where nothing was read yet, nobody knows whether it is a structure, and what is in it.
@@ -180,14 +187,14 @@ impl Catalog<'_> {
             return Ok(());
         }
         if values.contains(&"") {
-            return ends_at(segments, at);
+            return check_last_segment(segments, at);
         }
         let is_map = |value: &&str| {
             let rest = value.strip_prefix(below.as_str());
             rest.is_some_and(|rest| below.is_empty() || rest.starts_with('.'))
         };
         if values.iter().any(is_map) {
-            return Err(not_a_leaf(
+            return Err(not_a_leaf_error(
                 path,
                 "it is a structure, name one of its values",
             ));
@@ -226,26 +233,26 @@ impl Catalog<'_> {
     fn check_command(&self, path: &Path, segments: &[&str]) -> Result<(), PathError> {
         let commands = &self.investigation.commands;
         let Some(name) = segments.get(1).copied() else {
-            return Err(not_a_leaf(path, "name a command"));
+            return Err(not_a_leaf_error(path, "name a command"));
         };
         let Some(command) = self.investigation.command(name) else {
             let known = commands.iter().map(|command| command.name.as_str());
-            return Err(unknown(segments, 1, "command", known));
+            return Err(unknown_segment_error(segments, 1, "command", known));
         };
         match segments[2..] {
-            [] => Err(not_a_leaf(path, "name something of the command")),
+            [] => Err(not_a_leaf_error(path, "name something of the command")),
             [leaf] if command_leaves().any(|name| name == leaf) => Ok(()),
-            ["values"] => Err(not_a_leaf(path, "name a value")),
+            ["values"] => Err(not_a_leaf_error(path, "name a value")),
             ["values", value] if command.values.iter().any(|v| v.name == value) => Ok(()),
             ["values", _] => {
                 let known = command.values.iter().map(|value| value.name.as_str());
-                Err(unknown(segments, 3, "value", known))
+                Err(unknown_segment_error(segments, 3, "value", known))
             }
             [leaf, _, ..] if command_leaves().any(|name| name == leaf) => {
-                Err(unknown(segments, 3, "value", []))
+                Err(unknown_segment_error(segments, 3, "value", []))
             }
-            ["values", ..] => Err(unknown(segments, 4, "value", [])),
-            _ => Err(unknown(
+            ["values", ..] => Err(unknown_segment_error(segments, 4, "value", [])),
+            _ => Err(unknown_segment_error(
                 segments,
                 2,
                 "value",
@@ -263,7 +270,7 @@ impl Catalog<'_> {
             return Ok(());
         }
         let depth_ok = match segments {
-            [_] => return Err(not_a_leaf(path, "name a value in it")),
+            [_] => return Err(not_a_leaf_error(path, "name a value in it")),
             ["kernel", "config" | "modules", _] | ["kaslr", "sources", _] | ["boots", _, _] => true,
             ["kaslr", "symbols", _, leaf] => symbol_leaves().any(|name| name == *leaf),
             _ => false,
@@ -275,7 +282,7 @@ impl Catalog<'_> {
         let planned_module = matches!(segments, ["kernel", "modules", name]
             if self.investigation.modules().any(|module| module == *name));
         let planned_name = planned_symbol || planned_config || planned_module;
-        if self.captured(path) || (depth_ok && (planned_name || segments[0] == "boots")) {
+        if self.is_captured(path) || (depth_ok && (planned_name || segments[0] == "boots")) {
             return Ok(());
         }
         let known = self
@@ -302,16 +309,25 @@ fn check_member(probe: &Probe, path: &Path, segments: &[&str]) -> Result<(), Pat
     let reads = match segments.get(3) {
         Some(&"entry") => &probe.entry,
         Some(&"exit") => &probe.exit,
-        Some(_) => return Err(unknown(segments, 3, "side", ["entry", "exit"])),
-        None => return Err(not_a_leaf(path, "name a side, `entry` or `exit`")),
+        Some(_) => {
+            return Err(unknown_segment_error(
+                segments,
+                3,
+                "side",
+                ["entry", "exit"],
+            ));
+        }
+        None => return Err(not_a_leaf_error(path, "name a side, `entry` or `exit`")),
     };
     match (segments.get(4), segments.get(5)) {
         (Some(name), _) if !reads.iter().any(|r| r.name == *name) => {
             let known = reads.iter().map(|r| r.name.as_str());
-            Err(unknown(segments, 4, "read", known))
+            Err(unknown_segment_error(segments, 4, "read", known))
         }
-        (Some(_), Some(leaf)) if member_leaves().any(|name| name == *leaf) => ends_at(segments, 5),
-        (Some(_), Some(_)) => Err(unknown(segments, 5, "value", member_leaves())),
-        _ => Err(not_a_leaf(path, "name a value of the member")),
+        (Some(_), Some(leaf)) if member_leaves().any(|name| name == *leaf) => {
+            check_last_segment(segments, 5)
+        }
+        (Some(_), Some(_)) => Err(unknown_segment_error(segments, 5, "value", member_leaves())),
+        _ => Err(not_a_leaf_error(path, "name a value of the member")),
     }
 }

@@ -6,7 +6,7 @@ use crate::path::Path;
 use super::resolved::PathError;
 
 /// Accept a path whose segment `last`, the name of a value, is its last one.
-pub(super) fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
+pub(super) fn check_last_segment(segments: &[&str], last: usize) -> Result<(), PathError> {
     if segments.len() == last + 1 {
         return Ok(());
     }
@@ -19,7 +19,7 @@ pub(super) fn ends_at(segments: &[&str], last: usize) -> Result<(), PathError> {
 }
 
 /// The error for segment `at`, with the `known` names that would be valid there.
-pub(super) fn unknown<'n>(
+pub(super) fn unknown_segment_error<'n>(
     segments: &[&str],
     at: usize,
     what: &str,
@@ -54,7 +54,7 @@ pub(super) fn unknown<'n>(
 }
 
 /// The refusal of a path that ends before a value.
-pub(super) fn not_a_leaf(path: &Path, what: &str) -> PathError {
+pub(super) fn not_a_leaf_error(path: &Path, what: &str) -> PathError {
     PathError {
         message: format!("`{path}` is not a value: {what}"),
         segment: path.segments().count(),

@@ -9,7 +9,7 @@ use crate::path_index::Leaf;
 
 use super::drift::Drift;
 use super::fact_paths;
-use super::limits::at_limit;
+use super::limits::mark_if_truncated;
 
 pub use super::catalog::{Catalog, Indexed};
 pub use super::leaf_names::{hit_leaves, member_leaves, probe_leaves};
@@ -26,7 +26,7 @@ impl Catalog<'_> {
         let segments: Vec<&str> = path.segments().collect();
         if let Some(experiment) = machine.evidence.experiments.get(segments[0])
             && segments.get(1) != Some(&"quality")
-            && let Some(reason) = experiment.broken()
+            && let Some(reason) = experiment.broken_reason()
         {
             return Ok(Resolved::Broken(format!(
                 "experiment `{}` {reason}",
@@ -42,22 +42,22 @@ impl Catalog<'_> {
             && segments
                 .get(1)
                 .is_none_or(|name| !experiment.probes.contains_key(*name))
-            && let Some(reason) = experiment.unwatched()
+            && let Some(reason) = experiment.unwatched_reason()
         {
             return Ok(missing(reason));
         }
         let another = self
-            .watched_another(machine, &segments)
-            .or_else(|| self.another_command(machine, &segments));
+            .changed_target_reason(machine, &segments)
+            .or_else(|| self.changed_command_reason(machine, &segments));
         if let Some(reason) = another {
             return Ok(missing(reason));
         }
-        let whole = fact_paths::whole(path);
+        let whole = fact_paths::expand_path(path);
         let known = whole.as_deref().unwrap_or(path.as_str());
         if let Some(Leaf { datum, drift }) = machine.leaves.get(known) {
             let cut = datum
                 .value()
-                .and_then(|value| at_limit(self.investigation, &segments, value));
+                .and_then(|value| mark_if_truncated(self.investigation, &segments, value));
             if let Some(cut) = cut {
                 return Ok(Resolved::Value(Cow::Owned(cut), *drift));
             }
@@ -92,7 +92,7 @@ impl Catalog<'_> {
             )));
         };
         match experiment.probes.get(segments[1]) {
-            Some(probe) => why_missing(probe, &segments),
+            Some(probe) => resolve_missing_leaf(probe, &segments),
             None => Ok(missing(format!(
                 "this evidence has nothing under `{}.{}`",
                 segments[0], segments[1]
@@ -101,7 +101,7 @@ impl Catalog<'_> {
     }
 
     /// Evidence of an older investigation can hold a probe of this name that watched something else.
-    fn watched_another(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
+    fn changed_target_reason(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
         let [experiment, probe, ..] = segments else {
             return None;
         };
@@ -115,16 +115,16 @@ impl Catalog<'_> {
         (planned.target != watched.target || planned.file != watched.file).then(|| {
             format!(
                 "`{probe}` watched {}{} when this was captured, and is to watch {}{}: capture again",
-                target(&watched.target),
+                describe_target(&watched.target),
                 of(&watched.file),
-                target(&planned.target),
+                describe_target(&planned.target),
                 of(&planned.file)
             )
         })
     }
 
     /// The reason why what the evidence holds of a command is not of the one that is planned.
-    fn another_command(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
+    fn changed_command_reason(&self, machine: &Indexed<'_>, segments: &[&str]) -> Option<String> {
         let ["commands", name, ..] = segments else {
             return None;
         };
@@ -134,10 +134,10 @@ impl Catalog<'_> {
                 "this evidence has no command `{name}`: it was captured with another investigation"
             ));
         };
-        (!planned.is(found.by, &found.argv)).then(|| {
+        (!planned.matches(found.by, &found.argv)).then(|| {
             format!(
                 "`{name}` was `{}` when this was captured, and is to be another command: capture again",
-                found.line()
+                found.command_line()
             )
         })
     }
@@ -149,7 +149,7 @@ fn missing<'m>(reason: impl Into<String>) -> Resolved<'m> {
 }
 
 /// The target of a probe, in words.
-fn target(target: &Target) -> String {
+fn describe_target(target: &Target) -> String {
     match target {
         Target::Function(name) => format!("the function `{name}`"),
         Target::Tracepoint(name) => format!("the tracepoint `{name}`"),
@@ -159,7 +159,7 @@ fn target(target: &Target) -> String {
 }
 
 /// The reason why a probe of this machine has no such leaf.
-fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, PathError> {
+fn resolve_missing_leaf<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, PathError> {
     if let Some(reason) = &probe.unavailable {
         return Ok(Resolved::Missing(Missing::from_text(reason)));
     }
@@ -192,8 +192,8 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
         }
         let number = hit.unwrap_or(1);
         if let Some(hit) = probe.hits.get(number - 1)
-            && (number > 1 || hit_is_meant(probe, segments))
-            && let Some(reason) = other_shape(hit, side, name, below)
+            && (number > 1 || is_unambiguous_hit(probe, segments))
+            && let Some(reason) = other_shape_reason(hit, side, name, below)
         {
             return Ok(missing(reason));
         }
@@ -229,12 +229,12 @@ fn why_missing<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved<'m>, Pat
 }
 
 /// True if a path names a hit, or there is only one that it can mean.
-fn hit_is_meant(probe: &Probe, segments: &[&str]) -> bool {
+fn is_unambiguous_hit(probe: &Probe, segments: &[&str]) -> bool {
     hit_number(segments[2]).is_some() || probe.hits.len() == 1
 }
 
 /// The reason why a read of this machine has no such value, if it has others: another machine's kernel has another structure there.
-fn other_shape(hit: &Hit, side: &str, name: &str, below: &[&str]) -> Option<String> {
+fn other_shape_reason(hit: &Hit, side: &str, name: &str, below: &[&str]) -> Option<String> {
     let values = match side {
         "entry" => &hit.entry,
         _ => &hit.exit,

@@ -6,21 +6,21 @@ use crate::document::{Allocation, Evidence, Experiment, Hit, Kaslr, Probe, Readi
 use crate::secrets::is_secret_member;
 
 use super::keep::keep_if;
-use super::kind::{by_kind, is_listed, whole_address};
+use super::kind::{check_kind, check_whole_address, is_listed};
 use super::phrase::PublicTexts;
 use super::reason::WithholdReason;
 use super::tasks::{self, first_pid};
 
 /// Applies the rules `InContext` and `Declared` of the tables.
-pub(super) fn in_context(evidence: &mut Evidence, known: &PublicTexts<'_>) {
-    readings(&mut evidence.kaslr, &evidence.kernel.release, known);
+pub(super) fn redact_in_context(evidence: &mut Evidence, known: &PublicTexts<'_>) {
+    redact_readings(&mut evidence.kaslr, &evidence.kernel.release, known);
     for experiment in evidence.experiments.values_mut() {
-        self::experiment(experiment, known);
+        self::redact_experiment(experiment, known);
     }
 }
 
 /// Lines of files: only those that say nothing of where this kernel is.
-fn readings(kaslr: &mut Kaslr, release: &str, known: &PublicTexts<'_>) {
+fn redact_readings(kaslr: &mut Kaslr, release: &str, known: &PublicTexts<'_>) {
     for Reading {
         by: _,
         file,
@@ -42,15 +42,16 @@ fn readings(kaslr: &mut Kaslr, release: &str, known: &PublicTexts<'_>) {
     }
 }
 
-fn experiment(experiment: &mut Experiment, known: &PublicTexts<'_>) {
+fn redact_experiment(experiment: &mut Experiment, known: &PublicTexts<'_>) {
     let own = first_pid(experiment);
     let workload = &experiment.workload;
     for probe in experiment.probes.values_mut() {
-        let unpublished = unpublished(probe);
+        let unpublished = unpublished_reads(probe);
         for hit in &mut probe.hits {
-            declared(hit, (&probe.public, &unpublished), known);
+            redact_hit_values(hit, (&probe.public, &unpublished), known);
             let task = &mut hit.task;
-            task.name = tasks::hitting(&task.name, Some(task.pid) == own, workload, known);
+            task.name =
+                tasks::hitting_task_name(&task.name, Some(task.pid) == own, workload, known);
         }
     }
     let probes = &experiment.probes;
@@ -65,16 +66,16 @@ fn experiment(experiment: &mut Experiment, known: &PublicTexts<'_>) {
                 .iter()
                 .find(|h| [h.order, h.return_order].contains(&Some(allocation.order)))
         });
-        told_by_hit(allocation, hit);
+        redact_allocation(allocation, hit);
         if let Some(freed) = &mut allocation.freed {
-            freed.task = tasks::freeing(&freed.task, freed.same_task, workload, known);
+            freed.task = tasks::freeing_task_name(&freed.task, freed.same_task, workload, known);
         }
     }
 }
 
 /// The reads of a probe that nothing publishes, as `entry.READ` and `exit.READ`: what may be a part of an address, and secrets
 /// by the members that they take.
-fn unpublished(probe: &Probe) -> Vec<String> {
+fn unpublished_reads(probe: &Probe) -> Vec<String> {
     let sides = [
         ("entry", &probe.members.entry),
         ("exit", &probe.members.exit),
@@ -93,7 +94,11 @@ fn unpublished(probe: &Probe) -> Vec<String> {
 
 /// Keep what a hit brought back: by its kind, or because the investigation declares it public, and what may be a part of an
 /// address, or is a secret, for neither.
-fn declared(hit: &mut Hit, (public, retyped): (&[String], &[String]), known: &PublicTexts<'_>) {
+fn redact_hit_values(
+    hit: &mut Hit,
+    (public, retyped): (&[String], &[String]),
+    known: &PublicTexts<'_>,
+) {
     let is_in = |list: &[String], group: &str, name: &str| {
         let mut names = list.iter().filter_map(|path| path.strip_prefix(group));
         // Of a structure that is read whole the read is declared, and with it all that it brings back.
@@ -109,19 +114,19 @@ fn declared(hit: &mut Hit, (public, retyped): (&[String], &[String]), known: &Pu
             let declared = is_in(public, group, name);
             let retyped = is_in(retyped, group, name);
             keep_if(datum, known, |value| match retyped {
-                true => whole_address(value),
-                false => by_kind(value, declared, known),
+                true => check_whole_address(value),
+                false => check_kind(value, declared, known),
             });
         }
     }
     if let Some(datum) = &mut hit.return_value {
         let declared = public.iter().any(|path| path == "return");
-        keep_if(datum, known, |value| by_kind(value, declared, known));
+        keep_if(datum, known, |value| check_kind(value, declared, known));
     }
 }
 
 /// The ledger repeats what hits say. What a hit does not tell any more, it does not tell either.
-fn told_by_hit(allocation: &mut Allocation, hit: Option<&Hit>) {
+fn redact_allocation(allocation: &mut Allocation, hit: Option<&Hit>) {
     let told = |holds: &dyn Fn(&Value) -> bool| {
         hit.into_iter()
             .flat_map(|hit| {

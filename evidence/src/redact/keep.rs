@@ -2,13 +2,13 @@
 
 use crate::document::Missing;
 use crate::document::value::{Datum, Value};
-use crate::document::withheld::withheld;
+use crate::document::withheld::withheld_reason;
 
 use super::phrase::PublicTexts;
 use super::reason::WithholdReason;
 
 /// Withholds a value in any case; unknown words are removed from a reason.
-pub(super) fn refuse(datum: &mut Datum, why: WithholdReason, known: &PublicTexts<'_>) {
+pub(super) fn withhold_value(datum: &mut Datum, why: WithholdReason, known: &PublicTexts<'_>) {
     keep_if(datum, known, |_| Err(why));
 }
 
@@ -24,16 +24,16 @@ pub(super) fn keep_if(
                 *datum = Datum::withheld(why.to_string());
             }
         }
-        Datum::Missing(Missing::Unavailable(reason)) => *reason = known.phrase(reason),
+        Datum::Missing(Missing::Unavailable(reason)) => *reason = known.redact_words(reason),
         // Redaction itself wrote it, before.
         Datum::Missing(Missing::Withheld(_)) => {}
     }
 }
 
 /// A reason that is stored as text, without unknown words.
-pub(super) fn reason(text: &str, known: &PublicTexts<'_>) -> String {
-    match withheld(text) {
+pub(super) fn redact_reason(text: &str, known: &PublicTexts<'_>) -> String {
+    match withheld_reason(text) {
         Some(_) => text.to_owned(),
-        None => known.phrase(text),
+        None => known.redact_words(text),
     }
 }

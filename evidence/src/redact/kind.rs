@@ -40,7 +40,7 @@ const USER_ADDRESSES: std::ops::Range<u64> = 0x5500_0000_0000..0x8000_0000_0000;
 ///
 /// # Errors
 /// The reason why it is withheld.
-pub(super) fn by_kind(
+pub(super) fn check_kind(
     value: &Value,
     declared: bool,
     known: &PublicTexts<'_>,
@@ -100,7 +100,7 @@ pub(super) fn by_kind(
         Value::Bytes { value } if declared || value.0.is_empty() => Ok(()),
         Value::CutBytes { .. } if declared => Ok(()),
         Value::Bytes { .. } | Value::CutBytes { .. } => Err(WithholdReason::Bytes),
-        Value::Text { value } if declared || known.text(value) => Ok(()),
+        Value::Text { value } if declared || known.contains_text(value) => Ok(()),
         // The beginning of something known may go on as something else.
         Value::CutText { .. } if declared => Ok(()),
         Value::Text { .. } | Value::CutText { .. } => Err(WithholdReason::Text),
@@ -113,7 +113,7 @@ pub(super) fn by_kind(
 ///
 /// # Errors
 /// The reason why it is withheld.
-pub(super) fn whole_address(value: &Value) -> Result<(), WithholdReason> {
+pub(super) fn check_whole_address(value: &Value) -> Result<(), WithholdReason> {
     match value {
         Value::Address { value, .. } if crate::secrets::is_pointer(value.0) => Ok(()),
         _ => Err(WithholdReason::Retyped),

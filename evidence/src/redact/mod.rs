@@ -16,12 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
-pub use crate::document::withheld::{WITHHELD, withheld};
+pub use crate::document::withheld::{WITHHELD, withheld_reason};
 
 use crate::document::fields::key_of;
 use crate::document::instances::{Instances, Within};
 use crate::document::value::{Address, Datum, Value};
-use crate::document::visit::{Visited, walk};
+use crate::document::visit::{VisitedItem, walk};
 use crate::document::{
     Boot, CommandRun, Evidence, Kaslr, Machine, Missing, Probe, Quality, Reader, SymbolPlaces,
 };
@@ -42,8 +42,8 @@ mod reason;
 mod tasks;
 
 use layout::Layout;
-use parts::{leaks_address, parts};
-pub use phrase::phrase;
+use parts::{address_parts, leaks_address};
+pub use phrase::mask_unknown_words;
 use reason::WithholdReason;
 
 /// The reason why a document could not be redacted. Nothing of it may be published then.
@@ -67,20 +67,20 @@ pub enum RedactError {
 
 /// True if a document was redacted.
 pub fn is_redacted(evidence: &Evidence) -> bool {
-    withheld(&evidence.machine.boot_id).is_some()
+    withheld_reason(&evidence.machine.boot_id).is_some()
 }
 
 /// The document as it may be published. What comes out is searched for every secret of what went in.
 pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     let raw = serde_json::to_value(evidence)?;
-    let secrets = secrets::in_document(&raw);
-    let parts = parts(&raw, &secrets);
+    let secrets = secrets::collect_document_secrets(&raw);
+    let parts = address_parts(&raw, &secrets);
     let mut harmless = evidence.clone();
     public::withhold(&mut harmless, &parts);
     let mut document = serde_json::to_value(&harmless)?;
-    static_addresses(&mut document);
+    withhold_static_addresses(&mut document);
     let mut names = evidence.names.clone();
-    let layout = Layout::new(&mut names, &addresses(&document));
+    let layout = Layout::new(&mut names, &collect_addresses(&document));
     document[NAMES] = serde_json::to_value(&names)?;
     let mut redaction = Redaction {
         numbers: BTreeMap::new(),
@@ -91,7 +91,7 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     redaction.walk(&mut document);
     let searcher = Searcher::new(&secrets, &BTreeSet::new());
     if find_leftover(&document, &searcher)?.is_some() {
-        without_findings(&mut document, &searcher);
+        withhold_findings(&mut document, &searcher);
         if let Some(found) = find_leftover(&document, &searcher)? {
             let (leaf, form) = (found.leaf, found.form);
             return Err(RedactError::Left { leaf, form });
@@ -107,13 +107,13 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     let mut harmless = evidence.clone();
     let no_parts = BTreeSet::new();
     public::withhold(&mut harmless, &no_parts);
-    let known = phrase::PublicTexts::of(evidence, &no_parts);
+    let known = phrase::PublicTexts::from_evidence(evidence, &no_parts);
     let mut shown = Vec::new();
     let mut elsewhere: BTreeSet<String> = BTreeSet::new();
     walk::<()>(&harmless, &mut |_, found| {
-        shown.push(matches!(found, Visited::Datum(Datum::Value(_))));
-        if let Visited::Datum(Datum::Value(Value::Text { value })) = found
-            && scrub(value) == *value
+        shown.push(matches!(found, VisitedItem::Datum(Datum::Value(_))));
+        if let VisitedItem::Datum(Datum::Value(Value::Text { value })) = found
+            && remove_addresses(value) == *value
         {
             elsewhere.extend(value.lines().map(|line| line.trim().to_owned()));
         }
@@ -124,22 +124,21 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     walk::<()>(evidence, &mut |at, found| {
         // Both walks come by the same places.
         let is_shown = shown.next().unwrap_or(true);
-        let pieces: Vec<&[u8]> =
-            match found {
-                Visited::Datum(Datum::Value(
-                    Value::Text { value } | Value::CutText { value, .. },
-                )) if !is_shown => value.lines().map(|line| line.trim().as_bytes()).collect(),
-                Visited::Datum(Datum::Value(
-                    Value::Bytes { value } | Value::CutBytes { value, .. },
-                )) if !is_shown => value
-                    .0
-                    .split(|byte| !byte.is_ascii_graphic() && *byte != b' ')
-                    .collect(),
-                _ => Vec::new(),
-            };
+        let pieces: Vec<&[u8]> = match found {
+            VisitedItem::Datum(Datum::Value(
+                Value::Text { value } | Value::CutText { value, .. },
+            )) if !is_shown => value.lines().map(|line| line.trim().as_bytes()).collect(),
+            VisitedItem::Datum(Datum::Value(
+                Value::Bytes { value } | Value::CutBytes { value, .. },
+            )) if !is_shown => value
+                .0
+                .split(|byte| !byte.is_ascii_graphic() && *byte != b' ')
+                .collect(),
+            _ => Vec::new(),
+        };
         let tells = |text: &&[u8]| {
             let text = String::from_utf8_lossy(text);
-            known.phrase(&text) != text && !elsewhere.contains(&*text)
+            known.redact_words(&text) != text && !elsewhere.contains(&*text)
         };
         let pieces = pieces.into_iter().filter(tells);
         for secret in pieces.filter_map(Secret::memory) {
@@ -224,7 +223,7 @@ const PLACES: &[&str] = &[
 ];
 
 /// Withholds each text and each reason in which something is found.
-fn without_findings(node: &mut Json, searcher: &Searcher) {
+fn withhold_findings(node: &mut Json, searcher: &Searcher) {
     let tells = |text: &str| !searcher.find(text.as_bytes()).is_empty();
     match node {
         Json::Object(map) => {
@@ -253,19 +252,19 @@ fn without_findings(node: &mut Json, searcher: &Searcher) {
                             }
                         }
                     }
-                    child => without_findings(child, searcher),
+                    child => withhold_findings(child, searcher),
                 }
             }
         }
         Json::Array(list) => list
             .iter_mut()
-            .for_each(|child| without_findings(child, searcher)),
+            .for_each(|child| withhold_findings(child, searcher)),
         _ => {}
     }
 }
 
 /// A text without the addresses that it holds, in hexadecimal or decimal.
-pub fn scrub(text: &str) -> String {
+pub fn remove_addresses(text: &str) -> String {
     if !has_long_word(text) {
         return text.to_owned();
     }
@@ -296,10 +295,10 @@ fn has_long_word(text: &str) -> bool {
 }
 
 /// Takes out what commands of the builder found: static addresses, which beside live ones would tell the slide.
-fn static_addresses(document: &mut Json) {
+fn withhold_static_addresses(document: &mut Json) {
     let commands = document.get_mut(COMMANDS).and_then(Json::as_object_mut);
     for command in commands.into_iter().flat_map(Map::values_mut) {
-        if command.get(BY).and_then(Json::as_str) != Some(Reader::Builder.word()) {
+        if command.get(BY).and_then(Json::as_str) != Some(Reader::Builder.name()) {
             continue;
         }
         let values = command.get_mut(VALUES).and_then(Json::as_object_mut);
@@ -312,13 +311,13 @@ fn static_addresses(document: &mut Json) {
 }
 
 /// All addresses that stand in the document as such, but for the table of symbols, and which of them stands first.
-fn addresses(document: &Json) -> BTreeMap<u64, usize> {
+fn collect_addresses(document: &Json) -> BTreeMap<u64, usize> {
     fn walk(node: &Json, out: &mut BTreeMap<u64, usize>) {
         match node {
             Json::Object(map) => map.values().for_each(|child| walk(child, out)),
             Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
             Json::String(text) => {
-                if let Some(address) = Address::read(text) {
+                if let Some(address) = Address::parse(text) {
                     let next = out.len();
                     out.entry(address.0).or_insert(next);
                 }
@@ -391,10 +390,10 @@ impl Redaction {
                     .is_some_and(|key| BOOT_ID.contains(&key.as_str()))
                 {
                     *text = WithholdReason::Boot.text();
-                } else if let Some(address) = Address::read(text) {
+                } else if let Some(address) = Address::parse(text) {
                     *text = self.pseudonym(address).to_string();
                 } else if has_long_word(text) {
-                    *text = scrub(text);
+                    *text = remove_addresses(text);
                 }
             }
             Json::Number(_) | Json::Bool(_) | Json::Null => {}
@@ -427,7 +426,7 @@ impl Redaction {
             }
             "text" => {
                 let text = value.and_then(Json::as_str).unwrap_or_default();
-                return (has_long_word(text) && scrub(text) != text)
+                return (has_long_word(text) && remove_addresses(text) != text)
                     .then_some(WithholdReason::AddressInText);
             }
             _ => {}

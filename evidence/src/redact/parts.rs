@@ -8,7 +8,7 @@ use crate::document::value::Address;
 use crate::secrets::{Secret, integer, is_address, is_pointer};
 
 /// Lower halves of pointers, and slides: a 32-bit number that is equal to one counts as one.
-pub(super) fn parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
+pub(super) fn address_parts(document: &Json, secrets: &BTreeMap<Secret, String>) -> BTreeSet<u64> {
     let mut parts = low_halves(document);
     parts.extend(secrets.keys().filter_map(Secret::as_slide));
     parts
@@ -29,7 +29,7 @@ fn low_halves(node: &Json) -> BTreeSet<u64> {
             Json::Object(map) => map.values().for_each(|child| walk(child, out)),
             Json::Array(list) => list.iter().for_each(|child| walk(child, out)),
             Json::String(text) => {
-                let number = Address::read(text).map(|a| a.0);
+                let number = Address::parse(text).map(|a| a.0);
                 let number = number.or_else(|| integer(node).filter(|n| is_address(*n)));
                 let low = number
                     .filter(|n| is_pointer(*n))
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn halves_in_both_orders() {
         let document = serde_json::json!({"a": "0xffffffff828613a0", "b": "0xffffffff81000000", "c": "0xffff888000001000"});
-        let parts = parts(&document, &BTreeMap::new());
+        let parts = address_parts(&document, &BTreeMap::new());
         for part in [0x8286_13a0, 0xa013_8682, 0x8100_0000, 0x0010_0000] {
             assert!(leaks_address(part, &parts), "{part:#x}");
         }

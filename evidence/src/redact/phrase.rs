@@ -37,7 +37,7 @@ pub(super) struct PublicTexts<'a> {
 
 impl<'a> PublicTexts<'a> {
     /// The texts of `evidence` in public places.
-    pub fn of(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
+    pub fn from_evidence(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
         let mut known = PublicTexts {
             words: BTreeSet::new(),
             texts: BTreeSet::new(),
@@ -48,7 +48,7 @@ impl<'a> PublicTexts<'a> {
             .into_iter()
             .chain(&kernel.package)
         {
-            known.say(text);
+            known.add_text(text);
         }
         for (datum, fits) in [
             (&kernel.build_id, is_hex as fn(&str) -> bool),
@@ -58,7 +58,7 @@ impl<'a> PublicTexts<'a> {
             if let Datum::Value(Value::Text { value }) = datum
                 && fits(value)
             {
-                known.say(value);
+                known.add_text(value);
             }
         }
         if let Datum::Value(Value::Text { value }) = &kernel.build_id
@@ -68,52 +68,52 @@ impl<'a> PublicTexts<'a> {
             // As debug information is filed.
             known.words.extend([first.to_owned(), rest.to_owned()]);
         }
-        kernel.config.keys().for_each(|name| known.say(name));
-        kernel.modules.keys().for_each(|name| known.say(name));
+        kernel.config.keys().for_each(|name| known.add_text(name));
+        kernel.modules.keys().for_each(|name| known.add_text(name));
         evidence
             .kaslr
             .symbols
             .keys()
-            .for_each(|name| known.say(name));
+            .for_each(|name| known.add_text(name));
         for symbol in &evidence.names.symbols {
-            known.say(&symbol.name);
+            known.add_text(&symbol.name);
         }
         for (name, list) in &evidence.names.enums {
-            known.say(name);
-            list.keys().for_each(|name| known.say(name));
+            known.add_text(name);
+            list.keys().for_each(|name| known.add_text(name));
         }
         for (set, flags) in &evidence.names.flags {
-            known.words(set);
-            flags.iter().for_each(|flag| known.say(&flag.name));
+            known.add_words(set);
+            flags.iter().for_each(|flag| known.add_text(&flag.name));
         }
         for (name, command) in &evidence.commands {
-            known.words(name);
-            command.argv.iter().for_each(|word| known.words(word));
+            known.add_words(name);
+            command.argv.iter().for_each(|word| known.add_words(word));
         }
         for (name, experiment) in &evidence.experiments {
-            known.words(name);
-            known.words(&experiment.workload);
-            known.texts.extend(quoted(&experiment.workload));
+            known.add_words(name);
+            known.add_words(&experiment.workload);
+            known.texts.extend(quoted_texts(&experiment.workload));
             let words = experiment.workload.split_whitespace();
             known.texts.extend(words.map(str::to_owned));
             for (name, probe) in &experiment.probes {
-                known.words(name);
+                known.add_words(name);
                 let (Target::Function(target)
                 | Target::Tracepoint(target)
                 | Target::Lsm(target)
                 | Target::Address(target)) = &probe.target;
-                known.say(target);
+                known.add_text(target);
                 for parameter in &probe.parameters {
-                    known.words(&parameter.name);
-                    known.words(&parameter.type_name);
+                    known.add_words(&parameter.name);
+                    known.add_words(&parameter.type_name);
                 }
                 for reads in [&probe.refused_reads.entry, &probe.refused_reads.exit] {
-                    reads.keys().for_each(|name| known.words(name));
+                    reads.keys().for_each(|name| known.add_words(name));
                 }
                 for members in [&probe.members.entry, &probe.members.exit] {
                     for member in members.values() {
-                        known.words(&member.structure);
-                        known.words(&member.name);
+                        known.add_words(&member.structure);
+                        known.add_words(&member.name);
                     }
                 }
             }
@@ -122,39 +122,39 @@ impl<'a> PublicTexts<'a> {
     }
 
     /// Notes a text that is public as a whole.
-    fn say(&mut self, text: &str) {
-        self.words(text);
+    fn add_text(&mut self, text: &str) {
+        self.add_words(text);
         self.texts.insert(text.to_owned());
         let pieces: Vec<&str> = pieces(text).collect();
-        let numbers = (0..pieces.len()).filter_map(|at| in_groups(&pieces, at));
+        let numbers = (0..pieces.len()).filter_map(|at| grouped_digits(&pieces, at));
         self.words.extend(numbers);
     }
 
-    fn words(&mut self, text: &str) {
+    fn add_words(&mut self, text: &str) {
         let words = pieces(text).filter(|piece| is_word(piece));
         self.words.extend(words.map(str::to_owned));
     }
 
     /// True if a text is one that the document has in a public place.
-    pub fn text(&self, text: &str) -> bool {
+    pub fn contains_text(&self, text: &str) -> bool {
         text.len() >= SHORTEST_TEXT && self.texts.contains(text)
     }
 
     /// A text with an ellipsis in the place of each word that is not known.
-    pub fn phrase(&self, text: &str) -> String {
-        phrase(text, &|word| self.words.contains(word))
+    pub fn redact_words(&self, text: &str) -> String {
+        mask_unknown_words(text, &|word| self.words.contains(word))
     }
 }
 
 /// A text with an ellipsis in the place of each word that neither the programs have nor `is_known` knows. Numbers in groups
 /// are one word, with what stands between them.
-pub fn phrase(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
+pub fn mask_unknown_words(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
     let pieces: Vec<&str> = pieces(text).collect();
     let mut out = String::with_capacity(text.len());
     for (at, piece) in pieces.iter().enumerate() {
         let common = COMMON.contains(piece.to_ascii_lowercase().as_str());
-        let small = is_small_number(piece) && !in_network_address(&pieces, at);
-        let keep = match in_groups(&pieces, at) {
+        let small = is_small_number(piece) && !is_in_network_address(&pieces, at);
+        let keep = match grouped_digits(&pieces, at) {
             Some(whole) => is_known(&whole),
             None => !is_word(piece) || is_known(piece) || common || small,
         };
@@ -176,7 +176,7 @@ pub(super) fn is_list(text: &str) -> bool {
 }
 
 /// The texts in quotes: what a system call is given.
-fn quoted(workload: &str) -> impl Iterator<Item = String> {
+fn quoted_texts(workload: &str) -> impl Iterator<Item = String> {
     // As Rust's `{:?}` writes them; one with an escape is another text than what stands there, and is left out.
     let inside = workload.split('"').skip(1).step_by(2);
     inside
@@ -216,8 +216,8 @@ fn is_small_number(word: &str) -> bool {
 }
 
 /// The digits at this place and those beside it, with what stands between them, if they could be one long number in groups.
-fn in_groups(pieces: &[&str], at: usize) -> Option<String> {
-    let group = |place: usize| pieces.get(place).copied().and_then(group);
+fn grouped_digits(pieces: &[&str], at: usize) -> Option<String> {
+    let group = |place: usize| pieces.get(place).copied().and_then(hex_group);
     group(at)?;
     let mut first = at;
     while first >= 2 && group(first - 2).is_some() {
@@ -235,13 +235,13 @@ fn in_groups(pieces: &[&str], at: usize) -> Option<String> {
 }
 
 /// The digits of a word that could be a group of hexadecimal ones.
-fn group(word: &str) -> Option<&str> {
+fn hex_group(word: &str) -> Option<&str> {
     let digits = word.strip_prefix("0x").unwrap_or(word);
     ((1..=DIGITS).contains(&digits.len()) && is_hex(digits)).then_some(digits)
 }
 
 /// True if the number at this place is one of several with single points, colons or hyphens between them.
-fn in_network_address(pieces: &[&str], at: usize) -> bool {
+fn is_in_network_address(pieces: &[&str], at: usize) -> bool {
     let linked = |place: usize| {
         pieces
             .get(place)
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> String {
-        phrase(text, &|word| ["sock_alloc", "6.12.117-1"].contains(&word))
+        mask_unknown_words(text, &|word| ["sock_alloc", "6.12.117-1"].contains(&word))
     }
 
     /// Check that a reason keeps the programs' own words, names that are known and small numbers, and loses all that
@@ -305,7 +305,7 @@ mod tests {
     /// Check that texts in quotes are those that a system call is given.
     #[test]
     fn given() {
-        let texts: Vec<String> = quoted(r#"openat(-100, "/etc/x", "a\"b")"#).collect();
+        let texts: Vec<String> = quoted_texts(r#"openat(-100, "/etc/x", "a\"b")"#).collect();
         assert_eq!(texts[0], "/etc/x");
         assert!(!texts.contains(&r#"a"b"#.to_owned()));
     }

@@ -11,26 +11,26 @@ use crate::document::Evidence;
 use crate::document::fields::{Field, Publish, Structure, VisitMut};
 use crate::document::value::{Datum, Frame, Value};
 
-use super::in_context::in_context;
-use super::keep::{keep_if, reason, refuse};
-use super::kind::{by_kind, is_setting, is_source, is_source_file};
+use super::in_context::redact_in_context;
+use super::keep::{keep_if, redact_reason, withhold_value};
+use super::kind::{check_kind, is_setting, is_source, is_source_file};
 use super::phrase::{PublicTexts, is_hex, is_list};
 use super::reason::WithholdReason;
 
 /// Removes everything from the evidence of a live machine that is not known to be harmless. A number that is one of the `parts`
 /// of an address is withheld, whatever its declared meaning.
 pub(super) fn withhold(evidence: &mut Evidence, parts: &BTreeSet<u64>) {
-    let known = PublicTexts::of(evidence, parts);
-    in_context(evidence, &known);
-    evidence.visit_mut(&mut Public { known: &known });
+    let known = PublicTexts::from_evidence(evidence, parts);
+    redact_in_context(evidence, &known);
+    evidence.visit_mut(&mut PublicRules { known: &known });
 }
 
 /// The rules that need no other field.
-struct Public<'k> {
+struct PublicRules<'k> {
     known: &'k PublicTexts<'k>,
 }
 
-impl VisitMut for Public<'_> {
+impl VisitMut for PublicRules<'_> {
     fn leaves_out(&self, field: &'static Field) -> bool {
         field.publish == Publish::Nothing
     }
@@ -41,24 +41,24 @@ impl VisitMut for Public<'_> {
             // These have been handled together with the fields around them.
             Publish::InContext | Publish::Declared => {}
             Publish::Value | Publish::Pseudonyms => keep_if(datum, known, |_| Ok(())),
-            Publish::Withheld(why) => refuse(datum, why.into(), known),
-            Publish::Kind => keep_if(datum, known, |value| by_kind(value, false, known)),
+            Publish::Withheld(why) => withhold_value(datum, why.into(), known),
+            Publish::Kind => keep_if(datum, known, |value| check_kind(value, false, known)),
             Publish::Frames => match datum {
                 Datum::Value(Value::Stack { value } | Value::CutStack { value, .. }) => {
                     value.iter_mut().for_each(|one| self.frame(field, one));
                 }
-                datum => keep_if(datum, known, |value| by_kind(value, false, known)),
+                datum => keep_if(datum, known, |value| check_kind(value, false, known)),
             },
             Publish::Hex => keep_text(datum, known, WithholdReason::Text, is_hex),
             Publish::List => keep_text(datum, known, WithholdReason::Text, is_list),
             Publish::Phrase => keep_text(datum, known, WithholdReason::Text, |text| {
-                known.phrase(text) == text
+                known.redact_words(text) == text
             }),
             Publish::Setting => keep_text(datum, known, WithholdReason::Setting, is_setting),
             Publish::Empty => keep_text(datum, known, WithholdReason::Output, str::is_empty),
             Publish::Printed => keep_if(datum, known, |value| match value {
                 Value::Address { .. } => Ok(()),
-                Value::Text { value } if known.text(value.trim_end()) => Ok(()),
+                Value::Text { value } if known.contains_text(value.trim_end()) => Ok(()),
                 _ => Err(WithholdReason::Command),
             }),
             // No rule for a value: it stays behind.
@@ -67,7 +67,7 @@ impl VisitMut for Public<'_> {
             | Publish::Nothing
             | Publish::Sentence
             | Publish::SourceFile
-            | Publish::FileName => refuse(datum, WithholdReason::Text, known),
+            | Publish::FileName => withhold_value(datum, WithholdReason::Text, known),
         }
     }
 
@@ -87,7 +87,7 @@ impl VisitMut for Public<'_> {
         match field.publish {
             Publish::Public | Publish::InContext => {}
             Publish::Withheld(why) => *text = WithholdReason::from(why).text(),
-            Publish::Sentence => *text = reason(text, self.known),
+            Publish::Sentence => *text = redact_reason(text, self.known),
             Publish::SourceFile => return is_source_file(text),
             Publish::FileName => {
                 if let Some((_, name)) = text.rsplit_once('/') {

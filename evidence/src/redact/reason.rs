@@ -1,6 +1,6 @@
 //! Reasons why something of a live machine is withheld.
 
-use crate::document::fields::Withheld;
+use crate::document::fields::FieldWithholdReason;
 use crate::document::withheld::WITHHELD;
 
 /// The reason why something is withheld, a phrase that can follow "because".
@@ -53,12 +53,12 @@ impl WithholdReason {
     }
 }
 
-impl From<Withheld> for WithholdReason {
-    fn from(field: Withheld) -> Self {
+impl From<FieldWithholdReason> for WithholdReason {
+    fn from(field: FieldWithholdReason) -> Self {
         match field {
-            Withheld::Boot => WithholdReason::Boot,
-            Withheld::Slide => WithholdReason::Slide,
-            Withheld::Buffer => WithholdReason::Buffer,
+            FieldWithholdReason::Boot => WithholdReason::Boot,
+            FieldWithholdReason::Slide => WithholdReason::Slide,
+            FieldWithholdReason::Buffer => WithholdReason::Buffer,
         }
     }
 }

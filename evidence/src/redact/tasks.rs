@@ -4,7 +4,7 @@ use crate::document::Experiment;
 
 use super::phrase::PublicTexts;
 use super::reason::WithholdReason;
-use crate::document::withheld::withheld;
+use crate::document::withheld::withheld_reason;
 
 /// Kernel threads whose names say nothing about a machine; what follows the name (a CPU, a queue) is left out.
 const KERNEL_THREADS: &[&str] = &[
@@ -39,31 +39,46 @@ pub(super) fn first_pid(experiment: &Experiment) -> Option<i32> {
 }
 
 /// The public name of a task that hit a probe.
-pub(super) fn hitting(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> String {
-    shown(name, own, workload, known).unwrap_or_else(|| WithholdReason::Task.text())
+pub(super) fn hitting_task_name(
+    name: &str,
+    own: bool,
+    workload: &str,
+    known: &PublicTexts<'_>,
+) -> String {
+    public_task_name(name, own, workload, known).unwrap_or_else(|| WithholdReason::Task.text())
 }
 
 /// The public name of a task that freed an object.
-pub(super) fn freeing(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> String {
-    shown(name, own, workload, known).unwrap_or_else(|| ANOTHER.to_owned())
+pub(super) fn freeing_task_name(
+    name: &str,
+    own: bool,
+    workload: &str,
+    known: &PublicTexts<'_>,
+) -> String {
+    public_task_name(name, own, workload, known).unwrap_or_else(|| ANOTHER.to_owned())
 }
 
 /// A workload is called as its program is, until it gives itself another name: that could be anything.
-fn shown(name: &str, own: bool, workload: &str, known: &PublicTexts<'_>) -> Option<String> {
-    if withheld(name).is_some() || name == ANOTHER {
+fn public_task_name(
+    name: &str,
+    own: bool,
+    workload: &str,
+    known: &PublicTexts<'_>,
+) -> Option<String> {
+    if withheld_reason(name).is_some() || name == ANOTHER {
         return Some(name.to_owned());
     }
     let program = workload.split(' ').next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default();
     let called = program.get(..LONGEST.min(program.len()));
-    if own && (COLLECTOR.contains(&name) || called == Some(name) || known.text(name)) {
+    if own && (COLLECTOR.contains(&name) || called == Some(name) || known.contains_text(name)) {
         return Some(name.to_owned());
     }
-    generalized(name)
+    generalize_thread_name(name)
 }
 
 /// The name of a kernel thread, without the part that distinguishes it from others of its kind.
-pub(super) fn generalized(name: &str) -> Option<String> {
+pub(super) fn generalize_thread_name(name: &str) -> Option<String> {
     KERNEL_THREADS
         .iter()
         .find(|known| {

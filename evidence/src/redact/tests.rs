@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sha2::Digest as _;
 
-use super::tasks::generalized;
+use super::tasks::generalize_thread_name;
 use super::*;
 use crate::claim::Verdict;
 use crate::document::Reader;
@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn scrub_takes_addresses_alone(before in "[a-z ./:]{0,12}", number in 0xffff_8880_0000_1000_u64..0xffff_ffff_fe00_0000) {
         let text = format!("{before} {number:#x}, {number:X}; {number} 7 deadbeef");
-        prop_assert_eq!(scrub(&text), format!("{before} …, …; … 7 deadbeef"));
+        prop_assert_eq!(remove_addresses(&text), format!("{before} …, …; … 7 deadbeef"));
     }
 }
 
@@ -405,7 +405,7 @@ fn no_address_gets_out() {
         let Datum::Missing(reason) = all.get(path).unwrap().datum.as_ref() else {
             panic!("{path} is shown");
         };
-        assert!(withheld(&reason.to_string()).is_some(), "{path}");
+        assert!(withheld_reason(&reason.to_string()).is_some(), "{path}");
     }
     assert_eq!(
         all.get("kaslr.agree").unwrap().datum.value(),
@@ -509,7 +509,7 @@ fn tasks() {
         ("kworker/u8:2-x", Some("kworker")),
         ("kworkerx", None),
     ] {
-        assert_eq!(generalized(name).as_deref(), expected);
+        assert_eq!(generalize_thread_name(name).as_deref(), expected);
     }
 }
 
@@ -634,7 +634,7 @@ fn slid(evidence: &Evidence, slide: u64) -> Evidence {
                 .iter_mut()
                 .for_each(|child| walk(child, is_static, number, offset)),
             Json::String(text) if !is_static => {
-                if let Some(address) = Address::read(text).filter(|a| IMAGE.contains(&a.0)) {
+                if let Some(address) = Address::parse(text).filter(|a| IMAGE.contains(&a.0)) {
                     *text = Address(number(address.0)).to_string();
                 } else if let Some(address) = text.parse().ok().filter(|n: &u64| IMAGE.contains(n))
                 {
@@ -692,7 +692,7 @@ fn every_slide() {
         "/../recorded/guest-debian-6.1.json"
     );
     let Ok(text) = std::fs::read(recorded) else {
-        return qed_layers::skipped("there is no recorded evidence here");
+        return qed_layers::note_skipped("there is no recorded evidence here");
     };
     let host = recorded_as_host(&text);
     let mut first = None;

@@ -34,28 +34,29 @@ const CONFIGURED: &[&str] = &[
 ];
 
 /// Everything in `evidence` that says where something is, with the path of the first leaf that says it.
-pub fn secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
+pub fn collect_secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
     serde_json::to_value(evidence)
-        .map(|document| in_document(&document))
+        .map(|document| collect_document_secrets(&document))
         .unwrap_or_default()
 }
 
 /// [`secrets`] of evidence as it is written.
-pub(crate) fn in_document(document: &Json) -> BTreeMap<Secret, String> {
+pub(crate) fn collect_document_secrets(document: &Json) -> BTreeMap<Secret, String> {
     let mut found = Collector::default();
     found.walk(document, &mut Vec::new());
     let Collector {
         mut secrets,
         configured,
     } = found;
-    secrets.retain(|secret, _| !secret.as_number().is_some_and(|n| configured.contains(&n)));
+    secrets
+        .retain(|secret, _| !secret.as_number().is_some_and(|n| configured.contains(&n)));
     secrets
 }
 
 /// The texts and numbers that `evidence` makes known to everybody who may read it: for telling a secret from a
 /// coincidence.
-pub fn known(evidence: &Evidence) -> BTreeSet<Secret> {
-    let mut known: BTreeSet<Secret> = secrets(evidence).into_keys().collect();
+pub fn known_secrets(evidence: &Evidence) -> BTreeSet<Secret> {
+    let mut known: BTreeSet<Secret> = collect_secrets(evidence).into_keys().collect();
     // What is linked to be somewhere is not a secret, and is where a kernel without KASLR is.
     for places in evidence.kaslr.symbols.values() {
         if let Some(crate::document::value::Value::Address { value, .. }) =
@@ -98,7 +99,7 @@ impl Collector {
             .or_insert_with(|| leaf_path(path));
     }
 
-    fn pointer(&mut self, path: &[Step<'_>], number: u64) {
+    fn add_pointer(&mut self, path: &[Step<'_>], number: u64) {
         if is_pointer(number) && number >= FIRST_RANDOM && !is_pattern(number) {
             self.add(path, Secret::number(SecretKind::Pointer, number));
         }
@@ -112,19 +113,19 @@ impl Collector {
                 if section == KERNEL && last == CONFIG
                     || section == KASLR && CONFIGURED.contains(&last)
                 {
-                    self.configure(node);
+                    self.add_configured_numbers(node);
                     return;
                 }
                 // Public with the file that the kernel was loaded from.
                 if section == KASLR && last == STATIC {
                     return;
                 }
-                let by_builder = map.get(BY).and_then(Json::as_str) == Some(Reader::Builder.word());
+                let by_builder = map.get(BY).and_then(Json::as_str) == Some(Reader::Builder.name());
                 if section == COMMANDS && path.len() == 2 && by_builder {
                     return;
                 }
                 if let Some(kind) = value_kind(map) {
-                    self.value(kind, map, path);
+                    self.add_value(kind, map, path);
                     return;
                 }
                 for (key, child) in map {
@@ -140,22 +141,24 @@ impl Collector {
                     path.pop();
                 }
             }
-            Json::String(text) => match Address::read(text) {
-                Some(address) => self.pointer(path, address.0),
-                None => self.text(path, text),
+            Json::String(text) => match Address::parse(text) {
+                Some(address) => self.add_pointer(path, address.0),
+                None => self.add_text(path, text),
             },
             Json::Number(number) => {
                 if let Some(number) = number.as_u64().filter(|n| is_address(*n)) {
-                    self.pointer(path, number);
+                    self.add_pointer(path, number);
                 }
             }
             Json::Bool(_) | Json::Null => {}
         }
     }
 
-    fn configure(&mut self, node: &Json) {
+    fn add_configured_numbers(&mut self, node: &Json) {
         match node {
-            Json::Object(map) => map.values().for_each(|child| self.configure(child)),
+            Json::Object(map) => map
+                .values()
+                .for_each(|child| self.add_configured_numbers(child)),
             Json::String(text) => {
                 let number = match text.strip_prefix("0x") {
                     Some(digits) => u64::from_str_radix(digits, 16),
@@ -169,7 +172,7 @@ impl Collector {
     }
 
     /// A typed value.
-    fn value<'d>(
+    fn add_value<'d>(
         &mut self,
         kind: &str,
         map: &'d serde_json::Map<String, Json>,
@@ -183,7 +186,7 @@ impl Collector {
                 if about_place && (SMALLEST_SLIDE..KERNEL_HALF).contains(&bits) {
                     self.add(path, Secret::number(SecretKind::Slide, bits));
                 } else if is_address(bits) {
-                    self.pointer(path, bits);
+                    self.add_pointer(path, bits);
                 }
             }
             ("bytes", Some(Json::String(digits))) => {
@@ -194,7 +197,7 @@ impl Collector {
                         continue;
                     }
                     match place.is_multiple_of(8) || word >= IMAGE {
-                        true => self.pointer(path, word),
+                        true => self.add_pointer(path, word),
                         false => self.add(path, Secret::number(SecretKind::Word, word)),
                     }
                 }
@@ -219,10 +222,10 @@ impl Collector {
         }
     }
 
-    fn text(&mut self, path: &[Step<'_>], text: &str) {
+    fn add_text(&mut self, path: &[Step<'_>], text: &str) {
         for number in numbers_in(text) {
             if is_address(number) {
-                self.pointer(path, number);
+                self.add_pointer(path, number);
             }
         }
     }

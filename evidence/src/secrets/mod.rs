@@ -12,8 +12,10 @@ mod patterns;
 mod secret;
 mod spellings;
 
-pub(crate) use collect::{SHORTEST_NUMBER, in_document, integer, numbers_in, path_of, value_kind};
-pub use collect::{known, secrets};
+pub(crate) use collect::{
+    SHORTEST_NUMBER, collect_document_secrets, integer, numbers_in, path_of, value_kind,
+};
+pub use collect::{collect_secrets, known_secrets};
 pub use members::is_secret_member;
 pub use patterns::{Searcher, SecretMatch};
 pub(crate) use secret::{FIRST_PAGE, is_address};

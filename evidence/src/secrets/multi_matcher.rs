@@ -36,7 +36,7 @@ struct Needle {
 }
 
 impl Needle {
-    fn is(&self, bytes: &[u8]) -> bool {
+    fn matches(&self, bytes: &[u8]) -> bool {
         match self.any_case {
             true => self.bytes.eq_ignore_ascii_case(bytes),
             false => self.bytes == bytes,
@@ -89,26 +89,26 @@ impl<const SIZE: usize> Endings<SIZE> {
         let few = text.len().min(8);
         head[8..8 + few].copy_from_slice(&text[..few]);
         for (end, eight) in (1..=few).zip(head[1..].windows(8)) {
-            self.ends_at(end, eight, visit);
+            self.visit_ends(end, eight, visit);
         }
         for (end, eight) in (9..).zip(text.windows(8).skip(1)) {
-            self.ends_at(end, eight, visit);
+            self.visit_ends(end, eight, visit);
         }
     }
 
     /// The needles that may end where `eight` bytes do.
     #[inline(always)]
-    fn ends_at(&self, end: usize, eight: &[u8], visit: &mut dyn FnMut(usize, usize)) {
+    fn visit_ends(&self, end: usize, eight: &[u8], visit: &mut dyn FnMut(usize, usize)) {
         let Ok(eight) = eight.try_into() else { return };
         let ending = Self::number(eight);
         let hash = hash(ending);
         if self.filter[hash >> 6] >> (hash & 63) & 1 == 1 {
-            self.of_ending(end, ending, visit);
+            self.visit_ending(end, ending, visit);
         }
     }
 
     #[cold]
-    fn of_ending(&self, end: usize, ending: u64, visit: &mut dyn FnMut(usize, usize)) {
+    fn visit_ending(&self, end: usize, ending: u64, visit: &mut dyn FnMut(usize, usize)) {
         let first = self.needles.partition_point(|(known, _)| *known < ending);
         let same = self.needles[first..]
             .iter()
@@ -143,7 +143,7 @@ impl MultiMatcher {
         let mut compare = |end: usize, index: usize| {
             let needle = &self.needles[index];
             if let Some(start) = end.checked_sub(needle.bytes.len())
-                && needle.is(&text[start..end])
+                && needle.matches(&text[start..end])
             {
                 visit(index, start, end);
             }
@@ -153,7 +153,7 @@ impl MultiMatcher {
         for &index in &self.short {
             let needle = &self.needles[index];
             for (start, piece) in text.windows(needle.bytes.len()).enumerate() {
-                if needle.is(piece) {
+                if needle.matches(piece) {
                     visit(index, start, start + needle.bytes.len());
                 }
             }

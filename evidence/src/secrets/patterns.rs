@@ -47,13 +47,13 @@ impl Searcher {
             let index = searched.len();
             searched.push((secret.clone(), leaf.clone()));
             match (secret.kind, secret.as_number()) {
-                (SecretKind::Pointer, Some(number)) => spelled.pointer(number, index),
-                (SecretKind::Word, Some(number)) => spelled.word(number, index),
-                (SecretKind::Slide, Some(number)) => spelled.slide(number, index),
-                _ => spelled.memory(&secret.bytes, index),
+                (SecretKind::Pointer, Some(number)) => spelled.add_pointer(number, index),
+                (SecretKind::Word, Some(number)) => spelled.add_word(number, index),
+                (SecretKind::Slide, Some(number)) => spelled.add_slide(number, index),
+                _ => spelled.add_memory(&secret.bytes, index),
             }
         }
-        let [plain, grouped, raw] = spelled.ready();
+        let [plain, grouped, raw] = spelled.build_matchers();
         Searcher {
             coincidences: secrets.len() - searched.len(),
             secrets: searched,
@@ -84,14 +84,14 @@ impl Searcher {
         });
         let mut found: Vec<SecretMatch> = first
             .into_iter()
-            .map(|(secret, (offset, form))| self.found(secret, offset, form))
+            .map(|(secret, (offset, form))| self.secret_match(secret, offset, form))
             .collect();
         found.sort_unstable();
         found
     }
 
     /// Every place where a secret stands, in the order of places. Forms that overlap are one place.
-    pub fn places(&self, bytes: &[u8]) -> Vec<SecretMatch> {
+    pub fn find_all(&self, bytes: &[u8]) -> Vec<SecretMatch> {
         let mut all: Vec<(usize, Range<usize>, &'static str)> = Vec::new();
         self.visit(bytes, &mut |secret, place, form| {
             all.push((secret, place, form));
@@ -106,7 +106,7 @@ impl Searcher {
                 }
                 _ => {
                     last = Some((secret, place.end));
-                    found.push(self.found(secret, place.start, form));
+                    found.push(self.secret_match(secret, place.start, form));
                 }
             }
         }
@@ -114,7 +114,7 @@ impl Searcher {
         found
     }
 
-    fn found(&self, index: usize, offset: usize, form: &'static str) -> SecretMatch {
+    fn secret_match(&self, index: usize, offset: usize, form: &'static str) -> SecretMatch {
         let (secret, leaf) = self.secrets[index].clone();
         SecretMatch {
             offset,
@@ -129,7 +129,7 @@ impl Searcher {
         let (grams, needles) = &self.plain;
         grams.find(bytes, &mut |index, start, end| {
             let needle = &needles[index];
-            if stands_alone(bytes, start, end, needle.around) {
+            if is_whole_word(bytes, start, end, needle.around) {
                 visit(needle.secret, start..end, needle.form);
             }
         });
@@ -140,7 +140,7 @@ impl Searcher {
             });
         }
         let (grams, needles) = &self.grouped;
-        let text = squeezed(bytes, &mut |_| ());
+        let text = strip_gaps(bytes, &mut |_| ());
         let mut grouped: Vec<(usize, usize, usize)> = Vec::new();
         grams.find(&text, &mut |index, start, end| {
             grouped.push((index, start, end - 1));
@@ -149,11 +149,11 @@ impl Searcher {
             return;
         }
         let mut origins = Vec::with_capacity(text.len());
-        squeezed(bytes, &mut |at| origins.push(at));
+        strip_gaps(bytes, &mut |at| origins.push(at));
         for (index, first, last) in grouped {
             let (start, end) = (origins[first], origins[last] + 1);
             let needle = &needles[index];
-            if stands_alone(bytes, start, end, needle.around) {
+            if is_whole_word(bytes, start, end, needle.around) {
                 visit(needle.secret, start..end, needle.form);
             }
         }
@@ -168,7 +168,7 @@ fn is_broken_text(bytes: &[u8]) -> bool {
 
 /// The number of bytes at the beginning that may stand between groups of digits: spaces, signs, `0x`, `\x`, the `%` of
 /// a URL.
-fn gap(bytes: &[u8]) -> usize {
+fn gap_length(bytes: &[u8]) -> usize {
     match bytes {
         [0xc2, 0xa0, ..] => 2,
         // The narrow space, and the thin one.
@@ -197,14 +197,14 @@ const PLAIN: [bool; 256] = {
 
 /// The bytes without gaps; `origin` is told where each one stands. One long number is left of digits in groups, of
 /// whatever size these are.
-fn squeezed(bytes: &[u8], origin: &mut dyn FnMut(usize)) -> Vec<u8> {
+fn strip_gaps(bytes: &[u8], origin: &mut dyn FnMut(usize)) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let gap = if PLAIN[usize::from(byte)] {
             0
         } else {
-            gap(&bytes[at..])
+            gap_length(&bytes[at..])
         };
         if gap > 0 {
             at += gap;
@@ -218,7 +218,7 @@ fn squeezed(bytes: &[u8], origin: &mut dyn FnMut(usize)) -> Vec<u8> {
 }
 
 /// True if a needle is a word of its own.
-fn stands_alone(bytes: &[u8], start: usize, end: usize, around: Around) -> bool {
+fn is_whole_word(bytes: &[u8], start: usize, end: usize, around: Around) -> bool {
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let mut before = &bytes[..start];
     match around {

@@ -71,90 +71,90 @@ pub(super) struct Spellings {
 
 impl Spellings {
     /// The needles for bytes as they are, for bytes without separators, and for texts with raw bytes.
-    pub fn ready(self) -> [(MultiMatcher, Vec<Needle>); 3] {
+    pub fn build_matchers(self) -> [(MultiMatcher, Vec<Needle>); 3] {
         self.needles
             .map(|Needles { patterns, needles }| (MultiMatcher::new(patterns.into_iter()), needles))
     }
 
     /// All spellings of an address and of its parts.
-    pub fn pointer(&mut self, number: u64, secret: usize) {
-        self.address(number, secret, true);
+    pub fn add_pointer(&mut self, number: u64, secret: usize) {
+        self.add_address(number, secret, true);
     }
 
     /// All spellings of a whole address.
-    pub fn word(&mut self, number: u64, secret: usize) {
-        self.address(number, secret, false);
+    pub fn add_word(&mut self, number: u64, secret: usize) {
+        self.add_address(number, secret, false);
     }
 
-    fn address(&mut self, number: u64, secret: usize, in_parts: bool) {
+    fn add_address(&mut self, number: u64, secret: usize, in_parts: bool) {
         let digits = format!("{number:x}");
         let unsigned = number.to_string();
         let signed = number.cast_signed().unsigned_abs().to_string();
         // The last twelve digits stand in every longer form, too.
         let tail = &digits[digits.len().saturating_sub(12)..];
         let long = tail.len() >= 9;
-        let mut add = self.of(secret);
-        add.decimal(&BTreeSet::from([&unsigned, &signed]));
+        let mut add = self.speller(secret);
+        add.add_decimal(&BTreeSet::from([&unsigned, &signed]));
         if !long {
-            add.one(Plain, "hexadecimal", (Any, HexEnd), tail);
+            add.add_one(Plain, "hexadecimal", (Any, HexEnd), tail);
             return;
         }
-        add.one(Plain, "hexadecimal", (Any, Anything), tail);
+        add.add_one(Plain, "hexadecimal", (Any, Anything), tail);
         if in_parts {
-            add.parts(number, &digits, tail);
+            add.add_parts(number, &digits, tail);
         }
-        add.octal(number);
-        add.bytes(number, tail);
+        add.add_octal(number);
+        add.add_bytes(number, tail);
         for text in [tail.to_owned(), tail.to_uppercase(), unsigned, signed] {
-            add.base64(text.as_bytes());
+            add.add_base64(text.as_bytes());
         }
     }
 
     /// All spellings of a slide.
-    pub fn slide(&mut self, number: u64, secret: usize) {
-        let mut add = self.of(secret);
+    pub fn add_slide(&mut self, number: u64, secret: usize) {
+        let mut add = self.speller(secret);
         let digits = format!("{number:x}");
-        add.one(Plain, "hexadecimal", (Any, HexEnd), digits.as_str());
+        add.add_one(Plain, "hexadecimal", (Any, HexEnd), digits.as_str());
         for gap in ["_", "'", ":"] {
-            let digits = in_groups(&digits, 4, gap);
-            add.one(Plain, "hexadecimal in groups", (Any, HexEnd), digits);
+            let digits = group_digits(&digits, 4, gap);
+            add.add_one(Plain, "hexadecimal in groups", (Any, HexEnd), digits);
         }
         let decimal = number.to_string();
-        add.one(Plain, "decimal", (Own, DecimalEnd), decimal.as_str());
+        add.add_one(Plain, "decimal", (Own, DecimalEnd), decimal.as_str());
         for gap in GAPS {
-            let grouped = in_groups(&decimal, 3, gap);
-            add.one(Plain, "decimal in groups", (Own, DecimalEnd), grouped);
+            let grouped = group_digits(&decimal, 3, gap);
+            add.add_one(Plain, "decimal in groups", (Own, DecimalEnd), grouped);
         }
         if number.is_multiple_of(1 << 20) {
             for gap in ["", " ", "\u{a0}", "\u{202f}"] {
                 let mib = format!("{}{gap}MiB", number >> 20);
-                add.one(Plain, "MiB", (Any, DecimalEnd), mib);
+                add.add_one(Plain, "MiB", (Any, DecimalEnd), mib);
             }
         }
         // Without its prefix a round number in octal is a round one in decimal, too.
         for prefix in ["0", "0o", "0O"] {
             let octal = format!("{prefix}{number:o}");
-            add.one(Plain, "octal", (Own, DecimalEnd), octal);
+            add.add_one(Plain, "octal", (Own, DecimalEnd), octal);
         }
         let capitals = format!("0X{}", digits.to_uppercase());
         for text in [format!("0x{digits}"), capitals, decimal] {
-            add.base64(text.as_bytes());
+            add.add_base64(text.as_bytes());
         }
     }
 
     /// All spellings of a piece of memory.
-    pub fn memory(&mut self, bytes: &[u8], secret: usize) {
-        let mut add = self.of(secret);
+    pub fn add_memory(&mut self, bytes: &[u8], secret: usize) {
+        let mut add = self.speller(secret);
         let digits = hex::encode(bytes);
-        add.one(Plain, "hexadecimal", (Any, Anything), digits.as_str());
+        add.add_one(Plain, "hexadecimal", (Any, Anything), digits.as_str());
         let form = "hexadecimal in groups";
-        add.one(Grouped, form, (Any, Anything), digits.as_str());
-        add.one(Plain, "raw bytes", (Own, Anything), bytes);
-        add.base64(bytes);
-        add.base64(digits.as_bytes());
+        add.add_one(Grouped, form, (Any, Anything), digits.as_str());
+        add.add_one(Plain, "raw bytes", (Own, Anything), bytes);
+        add.add_base64(bytes);
+        add.add_base64(digits.as_bytes());
     }
 
-    fn of(&mut self, secret: usize) -> Speller<'_> {
+    fn speller(&mut self, secret: usize) -> Speller<'_> {
         let spellings = self;
         Speller { spellings, secret }
     }
@@ -167,7 +167,7 @@ struct Speller<'s> {
 }
 
 impl Speller<'_> {
-    fn one(
+    fn add_one(
         &mut self,
         haystack: Haystack,
         form: &'static str,
@@ -184,140 +184,140 @@ impl Speller<'_> {
     }
 
     /// A whole number in decimal.
-    fn decimal(&mut self, spelled: &BTreeSet<&String>) {
+    fn add_decimal(&mut self, spelled: &BTreeSet<&String>) {
         for decimal in spelled {
             let around = match decimal.len() {
                 13.. => Anything,
                 _ => DecimalEnd,
             };
-            self.one(Plain, "decimal", (Own, around), decimal.as_str());
+            self.add_one(Plain, "decimal", (Own, around), decimal.as_str());
             let form = "decimal in groups";
             if around == Anything {
-                self.one(Grouped, form, (Any, around), decimal.as_str());
+                self.add_one(Grouped, form, (Any, around), decimal.as_str());
                 continue;
             }
             for gap in GAPS {
-                let groups = in_groups(decimal, 3, gap);
-                self.one(Plain, form, (Own, DecimalEnd), groups);
+                let groups = group_digits(decimal, 3, gap);
+                self.add_one(Plain, form, (Own, DecimalEnd), groups);
             }
         }
     }
 
-    fn octal(&mut self, number: u64) {
+    fn add_octal(&mut self, number: u64) {
         let octal = format!("{number:o}");
-        self.one(Plain, "octal", (Own, Anything), octal.as_str());
-        self.one(Grouped, "octal in groups", (Own, Anything), octal);
+        self.add_one(Plain, "octal", (Own, Anything), octal.as_str());
+        self.add_one(Grouped, "octal in groups", (Own, Anything), octal);
     }
 
     /// The end and the beginning of an address in hexadecimal. Cut off at the end, or as the number of a page, it still says
     /// where the kernel is.
-    fn parts(&mut self, number: u64, digits: &str, tail: &str) {
+    fn add_parts(&mut self, number: u64, digits: &str, tail: &str) {
         let low = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
-        if detailed(low) || number >= IMAGE {
+        if is_distinctive(low) || number >= IMAGE {
             let form = "the last eight hexadecimal digits";
-            self.one(Plain, form, (Any, HexEnd), format!("{low:x}"));
+            self.add_one(Plain, form, (Any, HexEnd), format!("{low:x}"));
             for more in 9..tail.len() {
                 let end = &tail[tail.len() - more..];
-                self.one(Plain, form, (Any, HexEnd), end);
+                self.add_one(Plain, form, (Any, HexEnd), end);
             }
-            self.lower_half(low);
+            self.add_lower_half(low);
         }
         if digits.len() == 16 {
             for length in 11..=14 {
                 let form = "the first hexadecimal digits";
-                self.one(Plain, form, (Any, HexEnd), &digits[..length]);
+                self.add_one(Plain, form, (Any, HexEnd), &digits[..length]);
             }
         }
     }
 
     /// The bytes of an address, as they are and in hexadecimal.
-    fn bytes(&mut self, number: u64, tail: &str) {
+    fn add_bytes(&mut self, number: u64, tail: &str) {
         let little = number.to_le_bytes();
         let big = number.to_be_bytes();
         let reversed = hex::encode(&little[..6]);
         let form = "bytes in hexadecimal";
-        self.one(Plain, form, (Any, Anything), reversed.as_str());
-        self.one(Grouped, form, (Any, Anything), reversed);
+        self.add_one(Plain, form, (Any, Anything), reversed.as_str());
+        self.add_one(Grouped, form, (Any, Anything), reversed);
         // The highest byte first, these are the digits of the number itself.
-        self.one(Grouped, "hexadecimal in groups", (Any, Anything), tail);
-        self.one(Plain, "raw bytes", (Own, Anything), &little[..6]);
-        self.one(Plain, "raw bytes", (Own, Anything), &big[2..]);
-        self.base64(&little);
-        self.base64(&big);
+        self.add_one(Grouped, "hexadecimal in groups", (Any, Anything), tail);
+        self.add_one(Plain, "raw bytes", (Own, Anything), &little[..6]);
+        self.add_one(Plain, "raw bytes", (Own, Anything), &big[2..]);
+        self.add_base64(&little);
+        self.add_base64(&big);
     }
 
     /// The lowest 32 bits of an address in all forms but plain hexadecimal. They are found as a number of their own alone:
     /// eight digits stand inside of many a digest.
-    fn lower_half(&mut self, low: u32) {
+    fn add_lower_half(&mut self, low: u32) {
         let form = "the lowest 32 bits in decimal";
         let mut decimals = vec![low.to_string()];
         if low.cast_signed() < 0 {
             decimals.push(low.cast_signed().unsigned_abs().to_string());
         }
         for digits in &decimals {
-            self.one(Plain, form, (Own, DecimalEnd), digits.as_str());
-            self.one(Grouped, form, (Own, DecimalEnd), digits.as_str());
+            self.add_one(Plain, form, (Own, DecimalEnd), digits.as_str());
+            self.add_one(Grouped, form, (Own, DecimalEnd), digits.as_str());
         }
         let form = "the lowest 32 bits in octal";
         let octal = format!("{low:o}");
-        self.one(Plain, form, (Own, OctalEnd), octal.as_str());
-        self.one(Grouped, form, (Own, OctalEnd), octal.as_str());
+        self.add_one(Plain, form, (Own, OctalEnd), octal.as_str());
+        self.add_one(Grouped, form, (Own, OctalEnd), octal.as_str());
         let digits = format!("{low:08x}");
         let form = "the last eight hexadecimal digits in groups";
-        self.one(Grouped, form, (Any, HexEnd), digits.as_str());
+        self.add_one(Grouped, form, (Any, HexEnd), digits.as_str());
         let form = "the lowest bytes in hexadecimal";
         let reversed = format!("{:08x}", low.swap_bytes());
-        self.one(Plain, form, (Any, HexEnd), reversed.as_str());
+        self.add_one(Plain, form, (Any, HexEnd), reversed.as_str());
         // Machine code is full of small numbers, which begin with two bytes that are zero.
         if low.trailing_zeros() < 16 {
-            self.one(Grouped, form, (Any, HexEnd), reversed);
+            self.add_one(Grouped, form, (Any, HexEnd), reversed);
         }
         for bytes in [low.to_le_bytes(), low.to_be_bytes()] {
             if !bytes.is_ascii() {
                 let form = "the lowest bytes as they are";
-                self.one(Raw, form, (Own, Anything), bytes);
+                self.add_one(Raw, form, (Own, Anything), bytes);
             }
-            self.whole_base64(&bytes);
+            self.add_whole_base64(&bytes);
         }
         for text in [digits.to_uppercase(), digits, octal]
             .iter()
             .chain(&decimals)
         {
-            self.base64(text.as_bytes());
+            self.add_base64(text.as_bytes());
         }
     }
 
     /// The base64 of four bytes and of nothing else, with and without what fills it up.
-    fn whole_base64(&mut self, bytes: &[u8; 4]) {
+    fn add_whole_base64(&mut self, bytes: &[u8; 4]) {
         let [a, b, c, d] = *bytes;
         // The last character has two of the bits, and zeros.
         let core = &base64_core(&[a, b, c, d, 0, 0], 0)[..6];
-        for text in BTreeSet::from([core.to_vec(), for_urls(core)]) {
+        for text in BTreeSet::from([core.to_vec(), to_url_alphabet(core)]) {
             let filled = [&text[..], b"=="].concat();
-            self.one(Plain, "base64", (Own, Base64End), filled);
-            self.one(Plain, "base64", (Own, Base64End), text);
+            self.add_one(Plain, "base64", (Own, Base64End), filled);
+            self.add_one(Plain, "base64", (Own, Base64End), text);
         }
     }
 
     /// The base64 of `bytes` wherever they begin: the characters that depend on nothing else, in both alphabets.
-    fn base64(&mut self, bytes: &[u8]) {
+    fn add_base64(&mut self, bytes: &[u8]) {
         for lead in 0..3 {
             let core = base64_core(bytes, lead);
             if core.iter().any(|byte| b"+/".contains(byte)) {
-                self.one(Plain, "base64", (Own, Anything), for_urls(&core));
+                self.add_one(Plain, "base64", (Own, Anything), to_url_alphabet(&core));
             }
-            self.one(Plain, "base64", (Own, Anything), core);
+            self.add_one(Plain, "base64", (Own, Anything), core);
         }
     }
 }
 
 /// True if the lower half can be distinguished from unrelated numbers: it has seven digits or eight.
-fn detailed(low: u32) -> bool {
+fn is_distinctive(low: u32) -> bool {
     low >= 1 << 24 && (5..=27).contains(&low.count_ones())
 }
 
 /// Groups of `size` digits counted from the end, with `gap` between them.
-fn in_groups(digits: &str, size: usize, gap: &str) -> String {
+fn group_digits(digits: &str, size: usize, gap: &str) -> String {
     let mut out = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(size) {
@@ -329,7 +329,7 @@ fn in_groups(digits: &str, size: usize, gap: &str) -> String {
 }
 
 /// The same in the alphabet for URLs.
-fn for_urls(base64: &[u8]) -> Vec<u8> {
+fn to_url_alphabet(base64: &[u8]) -> Vec<u8> {
     let url = base64.iter().map(|byte| match byte {
         b'+' => b'-',
         b'/' => b'_',

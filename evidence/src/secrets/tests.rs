@@ -189,7 +189,7 @@ fn every_form_of_a_half() {
             let shown = String::from_utf8_lossy(&form).into_owned();
             assert_eq!(found.len(), 1, "{secret:x}: {shown}");
             assert!((7..15).contains(&found[0].offset), "{shown}: {found:?}");
-            assert_eq!(searcher.places(&text).len(), 1, "{shown}");
+            assert_eq!(searcher.find_all(&text).len(), 1, "{shown}");
         }
     }
 }
@@ -203,7 +203,7 @@ fn every_place() {
         SECRET & 0xffff_ffff
     );
     let places: Vec<usize> = searcher
-        .places(text.as_bytes())
+        .find_all(text.as_bytes())
         .into_iter()
         .map(|found| found.offset)
         .collect();
@@ -291,7 +291,7 @@ fn coincidences() {
 fn what_is_secret() {
     let mut live = evidence();
     let names = |evidence: &Evidence| {
-        let mut names: Vec<String> = secrets(evidence).into_values().collect();
+        let mut names: Vec<String> = collect_secrets(evidence).into_values().collect();
         names.sort();
         names
     };
@@ -347,9 +347,9 @@ fn what_is_secret() {
 /// Check that a number that another machine makes known is not a secret of this one.
 #[test]
 fn known_elsewhere() {
-    let secrets = secrets(&evidence());
+    let secrets = collect_secrets(&evidence());
     let all = Searcher::new(&secrets, &BTreeSet::new());
-    let none = Searcher::new(&secrets, &known(&evidence()));
+    let none = Searcher::new(&secrets, &known_secrets(&evidence()));
     assert!(all.len() > 3 && all.coincidences == 0);
     assert!(none.is_empty() && none.coincidences == all.len());
 }
@@ -411,7 +411,7 @@ fn words_of_machine_code() {
                 value: crate::document::value::Bytes(hex::decode(bytes).unwrap()),
             }),
         );
-        let secrets = secrets(&evidence);
+        let secrets = collect_secrets(&evidence);
         let known = BTreeSet::new();
         let searcher = Searcher::new(&secrets, &known);
         searcher

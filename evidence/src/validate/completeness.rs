@@ -9,7 +9,7 @@ use crate::document::{Experiment, Hit, Probe, Target};
 use crate::investigation::{Action, Experiment as PlannedExperiment};
 
 /// Returns that were watched for and not seen are counted, but for functions that never return.
-pub(super) fn missed(
+pub(super) fn check_missed_returns(
     at: &str,
     requested: &PlannedExperiment,
     found: &Experiment,
@@ -51,7 +51,11 @@ const SLACK_NS: u64 = 60_000_000_000;
 
 /// Events occur while the experiment runs: the workload has its time limit to prepare, to run and to end, and its objects have
 /// their own limit to be freed.
-pub(super) fn late(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+pub(super) fn check_event_times(
+    at: &str,
+    requested: &PlannedExperiment,
+    found: &Experiment,
+) -> Option<Finding> {
     let limit_ms = requested.timeout_ms.saturating_mul(4);
     let limit_ms = limit_ms.saturating_add(requested.grace_ms);
     let limit = limit_ms.saturating_mul(1_000_000).saturating_add(SLACK_NS);

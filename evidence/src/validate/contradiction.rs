@@ -10,63 +10,63 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::document::machine::check_name;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Value};
-use crate::document::withheld::withheld;
+use crate::document::withheld::withheld_reason;
 use crate::document::{
     DISABLED, Evidence, Experiment, Kaslr, MachineKind, Probe, RANDOMIZED, Target,
 };
-use crate::investigation::stands_in;
+use crate::investigation::occurs_in;
 
 use super::finding::{Finding, number};
-use super::lockdown::lockdown;
+use super::lockdown::check_lockdown;
 use super::{events, ledger, outcome, places, stacks, widths};
 
 /// The first contradiction.
-pub(crate) fn contradiction(evidence: &Evidence) -> Option<Finding> {
-    machine(evidence)
-        .or_else(|| kaslr(&evidence.kaslr))
-        .or_else(|| readings(evidence))
-        .or_else(|| lockdown(evidence))
-        .or_else(|| boots(evidence))
-        .or_else(|| commands(evidence))
-        .or_else(|| functions(evidence))
-        .or_else(|| instances(evidence))
-        .or_else(|| facts(evidence))
+pub(crate) fn find_self_contradiction(evidence: &Evidence) -> Option<Finding> {
+    check_machine(evidence)
+        .or_else(|| check_kaslr(&evidence.kaslr))
+        .or_else(|| check_readings(evidence))
+        .or_else(|| check_lockdown(evidence))
+        .or_else(|| check_boots(evidence))
+        .or_else(|| check_commands(evidence))
+        .or_else(|| check_functions(evidence))
+        .or_else(|| check_instances(evidence))
+        .or_else(|| check_facts(evidence))
         .or_else(|| {
             evidence.experiments.iter().find_map(|(name, experiment)| {
                 let at = format!("/experiments/{}", escape(name));
-                let ended = outcome::outcome(&at, experiment);
-                let ended = ended.or_else(|| graph(&at, experiment));
-                let ended = ended.or_else(|| widths::widths(&at, experiment));
-                ended.or_else(|| watch(&at, experiment)).or_else(|| {
-                    let events = match events::events(&at, experiment) {
+                let ended = outcome::check_outcome(&at, experiment);
+                let ended = ended.or_else(|| check_graph(&at, experiment));
+                let ended = ended.or_else(|| widths::check_widths(&at, experiment));
+                ended.or_else(|| check_watch(&at, experiment)).or_else(|| {
+                    let events = match events::collect_events(&at, experiment) {
                         Ok(events) => events,
                         Err(found) => return Some(found),
                     };
                     let objects = experiment.objects.as_ref();
                     objects
-                        .and_then(|objects| ledger::ledger(&at, experiment, objects))
-                        .or_else(|| stacks::stacks(&at, experiment, events))
-                        .or_else(|| processors(&at, evidence, experiment))
+                        .and_then(|objects| ledger::check_ledger(&at, experiment, objects))
+                        .or_else(|| stacks::check_stacks(&at, experiment, events))
+                        .or_else(|| check_processors(&at, evidence, experiment))
                 })
             })
         })
-        .or_else(|| places::places(evidence))
+        .or_else(|| places::check_places(evidence))
 }
 
 /// Facts of a build that contradict themselves.
-fn facts(evidence: &Evidence) -> Option<Finding> {
+fn check_facts(evidence: &Evidence) -> Option<Finding> {
     let (at, reason) = evidence.facts.as_ref()?.contradiction()?;
     Some((format!("/facts/{at}"), reason))
 }
 
 /// The tree of a call that contradicts itself.
-fn graph(at: &str, experiment: &Experiment) -> Option<Finding> {
+fn check_graph(at: &str, experiment: &Experiment) -> Option<Finding> {
     let reason = experiment.graph.as_ref()?.contradiction()?;
     Some((format!("{at}/graph"), reason))
 }
 
 /// A guest's processors are numbered from 0 on, without gaps; of a host, some may be off.
-fn processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<Finding> {
+fn check_processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<Finding> {
     let cpus = evidence.machine.cpus;
     if evidence.machine.kind == MachineKind::Host {
         return None;
@@ -83,7 +83,7 @@ fn processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<
 }
 
 /// Check what decides about the publication of addresses: that must not hang on one word.
-fn machine(evidence: &Evidence) -> Option<Finding> {
+fn check_machine(evidence: &Evidence) -> Option<Finding> {
     let machine = &evidence.machine;
     if let Err(wrong) = check_name(&machine.name) {
         let reason = format!("{wrong}; capture again, and give a guest with a path a `name`");
@@ -118,7 +118,7 @@ fn address(datum: &Datum) -> Option<i128> {
 
 /// Check that a slide exists only if all sources agree, that a symbol's slide is the distance of its addresses, and that the
 /// status follows from the slide.
-fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
+fn check_kaslr(kaslr: &Kaslr) -> Option<Finding> {
     let slide = number(&kaslr.slide);
     let sources = || {
         kaslr
@@ -186,10 +186,10 @@ fn kaslr(kaslr: &Kaslr) -> Option<Finding> {
 }
 
 /// Check that what is quoted from the kernel's own files is what the document says of the kernel.
-fn readings(evidence: &Evidence) -> Option<Finding> {
+fn check_readings(evidence: &Evidence) -> Option<Finding> {
     let kernel = &evidence.kernel;
     let text = |datum: &Datum| match datum.value() {
-        Some(Value::Text { value }) if withheld(value).is_none() => Some(value.clone()),
+        Some(Value::Text { value }) if withheld_reason(value).is_none() => Some(value.clone()),
         _ => None,
     };
     evidence.kaslr.readings.iter().find_map(|reading| {
@@ -209,10 +209,10 @@ fn readings(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// Each boot is one of its own, and its `_text` and physical place are where its slide and its alignment put them.
-fn boots(evidence: &Evidence) -> Option<Finding> {
+fn check_boots(evidence: &Evidence) -> Option<Finding> {
     let mut ids = BTreeSet::from([evidence.machine.boot_id.as_str()]);
     let again = evidence.boots.iter().position(|boot| {
-        let known = !boot.boot_id.is_empty() && withheld(&boot.boot_id).is_none();
+        let known = !boot.boot_id.is_empty() && withheld_reason(&boot.boot_id).is_none();
         known && !ids.insert(boot.boot_id.as_str())
     });
     if let Some(index) = again {
@@ -246,7 +246,7 @@ fn boots(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// The lists of copies are whole.
-fn instances(evidence: &Evidence) -> Option<Finding> {
+fn check_instances(evidence: &Evidence) -> Option<Finding> {
     let mut names: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
     evidence.instances.iter().find_map(|(function, instances)| {
         let at = format!("/instances/{}", escape(function));
@@ -271,7 +271,7 @@ fn instances(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// One function has one address, one place in the source and one list of parameters, in all experiments.
-fn functions(evidence: &Evidence) -> Option<Finding> {
+fn check_functions(evidence: &Evidence) -> Option<Finding> {
     let mut known: BTreeMap<(&str, i128, Option<u64>), (&Probe, String)> = BTreeMap::new();
     for (experiment, found) in &evidence.experiments {
         for (name, probe) in &found.probes {
@@ -319,7 +319,7 @@ fn functions(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// Check that the values of a command stand in its output, and that only one that succeeded tells anything.
-fn commands(evidence: &Evidence) -> Option<Finding> {
+fn check_commands(evidence: &Evidence) -> Option<Finding> {
     evidence.commands.iter().find_map(|(name, command)| {
         let at = format!("/commands/{}", escape(name));
         let output = match command.output.value() {
@@ -337,7 +337,7 @@ fn commands(evidence: &Evidence) -> Option<Finding> {
                 Some(0) if address(datum).is_none() && matches!(value, Value::Address { .. }) => {
                     return None;
                 }
-                Some(0) if output.is_none_or(|output| stands_in(value, output)) => return None,
+                Some(0) if output.is_none_or(|output| occurs_in(value, output)) => return None,
                 Some(0) => "the command's output does not say so",
                 _ => "the command did not succeed, and a value is taken from its output",
             };
@@ -347,7 +347,7 @@ fn commands(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// Check that running ≤ followed ≤ started, and that an unattached probe has no skipped hits.
-fn watch(at: &str, experiment: &Experiment) -> Option<Finding> {
+fn check_watch(at: &str, experiment: &Experiment) -> Option<Finding> {
     if let Some(one) = experiment.quality.descendants
         && (one.followed > one.started || one.running > one.followed)
     {

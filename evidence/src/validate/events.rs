@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::caller::caller;
+use super::caller::check_caller;
 use super::finding::{Finding, number};
 use super::hit_error::HitError;
 use crate::document::pointer::escape;
@@ -59,17 +59,20 @@ impl EventPlace<'_> {
 pub(super) type Events<'a> = BTreeMap<u64, StatedEvent<'a>>;
 
 /// Check the events of an experiment; give them back if nothing is wrong with them.
-pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<'a>, Finding> {
+pub(super) fn collect_events<'a>(
+    at: &str,
+    experiment: &'a Experiment,
+) -> Result<Events<'a>, Finding> {
     let mut events = Events::new();
     for (name, probe) in &experiment.probes {
-        attachment(probe).map_err(|(leaf, reason)| {
+        check_attachment(probe).map_err(|(leaf, reason)| {
             let at = format!("{at}/probes/{}/{leaf}", escape(name));
             (at, reason)
         })?;
         let mut last = 0;
         for (index, hit) in probe.hits.iter().enumerate() {
             let place = EventPlace::Hit(name, index);
-            let taken = one_hit(
+            let taken = collect_hit_events(
                 place,
                 hit,
                 probe,
@@ -78,8 +81,8 @@ pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<
                 &mut events,
             );
             taken.map_err(|wrong| match wrong {
-                Wrong::Hit(error) => (place.text(at), error.to_string()),
-                Wrong::Otherwise(order, other) => {
+                HitContradiction::Hit(error) => (place.text(at), error.to_string()),
+                HitContradiction::Otherwise(order, other) => {
                     let other = other.text(at);
                     let reason = format!("`{other}` says something else of event {order}");
                     (place.text(at), reason)
@@ -88,17 +91,17 @@ pub(super) fn events<'a>(at: &str, experiment: &'a Experiment) -> Result<Events<
             last = hit.order.or(hit.return_order).unwrap_or(last);
         }
     }
-    complete(at, experiment.quality.events, &events)?;
-    in_time(at, &events)?;
-    tasks(at, &events)?;
+    check_complete(at, experiment.quality.events, &events)?;
+    check_time_order(at, &events)?;
+    check_tasks(at, &events)?;
     if experiment.quality.missed == 0 {
-        nested(experiment, at)?;
+        check_nesting(experiment, at)?;
     }
     Ok(events)
 }
 
 /// A probe is attached by the back-end that watches such a target, and then the kernel did not refuse it.
-fn attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
+fn check_attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
     let refused = probe.attach_errno.as_ref().and_then(number);
     match (probe.backend, refused) {
         (Some(_), Some(errno)) if errno != 0 => {
@@ -142,27 +145,27 @@ impl StatedEvent<'_> {
 }
 
 /// The contradiction of a hit.
-enum Wrong<'a> {
+enum HitContradiction<'a> {
     Hit(HitError),
     /// The event of this order is another one at this place.
     Otherwise(u64, EventPlace<'a>),
 }
 
-impl From<HitError> for Wrong<'_> {
+impl From<HitError> for HitContradiction<'_> {
     fn from(error: HitError) -> Self {
-        Wrong::Hit(error)
+        HitContradiction::Hit(error)
     }
 }
 
 /// Take the events of one hit.
-fn one_hit<'a>(
+fn collect_hit_events<'a>(
     place: EventPlace<'a>,
     hit: &'a Hit,
     probe: &'a Probe,
     count: u64,
     last: u64,
     events: &mut Events<'a>,
-) -> Result<(), Wrong<'a>> {
+) -> Result<(), HitContradiction<'a>> {
     let first = hit.order.or(hit.return_order);
     if first.is_none() {
         return Err(HitError::NoOrder.into());
@@ -208,7 +211,7 @@ fn one_hit<'a>(
             || matches!((other.time_ns, time_ns), (Some(a), Some(b)) if a != b)
             || matches!((other.stack, event.stack), (Some(a), Some(b)) if a != b);
         if differs {
-            return Err(Wrong::Otherwise(order, other.place));
+            return Err(HitContradiction::Otherwise(order, other.place));
         }
         other.time_ns = other.time_ns.or(event.time_ns);
         other.stack = other.stack.or(event.stack);
@@ -221,13 +224,13 @@ fn one_hit<'a>(
     {
         return Err(HitError::ReturnsFirst.into());
     }
-    shape(hit, probe)?;
-    calling(hit, probe)?;
-    Ok(caller(hit, stack)?)
+    check_shape(hit, probe)?;
+    check_call_site(hit, probe)?;
+    Ok(check_caller(hit, stack)?)
 }
 
 /// A hit states no more than its probe can have seen.
-fn shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
+fn check_shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let returns = hit.return_order.is_some();
     let function = matches!(probe.target, Target::Function(_) | Target::Address(_));
     if returns && !function {
@@ -242,13 +245,13 @@ fn shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
         .find(|name| probe.parameters.iter().all(|p| p.name != **name));
     match unknown {
         Some(name) if !probe.parameters.is_empty() => Err(HitError::NoParameter(name.clone())),
-        _ => types(hit, probe),
+        _ => check_types(hit, probe),
     }
 }
 
 /// Check that what a hit brought back is of the types that the kernel gives its function's parameters and what it
 /// returns.
-fn types(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
+fn check_types(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let other = |datum: &Datum, declared: &str| match datum.value() {
         Some(Value::Address { type_name, .. } | Value::Int { type_name, .. }) => {
             type_name.clone().filter(|own| own != declared)
@@ -284,7 +287,7 @@ fn types(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
 
 /// Check that the caller stands before the place that the call returns to, and that a hit is of a copy that was
 /// watched.
-fn calling(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
+fn check_call_site(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     if let (Some(caller), Some(returns_to)) = (&hit.caller, &hit.returns_to)
         && caller.value().is_some()
         && caller != returns_to
@@ -301,7 +304,7 @@ fn calling(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
 }
 
 /// Every event was recorded in some hit: one that is missing was taken out.
-fn complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Finding> {
+fn check_complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Finding> {
     if events.len() as u64 == count {
         return Ok(());
     }
@@ -314,7 +317,7 @@ fn complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Finding> {
 }
 
 /// Time does not run backwards along the order of events.
-fn in_time(at: &str, events: &Events<'_>) -> Result<(), Finding> {
+fn check_time_order(at: &str, events: &Events<'_>) -> Result<(), Finding> {
     let mut last: Option<(u64, EventPlace<'_>)> = None;
     for (order, event) in events {
         let Some(time) = event.time_ns else {
@@ -333,7 +336,7 @@ fn in_time(at: &str, events: &Events<'_>) -> Result<(), Finding> {
 }
 
 /// A thread belongs to one process.
-fn tasks(at: &str, events: &Events<'_>) -> Result<(), Finding> {
+fn check_tasks(at: &str, events: &Events<'_>) -> Result<(), Finding> {
     let mut processes: BTreeMap<i32, i32> = BTreeMap::new();
     for event in events.values() {
         let Task { pid, tid, .. } = event.task;
@@ -390,7 +393,7 @@ pub(super) fn calls(
 }
 
 /// A thread leaves its calls in the reverse order of entering them.
-fn nested(experiment: &Experiment, at: &str) -> Result<(), Finding> {
+fn check_nesting(experiment: &Experiment, at: &str) -> Result<(), Finding> {
     for list in calls(experiment).values() {
         let mut open: Vec<u64> = Vec::new();
         for call in list {

@@ -6,7 +6,11 @@ use crate::document::{Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as PlannedExperiment, Probe as PlannedProbe};
 
 /// One of the hits at `sys_exit` has what the workload's call returned, and all hits of a probe are of one system call.
-pub(super) fn gate(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+pub(super) fn check_gate(
+    at: &str,
+    requested: &PlannedExperiment,
+    found: &Experiment,
+) -> Option<Finding> {
     let Action::Syscall { name, .. } = &requested.workload.action else {
         return None;
     };
@@ -14,7 +18,7 @@ pub(super) fn gate(at: &str, requested: &PlannedExperiment, found: &Experiment) 
     if found.quality.lost > 0 {
         return None;
     }
-    let calls = requested.workload.calls();
+    let calls = requested.workload.call_count();
     let returned = found.outcome.returned.value();
     let returned = returned.and_then(|value| value.as_integer());
     found.probes.iter().find_map(|(probe_name, probe)| {
@@ -27,8 +31,10 @@ pub(super) fn gate(at: &str, requested: &PlannedExperiment, found: &Experiment) 
         let own = requested.syscall.as_ref().is_none_or(|other| other == name);
         let at = format!("{at}/probes/{}/hits", escape(probe_name));
         match tracepoint.as_str() {
-            "sys_enter" if filtered && is_whole(requested, probe) => one_number(&at, probe),
-            "sys_exit" if own && is_whole(requested, probe) => result(&at, probe, returned?),
+            "sys_enter" if filtered && is_whole(requested, probe) => {
+                check_syscall_number(&at, probe)
+            }
+            "sys_exit" if own && is_whole(requested, probe) => check_result(&at, probe, returned?),
             _ => None,
         }
     })
@@ -43,7 +49,7 @@ fn is_whole(requested: &PlannedProbe, found: &Probe) -> bool {
     !requested.any_task && requested.within.is_none() && found.skipped == Some(0)
 }
 
-fn one_number(at: &str, probe: &Probe) -> Option<Finding> {
+fn check_syscall_number(at: &str, probe: &Probe) -> Option<Finding> {
     let number = |hit: &crate::document::Hit| number(hit.args.get("id")?);
     let first = number(probe.hits.first()?)?;
     let mut hits = probe.hits.iter().enumerate();
@@ -56,7 +62,7 @@ fn one_number(at: &str, probe: &Probe) -> Option<Finding> {
     Some((format!("{at}/{index}/args/id"), reason))
 }
 
-fn result(at: &str, probe: &Probe, returned: i128) -> Option<Finding> {
+fn check_result(at: &str, probe: &Probe, returned: i128) -> Option<Finding> {
     let results = probe.hits.iter().map(|hit| number(hit.args.get("ret")?));
     // One that is not known may be it.
     let results: Vec<i128> = results.collect::<Option<_>>()?;
@@ -94,7 +100,7 @@ mod tests {
             })
             .collect();
         found.outcome.returned = Datum::Value(Value::Fd { value: 3 });
-        gate("/e", &requested, &found)
+        check_gate("/e", &requested, &found)
     }
 
     /// Check that a document in which no hit at `sys_exit` has what the call returned is refused, whichever of the two was changed.

@@ -4,7 +4,7 @@ use super::finding::Finding;
 use crate::document::{Experiment, Hit, Ledger};
 
 /// Check that a probe saw what the ledger says.
-pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Option<Finding> {
+pub(super) fn check_ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Option<Finding> {
     let saw = |name: &str, order: u64| {
         let probe = experiment.probes.get(name)?;
         probe.backend?;
@@ -27,7 +27,7 @@ pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Opti
                 );
                 return Some((at, reason));
             };
-            if let Some(time) = time(hit, allocation.order)
+            if let Some(time) = event_time(hit, allocation.order)
                 && time != allocation.time_ns
             {
                 let reason = format!(
@@ -48,7 +48,7 @@ pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Opti
                 );
                 return Some((format!("{at}/freed"), reason));
             };
-            if let Some(time) = time(hit, freed.order)
+            if let Some(time) = event_time(hit, freed.order)
                 && time != freed.time_ns
             {
                 let reason = format!(
@@ -70,11 +70,11 @@ pub(super) fn ledger(at: &str, experiment: &Experiment, ledger: &Ledger) -> Opti
             None
         })
         .or_else(|| check_freed_once(at, ledger))
-        .or_else(|| wrong_tasks(at, ledger, own, &saw))
+        .or_else(|| check_tasks(at, ledger, own, &saw))
 }
 
 /// When an event of a hit came.
-fn time(hit: &Hit, order: u64) -> Option<u64> {
+fn event_time(hit: &Hit, order: u64) -> Option<u64> {
     match hit.order == Some(order) {
         true => hit.time_ns,
         false => hit.return_time_ns,
@@ -95,7 +95,7 @@ fn check_freed_once(at: &str, ledger: &Ledger) -> Option<Finding> {
 }
 
 /// Check that the workload's own task did not free what another one did.
-fn wrong_tasks<'a>(
+fn check_tasks<'a>(
     at: &str,
     ledger: &Ledger,
     own: Option<i32>,

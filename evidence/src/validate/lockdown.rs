@@ -3,17 +3,17 @@
 use super::finding::Finding;
 use crate::document::Evidence;
 use crate::document::value::{Datum, Value};
-use crate::document::withheld::withheld;
+use crate::document::withheld::withheld_reason;
 
 /// A kernel is locked down at least as far as its command line asks for, and no mode is ever left for a lower one
 /// (`lockdown_param` and `lock_kernel_down`, <https://elixir.bootlin.com/linux/v6.12/source/security/lockdown/lockdown.c>). One that was
 /// built without the module has no mode.
-pub(super) fn lockdown(evidence: &Evidence) -> Option<Finding> {
+pub(super) fn check_lockdown(evidence: &Evidence) -> Option<Finding> {
     /// The lowest first.
     const MODES: [&str; 3] = ["none", "integrity", "confidentiality"];
     let rank = |mode: &str| MODES.iter().position(|known| *known == mode);
     let text = |datum: &Datum| match datum.value() {
-        Some(Value::Text { value }) if withheld(value).is_none() => Some(value.clone()),
+        Some(Value::Text { value }) if withheld_reason(value).is_none() => Some(value.clone()),
         _ => None,
     };
     let mode = text(&evidence.kernel.lockdown)?;

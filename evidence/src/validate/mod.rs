@@ -24,4 +24,4 @@ mod widths;
 
 pub use finding::Finding;
 pub use planned::find_contradiction;
-pub use traced_run::other_run;
+pub use traced_run::run_difference;

@@ -9,19 +9,19 @@ use crate::document::value::{Datum, Value};
 const WHOLE: usize = 60_000;
 
 /// The first contradiction in how an experiment ended.
-pub(super) fn outcome(at: &str, experiment: &Experiment) -> Option<Finding> {
+pub(super) fn check_outcome(at: &str, experiment: &Experiment) -> Option<Finding> {
     let outcome = &experiment.outcome;
     if outcome.exit.value().is_some() && outcome.signal.value().is_some() {
         let reason = "the process ended by itself, and so no signal ended it".into();
         return Some((format!("{at}/outcome/signal"), reason));
     }
-    errno(at, experiment)
-        .or_else(|| printed(at, experiment))
-        .or_else(|| code(at, experiment))
+    check_errno(at, experiment)
+        .or_else(|| check_printed_result(at, experiment))
+        .or_else(|| check_code(at, experiment))
 }
 
 /// User space sees the error that the kernel returned, or none.
-fn errno(at: &str, experiment: &Experiment) -> Option<Finding> {
+fn check_errno(at: &str, experiment: &Experiment) -> Option<Finding> {
     let outcome = &experiment.outcome;
     let (returned, errno) = (outcome.returned.value()?, outcome.errno.value()?);
     let seen = errno.as_integer()?;
@@ -36,7 +36,7 @@ fn errno(at: &str, experiment: &Experiment) -> Option<Finding> {
 }
 
 /// The workload's own line about its call, `socket(2, 1, 0) = 3`, says what the call returned.
-fn printed(at: &str, experiment: &Experiment) -> Option<Finding> {
+fn check_printed_result(at: &str, experiment: &Experiment) -> Option<Finding> {
     // The output of an ordinary program can be anything.
     experiment.call.as_ref()?;
     let returned = experiment.outcome.returned.value()?;
@@ -78,7 +78,7 @@ fn parse_result_line<'l>(call: &str, line: &'l str) -> Option<&'l str> {
 }
 
 /// The workload's instructions follow each other, and the one that makes the call is among them.
-fn code(at: &str, experiment: &Experiment) -> Option<Finding> {
+fn check_code(at: &str, experiment: &Experiment) -> Option<Finding> {
     let call = experiment.call.as_ref()?;
     let mut next = call.code.first()?.offset;
     for (index, one) in call.code.iter().enumerate() {
@@ -92,7 +92,7 @@ fn code(at: &str, experiment: &Experiment) -> Option<Finding> {
         next = one.offset.saturating_add(one.bytes.0.len() as u64);
     }
     let known = !call.instruction.is_pseudonym() && !call.function.is_pseudonym();
-    (known && call.calling().is_none()).then(|| {
+    (known && call.call_instruction().is_none()).then(|| {
         let reason = "no instruction of the workload's code is at this address".into();
         (format!("{at}/call/instruction"), reason)
     })

@@ -18,18 +18,18 @@ struct Statement<'e> {
 }
 
 /// A frame that contradicts another one, or whose line cannot be one.
-pub(super) fn places(evidence: &Evidence) -> Option<Finding> {
+pub(super) fn check_places(evidence: &Evidence) -> Option<Finding> {
     let mut known: BTreeMap<Key, Statement<'_>> = BTreeMap::new();
     evidence.experiments.iter().find_map(|(name, experiment)| {
         let at = format!("/experiments/{}", escape(name));
-        stacks(&at, experiment)
+        collect_stacks(&at, experiment)
             .into_iter()
-            .find_map(|(at, frames)| stack(&at, frames, &mut known))
+            .find_map(|(at, frames)| check_stack(&at, frames, &mut known))
     })
 }
 
 /// All stacks of an experiment, with where they stand.
-fn stacks<'e>(at: &str, experiment: &'e Experiment) -> Vec<(String, &'e [Frame])> {
+fn collect_stacks<'e>(at: &str, experiment: &'e Experiment) -> Vec<(String, &'e [Frame])> {
     let mut found: Vec<(String, &[Frame])> = Vec::new();
     for (name, probe) in &experiment.probes {
         for (index, hit) in probe.hits.iter().enumerate() {
@@ -56,7 +56,7 @@ fn stacks<'e>(at: &str, experiment: &'e Experiment) -> Vec<(String, &'e [Frame])
     found
 }
 
-fn stack<'e>(
+fn check_stack<'e>(
     at: &str,
     frames: &'e [Frame],
     known: &mut BTreeMap<Key, Statement<'e>>,

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::completeness::{late, missed};
+use super::completeness::{check_event_times, check_missed_returns};
 use super::finding::Finding;
-use super::gate::gate;
-use super::names::twofold;
-use super::planned_ledger::objects;
-use super::processes::followed;
-use super::stacks::on_stack;
-use super::traced_run::other_run;
+use super::gate::check_gate;
+use super::names::check_value_names;
+use super::planned_ledger::check_objects;
+use super::processes::check_followed_processes;
+use super::stacks::is_on_stack;
+use super::traced_run::run_difference;
 use crate::document::instances::Instances;
 use crate::document::pointer::escape;
 use crate::document::value::{Datum, Frame, Value};
-use crate::document::withheld::withheld;
+use crate::document::withheld::withheld_reason;
 use crate::document::{CommandRun, Context, Evidence, Experiment, Hit, Member, Probe, Task};
 use crate::investigation::{
     Action, Experiment as PlannedExperiment, Investigation, Probe as PlannedProbe,
@@ -31,23 +31,23 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
     let config = |name: &String| investigation.config.contains(name);
     // What a module depends on is loaded with it, and nothing without one.
     let module = |_: &String| investigation.modules().next().is_some();
-    members(investigation, evidence)
+    check_members(investigation, evidence)
         .or_else(|| {
-            not_asked_for(
+            check_requested_names(
                 || "/kernel/modules".into(),
                 evidence.kernel.modules.keys(),
                 module,
             )
         })
         .or_else(|| {
-            not_asked_for(
+            check_requested_names(
                 || "/kaslr/symbols".into(),
                 evidence.kaslr.symbols.keys(),
                 symbols,
             )
         })
         .or_else(|| {
-            not_asked_for(
+            check_requested_names(
                 || "/kernel/config".into(),
                 evidence.kernel.config.keys(),
                 config,
@@ -57,7 +57,7 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
             let mut all = evidence.commands.iter();
             all.find_map(|(name, found)| {
                 let at = format!("/commands/{}", escape(name));
-                command(&at, investigation, name, found)
+                check_command(&at, investigation, name, found)
             })
         })
         .or_else(|| {
@@ -65,7 +65,7 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
             all.find_map(|(name, found)| {
                 let at = format!("/experiments/{}", escape(name));
                 match investigation.experiment(name) {
-                    Some(requested) => experiment(&at, requested, found, &evidence.instances),
+                    Some(requested) => check_experiment(&at, requested, found, &evidence.instances),
                     None => Some((at, "the investigation has no such experiment".into())),
                 }
             })
@@ -73,7 +73,7 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
 }
 
 /// The same read of the same target takes the same member, at the same place of its structure.
-fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
+fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
     /// The names of an experiment, a probe, a side and a read.
     type Place<'a> = [&'a str; 4];
     let written = |[experiment, probe, side, read]: Place<'_>| {
@@ -114,7 +114,7 @@ fn members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding
 }
 
 /// A name that the investigation does not have.
-fn not_asked_for<'a>(
+fn check_requested_names<'a>(
     at: impl Fn() -> String,
     mut names: impl Iterator<Item = &'a String>,
     known: impl Fn(&String) -> bool,
@@ -124,7 +124,7 @@ fn not_asked_for<'a>(
     Some((format!("{}/{}", at(), escape(name)), reason))
 }
 
-fn command(
+fn check_command(
     at: &str,
     investigation: &Investigation,
     name: &str,
@@ -133,9 +133,15 @@ fn command(
     let Some(planned) = investigation.command(name) else {
         return Some((at.into(), "the investigation has no such command".into()));
     };
-    let hidden = found.argv.iter().any(|word| withheld(word).is_some());
-    if !hidden && !planned.is(found.by, &found.argv) {
-        let reason = format!("`{}` is not the command that was asked for", found.line());
+    let hidden = found
+        .argv
+        .iter()
+        .any(|word| withheld_reason(word).is_some());
+    if !hidden && !planned.matches(found.by, &found.argv) {
+        let reason = format!(
+            "`{}` is not the command that was asked for",
+            found.command_line()
+        );
         return Some((format!("{at}/argv"), reason));
     }
     found.values.iter().find_map(|(name, datum)| {
@@ -161,14 +167,14 @@ fn command(
     })
 }
 
-fn experiment(
+fn check_experiment(
     at: &str,
     requested: &PlannedExperiment,
     found: &Experiment,
     instances: &BTreeMap<String, Instances>,
 ) -> Option<Finding> {
     let text = requested.workload_text();
-    if found.workload != text && withheld(&found.workload).is_none() {
+    if found.workload != text && withheld_reason(&found.workload).is_none() {
         let reason = format!("the workload was `{text}`");
         return Some((format!("{at}/workload"), reason));
     }
@@ -177,31 +183,31 @@ fn experiment(
         let reason = "the workload is a program, and makes no call of its own".into();
         return Some((format!("{at}/outcome/returned"), reason));
     }
-    buffers(at, requested, found)
-        .or_else(|| results(at, requested, found))
+    check_buffers(at, requested, found)
+        .or_else(|| check_results(at, requested, found))
         .or_else(|| {
             found.probes.iter().find_map(|(name, found)| {
                 let at = format!("{at}/probes/{}", escape(name));
                 match requested.probe(name) {
-                    Some(requested) => probe(&at, requested, found),
+                    Some(requested) => check_probe(&at, requested, found),
                     None => Some((at, "the investigation has no such probe".into())),
                 }
             })
         })
-        .or_else(|| together(at, requested, found))
-        .or_else(|| followed(at, requested, found))
-        .or_else(|| missed(at, requested, found, instances))
-        .or_else(|| late(at, requested, found))
-        .or_else(|| gate(at, requested, found))
-        .or_else(|| tasks(at, requested, found, is_call))
-        .or_else(|| objects(at, requested, found))
+        .or_else(|| check_shared_events(at, requested, found))
+        .or_else(|| check_followed_processes(at, requested, found))
+        .or_else(|| check_missed_returns(at, requested, found, instances))
+        .or_else(|| check_event_times(at, requested, found))
+        .or_else(|| check_gate(at, requested, found))
+        .or_else(|| check_tasks(at, requested, found, is_call))
+        .or_else(|| check_objects(at, requested, found))
         .or_else(|| {
-            let reason = other_run(requested, found, found.graph.as_ref()?, instances)?;
+            let reason = run_difference(requested, found, found.graph.as_ref()?, instances)?;
             Some((format!("{at}/graph"), reason))
         })
 }
 
-fn buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+fn check_buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let names = requested
         .workload
         .buffers()
@@ -209,7 +215,7 @@ fn buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Optio
         .map(|(name, _)| name);
     let names: BTreeSet<&str> = names.collect();
     let known = |name: &String| names.contains(name.as_str());
-    not_asked_for(
+    check_requested_names(
         || format!("{at}/outcome/buffers"),
         found.outcome.buffers.keys(),
         known,
@@ -217,17 +223,18 @@ fn buffers(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Optio
 }
 
 /// Results are those of named calls, and the last call returned what the whole workload did.
-fn results(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+fn check_results(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
     let named: Vec<(usize, &str)> = requested
         .workload
-        .results()
+        .named_results()
         .map(|(nth, name, _)| (nth, name))
         .collect();
     let results = &found.outcome.results;
     let at = || format!("{at}/outcome/results");
     let known = |name: &String| named.iter().any(|(_, known)| known == name);
-    not_asked_for(at, results.keys(), known).or_else(|| {
-        let (_, last) = (named.iter()).find(|(nth, _)| nth + 1 == requested.workload.calls())?;
+    check_requested_names(at, results.keys(), known).or_else(|| {
+        let (_, last) =
+            (named.iter()).find(|(nth, _)| nth + 1 == requested.workload.call_count())?;
         let (stated, returned) = (
             results.get(*last)?.value()?,
             found.outcome.returned.value()?,
@@ -239,7 +246,7 @@ fn results(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Optio
     })
 }
 
-fn probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Finding> {
+fn check_probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Finding> {
     if requested.target != found.target {
         let reason = "the probe is to watch something else".into();
         return Some((format!("{at}/target"), reason));
@@ -261,28 +268,36 @@ fn probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Finding> {
         };
         let entry = |name: &String| reads(&requested.entry, name);
         let exit = |name: &String| reads(&requested.exit, name);
-        not_asked_for(entry_at, hit.entry.keys(), entry)
-            .or_else(|| not_asked_for(exit_at, hit.exit.keys(), exit))
-            .or_else(|| twofold(entry_at, hit.entry.keys()))
-            .or_else(|| twofold(exit_at, hit.exit.keys()))
-            .or_else(|| outside(at, requested, hit))
+        check_requested_names(entry_at, hit.entry.keys(), entry)
+            .or_else(|| check_requested_names(exit_at, hit.exit.keys(), exit))
+            .or_else(|| check_value_names(entry_at, hit.entry.keys()))
+            .or_else(|| check_value_names(exit_at, hit.exit.keys()))
+            .or_else(|| check_hit_condition(at, requested, hit))
     })
 }
 
 /// A hit that its condition would have left out.
-fn outside(at: impl Fn() -> String, requested: &PlannedProbe, hit: &Hit) -> Option<Finding> {
+fn check_hit_condition(
+    at: impl Fn() -> String,
+    requested: &PlannedProbe,
+    hit: &Hit,
+) -> Option<Finding> {
     let within = requested.within.as_ref()?;
     let Value::Stack { value } = hit.stack.as_ref()?.value()? else {
         return None;
     };
-    (!on_stack(value, within)).then(|| {
+    (!is_on_stack(value, within)).then(|| {
         let reason = format!("`{within}` is not on it, and only hits within it are recorded");
         (format!("{}/stack", at()), reason)
     })
 }
 
 /// Probes on the same place see the same events, each as far as its condition lets it.
-fn together(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Option<Finding> {
+fn check_shared_events(
+    at: &str,
+    requested: &PlannedExperiment,
+    found: &Experiment,
+) -> Option<Finding> {
     let attached = |name: &str| {
         found
             .probes
@@ -318,7 +333,7 @@ fn together(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Opti
                         return false;
                     };
                     let task = hit.context == Some(Context::Task);
-                    task && takes(other, hit, stacks.get(&order).copied())
+                    task && condition_holds(other, hit, stacks.get(&order).copied())
                         && known.hits.iter().all(|hit| hit.order != Some(order))
                 })?;
                 let reason = format!(
@@ -333,25 +348,25 @@ fn together(at: &str, requested: &PlannedExperiment, found: &Experiment) -> Opti
 
 /// True if what one probe sees is decided by the condition of the other alone.
 fn same_events(a: &PlannedProbe, b: &PlannedProbe) -> bool {
-    a.any_task == b.any_task && a.watches_the_same_apart_from_within(b)
+    a.any_task == b.any_task && a.has_same_target_ignoring_within(b)
 }
 
 /// True if a probe's condition holds for a hit, as far as that is known. The stack of an allocation is in the ledger.
-fn takes(probe: &PlannedProbe, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
+fn condition_holds(probe: &PlannedProbe, hit: &Hit, in_ledger: Option<&[Frame]>) -> bool {
     let stack = match hit.stack.as_ref().and_then(Datum::value) {
         Some(Value::Stack { value }) => Some(value.as_slice()),
         _ => in_ledger,
     };
     match (&probe.within, stack) {
         (None, _) => true,
-        (Some(within), Some(stack)) => on_stack(stack, within),
+        (Some(within), Some(stack)) => is_on_stack(stack, within),
         (Some(_), None) => false,
     }
 }
 
 /// Probes that watch the workload see one process, and a thread of a workload that is a call has one name; while each call is
 /// made, it may get another.
-fn tasks(
+fn check_tasks(
     at: &str,
     requested: &PlannedExperiment,
     found: &Experiment,
@@ -388,7 +403,7 @@ fn tasks(
             .windows(2)
             .filter(|pair| pair[0].1.name != pair[1].1.name)
             .map(|pair| &pair[1].2);
-        if let Some(at) = changes.nth(requested.workload.calls()) {
+        if let Some(at) = changes.nth(requested.workload.call_count()) {
             let reason =
                 "the thread had more other names before than it made calls, each of which can give it one".into();
             return Some((at.clone(), reason));

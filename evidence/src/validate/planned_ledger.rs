@@ -1,15 +1,15 @@
 //! Checks of an experiment's ledger against the probes that the investigation gives it.
 
 use super::finding::Finding;
-use super::stacks::on_stack;
+use super::stacks::is_on_stack;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Value};
-use crate::document::withheld::withheld;
+use crate::document::withheld::withheld_reason;
 use crate::document::{Allocation, Context, Experiment, Hit, Ledger};
 use crate::investigation::Experiment as PlannedExperiment;
 
 /// The ledger has a row for each object that a probe of it saw, and excuses what the investigation does.
-pub(super) fn objects(
+pub(super) fn check_objects(
     at: &str,
     requested: &PlannedExperiment,
     found: &Experiment,
@@ -28,10 +28,10 @@ pub(super) fn objects(
                 (None, Some(argument)) => (argument, true),
                 (None, None) => continue,
             };
-            let Some(object) = object(hit, argument) else {
+            let Some(object) = object_address(hit, argument) else {
                 continue;
             };
-            let row = rows.and_then(|rows| row(rows, name, hit, frees));
+            let row = rows.and_then(|rows| find_row(rows, name, hit, frees));
             match row {
                 Some(row) if row.address == object => {}
                 Some(row) => {
@@ -51,12 +51,12 @@ pub(super) fn objects(
     let mut rows = rows?.allocations.iter().enumerate();
     rows.find_map(|(index, row)| {
         let at = format!("{at}/objects/allocations/{index}");
-        allocation(&at, requested, row)
+        check_allocation(&at, requested, row)
     })
 }
 
 /// The object that an allocation or a free is about, where that is known.
-fn object(hit: &Hit, argument: &str) -> Option<Address> {
+fn object_address(hit: &Hit, argument: &str) -> Option<Address> {
     let datum = match argument {
         "return" => hit.return_value.as_ref(),
         name => hit.args.get(name),
@@ -68,7 +68,7 @@ fn object(hit: &Hit, argument: &str) -> Option<Address> {
 }
 
 /// The row of the ledger that a hit is the allocation or the free of.
-fn row<'a>(ledger: &'a Ledger, probe: &str, hit: &Hit, frees: bool) -> Option<&'a Allocation> {
+fn find_row<'a>(ledger: &'a Ledger, probe: &str, hit: &Hit, frees: bool) -> Option<&'a Allocation> {
     let is = |name: &str, order: u64| {
         name == probe && (hit.order == Some(order) || hit.return_order == Some(order))
     };
@@ -79,7 +79,7 @@ fn row<'a>(ledger: &'a Ledger, probe: &str, hit: &Hit, frees: bool) -> Option<&'
     })
 }
 
-fn allocation(at: &str, requested: &PlannedExperiment, row: &Allocation) -> Option<Finding> {
+fn check_allocation(at: &str, requested: &PlannedExperiment, row: &Allocation) -> Option<Finding> {
     let allocates = requested
         .probe(&row.probe)
         .is_some_and(|probe| probe.allocates.is_some());
@@ -98,14 +98,14 @@ fn allocation(at: &str, requested: &PlannedExperiment, row: &Allocation) -> Opti
     let excused = row
         .excused
         .as_ref()
-        .filter(|text| withheld(text).is_none())?;
+        .filter(|text| withheld_reason(text).is_none())?;
     let excuse = requested
         .excuses
         .iter()
         .find(|excuse| excuse.text() == *excused);
     let reason = match excuse {
         None => "the investigation has no such excuse".into(),
-        Some(excuse) if row.stack.is_empty() || on_stack(&row.stack, &excuse.within) => {
+        Some(excuse) if row.stack.is_empty() || is_on_stack(&row.stack, &excuse.within) => {
             return None;
         }
         Some(excuse) => format!("`{}` is not on its stack", excuse.within),

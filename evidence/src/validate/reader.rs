@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::document::pointer::escape;
 use crate::document::value::Datum;
-use crate::document::visit::{Visited, walk};
+use crate::document::visit::{VisitedItem, walk};
 use crate::document::{Evidence, SCHEMA_VERSION};
 
 /// The largest evidence file that is read, in bytes. A capture of the flagship book is below 2 MB; the smallest
@@ -23,7 +23,7 @@ pub enum ReadError {
     #[error("the document is not UTF-8: {0}")]
     Encoding(#[from] std::str::Utf8Error),
     /// Not JSON, cut short, or not of the schema.
-    #[error("{}{reason}", place(pointer))]
+    #[error("{}{reason}", format_place(pointer))]
     Form {
         /// JSON pointer (RFC 6901) of what was refused; empty for the document itself.
         pointer: String,
@@ -56,18 +56,18 @@ pub fn read(bytes: &[u8]) -> Result<Evidence, ReadError> {
     let text = std::str::from_utf8(bytes)?;
     // A valid document takes one pass; only a refused one is read again, to find the place and the reason.
     let Ok(evidence) = serde_json::from_str::<Evidence>(text) else {
-        return Err(refusal(text));
+        return Err(find_read_error(text));
     };
     if evidence.schema != SCHEMA_VERSION {
         return Err(ReadError::Version {
             found: evidence.schema.into(),
         });
     }
-    contradiction(&evidence).map_or(Ok(evidence), Err)
+    find_first_contradiction(&evidence).map_or(Ok(evidence), Err)
 }
 
 /// The reason why a document cannot be read that cannot be read.
-fn refusal(text: &str) -> ReadError {
+fn find_read_error(text: &str) -> ReadError {
     #[derive(serde::Deserialize)]
     struct Version {
         schema: u64,
@@ -92,20 +92,20 @@ fn refusal(text: &str) -> ReadError {
         }
     };
     ReadError::Form {
-        pointer: pointer(error.path()),
+        pointer: json_pointer(error.path()),
         reason: error.into_inner(),
     }
 }
 
 /// The place of the error; nothing where it is the document itself.
-fn place(pointer: &str) -> String {
+fn format_place(pointer: &str) -> String {
     match pointer {
         "" => String::new(),
         pointer => format!("at `{pointer}`: "),
     }
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+fn json_pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {
@@ -119,7 +119,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// The first contradiction that the types allow.
-fn contradiction(evidence: &Evidence) -> Option<ReadError> {
+fn find_first_contradiction(evidence: &Evidence) -> Option<ReadError> {
     for (name, experiment) in &evidence.experiments {
         let at =
             |pointer: String, reason: String| Some(ReadError::Contradiction { pointer, reason });
@@ -159,9 +159,9 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
     }
     let misnamed = walk(evidence, &mut |at, found| {
         let reason = match found {
-            Visited::Datum(Datum::Value(value)) => evidence.names.check(value),
-            Visited::Datum(Datum::Missing(_)) => return None,
-            Visited::Frame(frame) => {
+            VisitedItem::Datum(Datum::Value(value)) => evidence.names.check(value),
+            VisitedItem::Datum(Datum::Missing(_)) => return None,
+            VisitedItem::Frame(frame) => {
                 let symbol = frame.symbol.as_deref();
                 evidence
                     .names
@@ -171,7 +171,8 @@ fn contradiction(evidence: &Evidence) -> Option<ReadError> {
         .err()?;
         Some((at.text(), reason.to_string()))
     });
-    let (pointer, reason) = misnamed.or_else(|| super::contradiction::contradiction(evidence))?;
+    let (pointer, reason) =
+        misnamed.or_else(|| super::contradiction::find_self_contradiction(evidence))?;
     Some(ReadError::Contradiction { pointer, reason })
 }
 

@@ -7,7 +7,7 @@ use crate::document::{Experiment, Ledger, Target};
 
 /// The stacks of allocations and frees are those of their events, and what was on the stack when a call was entered is
 /// on every stack below it until it returns.
-pub(super) fn stacks<'a>(
+pub(super) fn check_stacks<'a>(
     at: &str,
     experiment: &'a Experiment,
     mut events: Events<'a>,
@@ -15,7 +15,7 @@ pub(super) fn stacks<'a>(
     if let Some(found) = experiment
         .objects
         .as_ref()
-        .and_then(|ledger| ledgers(at, ledger, &mut events))
+        .and_then(|ledger| check_ledger_stacks(at, ledger, &mut events))
     {
         return Some(found);
     }
@@ -32,7 +32,7 @@ pub(super) fn stacks<'a>(
                 .filter(|(_, event)| thread(event.task, event.cpu) == *of)
                 .find_map(|(order, event)| {
                     let hook = matches!(event.probe.target, Target::Lsm(_));
-                    let reason = below(outer, event.stack?, hook)?;
+                    let reason = stack_mismatch_reason(outer, event.stack?, hook)?;
                     let other = call.place.text(at);
                     let reason = format!(
                         "event {order} comes while the call at `{other}` is made, and {reason}"
@@ -47,7 +47,7 @@ pub(super) fn stacks<'a>(
 ///
 /// A program at a hook runs in place of the function that stands for the hook. On Debian's 6.1 to 6.18 that function calls
 /// it and is on its stack; from 6.19 on it is left by a jump, and is not (`CONFIG_DYNAMIC_FTRACE_WITH_JMP`).
-fn below(outer: &[Frame], stack: &[Frame], hook: bool) -> Option<&'static str> {
+fn stack_mismatch_reason(outer: &[Frame], stack: &[Frame], hook: bool) -> Option<&'static str> {
     let (last, end) = (outer.last()?, stack.last()?);
     // One of them was given up earlier: nothing can be said.
     if last.address != end.address {
@@ -60,7 +60,11 @@ fn below(outer: &[Frame], stack: &[Frame], hook: bool) -> Option<&'static str> {
 }
 
 /// Put the stacks of the ledger to their events.
-fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<Finding> {
+fn check_ledger_stacks<'a>(
+    at: &str,
+    ledger: &'a Ledger,
+    events: &mut Events<'a>,
+) -> Option<Finding> {
     let mut one = |order: u64, stack: &'a [Frame], place: EventPlace<'a>| {
         let event = events.get_mut(&order).filter(|_| !stack.is_empty())?;
         match event.stack {
@@ -99,7 +103,7 @@ fn ledgers<'a>(at: &str, ledger: &'a Ledger, events: &mut Events<'a>) -> Option<
 }
 
 /// True if a function, or a clone of it, is on the running part of a stack: as a frame of its own, or inlined into one.
-pub(super) fn on_stack(stack: &[Frame], function: &str) -> bool {
+pub(super) fn is_on_stack(stack: &[Frame], function: &str) -> bool {
     let is = |name: &str| {
         name.strip_prefix(function)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -136,7 +140,8 @@ mod tests {
     #[test]
     fn inside_of_a_call() {
         let outer = frames(&[2, 1]);
-        let holds = |stack: &[u64], hook| below(&outer, &frames(stack), hook).is_none();
+        let holds =
+            |stack: &[u64], hook| stack_mismatch_reason(&outer, &frames(stack), hook).is_none();
         assert!(holds(&[3, 2, 1], false) && holds(&[3, 2, 1], true));
         assert!(!holds(&[2, 1], false) && holds(&[2, 1], true));
         for hook in [false, true] {

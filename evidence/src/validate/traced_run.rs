@@ -14,7 +14,7 @@ use crate::investigation::{Experiment as PlannedExperiment, Position, Probe as P
 
 /// The difference that shows that both runs did not take the same way, as a phrase that can follow "because"; `None` if there is
 /// none that can be seen.
-pub fn other_run(
+pub fn run_difference(
     requested: &PlannedExperiment,
     watched: &Experiment,
     graph: &Graph,
@@ -25,10 +25,10 @@ pub fn other_run(
     if graph.unavailable.is_some() || graph.returned.is_none() && returned {
         return None;
     }
-    other_result(watched, graph).or_else(|| {
+    result_difference(watched, graph).or_else(|| {
         requested.probes.iter().find_map(|planned| {
             let probe = watched.probes.get(&planned.name)?;
-            let (hits, runs) = counts(planned, probe, watched, graph, instances)?;
+            let (hits, runs) = run_counts(planned, probe, watched, graph, instances)?;
             // What follows the call until the process has ended, and what its children do, is in no tree.
             let children = watched.quality.descendants.is_none_or(|one| one.started > 0);
             let same = match requested.until_exit || children {
@@ -49,14 +49,14 @@ pub fn other_run(
 }
 
 /// One run failed and the other did not, or for another reason. Descriptors and numbers of processes may differ.
-fn other_result(watched: &Experiment, graph: &Graph) -> Option<String> {
+fn result_difference(watched: &Experiment, graph: &Graph) -> Option<String> {
     let traced = i128::from(graph.returned?);
     // User space is told another error than these.
     if RESTARTED.contains(&traced) {
         return None;
     }
     // A result can be an address of the workload.
-    let result = |number: i128| match error(number) {
+    let result = |number: i128| match error_name(number) {
         Some(name) => format!("failed with {name}"),
         None => "returned no error".into(),
     };
@@ -70,7 +70,7 @@ fn other_result(watched: &Experiment, graph: &Graph) -> Option<String> {
             result(traced)
         ));
     };
-    (error(traced) != error(seen)).then(|| {
+    (error_name(traced) != error_name(seen)).then(|| {
         format!(
             "the call {} under the tracer, and {} in the run that the probes watched: calls in `before` can undo what one run \
              leaves behind",
@@ -81,14 +81,14 @@ fn other_result(watched: &Experiment, graph: &Graph) -> Option<String> {
 }
 
 /// The error that a number returned by the kernel stands for.
-fn error(returned: i128) -> Option<String> {
+fn error_name(returned: i128) -> Option<String> {
     let number = u32::try_from(-returned).ok()?;
     let is_error = (-MAX_ERRNO..0).contains(&returned);
     is_error.then(|| errno_name(number).map_or(format!("error {number}"), Into::into))
 }
 
 /// How often a function ran in both runs, if a probe watched all of it: hits of the probe, and runs in the tree.
-fn counts(
+fn run_counts(
     planned: &PlannedProbe,
     probe: &Probe,
     watched: &Experiment,
@@ -113,7 +113,7 @@ fn counts(
     let in_task = |context: Option<Context>| context == Some(Context::Task);
     // For whom an interrupt works is not known.
     if !whole
-        || graph.ran_in_interrupt(symbol)
+        || graph.has_interrupt_run(symbol)
         || !probe.hits.iter().all(|hit| in_task(hit.context))
     {
         return None;
@@ -171,7 +171,7 @@ mod tests {
         let planned = experiments.find(|one| one.name == "create").unwrap();
         change(planned, create);
         let graph = create.graph.clone().unwrap();
-        other_run(planned, create, &graph, &evidence.instances)
+        run_difference(planned, create, &graph, &evidence.instances)
     }
 
     fn graph(experiment: &mut Experiment) -> &mut Graph {

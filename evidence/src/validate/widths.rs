@@ -10,7 +10,7 @@ use super::finding::Finding;
 const MOST_BITS: u32 = 128;
 
 /// The first width that cannot be, or that a measured number of its place does not fit into.
-pub(super) fn widths(at: &str, experiment: &Experiment) -> Option<Finding> {
+pub(super) fn check_widths(at: &str, experiment: &Experiment) -> Option<Finding> {
     experiment.probes.iter().find_map(|(name, probe)| {
         probe.widths.iter().find_map(|(place, width)| {
             let here = || format!("{at}/probes/{}/widths/{}", escape(name), escape(place));
@@ -25,7 +25,7 @@ pub(super) fn widths(at: &str, experiment: &Experiment) -> Option<Finding> {
             let mut hits = probe.hits.iter().enumerate();
             hits.find_map(|(index, hit)| {
                 // Numbers of other kinds are converted: an unsigned register can hold an error, or a descriptor.
-                let number = match read(hit, place)?.value()? {
+                let number = match value_at(hit, place)?.value()? {
                     Value::Int { value, .. } | Value::Enum { value, .. } => value.get(),
                     _ => return None,
                 };
@@ -47,7 +47,7 @@ fn is_place(place: &str) -> bool {
 }
 
 /// The value of a hit at a place.
-fn read<'h>(hit: &'h Hit, place: &str) -> Option<&'h Datum> {
+fn value_at<'h>(hit: &'h Hit, place: &str) -> Option<&'h Datum> {
     match place.split_once('.') {
         Some(("args", name)) => hit.args.get(name),
         Some(("entry", name)) => hit.entry.get(name),
@@ -62,7 +62,7 @@ mod tests {
     use crate::document::value::{Integer, Value};
     use crate::testing::evidence;
 
-    use super::widths;
+    use super::check_widths;
 
     /// Check that a width without bits, one of no place of a hit, and one that a measured number does not fit into are refused.
     #[test]
@@ -78,7 +78,7 @@ mod tests {
             };
             (probe.hits[0].exit).insert("read".into(), value.into());
             probe.widths = [(place.to_owned(), Width { bits, signed })].into();
-            widths("", &create).map(|(at, reason)| format!("{at}: {reason}"))
+            check_widths("", &create).map(|(at, reason)| format!("{at}: {reason}"))
         };
         for (place, bits, signed, number) in [
             ("exit.read", 8, false, 255),

@@ -55,7 +55,7 @@ fn parse(id: &str, text: &str, limits: Limits<'_>) -> Option<Claim> {
     let when = limits.when.map(|when| (when, place(when)));
     let claim = Claim::parse(id, text, place(text), when).ok()?;
     match limits.holds {
-        Some(holds) => claim.holding(holds, &place(holds)).ok(),
+        Some(holds) => claim.with_interval(holds, &place(holds)).ok(),
         None => Some(claim),
     }
 }

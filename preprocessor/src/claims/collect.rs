@@ -281,7 +281,7 @@ impl Claims {
             .reason
             .clone()
             .unwrap_or_else(|| judged.claim.expression.text().into());
-        Ok((machine, judgement.verdict.word(), reason))
+        Ok((machine, judgement.verdict.name(), reason))
     }
 
     /// The claim in this block of this chapter, if it could be judged.

@@ -20,7 +20,7 @@ pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
             let evidence = &loaded.evidence;
             let mut verdicts = BTreeMap::new();
             for judged in claims.iter() {
-                let word = judged.judgements[index].verdict.word();
+                let word = judged.judgements[index].verdict.name();
                 *verdicts.entry(word.to_owned()).or_insert(0) += 1;
             }
             // The addresses of a live machine can be misused until its next boot, even if its owner accepts to show them now.

@@ -97,7 +97,7 @@ pub fn parse(
     let (when, holds) = (option("when"), option("holds"));
     let parsed = Claim::parse(&id.text, trimmed, place, when);
     let parsed = parsed.and_then(|claim| match &holds {
-        Some((interval, place)) => claim.holding(interval, place),
+        Some((interval, place)) => claim.with_interval(interval, place),
         None => Ok(claim),
     });
     let claim = match parsed {

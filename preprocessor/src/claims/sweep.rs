@@ -11,7 +11,7 @@ use crate::evidence::sweep_record::{
 /// A claim with its judgement on each kernel of a sweep, in their order, as a record keeps it.
 pub fn swept_claim(claim: &Claim, judgements: &[Judgement]) -> SweptClaim {
     let verdicts = judgements.iter().map(|judgement| SweptVerdict {
-        verdict: judgement.verdict.word().into(),
+        verdict: judgement.verdict.name().into(),
         values: match judgement.verdict {
             Verdict::Pass | Verdict::Fail => values(judgement).map(|(_, value)| value).collect(),
             _ => Vec::new(),
@@ -38,7 +38,7 @@ pub fn recorded(claim: &Claim, swept: &SweptClaim, record: &SweepRecord) -> Opti
             .iter()
             .zip(kernels)
             .map(|(swept, kernel)| {
-                Answer::recorded(&swept.verdict, claim.expected_on(kernel.version()))
+                Answer::recorded(&swept.verdict, claim.expected_truth(kernel.version()))
             })
             .collect()
     })

@@ -112,7 +112,7 @@ fn contradicts_itself(
         let at = operands.iter().position(|operand| operand == text)?;
         stated.values.get(at).map(String::as_str)
     };
-    let (truth, expected) = (claim.truth_of_shown(&value), claim.expected_on(kernel));
+    let (truth, expected) = (claim.truth_of_shown(&value), claim.expected_truth(kernel));
     truth
         .zip(expected)
         .is_some_and(|(truth, expected)| (truth == expected) != passed)

@@ -39,7 +39,7 @@ impl Answer {
         match self {
             Answer::True => "true",
             Answer::False => "false",
-            Answer::Gap(verdict) => verdict.word(),
+            Answer::Gap(verdict) => verdict.name(),
         }
     }
 }

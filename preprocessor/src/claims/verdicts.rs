@@ -1,7 +1,7 @@
 //! Judgement of claims on raw evidence, and redaction of the results.
 
 use qed_evidence::claim::{Claim, Judgement, Verdict, judge};
-use qed_evidence::redact::{is_redacted, phrase};
+use qed_evidence::redact::{is_redacted, mask_unknown_words};
 use qed_evidence::resolve::{Catalog, Indexed};
 
 use crate::evidence::book_data::BookData;
@@ -107,7 +107,8 @@ fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -
     }
     let when = claim.when.as_ref().map(|when| when.text());
     let words = words_of(claim.expression.text(), when);
-    let without_values = |text: &str| phrase(&strip_numbers(text), &|word| words.contains(word));
+    let without_values =
+        |text: &str| mask_unknown_words(&strip_numbers(text), &|word| words.contains(word));
     judgement.verdict = raw.verdict;
     judgement.rests_on.clear();
     judgement.reason = match raw.verdict {

@@ -15,7 +15,7 @@ use crate::claims::timeline::{Answer, summary, turns};
 use crate::cli::common::Format;
 use crate::cli::common::{CANNOT, GOOD, print, refuse, table};
 use crate::cli::swept_book::SweptBook;
-use crate::config::evidence_file;
+use crate::config::evidence_file_name;
 use crate::evidence::collector::{self, BootableKernel, Collector};
 use crate::util::report;
 
@@ -209,7 +209,7 @@ impl Asker<'_> {
                     search.answer(index, Some(answer));
                     if let Answer::Gap(verdict) = answer {
                         let reason = judgement.reason.clone().unwrap_or_default();
-                        not_had.push((machine.clone(), format!("{}: {reason}", verdict.word())));
+                        not_had.push((machine.clone(), format!("{}: {reason}", verdict.name())));
                         continue;
                     }
                     judged.push((machine.clone(), answer));
@@ -240,7 +240,7 @@ impl Asker<'_> {
 
     /// The judgement on one kernel.
     fn ask(&self, machine: &str) -> Result<Asked, Refused> {
-        let file = PathBuf::from(FOLDER).join(evidence_file(machine));
+        let file = PathBuf::from(FOLDER).join(evidence_file_name(machine));
         let path = self.root.join(&file);
         if let Some(earlier) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
             return Ok(earlier);

@@ -5,7 +5,7 @@ use std::path::Path;
 use qed_evidence::Evidence;
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
-use qed_evidence::diff::{self, Change, Report, What};
+use qed_evidence::diff::{self, Change, ChangeKind, Report};
 use qed_evidence::path_index::Drift;
 use qed_evidence::redact::redact;
 use serde::Serialize;
@@ -231,7 +231,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
             turned.changes.push(Change {
                 path: format!("claims.{}", claim.claim.id),
                 class: class(old.verdict, new.verdict),
-                what: What::Verdict,
+                what: ChangeKind::Verdict,
                 old: verdict(old),
                 new: verdict(new),
             });

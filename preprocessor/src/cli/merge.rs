@@ -13,7 +13,7 @@ use qed_evidence::redact::is_redacted;
 use qed_programs::atomic;
 
 use crate::cli::common::{GOOD, print, refuse};
-use crate::config::{Config, evidence_file};
+use crate::config::{Config, evidence_file_name};
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
 use crate::evidence::{loader, locations};
@@ -106,7 +106,7 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
     if !machines.is_empty() {
         // The folder of the sweep is inside that of the evidence, and is kept.
         let files = machines.iter().flat_map(|(machine, taken)| {
-            let file = PathBuf::from(evidence_file(machine));
+            let file = PathBuf::from(evidence_file_name(machine));
             let verdicts = file.with_extension(VERDICTS_EXTENSION);
             [(file, &taken.bytes), (verdicts, &taken.verdicts)]
         });
@@ -115,7 +115,7 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
     if !sweep.is_empty() {
         let files = sweep
             .iter()
-            .map(|one| (PathBuf::from(evidence_file(&one.machine)), &one.bytes));
+            .map(|one| (PathBuf::from(evidence_file_name(&one.machine)), &one.bytes));
         replace_folder(&swept, files, None)?;
     }
     Ok(Handover { machines, sweep })
@@ -142,7 +142,7 @@ fn check_handover(
                 machine,
             });
         }
-        if name.rsplit('/').next() != Some(&*evidence_file(&machine)) {
+        if name.rsplit('/').next() != Some(&*evidence_file_name(&machine)) {
             return Err(HandoverError::Name {
                 file: name.clone(),
                 machine,

@@ -9,7 +9,7 @@ use qed_evidence::{Evidence, reader};
 
 use crate::claims::sweep::state;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, book_folder, print, refuse, with_book};
-use crate::config::evidence_file;
+use crate::config::evidence_file_name;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader;
@@ -209,7 +209,11 @@ fn write_extras(
     }
     out.extend(extras.source.files()?);
     for loaded in &book_data.evidence_set.loaded {
-        let name = format!("{}/{}", manifest::EVIDENCE, evidence_file(&loaded.machine));
+        let name = format!(
+            "{}/{}",
+            manifest::EVIDENCE,
+            evidence_file_name(&loaded.machine)
+        );
         let text = reader::write(&loaded.evidence)?;
         out.push((name, text.into_bytes()));
     }

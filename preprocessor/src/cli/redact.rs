@@ -8,7 +8,7 @@ use qed_evidence::{Evidence, reader};
 
 use crate::claims::collect::Claims;
 use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
-use crate::config::evidence_file;
+use crate::config::evidence_file_name;
 use crate::evidence::book_data::{BookData, UnknownMachine};
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
@@ -108,7 +108,7 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[MachineId], t
                     true => "redacted",
                     false => "as it is",
                 };
-                let file = to.join(evidence_file(&loaded.machine));
+                let file = to.join(evidence_file_name(&loaded.machine));
                 print(&format!("{}: {how}, with its verdicts\n", file.display()));
             }
             status
@@ -129,7 +129,7 @@ fn files(
     let mut files = Vec::new();
     for machine in machines {
         let loaded = book_data.machine(*machine);
-        let name = evidence_file(&loaded.machine);
+        let name = evidence_file_name(&loaded.machine);
         let verdicts = claims
             .iter()
             .map(|judged| (&judged.claim, judged.on(*machine).verdict));

@@ -8,7 +8,7 @@ use qed_evidence::{Evidence, reader};
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::config::evidence_file;
+use crate::config::evidence_file_name;
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
@@ -54,7 +54,7 @@ impl SweptBook {
         let ahead: Ahead = kernels
             .into_iter()
             .map(|evidence| {
-                let file = Path::new(CAPTURED).join(evidence_file(&evidence.machine.name));
+                let file = Path::new(CAPTURED).join(evidence_file_name(&evidence.machine.name));
                 (file, Ok(Some((evidence, None))))
             })
             .collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, SourceText, nearest};
 use qed_evidence::lock::{FILE as LOCK_FILE, Lock, LockError};
-use qed_evidence::machine::{self, MachineRequest, evidence_file};
+use qed_evidence::machine::{self, MachineRequest, evidence_file_name};
 use thiserror::Error;
 
 use super::Config;
@@ -129,7 +129,7 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> 
             MachineRequest::Named(name) => (name.clone(), None),
             MachineRequest::Image { path, word } => {
                 let name = match word {
-                    Some(word) => machine::guest(word),
+                    Some(word) => machine::guest_name(word),
                     None => {
                         let bytes =
                             crate::util::files::read_file(&root.join(path)).map_err(|error| {
@@ -144,8 +144,12 @@ fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> 
                 (name, Some(path))
             }
         };
-        let file = evidence_file(&name);
-        if let Some(same) = config.machines.iter().find(|m| evidence_file(m) == file) {
+        let file = evidence_file_name(&name);
+        if let Some(same) = config
+            .machines
+            .iter()
+            .find(|m| evidence_file_name(m) == file)
+        {
             let help = image.map_or(
                 "",
                 |_| "; give one of them another name: { guest = \"PATH\", name = \"WORD\" }",

@@ -120,7 +120,7 @@ pub fn sound_experiment<'e>(
     let Some(experiment) = evidence.experiments.get(&name()) else {
         return Err(UnsoundExperiment::NotRun { name: name() });
     };
-    if let Some(reason) = experiment.broken() {
+    if let Some(reason) = experiment.broken_reason() {
         return Err(UnsoundExperiment::Broken {
             name: name(),
             reason,
@@ -129,7 +129,7 @@ pub fn sound_experiment<'e>(
     match experiment
         .unavailable
         .clone()
-        .or_else(|| experiment.unwatched())
+        .or_else(|| experiment.unwatched_reason())
     {
         Some(reason) => Err(UnsoundExperiment::Unavailable {
             name: name(),
@@ -336,7 +336,7 @@ impl<'a> BookData<'a> {
         missing: &Missing,
         format: Option<As>,
     ) -> (&'static str, String) {
-        let Some(reason) = missing.withheld() else {
+        let Some(reason) = missing.withheld_reason() else {
             return ("UNVERIFIED", missing.to_string());
         };
         let reason = match self.elsewhere(path, machine.unwrap_or(MachineId::new(0)), format) {

@@ -91,7 +91,7 @@ fn checksum(key: &Sha256Digest, bytes: &[u8]) -> Sha256Digest {
 /// The identity of this program, different for each build of the same version. It is not a digest of its bytes, which would
 /// take longer to read than the cached results take to make. `None` where its file cannot be told from another one by anything else.
 fn program() -> Option<Sha256Digest> {
-    let own = Stamp::read(&std::env::current_exe().ok()?)?;
+    let own = Stamp::from_path(&std::env::current_exe().ok()?)?;
     let build = format!("{} {own:?}", env!("CARGO_PKG_VERSION"));
     Some(sha256(build.as_bytes()))
 }

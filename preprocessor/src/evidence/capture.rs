@@ -15,7 +15,7 @@ use qed_evidence::lock::FILE as LOCK_FILE;
 use qed_programs::workload::RunsOn;
 use sha2::{Digest, Sha256};
 
-use crate::config::{CaptureMode, Config, evidence_file};
+use crate::config::{CaptureMode, Config, evidence_file_name};
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
 use crate::evidence::loader::{Ahead, ReadResult, investigation, read};
@@ -47,7 +47,7 @@ impl CaptureError {
 /// The file that remembers a capture which this machine could not do.
 fn marker(root: &Path, machine: &str) -> PathBuf {
     root.join(STATE)
-        .join(format!("{}.tried", evidence_file(machine)))
+        .join(format!("{}.tried", evidence_file_name(machine)))
 }
 
 /// Forget which captures this machine could not do, so that the next build tries them again.
@@ -90,7 +90,7 @@ pub fn refresh(
     let mut warnings = Vec::new();
     let (not_fresh, fresh) = split_by_freshness(root, config, &investigation, here, cache);
     for machine in not_fresh {
-        let file = root.join(CAPTURED).join(evidence_file(machine));
+        let file = root.join(CAPTURED).join(evidence_file_name(machine));
         // What was looked up before the capture need not hold after it.
         let now = here.without_lookups();
         let is_fresh = || {
@@ -116,7 +116,7 @@ pub fn refresh(
                 ))
                 .help(format!(
                     "to try again, delete {STATE}/{}.tried",
-                    evidence_file(machine)
+                    evidence_file_name(machine)
                 )),
             );
             continue;
@@ -188,7 +188,7 @@ fn split_by_freshness<'c>(
     cache: &DerivedCache,
 ) -> (Vec<&'c String>, Ahead) {
     let all = config.parallelism.map(&config.machines, |_, machine| {
-        let file = Path::new(CAPTURED).join(evidence_file(machine));
+        let file = Path::new(CAPTURED).join(evidence_file_name(machine));
         let found = read(&root.join(&file), cache);
         let fresh = is_fresh(&found, machine, root, investigation, config, here);
         (fresh, file, found)
@@ -244,7 +244,7 @@ fn is_recorded(
     config: &Config,
     here: &LocalMachine,
 ) -> bool {
-    let file = root.join(RECORDED).join(evidence_file(machine));
+    let file = root.join(RECORDED).join(evidence_file_name(machine));
     let found = read(&file, &DerivedCache::default());
     let input = FreshnessInput {
         root,
@@ -303,7 +303,7 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
         .arg("--investigation")
         .arg(config.investigation.as_deref().unwrap_or(Path::new("")))
         .args(["--on", &config.request(machine), "-o"])
-        .arg(Path::new(CAPTURED).join(evidence_file(machine)))
+        .arg(Path::new(CAPTURED).join(evidence_file_name(machine)))
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use qed_evidence::redact::{phrase, scrub};
+use qed_evidence::redact::{mask_unknown_words, remove_addresses};
 
 /// The words of a claim itself.
 pub fn words_of<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c str> {
@@ -29,7 +29,7 @@ pub fn strip_numbers(reason: &str) -> String {
 /// A message about raw evidence, reduced to its place and its reason, without content of the evidence.
 pub fn redact_message(message: &str) -> String {
     let message = strip_addresses(message);
-    let reason = |text: &str| phrase(text, &|_| false);
+    let reason = |text: &str| mask_unknown_words(text, &|_| false);
     match message
         .strip_prefix("at `")
         .and_then(|rest| rest.split_once("`: "))
@@ -43,7 +43,9 @@ pub fn redact_message(message: &str) -> String {
 pub fn strip_addresses(message: &str) -> String {
     let long = |word: &str| word.len() >= 5 && word.bytes().any(|b| b.is_ascii_digit());
     let is_hex = |word: &str| word.chars().all(|c| c.is_ascii_hexdigit() || c == 'x');
-    replaced(&scrub(message), |word| long(word) && is_hex(word))
+    replaced(&remove_addresses(message), |word| {
+        long(word) && is_hex(word)
+    })
 }
 
 /// A text with an ellipsis in the place of such words.

@@ -173,7 +173,7 @@ pub fn describe(value: &Value) -> String {
             LineRole::Definition => "line of the definition".into(),
             LineRole::Call => "line of the call".into(),
         },
-        other => match other.cut() {
+        other => match other.describe_cut() {
             Some(cut) => format!("{}, {cut}", other.kind()),
             None => other.kind().to_owned(),
         },

@@ -10,7 +10,8 @@ use qed_evidence::Evidence;
 use qed_evidence::build_id::BuildId;
 use qed_evidence::document::MachineKind;
 use qed_evidence::freshness::{
-    Comparison, DigestNow, Now, StaleReason, compare_age, compare_pin, stale,
+    Comparison, CurrentState, DigestNow, StaleReason, compare_age, compare_pin,
+    compare_to_current_state,
 };
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
@@ -101,7 +102,7 @@ pub fn compare_freshness(
     let own = evidence.machine.kind == MachineKind::Host && from == Origin::Captured;
     let if_own = |known: &Option<String>| known.clone().filter(|_| own);
     let file = config.investigation.as_ref().map(|file| root.join(file));
-    let now = Now {
+    let now = CurrentState {
         boot_id: if_own(&here.boot_id),
         release: if_own(&here.release),
         build_id: if_own(&here.build_id),
@@ -125,7 +126,7 @@ pub fn compare_freshness(
         time: here.time,
         max_age: greatest_age(config),
     };
-    stale(evidence, &now)
+    compare_to_current_state(evidence, &now)
 }
 
 /// The greatest age of evidence that the book allows.
@@ -236,7 +237,10 @@ pub fn compare_recorded_sweep(
     };
     let (stale, not_compared) = compare_sweep(&record, &now);
     let state = SweepState {
-        stale: stale.iter().map(ToString::to_string).collect(),
+        stale: stale
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         not_compared,
     };
     LoadedSweep { record, state }

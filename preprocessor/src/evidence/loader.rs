@@ -12,7 +12,7 @@ use qed_evidence::redact::{RedactError, is_redacted, redact};
 use qed_evidence::validate::find_contradiction;
 use thiserror::Error;
 
-use crate::config::{Addresses, BookPaths, Config, evidence_file};
+use crate::config::{Addresses, BookPaths, Config, evidence_file_name};
 use crate::evidence::cache::{DerivedCache, Sha256Digest};
 use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::{self, History, HistoryError};
@@ -268,7 +268,7 @@ impl Sources<'_> {
         machine: &str,
         ahead: &mut Ahead,
     ) -> Result<Option<MachineEvidence>, Diagnostic> {
-        let name = evidence_file(machine);
+        let name = evidence_file_name(machine);
         for (folder, origin) in [(CAPTURED, Origin::Captured), (RECORDED, Origin::Recorded)] {
             let file = Path::new(folder).join(&name);
             let found = ahead
@@ -368,7 +368,7 @@ fn read_ahead(root: &Path, config: &Config, cache: &DerivedCache, ahead: &mut Ah
     let files: Vec<PathBuf> = config
         .machines
         .iter()
-        .map(|machine| Path::new(CAPTURED).join(evidence_file(machine)))
+        .map(|machine| Path::new(CAPTURED).join(evidence_file_name(machine)))
         .filter(|file| !ahead.contains_key(file))
         .collect();
     let found = config
@@ -460,7 +460,7 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
         "qed-collector capture --investigation {} --on {} -o {CAPTURED}/{}",
         investigation.display(),
         config.request(machine),
-        evidence_file(machine)
+        evidence_file_name(machine)
     )
 }
 

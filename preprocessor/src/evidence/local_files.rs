@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use qed_evidence::Evidence;
 use qed_evidence::document::{FileRole, MachineKind, ProgramFile};
-use qed_evidence::freshness::{ProgramNow, Runs};
+use qed_evidence::freshness::{ProgramNow, ProgramRunner};
 use qed_evidence::investigation::{Investigation, Stdin, Workload};
 use qed_programs::digest_cache::{DigestCache, FileDigest};
-use qed_programs::workload::{Missing, RunsOn, of_setup, of_workload};
+use qed_programs::workload::{MissingFile, RunsOn, setup_files, workload_files};
 use qed_programs::{FileCache, ProgramError, ProgramPart, is_of_system};
 use regex::bytes::Regex;
 
@@ -66,8 +66,8 @@ enum ProgramsError {
     Nothing,
 }
 
-impl From<Missing> for ProgramsError {
-    fn from(missing: Missing) -> Self {
+impl From<MissingFile> for ProgramsError {
+    fn from(missing: MissingFile) -> Self {
         Self::Missing(missing.message)
     }
 }
@@ -76,7 +76,7 @@ impl LocalFiles {
     /// With the digests of files that have not changed since this user's last call of this program.
     pub fn with_user_cache() -> Self {
         LocalFiles {
-            digests: Arc::new(DigestCache::of_user()),
+            digests: Arc::new(DigestCache::for_user()),
             ..LocalFiles::default()
         }
     }
@@ -114,7 +114,7 @@ impl LocalFiles {
         origin: Origin,
         investigation: &Investigation,
         folder: Option<&Path>,
-    ) -> BTreeMap<Runs, ProgramNow> {
+    ) -> BTreeMap<ProgramRunner, ProgramNow> {
         let on = match evidence.machine.kind {
             MachineKind::Host => RunsOn::Host,
             MachineKind::Guest => RunsOn::Guest,
@@ -138,15 +138,15 @@ impl LocalFiles {
                     self.program_now(&format!("{on:?} {workload:?}"), origin, folder, || {
                         let digests = &*self.digests;
                         let mut parts =
-                            of_workload(digests, workload, &experiment.span, folder, on)?;
+                            workload_files(digests, workload, &experiment.span, folder, on)?;
                         if on == RunsOn::Guest {
-                            parts.extend(of_setup(digests, investigation, folder)?);
+                            parts.extend(setup_files(digests, investigation, folder)?);
                         }
                         Ok(parts)
                     })
                 }
             };
-            (Runs::Workload(experiment.name.clone()), here)
+            (ProgramRunner::Workload(experiment.name.clone()), here)
         });
         let commands = investigation.commands.iter().map(|command| {
             let root = Path::new("/");
@@ -160,11 +160,15 @@ impl LocalFiles {
                     qed_programs::parts_from(&*self.digests, program, root).map_err(named)?;
                 // A guest only contains the files of its programs.
                 if on == RunsOn::Host {
-                    parts.extend(qed_programs::arguments(&*self.digests, &command.run, root));
+                    parts.extend(qed_programs::argument_files(
+                        &*self.digests,
+                        &command.run,
+                        root,
+                    ));
                 }
                 Ok(parts)
             });
-            (Runs::Command(command.name.clone()), here)
+            (ProgramRunner::Command(command.name.clone()), here)
         });
         let found = workloads.chain(commands).collect();
         self.digests.save();
@@ -175,17 +179,17 @@ impl LocalFiles {
     /// `folder` is the investigation's.
     pub fn fingerprint(&self, investigation: &Investigation, folder: &Path, on: RunsOn) -> String {
         let digests = &*self.digests;
-        let told = |parts: Result<Vec<ProgramPart<FileDigest>>, Missing>| match parts {
-            Ok(parts) => format!("{:?}\n", qed_programs::files(&parts)),
+        let told = |parts: Result<Vec<ProgramPart<FileDigest>>, MissingFile>| match parts {
+            Ok(parts) => format!("{:?}\n", qed_programs::file_records(&parts)),
             Err(missing) => format!("{}\n", ProgramsError::from(missing)),
         };
         let mut text = String::new();
         for experiment in &investigation.experiments {
             let (workload, span) = (&experiment.workload, &experiment.span);
-            text += &told(of_workload(digests, workload, span, folder, on));
+            text += &told(workload_files(digests, workload, span, folder, on));
         }
         if on == RunsOn::Guest {
-            text += &told(of_setup(digests, investigation, folder));
+            text += &told(setup_files(digests, investigation, folder));
         }
         self.digests.save();
         text
@@ -200,7 +204,7 @@ impl LocalFiles {
         find: impl FnOnce() -> Result<Vec<ProgramPart<FileDigest>>, ProgramsError>,
     ) -> ProgramNow {
         if origin == Origin::Captured {
-            let find = || find().map(|parts| qed_programs::files(&parts));
+            let find = || find().map(|parts| qed_programs::file_records(&parts));
             return match self.programs.files(what, folder, find) {
                 Ok(files) => ProgramNow::Here(files),
                 Err(why) => ProgramNow::Unknown(why.to_string()),
@@ -213,7 +217,7 @@ impl LocalFiles {
         own.retain(|part| !is_of_system(&part.path));
         match own.is_empty() {
             true => ProgramNow::Unknown(OTHER_MACHINE.into()),
-            false => ProgramNow::Own(qed_programs::files(&own), OTHER_MACHINE.into()),
+            false => ProgramNow::Own(qed_programs::file_records(&own), OTHER_MACHINE.into()),
         }
     }
 }
@@ -259,7 +263,7 @@ pub fn object(collector: &Path) -> Result<String, ObjectError> {
 }
 
 fn object_in(collector: &Path, digests: &DigestCache) -> Result<String, ObjectError> {
-    let found = digests.text("object", collector, |bytes| {
+    let found = digests.find_text("object", collector, |bytes| {
         let pattern = format!("{OBJECT_MARK}([0-9a-f]{{64}})");
         let found = Regex::new(&pattern).ok()?.captures(bytes)?.get(1)?;
         String::from_utf8(found.as_bytes().to_vec()).ok()

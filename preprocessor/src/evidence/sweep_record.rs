@@ -328,7 +328,7 @@ pub fn read(bytes: &[u8]) -> Result<SweepRecord, SweepRecordError> {
         for stated in &claim.verdicts {
             let word = &stated.verdict;
             let judged = matches!(word.as_str(), "PASS" | "FAIL");
-            if !judged && !GAPS.iter().any(|gap| gap.word() == word) {
+            if !judged && !GAPS.iter().any(|gap| gap.name() == word) {
                 return Err(SweepRecordError::Word {
                     id: id.clone(),
                     word: word.clone(),

@@ -110,7 +110,7 @@ impl PublishedControl {
     pub fn new(control: &Control) -> Self {
         PublishedControl {
             path: control.path.clone(),
-            verdict: control.verdict.word().into(),
+            verdict: control.verdict.name().into(),
         }
     }
 }
@@ -136,7 +136,7 @@ impl TravellingVerdict {
 
 /// The verdict of this word.
 fn verdict_of(word: &str) -> Option<Verdict> {
-    VERDICTS.into_iter().find(|verdict| verdict.word() == word)
+    VERDICTS.into_iter().find(|verdict| verdict.name() == word)
 }
 
 /// A control without the values that were changed.
@@ -175,7 +175,7 @@ impl TravellingVerdicts {
                     expression: claim.expression.text().into(),
                     when: claim.when.as_ref().map(|when| when.text().into()),
                     holds: claim.holds.as_ref().map(|holds| holds.text().into()),
-                    verdict: verdict.word().into(),
+                    verdict: verdict.name().into(),
                     reason: None,
                     control: None,
                 };

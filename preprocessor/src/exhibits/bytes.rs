@@ -86,7 +86,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             None => Vec::new(),
         };
         rows.push(BytesRow {
-            verdict: verdict(index, &compared, value.value().and_then(Value::cut)),
+            verdict: verdict(
+                index,
+                &compared,
+                value.value().and_then(Value::describe_cut),
+            ),
             bytes: compared,
             value,
         });

@@ -75,10 +75,10 @@ impl Limit {
 
     /// True if the number of unmentioned functions is within the limit.
     fn allows(self, coverage: &Coverage) -> bool {
-        let untold = coverage.untold();
+        let untold = coverage.unmentioned_count();
         match self {
             Limit::Functions(most) => untold <= most,
-            Limit::Percent(most) => untold * 100 <= most * coverage.all(),
+            Limit::Percent(most) => untold * 100 <= most * coverage.total_count(),
         }
     }
 }
@@ -203,7 +203,11 @@ fn limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
 
 /// Refuse `below` of a function that the text does not name.
 fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), SyntaxError> {
-    match own.below.iter().find(|one| !mentions.names(&one.text)) {
+    match own
+        .below
+        .iter()
+        .find(|one| !mentions.names_function(&one.text))
+    {
         None => Ok(()),
         Some(one) => Err(SyntaxError::new(
             one.span.clone(),
@@ -237,7 +241,7 @@ fn untold(
         let message = format!(
             "{} of {} that ran on {} are not mentioned; at most {limit} are allowed",
             names.len(),
-            pluralize(coverage.all(), "function"),
+            pluralize(coverage.total_count(), "function"),
             request.book_data.machine(*machine).machine,
         );
         let problem = Diagnostic::error(&request.page.source, request.info.clone(), message);
@@ -273,7 +277,7 @@ fn unmatched_lines(
             ..Mentions::default()
         };
         let mut functions = graphs.iter().flat_map(|graph| &graph.functions);
-        functions.any(|symbol| one.names(symbol))
+        functions.any(|symbol| one.names_function(symbol))
     };
     let folded = own.folds.iter().flat_map(|fold| &fold.functions);
     let unmatched = own.below.iter().chain(folded).filter(|name| !ran(name));
@@ -296,8 +300,8 @@ fn counts(coverage: &Coverage) -> Vec<usize> {
         coverage.count(|mention| mention == Mention::Named),
         coverage.count(|mention| matches!(mention, Mention::Below(_))),
         coverage.count(|mention| matches!(mention, Mention::Folded(_))),
-        coverage.untold(),
-        coverage.all(),
+        coverage.unmentioned_count(),
+        coverage.total_count(),
     ]
 }
 
@@ -376,7 +380,7 @@ fn reason(folds: &[&Fold], symbol: &str) -> String {
             named: std::sync::Arc::new(names.collect()),
             ..Mentions::default()
         };
-        mentions.names(symbol)
+        mentions.names_function(symbol)
     };
     let fold = folds.iter().find(is_of);
     fold.map_or_else(String::new, |fold| fold.reason.clone())

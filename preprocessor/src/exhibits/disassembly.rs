@@ -39,7 +39,7 @@ fn show(
     let Some(call) = &experiment.call else {
         return Err(ExhibitGap::NoCode);
     };
-    let calling = call.calling().map(|one| one.offset);
+    let calling = call.call_instruction().map(|one| one.offset);
     let rows = (0..call.code.len())
         .map(|index| {
             let row = |leaf: &str| {

@@ -11,7 +11,7 @@ use qed_evidence::path::SECTIONS;
 use qed_evidence::path_index::{Leaf, Leaves};
 use serde::Serialize;
 
-use crate::config::evidence_file;
+use crate::config::evidence_file_name;
 use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::{RenderedBlock, Target};
@@ -79,7 +79,7 @@ fn download(evidence: &qed_evidence::Evidence) -> Result<Download, DownloadError
         .and_then(|()| packer.finish());
     let packed = packed?;
     Ok(Download {
-        name: format!("{}.gz", evidence_file(&evidence.machine.name)),
+        name: format!("{}.gz", evidence_file_name(&evidence.machine.name)),
         size: format!("{} bytes, {} unpacked", packed.len(), text.len()),
         url: format!("data:application/gzip;base64,{}", STANDARD.encode(packed)),
     })

@@ -137,7 +137,7 @@ pub(super) fn traced<'b>(
     let Some(experiment) = evidence.experiments.get(name) else {
         return gap(format!("the evidence does not hold experiment `{name}`"));
     };
-    if let Some(why) = experiment.broken() {
+    if let Some(why) = experiment.broken_reason() {
         return gap(format!("experiment `{name}` {why}"));
     }
     if let Some(why) = &experiment.unavailable {
@@ -168,7 +168,7 @@ fn show(
     let (experiment, graph) = traced(book_data, machine, name)?;
     let found = rows(graph, options.below, MAX_ROWS);
     if let (Some(below), true) = (options.below, found.rows.is_empty()) {
-        if graph.ran_in_interrupt(below) {
+        if graph.has_interrupt_run(below) {
             return gap(format!(
                 "only an interrupt ran `{below}` while `{name}` was traced: it is not in the call's own tree"
             ));

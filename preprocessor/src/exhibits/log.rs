@@ -137,7 +137,7 @@ fn run(command: &CommandRun) -> CommandResult {
     let output = known_text(&command.output).unwrap_or_default();
     let output: Vec<String> = output.lines().map(|line| visible(line).into()).collect();
     CommandResult {
-        line: visible(&command.line()).into(),
+        line: visible(&command.command_line()).into(),
         folded: (output.len() > LONG).then_some(output.len()),
         output,
         status,

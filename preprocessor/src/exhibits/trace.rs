@@ -236,7 +236,7 @@ fn gates(
         return (None, None);
     };
     // Of several calls the tracepoints tell in their own hits.
-    if workload.calls() > 1 {
+    if workload.call_count() > 1 {
         return (None, None);
     }
     let title = format!("SYSCALL_DEFINE{}({name})", requested.len());
@@ -334,7 +334,7 @@ fn steps(material: &Material<'_>) -> Vec<TraceStep> {
     let is_gate = |target: &Target| {
         let gates = ["sys_enter", "sys_exit"];
         matches!(material.planned.workload.action, Action::Syscall { .. })
-            && material.planned.workload.calls() == 1
+            && material.planned.workload.call_count() == 1
             && matches!(target, Target::Tracepoint(name) if gates.contains(&name.as_str()))
     };
     let between = nodes.iter().filter_map(|node| match &node.what {

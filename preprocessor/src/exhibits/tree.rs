@@ -73,7 +73,7 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<ProbedCall<'_>> {
 pub(super) fn interrupt(hit: &Hit) -> Option<String> {
     let context = hit.context?;
     matches!(context, Context::Hardirq | Context::Softirq)
-        .then(|| format!("in an interrupt ({})", context.word()))
+        .then(|| format!("in an interrupt ({})", context.name()))
 }
 
 /// One node of the tree, in the order of the calls.

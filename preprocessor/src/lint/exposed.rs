@@ -5,7 +5,7 @@ use std::path::Path;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::machine::HOST;
 
-use crate::config::{BookPaths, Config, evidence_file};
+use crate::config::{BookPaths, Config, evidence_file_name};
 use crate::evidence::locations::CAPTURED;
 
 /// The folder of a book's evidence and state.
@@ -22,7 +22,11 @@ pub fn find_exposed(paths: &BookPaths, config: &Config) -> Option<Diagnostic> {
         return None;
     }
     let live = config.machines.iter().any(|machine| machine == HOST)
-        || paths.root.join(CAPTURED).join(evidence_file(HOST)).exists();
+        || paths
+            .root
+            .join(CAPTURED)
+            .join(evidence_file_name(HOST))
+            .exists();
     let message = format!(
         "the folder of the chapters (`src = \"{}\"`) holds `{OWN}`, and mdBook copies all of it into the site, raw evidence included",
         paths.src.display()

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Experiment, Investigation, Probe};
-use qed_evidence::observation::copies::ruling_out;
+use qed_evidence::observation::copies::excluding_probes;
 use qed_evidence::path::hit_number;
 
 use crate::config::Lint;
@@ -42,7 +42,7 @@ impl Used {
                     .iter()
                     .filter(|(probe, _)| self.any(&format!("{name}.{probe}.hits")));
                 let holders: Vec<String> = counted
-                    .flat_map(|(_, probe)| ruling_out(machine.evidence, experiment, probe))
+                    .flat_map(|(_, probe)| excluding_probes(machine.evidence, experiment, probe))
                     .map(|holder| format!("{name}.{holder}.hits"))
                     .collect();
                 self.0.extend(holders);
@@ -234,7 +234,7 @@ fn is_counterpart_of_silence(
     investigation.experiments.iter().any(|other| {
         other.name != experiment.name
             && other.probes.iter().any(|p| {
-                p.watches_the_same(probe) && used.any(&format!("{}.{}.hits", other.name, p.name))
+                p.has_same_target(probe) && used.any(&format!("{}.{}.hits", other.name, p.name))
             })
     })
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use qed_evidence::lock::FILE as LOCK_FILE;
 
-use crate::config::{BookPaths, Config, evidence_file};
+use crate::config::{BookPaths, Config, evidence_file_name};
 use crate::evidence::locations::{CAPTURED, HISTORY, RECORDED, SWEEP};
 use crate::evidence::verdict_files::VERDICTS_EXTENSION;
 
@@ -40,7 +40,7 @@ impl Watch {
         files.extend(config.investigation.clone());
         for machine in &config.machines {
             for folder in [CAPTURED, RECORDED] {
-                let file = Path::new(folder).join(evidence_file(machine));
+                let file = Path::new(folder).join(evidence_file_name(machine));
                 files.push(file.with_extension(VERDICTS_EXTENSION));
                 files.push(file);
             }

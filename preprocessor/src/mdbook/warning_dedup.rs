@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
-use qed_programs::platform::parent;
+use qed_programs::platform::parent_process;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -73,14 +73,15 @@ pub fn drop_printed(
     problems: Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
     let several = outputs.len() > 1 && outputs.iter().any(|output| output == renderer);
-    let Some(parent) = parent().filter(|_| several) else {
+    let Some(parent) = parent_process().filter(|_| several) else {
         return problems;
     };
     let file = root.join(WARNINGS);
     let before = std::fs::read(&file)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let (left, printed) = PrintedWarnings::next(before, &parent, outputs, renderer, problems);
+    let (left, printed) =
+        PrintedWarnings::next(before, &parent, outputs, renderer, problems);
     // A run without warnings is stored, too: otherwise the next build could not be distinguished from this one. If storing
     // fails, warnings are printed again.
     if let Ok(text) = serde_json::to_vec(&printed) {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, stale};
+use qed_evidence::freshness::{
+    Comparison, CurrentState, DigestNow, StaleReason, compare_to_current_state,
+};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::find_contradiction;
 
@@ -73,7 +75,7 @@ pub fn verify(
         }
         let kernel = &evidence.kernel;
         let by_path = kernel.package.is_none() && kernel.image_digest.is_some();
-        let now = Now {
+        let now = CurrentState {
             boot_id: None,
             release: None,
             build_id: None,
@@ -107,7 +109,7 @@ pub fn verify(
             on_stale,
             machine,
             published_reasons,
-            stale(evidence, &now),
+            compare_to_current_state(evidence, &now),
             &mut found,
         );
     }

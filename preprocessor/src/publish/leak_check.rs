@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use qed_evidence::Evidence;
 use qed_evidence::redact::{is_redacted, withheld_texts};
-use qed_evidence::secrets::{Searcher, Secret, SecretKind, SecretMatch, known, secrets, slides};
+use qed_evidence::secrets::{
+    Searcher, Secret, SecretKind, SecretMatch, collect_secrets, known_secrets, slides,
+};
 
 use crate::config::Addresses;
 use crate::evidence::history::History;
@@ -54,11 +56,11 @@ pub fn checks(
         .map(|evidence| {
             let mut open = of_guests.clone();
             for other in raw.iter().filter(|other| !addresses.hide(other)) {
-                open.extend(known(other));
+                open.extend(known_secrets(other));
                 open.extend(withheld_texts(other).into_keys());
             }
             let machine = evidence.machine.name.clone();
-            let mut all = secrets(evidence);
+            let mut all = collect_secrets(evidence);
             all.extend(withheld_texts(evidence));
             let published = raw.iter().filter(|other| !addresses.hide(other));
             open.extend(find_coincidental_slides(published, &all));
@@ -90,7 +92,9 @@ fn find_coincidental_slides<'a>(
     let texts: Vec<String> = published
         .filter_map(|other| qed_evidence::reader::write(other).ok())
         .collect();
-    let own = secrets.keys().filter(|secret| secret.is_guessable());
+    let own = secrets
+        .keys()
+        .filter(|secret| secret.is_guessable());
     let all = slides().map(Secret::slide).chain(own.cloned());
     let all = all.map(|secret| (secret, String::new())).collect();
     let searcher = Searcher::new(&all, &BTreeSet::new());
@@ -131,7 +135,10 @@ impl LeakCheck {
         if name.ends_with(".html") {
             let text = crate::publish::site_text::text_of(&String::from_utf8_lossy(bytes));
             for hit in self.find_unquoted(name, text.as_bytes()) {
-                if !found.iter().any(|(_, known)| known.secret == hit.secret) {
+                if !found
+                    .iter()
+                    .any(|(_, known)| known.secret == hit.secret)
+                {
                     found.push(("in its text".into(), hit));
                 }
             }
@@ -168,7 +175,7 @@ impl LeakCheck {
             found.extend(rest.filter(|rest| self.counts.contains_key(&rest.secret)));
             return found;
         }
-        let places = self.searcher.places(bytes);
+        let places = self.searcher.find_all(bytes);
         found.retain(|found| {
             let here = places.iter().filter(|place| place.secret == found.secret);
             let quoted = self.counts.get(&found.secret);

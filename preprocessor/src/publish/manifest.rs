@@ -99,8 +99,8 @@ pub fn collect_claims(
             .zip(judged.judgements.iter().zip(&judged.supported))
             .map(|(machine, (judgement, supported))| {
                 let published = PublishedVerdict {
-                    verdict: judgement.verdict.word().into(),
-                    supported: supported.word().into(),
+                    verdict: judgement.verdict.name().into(),
+                    supported: supported.name().into(),
                     reason: judgement.reason.clone(),
                     control: judgement
                         .control
@@ -279,7 +279,7 @@ pub(super) fn read_again(
         when.map(|when| (when, place(when))),
     )?;
     let claim = match published.holds.as_deref() {
-        Some(holds) => claim.holding(holds, &place(holds))?,
+        Some(holds) => claim.with_interval(holds, &place(holds))?,
         None => claim,
     };
     let tell =
@@ -329,7 +329,7 @@ pub fn rejudge(
             };
             let found = judge(&claim, &catalog, machine).verdict;
             let redacted = qed_evidence::redact::is_redacted(machine.evidence);
-            if found.word() != published.supported {
+            if found.name() != published.supported {
                 again.wrong.push(format!(
                     "claim `{id}` on {name}: {VERDICTS} says that the evidence makes it {}, it makes it {found}",
                     published.supported

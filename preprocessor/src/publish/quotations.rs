@@ -79,7 +79,7 @@ impl Quoted {
         let mut counts = Counts::new();
         for (index, chapter) in self.chapters.iter().enumerate() {
             for block in &chapter.blocks {
-                for found in searcher.places(chapter.text[block.clone()].as_bytes()) {
+                for found in searcher.find_all(chapter.text[block.clone()].as_bytes()) {
                     let zeros = || vec![0; self.chapters.len()];
                     counts.entry(found.secret).or_insert_with(zeros)[index] += 1;
                 }

@@ -128,7 +128,7 @@ pub fn published(files: &[SiteFile], wrong: &mut Vec<String>) -> Vec<Evidence> {
         match qed_evidence::reader::read(&file.bytes) {
             Ok(evidence)
                 if name.get(1..)
-                    != Some(&*crate::config::evidence_file(&evidence.machine.name)) =>
+                    != Some(&*crate::config::evidence_file_name(&evidence.machine.name)) =>
             {
                 let machine = &evidence.machine.name;
                 wrong.push(format!("{}: it is evidence of {machine}", file.name));

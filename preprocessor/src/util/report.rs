@@ -2,14 +2,14 @@
 
 use std::io::{IsTerminal, Write};
 
-use qed_evidence::diagnostic::{Diagnostic, Severity, in_color};
+use qed_evidence::diagnostic::{Diagnostic, Severity, allows_color};
 
 /// Print diagnostics to standard error, and how many there are. A closed standard error is ignored.
 pub fn print(problems: &[Diagnostic]) {
     if problems.is_empty() {
         return;
     }
-    let color = in_color(std::io::stderr().is_terminal(), |name| {
+    let color = allows_color(std::io::stderr().is_terminal(), |name| {
         std::env::var_os(name)
     });
     let mut out = String::new();

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use qed_evidence::document::*;
 use qed_evidence::value::{Address, Datum, Integer, Value};
-pub use qed_layers::skipped;
+pub use qed_layers::note_skipped;
 
 /// The investigation of the test book.
 pub const INVESTIGATION: &str = r#"
@@ -325,7 +325,7 @@ impl Book {
 
     /// Put evidence where captures put it.
     pub fn evidence(&self, evidence: &Evidence) {
-        let name = mdbook_qed::config::evidence_file(&evidence.machine.name);
+        let name = mdbook_qed::config::evidence_file_name(&evidence.machine.name);
         self.write(
             &format!(".qed/evidence/{name}"),
             &qed_evidence::reader::write(evidence).unwrap(),

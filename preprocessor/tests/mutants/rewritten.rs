@@ -57,7 +57,7 @@ pub fn judge(
     let when = when.map(|when| (when, place(when)));
     let mut claim = Claim::parse("rewritten", body, place(body), when).ok()?;
     if let Some(interval) = holds {
-        claim = claim.holding(interval, &place(interval)).ok()?;
+        claim = claim.with_interval(interval, &place(interval)).ok()?;
     }
     let verdict = claim::judge(&claim, catalog, machine).verdict;
     Some((claim, verdict))

@@ -15,7 +15,7 @@ fn cache(folder: &Path) -> DigestCache {
 /// A cache that has read `path` after it had settled. Its times of change cannot be set, so the entry is put.
 fn with_entry(folder: &Path, path: &Path, sha256: &str) -> DigestCache {
     let cache = cache(folder);
-    let stamp = Stamp::read(path).unwrap();
+    let stamp = Stamp::from_path(path).unwrap();
     let digest = FileDigest {
         size: stamp.size,
         sha256: sha256.into(),
@@ -52,7 +52,7 @@ fn settling() {
     file.set_modified(SystemTime::now() - LONG_AGO).unwrap();
     cache.sha256(&path).unwrap();
     assert!(cache.state().entries.is_empty());
-    let stamp = Stamp::read(&path).unwrap();
+    let stamp = Stamp::from_path(&path).unwrap();
     let now = SystemTime::now();
     assert!(!stamp.is_settled(now) && !stamp.is_settled(now - LONG_AGO));
     assert!(!stamp.is_settled(now + Duration::from_secs(1)));
@@ -143,19 +143,25 @@ fn texts() {
     let path = folder.path().join("a");
     fs::write(&path, "a").unwrap();
     let cache = cache(folder.path());
-    let stamp = Stamp::read(&path).unwrap();
+    let stamp = Stamp::from_path(&path).unwrap();
     cache.put(&path, stamp, |entry| {
         entry.texts.insert("mark".into(), "kept".into());
     });
     let search = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    assert_eq!(cache.text("mark", &path, search).unwrap().unwrap(), "kept");
-    assert_eq!(cache.text("other", &path, search).unwrap().unwrap(), "a");
+    assert_eq!(
+        cache.find_text("mark", &path, search).unwrap().unwrap(),
+        "kept"
+    );
+    assert_eq!(
+        cache.find_text("other", &path, search).unwrap().unwrap(),
+        "a"
+    );
     fs::write(&path, "longer").unwrap();
     assert_eq!(
-        cache.text("mark", &path, search).unwrap().unwrap(),
+        cache.find_text("mark", &path, search).unwrap().unwrap(),
         "longer"
     );
-    assert_eq!(cache.text("none", &path, |_| None).unwrap(), None);
+    assert_eq!(cache.find_text("none", &path, |_| None).unwrap(), None);
 }
 
 /// Check that a program of this system has the same files from the cache as without it, the second time without asking
@@ -164,7 +170,7 @@ fn texts() {
 fn libraries() {
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new("/bin/sh");
-    let asked = ask_ldd(program).unwrap();
+    let asked = run_ldd(program).unwrap();
     let cache = cache(folder.path());
     assert_eq!(cache.libraries(program).unwrap(), asked);
     let closure = |cache: &DigestCache| cache.state().entries.get("/bin/sh")?.closure.clone();
@@ -179,8 +185,8 @@ fn libraries() {
     assert_eq!(kept.paths(), asked);
     assert!(kept.holds(&cache.environment));
     // A name that ldd would not say shows where the answer comes from.
-    let put = |closure: &Closure| {
-        let stamp = Stamp::read(program).unwrap();
+    let put = |closure: &LibraryClosure| {
+        let stamp = Stamp::from_path(program).unwrap();
         cache.put(program, stamp, |entry| {
             entry.closure = Some(closure.clone())
         });
@@ -188,7 +194,7 @@ fn libraries() {
     let own = folder.path().join("own.so");
     fs::write(&own, "a").unwrap();
     let mut other = kept.clone();
-    let own_stamp = Stamp::read(&own).unwrap();
+    let own_stamp = Stamp::from_path(&own).unwrap();
     other.libraries.push((own.display().to_string(), own_stamp));
     put(&other);
     assert_eq!(cache.libraries(program).unwrap(), other.paths());
@@ -208,14 +214,14 @@ fn directed() {
     let mut cache = cache(folder.path());
     cache.environment = loader::Environment::with_variables(["LD_LIBRARY_PATH".into()]);
     let program = Path::new("/bin/sh");
-    let stamp = Stamp::read(program).unwrap();
+    let stamp = Stamp::from_path(program).unwrap();
     cache.put(program, stamp, |entry| {
-        entry.closure = Some(Closure {
+        entry.closure = Some(LibraryClosure {
             loader_cache: stamp,
             libraries: Vec::new(),
         });
     });
-    assert_eq!(cache.libraries(program).unwrap(), ask_ldd(program).unwrap());
+    assert_eq!(cache.libraries(program).unwrap(), run_ldd(program).unwrap());
 }
 
 /// Check that a digest that was asked for alone is kept, too, and is that of the whole file.
@@ -226,7 +232,9 @@ fn digest_alone() {
     // The files of this system have not changed for long.
     let (shell, own) = (Path::new("/bin/sh"), fs::read("/bin/sh").unwrap().sha256());
     assert_eq!(cache.sha256(shell).unwrap(), own);
-    let settled = Stamp::read(shell).unwrap().is_settled(SystemTime::now());
+    let settled = Stamp::from_path(shell)
+        .unwrap()
+        .is_settled(SystemTime::now());
     let entry = cache.entry(shell);
     assert_eq!(entry.is_some(), settled);
     if let Some(entry) = entry {

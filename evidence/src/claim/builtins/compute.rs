@@ -5,29 +5,29 @@ use std::cmp::Ordering;
 use crate::document::value::{Address, Frame};
 
 use crate::claim::value::{
-    self, Beginning, Failure, Haystack, Kind, Number, Prefix, Returned, Typed, Version,
+    self, Failure, Haystack, Kind, Number, Prefix, ReturnedError, TruncatedValue, Typed, Version,
 };
 
 type Computed = Result<Typed, Failure>;
 
 /// The failure of a function that was handed another kind of value than it takes.
-fn takes(what: &str, got: &Typed) -> Failure {
+fn kind_failure(what: &str, got: &Typed) -> Failure {
     Failure::kinds(format!("takes {what}, not {}", got.kind()), None)
 }
 
 /// The failure of a call with too few values; the parser has counted them, so it does not happen.
-fn count() -> Failure {
+fn argument_count_failure() -> Failure {
     Failure::kinds("has the wrong number of arguments".into(), None)
 }
 
-fn one(args: &[Typed]) -> Result<&Typed, Failure> {
-    args.first().ok_or_else(count)
+fn one_argument(args: &[Typed]) -> Result<&Typed, Failure> {
+    args.first().ok_or_else(argument_count_failure)
 }
 
-fn two(args: &[Typed]) -> Result<(&Typed, &Typed), Failure> {
+fn two_arguments(args: &[Typed]) -> Result<(&Typed, &Typed), Failure> {
     match args {
         [a, b, ..] => Ok((a, b)),
-        _ => Err(count()),
+        _ => Err(argument_count_failure()),
     }
 }
 
@@ -36,27 +36,27 @@ fn text(value: &Typed) -> Result<&str, Failure> {
     match value {
         Typed::Text(_) | Typed::Name(_) => value::one_text(value),
         Typed::Cut(
-            beginning @ Beginning {
+            beginning @ TruncatedValue {
                 prefix: Prefix::Text(_),
                 ..
             },
-        ) => Err(beginning.unknown()),
-        other => Err(takes("a text", other)),
+        ) => Err(beginning.unknown_end_failure()),
+        other => Err(kind_failure("a text", other)),
     }
 }
 
 /// Two texts, each of which may be truncated.
-fn texts(args: &[Typed]) -> Result<(Haystack<'_>, Haystack<'_>), Failure> {
-    let seen = |value| Haystack::text(value).ok_or_else(|| takes("a text", value));
-    let (a, b) = two(args)?;
+fn two_texts(args: &[Typed]) -> Result<(Haystack<'_>, Haystack<'_>), Failure> {
+    let seen = |value| Haystack::text(value).ok_or_else(|| kind_failure("a text", value));
+    let (a, b) = two_arguments(args)?;
     Ok((seen(a)?, seen(b)?))
 }
 
 fn number(value: &Typed) -> Result<&Number, Failure> {
     match value {
         Typed::Number(number) => Ok(number),
-        Typed::Returned(error) => Err(error.misread()),
-        other => Err(takes("a number", other)),
+        Typed::Returned(error) => Err(error.misread_failure()),
+        other => Err(kind_failure("a number", other)),
     }
 }
 
@@ -69,8 +69,8 @@ fn address(value: &Typed) -> Result<u64, Failure> {
             format!("takes an address, not {}", value.kind()),
             Some("an address is written with the suffix u; a register that holds one is `address(…)`".into()),
         )),
-        Typed::Returned(error) => Err(error.misread()),
-        other => Err(takes("an address", other)),
+        Typed::Returned(error) => Err(error.misread_failure()),
+        other => Err(kind_failure("an address", other)),
     }
 }
 
@@ -80,13 +80,13 @@ fn bits(value: &Typed) -> Result<u64, Failure> {
         Typed::Address(pointer) => pointer.number(),
         Typed::Number(number) => u64::try_from(number.value)
             .map_err(|_| Failure::value("a negative number has no bits to look at")),
-        Typed::Returned(error) => Err(error.misread()),
-        other => Err(takes("an address or a number", other)),
+        Typed::Returned(error) => Err(error.misread_failure()),
+        other => Err(kind_failure("an address or a number", other)),
     }
 }
 
 pub(super) fn aligned(args: &[Typed]) -> Computed {
-    let (a, n) = two(args)?;
+    let (a, n) = two_arguments(args)?;
     let n = bits(&Typed::Number(number(n)?.clone()))?;
     if !n.is_power_of_two() {
         return Err(Failure::value(format!(
@@ -97,7 +97,7 @@ pub(super) fn aligned(args: &[Typed]) -> Computed {
 }
 
 pub(super) fn mask(args: &[Typed]) -> Computed {
-    let (a, m) = two(args)?;
+    let (a, m) = two_arguments(args)?;
     let mask = bits(&Typed::Number(number(m)?.clone()))?;
     // The author may ask for all bits of an error, although some of them look like those of a value.
     let whole = match a {
@@ -132,31 +132,31 @@ pub(super) fn mask(args: &[Typed]) -> Computed {
 }
 
 pub(super) fn delta(args: &[Typed]) -> Computed {
-    let (a, b) = two(args)?;
+    let (a, b) = two_arguments(args)?;
     let difference = i128::from(address(a)?) - i128::from(address(b)?);
     i64::try_from(difference)
-        .map(|difference| Typed::of_kind(difference, Kind::Offset))
+        .map(|difference| Typed::number_of_kind(difference, Kind::Offset))
         .map_err(|_| Failure::value("the addresses are more than 2^63 bytes apart"))
 }
 
 pub(super) fn int(args: &[Typed]) -> Computed {
-    Ok(Typed::number(match one(args)? {
-        Typed::Returned(error) if !error.pointer => error.signed(),
+    Ok(Typed::number(match one_argument(args)? {
+        Typed::Returned(error) if !error.pointer => error.negative_errno(),
         other => number(other)?.value,
     }))
 }
 
 pub(super) fn address_of(args: &[Typed]) -> Computed {
-    if let Typed::Returned(error) = one(args)? {
+    if let Typed::Returned(error) = one_argument(args)? {
         let pointer = true;
-        return Ok(Typed::Returned(Returned { pointer, ..*error }));
+        return Ok(Typed::Returned(ReturnedError { pointer, ..*error }));
     }
-    let plain = number(one(args)?)?;
+    let plain = number(one_argument(args)?)?;
     if !matches!(plain.kind, Kind::Plain | Kind::Literal) {
-        return Err(takes("a plain number", one(args)?));
+        return Err(kind_failure("a plain number", one_argument(args)?));
     }
-    let bits = bits(one(args)?)?;
-    Ok(Returned::pointer(bits).map_or(Typed::address(bits), Typed::Returned))
+    let bits = bits(one_argument(args)?)?;
+    Ok(ReturnedError::from_pointer(bits).map_or(Typed::address(bits), Typed::Returned))
 }
 
 pub(super) fn errno(args: &[Typed]) -> Computed {
@@ -168,7 +168,7 @@ pub(super) fn errno(args: &[Typed]) -> Computed {
             names: crate::constants::errno_names_of(errno),
         })
     };
-    let returned = match one(args)? {
+    let returned = match one_argument(args)? {
         Typed::Returned(error) => return Ok(named(error.errno)),
         Typed::Address(pointer) if pointer.value == 0 => return Ok(named(0)),
         Typed::Address(pointer) => {
@@ -185,12 +185,15 @@ pub(super) fn errno(args: &[Typed]) -> Computed {
         (Kind::Plain | Kind::Literal, value) => {
             Err(Failure::value(format!("{value} is not a returned error")))
         }
-        _ => Err(takes("what a call returned on failure", one(args)?)),
+        _ => Err(kind_failure(
+            "what a call returned on failure",
+            one_argument(args)?,
+        )),
     }
 }
 
 pub(super) fn name(args: &[Typed]) -> Computed {
-    match one(args)? {
+    match one_argument(args)? {
         Typed::Returned(error) => Ok(Typed::Name(error.names())),
         Typed::Number(Number { names, .. }) if !names.is_empty() => Ok(Typed::Name(names.clone())),
         Typed::Number(Number {
@@ -200,14 +203,14 @@ pub(super) fn name(args: &[Typed]) -> Computed {
         }) => Err(Failure::Missing(format!(
             "{value} is not an enumerator of {type_name} that this kernel's BTF names"
         ))),
-        other => Err(takes("an enumerator or an error number", other)),
+        other => Err(kind_failure("an enumerator or an error number", other)),
     }
 }
 
 /// The names of an address's symbol and the bytes from its start.
-fn resolved(value: &Typed) -> Result<(&[String], u64), Failure> {
+fn resolve_symbol(value: &Typed) -> Result<(&[String], u64), Failure> {
     let Typed::Address(pointer) = value else {
-        return Err(takes("a measured address", value));
+        return Err(kind_failure("a measured address", value));
     };
     match &pointer.symbol {
         Some((names, offset)) => Ok((names, *offset)),
@@ -220,39 +223,39 @@ fn resolved(value: &Typed) -> Result<(&[String], u64), Failure> {
 }
 
 pub(super) fn symbol(args: &[Typed]) -> Computed {
-    let (names, offset) = resolved(one(args)?)?;
+    let (names, offset) = resolve_symbol(one_argument(args)?)?;
     let names = names.iter().map(|name| format!("{name}+{offset:#x}"));
     Ok(Typed::Name(names.collect()))
 }
 
 pub(super) fn symbol_name(args: &[Typed]) -> Computed {
-    Ok(Typed::Name(resolved(one(args)?)?.0.to_vec()))
+    Ok(Typed::Name(resolve_symbol(one_argument(args)?)?.0.to_vec()))
 }
 
 pub(super) fn file(args: &[Typed]) -> Computed {
-    match one(args)? {
+    match one_argument(args)? {
         Typed::Location(place) => Ok(Typed::Text(place.file.clone())),
-        other => Err(takes("a place in the source", other)),
+        other => Err(kind_failure("a place in the source", other)),
     }
 }
 
 pub(super) fn line(args: &[Typed]) -> Computed {
-    match one(args)? {
+    match one_argument(args)? {
         Typed::Location(place) => Ok(Typed::number(place.line)),
-        other => Err(takes("a place in the source", other)),
+        other => Err(kind_failure("a place in the source", other)),
     }
 }
 
 pub(super) fn function_name(args: &[Typed]) -> Computed {
-    match one(args)? {
+    match one_argument(args)? {
         Typed::Location(place) => Ok(Typed::Text(place.function.clone())),
-        other => Err(takes("a place in the source", other)),
+        other => Err(kind_failure("a place in the source", other)),
     }
 }
 
 /// The functions on a stack from the innermost outwards, inlined ones included; `None` for a frame whose
 /// function is unknown.
-fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
+fn stack_functions(frames: &[Frame]) -> Vec<Option<&str>> {
     let mut chain = Vec::new();
     for frame in frames {
         match &frame.site {
@@ -272,7 +275,7 @@ fn chain(frames: &[Frame]) -> Vec<Option<&str>> {
 
 /// A stack proves absence only if it is complete: every frame to the outermost, with its source line, and so with the functions
 /// that are inlined there.
-fn absent(stack: Frames<'_>, what: &str) -> Computed {
+fn prove_absence(stack: Frames<'_>, what: &str) -> Computed {
     let Frames { frames, whole } = stack;
     if !whole {
         return Err(Failure::Missing(format!(
@@ -307,34 +310,34 @@ fn stack(value: &Typed) -> Result<Frames<'_>, Failure> {
             frames,
             whole: true,
         }),
-        Typed::Cut(Beginning {
+        Typed::Cut(TruncatedValue {
             prefix: Prefix::Stack(frames),
             ..
         }) => Ok(Frames {
             frames,
             whole: false,
         }),
-        other => Err(takes("a stack", other)),
+        other => Err(kind_failure("a stack", other)),
     }
 }
 
 pub(in crate::claim) fn on_stack(args: &[Typed]) -> Computed {
-    let (frames, function) = two(args)?;
+    let (frames, function) = two_arguments(args)?;
     let (seen, function) = (stack(frames)?, text(function)?);
-    if chain(seen.frames).contains(&Some(function)) {
+    if stack_functions(seen.frames).contains(&Some(function)) {
         return Ok(Typed::Bool(true));
     }
-    absent(seen, function)
+    prove_absence(seen, function)
 }
 
 pub(super) fn calls(args: &[Typed]) -> Computed {
     let [frames, caller, callee] = args else {
-        return Err(count());
+        return Err(argument_count_failure());
     };
     let (seen, caller, callee) = (stack(frames)?, text(caller)?, text(callee)?);
     // Functions in an interrupt or a fault were not called by the frames below it.
     for part in seen.frames.split_inclusive(|frame| frame.interrupts) {
-        let chain = chain(part);
+        let chain = stack_functions(part);
         let inner = chain.iter().position(|name| *name == Some(callee));
         let outer = chain.iter().rposition(|name| *name == Some(caller));
         if let (Some(inner), Some(outer)) = (inner, outer)
@@ -343,60 +346,61 @@ pub(super) fn calls(args: &[Typed]) -> Computed {
             return Ok(Typed::Bool(true));
         }
     }
-    absent(seen, &format!("a call of {callee} by {caller}"))
+    prove_absence(seen, &format!("a call of {callee} by {caller}"))
 }
 
 /// A question about two texts, each of which may be truncated.
-type OfTexts = fn(&Haystack<'_>, &Haystack<'_>) -> Result<bool, Failure>;
+type TextTest = fn(&Haystack<'_>, &Haystack<'_>) -> Result<bool, Failure>;
 
 /// The answer to a question about two texts. Of a number with several names it has to be the same for all of them.
-fn of_texts(args: &[Typed], test: OfTexts) -> Computed {
-    let (value, _) = two(args)?;
+fn test_texts(args: &[Typed], test: TextTest) -> Computed {
+    let (value, _) = two_arguments(args)?;
     if let Typed::Name(names) = value
         && names.len() > 1
     {
-        let (_, what) = two(args)?;
-        let what = Haystack::text(what).ok_or_else(|| takes("a text", what))?;
+        let (_, what) = two_arguments(args)?;
+        let what = Haystack::text(what).ok_or_else(|| kind_failure("a text", what))?;
         let answers: Vec<bool> = names
             .iter()
-            .map(|name| test(&Haystack::whole(name.as_bytes()), &what))
+            .map(|name| test(&Haystack::from_whole(name.as_bytes()), &what))
             .collect::<Result<_, _>>()?;
         return match answers.iter().all(|answer| *answer == answers[0]) {
             true => Ok(Typed::Bool(answers[0])),
-            false => Err(value::several_names(names)),
+            false => Err(value::ambiguous_name_failure(names)),
         };
     }
-    let (a, b) = texts(args)?;
+    let (a, b) = two_texts(args)?;
     test(&a, &b).map(Typed::Bool)
 }
 
 pub(super) fn contains(args: &[Typed]) -> Computed {
-    of_texts(args, value::contains)
+    test_texts(args, value::contains)
 }
 
 pub(super) fn starts_with(args: &[Typed]) -> Computed {
-    of_texts(args, value::starts_with)
+    test_texts(args, value::starts_with)
 }
 
 pub(super) fn ends_with(args: &[Typed]) -> Computed {
-    of_texts(args, value::ends_with)
+    test_texts(args, value::ends_with)
 }
 
 pub(super) fn length(args: &[Typed]) -> Computed {
-    let length = match one(args)? {
+    let length = match one_argument(args)? {
         Typed::Text(text) => text.len(),
-        Typed::Name(_) => text(one(args)?)?.len(),
+        Typed::Name(_) => text(one_argument(args)?)?.len(),
         Typed::Bytes(bytes) => bytes.len(),
         Typed::Stack(frames) => frames.len(),
         Typed::Cut(beginning) => return beginning.length().map(Typed::number),
-        other => return Err(takes("a text, bytes or a stack", other)),
+        other => return Err(kind_failure("a text, bytes or a stack", other)),
     };
     Ok(Typed::number(length as u64))
 }
 
 pub(super) fn byte(args: &[Typed]) -> Computed {
-    let (bytes, place) = two(args)?;
-    let bytes = Haystack::bytes(bytes).ok_or_else(|| takes("bytes and a place in them", bytes))?;
+    let (bytes, place) = two_arguments(args)?;
+    let bytes =
+        Haystack::bytes(bytes).ok_or_else(|| kind_failure("bytes and a place in them", bytes))?;
     let place = number(place)?.value;
     match bytes.byte(place)? {
         Some(byte) => Ok(Typed::number(byte)),
@@ -410,14 +414,14 @@ pub(super) fn byte(args: &[Typed]) -> Computed {
 }
 
 pub(super) fn version(args: &[Typed]) -> Computed {
-    let text = text(one(args)?)?;
+    let text = text(one_argument(args)?)?;
     Version::parse(text)
         .map(Typed::Version)
         .ok_or_else(|| Failure::value(format!("`{text}` is not a kernel version such as 6.12")))
 }
 
 pub(super) fn kernel_at_least(args: &[Typed]) -> Computed {
-    let (release, wanted) = two(args)?;
+    let (release, wanted) = two_arguments(args)?;
     let release = version(std::slice::from_ref(release))?;
     let wanted = version(std::slice::from_ref(wanted))?;
     Ok(Typed::Bool(
@@ -426,15 +430,15 @@ pub(super) fn kernel_at_least(args: &[Typed]) -> Computed {
 }
 
 pub(super) fn fired(args: &[Typed]) -> Computed {
-    Ok(one(args)?.clone())
+    Ok(one_argument(args)?.clone())
 }
 
 pub(super) fn never(args: &[Typed]) -> Computed {
-    Ok(Typed::Bool(number(one(args)?)?.value == 0))
+    Ok(Typed::Bool(number(one_argument(args)?)?.value == 0))
 }
 
 pub(super) fn ran(args: &[Typed]) -> Computed {
-    Ok(Typed::Bool(number(one(args)?)?.value > 0))
+    Ok(Typed::Bool(number(one_argument(args)?)?.value > 0))
 }
 
 pub(super) fn never_ran(args: &[Typed]) -> Computed {
@@ -446,21 +450,21 @@ pub(super) fn calls_of(args: &[Typed]) -> Computed {
 }
 
 pub(super) fn parent(args: &[Typed]) -> Computed {
-    Ok(one(args)?.clone())
+    Ok(one_argument(args)?.clone())
 }
 
 pub(super) fn coverage(args: &[Typed]) -> Computed {
-    Ok(one(args)?.clone())
+    Ok(one_argument(args)?.clone())
 }
 
 pub(super) fn before(args: &[Typed]) -> Computed {
-    let (a, b) = two(args)?;
+    let (a, b) = two_arguments(args)?;
     Ok(Typed::Bool(number(a)?.value < number(b)?.value))
 }
 
 pub(super) fn inside(args: &[Typed]) -> Computed {
     let [entered, returned, outer_entered, outer_returned] = args else {
-        return Err(count());
+        return Err(argument_count_failure());
     };
     Ok(Typed::Bool(
         number(outer_entered)?.value < number(entered)?.value
@@ -473,7 +477,7 @@ pub(in crate::claim) const NOTHING_ALLOCATED: &str =
     "nothing was allocated, so nothing shows that a leak would be seen";
 
 pub(super) fn freed(args: &[Typed]) -> Computed {
-    let (allocated, leaked) = two(args)?;
+    let (allocated, leaked) = two_arguments(args)?;
     if number(allocated)?.value == 0 {
         // Neither that it would have been freed nor that it would not.
         return Err(Failure::Missing(NOTHING_ALLOCATED.into()));

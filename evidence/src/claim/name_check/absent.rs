@@ -19,13 +19,13 @@ pub(super) fn find_absent_name(
         if found.is_none()
             && let NodeKind::Path(path) = &node.kind
         {
-            found = obstacle(node, path, catalog, machine);
+            found = find_obstacle(node, path, catalog, machine);
         }
     });
     found
 }
 
-fn obstacle(
+fn find_obstacle(
     node: &Node,
     path: &Path,
     catalog: &Catalog<'_>,

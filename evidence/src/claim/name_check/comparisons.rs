@@ -7,7 +7,7 @@ use crate::claim::ast::{Binary, Literal, Node, NodeKind};
 
 /// Texts that are compared with something.
 pub(super) struct TextComparison<'n> {
-    pub(super) written: Vec<Written<'n>>,
+    pub(super) written: Vec<WrittenText<'n>>,
     pub(super) with: Vec<Words<'n>>,
 }
 
@@ -21,14 +21,14 @@ impl TextComparison<'_> {
 
 /// A text of the claim.
 #[derive(Clone, Copy)]
-pub(super) struct Written<'n> {
+pub(super) struct WrittenText<'n> {
     pub(super) text: &'n str,
     pub(super) range: &'n Range<usize>,
     pub(super) relation: Relation,
 }
 
 /// Texts with what they are compared with.
-fn compare<'n>(
+fn new_comparison<'n>(
     texts: &[&'n Node],
     with: Option<&'n Node>,
     relation: Relation,
@@ -48,13 +48,15 @@ fn compare<'n>(
 }
 
 /// The relation of a text to what it is to be equal to: of a sum it holds a part.
-fn equal_to(other: &Node) -> Relation {
+fn equality_relation(other: &Node) -> Relation {
     match &other.kind {
         NodeKind::Binary(Binary::Add, _) => Relation::Holds,
-        NodeKind::Conditional(parts) => match (equal_to(&parts[1]), equal_to(&parts[2])) {
-            (Relation::Is, Relation::Is) => Relation::Is,
-            _ => Relation::Holds,
-        },
+        NodeKind::Conditional(parts) => {
+            match (equality_relation(&parts[1]), equality_relation(&parts[2])) {
+                (Relation::Is, Relation::Is) => Relation::Is,
+                _ => Relation::Holds,
+            }
+        }
         _ => Relation::Is,
     }
 }
@@ -65,8 +67,8 @@ pub(super) fn comparisons(node: &Node) -> Vec<TextComparison<'_>> {
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
             let [a, b] = sides.as_ref();
             vec![
-                compare(&[a], Some(b), equal_to(b)),
-                compare(&[b], Some(a), equal_to(a)),
+                new_comparison(&[a], Some(b), equality_relation(b)),
+                new_comparison(&[b], Some(a), equality_relation(a)),
             ]
         }
         NodeKind::Call(function, args) => {
@@ -76,7 +78,7 @@ pub(super) fn comparisons(node: &Node) -> Vec<TextComparison<'_>> {
                 "ends_with" => Relation::EndsWith,
                 "on_stack" | "calls" | "ran" | "never_ran" | "calls_of" | "parent" => {
                     let names: Vec<&Node> = args.iter().skip(1).collect();
-                    let mut comparison = compare(&names, None, Relation::Is);
+                    let mut comparison = new_comparison(&names, None, Relation::Is);
                     comparison.with.push(Words::Function);
                     return vec![comparison];
                 }
@@ -86,8 +88,8 @@ pub(super) fn comparisons(node: &Node) -> Vec<TextComparison<'_>> {
                 return Vec::new();
             };
             vec![
-                compare(&[part], Some(text), relation),
-                compare(&[text], Some(part), Relation::Holds),
+                new_comparison(&[part], Some(text), relation),
+                new_comparison(&[text], Some(part), Relation::Holds),
             ]
         }
         _ => Vec::new(),
@@ -95,10 +97,10 @@ pub(super) fn comparisons(node: &Node) -> Vec<TextComparison<'_>> {
 }
 
 /// The texts that come out of a node as they are written, or as parts of what comes out.
-fn collect_texts<'n>(node: &'n Node, relation: Relation, texts: &mut Vec<Written<'n>>) {
+fn collect_texts<'n>(node: &'n Node, relation: Relation, texts: &mut Vec<WrittenText<'n>>) {
     let range = &node.range;
     match &node.kind {
-        NodeKind::Literal(Literal::Text(text)) => texts.push(Written {
+        NodeKind::Literal(Literal::Text(text)) => texts.push(WrittenText {
             text,
             range,
             relation,
@@ -110,7 +112,7 @@ fn collect_texts<'n>(node: &'n Node, relation: Relation, texts: &mut Vec<Written
                 && bytes.iter().all(printable)
                 && bytes.iter().any(u8::is_ascii_alphabetic)
             {
-                texts.push(Written {
+                texts.push(WrittenText {
                     text,
                     range,
                     relation,

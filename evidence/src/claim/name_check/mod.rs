@@ -14,8 +14,8 @@ mod vocabulary;
 
 use super::ast::Node;
 use super::obstacle::Obstacle;
-use comparisons::{TextComparison, Written, comparisons};
-use possible::{Relation, Words, without_copies};
+use comparisons::{TextComparison, WrittenText, comparisons};
+use possible::{Relation, Words, find_unlisted_function};
 
 /// A text in an expression that proves nothing.
 pub(super) enum UnresolvedName {
@@ -26,7 +26,7 @@ pub(super) enum UnresolvedName {
 }
 
 /// The first text in an expression that proves nothing by being compared.
-pub(super) fn unresolved_name(
+pub(super) fn find_unresolved_name(
     root: &Node,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
@@ -36,17 +36,19 @@ pub(super) fn unresolved_name(
         if found.is_none() {
             found = comparisons(node)
                 .iter()
-                .find_map(|comparison| comparison.unresolved_name(catalog, machine));
+                .find_map(|comparison| comparison.find_unresolved_name(catalog, machine));
         }
     });
     found
-        .or_else(|| vocabulary::unlike_vocabularies(root, machine).map(UnresolvedName::Unknown))
+        .or_else(|| {
+            vocabulary::find_vocabulary_mismatch(root, machine).map(UnresolvedName::Unknown)
+        })
         .or_else(|| absent::find_absent_name(root, catalog, machine).map(UnresolvedName::Elsewhere))
-        .or_else(|| unplaced::unplaced(root, machine).map(UnresolvedName::Elsewhere))
+        .or_else(|| unplaced::find_unplaced_name(root, machine).map(UnresolvedName::Elsewhere))
 }
 
 impl TextComparison<'_> {
-    fn unresolved_name(
+    fn find_unresolved_name(
         &self,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
@@ -56,32 +58,32 @@ impl TextComparison<'_> {
         }
         self.written.iter().find_map(|written| {
             let known =
-                |words: &Words<'_>| words.know(written.text, written.relation, catalog, machine);
+                |words: &Words<'_>| words.allows(written.text, written.relation, catalog, machine);
             if written.text.is_empty() {
                 return None;
             }
             if self.with.iter().any(known) {
-                return self.unlisted(written, catalog, machine);
+                return self.find_unlisted_copies(written, catalog, machine);
             }
             let elsewhere = self
                 .with
                 .iter()
-                .find_map(|words| elsewhere(words, written, catalog, machine));
-            Some(elsewhere.unwrap_or_else(|| self.unknown(written, catalog, machine)))
+                .find_map(|words| find_foreign_enumerator(words, written, catalog, machine));
+            Some(elsewhere.unwrap_or_else(|| self.unknown_name(written, catalog, machine)))
         })
     }
 
     /// A name of a symbol whose other places the evidence does not tell.
-    fn unlisted(
+    fn find_unlisted_copies(
         &self,
-        written: &Written<'_>,
+        written: &WrittenText<'_>,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
     ) -> Option<UnresolvedName> {
         if !self.is_with_symbols() {
             return None;
         }
-        let function = without_copies(written.text, written.relation, catalog, machine)?;
+        let function = find_unlisted_function(written.text, written.relation, catalog, machine)?;
         Some(UnresolvedName::Elsewhere(Obstacle {
             message: format!(
                 "this evidence does not list the copies of `{function}`, so it is not known which addresses have this name, too"
@@ -91,16 +93,16 @@ impl TextComparison<'_> {
         }))
     }
 
-    fn unknown(
+    fn unknown_name(
         &self,
-        written: &Written<'_>,
+        written: &WrittenText<'_>,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
     ) -> UnresolvedName {
         let text = written.text;
         let mut candidates: Vec<String> = Vec::new();
         for words in &self.with {
-            words.each(catalog, machine, &mut |word| {
+            words.any_text(catalog, machine, &mut |word| {
                 candidates.push(word.to_owned());
                 false
             });
@@ -108,7 +110,7 @@ impl TextComparison<'_> {
         candidates.sort_unstable();
         candidates.dedup();
         let fixed = self.with.iter().find_map(|words| match words {
-            Words::Leaf(path) => Some((*path, crate::path_index::words(path)?)),
+            Words::Leaf(path) => Some((*path, crate::path_index::leaf_words(path)?)),
             _ => None,
         });
         let (message, help) = match fixed {
@@ -172,9 +174,9 @@ impl TextComparison<'_> {
 }
 
 /// An enumerator that only the kernels of other machines have: whatever this one calls the number, it is not that.
-fn elsewhere(
+fn find_foreign_enumerator(
     words: &Words<'_>,
-    written: &Written<'_>,
+    written: &WrittenText<'_>,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Option<UnresolvedName> {

@@ -8,7 +8,7 @@ use crate::document::{Evidence, Target};
 use crate::investigation::{Action, Argument};
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed};
-use crate::path_index::{CapturedWords, words};
+use crate::path_index::{CapturedWords, leaf_words};
 
 /// A mark for what was cut off, which may have gone on with the word before it. No claim can write it.
 const CUT_OFF: char = '\u{10ffff}';
@@ -79,7 +79,7 @@ pub(super) enum Words<'n> {
 
 impl Words<'_> {
     /// True if `text` is known to be possible in this place.
-    pub fn know(
+    pub fn allows(
         &self,
         text: &str,
         relation: Relation,
@@ -93,7 +93,7 @@ impl Words<'_> {
                 texts = text.split(',').collect();
                 within = true;
             }
-            Words::Leaf(path) => within = words(path).is_none() && !is_option(path),
+            Words::Leaf(path) => within = leaf_words(path).is_none() && !is_option(path),
             Words::SymbolWithOffset => {
                 let Some(name) = symbol_of(text, relation) else {
                     return false;
@@ -107,31 +107,31 @@ impl Words<'_> {
                 true => relation.holds_within(word, text),
                 false => relation.holds(word, text),
             };
-            self.each(catalog, machine, &mut test)
+            self.any_text(catalog, machine, &mut test)
         })
     }
 
     /// Call `test` on each text that is possible here until it is content; whether it was. The likeliest come first.
-    pub fn each(
+    pub fn any_text(
         &self,
         catalog: &Catalog<'_>,
         machine: &Indexed<'_>,
         test: &mut dyn FnMut(&str) -> bool,
     ) -> bool {
         match self {
-            Words::Leaf(path) => leaf(path, catalog, machine, test),
+            Words::Leaf(path) => any_leaf_text(path, catalog, machine, test),
             Words::Function => {
-                planned(catalog, test)
-                    || tables(catalog, test)
-                    || captured(catalog, |words| &words.functions, test)
+                any_planned_target(catalog, test)
+                    || any_table_symbol(catalog, test)
+                    || any_captured_word(catalog, |words| &words.functions, test)
             }
             Words::Symbol | Words::SymbolWithOffset => {
-                planned(catalog, test)
-                    || tables(catalog, test)
-                    || captured(catalog, |words| &words.symbols, test)
+                any_planned_target(catalog, test)
+                    || any_table_symbol(catalog, test)
+                    || any_captured_word(catalog, |words| &words.symbols, test)
             }
-            Words::File => captured(catalog, |words| &words.files, test),
-            Words::Name(path) => names(*path, catalog, machine, test),
+            Words::File => any_captured_word(catalog, |words| &words.files, test),
+            Words::Name(path) => any_number_name(*path, catalog, machine, test),
         }
     }
 }
@@ -154,13 +154,13 @@ fn is_option(path: &str) -> bool {
     path.starts_with("kernel.config.")
 }
 
-fn leaf(
+fn any_leaf_text(
     path: &str,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
     test: &mut dyn FnMut(&str) -> bool,
 ) -> bool {
-    if let Some(words) = words(path) {
+    if let Some(words) = leaf_words(path) {
         return words.iter().any(|word| test(word));
     }
     let text = |machine: &Indexed<'_>, path: &str, test: &mut dyn FnMut(&str) -> bool| match machine
@@ -169,9 +169,11 @@ fn leaf(
         .and_then(|leaf| leaf.datum.value())
     {
         Some(Value::Text { value }) => test(value),
-        Some(Value::CutText { value, .. }) => test(&beginning(value)),
+        Some(Value::CutText { value, .. }) => test(&with_unknown_end(value)),
         Some(Value::Bytes { value }) => test(&String::from_utf8_lossy(&value.0)),
-        Some(Value::CutBytes { value, .. }) => test(&beginning(&String::from_utf8_lossy(&value.0))),
+        Some(Value::CutBytes { value, .. }) => {
+            test(&with_unknown_end(&String::from_utf8_lossy(&value.0)))
+        }
         _ => false,
     };
     let mut machines = std::iter::once(machine).chain(catalog.machines);
@@ -195,27 +197,27 @@ fn leaf(
         "machine" if path == "machine.accelerator" => test("kvm") || test("tcg"),
         first if SECTIONS.contains(&first) && first != "commands" => false,
         _ => {
-            investigation(catalog, test)
-                || captured(catalog, |words| &words.texts, test)
-                || captured(catalog, |words| &words.beginnings, &mut |word| {
-                    test(&beginning(word))
+            any_workload_text(catalog, test)
+                || any_captured_word(catalog, |words| &words.texts, test)
+                || any_captured_word(catalog, |words| &words.beginnings, &mut |word| {
+                    test(&with_unknown_end(word))
                 })
                 || catalog
                     .machines
                     .iter()
-                    .any(|machine| unwalked(machine.evidence, test))
+                    .any(|machine| any_experiment_text(machine.evidence, test))
         }
     }
 }
 
 /// The kept part of a text that was cut, with an end that no claim can write: it equals nothing, ends in nothing, and is a
 /// part of nothing.
-fn beginning(retained: &str) -> String {
+fn with_unknown_end(retained: &str) -> String {
     format!("{retained}{CUT_OFF}")
 }
 
 /// Texts of experiments that are not values: workloads, tasks, instructions.
-fn unwalked(evidence: &Evidence, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_experiment_text(evidence: &Evidence, test: &mut dyn FnMut(&str) -> bool) -> bool {
     evidence.experiments.values().any(|experiment| {
         test(&experiment.workload)
             || experiment
@@ -237,7 +239,7 @@ fn unwalked(evidence: &Evidence, test: &mut dyn FnMut(&str) -> bool) -> bool {
 }
 
 /// Texts that the investigation hands to its workloads.
-fn investigation(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_workload_text(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     let mut experiments = catalog.investigation.experiments.iter();
     experiments.any(|experiment| {
         let workload = &experiment.workload;
@@ -253,7 +255,7 @@ fn investigation(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> b
 }
 
 /// Targets of the investigation's probes that there are.
-fn planned(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_planned_target(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     let mut experiments = catalog.investigation.experiments.iter();
     experiments.any(|experiment| {
         experiment.probes.iter().any(|probe| {
@@ -270,7 +272,7 @@ fn planned(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
 
 /// A probed function that relates so to `text` and whose copies this machine's evidence does not list: other addresses than those
 /// that the table of symbols calls so can have its name.
-pub(super) fn without_copies<'a>(
+pub(super) fn find_unlisted_function<'a>(
     text: &str,
     relation: Relation,
     catalog: &Catalog<'a>,
@@ -291,7 +293,7 @@ pub(super) fn without_copies<'a>(
 
 /// True if this machine's evidence tells where a symbol is whose name relates so to `text`: its table of symbols, the copies of a
 /// function, or the symbols that the slide was taken from.
-pub(super) fn placed(text: &str, relation: Relation, machine: &Indexed<'_>) -> bool {
+pub(super) fn has_known_place(text: &str, relation: Relation, machine: &Indexed<'_>) -> bool {
     let Some(name) = symbol_of(text, relation) else {
         return true; // `know` has complained.
     };
@@ -320,7 +322,7 @@ fn exists(experiment: &str, probe: &str, target: &str, catalog: &Catalog<'_>) ->
 }
 
 /// Symbols of the documents' tables.
-fn tables(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_table_symbol(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
     catalog.machines.iter().any(|machine| {
         let evidence = machine.evidence;
         let graphs = evidence
@@ -345,7 +347,7 @@ fn tables(catalog: &Catalog<'_>, test: &mut dyn FnMut(&str) -> bool) -> bool {
 }
 
 /// Names of the number under `path` on this machine: those of its enumeration, or of all errors.
-fn names(
+fn any_number_name(
     path: Option<&str>,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
@@ -380,7 +382,7 @@ fn names(
 }
 
 /// Call `test` on the words of every machine's values and frames that `of` picks, until it is content; whether it was.
-fn captured(
+fn any_captured_word(
     catalog: &Catalog<'_>,
     of: fn(&CapturedWords) -> &BTreeSet<String>,
     test: &mut dyn FnMut(&str) -> bool,

@@ -3,19 +3,19 @@
 //! name.
 
 use super::comparisons::{TextComparison, comparisons};
-use super::possible::{Relation, placed};
+use super::possible::{Relation, has_known_place};
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;
 use crate::path_index::resolve::Indexed;
 
 /// The first name in an expression that an address is said not to have, and whose own addresses this machine's evidence does
 /// not contain.
-pub(super) fn unplaced(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
+pub(super) fn find_unplaced_name(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
     let mut found = None;
-    visit(root, Needed::True, &mut |node| {
+    visit(root, RequiredTruth::True, &mut |node| {
         if found.is_none() {
             let mut all = comparisons(node).into_iter();
-            found = all.find_map(|comparison| first(&comparison, machine));
+            found = all.find_map(|comparison| find_obstacle(&comparison, machine));
         }
     });
     found
@@ -23,15 +23,15 @@ pub(super) fn unplaced(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
 
 /// The value that a part of an expression needs for the whole to be true.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needed {
+enum RequiredTruth {
     True,
     False,
     /// Undetermined: the part is compared with something, or chooses between others.
     Either,
 }
 
-impl Needed {
-    fn negated(self) -> Self {
+impl RequiredTruth {
+    fn negate(self) -> Self {
         match self {
             Self::True => Self::False,
             Self::False => Self::True,
@@ -42,43 +42,43 @@ impl Needed {
 
 /// Call `denied` on each comparison that has to be false, or whose sides have to be different, for `node` to be as `needed`.
 /// Each node is visited once: an expression of 160 levels is allowed.
-fn visit<'n>(node: &'n Node, needed: Needed, denied: &mut dyn FnMut(&'n Node)) {
+fn visit<'n>(node: &'n Node, needed: RequiredTruth, denied: &mut dyn FnMut(&'n Node)) {
     match &node.kind {
-        NodeKind::Unary(Unary::Not, operand) => visit(operand, needed.negated(), denied),
+        NodeKind::Unary(Unary::Not, operand) => visit(operand, needed.negate(), denied),
         NodeKind::Binary(Binary::And | Binary::Or, sides) => {
             sides.iter().for_each(|side| visit(side, needed, denied));
         }
         NodeKind::Binary(operator @ (Binary::Equal | Binary::NotEqual), sides) => {
             let differ = match operator {
-                Binary::NotEqual => Needed::True,
-                _ => Needed::False,
+                Binary::NotEqual => RequiredTruth::True,
+                _ => RequiredTruth::False,
             };
-            if needed == differ || needed == Needed::Either {
+            if needed == differ || needed == RequiredTruth::Either {
                 denied(node);
             }
             sides
                 .iter()
-                .for_each(|side| visit(side, Needed::Either, denied));
+                .for_each(|side| visit(side, RequiredTruth::Either, denied));
         }
         NodeKind::Conditional(parts) => {
             let [condition, yes, no] = parts.as_ref();
-            visit(condition, Needed::Either, denied);
+            visit(condition, RequiredTruth::Either, denied);
             visit(yes, needed, denied);
             visit(no, needed, denied);
         }
-        NodeKind::Call(..) if needed != Needed::True => denied(node),
+        NodeKind::Call(..) if needed != RequiredTruth::True => denied(node),
         _ => {}
     }
 }
 
-fn first(comparison: &TextComparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle> {
+fn find_obstacle(comparison: &TextComparison<'_>, machine: &Indexed<'_>) -> Option<Obstacle> {
     if !comparison.is_with_symbols() {
         return None;
     }
     let mut written = comparison.written.iter();
     let foreign = written.find(|written| {
         let whole = written.relation != Relation::Holds && !written.text.is_empty();
-        whole && !placed(written.text, written.relation, machine)
+        whole && !has_known_place(written.text, written.relation, machine)
     })?;
     Some(Obstacle {
         message: format!(

@@ -8,18 +8,19 @@ use crate::path::{SECTIONS, hit_number};
 use crate::path_index::resolve::Indexed;
 
 /// The first comparison of two texts of different vocabularies.
-pub(super) fn unlike_vocabularies(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
+pub(super) fn find_vocabulary_mismatch(root: &Node, machine: &Indexed<'_>) -> Option<Obstacle> {
     let mut found = None;
     root.walk(&mut |node| {
         if found.is_none() {
-            found = compared(node).and_then(|sides| different(node, sides, machine));
+            found = compared_operands(node)
+                .and_then(|sides| compare_vocabularies(node, sides, machine));
         }
     });
     found
 }
 
 /// The operands of a comparison that is trivially true for unrelated texts, or trivially false (`==`).
-fn compared(node: &Node) -> Option<[&Node; 2]> {
+fn compared_operands(node: &Node) -> Option<[&Node; 2]> {
     match &node.kind {
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
             let [a, b] = sides.as_ref();
@@ -38,7 +39,7 @@ fn compared(node: &Node) -> Option<[&Node; 2]> {
     }
 }
 
-fn different(node: &Node, sides: [&Node; 2], machine: &Indexed<'_>) -> Option<Obstacle> {
+fn compare_vocabularies(node: &Node, sides: [&Node; 2], machine: &Indexed<'_>) -> Option<Obstacle> {
     let [a, b] = sides.map(|side| vocabulary(side, machine));
     let (a, b) = (a?, b?);
     (a != b).then(|| Obstacle {
@@ -53,14 +54,14 @@ fn different(node: &Node, sides: [&Node; 2], machine: &Indexed<'_>) -> Option<Ob
 /// The vocabulary of the texts that come out of a node; `None`: they can be any.
 fn vocabulary(node: &Node, machine: &Indexed<'_>) -> Option<String> {
     match &node.kind {
-        NodeKind::Path(path) => of_leaf(path.as_str(), machine),
+        NodeKind::Path(path) => leaf_vocabulary(path.as_str(), machine),
         NodeKind::Call(function, args) => match function.name {
             "file" => Some("a file of the source".into()),
             "function_name" | "symbol_name" | "parent" => {
                 Some("the name of a function or variable".into())
             }
             "symbol" => Some("a symbol with an offset".into()),
-            "name" => of_name(args.first()?, machine),
+            "name" => name_vocabulary(args.first()?, machine),
             _ => None,
         },
         _ => None,
@@ -68,7 +69,7 @@ fn vocabulary(node: &Node, machine: &Indexed<'_>) -> Option<String> {
 }
 
 /// The vocabulary of a named number.
-fn of_name(node: &Node, machine: &Indexed<'_>) -> Option<String> {
+fn name_vocabulary(node: &Node, machine: &Indexed<'_>) -> Option<String> {
     let NodeKind::Path(path) = &node.kind else {
         return None;
     };
@@ -80,7 +81,7 @@ fn of_name(node: &Node, machine: &Indexed<'_>) -> Option<String> {
 }
 
 /// The vocabulary of a leaf that holds text. What is read from memory and what programs print can be anything.
-fn of_leaf(path: &str, machine: &Indexed<'_>) -> Option<String> {
+fn leaf_vocabulary(path: &str, machine: &Indexed<'_>) -> Option<String> {
     let value = machine.leaves.get(path)?.datum.value()?;
     if !matches!(value, Value::Text { .. } | Value::CutText { .. }) {
         return None;

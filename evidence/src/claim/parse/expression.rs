@@ -94,7 +94,7 @@ impl Expression {
             return Err(diagnostics);
         };
         Ok(Expression {
-            reads: reads(&root),
+            reads: collect_reads(&root),
             book_mentions: BookMentions::new(),
             text: text.into(),
             place,
@@ -141,13 +141,13 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// The reads of the tree. Names of probes and experiments that are arguments of functions do not count.
-pub(in crate::claim) fn reads(root: &Node) -> Vec<ReadPath> {
+pub(in crate::claim) fn collect_reads(root: &Node) -> Vec<ReadPath> {
     let mut reads = Vec::new();
-    collect(root, &mut reads);
+    collect_node_reads(root, &mut reads);
     reads
 }
 
-fn collect(node: &Node, reads: &mut Vec<ReadPath>) {
+fn collect_node_reads(node: &Node, reads: &mut Vec<ReadPath>) {
     let mut add = |path: String, by_function| {
         reads.push(ReadPath {
             path,
@@ -158,24 +158,28 @@ fn collect(node: &Node, reads: &mut Vec<ReadPath>) {
     match &node.kind {
         NodeKind::Literal(_) | NodeKind::Constant(_) => {}
         NodeKind::Path(path) => add(path.as_str().into(), false),
-        NodeKind::Unary(_, operand) => collect(operand, reads),
-        NodeKind::Binary(_, operands) => operands.iter().for_each(|node| collect(node, reads)),
-        NodeKind::Conditional(parts) => parts.iter().for_each(|node| collect(node, reads)),
+        NodeKind::Unary(_, operand) => collect_node_reads(operand, reads),
+        NodeKind::Binary(_, operands) => operands
+            .iter()
+            .for_each(|node| collect_node_reads(node, reads)),
+        NodeKind::Conditional(parts) => parts
+            .iter()
+            .for_each(|node| collect_node_reads(node, reads)),
         NodeKind::Call(function, args) => {
             for key in call_reads(function, args) {
                 add(key, true);
             }
             if matches!(function.reads, Reads::Nothing | Reads::Release) {
-                args.iter().for_each(|node| collect(node, reads));
+                args.iter().for_each(|node| collect_node_reads(node, reads));
             }
         }
     }
 }
 
-type Parsed = (cel::IdedExpr, cel::common::ast::SourceInfo);
+type ParsedCel = (cel::IdedExpr, cel::common::ast::SourceInfo);
 
 /// Run the parser of the `cel` crate and turn its errors into ours.
-fn parse_cel(text: &str, place: &SourceMap) -> Result<Parsed, Vec<Diagnostic>> {
+fn parse_cel(text: &str, place: &SourceMap) -> Result<ParsedCel, Vec<Diagnostic>> {
     // The grammar's run time is third-party code that reads untrusted text: a panic in it is an error of the claim, and must
     // not end the program.
     let outcome = std::panic::catch_unwind(|| {

@@ -121,7 +121,7 @@ impl Lexer<'_> {
             }
             c => {
                 if let Some((escaped, plain)) = ESCAPED.iter().find(|(e, _)| rest.starts_with(e)) {
-                    return self.escaped(escaped, plain);
+                    return self.refuse_escaped(escaped, plain);
                 }
                 self.at += c.len_utf8();
                 self.behind_dot = c == '.';
@@ -132,7 +132,7 @@ impl Lexer<'_> {
     }
 
     /// Refuse a character that is written otherwise than the author wrote it; the first one speaks for all that follow.
-    fn escaped(&mut self, escaped: &str, plain: &str) {
+    fn refuse_escaped(&mut self, escaped: &str, plain: &str) {
         self.refuse(
             self.at..self.at + escaped.len(),
             format!("write `{plain}` instead of `{escaped}`"),

@@ -4,5 +4,5 @@ mod expression;
 mod lex;
 mod lower;
 
-pub(super) use expression::reads;
+pub(super) use expression::collect_reads;
 pub use expression::{Expression, MAX_BYTES, ReadPath};

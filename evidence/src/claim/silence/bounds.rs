@@ -16,7 +16,7 @@ pub(super) enum Demand {
 }
 
 /// The counts of hits in an expression: the probe's name, the place of the count, and the demand on it.
-pub(super) fn counts_in(root: &Node) -> Vec<(String, Range<usize>, Demand)> {
+pub(super) fn find_counts(root: &Node) -> Vec<(String, Range<usize>, Demand)> {
     let mut counts = Vec::new();
     visit(root, true, &mut counts);
     counts
@@ -24,7 +24,7 @@ pub(super) fn counts_in(root: &Node) -> Vec<(String, Range<usize>, Demand)> {
 
 /// `true_helps`: the whole expression cannot become false by this node becoming true.
 fn visit(node: &Node, true_helps: bool, counts: &mut Vec<(String, Range<usize>, Demand)>) {
-    if let Some(name) = count(node) {
+    if let Some(name) = counted_probe(node) {
         counts.push((name, node.range.clone(), Demand::Exact));
         return;
     }
@@ -36,9 +36,9 @@ fn visit(node: &Node, true_helps: bool, counts: &mut Vec<(String, Range<usize>, 
                 visit(operand, true_helps, counts);
             }
         }
-        NodeKind::Binary(operator, operands) => match bound(*operator, operands) {
+        NodeKind::Binary(operator, operands) => match lower_bound(*operator, operands) {
             Some((counted, least)) if true_helps => {
-                if let Some(name) = count(counted) {
+                if let Some(name) = counted_probe(counted) {
                     counts.push((name, counted.range.clone(), Demand::AtLeast(least)));
                 }
             }
@@ -52,7 +52,7 @@ fn visit(node: &Node, true_helps: bool, counts: &mut Vec<(String, Range<usize>, 
 }
 
 /// The probe whose hits a node counts.
-fn count(node: &Node) -> Option<String> {
+fn counted_probe(node: &Node) -> Option<String> {
     match &node.kind {
         NodeKind::Call(function, args) if function.reads == Reads::Hits => {
             args.iter().find_map(|arg| match &arg.kind {
@@ -71,14 +71,14 @@ fn count(node: &Node) -> Option<String> {
 }
 
 /// The count in a comparison that is true for every larger count as well, and the smallest count for which it is true.
-fn bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
+fn lower_bound(operator: Binary, operands: &[Node; 2]) -> Option<(&Node, i128)> {
     let [left, right] = operands;
     let (counted, number, operator) = match (number(left), number(right)) {
         (None, Some(number)) => (left, number, operator),
-        (Some(number), None) => (right, number, operator.turned()),
+        (Some(number), None) => (right, number, operator.swap_operands()),
         _ => return None,
     };
-    count(counted)?;
+    counted_probe(counted)?;
     let least = match operator {
         Binary::Greater => number + 1,
         Binary::GreaterEqual => number,
@@ -127,7 +127,7 @@ mod tests {
         ] {
             let parsed = Expression::parse(text, crate::testing::place(text));
             let parsed = parsed.unwrap_or_else(|errors| panic!("{text}: {}", errors[0]));
-            let found: Vec<Demand> = counts_in(&parsed.root)
+            let found: Vec<Demand> = find_counts(&parsed.root)
                 .into_iter()
                 .map(|one| one.2)
                 .collect();

@@ -19,21 +19,23 @@ pub(super) fn reasons(
     let (Some(plan), Some(seen)) = (plan, seen) else {
         return Vec::new();
     };
-    observation::unseen(plan, seen, planned)
+    observation::missed_hit_reasons(plan, seen, planned)
 }
 
 /// The reason why the hits of a probe may not be those of the workload's call.
-pub(super) fn why_hits_may_be_foreign(
+pub(super) fn foreign_hit_reasons(
     experiment: &str,
     planned: &PlannedProbe,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
     let seen = machine.evidence.experiments.get(experiment);
-    seen.map_or_else(Vec::new, |seen| observation::foreign(seen, planned))
+    seen.map_or_else(Vec::new, |seen| {
+        observation::foreign_hit_reasons(seen, planned)
+    })
 }
 
 /// The reason why a leaf proves nothing that says how complete the experiment is, or the order of its events.
-pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
+pub(super) fn leaf_reasons(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     let Some(seen) = names
         .first()
         .filter(|name| !SECTIONS.contains(name))
@@ -43,17 +45,18 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     };
     match names {
         [_, "quality", "lost" | "missed" | "events"] => {
-            let skipped = |(name, probe): (&String, _)| observation::skipped(name, probe);
+            let skipped =
+                |(name, probe): (&String, _)| observation::skipped_hits_reason(name, probe);
             let skipped = seen.probes.iter().filter_map(skipped);
             let mut reasons: Vec<String> = skipped.collect();
             if names[2] == "events" {
-                reasons.extend(observation::way_back(seen));
-                reasons.extend(observation::other_events(seen));
+                reasons.extend(observation::deferred_work_reason(seen));
+                reasons.extend(observation::foreign_event_reasons(seen));
             }
             reasons
         }
         [_, _, "order" | "return_order"] | [_, _, _, "order" | "return_order"] => {
-            observation::unmarked(seen).into_iter().collect()
+            observation::unmarked_reason(seen).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -61,7 +64,7 @@ pub(super) fn of_leaf(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
 
 /// The reason why a function of a claim cannot be computed from its arguments: an order of events that may not be the
 /// workload's, or a stack in which the place of an interrupt is not known.
-pub(super) fn of_function(
+pub(super) fn function_reasons(
     function: &Function,
     args: &[Node],
     machine: &Indexed<'_>,
@@ -77,7 +80,7 @@ pub(super) fn of_function(
             .and_then(|name| machine.evidence.experiments.get(*name));
         let Some(seen) = seen else { continue };
         if matches!(function.reads, Reads::Leaves(_)) {
-            reasons.extend(observation::unmarked(seen));
+            reasons.extend(observation::unmarked_reason(seen));
         }
         if function.name == "calls" && names.last() == Some(&"stack") {
             let hits = names

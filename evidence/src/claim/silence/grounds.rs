@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::bounds::{Demand, counts_in};
+use super::bounds::{Demand, find_counts};
 use super::ledger;
-use super::lookup::{fired, planned};
-use super::short::why_undercounted;
+use super::lookup::{find_planned_probe, has_fired};
+use super::short::undercount_reasons;
 use crate::claim::ast::{Node, NodeKind, call_reads};
 use crate::claim::builtins::Reads;
 use crate::claim::graph::{GRAPH, find};
@@ -28,19 +28,19 @@ pub(in crate::claim) fn grounds(
         found.extend(new);
     };
     for name in silent_probes(root, machine) {
-        add(of_probe(&name, catalog, machine));
+        add(probe_grounds(&name, catalog, machine));
     }
     root.walk(&mut |node| match &node.kind {
         NodeKind::Call(function, args) if matches!(function.reads, Reads::Ledger) => {
             let names = args.iter().filter_map(path_of);
-            names.for_each(|name| add(of_ledger(name, catalog, machine)));
+            names.for_each(|name| add(ledger_grounds(name, catalog, machine)));
         }
         NodeKind::Call(function, args) if matches!(function.reads, Reads::AllRuns) => {
             let keys = call_reads(function, args);
-            keys.iter().for_each(|key| add(of_tree(key, machine)));
+            keys.iter().for_each(|key| add(tree_grounds(key, machine)));
         }
         NodeKind::Path(path) if path.as_str().contains(".objects.") => {
-            add(of_ledger(path.as_str(), catalog, machine));
+            add(ledger_grounds(path.as_str(), catalog, machine));
         }
         _ => {}
     });
@@ -63,14 +63,14 @@ fn silent_probes(root: &Node, machine: &Indexed<'_>) -> BTreeSet<String> {
             && matches!(function.reads, Reads::Absence)
         {
             let silent = |name: &&str| {
-                seen_probe(name, machine).is_none_or(|(_, probe)| probe.hits.is_empty())
+                find_probe(name, machine).is_none_or(|(_, probe)| probe.hits.is_empty())
             };
             let paths = args.iter().filter_map(path_of);
             names.extend(paths.filter(silent).map(str::to_owned));
         }
     });
-    for (name, _, demand) in counts_in(root) {
-        let hits = seen_probe(&name, machine).map_or(0, |(_, probe)| probe.hits.len());
+    for (name, _, demand) in find_counts(root) {
+        let hits = find_probe(&name, machine).map_or(0, |(_, probe)| probe.hits.len());
         match demand {
             Demand::AtLeast(least) if least <= hits as i128 => {}
             Demand::AtLeast(_) | Demand::Exact => {
@@ -81,18 +81,18 @@ fn silent_probes(root: &Node, machine: &Indexed<'_>) -> BTreeSet<String> {
     names
 }
 
-fn seen_probe<'e>(name: &str, machine: &Indexed<'e>) -> Option<(&'e Experiment, &'e Probe)> {
+fn find_probe<'e>(name: &str, machine: &Indexed<'e>) -> Option<(&'e Experiment, &'e Probe)> {
     let (experiment, probe) = name.split_once('.')?;
     let experiment = machine.evidence.experiments.get(experiment)?;
     Some((experiment, experiment.probes.get(probe)?))
 }
 
-fn of_probe(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
-    let (experiment, plan) = planned(name, catalog)?;
-    let (seen, probe) = seen_probe(name, machine)?;
-    let mut parts = vec![watched(probe, machine.evidence)];
+fn probe_grounds(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
+    let (experiment, plan) = find_planned_probe(name, catalog)?;
+    let (seen, probe) = find_probe(name, machine)?;
+    let mut parts = vec![describe_watched_places(probe, machine.evidence)];
     // A part of the claim that its verdict does not rest on may be unproved.
-    if !why_undercounted(experiment, plan, catalog, machine).is_empty() {
+    if !undercount_reasons(experiment, plan, catalog, machine).is_empty() {
         return None;
     }
     if probe.skipped == Some(0) && seen.quality.lost == 0 {
@@ -103,16 +103,16 @@ fn of_probe(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<
             "of each hit it is known whether it is within `{function}`"
         ));
     }
-    parts.extend(run(seen, plan));
+    parts.extend(describe_run_end(seen, plan));
     if probe.hits.is_empty() {
-        let other = elsewhere(experiment, plan, catalog, machine)?;
+        let other = find_firing_experiment(experiment, plan, catalog, machine)?;
         parts.push(format!("it fired in `{other}`"));
     }
     Some(format!("`{name}`: {}", parts.join("; ")))
 }
 
 /// The places that a probe watched, in words.
-fn watched(probe: &Probe, evidence: &Evidence) -> String {
+fn describe_watched_places(probe: &Probe, evidence: &Evidence) -> String {
     let function = match &probe.target {
         Target::Tracepoint(name) => return format!("the tracepoint `{name}` was watched"),
         Target::Lsm(name) => return format!("the hook `{name}` was watched"),
@@ -154,7 +154,7 @@ fn watched(probe: &Probe, evidence: &Evidence) -> String {
 }
 
 /// The end of the run and of what it started.
-fn run(seen: &Experiment, plan: &PlannedProbe) -> Vec<String> {
+fn describe_run_end(seen: &Experiment, plan: &PlannedProbe) -> Vec<String> {
     let mut parts = Vec::new();
     let outcome = &seen.outcome;
     match (outcome.exit.value(), outcome.signal.value()) {
@@ -182,7 +182,7 @@ fn run(seen: &Experiment, plan: &PlannedProbe) -> Vec<String> {
 }
 
 /// An experiment in which a probe of the same place fired.
-fn elsewhere<'c>(
+fn find_firing_experiment<'c>(
     experiment: &str,
     plan: &PlannedProbe,
     catalog: &'c Catalog<'_>,
@@ -193,16 +193,16 @@ fn elsewhere<'c>(
     others.find_map(|other: &'c PlannedExperiment| {
         let mut probes = other.probes.iter();
         let same = probes
-            .find(|probe| probe.watches_the_same(plan) && fired(machine, &other.name, probe))?;
+            .find(|probe| probe.has_same_target(plan) && has_fired(machine, &other.name, probe))?;
         Some(format!("{}.{}", other.name, same.name))
     })
 }
 
-fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
+fn ledger_grounds(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<String> {
     let name = name.split('.').next()?;
     let plan = catalog.investigation.experiment(name)?;
     machine.evidence.experiments.get(name)?.objects.as_ref()?;
-    if !ledger::watched(name, catalog, machine).is_empty() {
+    if !ledger::incomplete_ledger_reasons(name, catalog, machine).is_empty() {
         return None;
     }
     let named = |which: &dyn Fn(&PlannedProbe) -> bool| {
@@ -217,7 +217,7 @@ fn of_ledger(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option
     ))
 }
 
-fn of_tree(key: &str, machine: &Indexed<'_>) -> Option<String> {
+fn tree_grounds(key: &str, machine: &Indexed<'_>) -> Option<String> {
     let (experiment, rest) = key.split_once(GRAPH)?;
     let function = rest.split('#').next()?;
     let leaf = format!("{function}#all#runs");

@@ -17,13 +17,13 @@ pub(super) fn reasons(
     };
     let requested = catalog.investigation.experiment(name)?;
     let hits = |probe: &PlannedProbe| {
-        let (_, seen) = instances::found(name, probe, machine)?;
+        let (_, seen) = instances::find_seen_probe(name, probe, machine)?;
         Some(seen.hits.len())
     };
     let own = hits(planned)?;
-    asked_before(hook, planned, requested, |other| {
+    unasked_hook_reason(hook, planned, requested, |other| {
         let whole = experiment::reasons(name, other, catalog, machine).is_empty()
-            && experiment::why_hits_may_be_foreign(name, other, machine).is_empty()
+            && experiment::foreign_hit_reasons(name, other, machine).is_empty()
             && instances::reasons(name, other, catalog, machine).is_empty();
         whole && hits(other) == Some(own)
     })
@@ -32,7 +32,7 @@ pub(super) fn reasons(
 /// The reason why a hook of the BPF LSM may not have been asked. The kernel asks the modules in order and stops at the first that
 /// refuses (`call_int_hook` in <https://elixir.bootlin.com/linux/v6.12/source/security/security.c#L960>). That no other module
 /// refused is shown by a probe on the function that asks them, if it watches the same tasks and `saw_as_much`.
-fn asked_before(
+fn unasked_hook_reason(
     hook: &str,
     probe: &PlannedProbe,
     requested: &PlannedExperiment,

@@ -2,7 +2,7 @@
 
 use crate::document::{Probe, Target};
 use crate::investigation::Probe as PlannedProbe;
-use crate::observation::copies::unwatched;
+use crate::observation::copies::unwatched_copy_reasons;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The reason why a count of the hits of one probe may be short.
@@ -13,29 +13,32 @@ pub(super) fn reasons(
     machine: &Indexed<'_>,
 ) -> Vec<String> {
     let requested = catalog.investigation.experiment(experiment);
-    let (Some((seen, probe)), Some(requested)) = (found(experiment, planned, machine), requested)
+    let (Some((seen, probe)), Some(requested)) =
+        (find_seen_probe(experiment, planned, machine), requested)
     else {
         return Vec::new(); // Its leaves are missing, which says so.
     };
     let mut reasons = match (probe.target.function(), &probe.target) {
-        (Some(function), _) => unwatched(machine.evidence, (seen, requested), probe, function),
+        (Some(function), _) => {
+            unwatched_copy_reasons(machine.evidence, (seen, requested), probe, function)
+        }
         (None, Target::Address(place)) => vec![format!(
             "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
         )],
         (None, _) => Vec::new(),
     };
-    reasons.extend(undecided(planned, probe));
+    reasons.extend(undecided_hits_reason(planned, probe));
     reasons
 }
 
 /// The reason why a count of the hits of one probe may be too high: a piece that the compiler split off counts for
 /// itself, and so does the copy that went on in it.
-pub(super) fn counted_twice(
+pub(super) fn double_count_reason(
     experiment: &str,
     planned: &PlannedProbe,
     machine: &Indexed<'_>,
 ) -> Option<String> {
-    let (_, probe) = found(experiment, planned, machine)?;
+    let (_, probe) = find_seen_probe(experiment, planned, machine)?;
     let Target::Function(function) = &probe.target else {
         return None;
     };
@@ -63,7 +66,7 @@ pub(super) fn counted_twice(
 const SPLIT_OFF: &str = ".part.";
 
 /// The probe in the evidence, if it is the one that is planned.
-pub(super) fn found<'e>(
+pub(super) fn find_seen_probe<'e>(
     experiment: &str,
     planned: &PlannedProbe,
     machine: &Indexed<'e>,
@@ -74,12 +77,12 @@ pub(super) fn found<'e>(
 
 /// The reason why a hit that was left out may have come before the hit of this number, or be another one beside the
 /// only one.
-pub(super) fn left_out(
+pub(super) fn left_out_hit_reason(
     planned: &PlannedProbe,
     probe: &Probe,
     number: Option<u64>,
 ) -> Option<String> {
-    let reason = undecided(planned, probe)?;
+    let reason = undecided_hits_reason(planned, probe)?;
     let settled = probe.within.as_ref().and_then(|within| within.settled);
     let known = number.zip(settled);
     known
@@ -88,7 +91,7 @@ pub(super) fn left_out(
 }
 
 /// The reason why hits may be missing whose stacks do not say whether they count.
-fn undecided(planned: &PlannedProbe, probe: &Probe) -> Option<String> {
+fn undecided_hits_reason(planned: &PlannedProbe, probe: &Probe) -> Option<String> {
     let function = planned.within.as_ref()?;
     let known = probe.within.as_ref();
     let Some(within) = known.filter(|within| within.function == *function) else {

@@ -11,13 +11,13 @@ use crate::path_index::resolve::{Catalog, Indexed};
 use super::{experiment, instances};
 
 /// The reasons why a count of a ledger, `EXPERIMENT.objects.LEAF`, proves nothing.
-pub(super) fn count(
+pub(super) fn count_reasons(
     name: &str,
     leaf: &str,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
-    let mut reasons = watched(name, catalog, machine);
+    let mut reasons = incomplete_ledger_reasons(name, catalog, machine);
     let ledger = machine.evidence.experiments.get(name);
     let nothing = ledger
         .and_then(|experiment| experiment.objects.as_ref())
@@ -31,7 +31,7 @@ pub(super) fn count(
 /// The first part of a claim that depends on an object that was not freed, although nothing shows that its free would have been
 /// seen. A claim that all objects were freed, or at least a number of them, only needs the frees that were seen. `holds`: the
 /// whole claim is true.
-pub(in crate::claim) fn unseen_free(
+pub(in crate::claim) fn find_unseen_free(
     root: &Node,
     holds: bool,
     catalog: &Catalog<'_>,
@@ -40,7 +40,7 @@ pub(in crate::claim) fn unseen_free(
     let mut found = None;
     visit(root, holds, &mut |node, name, counted| {
         if found.is_none() {
-            let reason = why_free_may_be_unseen(name, counted, catalog, machine);
+            let reason = unseen_free_reason(name, counted, catalog, machine);
             found = reason.map(|reason| (node.range.clone(), reason));
         }
     });
@@ -49,7 +49,7 @@ pub(in crate::claim) fn unseen_free(
 
 /// The objects that a part of a claim is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Counted {
+enum CountedObjects {
     Freed,
     /// Those that are neither freed nor excused.
     Leaked,
@@ -57,8 +57,12 @@ enum Counted {
 
 /// Call `rests` on each part that may be true because an object was not freed, with the part, the experiment or probe, and the
 /// objects that it counts. `true_helps`: the whole expression cannot become false by this node becoming true.
-fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &'n str, Counted)) {
-    if let Some((name, counted)) = counted(node) {
+fn visit<'n>(
+    node: &'n Node,
+    true_helps: bool,
+    rests: &mut dyn FnMut(&'n Node, &'n str, CountedObjects),
+) {
+    if let Some((name, counted)) = counted_objects(node) {
         rests(node, name, counted);
         return;
     }
@@ -71,7 +75,7 @@ fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &
                 .for_each(|one| visit(one, true_helps, rests));
         }
         NodeKind::Binary(operator, operands) => {
-            if !(true_helps && more_frees_keep(*operator, operands)) {
+            if !(true_helps && stays_true_with_more_frees(*operator, operands)) {
                 operands.iter().for_each(|one| visit(one, false, rests));
             }
         }
@@ -82,7 +86,7 @@ fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &
                     NodeKind::Path(path) => Some(path.as_str()),
                     _ => None,
                 });
-                names.for_each(|name| rests(node, name, Counted::Leaked));
+                names.for_each(|name| rests(node, name, CountedObjects::Leaked));
             }
         }
         NodeKind::Call(_, args) => args.iter().for_each(|one| visit(one, false, rests)),
@@ -90,36 +94,36 @@ fn visit<'n>(node: &'n Node, true_helps: bool, rests: &mut dyn FnMut(&'n Node, &
 }
 
 /// The experiment whose objects a node counts.
-fn counted(node: &Node) -> Option<(&str, Counted)> {
+fn counted_objects(node: &Node) -> Option<(&str, CountedObjects)> {
     let NodeKind::Path(path) = &node.kind else {
         return None;
     };
     match path.as_str().split_once('.')? {
-        (name, "objects.freed") => Some((name, Counted::Freed)),
-        (name, "objects.leaked") => Some((name, Counted::Leaked)),
+        (name, "objects.freed") => Some((name, CountedObjects::Freed)),
+        (name, "objects.leaked") => Some((name, CountedObjects::Leaked)),
         _ => None,
     }
 }
 
 /// True of a comparison with a number that stays true if more objects were freed than was seen.
-fn more_frees_keep(operator: Binary, [left, right]: &[Node; 2]) -> bool {
+fn stays_true_with_more_frees(operator: Binary, [left, right]: &[Node; 2]) -> bool {
     let is_number = |node: &Node| matches!(node.kind, NodeKind::Literal(_));
-    let (counted, operator) = match (counted(left), counted(right)) {
+    let (counted, operator) = match (counted_objects(left), counted_objects(right)) {
         (Some((_, counted)), None) if is_number(right) => (counted, operator),
-        (None, Some((_, counted))) if is_number(left) => (counted, operator.turned()),
+        (None, Some((_, counted))) if is_number(left) => (counted, operator.swap_operands()),
         _ => return false,
     };
     match counted {
-        Counted::Freed => matches!(operator, Binary::Greater | Binary::GreaterEqual),
-        Counted::Leaked => matches!(operator, Binary::Less | Binary::LessEqual),
+        CountedObjects::Freed => matches!(operator, Binary::Greater | Binary::GreaterEqual),
+        CountedObjects::Leaked => matches!(operator, Binary::Less | Binary::LessEqual),
     }
 }
 
 /// The reason why an object may have been freed although no free of it was seen: on this machine no probe like those of the
 /// experiment ever saw one freed that was allocated like it. There are more ways to free an object than most probes watch.
-fn why_free_may_be_unseen(
+fn unseen_free_reason(
     name: &str,
-    counted: Counted,
+    counted: CountedObjects,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Option<String> {
@@ -130,7 +134,7 @@ fn why_free_may_be_unseen(
     let ledger = machine.evidence.experiments.get(name)?.objects.as_ref()?;
     let mut retained = ledger.allocations.iter().filter(|one| {
         one.freed.is_none()
-            && (counted == Counted::Freed || one.excused.is_none())
+            && (counted == CountedObjects::Freed || one.excused.is_none())
             && probe.is_none_or(|probe| probe == one.probe)
     });
     let unseen = retained.find(|one| !is_seen_freed(one, plan, catalog, machine))?;
@@ -159,7 +163,8 @@ fn is_seen_freed(
     };
     catalog.investigation.experiments.iter().any(|other| {
         let ledger = machine.evidence.experiments.get(&other.name);
-        let sound = ledger.filter(|seen| seen.broken().is_none() && seen.unavailable.is_none());
+        let sound =
+            ledger.filter(|seen| seen.broken_reason().is_none() && seen.unavailable.is_none());
         let objects = sound.and_then(|seen| seen.objects.as_ref());
         objects.is_some_and(|ledger| {
             ledger.allocations.iter().any(|one| {
@@ -174,7 +179,7 @@ fn is_seen_freed(
 }
 
 /// The reason why an object that a function returns may be missing in the ledger: the return was not seen.
-fn unreturned(planned: &PlannedProbe, seen: &Experiment) -> Option<String> {
+fn unseen_return_reason(planned: &PlannedProbe, seen: &Experiment) -> Option<String> {
     let returned = |object: &Option<String>| object.as_deref() == Some("return");
     if !matches!(planned.target, Target::Function(_))
         || !(returned(&planned.allocates) || returned(&planned.frees))
@@ -193,7 +198,11 @@ fn unreturned(planned: &PlannedProbe, seen: &Experiment) -> Option<String> {
 }
 
 /// A ledger says something only if all probes that watch allocations and frees were attached, and saw all of them.
-pub(super) fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Vec<String> {
+pub(super) fn incomplete_ledger_reasons(
+    name: &str,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
     let experiment = name.split('.').next().unwrap_or(name);
     let (Some(plan), Some(seen)) = (
         catalog.investigation.experiment(experiment),
@@ -208,7 +217,7 @@ pub(super) fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) 
             None => Some("the evidence does not hold it"),
             Some(seen) => seen.unavailable.as_deref(),
         };
-        reasons.extend(unreturned(probe, seen));
+        reasons.extend(unseen_return_reason(probe, seen));
         match absent {
             Some(reason) => reasons.push(format!(
                 "`{experiment}.{}` did not watch: {reason}",
@@ -220,7 +229,7 @@ pub(super) fn watched(name: &str, catalog: &Catalog<'_>, machine: &Indexed<'_>) 
             }
         }
     }
-    reasons.extend(crate::observation::unmarked(seen));
+    reasons.extend(crate::observation::unmarked_reason(seen));
     reasons.sort();
     reasons.dedup();
     reasons

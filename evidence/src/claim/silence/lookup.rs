@@ -5,7 +5,7 @@ use crate::investigation::Probe as PlannedProbe;
 use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The probe that `EXPERIMENT.PROBE` names, with its experiment.
-pub(super) fn planned<'a, 'n>(
+pub(super) fn find_planned_probe<'a, 'n>(
     name: &'n str,
     catalog: &Catalog<'a>,
 ) -> Option<(&'n str, &'a PlannedProbe)> {
@@ -15,14 +15,14 @@ pub(super) fn planned<'a, 'n>(
 }
 
 /// True if the probe as it is planned fired in this experiment.
-pub(super) fn fired(machine: &Indexed<'_>, experiment: &str, plan: &PlannedProbe) -> bool {
+pub(super) fn has_fired(machine: &Indexed<'_>, experiment: &str, plan: &PlannedProbe) -> bool {
     let Some(experiment) = machine.evidence.experiments.get(experiment) else {
         return false;
     };
     let fired = |probe: &Probe| {
         probe.unavailable.is_none() && !probe.hits.is_empty() && probe.target == plan.target
     };
-    experiment.broken().is_none()
+    experiment.broken_reason().is_none()
         && experiment.unavailable.is_none()
         && experiment.probes.get(&plan.name).is_some_and(fired)
 }

@@ -6,14 +6,14 @@ use crate::path_index::resolve::{Catalog, Indexed};
 
 /// The reason why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on
 /// unseen.
-pub(super) fn why_undercounted(
+pub(super) fn undercount_reasons(
     experiment: &str,
     planned: &PlannedProbe,
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
     let mut reasons = experiment::reasons(experiment, planned, catalog, machine);
-    reasons.extend(experiment::why_hits_may_be_foreign(
+    reasons.extend(experiment::foreign_hit_reasons(
         experiment, planned, machine,
     ));
     reasons.extend(instances::reasons(experiment, planned, catalog, machine));

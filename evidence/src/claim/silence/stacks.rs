@@ -2,7 +2,7 @@
 
 use crate::claim::ast::{Literal, Node, NodeKind};
 use crate::claim::builtins::{Function, on_stack};
-use crate::claim::name_check::{UnresolvedName, unresolved_name};
+use crate::claim::name_check::{UnresolvedName, find_unresolved_name};
 use crate::claim::value::Typed;
 use crate::path_index::resolve::{Catalog, Indexed};
 
@@ -10,7 +10,7 @@ use crate::path_index::resolve::{Catalog, Indexed};
 const OF_STACKS: &[&str] = &["on_stack", "calls"];
 
 /// The reason why it does not follow from a stack that a function was not under way. Who is on it, is.
-pub(super) fn reason(
+pub(super) fn absence_on_stack_reason(
     node: &Node,
     (function, args): (&Function, &[Node]),
     catalog: &Catalog<'_>,
@@ -22,7 +22,7 @@ pub(super) fn reason(
     let typed = |node: &Node| match &node.kind {
         NodeKind::Path(path) => {
             let value = machine.leaves.get(path.as_str())?.datum.value()?;
-            Some(Typed::of_leaf(
+            Some(Typed::from_leaf(
                 path.as_str(),
                 value,
                 &machine.evidence.names,
@@ -49,7 +49,7 @@ pub(super) fn reason(
     });
     let absent_names: Vec<&str> = names.filter(|name| !there(name)).collect();
     if let Some(reason) = absent
-        .then(|| other_name(&absent_names, &there, machine))
+        .then(|| other_name_reason(&absent_names, &there, machine))
         .flatten()
     {
         return Some(reason);
@@ -62,7 +62,7 @@ pub(super) fn reason(
     let name = may_jump.next().filter(|_| absent)?;
     // That a misspelt name is nowhere is another matter.
     if matches!(
-        unresolved_name(node, catalog, machine),
+        find_unresolved_name(node, catalog, machine),
         Some(UnresolvedName::Unknown(_))
     ) {
         return None;
@@ -79,7 +79,7 @@ pub(super) fn reason(
 }
 
 /// The reason why a function that is not on a stack may be there under another name of its address.
-fn other_name(
+fn other_name_reason(
     absent: &[&str],
     there: &dyn Fn(&str) -> bool,
     machine: &Indexed<'_>,

@@ -8,7 +8,7 @@ use crate::testing::{claim, evidence, judge_claim, place};
 fn holding(text: &str, interval: &str) -> Claim {
     let claim = claim(text).unwrap_or_else(|errors| panic!("{errors:?}"));
     claim
-        .holding(interval, &place(interval))
+        .with_interval(interval, &place(interval))
         .unwrap_or_else(|errors| panic!("{interval}: {errors:?}"))
 }
 
@@ -240,7 +240,7 @@ fn malformed_intervals() {
         ("6.1...7.0", "not a kernel version"),
     ] {
         let claim = claim(TRUE).unwrap();
-        let errors = claim.holding(interval, &place(interval)).unwrap_err();
+        let errors = claim.with_interval(interval, &place(interval)).unwrap_err();
         assert!(
             errors[0].message.contains(message),
             "{interval}: {errors:?}"

@@ -89,7 +89,7 @@ fn names() -> BTreeSet<&'static str> {
         .chain(EXPERIMENT_COMPUTED)
         .chain(FACT_COMPUTED);
     fields
-        .flat_map(|field| [Some(field.key), field.listed()])
+        .flat_map(|field| [Some(field.key), field.leaf_name()])
         .flatten()
         .chain(computed.flat_map(|leaves| *leaves).map(|leaf| leaf.name))
         .chain(SECTIONS.iter().chain(EXPERIMENT_SECTIONS).copied())

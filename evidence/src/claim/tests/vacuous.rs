@@ -22,7 +22,7 @@ fn sample() -> Evidence {
     for (name, bits, value) in [
         ("size", 32, Value::Fd { value: 4 }),
         ("huge", 32, Value::Pid { value: 77 }),
-        ("raw", 32, crate::document::count(9)),
+        ("raw", 32, crate::document::count_value(9)),
         (
             "file",
             64,

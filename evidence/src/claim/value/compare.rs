@@ -5,18 +5,18 @@ use std::cmp::Ordering;
 use crate::document::value::Address;
 
 use super::cut::Prefix;
-use super::error_value::Returned;
+use super::error_value::ReturnedError;
 use super::failure::Failure;
-use super::number::{Kind, Number, common_kind, errno_signs, is_bare_uint};
+use super::number::{Kind, Number, common_kind, errno_sign_failure, is_bare_uint};
 use super::partial::{self, Haystack};
-use super::pointer::{Pointer, withheld};
+use super::pointer::{Pointer, withheld_failure};
 use super::typed::Typed;
 use super::version::compare_versions;
 
 /// The order of two values of the same kind; a failure if they are of different kinds.
 pub(in crate::claim) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
     if matches!(a, Typed::Cut(_)) || matches!(b, Typed::Cut(_)) {
-        return compare_cut(a, b);
+        return compare_truncated(a, b);
     }
     Ok(match (a, b) {
         (Typed::Bool(a), Typed::Bool(b)) => a.cmp(b),
@@ -32,7 +32,7 @@ pub(in crate::claim) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failur
             let hidden = |p: &Pointer| Address(p.value).is_pseudonym();
             let same_form = hidden(a) == hidden(b);
             if !same_form && ![a, b].iter().any(|p| Pointer::cannot_be(p.value.into())) {
-                return Err(withheld());
+                return Err(withheld_failure());
             }
             a.value.cmp(&b.value)
         }
@@ -49,13 +49,13 @@ pub(in crate::claim) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failur
             n.value.cmp(&i128::from(a.value))
         }
         (Typed::Number(x), Typed::Number(y)) => {
-            errno_as_address(x, y)?;
+            check_errno_as_address(x, y)?;
             common_kind(x, y)?;
             if x.kind == Kind::Errno
                 && y.kind == Kind::Errno
                 && x.value.signum() * y.value.signum() < 0
             {
-                return Err(errno_signs());
+                return Err(errno_sign_failure());
             }
             if let (Kind::Enum(_), Kind::Enum(_), [a, ..], [b, ..]) =
                 (&x.kind, &y.kind, &x.names[..], &y.names[..])
@@ -82,9 +82,9 @@ pub(in crate::claim) fn compare(a: &Typed, b: &Typed) -> Result<Ordering, Failur
             x.value.cmp(&y.value)
         }
         (Typed::Location(_) | Typed::Stack(_), _) | (_, Typed::Location(_) | Typed::Stack(_)) => {
-            return Err(incomparable(a, b));
+            return Err(incomparable_failure(a, b));
         }
-        _ => return Err(different(a, b)),
+        _ => return Err(kind_mismatch_failure(a, b)),
     })
 }
 
@@ -94,14 +94,14 @@ pub(in crate::claim) fn one_text(value: &Typed) -> Result<&str, Failure> {
         Typed::Text(text) => Ok(text),
         Typed::Name(names) => match names.as_slice() {
             [only] => Ok(only),
-            several => Err(several_names(several)),
+            several => Err(ambiguous_name_failure(several)),
         },
-        other => Err(different(other, &Typed::Text(String::new()))),
+        other => Err(kind_mismatch_failure(other, &Typed::Text(String::new()))),
     }
 }
 
 /// The failure where it matters by which of its names a number or an address is called.
-pub(in crate::claim) fn several_names(names: &[String]) -> Failure {
+pub(in crate::claim) fn ambiguous_name_failure(names: &[String]) -> Failure {
     Failure::value(format!(
         "it has several names, `{}`, and this is true of some of them only: compare the whole name, with `==` or `!=`",
         names.join("` and `")
@@ -117,7 +117,7 @@ fn compare_names(a: &[String], b: &[String]) -> Ordering {
 }
 
 /// The same where one of them was cut: only that they are different can be known.
-fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
+fn compare_truncated(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
     if let (Some(a), Some(b)) = (Haystack::text(a), Haystack::text(b)) {
         return partial::compare(&a, &b);
     }
@@ -125,8 +125,8 @@ fn compare_cut(a: &Typed, b: &Typed) -> Result<Ordering, Failure> {
         return partial::compare(&a, &b);
     }
     Err(match is_opaque(a) || is_opaque(b) {
-        true => incomparable(a, b),
-        false => different(a, b),
+        true => incomparable_failure(a, b),
+        false => kind_mismatch_failure(a, b),
     })
 }
 
@@ -140,7 +140,7 @@ pub(in crate::claim) fn is_opaque(typed: &Typed) -> bool {
 }
 
 /// The failure where one of them is a place in the source or a stack.
-fn incomparable(a: &Typed, b: &Typed) -> Failure {
+fn incomparable_failure(a: &Typed, b: &Typed) -> Failure {
     Failure::kinds(
         format!("{} and {} cannot be compared", a.kind(), b.kind()),
         Some(
@@ -150,7 +150,7 @@ fn incomparable(a: &Typed, b: &Typed) -> Failure {
 }
 
 /// The failure for two values of different kinds.
-pub(in crate::claim) fn different(a: &Typed, b: &Typed) -> Failure {
+pub(in crate::claim) fn kind_mismatch_failure(a: &Typed, b: &Typed) -> Failure {
     let help = match (a, b) {
         (Typed::Address(_), Typed::Number(_)) | (Typed::Number(_), Typed::Address(_)) => Some(
             "write an address with the suffix u (`0xffffffff81000000u`); the distance of two addresses is `delta(a, b)`"
@@ -176,11 +176,11 @@ pub(in crate::claim) fn different(a: &Typed, b: &Typed) -> Failure {
 }
 
 /// Refuse to order two values if one of them is a pseudonym of an unknown address.
-pub(in crate::claim) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
+pub(in crate::claim) fn check_orderable(a: &Typed, b: &Typed) -> Result<(), Failure> {
     for side in [a, b] {
         match side {
             Typed::Address(pointer) => _ = pointer.number()?,
-            Typed::Returned(error) => return Err(error.misread()),
+            Typed::Returned(error) => return Err(error.misread_failure()),
             _ => {}
         }
     }
@@ -188,35 +188,38 @@ pub(in crate::claim) fn ordered(a: &Typed, b: &Typed) -> Result<(), Failure> {
 }
 
 /// The comparison of an error with another value, if that is an error, too, or may be one.
-fn compare_error(error: Returned, other: &Typed) -> Result<Ordering, Failure> {
+fn compare_error(error: ReturnedError, other: &Typed) -> Result<Ordering, Failure> {
     match other {
-        Typed::Returned(other) => Ok(error.signed().cmp(&other.signed())),
+        Typed::Returned(other) => Ok(error.negative_errno().cmp(&other.negative_errno())),
         Typed::Number(Number {
             value,
             kind: Kind::Errno,
             ..
         }) => match value {
-            1.. => Err(errno_signs()),
-            value => Ok(error.signed().cmp(value)),
+            1.. => Err(errno_sign_failure()),
+            value => Ok(error.negative_errno().cmp(value)),
         },
         Typed::Number(number) if is_bare_uint(number) => {
-            match u64::try_from(number.value).ok().and_then(Returned::pointer) {
+            match u64::try_from(number.value)
+                .ok()
+                .and_then(ReturnedError::from_pointer)
+            {
                 Some(_) => Ok(i128::from(error.bits).cmp(&number.value)),
-                None => Err(error.misread()),
+                None => Err(error.misread_failure()),
             }
         }
         Typed::Number(Number {
             value,
             kind: Kind::Literal | Kind::Plain,
             ..
-        }) if *value < 0 => Ok(error.signed().cmp(value)),
-        Typed::Number(_) | Typed::Address(_) => Err(error.misread()),
-        other => Err(different(&Typed::Returned(error), other)),
+        }) if *value < 0 => Ok(error.negative_errno().cmp(value)),
+        Typed::Number(_) | Typed::Address(_) => Err(error.misread_failure()),
+        other => Err(kind_mismatch_failure(&Typed::Returned(error), other)),
     }
 }
 
 /// Refuse to compare an error that was returned with an address or an unsigned number: it would differ from each.
-fn errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
+fn check_errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
     let is_error = |number: &Number| number.kind == Kind::Errno && number.value < 0;
     let error = match (
         is_error(a) && is_bare_uint(b),
@@ -228,10 +231,10 @@ fn errno_as_address(a: &Number, b: &Number) -> Result<(), Failure> {
     };
     let errno = u32::try_from(-error.value).unwrap_or_default();
     let bits = u64::MAX - u64::from(errno) + 1;
-    Err(Returned {
+    Err(ReturnedError {
         bits,
         errno,
         pointer: true,
     }
-    .misread())
+    .misread_failure())
 }

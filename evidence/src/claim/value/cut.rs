@@ -6,7 +6,7 @@ use super::failure::Failure;
 
 /// A value that was cut.
 #[derive(Clone, Debug)]
-pub(in crate::claim) struct Beginning {
+pub(in crate::claim) struct TruncatedValue {
     pub prefix: Prefix,
     pub cut: Cut,
 }
@@ -30,7 +30,7 @@ impl Prefix {
     }
 }
 
-impl Beginning {
+impl TruncatedValue {
     /// Its kind with an article, for complaints.
     pub fn kind(&self) -> &'static str {
         match self.prefix {
@@ -41,7 +41,7 @@ impl Beginning {
     }
 
     /// The failure of a question that only the whole value could answer.
-    pub fn unknown(&self) -> Failure {
+    pub fn unknown_end_failure(&self) -> Failure {
         let (what, unit, remedy) = match &self.prefix {
             Prefix::Text(_) => ("the text", "byte", "; a longer one can be asked for"),
             Prefix::Bytes(_) => ("the memory", "byte", "; more of it can be asked for"),
@@ -56,6 +56,6 @@ impl Beginning {
 
     /// Its length, where that is known.
     pub fn length(&self) -> Result<u64, Failure> {
-        self.cut.whole.ok_or_else(|| self.unknown())
+        self.cut.whole.ok_or_else(|| self.unknown_end_failure())
     }
 }

@@ -24,7 +24,7 @@ const WIDE: &[&str] = &[
 
 /// An error in the place of a pointer or of an unsigned number.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::claim) struct Returned {
+pub(in crate::claim) struct ReturnedError {
     /// The raw value.
     pub bits: u64,
     /// The error number, positive.
@@ -33,17 +33,17 @@ pub(in crate::claim) struct Returned {
     pub pointer: bool,
 }
 
-impl Returned {
+impl ReturnedError {
     /// The error that a pointer encodes, if it encodes one.
-    pub fn pointer(bits: u64) -> Option<Self> {
-        Self::of_bits(bits, 64, true)
+    pub fn from_pointer(bits: u64) -> Option<Self> {
+        Self::from_bits(bits, 64, true)
     }
 
     /// The error that an unsigned number encodes, if it encodes one. A number of 64 bits is recognised by its value, a shorter
     /// one by its C type, whose size is in the document's tables.
-    pub fn number(value: &Value, names: &Names) -> Option<Self> {
+    pub fn from_number(value: &Value, names: &Names) -> Option<Self> {
         let bits = u64::try_from(value.as_integer()?).ok()?;
-        if let Some(found) = Self::of_bits(bits, 64, false) {
+        if let Some(found) = Self::from_bits(bits, 64, false) {
             return Some(found);
         }
         let type_name = match value {
@@ -62,16 +62,16 @@ impl Returned {
             (None, Some(name)) => !WIDE.contains(&name.as_str()),
             (None, None) => true,
         };
-        narrow.then(|| Self::of_bits(bits, 32, false)).flatten()
+        narrow.then(|| Self::from_bits(bits, 32, false)).flatten()
     }
 
-    fn of_bits(bits: u64, width: u32, pointer: bool) -> Option<Self> {
+    fn from_bits(bits: u64, width: u32, pointer: bool) -> Option<Self> {
         let below_end = (u64::MAX >> (64 - width)).checked_sub(bits)?;
         if below_end >= MAX_ERRNO {
             return None;
         }
         let errno = u32::try_from(below_end + 1).ok()?;
-        Some(Returned {
+        Some(ReturnedError {
             bits,
             errno,
             pointer,
@@ -79,7 +79,7 @@ impl Returned {
     }
 
     /// The number as the kernel means it, negative.
-    pub fn signed(self) -> i128 {
+    pub fn negative_errno(self) -> i128 {
         -i128::from(self.errno)
     }
 
@@ -89,7 +89,7 @@ impl Returned {
     }
 
     /// The failure if it is used as a number or an address.
-    pub fn misread(self) -> Failure {
+    pub fn misread_failure(self) -> Failure {
         let name = self.names().into_iter().next().unwrap_or_default();
         let instead = if self.pointer {
             "in the place of a pointer"
@@ -125,8 +125,9 @@ mod tests {
                 .integers
                 .insert(name.into(), IntegerType { size, signed });
         }
-        let errno =
-            |value, name: &str| Returned::number(&int(value, name), &names).map(|r| r.errno);
+        let errno = |value, name: &str| {
+            ReturnedError::from_number(&int(value, name), &names).map(|r| r.errno)
+        };
         let below = |n: u64| u64::MAX - n + 1;
         assert_eq!(errno(below(12), "unsigned long"), Some(12));
         assert_eq!(errno(below(1), "anything"), Some(1));
@@ -144,12 +145,15 @@ mod tests {
             value: Integer::new(0xffff_fff4).unwrap(),
             type_name: None,
         };
-        assert!(Returned::number(&untyped, &names).is_some());
+        assert!(ReturnedError::from_number(&untyped, &names).is_some());
         // Whatever an author calls it.
-        assert!(Returned::number(&Value::Size { value: 0xffff_fff4 }, &names).is_some());
-        assert!(Returned::number(&Value::Size { value: 0xffff_f000 }, &names).is_none());
-        assert_eq!(Returned::pointer(below(2)).map(|r| r.errno), Some(2));
-        assert!(Returned::pointer(0xffff_8880_0000_0000).is_none());
-        assert!(Returned::pointer(0).is_none());
+        assert!(ReturnedError::from_number(&Value::Size { value: 0xffff_fff4 }, &names).is_some());
+        assert!(ReturnedError::from_number(&Value::Size { value: 0xffff_f000 }, &names).is_none());
+        assert_eq!(
+            ReturnedError::from_pointer(below(2)).map(|r| r.errno),
+            Some(2)
+        );
+        assert!(ReturnedError::from_pointer(0xffff_8880_0000_0000).is_none());
+        assert!(ReturnedError::from_pointer(0).is_none());
     }
 }

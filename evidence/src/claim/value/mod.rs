@@ -10,11 +10,13 @@ mod pointer;
 mod typed;
 mod version;
 
-pub(super) use compare::{compare, different, is_opaque, one_text, ordered, several_names};
-pub(super) use cut::{Beginning, Prefix};
-pub(super) use error_value::Returned;
+pub(super) use compare::{
+    ambiguous_name_failure, check_orderable, compare, is_opaque, kind_mismatch_failure, one_text,
+};
+pub(super) use cut::{Prefix, TruncatedValue};
+pub(super) use error_value::ReturnedError;
 pub(super) use failure::Failure;
-pub(super) use number::{Kind, Number, common_kind, errno_signs, is_bare_uint};
+pub(super) use number::{Kind, Number, common_kind, errno_sign_failure, is_bare_uint};
 pub(super) use partial::{Haystack, contains, ends_with, starts_with};
 pub(super) use pointer::Pointer;
 pub(super) use typed::Typed;

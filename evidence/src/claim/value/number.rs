@@ -68,7 +68,7 @@ impl Kind {
 }
 
 /// The failure where one error number has the sign of the kernel and the other that of user space.
-pub(in crate::claim) fn errno_signs() -> Failure {
+pub(in crate::claim) fn errno_sign_failure() -> Failure {
     Failure::kinds(
         "one error number is negative, as the kernel returns it, and the other positive".into(),
         Some("compare with `-EMFILE`, or take the positive number with `errno(…)`".into()),

@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use super::cut::{Beginning, Prefix};
+use super::cut::{Prefix, TruncatedValue};
 use super::failure::Failure;
 use super::typed::Typed;
 
@@ -13,20 +13,20 @@ use super::typed::Typed;
 pub(in crate::claim) struct Haystack<'t> {
     bytes: &'t [u8],
     /// The value that was cut.
-    beginning: Option<&'t Beginning>,
+    beginning: Option<&'t TruncatedValue>,
 }
 
 impl<'t> Haystack<'t> {
     /// Of a text, whole or cut.
     pub fn text(value: &'t Typed) -> Option<Self> {
         match value {
-            Typed::Text(text) => Some(Haystack::whole(text.as_bytes())),
+            Typed::Text(text) => Some(Haystack::from_whole(text.as_bytes())),
             Typed::Name(names) => match names.as_slice() {
-                [only] => Some(Haystack::whole(only.as_bytes())),
+                [only] => Some(Haystack::from_whole(only.as_bytes())),
                 _ => None,
             },
             Typed::Cut(beginning) => match &beginning.prefix {
-                Prefix::Text(text) => Some(Haystack::cut(text.as_bytes(), beginning)),
+                Prefix::Text(text) => Some(Haystack::from_truncated(text.as_bytes(), beginning)),
                 _ => None,
             },
             _ => None,
@@ -36,9 +36,9 @@ impl<'t> Haystack<'t> {
     /// Of bytes, whole or cut.
     pub fn bytes(value: &'t Typed) -> Option<Self> {
         match value {
-            Typed::Bytes(bytes) => Some(Haystack::whole(bytes)),
+            Typed::Bytes(bytes) => Some(Haystack::from_whole(bytes)),
             Typed::Cut(beginning) => match &beginning.prefix {
-                Prefix::Bytes(bytes) => Some(Haystack::cut(bytes, beginning)),
+                Prefix::Bytes(bytes) => Some(Haystack::from_truncated(bytes, beginning)),
                 _ => None,
             },
             _ => None,
@@ -46,14 +46,14 @@ impl<'t> Haystack<'t> {
     }
 
     /// Of bytes that are all there.
-    pub fn whole(bytes: &'t [u8]) -> Self {
+    pub fn from_whole(bytes: &'t [u8]) -> Self {
         Haystack {
             bytes,
             beginning: None,
         }
     }
 
-    fn cut(bytes: &'t [u8], beginning: &'t Beginning) -> Self {
+    fn from_truncated(bytes: &'t [u8], beginning: &'t TruncatedValue) -> Self {
         Haystack {
             bytes,
             beginning: Some(beginning),
@@ -61,7 +61,7 @@ impl<'t> Haystack<'t> {
     }
 
     /// Its length, where that is known.
-    fn length(&self) -> Option<u64> {
+    fn known_length(&self) -> Option<u64> {
         match self.beginning {
             Some(beginning) => beginning.cut.whole,
             None => Some(self.bytes.len() as u64),
@@ -76,8 +76,9 @@ impl<'t> Haystack<'t> {
 
     /// True if the whole of it is certainly shorter than what is seen of `other`.
     fn is_shorter_than(&self, other: &Haystack<'_>) -> bool {
-        self.length().is_some_and(|length| {
-            length < other.bytes.len() as u64 || other.length().is_some_and(|other| length < other)
+        self.known_length().is_some_and(|length| {
+            length < other.bytes.len() as u64
+                || other.known_length().is_some_and(|other| length < other)
         })
     }
 
@@ -90,7 +91,7 @@ impl<'t> Haystack<'t> {
             (Some(byte), _) => Ok(Some(*byte)),
             (None, Some(beginning)) if place >= 0 => match beginning.cut.whole {
                 Some(whole) if place >= i128::from(whole) => Ok(None),
-                _ => Err(beginning.unknown()),
+                _ => Err(beginning.unknown_end_failure()),
             },
             (None, _) => Ok(None),
         }
@@ -106,9 +107,9 @@ impl<'t> Haystack<'t> {
 }
 
 /// The failure if `a` or `b`, one of which is truncated, does not decide the question.
-fn unknown(a: &Haystack<'_>, b: &Haystack<'_>) -> Failure {
+fn undecidable_failure(a: &Haystack<'_>, b: &Haystack<'_>) -> Failure {
     match a.beginning.or(b.beginning) {
-        Some(beginning) => beginning.unknown(),
+        Some(beginning) => beginning.unknown_end_failure(),
         // Two whole values always decide; without this, a mistake here would be an answer.
         None => Failure::Missing("it is not known".into()),
     }
@@ -120,14 +121,14 @@ pub(in crate::claim) fn compare(a: &Haystack<'_>, b: &Haystack<'_>) -> Result<Or
     if a.beginning.is_none() && b.beginning.is_none() {
         return Ok(a.bytes.cmp(b.bytes));
     }
-    let lengths_differ = match (a.length(), b.length()) {
+    let lengths_differ = match (a.known_length(), b.known_length()) {
         (Some(x), Some(y)) => x != y,
         _ => a.is_shorter_than(b) || b.is_shorter_than(a),
     };
     if lengths_differ || !a.may_begin_like(b) {
         return Ok(a.bytes.cmp(b.bytes).then(Ordering::Less));
     }
-    Err(unknown(a, b))
+    Err(undecidable_failure(a, b))
 }
 
 /// Test whether `text` contains `part`.
@@ -146,7 +147,7 @@ pub(in crate::claim) fn contains(
         // The whole of the part would be even longer.
         (false, None, Some(_)) => Ok(false),
         _ if text.is_shorter_than(part) => Ok(false),
-        _ => Err(unknown(text, part)),
+        _ => Err(undecidable_failure(text, part)),
     }
 }
 
@@ -161,7 +162,7 @@ pub(in crate::claim) fn starts_with(
     if part.beginning.is_none() && part.bytes.len() <= text.bytes.len() {
         return Ok(true);
     }
-    Err(unknown(text, part))
+    Err(undecidable_failure(text, part))
 }
 
 /// Test whether `text` ends with `part`.
@@ -173,9 +174,9 @@ pub(in crate::claim) fn ends_with(
         (None, None) => Ok(text.bytes.ends_with(part.bytes)),
         (_, None) if part.bytes.is_empty() => Ok(true),
         // It would stand somewhere in the text.
-        (None, Some(_)) if !contains(text, &Haystack::whole(part.bytes))? => Ok(false),
+        (None, Some(_)) if !contains(text, &Haystack::from_whole(part.bytes))? => Ok(false),
         _ if text.is_shorter_than(part) => Ok(false),
-        _ => Err(unknown(text, part)),
+        _ => Err(undecidable_failure(text, part)),
     }
 }
 
@@ -186,7 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn cut(text: &str, whole: Option<usize>) -> Typed {
-        Typed::Cut(Beginning {
+        Typed::Cut(TruncatedValue {
             prefix: Prefix::Text(text.into()),
             cut: Cut {
                 whole: whole.map(|length| length as u64),
@@ -241,7 +242,7 @@ mod tests {
         fn bytes_are_those_of_the_whole(bytes in proptest::collection::vec(any::<u8>(), 1..9), end in 0..8_usize, known: bool, place in -2..12_i128) {
             let end = end.min(bytes.len() - 1);
             let whole = Typed::Bytes(bytes.clone());
-            let retained = Typed::Cut(Beginning {
+            let retained = Typed::Cut(TruncatedValue {
                 prefix: Prefix::Bytes(bytes[..end].to_vec()),
                 cut: Cut { whole: known.then_some(bytes.len() as u64) },
             });

@@ -16,7 +16,7 @@ impl Pointer {
     /// Its numeric address; a pseudonym has none.
     pub fn number(&self) -> Result<u64, Failure> {
         if Address(self.value).is_pseudonym() {
-            return Err(withheld());
+            return Err(withheld_failure());
         }
         Ok(self.value)
     }
@@ -33,7 +33,7 @@ const LAST_NO_POINTER: i128 = 0xfff;
 const FIRST_ERROR: i128 = (u64::MAX - 4094) as i128;
 
 /// The failure where more would have to be known of a pointer than which others are equal to it.
-pub(super) fn withheld() -> Failure {
+pub(super) fn withheld_failure() -> Failure {
     Failure::Missing(
         "the addresses of this live machine are withheld; of two it can only be said whether they are equal".into(),
     )

@@ -5,8 +5,8 @@ use crate::document::fields::{Form, leaf_rule};
 use crate::document::names::Names;
 use crate::document::value::{Frame, Location, Value};
 
-use super::cut::{Beginning, Prefix};
-use super::error_value::Returned;
+use super::cut::{Prefix, TruncatedValue};
+use super::error_value::ReturnedError;
 use super::number::{Kind, Number};
 use super::pointer::Pointer;
 use super::version::Version;
@@ -18,7 +18,7 @@ pub(in crate::claim) enum Typed {
     Number(Number),
     Address(Pointer),
     /// An error in the place of a pointer or of an unsigned number.
-    Returned(Returned),
+    Returned(ReturnedError),
     Text(String),
     /// The names of a number or an address: never empty, the usual name first. Each can have several.
     Name(Vec<String>),
@@ -27,17 +27,17 @@ pub(in crate::claim) enum Typed {
     Location(Location),
     Stack(Vec<Frame>),
     /// Text, bytes or a stack of which only the beginning was stored.
-    Cut(Beginning),
+    Cut(TruncatedValue),
 }
 
 impl Typed {
     /// A plain number.
     pub fn number(value: impl Into<i128>) -> Self {
-        Typed::of_kind(value, Kind::Plain)
+        Typed::number_of_kind(value, Kind::Plain)
     }
 
     /// A number of this kind; a CEL `uint` only where it does not fit an `int`.
-    pub fn of_kind(value: impl Into<i128>, kind: Kind) -> Self {
+    pub fn number_of_kind(value: impl Into<i128>, kind: Kind) -> Self {
         let value = value.into();
         Typed::Number(Number {
             value,
@@ -49,7 +49,7 @@ impl Typed {
 
     /// The value of this leaf, with the names that the document's tables give its number. Orders and times of events are
     /// counted within one experiment: by its path, a value knows which. So does an unsigned number that is an error.
-    pub fn of_leaf(path: &str, value: &Value, names: &Names) -> Self {
+    pub fn from_leaf(path: &str, value: &Value, names: &Names) -> Self {
         let mut typed = Typed::from(value);
         match (&mut typed, value) {
             (Typed::Number(number), Value::Enum { type_name, .. }) if !number.names.is_empty() => {
@@ -58,8 +58,8 @@ impl Typed {
                     .collect();
                 number.names.extend(others);
             }
-            (Typed::Number(_), _) if comes_back(path) => {
-                if let Some(error) = Returned::number(value, names) {
+            (Typed::Number(_), _) if is_from_exit(path) => {
+                if let Some(error) = ReturnedError::from_number(value, names) {
                     return Typed::Returned(error);
                 }
             }
@@ -115,13 +115,13 @@ impl From<&Value> for Typed {
             })
         };
         match value {
-            Value::Address { value, symbol, .. } => match Returned::pointer(value.0) {
+            Value::Address { value, symbol, .. } => match ReturnedError::from_pointer(value.0) {
                 Some(error) => Typed::Returned(error),
                 None => Typed::Address(Pointer {
                     value: value.0,
                     symbol: symbol
                         .as_deref()
-                        .and_then(crate::document::names::split)
+                        .and_then(crate::document::names::split_symbol_offset)
                         .map(|(name, offset)| (vec![name.to_owned()], offset)),
                 }),
             },
@@ -134,10 +134,10 @@ impl From<&Value> for Typed {
                 symbol: Some((vec![name.clone()], *offset)),
             }),
             Value::Int { value, .. } => Typed::number(value.get()),
-            Value::Offset { value } => Typed::of_kind(value.get(), Kind::Offset),
-            Value::Size { value } => Typed::of_kind(*value, Kind::Size),
-            Value::Fd { value } => Typed::of_kind(*value, Kind::Fd),
-            Value::Pid { value } => Typed::of_kind(*value, Kind::Pid),
+            Value::Offset { value } => Typed::number_of_kind(value.get(), Kind::Offset),
+            Value::Size { value } => Typed::number_of_kind(*value, Kind::Size),
+            Value::Fd { value } => Typed::number_of_kind(*value, Kind::Fd),
+            Value::Pid { value } => Typed::number_of_kind(*value, Kind::Pid),
             Value::Errno { value, name } => {
                 let mut names = crate::constants::errno_names_of(value.unsigned_abs());
                 names.retain(|other| other != name);
@@ -155,17 +155,17 @@ impl From<&Value> for Typed {
             ),
             // A claim asks for bits, with `mask`: the names of all of them together are for readers.
             Value::Flags { value, .. } => named(value.get(), Kind::Flags, Vec::new()),
-            Value::Time { ns } => Typed::of_kind(*ns, Kind::Time),
+            Value::Time { ns } => Typed::number_of_kind(*ns, Kind::Time),
             Value::Bool { value } => Typed::Bool(*value),
-            Value::CutText { value, cut } => Typed::Cut(Beginning {
+            Value::CutText { value, cut } => Typed::Cut(TruncatedValue {
                 prefix: Prefix::Text(value.clone()),
                 cut: *cut,
             }),
-            Value::CutBytes { value, cut } => Typed::Cut(Beginning {
+            Value::CutBytes { value, cut } => Typed::Cut(TruncatedValue {
                 prefix: Prefix::Bytes(value.0.clone()),
                 cut: *cut,
             }),
-            Value::CutStack { value, cut } => Typed::Cut(Beginning {
+            Value::CutStack { value, cut } => Typed::Cut(TruncatedValue {
                 prefix: Prefix::Stack(value.clone()),
                 cut: *cut,
             }),
@@ -178,7 +178,7 @@ impl From<&Value> for Typed {
 }
 
 /// True if a value is from the function's exit: its result, or a read there.
-fn comes_back(path: &str) -> bool {
+fn is_from_exit(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(above, leaf)| {
         let group = above.rsplit('.').next();
         group == Some("exit") || (leaf == "return" && !matches!(group, Some("args" | "entry")))

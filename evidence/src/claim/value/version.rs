@@ -53,7 +53,7 @@ impl Version {
 
     /// Read `uname -r`. Linux itself always writes three numbers: a release with two, such as `7.4-cloud-amd64`, was given its name by a
     /// distribution, and says no more than its series.
-    pub fn of_release(text: &str) -> Option<Self> {
+    pub fn from_release(text: &str) -> Option<Self> {
         let version = Self::parse(text)?;
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
         let head = &text[..end.unwrap_or(text.len())];
@@ -84,7 +84,7 @@ impl Version {
     /// #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-3 (2026-11-26)
     /// #1 SMP PREEMPT_DYNAMIC Debian 7.4~rc2-1~exp1 (2026-11-26)
     /// ```
-    pub fn of_debian(text: &str) -> Option<Self> {
+    pub fn from_debian(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         words.find(|word| *word == "Debian")?;
         // Without what follows, the number may not be whole: the kernel cuts this text at 64 characters.
@@ -155,7 +155,7 @@ mod tests {
     /// Check that Debian's version strings state the upstream version, and that others, or what was cut off, state none.
     #[test]
     fn version_strings() {
-        let stated = |text: &str| Version::of_debian(text).map(|version| version.order());
+        let stated = |text: &str| Version::from_debian(text).map(|version| version.order());
         for (text, version) in [
             (
                 "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-3 (2026-11-26)",

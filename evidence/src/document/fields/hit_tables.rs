@@ -9,7 +9,7 @@ use super::model::rows::{
     BY_VALUE, INLINE, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, form,
     given, map, may_be_empty, named, one_of, within,
 };
-use super::model::{Publish, Withheld};
+use super::model::{FieldWithholdReason, Publish};
 use super::visitor::structures;
 use crate::document::instances::Within;
 use crate::document::{
@@ -17,12 +17,12 @@ use crate::document::{
     Ledger, Member, Members, Outcome, Parameter, Probe, Quality, Reads, Task, Width,
 };
 
-const BUFFER: Publish = Publish::Withheld(Withheld::Buffer);
+const BUFFER: Publish = Publish::Withheld(FieldWithholdReason::Buffer);
 
 const BACKENDS: &[&str] = &[
-    Backend::Kprobe.word(),
-    Backend::Tracepoint.word(),
-    Backend::Lsm.word(),
+    Backend::Kprobe.name(),
+    Backend::Tracepoint.name(),
+    Backend::Lsm.name(),
 ];
 
 /// The highest error number that a system call returns

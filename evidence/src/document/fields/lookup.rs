@@ -32,62 +32,61 @@ const MOST_SEGMENTS: usize = 12;
 
 fn rule_of(segments: &[&str]) -> Option<LeafRule> {
     match *segments {
-        ["run", ref rest @ ..] => within::<Run>(rest),
-        ["machine", ref rest @ ..] => within::<Machine>(rest),
-        ["kernel", ref rest @ ..] => within::<Kernel>(rest),
-        ["kaslr", "symbols", _, ref rest @ ..] => within::<SymbolPlaces>(rest),
-        ["kaslr", ref rest @ ..] => within::<Kaslr>(rest),
-        ["boots", sum] => computed::<Boot>(sum),
-        ["boots", _, leaf] => listed::<Boot>(leaf),
-        ["commands", _, ref rest @ ..] => within::<CommandRun>(rest),
-        [section, _, ref rest @ ..] if FACTS.contains(&section) => of_fact(section, rest),
+        ["run", ref rest @ ..] => structure_rule::<Run>(rest),
+        ["machine", ref rest @ ..] => structure_rule::<Machine>(rest),
+        ["kernel", ref rest @ ..] => structure_rule::<Kernel>(rest),
+        ["kaslr", "symbols", _, ref rest @ ..] => structure_rule::<SymbolPlaces>(rest),
+        ["kaslr", ref rest @ ..] => structure_rule::<Kaslr>(rest),
+        ["boots", sum] => computed_rule::<Boot>(sum),
+        ["boots", _, leaf] => listed_rule::<Boot>(leaf),
+        ["commands", _, ref rest @ ..] => structure_rule::<CommandRun>(rest),
+        [section, _, ref rest @ ..] if FACTS.contains(&section) => fact_rule(section, rest),
         [section, ..] if SECTIONS.contains(&section) => None,
-        [_, "outcome", ref rest @ ..] => within::<Outcome>(rest),
-        [_, "quality", ref rest @ ..] => within::<Quality>(rest),
-        [_, "objects", ref rest @ ..] => within::<Ledger>(rest),
-        [_, "cost", ref rest @ ..] => within::<Cost>(rest),
-        [_, "call", _, leaf] => computed::<Instruction>(leaf),
-        [_, "call", ref rest @ ..] => within::<CallSite>(rest),
+        [_, "outcome", ref rest @ ..] => structure_rule::<Outcome>(rest),
+        [_, "quality", ref rest @ ..] => structure_rule::<Quality>(rest),
+        [_, "objects", ref rest @ ..] => structure_rule::<Ledger>(rest),
+        [_, "cost", ref rest @ ..] => structure_rule::<Cost>(rest),
+        [_, "call", _, leaf] => computed_rule::<Instruction>(leaf),
+        [_, "call", ref rest @ ..] => structure_rule::<CallSite>(rest),
         [_, "graph", ..] => None,
-        [_, leaf] => within::<Experiment>(&[leaf]),
-        [_, _, "members", _, _, .., leaf] => within::<Member>(&[leaf]),
-        [_, _, hit, ref rest @ ..] if hit_number(hit).is_some() => of_hit(rest),
-        [_, _, ref rest @ ..] => within::<Probe>(rest).or_else(|| of_hit(rest)),
+        [_, leaf] => structure_rule::<Experiment>(&[leaf]),
+        [_, _, "members", _, _, .., leaf] => structure_rule::<Member>(&[leaf]),
+        [_, _, hit, ref rest @ ..] if hit_number(hit).is_some() => hit_rule(rest),
+        [_, _, ref rest @ ..] => structure_rule::<Probe>(rest).or_else(|| hit_rule(rest)),
         _ => None,
     }
 }
 
 /// What is true of a leaf of the ledger: of the whole, and of the objects of one probe.
 pub(crate) fn ledger_rule(leaf: &str) -> Option<LeafRule> {
-    within::<Ledger>(&[leaf])
+    structure_rule::<Ledger>(&[leaf])
 }
 
-fn of_fact(section: &str, rest: &[&str]) -> Option<LeafRule> {
+fn fact_rule(section: &str, rest: &[&str]) -> Option<LeafRule> {
     match (section, rest) {
         // A member of a member has a name with dots.
-        ("types", ["members", _, .., leaf]) => within::<MemberFacts>(&[leaf]),
-        ("types", ["enumerators", _, leaf]) => within::<EnumeratorFacts>(&[leaf]),
+        ("types", ["members", _, .., leaf]) => structure_rule::<MemberFacts>(&[leaf]),
+        ("types", ["enumerators", _, leaf]) => structure_rule::<EnumeratorFacts>(&[leaf]),
         // Short for its value.
-        ("types", [leaf]) => {
-            within::<TypeFacts>(&[leaf]).or_else(|| within::<EnumeratorFacts>(&["value"]))
-        }
-        ("functions", rest) => within::<FunctionFacts>(rest),
-        ("tracepoints", ["fields", _, leaf]) => within::<FieldFacts>(&[leaf]),
-        ("tracepoints", rest) => within::<TracepointFacts>(rest),
-        ("syscalls", rest) => within::<SyscallFacts>(rest),
-        ("config", rest) => within::<OptionFacts>(rest),
+        ("types", [leaf]) => structure_rule::<TypeFacts>(&[leaf])
+            .or_else(|| structure_rule::<EnumeratorFacts>(&["value"])),
+        ("functions", rest) => structure_rule::<FunctionFacts>(rest),
+        ("tracepoints", ["fields", _, leaf]) => structure_rule::<FieldFacts>(&[leaf]),
+        ("tracepoints", rest) => structure_rule::<TracepointFacts>(rest),
+        ("syscalls", rest) => structure_rule::<SyscallFacts>(rest),
+        ("config", rest) => structure_rule::<OptionFacts>(rest),
         _ => None,
     }
 }
 
-fn of_hit(rest: &[&str]) -> Option<LeafRule> {
-    within::<Hit>(rest).or_else(|| within::<Task>(rest))
+fn hit_rule(rest: &[&str]) -> Option<LeafRule> {
+    structure_rule::<Hit>(rest).or_else(|| structure_rule::<Task>(rest))
 }
 
 /// A value of a structure, or an entry of one of its maps. The name of an entry may have dots.
-fn within<S: Structure>(rest: &[&str]) -> Option<LeafRule> {
+fn structure_rule<S: Structure>(rest: &[&str]) -> Option<LeafRule> {
     match rest {
-        [leaf] => listed::<S>(leaf).or_else(|| computed::<S>(leaf)),
+        [leaf] => listed_rule::<S>(leaf).or_else(|| computed_rule::<S>(leaf)),
         [map, _, ..] => S::FIELDS.iter().find_map(|field| match field.leaf {
             PathRule::Map(rule) if field.key == *map => Some(rule),
             _ => None,
@@ -96,14 +95,14 @@ fn within<S: Structure>(rest: &[&str]) -> Option<LeafRule> {
     }
 }
 
-fn listed<S: Structure>(leaf: &str) -> Option<LeafRule> {
+fn listed_rule<S: Structure>(leaf: &str) -> Option<LeafRule> {
     S::FIELDS.iter().find_map(|field| match field.leaf {
-        PathRule::Listed { rule, .. } if Field::listed(field) == Some(leaf) => Some(rule),
+        PathRule::Listed { rule, .. } if Field::leaf_name(field) == Some(leaf) => Some(rule),
         _ => None,
     })
 }
 
-fn computed<S: Structure>(leaf: &str) -> Option<LeafRule> {
+fn computed_rule<S: Structure>(leaf: &str) -> Option<LeafRule> {
     let found = S::COMPUTED.iter().find(|computed| computed.name == leaf);
     found.map(|computed| computed.rule)
 }

@@ -24,7 +24,7 @@ pub(crate) use hit_tables::{COMPUTED as EXPERIMENT_COMPUTED, STRUCTURES as EXPER
 pub(crate) use lookup::{key_of, leaf_rule, ledger_rule};
 pub use model::Drift;
 pub(crate) use model::{
-    Bounds, Changes, Field, Form, LeafRule, PathRule, Publish, Withheld, drift, key,
+    Bounds, Changes, Field, FieldWithholdReason, Form, LeafRule, PathRule, Publish, drift, key,
 };
 #[cfg(test)]
 pub(crate) use tables::{COMPUTED, STRUCTURES};

@@ -133,7 +133,7 @@ pub(crate) enum Publish {
     /// Nothing: the field is left out.
     Nothing,
     /// The same reason in its place, whatever it was.
-    Withheld(Withheld),
+    Withheld(FieldWithholdReason),
     /// Any value; of a reason only known words.
     Value,
     /// A value whose kind is harmless; of a reason only known words.
@@ -166,7 +166,7 @@ pub(crate) enum Publish {
 
 /// The reason why a field is withheld as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Withheld {
+pub(crate) enum FieldWithholdReason {
     /// It identifies a boot.
     Boot,
     /// It reveals where the kernel is.
@@ -235,10 +235,10 @@ pub(super) mod rows {
     pub(crate) const PER_BOOT: PathRule = always(Drift::PerBoot);
     pub(crate) const PER_KERNEL: PathRule = always(Drift::PerKernel);
     pub(crate) const INVARIANT: PathRule = always(Drift::Invariant);
-    pub(crate) const BY_VALUE: PathRule = listed(Changes::ByValue);
-    pub(crate) const BY_READER: PathRule = listed(Changes::ByReader);
+    pub(crate) const BY_VALUE: PathRule = listed_leaf(Changes::ByValue);
+    pub(crate) const BY_READER: PathRule = listed_leaf(Changes::ByReader);
 
-    const fn listed(changes: Changes) -> PathRule {
+    const fn listed_leaf(changes: Changes) -> PathRule {
         PathRule::Listed {
             name: None,
             rule: LeafRule {
@@ -258,7 +258,7 @@ pub(super) mod rows {
     };
 
     const fn always(drift: Drift) -> PathRule {
-        listed(Changes::Always(drift))
+        listed_leaf(Changes::Always(drift))
     }
 
     /// A map of such values.
@@ -277,7 +277,7 @@ pub(super) mod rows {
     /// Such a value in another form.
     pub(crate) const fn form(form: Form, leaf: PathRule) -> PathRule {
         let rule = rule(leaf);
-        with(LeafRule { form, ..rule }, leaf)
+        with_rule(LeafRule { form, ..rule }, leaf)
     }
 
     /// Such a value, which counts something.
@@ -289,14 +289,14 @@ pub(super) mod rows {
     pub(crate) const fn given(leaf: PathRule) -> PathRule {
         let given = true;
         let bounds = rule(leaf).bounds;
-        bounded(Bounds { given, ..bounds }, leaf)
+        with_bounds(Bounds { given, ..bounds }, leaf)
     }
 
     /// Such a text, which is always of one form.
     pub(crate) const fn formed(leaf: PathRule) -> PathRule {
         let formed = true;
         let bounds = rule(leaf).bounds;
-        bounded(Bounds { formed, ..bounds }, leaf)
+        with_bounds(Bounds { formed, ..bounds }, leaf)
     }
 
     /// Such a text, or such bytes, which can be empty.
@@ -307,14 +307,14 @@ pub(super) mod rows {
             may_be_empty,
             ..bounds
         };
-        bounded(bounds, leaf)
+        with_bounds(bounds, leaf)
     }
 
     /// Such a number, which is within these two.
     pub(crate) const fn within(lowest: i128, highest: i128, leaf: PathRule) -> PathRule {
         let range = Some((lowest, highest));
         let bounds = rule(leaf).bounds;
-        bounded(Bounds { range, ..bounds }, leaf)
+        with_bounds(Bounds { range, ..bounds }, leaf)
     }
 
     /// Such a number, which is at least this one.
@@ -326,15 +326,15 @@ pub(super) mod rows {
     pub(crate) const fn one_of(words: &'static [&'static str], leaf: PathRule) -> PathRule {
         let words = Some(words);
         let bounds = rule(leaf).bounds;
-        bounded(Bounds { words, ..bounds }, leaf)
+        with_bounds(Bounds { words, ..bounds }, leaf)
     }
 
-    const fn bounded(bounds: Bounds, leaf: PathRule) -> PathRule {
+    const fn with_bounds(bounds: Bounds, leaf: PathRule) -> PathRule {
         let rule = rule(leaf);
-        with(LeafRule { bounds, ..rule }, leaf)
+        with_rule(LeafRule { bounds, ..rule }, leaf)
     }
 
-    const fn with(rule: LeafRule, leaf: PathRule) -> PathRule {
+    const fn with_rule(rule: LeafRule, leaf: PathRule) -> PathRule {
         match leaf {
             PathRule::Listed { name, .. } => PathRule::Listed { name, rule },
             _ => panic!("this field has no value"),
@@ -358,7 +358,7 @@ impl Field {
     }
 
     /// The name of its leaf; `None` if it has none, or is a map.
-    pub(crate) fn listed(&self) -> Option<&'static str> {
+    pub(crate) fn leaf_name(&self) -> Option<&'static str> {
         match self.leaf {
             PathRule::Listed { name, .. } => Some(name.unwrap_or(self.key)),
             _ => None,

@@ -8,7 +8,7 @@ use super::model::rows::{
     BY_READER, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, formed,
     given, map, may_be_empty, one_of, within,
 };
-use super::model::{Publish, Withheld};
+use super::model::{FieldWithholdReason, Publish};
 use super::visitor::structures;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::{
@@ -16,10 +16,10 @@ use crate::document::{
     RANDOMIZED, Reading, Run, SymbolPlaces,
 };
 
-const BOOT: Publish = Publish::Withheld(Withheld::Boot);
-const SLIDE: Publish = Publish::Withheld(Withheld::Slide);
+const BOOT: Publish = Publish::Withheld(FieldWithholdReason::Boot);
+const SLIDE: Publish = Publish::Withheld(FieldWithholdReason::Slide);
 
-const MACHINE_KINDS: &[&str] = &[MachineKind::Host.word(), MachineKind::Guest.word()];
+const MACHINE_KINDS: &[&str] = &[MachineKind::Host.name(), MachineKind::Guest.name()];
 
 /// The modes of lockdown (<https://elixir.bootlin.com/linux/v6.12/source/security/security.c>, `lockdown_reasons`).
 const LOCKDOWN: &[&str] = &["none", "integrity", "confidentiality"];

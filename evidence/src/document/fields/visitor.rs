@@ -27,7 +27,7 @@ pub(crate) trait Structure {
         let computed = Self::COMPUTED.iter().map(|computed| computed.name);
         Self::FIELDS
             .iter()
-            .filter_map(Field::listed)
+            .filter_map(Field::leaf_name)
             .chain(computed)
     }
 }
@@ -250,9 +250,9 @@ plain! {
     // The result of a call in a tree, of which nothing is published.
     i64: |this, field, visit| visit.number(field, this.unsigned_abs());
     bool: |this, field, visit| visit.truth(field, *this);
-    MachineKind: |this, field, visit| visit.text(field, this.word());
-    Backend: |this, field, visit| visit.text(field, this.word());
-    Context: |this, field, visit| visit.text(field, this.word());
+    MachineKind: |this, field, visit| visit.text(field, this.name());
+    Backend: |this, field, visit| visit.text(field, this.name());
+    Context: |this, field, visit| visit.text(field, this.name());
     Reader: |_this, _field, _visit| ControlFlow::Continue(());
     Target: |_this, _field, _visit| ControlFlow::Continue(());
     FileRole: |_this, _field, _visit| ControlFlow::Continue(());

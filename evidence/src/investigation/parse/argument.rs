@@ -276,7 +276,7 @@ impl FileChecker {
     }
 
     /// The evidence has one buffer of a name.
-    pub(super) fn buffers_are_distinct(&mut self, workload: &Workload, span: Range<usize>) {
+    pub(super) fn check_buffer_names(&mut self, workload: &Workload, span: Range<usize>) {
         let mut known = BTreeSet::new();
         let buffers = workload.buffers();
         let twice = buffers.iter().find(|(name, _)| !known.insert(*name));

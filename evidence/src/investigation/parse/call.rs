@@ -47,7 +47,7 @@ const RETURN_FD: &[&str] = &[
 
 impl FileChecker {
     /// The calls that prepare those that are watched.
-    pub(super) fn before(
+    pub(super) fn earlier_calls(
         &mut self,
         raw: Vec<Spanned<RawCall>>,
         command: bool,
@@ -61,7 +61,7 @@ impl FileChecker {
             );
             return None;
         }
-        self.not_too_many(&raw)?;
+        self.check_call_count(&raw)?;
         let mut calls: Vec<EarlierCall> = Vec::new();
         for call in raw {
             let call = self.call(call.into_inner(), &calls)?;
@@ -78,7 +78,7 @@ impl FileChecker {
     ) -> Option<(Vec<EarlierCall>, Action)> {
         let span = raw.span();
         let raw = raw.into_inner();
-        self.not_too_many(&raw)?;
+        self.check_call_count(&raw)?;
         let mut known = before.to_vec();
         for call in raw {
             let call = self.call(call.into_inner(), &known)?;
@@ -103,7 +103,7 @@ impl FileChecker {
                 );
             }
         }
-        self.return_once(&sequence, &last);
+        self.check_single_return(&sequence, &last);
         let last = Action::Syscall {
             name: last.name,
             span: last.span,
@@ -114,7 +114,7 @@ impl FileChecker {
         Some((sequence, last))
     }
 
-    fn return_once(&mut self, sequence: &[EarlierCall], last: &EarlierCall) {
+    fn check_single_return(&mut self, sequence: &[EarlierCall], last: &EarlierCall) {
         if sequence.is_empty() {
             return;
         }
@@ -131,7 +131,7 @@ impl FileChecker {
         }
     }
 
-    fn not_too_many(&mut self, calls: &[Spanned<RawCall>]) -> Option<()> {
+    fn check_call_count(&mut self, calls: &[Spanned<RawCall>]) -> Option<()> {
         let Some(over) = calls.get(MAX_CALLS) else {
             return Some(());
         };

@@ -8,7 +8,7 @@ use super::check::{FileChecker, MAX_TIMEOUT_MS};
 use super::spanned::Spanned;
 use crate::document::Reader;
 use crate::investigation::{
-    ARTEFACTS, CommandValue, CommandValueKind, OUTPUT_OF_COMMAND, PlannedCommand, artefact,
+    ARTEFACTS, CommandValue, CommandValueKind, OUTPUT_OF_COMMAND, PlannedCommand, split_placeholder,
 };
 use crate::path::is_name;
 
@@ -59,7 +59,7 @@ impl FileChecker {
     fn command(&mut self, raw: RawCommand) -> PlannedCommand {
         let (on, guests_only) = self.machine(raw.on.as_ref());
         if on == Reader::Builder {
-            self.leads_elsewhere(raw.run.get_ref());
+            self.refuse_foreign_paths(raw.run.get_ref());
         }
         self.check_words(&raw.run, on);
         if let Some(timeout) = &raw.timeout_ms
@@ -82,7 +82,7 @@ impl FileChecker {
             guests_only,
             timeout_ms: raw.timeout_ms.map_or(TIMEOUT_MS, Spanned::into_inner),
             max_output: max_output.unwrap_or(OUTPUT_OF_COMMAND),
-            values: self.wanted_values(raw.values),
+            values: self.command_values(raw.values),
         }
     }
 
@@ -106,7 +106,7 @@ impl FileChecker {
     fn check_words(&mut self, run: &Spanned<Vec<Spanned<String>>>, on: Reader) {
         let mut given = 0;
         for word in run.get_ref() {
-            match artefact(word.get_ref()) {
+            match split_placeholder(word.get_ref()) {
                 Some(_) if on == Reader::Machine => {
                     let message = format!("`{}` is a file of the builder", word.get_ref());
                     self.error(word.span(), message).help = Some("add `on = \"builder\"`".into());
@@ -125,7 +125,9 @@ impl FileChecker {
             None => {
                 self.error(run.span(), "the command is empty");
             }
-            Some(first) if first.get_ref().is_empty() || artefact(first.get_ref()).is_some() => {
+            Some(first)
+                if first.get_ref().is_empty() || split_placeholder(first.get_ref()).is_some() =>
+            {
                 self.error(first.span(), "the first word has to name a program");
             }
             // Evidence is about the kernel that was captured, never about the machine that builds.
@@ -141,7 +143,7 @@ impl FileChecker {
     }
 
     /// The values to take out of a command's output.
-    fn wanted_values(&mut self, raw: Vec<RawWanted>) -> Vec<CommandValue> {
+    fn command_values(&mut self, raw: Vec<RawWanted>) -> Vec<CommandValue> {
         let mut values: Vec<CommandValue> = Vec::new();
         for wanted in raw {
             let twin = values.iter().any(|v| v.name == *wanted.name.get_ref());
@@ -179,10 +181,10 @@ impl FileChecker {
 impl FileChecker {
     /// Refuse words of a command on the builder that name files other than those of the captured kernel. What such a command
     /// prints is evidence of the captured kernel, and is published as it is for a guest.
-    fn leads_elsewhere(&mut self, run: &[Spanned<String>]) {
+    fn refuse_foreign_paths(&mut self, run: &[Spanned<String>]) {
         // The program itself may be named by its path.
         for word in run.iter().skip(1) {
-            if let Some(folder) = names_folder(word.get_ref()) {
+            if let Some(folder) = find_machine_folder(word.get_ref()) {
                 let message = format!(
                     "`{folder}` is a folder of the builder, and a command on the builder looks into files of the captured \
                      kernel alone"
@@ -203,7 +205,7 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 /// The first of these folders that a word names. A slash inside of a longer name, as in `s/proc/x/`, begins no path.
-fn names_folder(word: &str) -> Option<&'static str> {
+fn find_machine_folder(word: &str) -> Option<&'static str> {
     let begins = |at: usize| {
         let before = word[..at].chars().next_back();
         before.is_none_or(|c| !c.is_ascii_alphanumeric() && !"/.)]}_~".contains(c))
@@ -260,14 +262,14 @@ on = "guest"
         assert_eq!(kinds, [CommandValueKind::Address, CommandValueKind::Text]);
         let argv = |words: &[&str]| -> Vec<String> { words.iter().map(|w| (*w).into()).collect() };
         let run = ["grep", "-w", "_text", "System.map-6.1.0"];
-        assert!(text.is(Reader::Builder, &argv(&run)));
-        assert!(!text.is(Reader::Machine, &argv(&run)));
-        assert!(!text.is(
+        assert!(text.matches(Reader::Builder, &argv(&run)));
+        assert!(!text.matches(Reader::Machine, &argv(&run)));
+        assert!(!text.matches(
             Reader::Builder,
             &argv(&["grep", "-w", "_stext", "System.map"])
         ));
-        assert!(!text.is(Reader::Builder, &argv(&run[..3])));
-        assert!(!release.is(Reader::Machine, &argv(&["uname", "-a"])));
+        assert!(!text.matches(Reader::Builder, &argv(&run[..3])));
+        assert!(!release.matches(Reader::Machine, &argv(&["uname", "-a"])));
         assert!(parsed.command("release").is_some() && parsed.command("e").is_none());
     }
 

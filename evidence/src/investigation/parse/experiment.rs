@@ -106,7 +106,7 @@ impl FileChecker {
             Action::Syscall { .. } if workload.threads > 1 => {
                 "`graph` is the tree of one call, and this workload makes one in each of several threads"
             }
-            Action::Syscall { .. } if workload.calls() > 1 => {
+            Action::Syscall { .. } if workload.call_count() > 1 => {
                 "`graph` is the tree of one call, and this workload makes several in sequence"
             }
             Action::Syscall { .. } => return true,
@@ -257,13 +257,13 @@ impl FileChecker {
                 None => probes.push(probe),
             }
         }
-        self.same_function_twice(&probes);
+        self.check_duplicate_functions(&probes);
         probes
     }
 
     /// One function at one offset is one kprobe, whose reads belong together. Probes with another `within` tell its hits apart; what
     /// a probe does at a hit, beyond reading, is done whatever its condition says.
-    fn same_function_twice(&mut self, probes: &[Probe]) {
+    fn check_duplicate_functions(&mut self, probes: &[Probe]) {
         let only_reads = |probe: &Probe| {
             probe.signal.is_none() && probe.allocates.is_none() && probe.frees.is_none()
         };

@@ -23,14 +23,14 @@ impl FileChecker {
         let (target_span, target) = self.target(&mut raw)?;
         let (span, name) = self.probe_name(raw.name.take(), target_span, &target);
         let is_function = matches!(target, Target::Function(_));
-        let deny = self.deny(raw.deny.as_ref(), &target);
+        let deny = self.denial_errno(raw.deny.as_ref(), &target);
         let position = self.position(&raw, is_function);
         self.check_copies(&raw, is_function, &position);
         for set in raw.names.values() {
             self.constant_set(set);
         }
         self.check_objects(&raw);
-        let places = places(&raw);
+        let places = key_places(&raw);
         let mut public = self.public(std::mem::take(&mut raw.public));
         let (entry, exit) = self.reads(std::mem::take(&mut raw.reads), &mut public);
         let watch_return = self.watch_return(&raw, is_function, &position);
@@ -124,7 +124,7 @@ impl FileChecker {
                 | Target::Tracepoint(name)
                 | Target::Lsm(name)
                 | Target::Address(name)) = target;
-                (target_span, written_in_paths(name))
+                (target_span, to_path_name(name))
             }
         };
         if let Some(reason) = refuse_probe_name(&name) {
@@ -137,7 +137,7 @@ impl FileChecker {
     }
 
     /// The error number with which a probe on an LSM hook refuses.
-    fn deny(&mut self, deny: Option<&Spanned<String>>, target: &Target) -> Option<u32> {
+    fn denial_errno(&mut self, deny: Option<&Spanned<String>>, target: &Target) -> Option<u32> {
         let deny = deny?;
         if !matches!(target, Target::Lsm(_)) {
             self.error(deny.span(), "only an `lsm` probe can `deny`");
@@ -201,14 +201,14 @@ impl FileChecker {
             if read.public {
                 public.push(format!("{side}.{}", read.name.get_ref()));
             }
-            let read = self.read(read, reads);
+            let read = self.parse_read(read, reads);
             reads.push(read);
         }
         (entry, exit)
     }
 
     /// One read, after the `earlier` ones of the same side.
-    fn read(&mut self, read: RawRead, earlier: &[Read]) -> Read {
+    fn parse_read(&mut self, read: RawRead, earlier: &[Read]) -> Read {
         if !is_name(read.name.get_ref()) {
             let message = format!(
                 "read name `{}` does not match [a-z_][a-z0-9_]*",
@@ -251,7 +251,7 @@ impl FileChecker {
             names: read.names.map(Spanned::into_inner),
             max: read.max.map(Spanned::into_inner),
             elements: read.elements.map(Spanned::into_inner),
-            choose: self.choose(read.choose),
+            choose: self.union_members(read.choose),
         }
     }
 
@@ -316,7 +316,7 @@ impl FileChecker {
     }
 
     /// Members of unions, each once.
-    fn choose(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
+    fn union_members(&mut self, names: Vec<Spanned<String>>) -> Vec<String> {
         let mut chosen: Vec<String> = Vec::new();
         for name in names {
             let (span, name) = (name.span(), name.into_inner());
@@ -441,7 +441,7 @@ fn public_path(name: &str) -> String {
 }
 
 /// The places of a probe's keys.
-fn places(raw: &RawProbe) -> KeyPlaces {
+fn key_places(raw: &RawProbe) -> KeyPlaces {
     let public = raw.public.iter();
     let named = || raw.names.iter();
     KeyPlaces {
@@ -459,6 +459,6 @@ fn places(raw: &RawProbe) -> KeyPlaces {
 }
 
 /// The name of a function as a name of a path: `i_bdev` for `I_BDEV`, `f_isra_0` for `f.isra.0`.
-fn written_in_paths(function: &str) -> String {
+fn to_path_name(function: &str) -> String {
     function.to_ascii_lowercase().replace('.', "_")
 }

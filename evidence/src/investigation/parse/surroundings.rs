@@ -17,7 +17,7 @@ impl FileChecker {
         let files = take(&mut raw.files);
         let files: Vec<GivenFile> = files
             .into_iter()
-            .filter_map(|file| self.given(file))
+            .filter_map(|file| self.given_file(file))
             .collect();
         for (index, file) in files.iter().enumerate() {
             if files[..index].iter().any(|other| other.to == file.to) {
@@ -26,7 +26,7 @@ impl FileChecker {
             }
         }
         if raw.syscall.is_some() {
-            self.no_program(raw);
+            self.refuse_programs(raw);
         }
         for (key, value) in &raw.env {
             let name = key.get_ref();
@@ -41,7 +41,10 @@ impl FileChecker {
             }
             cwd.into_inner()
         });
-        let programs = take(&mut raw.programs).into_iter().map(named).collect();
+        let programs = take(&mut raw.programs)
+            .into_iter()
+            .map(spanned_name)
+            .collect();
         let env = take(&mut raw.env).into_iter();
         Surroundings {
             files,
@@ -55,7 +58,7 @@ impl FileChecker {
     }
 
     /// A system call runs no program, so programs and an environment are refused.
-    fn no_program(&mut self, raw: &RawWorkload) {
+    fn refuse_programs(&mut self, raw: &RawWorkload) {
         let env = raw.env.keys().next().map(|key| (key.span(), "`env`"));
         let programs = raw.programs.first().map(|name| (name.span(), "`programs`"));
         for (span, key) in env.into_iter().chain(programs) {
@@ -64,7 +67,7 @@ impl FileChecker {
         }
     }
 
-    fn given(&mut self, raw: Spanned<RawGivenFile>) -> Option<GivenFile> {
+    fn given_file(&mut self, raw: Spanned<RawGivenFile>) -> Option<GivenFile> {
         let span = raw.span();
         let RawGivenFile { from, to, mode } = raw.into_inner();
         let to = match to {
@@ -159,11 +162,14 @@ impl FileChecker {
             }
             Setup { words, span }
         });
-        (lines.collect(), programs.into_iter().map(named).collect())
+        (
+            lines.collect(),
+            programs.into_iter().map(spanned_name).collect(),
+        )
     }
 }
 
-fn named(word: Spanned<String>) -> SpannedName {
+fn spanned_name(word: Spanned<String>) -> SpannedName {
     let span = word.span();
     SpannedName {
         name: word.into_inner(),

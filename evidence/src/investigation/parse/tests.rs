@@ -603,9 +603,9 @@ fn calls_in_sequence() {
         "$sock = socket(AF_INET, SOCK_STREAM, 0); listen($sock, $me); $closed = close($sock), after $me = getpid()"
     );
     let workload = &experiment.workload;
-    assert_eq!(workload.calls(), 3);
+    assert_eq!(workload.call_count(), 3);
     assert_eq!(
-        workload.results().collect::<Vec<_>>(),
+        workload.named_results().collect::<Vec<_>>(),
         [(0, "sock", Returns::Fd), (2, "closed", Returns::Int)]
     );
     assert_eq!(workload.argument_texts(), None);

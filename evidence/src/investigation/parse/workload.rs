@@ -25,7 +25,7 @@ impl FileChecker {
                 ),
             );
         }
-        let before = self.before(std::mem::take(&mut raw.before), raw.command.is_some())?;
+        let before = self.earlier_calls(std::mem::take(&mut raw.before), raw.command.is_some())?;
         let threads = raw.threads.as_ref().map_or(1, |threads| *threads.get_ref());
         let (sequence, action) = self.action(raw, span.clone(), &before)?;
         let workload = Workload {
@@ -43,7 +43,7 @@ impl FileChecker {
                 "several threads make one call, not several in sequence: one of `threads` and `calls` has to go",
             );
         }
-        self.buffers_are_distinct(&workload, span);
+        self.check_buffer_names(&workload, span);
         Some(workload)
     }
 

@@ -7,7 +7,7 @@ use super::{slid, text};
 use crate::document::{CommandRun, Evidence, Experiment, Reader, Reading};
 use crate::redact::redact;
 use crate::secrets::{
-    Searcher, secrets, slides,
+    Searcher, collect_secrets, slides,
     tests::{half_as_number, lower_half},
 };
 use crate::value::{Bytes, Cut, Datum, Integer, Value};
@@ -318,7 +318,7 @@ fn all_found(searcher: &Searcher, slide: u64) {
         page.extend(form);
         page.extend(b"\" it is, and also another text that is long enough; ");
     }
-    let places = searcher.places(&page);
+    let places = searcher.find_all(&page);
     for (form, start) in forms.iter().zip(starts) {
         let shown = String::from_utf8_lossy(form);
         let here = start..start + form.len();
@@ -404,7 +404,7 @@ fn published(raw: &Evidence, slide: u64) -> (String, bool) {
     assert!(lines, "{slide:#x}: a line without its text");
     let redacted = text(&redacted);
     no_canary(&redacted, slide);
-    let searcher = Searcher::new(&secrets(&host), &BTreeSet::new());
+    let searcher = Searcher::new(&collect_secrets(&host), &BTreeSet::new());
     all_found(&searcher, slide);
     let told = searcher.find(format!("moved by {slide:#x}").as_bytes());
     (

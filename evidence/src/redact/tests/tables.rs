@@ -13,7 +13,7 @@ use crate::document::fields::{
 };
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy, Within};
 use crate::document::value::{Address, Bytes, Datum, Frame, Value};
-use crate::document::visit::{Visited, walk};
+use crate::document::visit::{VisitedItem, walk};
 use crate::document::{
     Allocation, Backend, Boot, CallSite, CommandRun, Context, Cost, Descendants, EnumeratorFacts,
     Evidence, Facts, FieldFacts, FileRole, Free, Graph, Instruction, Ledger, Member, MemberFacts,
@@ -475,7 +475,7 @@ fn sentences_are_known() {
         .flat_map(|(_, fields)| *fields);
     assert_eq!(reads.filter(|field| field.key == REFUSED_READS).count(), 1);
     for reader in [Reader::Machine, Reader::Builder] {
-        assert_eq!(serde_json::to_value(reader).unwrap(), reader.word());
+        assert_eq!(serde_json::to_value(reader).unwrap(), reader.name());
     }
     let missing = [Datum::unavailable("x"), Datum::withheld("x")];
     for (datum, key) in missing.iter().zip(crate::document::Missing::KEYS) {
@@ -505,7 +505,7 @@ fn leaves_resolve_and_are_visited() {
     };
     let mut visited: BTreeSet<*const Datum> = BTreeSet::new();
     walk::<()>(&full, &mut |_, found| {
-        if let Visited::Datum(datum) = found {
+        if let VisitedItem::Datum(datum) = found {
             visited.insert(std::ptr::from_ref(datum));
         }
         None
@@ -540,7 +540,7 @@ fn leaves_resolve_and_are_visited() {
     });
     let unlisted: BTreeSet<&str> = unlisted.map(|field| field.key).collect();
     walk::<()>(&full, &mut |at, found| {
-        if let Visited::Datum(datum) = found {
+        if let VisitedItem::Datum(datum) = found {
             let text = at.text();
             let key = text.rsplit('/').next().unwrap_or_default();
             let is_listed = listed.contains(&std::ptr::from_ref(datum));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use qed_evidence::lock::{FILE as LOCK_FILE, Lock};
-use qed_evidence::machine::evidence_file;
+use qed_evidence::machine::evidence_file_name;
 use qed_evidence::reader;
 use qed_evidence::sweep::{EXTENSION, Mismatch, PartError, SweepKernel, SweepPart};
 
@@ -157,7 +157,7 @@ pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepE
         return Ok(Vec::new());
     };
     for (other, part) in &parts {
-        let difference = match part.plan.same_as(&first.plan) {
+        let difference = match part.plan.check_same_sweep(&first.plan) {
             Err(mismatch) => mismatch.to_string(),
             Ok(()) if part.of != first.of => {
                 format!("it was split over {} machines, not {}", part.of, first.of)
@@ -178,7 +178,7 @@ pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepE
     let mut used = parts.len();
     let mut swept = Vec::new();
     for (file, part) in &parts {
-        for kernel in part.own() {
+        for kernel in part.own_kernels() {
             swept.push(evidence(files, file, part, kernel)?);
             used += 1;
         }
@@ -287,7 +287,7 @@ fn evidence(
     kernel: &SweepKernel,
 ) -> Result<Swept, SweepError> {
     let machine = &kernel.machine;
-    let name = evidence_file(machine);
+    let name = evidence_file_name(machine);
     let found = files.iter().find(|file| {
         folder(&file.name) == folder(described) && file.name.rsplit('/').next() == Some(&*name)
     });
@@ -311,7 +311,7 @@ fn evidence(
         ));
     }
     part.plan
-        .made(kernel, &evidence)
+        .check_result(kernel, &evidence)
         .map_err(|mismatch| refused(mismatch.to_string()))?;
     Ok(Swept {
         machine: machine.clone(),
