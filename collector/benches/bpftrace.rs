@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, kernel, median, ms, ratio, rounds};
-use qed_collector::guest::protocol::{GuestJob, capture_answer};
+use qed_collector::guest::protocol::{GuestJob, parse_capture_answer};
 use qed_collector::guest::{GuestSpec, find_program::find_in_path};
 
 const FUNCTIONS: [&str; 8] = [
@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
                 chosen: Ok(Vec::new()),
                 modules: Vec::new(),
             };
-            spec.files.push(job.file()?);
+            spec.files.push(job.to_file()?);
             Ok(spec)
         };
         let (our_guest, their_guest) = (guest_for(ours())?, guest_for(theirs(&bpftrace))?);
@@ -116,7 +116,7 @@ fn between(lines: &[(Duration, String)], from: &str, to: &str) -> anyhow::Result
 
 fn run_ours(spec: &GuestSpec) -> anyhow::Result<Duration> {
     let (run, lines) = boot(spec)?;
-    let raw = capture_answer(&run.payload)?;
+    let raw = parse_capture_answer(&run.payload)?;
     let refused: Vec<_> = raw.refusals.iter().flatten().collect();
     anyhow::ensure!(
         refused.is_empty(),
@@ -132,7 +132,7 @@ fn run_ours(spec: &GuestSpec) -> anyhow::Result<Duration> {
 
 fn run_theirs(spec: &GuestSpec) -> anyhow::Result<Duration> {
     let (run, lines) = boot(spec)?;
-    let raw = capture_answer(&run.payload)?;
+    let raw = parse_capture_answer(&run.payload)?;
     let outcome = raw
         .experiments
         .first()

@@ -3,7 +3,7 @@
 //! `cargo bench -p qed-collector --bench btf [-- FILE]`: FILE is raw BTF, by default this kernel's.
 
 use qed_collector::btf::Btf;
-use qed_collector::plan::expr::{Returned, Scope, compile};
+use qed_collector::plan::expr::{ReturnMeaning, Scope, compile};
 use std::time::Instant;
 
 const FUNCTIONS: &[&str] = &[
@@ -112,7 +112,7 @@ fn main() -> anyhow::Result<()> {
         let scope = Scope {
             btf: &btf,
             parameters: &parameters,
-            returned: Returned::SystemCall,
+            returned: ReturnMeaning::SystemCall,
             symbols: &|_| Some(0xffff_ffff_8100_0000),
         };
         let results: Vec<_> = PATHS

@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
             chosen: Ok(Vec::new()),
             modules: Vec::new(),
         };
-        spec.files.push(job.file()?);
+        spec.files.push(job.to_file()?);
         let (run, lines) = boot(&spec)?;
         let mut before = Duration::ZERO;
         for (at, line) in &lines {

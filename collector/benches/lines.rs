@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, investigation, kernel, median, ms, ratio, rounds};
 use qed_collector::guest::debuginfo;
-use qed_collector::guest::protocol::{GuestJob, capture_answer};
+use qed_collector::guest::protocol::{GuestJob, parse_capture_answer};
 use qed_collector::probe::parse_event;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;
@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<()> {
 /// Capture once on a guest: the addresses whose lines are wanted.
 fn captured(name: &'static str) -> anyhow::Result<Work> {
     let (cache, image) = kernel(name)?;
-    let info = debuginfo::of_package(&image, &cache, true, &|line| eprintln!("{line}"))?;
+    let info = debuginfo::package_debuginfo(&image, &cache, true, &|line| eprintln!("{line}"))?;
     let info = info.context("no debug information")?;
     let mut spec = guest(&image, &cache);
     let job = GuestJob::Capture {
@@ -82,8 +82,8 @@ fn captured(name: &'static str) -> anyhow::Result<Work> {
         chosen: Ok(Vec::new()),
         modules: Vec::new(),
     };
-    spec.files.push(job.file()?);
-    let raw = capture_answer(&boot(&spec)?.0.payload)?;
+    spec.files.push(job.to_file()?);
+    let raw = parse_capture_answer(&boot(&spec)?.0.payload)?;
     let stated = raw.facts.vmcoreinfo.map_err(|e| anyhow::anyhow!("{e}"))?;
     let slide = stated.kernel_offset.context("no slide")?;
     let (mut calls, mut functions) = (BTreeSet::new(), BTreeSet::new());

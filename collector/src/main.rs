@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     // Before anything else: as the first process of a guest, or as a workload, there is no command line.
     workload::child_main();
     if guest::init::is_guest_init() {
-        guest::init::run(guest::agent::answer);
+        guest::init::run(guest::agent::run_job);
     }
     match cli::args::run() {
         Ok(()) => ExitCode::SUCCESS,

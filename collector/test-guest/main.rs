@@ -59,7 +59,7 @@ fn answer() -> anyhow::Result<Vec<u8>> {
 
 /// The smallest job, which takes no file: says which kernel answered, and its first symbol's address.
 fn ping() -> anyhow::Result<Vec<u8>> {
-    init::progress("ping");
+    init::report_progress("ping");
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")
         .context("cannot read the kernel's release")?;
     let mut symbol = String::new();
@@ -80,7 +80,7 @@ fn traced(name: &str, text: &str) -> anyhow::Result<Vec<u8>> {
         .build()?;
     let mut traces = Vec::new();
     for experiment in &investigation.experiments {
-        let workload = plan::workload_alone(&types, &experiment.workload)
+        let workload = plan::plan_workload_alone(&types, &experiment.workload)
             .map_err(|why| anyhow::anyhow!("{why}"))?;
         let spec = workload_spec(experiment, &workload, Some(Path::new("/")))?;
         let mut shown = Ok(String::new());
@@ -91,7 +91,7 @@ fn traced(name: &str, text: &str) -> anyhow::Result<Vec<u8>> {
         let (graph, _) = runtime.block_on(tracer.trace(&spec, look))?;
         traces.push((postcard::to_stdvec(&graph)?, shown?));
     }
-    let kallsyms = running::kallsyms_text()?;
+    let kallsyms = running::read_kallsyms_text()?;
     Ok(postcard::to_stdvec(&Traced { kallsyms, traces })?)
 }
 
@@ -102,7 +102,7 @@ fn watched_by_oracle(
     chains: Vec<Chain>,
 ) -> anyhow::Result<Vec<u8>> {
     let investigation = parse_investigation(name, text)?;
-    let commands = Commands::of_machine(&investigation, true);
+    let commands = Commands::start_for_machine(&investigation, true);
     let (kernel, plan) = plan_here(&investigation, &Ok(Vec::new()), &[])?;
     let watched = plan.experiments.iter().find(|e| e.name == experiment);
     let watched = watched.with_context(|| format!("there is no experiment {experiment}"))?;

@@ -244,14 +244,14 @@ fn doctor_knows_that_kvm_failed() {
         qemu,
         reason: "it was refused".into(),
     };
-    accel::remember(&Cache::at(folder.path().join("qed")), &known);
+    accel::remember_failure(&Cache::new(folder.path().join("qed")), &known);
     let mut doctor = collector(folder.path(), ["doctor", "--format", "json"]);
     let output = doctor.env("XDG_CACHE_HOME", folder.path()).output();
     let report = json(&output.unwrap());
     let checks = report["guest"]["checks"].as_array().unwrap();
     let kvm = checks.iter().find(|check| check["name"] == "KVM").unwrap();
     assert_eq!(kvm["works"], false, "{kvm}");
-    let expected = match accel::device() {
+    let expected = match accel::check_device() {
         Ok(()) => {
             "it was refused (found earlier in this boot of the host); guests are emulated".into()
         }

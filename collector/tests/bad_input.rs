@@ -420,9 +420,9 @@ fn vmlinux_of_another_kernel() {
 /// and that it is used under such a name.
 #[test]
 fn configuration_beside_an_image() {
-    let cache = qed_collector::guest::cache::Cache::of_user().unwrap();
+    let cache = qed_collector::guest::cache::Cache::for_user().unwrap();
     let source = qed_collector::guest::KernelSource::parse("debian-6.1").unwrap();
-    let kernel = qed_collector::guest::fetch::kernel(&source, &cache, false, &|_| {}).unwrap();
+    let kernel = qed_collector::guest::fetch::find_kernel(&source, &cache, false, &|_| {}).unwrap();
     let folder = folder_with(
         "config = [\"randomize_base\"]\n[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
          [[experiment.probe]]\nfunction = \"__x64_sys_getpid\"\n",
@@ -492,15 +492,15 @@ fn unprivileged(folder: &Path) -> Command {
 
 /// The user's kernel cache, with links to the same files: what a user has who fetched them before.
 fn copy_cache(to: &Path) {
-    let cache = qed_collector::guest::cache::Cache::of_user().unwrap();
-    qed_collector::guest::fetch::kernel(
+    let cache = qed_collector::guest::cache::Cache::for_user().unwrap();
+    qed_collector::guest::fetch::find_kernel(
         &qed_collector::guest::KernelSource::parse("debian-6.1").unwrap(),
         &cache,
         false,
         &|_| {},
     )
     .expect("a kernel");
-    copy(&cache.kernels(), &to.join("qed/kernels"));
+    copy(&cache.kernels_folder(), &to.join("qed/kernels"));
     // A failure of KVM that is known already is not waited for again.
     let _ = fs::copy(cache.root().join("kvm.json"), to.join("qed/kvm.json"));
 }
@@ -753,7 +753,7 @@ fn no_network_cached_kernel() {
 fn kvm_falls_back() {
     let qemu =
         qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").expect("QEMU");
-    let usable = qed_collector::guest::accel::device();
+    let usable = qed_collector::guest::accel::check_device();
     for (without, expected) in [
         (
             "echo 'kvm is refused' >&2; exit 1",

@@ -497,7 +497,7 @@ fn host() {
     );
     assert_eq!(
         seen.number("create.gate.entry.number"),
-        i128::from(names::syscall("socket").unwrap())
+        i128::from(names::syscall_number("socket").unwrap())
     );
     assert!(seen.number("create.socket_allocation.hits") >= 1);
     assert_eq!(seen.number("exhausted.objects.leaked"), 0);

@@ -86,7 +86,7 @@ impl Archive {
     }
 
     fn cache(&self) -> Cache {
-        Cache::at(self.folder.path().join("cache/qed"))
+        Cache::new(self.folder.path().join("cache/qed"))
     }
 
     /// Put a list of packages where apt keeps those of this archive.
@@ -117,7 +117,7 @@ impl Archive {
             debug: None,
         };
         cache
-            .set_served(&[kernel], None, SystemTime::now())
+            .set_served_kernels(&[kernel], None, SystemTime::now())
             .unwrap();
     }
 
@@ -126,7 +126,7 @@ impl Archive {
         *self.serves.lock().unwrap() = serves;
         self.asked.lock().unwrap().clear();
         let source = KernelSource::parse("debian-9.9").unwrap();
-        fetch::kernel(&source, &self.cache(), false, &|_| {})
+        fetch::find_kernel(&source, &self.cache(), false, &|_| {})
             .map(|kernel| kernel.path)
             .map_err(|error| error.to_string())
     }
@@ -171,7 +171,7 @@ impl Archive {
 
     /// The files of downloads that are not unpacked yet, with their sizes.
     fn left(&self) -> Vec<(String, u64)> {
-        let files = fs::read_dir(Apt::at(self.cache().root()).downloads()).unwrap();
+        let files = fs::read_dir(Apt::new(self.cache().root()).download_folder()).unwrap();
         files
             .flatten()
             .map(|file| {
@@ -323,13 +323,16 @@ fn goes_on() {
 #[test]
 fn arrived_before() {
     let archive = Archive::new();
-    let apt = Apt::at(archive.cache().root());
-    let file = apt.file(&archive.package.package());
+    let apt = Apt::new(archive.cache().root());
+    let file = apt.download_path(&archive.package.package());
     let forget = || {
-        let folder = archive.cache().kernels().join(format!("{NAME}_{VERSION}"));
+        let folder = archive
+            .cache()
+            .kernels_folder()
+            .join(format!("{NAME}_{VERSION}"));
         let _ = fs::remove_dir_all(folder);
     };
-    fs::create_dir_all(apt.downloads()).unwrap();
+    fs::create_dir_all(apt.download_folder()).unwrap();
     let whole = fs::read(archive.folder.path().join(format!("{NAME}.deb"))).unwrap();
     fs::write(&file, &whole).unwrap();
     archive.fetch(Serves::Whole).unwrap();
@@ -369,9 +372,11 @@ fn damaged() {
 fn other_index() {
     let archive = Archive::new();
     let cache = archive.cache();
-    let mut kernels = cache.served().unwrap().kernels;
+    let mut kernels = cache.served_kernels().unwrap().kernels;
     kernels[0].image.sha256 = "0".repeat(64);
-    cache.set_served(&kernels, None, SystemTime::now()).unwrap();
+    cache
+        .set_served_kernels(&kernels, None, SystemTime::now())
+        .unwrap();
     let error = archive.fetch(Serves::Whole).unwrap_err();
     assert!(
         error.contains(&format!("with SHA-256 {}", archive.package.sha256))
@@ -473,8 +478,8 @@ fn fetched_from(folder: &Path) -> String {
         message.contains("no kernel for guest:debian-9.9: "),
         "{message}"
     );
-    let cached = Cache::at(folder.join("cache/qed"));
-    assert!(cached.packages().is_empty() && cached.served().is_none());
+    let cached = Cache::new(folder.join("cache/qed"));
+    assert!(cached.packages().is_empty() && cached.served_kernels().is_none());
     message
 }
 
@@ -641,7 +646,7 @@ fn modules_in_a_package_of_their_own() {
         let lock = Lock::parse(lock).unwrap();
         let pin = lock.get("guest:debian-9.9").unwrap().clone();
         let source = KernelSource::parse("debian-9.9").unwrap();
-        pinned::kernel("guest:debian-9.9", &source, &pin, &cache, &|_| {}).unwrap()
+        pinned::find_pinned_kernel("guest:debian-9.9", &source, &pin, &cache, &|_| {}).unwrap()
     };
     let find = |lock: &str, name: &str| {
         let found = find_modules(&image(lock), [name].into_iter(), &cache, &|_| {});
@@ -664,9 +669,9 @@ fn modules_in_a_package_of_their_own() {
         lock()
     );
     run(&["fetch", "--book", "."]);
-    let kernel = cache.kernels().join(format!("{NAME}_{VERSION}"));
+    let kernel = cache.kernels_folder().join(format!("{NAME}_{VERSION}"));
     let list = kernel.join(format!("modules.builtin-{RELEASE}"));
-    let fetched = cache.modules(&archive.package.package());
+    let fetched = cache.modules_folder(&archive.package.package());
     assert!(list.is_file() && fetched.join("tun.ko").is_file());
     // All is there by now.
     *archive.serves.lock().unwrap() = Serves::Nothing;

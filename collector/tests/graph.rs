@@ -5,7 +5,7 @@ use crate::job;
 use crate::support;
 
 use qed_collector::graph::raw::RawGraph;
-use qed_collector::graph::{TracedCall, calls, matching};
+use qed_collector::graph::{TracedCall, find_matching, read_calls};
 use qed_collector::symbols::Kallsyms;
 
 use job::{TestJob, Traced};
@@ -136,8 +136,9 @@ fn agree(guest: &str) {
     assert_eq!(traced.traces.len(), CALLS.len());
     for ((name, number, _, args), (raw, trace)) in CALLS.iter().zip(&traced.traces) {
         let raw: RawGraph = postcard::from_bytes(raw).expect("records");
-        let all = calls(&raw).unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
-        let call = matching(all, *number, args)
+        let all =
+            read_calls(&raw).unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
+        let call = find_matching(all, *number, args)
             .unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
         let ours = by_records(&call, &kallsyms);
         let theirs = by_text(trace, raw.tid, *number);

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{
-    Accel, Accelerator, GuestError, GuestRun, GuestSpec, KernelSource, fetch, run,
+    Accelerator, AcceleratorChoice, GuestError, GuestRun, GuestSpec, KernelSource, fetch, run,
 };
 
 fn spec(name: &str) -> GuestSpec {
-    let cache = Cache::of_user().expect("a cache folder");
+    let cache = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse(name).expect("a guest's name");
     let kernel =
-        fetch::kernel(&source, &cache, false, &|line| eprintln!("{line}")).expect("a kernel");
+        fetch::find_kernel(&source, &cache, false, &|line| eprintln!("{line}")).expect("a kernel");
     let mut spec = GuestSpec::new(
         kernel,
         PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest")),
@@ -79,7 +79,7 @@ fn debian_7_3() {
 #[test]
 fn time_limit() {
     let mut spec = spec("debian-6.1");
-    spec.accel = Accel::Tcg;
+    spec.accel = AcceleratorChoice::Tcg;
     spec.limit = Duration::from_millis(300);
     let start = std::time::Instant::now();
     let error = boot(&spec).expect_err("killed");
@@ -92,7 +92,7 @@ fn time_limit() {
 #[test]
 fn panic() {
     let mut spec = spec("debian-6.1");
-    spec.accel = Accel::Tcg;
+    spec.accel = AcceleratorChoice::Tcg;
     spec.append = "rdinit=/missing".to_owned();
     let error = boot(&spec).expect_err("no init, no root");
     let GuestError::Panic { tail, .. } = &error else {
@@ -105,7 +105,7 @@ fn panic() {
 #[test]
 fn emulation() {
     let mut spec = spec("debian-6.1");
-    spec.accel = Accel::Tcg;
+    spec.accel = AcceleratorChoice::Tcg;
     let run = boot(&spec).expect("a boot");
     assert_eq!(
         (run.accelerator, run.accelerator_note),

@@ -319,10 +319,11 @@ fn random_functions() {
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     println!("QED_SEED={seed}");
     for name in GUESTS {
-        let cache = Cache::of_user().expect("a cache folder");
+        let cache = Cache::for_user().expect("a cache folder");
         let source = KernelSource::parse(name).expect("a guest's name");
-        let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
-        let info = debuginfo::of_package(&kernel, &cache, true, &|_| {}).expect("debug info");
+        let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+        let info =
+            debuginfo::package_debuginfo(&kernel, &cache, true, &|_| {}).expect("debug info");
         let info = info.expect("debug info");
         let map_file = info.system_map.expect("a System.map");
         let map = std::fs::read(&map_file).expect("a System.map");

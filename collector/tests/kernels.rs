@@ -14,7 +14,7 @@ use crate::support::{collector, status_and_message};
 
 /// The cache of a user whose cache folder is `folder`.
 fn cache(folder: &Path) -> Cache {
-    let cache = Cache::at(folder.join("qed"));
+    let cache = Cache::new(folder.join("qed"));
     drop(cache.lock(&|_| {}).unwrap());
     cache
 }
@@ -29,7 +29,7 @@ fn put(cache: &Cache, name: &str, patch: u32, bytes: usize) -> PathBuf {
         name: name.into(),
         version: format!("9.9.{patch}-1"),
     };
-    let folder = cache.kernels().join(package.folder());
+    let folder = cache.kernels_folder().join(package.folder());
     fs::create_dir(&folder).unwrap();
     let sidecar = Sidecar {
         package,
@@ -85,7 +85,7 @@ fn prune() {
         1,
         2_500_000,
     );
-    let downloads = Apt::at(cache.root()).downloads();
+    let downloads = Apt::new(cache.root()).download_folder();
     fs::create_dir_all(&downloads).unwrap();
     fs::write(downloads.join("x.deb"), vec![0; 700_000]).unwrap();
     let run = |arguments: &[&str]| kernels(folder.path(), &[&["prune"][..], arguments].concat());
@@ -265,7 +265,7 @@ fn list() {
         debug: None,
     };
     cache
-        .set_served(&[kernel], None, SystemTime::now())
+        .set_served_kernels(&[kernel], None, SystemTime::now())
         .unwrap();
     let text = kernels(folder.path(), &[]);
     let rows: Vec<&str> = text.lines().skip(1).collect();

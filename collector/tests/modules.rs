@@ -103,9 +103,9 @@ fn unknown() {
 
 /// The kernel of 6.1 as somebody has it who has unpacked its package: the image, and modules in the folder of a release.
 fn unpacked(root: &Path, release: &str) -> (PathBuf, PathBuf) {
-    let cache = Cache::of_user().expect("a cache folder");
+    let cache = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse("debian-6.1").expect("a guest's name");
-    let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+    let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let folder = root.join("lib/modules").join(release);
     std::fs::create_dir_all(folder.join("kernel/drivers/net")).unwrap();
     std::fs::write(folder.join("modules.order"), "kernel/drivers/net/tun.ko\n").unwrap();
@@ -119,11 +119,11 @@ fn unpacked(root: &Path, release: &str) -> (PathBuf, PathBuf) {
 /// errors that say so.
 #[test]
 fn beside_an_image() {
-    let cache = Cache::of_user().expect("a cache folder");
+    let cache = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse("debian-6.1").expect("a guest's name");
-    let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+    let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let sidecar = kernel.package.expect("a package");
-    let of_package = cache.modules(&sidecar.package).join("tun.ko");
+    let of_package = cache.modules_folder(&sidecar.package).join("tun.ko");
     if !of_package.is_file() {
         // `probed_and_read` fetches them.
         let folder = tun("[\"tun\"]");

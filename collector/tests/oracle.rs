@@ -8,7 +8,7 @@ mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use qed_collector::assemble::symbolize::{Static, make_evidence};
+use qed_collector::assemble::symbolize::{StaticFiles, make_evidence};
 use qed_evidence::document::{Experiment, Machine, MachineKind, Target};
 use qed_evidence::value::{Datum, Value};
 
@@ -119,7 +119,7 @@ fn agree(guest: &str) {
         cpus: 1,
         accelerator: None,
     };
-    let evidence = make_evidence(&raw, &investigation, machine, &Static::default());
+    let evidence = make_evidence(&raw, &investigation, machine, &StaticFiles::default());
     let create = &evidence.experiments["create"];
     assert_eq!(create.broken_reason(), None);
     let returned = &create.outcome.returned;

@@ -181,7 +181,7 @@ fn printed(name: &str, file: &Path) -> BTreeMap<String, Place> {
 /// The debug information of a series in the cache.
 fn vmlinux(series: &str) -> Option<PathBuf> {
     let kernels = dirs(
-        &qed_collector::guest::cache::Cache::of_user()
+        &qed_collector::guest::cache::Cache::for_user()
             .ok()?
             .root()
             .join("kernels"),

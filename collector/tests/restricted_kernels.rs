@@ -6,9 +6,9 @@ use crate::support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qed_collector::assemble::symbolize::{Static, make_evidence};
+use qed_collector::assemble::symbolize::{StaticFiles, make_evidence};
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::protocol::{GuestJob, capture_answer};
+use qed_collector::guest::protocol::{GuestJob, parse_capture_answer};
 use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
@@ -28,9 +28,9 @@ function = "do_pipe2"
 /// The evidence of a capture in a guest with more words on its command line, or what stopped it.
 fn captured(append: &str) -> Result<Evidence, String> {
     let investigation = parse("i.toml", INVESTIGATION).map_err(|wrong| format!("{wrong:?}"))?;
-    let cache = Cache::of_user().expect("a cache folder");
+    let cache = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse("debian-6.12").expect("a guest's name");
-    let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+    let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let image = kernel.path.clone();
     let mut spec = GuestSpec::new(kernel, PathBuf::from(program()), cache);
     let job = GuestJob::Capture {
@@ -39,7 +39,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
         chosen: Ok(Vec::new()),
         modules: Vec::new(),
     };
-    spec.files.push(job.file().expect("a job"));
+    spec.files.push(job.to_file().expect("a job"));
     spec.append = append.into();
     spec.limit = Duration::from_secs(120);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,7 +49,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
     let run = runtime
         .block_on(run(&spec, &|_| {}))
         .map_err(|error| error.to_string())?;
-    let raw = capture_answer(&run.payload).map_err(|error| error.to_string())?;
+    let raw = parse_capture_answer(&run.payload).map_err(|error| error.to_string())?;
     let machine = Machine {
         name: "guest:test".into(),
         kind: MachineKind::Guest,
@@ -59,11 +59,11 @@ fn captured(append: &str) -> Result<Evidence, String> {
         cpus: raw.facts.cpus,
         accelerator: None,
     };
-    let fixed = Static {
+    let fixed = StaticFiles {
         image: Some(image),
         console: Some(run.console),
         no_debuginfo: Some("it is not wanted".into()),
-        ..Static::default()
+        ..StaticFiles::default()
     };
     let evidence = make_evidence(&raw, &investigation, machine, &fixed);
     let text = qed_evidence::reader::write(&evidence).expect("JSON");

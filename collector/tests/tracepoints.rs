@@ -7,8 +7,10 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use qed_collector::{
     btf::{Btf, NameKind, Type},
-    probe::{Attach, AttachEnvironment, AttachmentUse, Probes, Setup},
-    workload::{Arg, Finished, RunningWorkload, SyscallInvocation, WorkloadKind, WorkloadSpec},
+    probe::{AttachEnvironment, AttachTarget, AttachmentUse, Probes, Setup},
+    workload::{
+        Arg, RunningWorkload, SyscallInvocation, WorkloadKind, WorkloadSpec, WorkloadState,
+    },
 };
 use qed_collector_ebpf::{
     Control, Event, FdWalk, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
@@ -105,7 +107,7 @@ async fn a_socket_is_seen_through_tracepoints() {
             ..read(root::FD, &[], 0, form::ADDRESS, 8)
         },
     ];
-    let tracepoint = |name: &str, copies| Attach::Tracepoint {
+    let tracepoint = |name: &str, copies| AttachTarget::Tracepoint {
         name: name.into(),
         arguments: btf.tracepoint(name).unwrap().unwrap().parameters.len() as u32,
         copies,
@@ -123,7 +125,7 @@ async fn a_socket_is_seen_through_tracepoints() {
             tracepoint("sys_exit", 1),
             tracepoint("kmem_cache_alloc", 1),
             tracepoint("kmem_cache_free", 2),
-            Attach::Tracepoint {
+            AttachTarget::Tracepoint {
                 name: "no_such_tracepoint".into(),
                 arguments: 0,
                 copies: 1,
@@ -182,8 +184,11 @@ async fn a_socket_is_seen_through_tracepoints() {
         experiment: EXPERIMENT,
         ..Control::default()
     };
-    probes.control(control).unwrap();
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Returned);
+    probes.set_control(control).unwrap();
+    assert_eq!(
+        running.release_gate().await.unwrap(),
+        WorkloadState::Returned
+    );
     let mut seen = Vec::new();
     events.readable().await.unwrap();
     seen.extend(events.drain().unwrap());
@@ -203,7 +208,7 @@ async fn a_socket_is_seen_through_tracepoints() {
     let losses = probes
         .losses(&|_, _| Err("no kprobe is attached".into()))
         .unwrap();
-    assert_eq!(losses.lost(), 0);
+    assert_eq!(losses.lost_events(), 0);
     // Frees have two copies, of which one is free.
     assert_eq!(losses.skipped[3], Some(0));
     assert_eq!(losses.skipped[4], None);

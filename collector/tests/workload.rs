@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use qed_collector::workload::{
-    Arg, Exit, Finished, RunningWorkload, SyscallInvocation, WorkloadError, WorkloadKind,
-    WorkloadOutcome, WorkloadSpec, names,
+    Arg, Exit, RunningWorkload, SyscallInvocation, WorkloadError, WorkloadKind, WorkloadOutcome,
+    WorkloadSpec, WorkloadState, names,
 };
 
 fn spec(kind: WorkloadKind) -> WorkloadSpec {
@@ -26,7 +26,7 @@ fn syscall(name: &str, args: Vec<Arg>) -> WorkloadSpec {
 
 fn call(name: &str, args: Vec<Arg>) -> SyscallInvocation {
     SyscallInvocation {
-        number: names::syscall(name).unwrap(),
+        number: names::syscall_number(name).unwrap(),
         name: name.into(),
         args,
     }
@@ -78,7 +78,10 @@ async fn first_socket_is_three_and_stays_open() {
     let mut running = start(&spec).await.unwrap();
     let link = format!("/proc/{}/fd/3", running.tgid());
     assert!(!Path::new(&link).exists(), "open at the gate");
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Returned);
+    assert_eq!(
+        running.release_gate().await.unwrap(),
+        WorkloadState::Returned
+    );
     let target = std::fs::read_link(&link).unwrap();
     assert!(
         target.to_string_lossy().starts_with("socket:["),
@@ -98,7 +101,7 @@ async fn first_socket_is_three_and_stays_open() {
 #[tokio::test]
 async fn exhausted_descriptors_are_an_outcome() {
     let mut spec = socket();
-    spec.limits = vec![(names::resource("nofile").unwrap(), 3)];
+    spec.limits = vec![(names::resource_number("nofile").unwrap(), 3)];
     let outcome = run(&spec).await;
     assert_eq!(outcome.errno, Some(libc::EMFILE));
     assert_eq!(outcome.stdout, b"socket(2, 1, 0) = -1 EMFILE\n");
@@ -132,7 +135,7 @@ async fn death_in_the_call_is_an_outcome() {
     let mut running = start(&syscall("exit_group", vec![Arg::Int(7)]))
         .await
         .unwrap();
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), WorkloadState::Ended);
     running.report().await.unwrap();
     let outcome = running.release().await.unwrap();
     assert_eq!((outcome.returned, outcome.exit), (None, Exit::Exited(7)));
@@ -143,7 +146,7 @@ async fn death_in_the_call_is_an_outcome() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     });
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), WorkloadState::Ended);
     killer.await.unwrap();
     let outcome = running.release().await.unwrap();
     assert_eq!((outcome.returned, outcome.exit), (None, Exit::Signaled(9)));
@@ -156,7 +159,7 @@ async fn hanging_calls_are_killed() {
     spec.timeout = Duration::from_millis(300);
     let mut running = start(&spec).await.unwrap();
     let process = format!("/proc/{}", running.tgid());
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), WorkloadState::Ended);
     assert_eq!(running.release().await.unwrap().exit, Exit::TimedOut);
     assert!(!Path::new(&process).exists());
 }
@@ -192,7 +195,7 @@ async fn commands_run_behind_the_gate() {
     .unwrap();
     let tgid = running.tgid();
     assert!(running.stdout().is_empty());
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Ended);
+    assert_eq!(running.release_gate().await.unwrap(), WorkloadState::Ended);
     let outcome = running.release().await.unwrap();
     assert_eq!(
         String::from_utf8(outcome.stdout).unwrap(),
@@ -244,14 +247,17 @@ async fn bad_preparation_is_named() {
 #[tokio::test]
 async fn calls_are_timed() {
     let mut running = start(&socket()).await.unwrap();
-    let socket_ns = running.time(200).await.unwrap();
+    let socket_ns = running.measure_time(200).await.unwrap();
     assert!((50..10_000_000).contains(&socket_ns), "{socket_ns}");
-    assert_eq!(running.release_gate().await.unwrap(), Finished::Returned);
+    assert_eq!(
+        running.release_gate().await.unwrap(),
+        WorkloadState::Returned
+    );
     running.report().await.unwrap();
     assert_eq!(running.release().await.unwrap().returned, Some(3));
 
     let mut running = start(&syscall("getppid", vec![])).await.unwrap();
-    assert!(running.time(200).await.unwrap() < socket_ns);
+    assert!(running.measure_time(200).await.unwrap() < socket_ns);
 }
 
 /// Check that the reported code is x86-64 that ends in `syscall; ret`.
@@ -421,7 +427,7 @@ async fn watched_calls_in_sequence() {
     let mut spec = calls(vec![socket, listen, wrong, close]);
     spec.warm_up = 2;
     let mut running = start(&spec).await.unwrap();
-    assert!(running.time(3).await.unwrap() > 0);
+    assert!(running.measure_time(3).await.unwrap() > 0);
     running.release_gate().await.unwrap();
     running.report().await.unwrap();
     let outcome = running.release().await.unwrap();

@@ -28,9 +28,11 @@ mod source;
 mod version;
 
 use crate::archive::layout::{cached_name, module_name};
-use crate::archive::mirror::{of_targets, sources_list};
-use crate::archive::{is_candidate, kernels, not_served, overview, parse, release_of, select};
-use crate::kernel_layout::{CandidatePaths, is_release, stated_release};
+use crate::archive::mirror::{from_targets, sources_list};
+use crate::archive::{
+    find_kernels, format_series, is_candidate, not_served_reason, parse, release_of, select,
+};
+use crate::kernel_layout::{CandidatePaths, is_release, parse_stated_release};
 use crate::source::Selector;
 use crate::version::compare;
 
@@ -58,7 +60,7 @@ fn any(bytes: &[u8]) {
 fn served(text: &str) {
     let (list, requested) = text.split_once("\n---\n").unwrap_or((text, "newest"));
     let packages = parse(list);
-    let all = kernels(&packages);
+    let all = find_kernels(&packages);
     for kernel in &all {
         let found = select(&all, Selector::Release(kernel.series, kernel.patch));
         let same = found.map(|found| (found.series, found.patch));
@@ -71,16 +73,16 @@ fn served(text: &str) {
         assert!(packages.contains(&kernel.image));
     }
     assert_eq!(select(&all, Selector::Newest).is_none(), all.is_empty());
-    assert_eq!(overview(&all).is_empty(), all.is_empty());
+    assert_eq!(format_series(&all).is_empty(), all.is_empty());
     if let Ok(selector) = requested.parse::<Selector>() {
         assert_eq!(selector.to_string().parse(), Ok(selector));
-        assert!(!not_served(&all, selector).is_empty());
+        assert!(!not_served_reason(&all, selector).is_empty());
     }
 }
 
 /// The output of `apt-get indextargets`.
 fn sources(text: &str) {
-    let Some(mirrors) = of_targets(text) else {
+    let Some(mirrors) = from_targets(text) else {
         return;
     };
     let list = sources_list(&mirrors, None);
@@ -120,7 +122,7 @@ fn paths(text: &str) {
     if up(Path::new(path)) {
         return;
     }
-    let around = CandidatePaths::around(Path::new(path), Some(release));
+    let around = CandidatePaths::for_image(Path::new(path), Some(release));
     let all = [
         around.config,
         around.system_map,
@@ -131,7 +133,7 @@ fn paths(text: &str) {
 }
 
 fn image(start: &[u8]) {
-    if let Some(release) = stated_release(start) {
+    if let Some(release) = parse_stated_release(start) {
         assert!(is_release(&release) && !release.contains('/'));
     }
 }

@@ -161,7 +161,7 @@ pub enum Addresses {
 
 impl Config {
     /// A complaint of a lint: an error if the book denies the lint, else a warning.
-    pub fn set_severity(&self, lint: Lint, complaint: Diagnostic) -> Diagnostic {
+    pub fn apply_severity(&self, lint: Lint, complaint: Diagnostic) -> Diagnostic {
         let complaint = complaint.rule(lint.name());
         if self.deny.contains(&lint) {
             complaint
@@ -194,7 +194,7 @@ impl Config {
 
 impl Addresses {
     /// True if the addresses of the machine that this is evidence of must not be known.
-    pub fn hide(self, evidence: &Evidence) -> bool {
+    pub fn hides_addresses(self, evidence: &Evidence) -> bool {
         match self {
             Addresses::Auto => !evidence.machine.ephemeral,
             Addresses::Raw => false,
@@ -223,7 +223,7 @@ impl Config {
     }
 
     /// The collector's argument for a machine: its name, and the image that it boots, if that is the book's.
-    pub fn request(&self, machine: &str) -> String {
+    pub fn collector_argument(&self, machine: &str) -> String {
         match self.images.get(machine) {
             Some(path) => {
                 let path = path.display().to_string();

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Read here and not in the library, so that another commit compiles no more than this file.
-    ExitCode::from(run(WorkflowSource::of(
+    ExitCode::from(run(WorkflowSource::from_build(
         option_env!("QED_BUILT_FROM"),
         IN_REGISTRY,
     )))

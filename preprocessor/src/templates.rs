@@ -48,12 +48,12 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 /// The folder of a book's own templates, in its theme folder.
 const FOLDER: &str = "qed";
 
-fn escaped(text: &str) -> String {
-    escape::html(&escape::visible_lines(text))
+fn escape_html(text: &str) -> String {
+    escape::html(&escape::escape_invisible_lines(text))
 }
 
 /// The helper `{{code TEXT}}`: a text in which parts between backticks become code.
-fn code(
+fn code_helper(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
     _: &Context,
@@ -61,37 +61,37 @@ fn code(
     out: &mut dyn Output,
 ) -> HelperResult {
     let text = helper.param(0).and_then(|param| param.value().as_str());
-    out.write(&with_code(text.unwrap_or_default()))?;
+    out.write(&render_code_spans(text.unwrap_or_default()))?;
     Ok(())
 }
 
 /// A text as HTML, in which what stands between backticks is code.
-pub fn with_code(text: &str) -> String {
+pub fn render_code_spans(text: &str) -> String {
     let pieces: Vec<&str> = text.split('`').collect();
     // Without its partner a backtick is one.
     if pieces.len().is_multiple_of(2) {
-        return escaped(text);
+        return escape_html(text);
     }
     let pieces = pieces
         .iter()
         .enumerate()
         .map(|(index, piece)| match index % 2 {
-            0 => escaped(piece),
-            _ => format!("<code>{}</code>", escaped(piece)),
+            0 => escape_html(piece),
+            _ => format!("<code>{}</code>", escape_html(piece)),
         });
     pieces.collect()
 }
 
-fn empty() -> Handlebars<'static> {
+fn new_registry() -> Handlebars<'static> {
     let mut templates = Handlebars::new();
     templates.set_strict_mode(true);
-    templates.register_escape_fn(escaped);
-    templates.register_helper("code", Box::new(code));
+    templates.register_escape_fn(escape_html);
+    templates.register_helper("code", Box::new(code_helper));
     templates
 }
 
 static DEFAULTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
-    let mut templates = empty();
+    let mut templates = new_registry();
     for (name, text) in BUILT_IN {
         templates
             .register_template_string(name, text)
@@ -101,7 +101,7 @@ static DEFAULTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
 });
 
 /// Parse the built-in templates ahead of their first use.
-pub fn prepare() {
+pub fn parse_built_in() {
     LazyLock::force(&DEFAULTS);
 }
 
@@ -129,12 +129,12 @@ impl Templates {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Templates::default());
             }
-            Err(error) => return Err(vec![unreadable(&folder, &error)]),
+            Err(error) => return Err(vec![unreadable_error(&folder, &error)]),
         };
         for entry in entries {
             let name = match entry {
                 Ok(entry) => PathBuf::from(entry.file_name()),
-                Err(error) => return Err(vec![unreadable(&folder, &error)]),
+                Err(error) => return Err(vec![unreadable_error(&folder, &error)]),
             };
             // What editors leave beside a file.
             let shown = name.to_string_lossy();
@@ -144,7 +144,7 @@ impl Templates {
             let file = folder.join(&name);
             match crate::util::files::read_text(&root.join(&file)) {
                 Ok(text) => files.push((file, text)),
-                Err(error) => problems.push(unreadable(&file, &error)),
+                Err(error) => problems.push(unreadable_error(&file, &error)),
             }
         }
         files.sort();
@@ -186,9 +186,11 @@ impl Templates {
             match templates.register_template_string(name, &source.text) {
                 Ok(()) => sources.push((name, source)),
                 Err(error) => {
-                    let message =
-                        format!("the template cannot be read: {}", reason(error.reason()));
-                    problems.push(problem(&source, error.pos(), message));
+                    let message = format!(
+                        "the template cannot be read: {}",
+                        error_reason(error.reason())
+                    );
+                    problems.push(template_error(&source, error.pos(), message));
                 }
             }
         }
@@ -205,13 +207,13 @@ impl Templates {
     }
 
     /// File name and text of each of the book's own templates.
-    pub fn own(&self) -> impl Iterator<Item = (String, &str)> {
+    pub fn own_templates(&self) -> impl Iterator<Item = (String, &str)> {
         let own = self.sources.iter();
         own.map(|(name, source)| (format!("{name}.hbs"), source.text.as_str()))
     }
 
     /// Fill a template: one line of HTML, every value in it escaped. If one of the book's own templates fails, the error is
-    /// stored for [`problems`](Self::problems), and the built-in one is used.
+    /// stored for [`take_problems`](Self::take_problems), and the built-in one is used.
     ///
     /// # Panics
     /// If `data` lacks what the built-in template names: a mistake in this crate, which its tests would show.
@@ -219,15 +221,17 @@ impl Templates {
         let own = self.sources.iter().find(|(known, _)| *known == name);
         if let (Some(templates), Some((_, source))) = (&self.own, own) {
             match templates.render(name, data) {
-                Ok(text) => return one_line(&text),
+                Ok(text) => return join_lines(&text),
                 Err(error) => {
-                    let message =
-                        format!("the template cannot be filled: {}", reason(error.reason()));
+                    let message = format!(
+                        "the template cannot be filled: {}",
+                        error_reason(error.reason())
+                    );
                     let place = error.line_no.zip(error.column_no);
-                    let problem = problem(source, place, message).help(format!(
+                    let problem = template_error(source, place, message).help(format!(
                         "`mdbook-qed template {name}` prints the built-in one, which names all that there is"
                     ));
-                    self.noted().push(problem);
+                    self.lock_problems().push(problem);
                 }
             }
         }
@@ -235,11 +239,11 @@ impl Templates {
             return String::new();
         }
         let text = DEFAULTS.render(name, data);
-        one_line(&text.unwrap_or_else(|error| panic!("template {name}: {error}")))
+        join_lines(&text.unwrap_or_else(|error| panic!("template {name}: {error}")))
     }
 
     /// From now on the output is not used: so the built-in templates, which cannot fail, return nothing.
-    pub fn set_unseen(&self) {
+    pub fn discard_output(&self) {
         self.unseen.store(true, Ordering::Relaxed);
     }
 
@@ -249,35 +253,39 @@ impl Templates {
     }
 
     /// Take what went wrong since the last time.
-    pub fn problems(&self) -> Vec<Diagnostic> {
-        std::mem::take(&mut *self.noted())
+    pub fn take_problems(&self) -> Vec<Diagnostic> {
+        std::mem::take(&mut *self.lock_problems())
     }
 
-    fn noted(&self) -> MutexGuard<'_, Vec<Diagnostic>> {
+    fn lock_problems(&self) -> MutexGuard<'_, Vec<Diagnostic>> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A block of HTML in Markdown ends at a blank line, and in a list or a quote each line would need its prefix: so
 /// what a template gives is one line. Line ends inside values are character references by then.
-fn one_line(text: &str) -> String {
+fn join_lines(text: &str) -> String {
     text.lines().map(str::trim).collect()
 }
 
 /// The first line of an error, which is a phrase; handlebars draws the place behind it, and so do we.
-fn reason(error: &impl std::fmt::Display) -> String {
+fn error_reason(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let line = text.lines().find(|line| !line.trim().is_empty());
     line.unwrap_or_default().trim().to_owned()
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+fn unreadable_error(path: &Path, error: &std::io::Error) -> Diagnostic {
     let message = format!("the template `{}` cannot be read: {error}", path.display());
     Diagnostic::error_without_place(message)
 }
 
 /// An error at line and column of a template, both from 1.
-fn problem(source: &Arc<SourceText>, place: Option<(usize, usize)>, message: String) -> Diagnostic {
+fn template_error(
+    source: &Arc<SourceText>,
+    place: Option<(usize, usize)>,
+    message: String,
+) -> Diagnostic {
     let (line, column) = place.unwrap_or((1, 1));
     let lines = source.text.split_inclusive('\n');
     let start: usize = lines.take(line.saturating_sub(1)).map(str::len).sum();
@@ -291,7 +299,7 @@ fn problem(source: &Arc<SourceText>, place: Option<(usize, usize)>, message: Str
 }
 
 /// The style sheet on one line.
-pub fn style() -> &'static str {
+pub fn style_sheet() -> &'static str {
     static STYLE: LazyLock<String> =
         LazyLock::new(|| include_str!("../templates/style.css").lines().collect());
     &STYLE
@@ -304,21 +312,21 @@ mod tests {
     /// Check that what stands between backticks is code, that all of it is escaped, and that a backtick without a partner stays.
     #[test]
     fn code_in_reasons() {
-        let plain = |text: &str| with_code(text).replace("&#32;", " ");
+        let plain = |text: &str| render_code_spans(text).replace("&#32;", " ");
         assert_eq!(
             plain("no `a` of `b`"),
             format!(
                 "{}<code>a</code>{}<code>b</code>",
-                escaped("no ").replace("&#32;", " "),
-                escaped(" of ").replace("&#32;", " ")
+                escape_html("no ").replace("&#32;", " "),
+                escape_html(" of ").replace("&#32;", " ")
             )
         );
         assert_eq!(
-            with_code("`<b>`"),
-            format!("<code>{}</code>", escaped("<b>"))
+            render_code_spans("`<b>`"),
+            format!("<code>{}</code>", escape_html("<b>"))
         );
-        assert_eq!(with_code("a ` b"), escaped("a ` b"));
-        assert_eq!(with_code(""), "");
+        assert_eq!(render_code_spans("a ` b"), escape_html("a ` b"));
+        assert_eq!(render_code_spans(""), "");
     }
     use serde_json::json;
 
@@ -341,7 +349,7 @@ mod tests {
         assert_eq!(html, "<ol><li>a&#10;&#60;b&#62;</li><li>c</li></ol>");
         let html = templates.render("calltree", &json!({"caption": "c", "lines": []}));
         assert!(html.starts_with("<div class=\"qed-exhibit\">"), "{html}");
-        assert_eq!(templates.problems(), []);
+        assert_eq!(templates.take_problems(), []);
     }
 
     /// Check that a template that is not well-formed is refused at its line, and one that this program never asks
@@ -370,10 +378,10 @@ mod tests {
         let templates = own("table.hbs", "<p>a</p>\n<p>{{rowz}}</p>\n").unwrap();
         let html = templates.render("table", &json!({"rows": []}));
         assert!(html.contains("<table>"), "{html}");
-        let problems = templates.problems();
+        let problems = templates.take_problems();
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].line_column().unwrap().0, 2, "{problems:?}");
         assert!(problems[0].message.contains("rowz"), "{problems:?}");
-        assert_eq!(templates.problems(), []);
+        assert_eq!(templates.take_problems(), []);
     }
 }

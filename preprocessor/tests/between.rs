@@ -12,7 +12,7 @@ use mdbook_qed::evidence::locations::Origin;
 use mdbook_qed::exhibits::block::Target;
 use mdbook_qed::markdown::chapter::Chapter;
 use mdbook_qed::markdown::dialect::Markdown;
-use mdbook_qed::markdown::syntax::{Occurrence, find};
+use mdbook_qed::markdown::syntax::{Occurrence, find_placeholders};
 use mdbook_qed::render::book::fill_all;
 use proptest::prelude::*;
 
@@ -184,7 +184,7 @@ proptest! {
         for block in &chapter.blocks {
             prop_assert!(text[block.range.clone()].starts_with(['`', '~']));
         }
-        let placeholders = find(&text).into_iter().filter(|f| matches!(f, Occurrence::Placeholder(_))).count();
+        let placeholders = find_placeholders(&text).into_iter().filter(|f| matches!(f, Occurrence::Placeholder(_))).count();
         prop_assert!(chapter.placeholders.len() + chapter.problems.len() >= placeholders);
     }
 
@@ -194,6 +194,6 @@ proptest! {
         prop_assume!(!text.contains("{{qed "));
         let chapter = Chapter::parse("c.md", &text, Markdown::default());
         prop_assert!(!chapter.is_live() && chapter.escapes.is_empty() && chapter.problems.is_empty());
-        prop_assert_eq!(mdbook_qed::render::book::unescape(&chapter, mdbook_qed::exhibits::block::Target::Html), text);
+        prop_assert_eq!(mdbook_qed::render::book::remove_escapes(&chapter, mdbook_qed::exhibits::block::Target::Html), text);
     }
 }

@@ -98,7 +98,7 @@ fn at_level(book: &Book, name: &str, level: Option<Level>) {
         Some(level) => manifest.made.insert(name.into(), level),
         None => manifest.made.remove(name),
     };
-    let text = manifest::json(&manifest).unwrap();
+    let text = manifest::to_json(&manifest).unwrap();
     std::fs::write(book.path("book/qed/manifest.json"), text).unwrap();
 }
 

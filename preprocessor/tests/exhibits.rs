@@ -8,7 +8,7 @@ use std::io::Read;
 use base64::Engine;
 use common::{Book, stderr};
 use mdbook_qed::exhibits::trace_record::{FIELDS, RecordKind, StepRecord};
-use mdbook_qed::markdown::html::decode;
+use mdbook_qed::markdown::html::decode_references;
 
 const EVIDENCE: &str = include_str!("evidence/pipe-guest-debian-6.12.json");
 
@@ -80,7 +80,7 @@ fn records(html: &str) -> Vec<StepRecord> {
                     0 => part,
                     _ => part.split_once('>').unwrap().1,
                 });
-            let line = decode(&texts.collect::<String>());
+            let line = decode_references(&texts.collect::<String>());
             assert!(line.bytes().all(|byte| byte < 0x80), "{line}");
             line.parse().unwrap_or_else(|why| panic!("{why}: {line}"))
         })
@@ -105,7 +105,7 @@ fn another_call() {
         "{html}"
     );
     assert!(
-        decode(&html).contains("private_data of file to write leads to pipe."),
+        decode_references(&html).contains("private_data of file to write leads to pipe."),
         "{html}"
     );
     let records = records(&html);
@@ -134,7 +134,7 @@ fn another_call() {
         (last.kind, field(last, "RealValue").as_str()),
         (RecordKind::Return, "0")
     );
-    let text = decode(&html);
+    let text = decode_references(&html);
     assert!(text.contains("returned it"), "{text}");
     assert_eq!(
         text.matches("on entry found it in pipe").count(),
@@ -148,7 +148,7 @@ fn another_call() {
 fn nothing_to_show() {
     let book = book("# One\n\n```qed-exhibit slides\n```\n", "# G\n\nx\n", "");
     book.build();
-    let html = decode(&book.read("book/one.html"));
+    let html = decode_references(&book.read("book/one.html"));
     assert!(
         html.contains("write <code>boots = 16</code> in the"),
         "{html}"
@@ -174,7 +174,7 @@ fn machine_without_evidence() {
         &settings.replace("machines = [\"guest:debian-6.12\"]", both),
     );
     open.build();
-    let page = decode(&open.read("book/one.html"));
+    let page = decode_references(&open.read("book/one.html"));
     assert!(
         page.contains(
             "UNVERIFIED on guest:debian-6.1: there is no evidence of <code>guest:debian-6.1</code> yet"
@@ -220,7 +220,7 @@ fn a_pointer_elsewhere() {
     let chapter = CHAPTER.replace("file to write -> pipe:", "file to write -> file to read:");
     let book = book(&chapter, "# G\n\nx\n", "");
     book.build();
-    let html = decode(&book.read("book/one.html"));
+    let html = decode_references(&book.read("book/one.html"));
     assert_eq!(html.matches("class=\"qed-svg-head\"").count(), 1);
     assert!(html.contains("does NOT lead to file to read"), "{html}");
     assert!(
@@ -235,7 +235,7 @@ fn a_pointer_elsewhere() {
 fn downloads() {
     let raw = book(CHAPTER, "# G\n\nx\n", "");
     raw.build();
-    let html = decode(&raw.read("book/one.html"));
+    let html = decode_references(&raw.read("book/one.html"));
     let start =
         html.find("data:application/gzip;base64,").unwrap() + "data:application/gzip;base64,".len();
     let packed = &html[start..start + html[start..].find('"').unwrap()];
@@ -253,7 +253,7 @@ fn downloads() {
     assert_eq!(here.unwrap(), there.unwrap());
     let hidden = book(CHAPTER, "# G\n\nx\n", "addresses = \"pseudonym\"");
     hidden.build();
-    let html = decode(&hidden.read("book/one.html"));
+    let html = decode_references(&hidden.read("book/one.html"));
     assert!(
         !html.contains("data:application/gzip"),
         "the document is not there"
@@ -331,7 +331,7 @@ fn tracepoints_and_interrupts_in_a_trace() {
     );
     shown.build();
     let html = shown.read("book/one.html");
-    let page = decode(&html);
+    let page = decode_references(&html);
     for part in [
         "<td data-label=\"event\"><code>kmem_cache_free</code><span>Frees something</span>",
         "<code>fd_install</code><span><strong>in an interrupt (softirq)</strong></span>",
@@ -370,7 +370,7 @@ fn steps_of_a_trace() {
     let shown = book(chapter, "# G\n\nx\n", "");
     shown.build();
     let html = shown.read("book/one.html");
-    let page = decode(&html);
+    let page = decode_references(&html);
     for part in [
         "<table class=\"qed-wide qed-trace\">",
         "<code>create_pipe_files</code><span>Makes a pipe</span>",

@@ -299,7 +299,7 @@ fn every_claim_of_the_book() {
     let raw: Vec<Indexed<'_>> = evidence_set
         .loaded
         .iter()
-        .map(|loaded| Indexed::new(loaded.raw.to_search(&loaded.evidence)))
+        .map(|loaded| Indexed::new(loaded.raw.for_searching(&loaded.evidence)))
         .collect();
     let catalog = Catalog {
         investigation: &book_data.evidence_set.investigation,
@@ -307,7 +307,7 @@ fn every_claim_of_the_book() {
     };
     let mut tally = Tally::default();
     let mut unattacked: Vec<&str> = Vec::new();
-    for judged in claims.in_order() {
+    for judged in claims.iter_in_book_order() {
         if !judged.judgements.iter().any(|j| j.verdict == Verdict::Pass) {
             unattacked.push(&judged.claim.id);
         }
@@ -358,7 +358,7 @@ fn on_machine(
 ) -> Tally {
     let mut tally = Tally::default();
     let mut opinion = SecondOpinion::start(&machine.evidence.names);
-    for judged in claims.in_order() {
+    for judged in claims.iter_in_book_order() {
         match judged.judgements[number].verdict {
             Verdict::Pass => {}
             Verdict::Unverified | Verdict::NotApplicable => {

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use common::{Book, good, mdbook, stderr, stdout};
 use mdbook_qed::cli::args::WorkflowSource;
-use mdbook_qed::cli::init::{ActionPlace, NewBook};
+use mdbook_qed::cli::init::{ActionRef, NewBook};
 
 /// Run a program with our programs first in `PATH`.
 fn run(program: &Path, arguments: &[&str], folder: &Path) -> Output {
@@ -304,7 +304,7 @@ fn workflow_passes_the_checkers() {
         },
         WorkflowSource::Registry,
         WorkflowSource::Unknown,
-        released(Some(ActionPlace {
+        released(Some(ActionRef {
             repository: "a/qed",
             commit,
         })),

@@ -304,7 +304,7 @@ fn our_record_is_of_our_claims() {
         holds: claim["holds"].as_str(),
     });
     assert_eq!(
-        record.other_claims(texts),
+        record.describe_changed_claims(texts),
         None,
         "sweep again, and record: `make sweep`"
     );

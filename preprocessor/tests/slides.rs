@@ -169,7 +169,7 @@ fn the_flagship_types_none() {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let mut bytes = text.clone().into_bytes();
-        let blocks = lint::quoted(&Chapter::parse(name, &text, Markdown::default()));
+        let blocks = lint::literal_blocks(&Chapter::parse(name, &text, Markdown::default()));
         chapters += 1;
         quoted += searcher.find_all(&bytes).len();
         for block in blocks {

@@ -7,7 +7,7 @@
 //! was set back, and a file that somebody wrote to for longer than that through one mapping of it. A system that does not tell all of
 //! these keeps nothing.
 //!
-//! The answer of `ldd` about a program is kept with it, if nothing but the loader's own cache decides about it; see [`Closure`].
+//! The answer of `ldd` about a program is kept with it, if nothing but the loader's cache decides about it: [`LibraryClosure`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

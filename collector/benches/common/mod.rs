@@ -81,8 +81,8 @@ pub fn investigation() -> PathBuf {
 
 /// The user's cache and the kernel of a guest in it, fetched if need be.
 pub fn kernel(guest: &str) -> anyhow::Result<(Cache, KernelImage)> {
-    let cache = Cache::of_user()?;
-    let kernel = fetch::kernel(&KernelSource::parse(guest)?, &cache, false, &|line| {
+    let cache = Cache::for_user()?;
+    let kernel = fetch::find_kernel(&KernelSource::parse(guest)?, &cache, false, &|line| {
         eprintln!("{line}")
     })?;
     Ok((cache, kernel))

@@ -9,9 +9,9 @@ use qed_evidence::value::{Datum, Value};
 use crate::reason::Reason;
 use crate::session::raw::RawCommand;
 
-/// A text that is not kept in the evidence.
+/// The reason why a text is not kept in the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotKept {
+pub(super) enum WithheldReason {
     /// A command printed it on a live machine.
     #[error(
         "not written down: this machine lives on, and what a command prints there may tell who or where it is"
@@ -23,7 +23,7 @@ pub(super) enum NotKept {
 }
 
 /// The parts of commands' output that may be kept.
-pub struct Keep<'a> {
+pub struct TextPolicy<'a> {
     /// The captured machine is gone afterwards.
     pub ephemeral: bool,
     /// Texts that the evidence holds anyway.
@@ -34,7 +34,7 @@ pub struct Keep<'a> {
     pub in_image: Vec<&'a str>,
 }
 
-impl<'a> Keep<'a> {
+impl<'a> TextPolicy<'a> {
     /// Decide what may be kept beside `evidence`.
     pub fn new(evidence: &Evidence, private: &'a [String]) -> Self {
         let kernel = &evidence.kernel;
@@ -45,32 +45,32 @@ impl<'a> Keep<'a> {
                 known.insert(value.clone());
             }
         }
-        Keep {
+        TextPolicy {
             ephemeral: evidence.machine.ephemeral,
             known,
             private,
-            in_image: in_image(evidence, private),
+            in_image: words_in_image(evidence, private),
         }
     }
 
-    fn text(&self, by: Reader, text: &str) -> Result<(), NotKept> {
+    fn check_text(&self, by: Reader, text: &str) -> Result<(), WithheldReason> {
         // A throwaway guest knows nothing of the builder but by its kernel.
         let names = match by {
             Reader::Builder => self.private.iter().any(|name| holds_word(text, name)),
             Reader::Machine => self.in_image.iter().any(|name| holds_word(text, name)),
         };
         if names {
-            return Err(NotKept::NamesBuilder);
+            return Err(WithheldReason::NamesBuilder);
         }
         if self.ephemeral || self.known.contains(text.trim_end()) {
             return Ok(());
         }
-        Err(NotKept::LivesOn)
+        Err(WithheldReason::LivesOn)
     }
 }
 
 /// The `private` words that the kernel image can hold: all but folders, and none where a distribution made the image.
-pub(super) fn in_image<'a>(evidence: &Evidence, private: &'a [String]) -> Vec<&'a str> {
+pub(super) fn words_in_image<'a>(evidence: &Evidence, private: &'a [String]) -> Vec<&'a str> {
     let own = evidence.machine.ephemeral && evidence.kernel.package.is_none();
     let words = private.iter().map(String::as_str);
     let words = words.filter(|word| own && !word.starts_with('/'));
@@ -87,21 +87,21 @@ pub(super) fn holds_word(text: &str, word: &str) -> bool {
 }
 
 /// Make the evidence of one command.
-pub fn command(
+pub fn assemble_command(
     planned: &investigation::PlannedCommand,
     raw: &RawCommand,
-    keep: &Keep<'_>,
+    keep: &TextPolicy<'_>,
 ) -> CommandRun {
     let exit: Datum = match &raw.ended {
         Ok(status) => Value::int(*status).into(),
         Err(reason) => Datum::unavailable(reason.clone()),
     };
-    let output = match printed(raw) {
+    let output = match command_output(raw) {
         Ok(value) => {
             let (Value::Text { value: text } | Value::CutText { value: text, .. }) = &value else {
                 unreachable!("an output is text")
             };
-            match keep.text(planned.on, text) {
+            match keep.check_text(planned.on, text) {
                 Ok(()) => value.into(),
                 Err(error) => Datum::unavailable(error.to_string()),
             }
@@ -114,7 +114,7 @@ pub fn command(
             Ok(status) => return Err(format!("the command ended with status {status}").into()),
             Err(reason) => return Err(reason.clone()),
         }
-        let printed = printed(raw)?;
+        let printed = command_output(raw)?;
         let Value::Text { value: text } = &printed else {
             return Err(format!(
                 "its output was {}, and what was cut off could match, too: let it print less, or raise its `max-output`",
@@ -123,7 +123,8 @@ pub fn command(
         };
         let value = wanted.find(text).map_err(Reason::from_error)?;
         if let Value::Text { value } = &value {
-            keep.text(planned.on, value).map_err(Reason::from_error)?;
+            keep.check_text(planned.on, value)
+                .map_err(Reason::from_error)?;
         }
         Ok(value)
     };
@@ -145,7 +146,7 @@ pub fn command(
 }
 
 /// Its output, complete or truncated, or the reason why it cannot be used.
-fn printed(raw: &RawCommand) -> Result<Value, Reason> {
+fn command_output(raw: &RawCommand) -> Result<Value, Reason> {
     if let Err(reason) = &raw.ended {
         return Err(reason.clone());
     }
@@ -177,8 +178,8 @@ mod tests {
         }
     }
 
-    fn keep(ephemeral: bool, private: &[String]) -> Keep<'_> {
-        Keep {
+    fn keep(ephemeral: bool, private: &[String]) -> TextPolicy<'_> {
+        TextPolicy {
             ephemeral,
             known: ["6.1.0".to_owned()].into(),
             private,
@@ -202,25 +203,25 @@ mod tests {
     fn what_is_kept() {
         let mut planned = planned(VALUES);
         assert_eq!(planned.on, Reader::Machine);
-        let removed = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &[]));
+        let removed = assemble_command(&planned, &raw(Ok(0), PRINTED), &keep(true, &[]));
         assert_eq!(show(&removed.output).as_bytes(), PRINTED);
         assert_eq!(show(&removed.values["who"]), "sam");
-        let live = command(&planned, &raw(Ok(0), PRINTED), &keep(false, &[]));
+        let live = assemble_command(&planned, &raw(Ok(0), PRINTED), &keep(false, &[]));
         assert!(show(&live.output).starts_with("none: not written down"));
         assert!(show(&live.values["who"]).starts_with("none: not written down"));
         assert_eq!(show(&live.values["release"]), "6.1.0");
         assert_eq!(show(&live.values["at"]), "0xffffffff81000000");
-        let release = command(&planned, &raw(Ok(0), b"6.1.0\n"), &keep(false, &[]));
+        let release = assemble_command(&planned, &raw(Ok(0), b"6.1.0\n"), &keep(false, &[]));
         assert_eq!(show(&release.output), "6.1.0\n");
         let private = ["sam".to_owned()];
-        let guest = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
+        let guest = assemble_command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
         assert_eq!(show(&guest.values["who"]), "sam");
         let mut own = keep(true, &private);
         own.in_image = vec!["sam"];
-        let own = command(&planned, &raw(Ok(0), PRINTED), &own);
+        let own = assemble_command(&planned, &raw(Ok(0), PRINTED), &own);
         assert!(show(&own.output).contains("names the machine"));
         planned.on = Reader::Builder;
-        let builder = command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
+        let builder = assemble_command(&planned, &raw(Ok(0), PRINTED), &keep(true, &private));
         assert!(show(&builder.output).contains("names the machine"));
         assert!(show(&builder.values["who"]).contains("names the machine"));
         assert!(!holds_word("/usr/sample", "sam") && holds_word("/home/sam/x", "sam"));
@@ -238,7 +239,7 @@ mod tests {
             (raw(Ok(0), b"\xff\xfe"), "0", "not text"),
             (raw(Ok(0), b""), "0", "nothing in its output"),
         ] {
-            let made = command(&planned, &raw, &keep(true, &[]));
+            let made = assemble_command(&planned, &raw, &keep(true, &[]));
             assert_eq!(show(&made.exit), exit);
             let at = show(&made.values["at"]);
             assert!(at.starts_with("none: ") && at.contains(why), "{at}");
@@ -249,7 +250,7 @@ mod tests {
                 printed,
                 ..raw(Ok(0), PRINTED)
             };
-            let made = command(&planned, &cut, &keep(true, &[]));
+            let made = assemble_command(&planned, &cut, &keep(true, &[]));
             assert!(
                 made.output
                     .value()

@@ -9,22 +9,25 @@ use qed_evidence::instances::Within;
 use qed_evidence::investigation::Action;
 use qed_evidence::value::Frame;
 
-use super::exec_context::{Way, context};
+use super::exec_context::{EntryMechanism, execution_context};
 use super::hit::{ProbeEvent, task_name};
 use super::ledger::{LedgerBuilder, LedgerEvent};
 use super::names::Names;
 use super::observations::RawObservation;
-use super::own_work::{Kept, OwnWork, compare, counts_any_task, shares_place};
-use super::probe_facts::empty;
-use super::stack::{Presence, Stack, back_in_caller, nmi, raised_by_program, running, within};
-use super::window::{Window, window};
-use crate::plan::expr::{Decoded, decode};
+use super::own_work::{KeptProbes, OwnWork, compare, counts_any_task, shares_place};
+use super::probe_facts::empty_probe;
+use super::stack::{
+    Presence, Stack, frames_after_return, function_presence, has_nmi, is_raised_by_program,
+    running_frames,
+};
+use super::window::{Window, find_window};
+use crate::plan::expr::{DecodedValue, decode};
 use crate::plan::{EventSource, PlannedProbe};
 use crate::probe::kprobe_list;
 
 /// Hits and ledger of one experiment.
 #[derive(Default)]
-pub struct Assembled {
+pub struct AssembledProbes {
     pub probes: BTreeMap<String, Probe>,
     pub ledger: Option<Ledger>,
     pub accepted: u64,
@@ -38,38 +41,38 @@ pub struct Assembled {
 }
 
 /// Make hits and a ledger of the events of one experiment, without those of the collector's own processes.
-pub fn assemble(seen: &RawObservation<'_>) -> Assembled {
+pub fn assemble(seen: &RawObservation<'_>) -> AssembledProbes {
     let is_own = |event: &Event| !event.is_of_workload() && seen.own.contains(&event.tgid);
-    let all = assemble_keeping(seen, Kept::All);
+    let all = assemble_keeping(seen, KeptProbes::All);
     if !seen.events.iter().any(|event| is_own(event)) {
         return all;
     }
-    let rest = assemble_keeping(seen, Kept::These(&BTreeSet::new()));
+    let rest = assemble_keeping(seen, KeptProbes::These(&BTreeSet::new()));
     let (kept, notes) = compare(&all.probes, &rest.probes, &|a, b| shares_place(seen, a, b));
     let mut out = match kept.is_empty() {
         true => rest,
-        false => assemble_keeping(seen, Kept::These(&kept)),
+        false => assemble_keeping(seen, KeptProbes::These(&kept)),
     };
     out.notes.extend(notes);
     out
 }
 
 /// The same, with events of the collector's own processes for the probes that are named by `kept`.
-fn assemble_keeping(seen: &RawObservation<'_>, kept: Kept<'_>) -> Assembled {
+fn assemble_keeping(seen: &RawObservation<'_>, kept: KeptProbes<'_>) -> AssembledProbes {
     let probes = &seen.planned.probes;
-    let mut out = Assembled {
+    let mut out = AssembledProbes {
         probes: probes
             .iter()
-            .map(|p| (p.name.clone(), empty(p, seen)))
+            .map(|p| (p.name.clone(), empty_probe(p, seen)))
             .collect(),
         marked: seen.marked,
-        ..Assembled::default()
+        ..AssembledProbes::default()
     };
     if seen.not_run.is_some() {
         // An empty ledger would say that nothing leaked.
         return out;
     }
-    let window = window(seen);
+    let window = find_window(seen);
     out.note_marks(seen, window.as_ref());
     let command = matches!(seen.requested.workload.action, Action::Command(_));
     out.until_user_space = Some(command || window.as_ref().is_some_and(|w| w.until_user_space));
@@ -83,18 +86,18 @@ fn assemble_keeping(seen: &RawObservation<'_>, kept: Kept<'_>) -> Assembled {
         out,
     };
     for (index, event) in seen.events.iter().enumerate() {
-        let takers = takers(seen, window.as_ref(), index, event);
-        correlation.take(event, takers);
+        let takers = candidate_probes(seen, window.as_ref(), index, event);
+        correlation.add_event(event, takers);
     }
     let Correlation { book, mut out, .. } = correlation;
     for planned in probes {
-        out.conclude(planned, seen, window.as_ref());
+        out.conclude_probe(planned, seen, window.as_ref());
     }
-    out.ledger = (probes.iter().any(|p| p.allocates)).then(|| book.close());
+    out.ledger = (probes.iter().any(|p| p.allocates)).then(|| book.finish());
     out
 }
 
-impl Assembled {
+impl AssembledProbes {
     /// Note what does not mark where the call begins and ends.
     fn note_marks(&mut self, seen: &RawObservation<'_>, window: Option<&Window>) {
         if seen.markers.is_some() && seen.marked && window.is_none() {
@@ -113,7 +116,7 @@ impl Assembled {
     }
 
     /// Conclude what can be said of a probe once all of its hits are there.
-    fn conclude(
+    fn conclude_probe(
         &mut self,
         planned: &PlannedProbe,
         seen: &RawObservation<'_>,
@@ -122,7 +125,7 @@ impl Assembled {
         let Some(probe) = self.probes.get_mut(&planned.name) else {
             return;
         };
-        if self.marked && window.is_some_and(|w| w.proves(planned, seen)) {
+        if self.marked && window.is_some_and(|w| w.sees_all_hits_of(planned, seen)) {
             // Whosever the skipped hits were, they were not the call's.
             probe.skipped = probe.skipped.map(|_| 0);
         }
@@ -153,7 +156,7 @@ impl Assembled {
 pub const NOT_SEEN: &str = "not seen";
 
 /// The probes that an event may be a hit of.
-fn takers<'a>(
+fn candidate_probes<'a>(
     seen: &RawObservation<'a>,
     window: Option<&Window>,
     index: usize,
@@ -194,27 +197,30 @@ struct Correlation<'a> {
     raises: bool,
     book: LedgerBuilder,
     own: OwnWork<'a>,
-    out: Assembled,
+    out: AssembledProbes,
 }
 
 impl Correlation<'_> {
     /// Take one event in, as a hit of each of `takers` whose condition it meets.
-    fn take(&mut self, event: &Event, takers: Vec<&PlannedProbe>) {
+    fn add_event(&mut self, event: &Event, takers: Vec<&PlannedProbe>) {
         if takers.is_empty() {
             return;
         }
-        let stack = Stack::of(event, self.seen.names);
+        let stack = Stack::from_event(event, self.seen.names);
         // The stack may be deeper than the stored part.
         let cut = stack.replaced || event.frames().len() >= self.seen.max_frames;
         let frames = match event.side {
-            side::RETURN => back_in_caller(&stack.frames, self.seen.names),
+            side::RETURN => frames_after_return(&stack.frames, self.seen.names),
             _ => stack.frames.clone(),
         };
         let takers: Vec<&PlannedProbe> = takers
             .into_iter()
             .filter(|p| {
-                let context = context(event.preempt_count, way(p, event, &stack.frames, self.seen));
-                !self.own.leaves_out(p, event, context)
+                let context = execution_context(
+                    event.preempt_count,
+                    entry_mechanism(p, event, &stack.frames, self.seen),
+                );
+                !self.own.excludes(p, event, context)
             })
             .filter(|p| {
                 let probe = self.out.probes.get_mut(&p.name);
@@ -231,13 +237,19 @@ impl Correlation<'_> {
             .collect();
         let mut counted = false;
         for planned in takers {
-            counted |= self.hit(event, planned, &stack, cut);
+            counted |= self.record_hit(event, planned, &stack, cut);
         }
         self.out.accepted += u64::from(counted);
     }
 
     /// Record a hit, unless it is the free of an object that was allocated outside the call. Return true if it was recorded.
-    fn hit(&mut self, event: &Event, planned: &PlannedProbe, stack: &Stack, cut: bool) -> bool {
+    fn record_hit(
+        &mut self,
+        event: &Event,
+        planned: &PlannedProbe,
+        stack: &Stack,
+        cut: bool,
+    ) -> bool {
         let seen = self.seen;
         let order = self.out.accepted + 1;
         let time_ns = event.time_ns.saturating_sub(self.start_ns);
@@ -245,9 +257,9 @@ impl Correlation<'_> {
         let Some(probe) = self.out.probes.get_mut(&planned.name) else {
             return false;
         };
-        let way = way(planned, event, frames, seen);
-        let context = match context(event.preempt_count, way) {
-            Some(Context::Hardirq) if self.raises && raised_by_program(frames) => {
+        let way = entry_mechanism(planned, event, frames, seen);
+        let context = match execution_context(event.preempt_count, way) {
+            Some(Context::Hardirq) if self.raises && is_raised_by_program(frames) => {
                 Some(Context::Act)
             }
             other => other,
@@ -255,7 +267,7 @@ impl Correlation<'_> {
         // What an interrupt allocates on top of the task is not the call's.
         let booked = planned.frees
             || planned.allocates && context.is_none_or(|context| context == Context::Task);
-        if booked && is_object(event.object) {
+        if booked && is_object_address(event.object) {
             let entry = LedgerEvent {
                 address: event.object,
                 probe: planned.name.clone(),
@@ -264,12 +276,12 @@ impl Correlation<'_> {
                 stack: frames.clone(),
             };
             if planned.allocates {
-                let (cache, size) = described(event, planned);
+                let (cache, size) = allocation_details(event, planned);
                 self.book
-                    .allocate(entry, cache, size, &seen.requested.excuses);
+                    .record_allocation(entry, cache, size, &seen.requested.excuses);
             } else if !self
                 .book
-                .free(entry, event.is_of_workload(), task_name(event))
+                .record_free(entry, event.is_of_workload(), task_name(event))
             {
                 // Its allocation was outside the call, so its free does not belong to the call.
                 return false;
@@ -280,7 +292,7 @@ impl Correlation<'_> {
             planned,
             stack: frames,
             // Both say together what ran on top of what.
-            context: context.filter(|_| seen.names.interrupts(0).is_some()),
+            context: context.filter(|_| seen.names.is_interrupt_entry(0).is_some()),
             cut,
             replaced: stack.replaced,
             tells_compat: seen.tells_compat,
@@ -295,20 +307,25 @@ impl Correlation<'_> {
 
 /// The way that may have led to the probe's program. Inside a function, and at an entry that the function tracer cannot use, it
 /// is a breakpoint, until the kernel replaces that by a jump. A real NMI is then visible on the stack.
-fn way(planned: &PlannedProbe, event: &Event, stack: &[Frame], seen: &RawObservation<'_>) -> Way {
+fn entry_mechanism(
+    planned: &PlannedProbe,
+    event: &Event,
+    stack: &[Frame],
+    seen: &RawObservation<'_>,
+) -> EntryMechanism {
     let hit = |source: &&EventSource| source.usage == event.probe as usize;
     let Some(source) = planned.sources().find(hit) else {
-        return Way::Direct;
+        return EntryMechanism::Direct;
     };
     let function = matches!(planned.target, Target::Function(_) | Target::Address(_));
     let listed = seen.listed.get(source.attach);
     if !function || matches!(listed, Some(Ok(text)) if text.contains(kprobe_list::BY_TRACER)) {
-        return Way::Direct;
+        return EntryMechanism::Direct;
     }
     match stack {
-        [] => Way::Unknown,
-        _ if nmi(stack) => Way::Direct,
-        _ => Way::Breakpoint,
+        [] => EntryMechanism::Unknown,
+        _ if has_nmi(stack) => EntryMechanism::Direct,
+        _ => EntryMechanism::Breakpoint,
     }
 }
 
@@ -320,7 +337,7 @@ fn meets_condition(
     event: &Event,
     names: &dyn Names,
 ) -> bool {
-    match within(running(stack), known, &condition.function, names) {
+    match function_presence(running_frames(stack), known, &condition.function, names) {
         Presence::Yes => true,
         Presence::No => false,
         Presence::Unknown(why) => {
@@ -337,7 +354,7 @@ fn meets_condition(
 
 /// True if it is an object: neither NULL nor an error in the place of a pointer (`MAX_ERRNO`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>).
-fn is_object(address: u64) -> bool {
+fn is_object_address(address: u64) -> bool {
     address != 0 && address <= u64::MAX - 4095
 }
 
@@ -349,7 +366,7 @@ fn watches_return(planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
 
 /// Cache and size of an allocation, from the tracepoint's own arguments and reads, where they say it:
 /// a read called `cache`, an argument `bytes_alloc`, or a read called `size`.
-fn described(event: &Event, planned: &PlannedProbe) -> (Option<String>, Option<u64>) {
+fn allocation_details(event: &Event, planned: &PlannedProbe) -> (Option<String>, Option<u64>) {
     let read = |name: &str| {
         let read = planned
             .entry
@@ -359,8 +376,8 @@ fn described(event: &Event, planned: &PlannedProbe) -> (Option<String>, Option<u
         Some(decode(&read.loaded(event)?, &read.decode))
     };
     let cache = match read("cache") {
-        Some(Decoded::Text { text, cut: None }) => Some(text),
-        Some(Decoded::Text { text, cut: Some(_) }) => Some(format!("{text}…")),
+        Some(DecodedValue::Text { text, cut: None }) => Some(text),
+        Some(DecodedValue::Text { text, cut: Some(_) }) => Some(format!("{text}…")),
         _ => None,
     };
     let argument = planned
@@ -369,7 +386,7 @@ fn described(event: &Event, planned: &PlannedProbe) -> (Option<String>, Option<u
         .find(|p| p.name == "bytes_alloc")
         .and_then(|p| event.args.get(*p.register.as_ref().ok()?).copied());
     let size = argument.or(match read("size") {
-        Some(Decoded::Int { value, .. }) => u64::try_from(value).ok(),
+        Some(DecodedValue::Int { value, .. }) => u64::try_from(value).ok(),
         _ => None,
     });
     (cache, size)

@@ -21,7 +21,7 @@ use crate::session::raw::{RawCapture, RawEvent, RawOutcome};
 pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
     let name = &context.investigation.source.name;
     // All at once, because each pass over the debug info takes long; and before the stacks, which use the results.
-    let copies = copies(raw, context);
+    let copies = find_copies(raw, context);
     let never_return: BTreeSet<String> = copies
         .iter()
         .filter(|(_, copies)| copies.never_returns == Some(true))
@@ -39,11 +39,11 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             marks_cuts: true,
         },
         machine: context.machine.clone(),
-        kernel: kernel::kernel(&raw.facts, context, context.machine.ephemeral),
-        kaslr: kaslr::kaslr(&raw.facts, context),
+        kernel: kernel::assemble_kernel(&raw.facts, context, context.machine.ephemeral),
+        kaslr: kaslr::assemble_kaslr(&raw.facts, context),
         boots: Vec::new(),
         commands: BTreeMap::new(),
-        facts: facts::facts(raw, context, &copies),
+        facts: facts::collect_facts(raw, context, &copies),
         instances: listed_instances(copies, raw, context),
         names: qed_evidence::names::Names::default(),
         experiments: raw
@@ -52,13 +52,14 @@ pub fn assemble(raw: &RawCapture, context: &Context<'_>) -> Evidence {
             .enumerate()
             .filter_map(|(number, planned)| {
                 let requested = context.investigation.experiment(&planned.name)?;
-                let experiment = experiment(raw, number, requested, context, &never_return);
+                let experiment =
+                    assemble_experiment(raw, number, requested, context, &never_return);
                 Some((planned.name.clone(), experiment))
             })
             .collect(),
     };
     add_graphs(&mut evidence, raw, context);
-    evidence.names = name_tables::names(&evidence, &raw.plan, context.names);
+    evidence.names = name_tables::name_tables(&evidence, &raw.plan, context.names);
     evidence
 }
 
@@ -71,11 +72,11 @@ fn add_graphs(evidence: &mut Evidence, raw: &RawCapture, context: &Context<'_>) 
             (traced, evidence.experiments.get_mut(&planned.name))
         {
             let seen = traceable.get_or_insert_with(|| {
-                graph::traceable(&raw.traceable, kallsyms, &evidence.instances)
+                graph::traceable_symbols(&raw.traceable, kallsyms, &evidence.instances)
             });
-            let graph = graph::graph(traced, context.names, seen.clone());
+            let graph = graph::assemble_graph(traced, context.names, seen.clone());
             let requested = context.investigation.experiment(&planned.name);
-            experiment.graph = Some(of_the_same_run(
+            experiment.graph = Some(graph_of_same_run(
                 graph,
                 experiment,
                 requested,
@@ -86,7 +87,7 @@ fn add_graphs(evidence: &mut Evidence, raw: &RawCapture, context: &Context<'_>) 
 }
 
 /// The tree, or the reason why it is not that of the run which the probes watched.
-fn of_the_same_run(
+fn graph_of_same_run(
     graph: Graph,
     watched: &Experiment,
     requested: Option<&RequestedExperiment>,
@@ -96,22 +97,22 @@ fn of_the_same_run(
     if graph.unavailable.is_none() && graph.returned.is_none() && returns {
         let reason =
             "the call returned in the run that the probes watched, and did not under the tracer";
-        return graph::none(reason.into(), false);
+        return graph::unavailable_graph(reason.into(), false);
     }
     let difference =
         requested.and_then(|requested| run_difference(requested, watched, &graph, instances));
     match difference {
-        Some(reason) => graph::none(reason, false),
+        Some(reason) => graph::unavailable_graph(reason, false),
         None => graph,
     }
 }
 
 /// The copies of each function that is probed, that claims about trees are to be about, or that is named as a fact.
-fn copies(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances> {
+fn find_copies(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances> {
     let facts = context.investigation.facts.functions.iter();
-    let names: BTreeSet<&str> = asked_for(raw)
+    let names: BTreeSet<&str> = requested_functions(raw)
         .into_iter()
-        .chain(of_graphs(context))
+        .chain(graph_functions(context))
         .chain(facts.map(String::as_str))
         .collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -125,7 +126,7 @@ fn listed_instances(
     context: &Context<'_>,
 ) -> BTreeMap<String, Instances> {
     let probes = || raw.plan.iter().flat_map(|experiment| &experiment.probes);
-    let of_graphs: BTreeSet<&str> = of_graphs(context).collect();
+    let of_graphs: BTreeSet<&str> = graph_functions(context).collect();
     copies.retain(|name, _| {
         let probed = || probes().any(|probe| probe.target.function() == Some(name));
         of_graphs.contains(name.as_str()) || probed()
@@ -133,7 +134,7 @@ fn listed_instances(
     copies
 }
 
-fn of_graphs<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
+fn graph_functions<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
     let experiments = context.investigation.experiments.iter();
     experiments.flat_map(|experiment| experiment.graph_functions.iter().map(String::as_str))
 }
@@ -141,7 +142,7 @@ fn of_graphs<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
 /// The events of an experiment by their times, and what is wrong with each record that is none.
 // Boxed: an event has some kilobytes, and sorting would move it.
 #[expect(clippy::vec_box)]
-fn events(records: &[RawEvent]) -> (Vec<Box<Event>>, Vec<String>) {
+fn parse_events(records: &[RawEvent]) -> (Vec<Box<Event>>, Vec<String>) {
     let mut events = Vec::with_capacity(records.len());
     let mut damaged = Vec::new();
     for record in records {
@@ -163,7 +164,7 @@ fn ends_inside_call(requested: &RequestedExperiment, outcome: &RawOutcome) -> bo
 }
 
 /// Make the evidence of experiment `number` of the plan.
-fn experiment(
+fn assemble_experiment(
     raw: &RawCapture,
     number: usize,
     requested: &RequestedExperiment,
@@ -172,7 +173,7 @@ fn experiment(
 ) -> Experiment {
     let ran = &raw.experiments[number];
     let outcome = ran.outcome.as_ref();
-    let (events, damaged) = events(&ran.events);
+    let (events, damaged) = parse_events(&ran.events);
     let assembled = correlate::assemble(&RawObservation {
         planned: &raw.plan[number],
         requested,
@@ -195,7 +196,7 @@ fn experiment(
     });
     let quality = Quality {
         events: assembled.accepted,
-        lost: ran.losses.lost() + damaged.len() as u64 + assembled.lost,
+        lost: ran.losses.lost_events() + damaged.len() as u64 + assembled.lost,
         missed: assembled.missed,
         descendants: ran.descendants.map(|raw| Descendants {
             started: raw.started,
@@ -222,8 +223,8 @@ fn experiment(
         workload: requested.workload_text(),
         files: files.cloned().unwrap_or_default(),
         unavailable: outcome.err().map(ToString::to_string),
-        call: ran.call.as_ref().map(outcome::call),
-        outcome: outcome::outcome(requested, &ran.outcome),
+        call: ran.call.as_ref().map(outcome::disassemble_call_site),
+        outcome: outcome::assemble_outcome(requested, &ran.outcome),
         quality,
         objects: assembled.ledger.map(|mut ledger| {
             ledger.waited_ns = ran.waited_ns;
@@ -240,7 +241,7 @@ fn experiment(
 }
 
 /// The functions that are probed, and those that have to be on the stacks of hits.
-fn asked_for(raw: &RawCapture) -> Vec<&str> {
+fn requested_functions(raw: &RawCapture) -> Vec<&str> {
     let probes = raw.plan.iter().flat_map(|experiment| &experiment.probes);
     let names = probes.flat_map(|probe| {
         let own = probe.target.function().into_iter();

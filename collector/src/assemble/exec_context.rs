@@ -14,7 +14,7 @@ const TRAPS: [u32; 2] = [0x0011_0000, 0x1100_0000];
 
 /// The way that may have led to a probe's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum EntryMechanism {
     /// A call or a jump, which the preemption count does not know of.
     Direct,
     /// Perhaps a breakpoint, which it counts as an NMI and which is not an interrupt.
@@ -24,15 +24,15 @@ pub enum Way {
 }
 
 /// The context of a hit, from the CPU's preemption count.
-pub fn context(count: u32, way: Way) -> Option<Context> {
+pub fn execution_context(count: u32, way: EntryMechanism) -> Option<Context> {
     if count == UNKNOWN_CONTEXT {
         return None;
     }
     let interrupts = count & INTERRUPTS;
     match (interrupts, way) {
         (0, _) => {}
-        (_, Way::Breakpoint) if TRAPS.contains(&interrupts) => {}
-        (_, Way::Unknown) if TRAPS.contains(&interrupts) => return None,
+        (_, EntryMechanism::Breakpoint) if TRAPS.contains(&interrupts) => {}
+        (_, EntryMechanism::Unknown) if TRAPS.contains(&interrupts) => return None,
         _ => return Some(Context::Hardirq),
     }
     Some(match count & SERVING_SOFTIRQ {
@@ -49,23 +49,56 @@ mod tests {
     /// top of it, a breakpoint in a task and in a softirq, in both layouts.
     #[test]
     fn counts_tell_the_context() {
-        assert_eq!(context(0x8000_0002, Way::Direct), Some(Context::Task));
-        assert_eq!(context(0x0000_0201, Way::Direct), Some(Context::Task));
-        assert_eq!(context(0x8000_0101, Way::Direct), Some(Context::Softirq));
-        assert_eq!(context(0x0001_0001, Way::Direct), Some(Context::Hardirq));
-        assert_eq!(context(0x0100_0101, Way::Direct), Some(Context::Hardirq));
+        assert_eq!(
+            execution_context(0x8000_0002, EntryMechanism::Direct),
+            Some(Context::Task)
+        );
+        assert_eq!(
+            execution_context(0x0000_0201, EntryMechanism::Direct),
+            Some(Context::Task)
+        );
+        assert_eq!(
+            execution_context(0x8000_0101, EntryMechanism::Direct),
+            Some(Context::Softirq)
+        );
+        assert_eq!(
+            execution_context(0x0001_0001, EntryMechanism::Direct),
+            Some(Context::Hardirq)
+        );
+        assert_eq!(
+            execution_context(0x0100_0101, EntryMechanism::Direct),
+            Some(Context::Hardirq)
+        );
         for trap in TRAPS {
-            assert_eq!(context(trap, Way::Direct), Some(Context::Hardirq));
-            assert_eq!(context(trap + 1, Way::Breakpoint), Some(Context::Task));
             assert_eq!(
-                context(trap + 0x101, Way::Breakpoint),
+                execution_context(trap, EntryMechanism::Direct),
+                Some(Context::Hardirq)
+            );
+            assert_eq!(
+                execution_context(trap + 1, EntryMechanism::Breakpoint),
+                Some(Context::Task)
+            );
+            assert_eq!(
+                execution_context(trap + 0x101, EntryMechanism::Breakpoint),
                 Some(Context::Softirq)
             );
-            assert_eq!(context(trap * 2, Way::Breakpoint), Some(Context::Hardirq));
-            assert_eq!(context(trap, Way::Unknown), None);
-            assert_eq!(context(trap * 2, Way::Unknown), Some(Context::Hardirq));
+            assert_eq!(
+                execution_context(trap * 2, EntryMechanism::Breakpoint),
+                Some(Context::Hardirq)
+            );
+            assert_eq!(execution_context(trap, EntryMechanism::Unknown), None);
+            assert_eq!(
+                execution_context(trap * 2, EntryMechanism::Unknown),
+                Some(Context::Hardirq)
+            );
         }
-        assert_eq!(context(1, Way::Unknown), Some(Context::Task));
-        assert_eq!(context(UNKNOWN_CONTEXT, Way::Breakpoint), None);
+        assert_eq!(
+            execution_context(1, EntryMechanism::Unknown),
+            Some(Context::Task)
+        );
+        assert_eq!(
+            execution_context(UNKNOWN_CONTEXT, EntryMechanism::Breakpoint),
+            None
+        );
     }
 }

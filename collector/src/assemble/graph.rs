@@ -7,9 +7,9 @@ use qed_evidence::instances::Instances;
 use serde::Serialize;
 
 use super::names::Names;
-use crate::graph::{Frame, GraphError, TracedCall, calls, mark_preemption, matching};
+use crate::graph::{Frame, GraphError, TracedCall, find_matching, mark_preemption, read_calls};
 use crate::reason::Reason;
-use crate::session::raw::Traced;
+use crate::session::raw::TracedGraph;
 use crate::symbols::Kallsyms;
 use crate::symbols::lines::LineResolver;
 
@@ -37,7 +37,7 @@ pub struct TracedFunction {
 
 /// The functions of a call, each once, and which of them each frame is a run of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Functions {
+pub struct CallFunctions {
     /// In the order in which they ran first.
     pub table: Vec<TracedFunction>,
     /// Per frame, its place in the table.
@@ -46,24 +46,24 @@ pub struct Functions {
 
 /// Name the functions of `call`. `slide` is the distance between live and static addresses; `lines` is asked for definitions where
 /// it is known.
-pub fn functions(
+pub fn name_functions(
     call: &TracedCall,
     kallsyms: &Kallsyms,
     slide: Option<u64>,
     mut lines: Option<&mut LineResolver>,
-) -> Functions {
+) -> CallFunctions {
     let mut known: HashMap<u64, usize> = HashMap::new();
     let mut table: Vec<TracedFunction> = Vec::new();
     let mut of_frame = Vec::with_capacity(call.frames.len());
     for Frame { address, .. } in &call.frames {
         let at = *known.entry(*address).or_insert_with(|| {
-            let function = function(*address, kallsyms, slide, lines.as_deref_mut());
-            table.push(function.unwrap_or_else(|| nameless(table.len())));
+            let function = name_function(*address, kallsyms, slide, lines.as_deref_mut());
+            table.push(function.unwrap_or_else(|| unnamed_function(table.len())));
             table.len() - 1
         });
         of_frame.push(at);
     }
-    Functions { table, of_frame }
+    CallFunctions { table, of_frame }
 }
 
 /// Mark what the scheduler ran against the task's will as an interrupt's.
@@ -78,7 +78,7 @@ pub fn mark_interrupts(call: &mut TracedCall, kallsyms: &Kallsyms) -> Result<(),
     })
 }
 
-fn function(
+fn name_function(
     address: u64,
     kallsyms: &Kallsyms,
     slide: Option<u64>,
@@ -102,7 +102,7 @@ fn function(
 }
 
 /// A function without a symbol: told apart from others by a number, and not by its address, which may be a secret.
-fn nameless(number: usize) -> TracedFunction {
+fn unnamed_function(number: usize) -> TracedFunction {
     TracedFunction {
         name: format!("{NO_SYMBOL} {number}]"),
         address: None,
@@ -112,7 +112,7 @@ fn nameless(number: usize) -> TracedFunction {
 }
 
 /// No tree, for a reason. `lost` is true if it is because the tracer lost something.
-pub(super) fn none(reason: String, lost: bool) -> Graph {
+pub(super) fn unavailable_graph(reason: String, lost: bool) -> Graph {
     Graph {
         unavailable: Some(reason),
         lost,
@@ -121,31 +121,31 @@ pub(super) fn none(reason: String, lost: bool) -> Graph {
 }
 
 /// The tree of a call as evidence has it. `traceable` are the symbols of which the tracer sees every function.
-pub(super) fn graph(
-    traced: &Result<Traced, Reason>,
+pub(super) fn assemble_graph(
+    traced: &Result<TracedGraph, Reason>,
     names: &dyn Names,
     traceable: Vec<String>,
 ) -> Graph {
     let traced = match traced {
         Ok(traced) => traced,
-        Err(reason) => return none(reason.to_string(), false),
+        Err(reason) => return unavailable_graph(reason.to_string(), false),
     };
-    let all = calls(&traced.graph);
-    let call = all.and_then(|all| matching(all, traced.number, &traced.args));
+    let all = read_calls(&traced.graph);
+    let call = all.and_then(|all| find_matching(all, traced.number, &traced.args));
     let call = call.and_then(|mut call| {
         mark_preemption(&mut call, &|address| function_at(address, names))?;
         Ok(call)
     });
     match call {
         Ok(call) if call.frames.is_empty() => {
-            none("the tracer saw no function of the call".into(), false)
+            unavailable_graph("the tracer saw no function of the call".into(), false)
         }
-        Ok(call) => with_names(&call, names, traceable),
+        Ok(call) => build_graph(&call, names, traceable),
         // A missing call is not a lost record.
         Err(error @ (GraphError::NoCall { .. } | GraphError::Preempted)) => {
-            none(error.to_string(), false)
+            unavailable_graph(error.to_string(), false)
         }
-        Err(error) => none(error.to_string(), true),
+        Err(error) => unavailable_graph(error.to_string(), true),
     }
 }
 
@@ -156,7 +156,7 @@ fn function_at(address: u64, names: &dyn Names) -> Option<String> {
     near.map(|(name, _)| name)
 }
 
-fn with_names(call: &TracedCall, names: &dyn Names, traceable: Vec<String>) -> Graph {
+fn build_graph(call: &TracedCall, names: &dyn Names, traceable: Vec<String>) -> Graph {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut functions = Vec::new();
     let mut runs = Vec::with_capacity(call.frames.len());
@@ -166,7 +166,7 @@ fn with_names(call: &TracedCall, names: &dyn Names, traceable: Vec<String>) -> G
         let function = *known.entry(name.clone()).or_insert_with(|| {
             let number = functions.len();
             functions.push(match name.starts_with(NO_SYMBOL) {
-                true => nameless(number).name,
+                true => unnamed_function(number).name,
                 false => name,
             });
             number
@@ -192,7 +192,7 @@ fn with_names(call: &TracedCall, names: &dyn Names, traceable: Vec<String>) -> G
 
 /// The symbols of the copies and holders in `instances` of which the tracer sees every function: `list` is tracefs's
 /// `available_filter_functions`, which has a line for each, and `kallsyms` the text of all symbols.
-pub(super) fn traceable(
+pub(super) fn traceable_symbols(
     list: &str,
     kallsyms: &str,
     instances: &BTreeMap<String, Instances>,
@@ -268,6 +268,9 @@ mod tests {
         let list = "one\ntwo\nholder [mod]\nother\n";
         let kallsyms =
             "1 T one\n2 t two\n3 t two\n4 t holder\t[mod]\n5 t hidden\n6 d one\n1 T one_alias\n";
-        assert_eq!(traceable(list, kallsyms, &instances), ["holder", "one"]);
+        assert_eq!(
+            traceable_symbols(list, kallsyms, &instances),
+            ["holder", "one"]
+        );
     }
 }

@@ -7,9 +7,9 @@ use qed_evidence::document::{Context, Hit, Probe, Target, Task};
 use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
 
 use super::names::Names;
-use super::stack::calling;
-use super::values::{NumberRole, argument_role, datum};
-use crate::plan::expr::{Decode, Decoded, Loaded, decode, decode_fields};
+use super::stack::find_caller;
+use super::values::{NumberRole, argument_role, decoded_datum};
+use crate::plan::expr::{DecodedValue, Decoder, LoadedBytes, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
 
 /// The position of the call's number among the arguments of the tracepoint `sys_enter`:
@@ -43,27 +43,27 @@ impl ProbeEvent<'_> {
                     && hit.return_order.is_none()
             });
             match open {
-                Some(index) => self.returned(&mut probe.hits[index]),
+                Some(index) => self.record_return(&mut probe.hits[index]),
                 None => {
-                    let mut hit = self.hit();
-                    self.arguments(&mut hit);
-                    self.returned(&mut hit);
+                    let mut hit = self.new_hit();
+                    self.record_arguments(&mut hit);
+                    self.record_return(&mut hit);
                     probe.hits.push(hit);
                 }
             }
             return;
         }
-        let mut hit = self.hit();
+        let mut hit = self.new_hit();
         hit.order = Some(self.order);
         hit.time_ns = Some(self.time_ns);
-        self.arguments(&mut hit);
-        hit.entry = self.reads(&self.planned.entry);
+        self.record_arguments(&mut hit);
+        hit.entry = self.decode_reads(&self.planned.entry);
         if !matches!(self.planned.target, Target::Function(_)) {
-            hit.exit = self.reads(&self.planned.exit);
+            hit.exit = self.decode_reads(&self.planned.exit);
         }
         if matches!(self.planned.target, Target::Function(_)) {
             let begins = self.event.site.wrapping_sub(self.planned.offset);
-            let calling = calling(self.stack, self.replaced, begins, self.names);
+            let calling = find_caller(self.stack, self.replaced, begins, self.names);
             hit.returns_to = Some(calling.returns_to);
             hit.caller = Some(calling.caller);
             hit.site = Some(calling.site);
@@ -84,7 +84,7 @@ impl ProbeEvent<'_> {
         probe.hits.push(hit);
     }
 
-    fn hit(&self) -> Hit {
+    fn new_hit(&self) -> Hit {
         Hit {
             order: None,
             time_ns: None,
@@ -126,10 +126,12 @@ impl ProbeEvent<'_> {
         })
     }
 
-    fn arguments(&self, hit: &mut Hit) {
+    fn record_arguments(&self, hit: &mut Hit) {
         let known = self.event.side == side::ENTRY || self.event.args_known != 0;
         // `sys_exit` has the result in the place of the number.
-        let another_table = self.of_another_table().filter(|_| self.is_at("sys_enter"));
+        let another_table = self
+            .other_table_reason()
+            .filter(|_| self.is_at("sys_enter"));
         for parameter in &self.planned.parameters {
             let datum = match (&parameter.register, &parameter.decode, another_table) {
                 _ if !known => Datum::unavailable("the call was not seen going in"),
@@ -137,8 +139,8 @@ impl ProbeEvent<'_> {
                 (Ok(SYSCALL_NUMBER), _, Some(reason)) => Datum::unavailable(reason),
                 (Ok(_), None, _) => Datum::unavailable("its type is not known"),
                 (Ok(register), Some(how), _) => match self.event.args.get(*register) {
-                    Some(value) => datum(
-                        in_register(*value, how),
+                    Some(value) => decoded_datum(
+                        decode_register(*value, how),
                         argument_role(&parameter.name, parameter.names.as_ref()),
                         self.names,
                     ),
@@ -155,7 +157,7 @@ impl ProbeEvent<'_> {
 
     /// At entry and exit of a system call: the reason why its number may be that of another call, and its registers may mean
     /// something else, if so.
-    fn of_another_table(&self) -> Option<&'static str> {
+    fn other_table_reason(&self) -> Option<&'static str> {
         let at_gate = self.is_at("sys_enter") || self.is_at("sys_exit");
         match (at_gate, self.tells_compat) {
             (true, true) if self.event.is_compat_call() => {
@@ -168,17 +170,17 @@ impl ProbeEvent<'_> {
         }
     }
 
-    fn returned(&self, hit: &mut Hit) {
+    fn record_return(&self, hit: &mut Hit) {
         hit.return_order = Some(self.order);
         hit.return_time_ns = Some(self.time_ns);
-        hit.exit = self.reads(&self.planned.exit);
+        hit.exit = self.decode_reads(&self.planned.exit);
         hit.return_value = self
             .planned
             .returns
             .as_ref()
             .map(|returns| match &returns.decode {
-                Ok(how) => datum(
-                    in_register(self.event.return_value, how),
+                Ok(how) => decoded_datum(
+                    decode_register(self.event.return_value, how),
                     NumberRole::Return,
                     self.names,
                 ),
@@ -186,13 +188,16 @@ impl ProbeEvent<'_> {
             });
     }
 
-    fn reads(&self, reads: &[PlannedRead]) -> BTreeMap<String, Datum> {
-        reads.iter().flat_map(|read| self.read(read)).collect()
+    fn decode_reads(&self, reads: &[PlannedRead]) -> BTreeMap<String, Datum> {
+        reads
+            .iter()
+            .flat_map(|read| self.decode_read(read))
+            .collect()
     }
 
     /// The reason why what a read took from the arguments of a system call means something else than its path says, if so.
-    fn unlike_its_path(&self, read: &PlannedRead) -> Option<String> {
-        let reason = self.of_another_table()?;
+    fn path_mismatch_reason(&self, read: &PlannedRead) -> Option<String> {
+        let reason = self.other_table_reason()?;
         let mut words = (read.path).split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let parameters = &self.planned.parameters;
         let takes = words.any(|word| parameters.iter().any(|parameter| parameter.name == word));
@@ -200,27 +205,27 @@ impl ProbeEvent<'_> {
     }
 
     /// The value of a read under its name; of a structure each of its values, under both names.
-    fn read(&self, read: &PlannedRead) -> Vec<(String, Datum)> {
+    fn decode_read(&self, read: &PlannedRead) -> Vec<(String, Datum)> {
         let loaded = read.loaded(self.event);
         let missing = match (&loaded, &read.elements) {
             (None, _) => Some("the event has no room for this read".to_owned()),
-            (Some(_), Some(elements)) => elements.refuse(self.event),
+            (Some(_), Some(elements)) => elements.refusal_reason(self.event),
             (Some(_), None) => None,
         };
-        let missing = missing.or_else(|| self.unlike_its_path(read));
+        let missing = missing.or_else(|| self.path_mismatch_reason(read));
         let loaded = loaded.unwrap_or_default();
-        let missing = missing.or_else(|| inside_null(read, &loaded));
+        let missing = missing.or_else(|| null_offset_reason(read, &loaded));
         let named = |name: &str| format!("{}.{name}", read.name);
         match (&read.decode, missing) {
-            (Decode::Structure { fields, .. }, Some(reason)) => fields
+            (Decoder::Structure { fields, .. }, Some(reason)) => fields
                 .iter()
                 .map(|field| (named(&field.name), Datum::unavailable(&reason)))
                 .collect(),
-            (Decode::Structure { fields, .. }, None) => decode_fields(&loaded, fields)
+            (Decoder::Structure { fields, .. }, None) => decode_fields(&loaded, fields)
                 .into_iter()
                 .map(|(name, value)| {
                     let datum = match value {
-                        Ok(value) => datum(value, NumberRole::Read(None), self.names),
+                        Ok(value) => decoded_datum(value, NumberRole::Read(None), self.names),
                         Err(reason) => Datum::unavailable(reason.to_string()),
                     };
                     (named(name), datum)
@@ -232,7 +237,7 @@ impl ProbeEvent<'_> {
                     Some(names) => NumberRole::Named(names),
                     None => NumberRole::Read(read.kind),
                 };
-                let datum = datum(decode(&loaded, how), role, self.names);
+                let datum = decoded_datum(decode(&loaded, how), role, self.names);
                 vec![(read.name.clone(), datum)]
             }
         }
@@ -240,7 +245,7 @@ impl ProbeEvent<'_> {
 }
 
 /// The reason why an address is none of an object's: `&NULL->member` is the member's offset.
-fn inside_null(read: &PlannedRead, loaded: &[Loaded<'_>]) -> Option<String> {
+fn null_offset_reason(read: &PlannedRead, loaded: &[LoadedBytes<'_>]) -> Option<String> {
     let expected = read.inside_null?;
     let [(bytes, 0)] = loaded else {
         return None;
@@ -250,7 +255,7 @@ fn inside_null(read: &PlannedRead, loaded: &[Loaded<'_>]) -> Option<String> {
 }
 
 /// A value that was passed in a register, of which only the low bytes may be significant.
-fn in_register(value: u64, how: &Decode) -> Decoded {
+fn decode_register(value: u64, how: &Decoder) -> DecodedValue {
     let mut bytes = [0; MAX_READ_BYTES];
     bytes[..8].copy_from_slice(&value.to_le_bytes());
     decode(&[(&bytes, 0)], how)

@@ -10,7 +10,7 @@ use qed_evidence::value::Address;
 use super::names::FrameElision;
 use crate::reason::Reason;
 use crate::symbols::Kallsyms;
-use crate::symbols::disasm::{jumps, only_returns};
+use crate::symbols::disasm::{find_jumps, only_returns};
 use crate::symbols::kallsyms::copies::is_cold;
 use crate::symbols::lines::{Copies, LineResolver, OwnCopy as Own};
 
@@ -30,12 +30,12 @@ pub struct SymbolTables<'a> {
 }
 
 /// The name of a function in the source, to which a clone's symbol adds a suffix.
-fn in_source(symbol: &str) -> &str {
+fn source_name(symbol: &str) -> &str {
     symbol.split('.').next().unwrap_or(symbol)
 }
 
 /// Addresses at which the functions begin that hold inlined copies; `None` if one is not known.
-fn holders(inlined: &[InlinedCopy]) -> Option<BTreeSet<u64>> {
+fn holder_addresses(inlined: &[InlinedCopy]) -> Option<BTreeSet<u64>> {
     let addresses = inlined.iter().map(|copy| copy.address);
     addresses.map(|address| Some(address?.0)).collect()
 }
@@ -43,34 +43,37 @@ fn holders(inlined: &[InlinedCopy]) -> Option<BTreeSet<u64>> {
 impl SymbolTables<'_> {
     /// The copies of each of these functions.
     pub fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances> {
-        let mut described = self.described(functions);
+        let mut described = self.described_copies(functions);
         if let Ok(known) = &mut described {
-            self.by_other_names(functions, known);
+            self.add_alias_copies(functions, known);
         }
         let one = |function: &&str| {
             let described = described
                 .as_ref()
                 .map_err(Clone::clone)
-                .map(|all| all.get(in_source(function)).cloned().unwrap_or_default());
-            ((*function).to_owned(), self.of_one(function, described))
+                .map(|all| all.get(source_name(function)).cloned().unwrap_or_default());
+            (
+                (*function).to_owned(),
+                self.function_instances(function, described),
+            )
         };
         functions.iter().map(one).collect()
     }
 
-    fn described(&self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, Reason> {
+    fn described_copies(&self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, Reason> {
         self.slide
             .ok_or("the slide is not known, so neither are static addresses")?;
         let lines = self.lines.as_ref().map_err(Clone::clone)?;
-        let functions: Vec<&str> = functions.iter().map(|name| in_source(name)).collect();
+        let functions: Vec<&str> = functions.iter().map(|name| source_name(name)).collect();
         lines
             .borrow_mut()
-            .copies(&functions)
+            .find_copies(&functions)
             .map_err(Reason::from_error)
     }
 
     /// Add the debug info that describes a function under another name of its address: system calls without arguments are
     /// aliases of the function that the source defines.
-    fn by_other_names(&self, functions: &[&str], known: &mut BTreeMap<String, Copies>) {
+    fn add_alias_copies(&self, functions: &[&str], known: &mut BTreeMap<String, Copies>) {
         let undescribed = functions.iter().filter(|function| {
             !function.contains('.') && known.get(**function).is_none_or(|copies| !copies.described)
         });
@@ -87,13 +90,13 @@ impl SymbolTables<'_> {
         if names.is_empty() {
             return;
         }
-        let (Ok(found), Some(slide)) = (self.described(&names), self.slide) else {
+        let (Ok(found), Some(slide)) = (self.described_copies(&names), self.slide) else {
             return;
         };
         for (function, copy) in &aliases {
             let fixed = copy.address.0.wrapping_sub(slide);
             for alias in &copy.aliases {
-                let Some(under) = found.get(in_source(alias)).filter(|copies| {
+                let Some(under) = found.get(source_name(alias)).filter(|copies| {
                     copies.described && copies.own.iter().any(|own| own.starts.contains(&fixed))
                 }) else {
                     continue;
@@ -107,13 +110,13 @@ impl SymbolTables<'_> {
         }
     }
 
-    fn of_one(&self, function: &str, described: Result<Copies, Reason>) -> Instances {
+    fn function_instances(&self, function: &str, described: Result<Copies, Reason>) -> Instances {
         let own = described
             .as_ref()
             .map_or(&[][..], |described| &described.own);
         let mut copies = self.find_own_copies(function, own);
         if !function.contains('.') {
-            self.renamed(own, &mut copies);
+            self.add_renamed_copies(own, &mut copies);
         }
         let never_returns = self.never_returns(&copies, own);
         let inlined =
@@ -122,7 +125,7 @@ impl SymbolTables<'_> {
             Ok(inlined) => (Some(inlined), None),
             Err(reason) => (None, Some(reason.into())),
         };
-        let holders = inlined.as_deref().and_then(holders);
+        let holders = inlined.as_deref().and_then(holder_addresses);
         Instances {
             leaves_by_jump: holders.and_then(|holders| self.any_leaves_by_jump(&copies, &holders)),
             count: (copies.len() + inlined.as_ref().map_or(0, Vec::len)) as u64,
@@ -153,11 +156,11 @@ impl SymbolTables<'_> {
         let found = kallsyms.copies_of(function).into_iter();
         let retained = found.filter(|symbol| !kallsyms.is_discarded(symbol.address));
         retained
-            .map(|symbol| self.copy(symbol.address, symbol.name, described))
+            .map(|symbol| self.own_copy(symbol.address, symbol.name, described))
             .collect()
     }
 
-    fn copy(&self, address: u64, symbol: &str, described: &[Own]) -> OwnCopy {
+    fn own_copy(&self, address: u64, symbol: &str, described: &[Own]) -> OwnCopy {
         let fixed = self.slide.map(|slide| address.wrapping_sub(slide));
         let described = described
             .iter()
@@ -179,13 +182,13 @@ impl SymbolTables<'_> {
 
     /// Add copies that have code and no symbol of the function's name, as where two functions that are alike were
     /// merged.
-    fn renamed(&self, described: &[Own], copies: &mut Vec<OwnCopy>) {
+    fn add_renamed_copies(&self, described: &[Own], copies: &mut Vec<OwnCopy>) {
         for own in described {
             let Some((address, symbol)) = self.entry(&own.starts) else {
                 continue;
             };
             if copies.iter().all(|copy| copy.address.0 != address) && !self.is_discarded(address) {
-                copies.push(self.copy(address, &symbol, described));
+                copies.push(self.own_copy(address, &symbol, described));
             }
         }
         copies.sort_by_key(|copy| copy.address);
@@ -275,7 +278,7 @@ impl SymbolTables<'_> {
             return FrameElision::default();
         };
         FrameElision {
-            holders: instances.inlined.as_deref().and_then(holders),
+            holders: instances.inlined.as_deref().and_then(holder_addresses),
             leaves_by_jump: instances.leaves_by_jump,
         }
     }
@@ -303,7 +306,7 @@ impl SymbolTables<'_> {
         let parts: Vec<Range<u64>> = [start]
             .into_iter()
             .chain(cold)
-            .map(|part| part..kallsyms.end_of(part))
+            .map(|part| part..kallsyms.symbol_end(part))
             .collect();
         let lines = self.lines.as_ref().ok()?.borrow();
         let code = |live: u64, size: usize| lines.code(live.checked_sub(slide)?, size);
@@ -311,7 +314,7 @@ impl SymbolTables<'_> {
         for part in &parts {
             let size = usize::try_from(part.end - part.start).ok()?;
             let bytes = code(part.start, size).filter(|bytes| bytes.len() == size)?;
-            let jumps = jumps(bytes, part.start);
+            let jumps = find_jumps(bytes, part.start);
             leaves |= jumps.through_pointer;
             for target in jumps.to {
                 let within = parts.iter().any(|part| part.contains(&target));
@@ -330,8 +333,8 @@ impl SymbolTables<'_> {
         if !kallsyms.copies_of(function).is_empty() {
             return Ok(());
         }
-        let described = match self.described(&[function]) {
-            Ok(mut all) => all.remove(in_source(function)).unwrap_or_default(),
+        let described = match self.described_copies(&[function]) {
+            Ok(mut all) => all.remove(source_name(function)).unwrap_or_default(),
             // It may be inlined everywhere.
             Err(_) => return Ok(()),
         };

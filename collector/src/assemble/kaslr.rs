@@ -6,17 +6,17 @@ use qed_evidence::document::{DISABLED, Kaslr, RANDOMIZED, SymbolPlaces};
 use qed_evidence::value::{Address, Datum, Integer, Value};
 
 use super::context::Context;
-use crate::kaslr::{FixedPlace, KaslrReport, Status};
+use crate::kaslr::{FixedPlace, KaslrReport, KaslrStatus};
 use crate::session::raw::MachineFacts;
 
-fn offset(value: u64) -> Datum {
+fn offset_datum(value: u64) -> Datum {
     Value::Offset {
         value: Integer::from(value),
     }
     .into()
 }
 
-fn place(address: u64) -> Datum {
+fn address_datum(address: u64) -> Datum {
     Value::Address {
         value: Address(address),
         type_name: None,
@@ -25,7 +25,7 @@ fn place(address: u64) -> Datum {
     .into()
 }
 
-fn number(value: u64) -> Datum {
+fn number_datum(value: u64) -> Datum {
     Value::Int {
         value: Integer::from(value),
         type_name: None,
@@ -39,7 +39,7 @@ fn path_name(source: &str) -> String {
 }
 
 /// Live and static address of each symbol that was asked for, or why they are not known.
-fn symbols(context: &Context<'_>, unknown: Option<&str>) -> BTreeMap<String, SymbolPlaces> {
+fn symbol_places(context: &Context<'_>, unknown: Option<&str>) -> BTreeMap<String, SymbolPlaces> {
     let missing = |why: &str| SymbolPlaces {
         live: Datum::unavailable(why),
         static_address: Datum::unavailable(why),
@@ -52,9 +52,9 @@ fn symbols(context: &Context<'_>, unknown: Option<&str>) -> BTreeMap<String, Sym
             Err(why) => Datum::unavailable(why.clone()),
         };
         let places = SymbolPlaces {
-            live: place(symbol.live),
-            static_address: fixed(|fixed| place(fixed.address)),
-            slide: fixed(|fixed| offset(fixed.slide)),
+            live: address_datum(symbol.live),
+            static_address: fixed(|fixed| address_datum(fixed.address)),
+            slide: fixed(|fixed| offset_datum(fixed.slide)),
         };
         symbols.insert(symbol.name.clone(), places);
     }
@@ -69,10 +69,10 @@ fn symbols(context: &Context<'_>, unknown: Option<&str>) -> BTreeMap<String, Sym
 }
 
 /// The number that an option of the kernel's configuration has, or why it is not known.
-fn configured(context: &Context<'_>, option: &str) -> Datum {
+fn configured_offset(context: &Context<'_>, option: &str) -> Datum {
     match &context.config {
         Ok(config) => match config.number(option) {
-            Ok(Some(value)) => offset(value),
+            Ok(Some(value)) => offset_datum(value),
             Ok(None) => Datum::unavailable(format!(
                 "{option} is not set in this kernel's configuration"
             )),
@@ -84,7 +84,7 @@ fn configured(context: &Context<'_>, option: &str) -> Datum {
 
 /// True if independent sources agree. A missing source is not a disagreement, and if a source disagrees, there is no slide at
 /// all: so this is never `false`.
-fn agree(report: &KaslrReport) -> Datum {
+fn sources_agree(report: &KaslrReport) -> Datum {
     if report.agree {
         return Value::Bool { value: true }.into();
     }
@@ -100,11 +100,11 @@ fn agree(report: &KaslrReport) -> Datum {
 }
 
 /// The judgement on the slide, as values.
-pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
+pub fn assemble_kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
     let report = context.kaslr;
     let unknown = match &report.status {
-        Status::Unknown { why } | Status::Error { why } => Some(why.clone()),
-        Status::Randomized { .. } | Status::Disabled { .. } => None,
+        KaslrStatus::Unknown { why } | KaslrStatus::Error { why } => Some(why.clone()),
+        KaslrStatus::Randomized { .. } | KaslrStatus::Disabled { .. } => None,
     };
     let known = |datum: Datum| match &unknown {
         Some(why) => Datum::unavailable(why.clone()),
@@ -115,45 +115,45 @@ pub fn kaslr(facts: &MachineFacts, context: &Context<'_>) -> Kaslr {
         .iter()
         .find_map(|source| source.comparison.as_ref());
     let compared = |count: Option<u64>| match count {
-        Some(count) => number(count),
+        Some(count) => number_datum(count),
         None => Datum::unavailable("no static symbol table of the same build was at hand"),
     };
     Kaslr {
         status: match &report.status {
-            Status::Randomized { .. } => Value::text(RANDOMIZED).into(),
-            Status::Disabled { .. } => Value::text(DISABLED).into(),
-            Status::Unknown { why } => Datum::unavailable(why),
-            Status::Error { why } => {
+            KaslrStatus::Randomized { .. } => Value::text(RANDOMIZED).into(),
+            KaslrStatus::Disabled { .. } => Value::text(DISABLED).into(),
+            KaslrStatus::Unknown { why } => Datum::unavailable(why),
+            KaslrStatus::Error { why } => {
                 Datum::unavailable(format!("the sources contradict each other: {why}"))
             }
         },
         slide: match report.slide {
-            Some(slide) => known(offset(slide)),
+            Some(slide) => known(offset_datum(slide)),
             None => Datum::unavailable(
                 unknown
                     .clone()
                     .unwrap_or_else(|| "no source gave a slide".into()),
             ),
         },
-        agree: known(agree(report)),
+        agree: known(sources_agree(report)),
         sources: report
             .sources
             .iter()
             .map(|source| {
                 let datum = match &source.slide {
-                    Ok(slide) => offset(*slide),
+                    Ok(slide) => offset_datum(*slide),
                     Err(reason) => Datum::unavailable(reason.to_string()),
                 };
                 (path_name(&source.name), datum)
             })
             .collect(),
-        symbols: symbols(context, unknown.as_deref()),
+        symbols: symbol_places(context, unknown.as_deref()),
         checked: compared(comparison.map(|c| c.checked)),
         differing: compared(comparison.map(|c| c.differing)),
-        physical_start: configured(context, "CONFIG_PHYSICAL_START"),
-        physical_align: configured(context, "CONFIG_PHYSICAL_ALIGN"),
+        physical_start: configured_offset(context, "CONFIG_PHYSICAL_START"),
+        physical_align: configured_offset(context, "CONFIG_PHYSICAL_ALIGN"),
         live_physical_start: match &facts.physical_text {
-            Ok(address) => offset(*address),
+            Ok(address) => offset_datum(*address),
             Err(reason) => Datum::unavailable(reason.clone()),
         },
         // From files that this module does not open.
@@ -177,7 +177,7 @@ mod tests {
         };
         let missing = KaslrSourceError::Unavailable("no /proc/kcore".into());
         let mut report = KaslrReport {
-            status: Status::Randomized { slide: 0x20_0000 },
+            status: KaslrStatus::Randomized { slide: 0x20_0000 },
             slide: Some(0x20_0000),
             symbols: Vec::new(),
             missing_symbols: Vec::new(),
@@ -189,8 +189,8 @@ mod tests {
             checks: Vec::new(),
         };
         let why = "no two independent sources say what the slide is; vmcoreinfo: unavailable: no /proc/kcore";
-        assert_eq!(agree(&report), Datum::unavailable(why));
+        assert_eq!(sources_agree(&report), Datum::unavailable(why));
         report.agree = true;
-        assert_eq!(agree(&report), Value::Bool { value: true }.into());
+        assert_eq!(sources_agree(&report), Value::Bool { value: true }.into());
     }
 }

@@ -9,7 +9,7 @@ use crate::kaslr::config::KernelConfig;
 use crate::reason::Reason;
 use crate::session::raw::MachineFacts;
 
-fn text(result: &Result<String, Reason>) -> Datum {
+fn text_datum(result: &Result<String, Reason>) -> Datum {
     match result {
         Ok(text) => Value::text(text).into(),
         Err(reason) => Datum::unavailable(reason.clone()),
@@ -17,7 +17,7 @@ fn text(result: &Result<String, Reason>) -> Datum {
 }
 
 /// The reason why an option has no value. It is not `n`: of a misspelt one that would be true on every kernel.
-fn unlisted(option: &str, config: &KernelConfig) -> String {
+fn unlisted_reason(option: &str, config: &KernelConfig) -> String {
     let near = config
         .nearest(option)
         .map(|near| format!("; the nearest one is {near}"));
@@ -28,12 +28,12 @@ fn unlisted(option: &str, config: &KernelConfig) -> String {
 }
 
 /// Facts about the kernel. A command line may name a host's disks, so only that of a throwaway machine is kept.
-pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> Kernel {
+pub fn assemble_kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> Kernel {
     Kernel {
         release: facts.release.clone(),
         version: facts.version.clone(),
         package: context.package.clone(),
-        build_id: text(&facts.build_id),
+        build_id: text_datum(&facts.build_id),
         image_digest: context.image_digest.clone(),
         btf_digest: hex::encode(Sha256::digest(&facts.btf)),
         config: context
@@ -43,9 +43,9 @@ pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> K
             .map(|name| {
                 let option = format!("CONFIG_{}", name.to_uppercase());
                 let datum = match &context.config {
-                    Ok(config) => match config.listed(&option) {
+                    Ok(config) => match config.get_listed(&option) {
                         Some(value) => Value::text(value).into(),
-                        None => Datum::unavailable(unlisted(&option, config)),
+                        None => Datum::unavailable(unlisted_reason(&option, config)),
                     },
                     Err(reason) => Datum::unavailable(reason.clone()),
                 };
@@ -53,9 +53,9 @@ pub fn kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: bool) -> K
             })
             .collect(),
         modules: context.modules.clone(),
-        lockdown: text(&facts.lockdown),
-        lsm: text(&facts.lsm),
+        lockdown: text_datum(&facts.lockdown),
+        lsm: text_datum(&facts.lsm),
         command_line: ephemeral.then(|| facts.command_line.clone()),
-        debuginfo: text(&context.debuginfo),
+        debuginfo: text_datum(&context.debuginfo),
     }
 }

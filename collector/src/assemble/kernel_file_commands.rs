@@ -12,7 +12,7 @@ use crate::reason::Reason;
 use crate::session::commands::{CommandTask, Commands};
 
 /// Paths of the files that commands can name, or why there is none.
-pub struct Artefacts<'a> {
+pub struct KernelFilePaths<'a> {
     /// `{vmlinux}`
     pub vmlinux: Result<&'a Path, Reason>,
     /// `{system_map}`
@@ -21,8 +21,8 @@ pub struct Artefacts<'a> {
     pub config: Result<&'a Path, Reason>,
 }
 
-impl Artefacts<'_> {
-    fn named(&self, name: &str) -> Result<&Path, Reason> {
+impl KernelFilePaths<'_> {
+    fn path_by_name(&self, name: &str) -> Result<&Path, Reason> {
         match name {
             "vmlinux" => self.vmlinux.clone(),
             "system_map" => self.system_map.clone(),
@@ -33,7 +33,7 @@ impl Artefacts<'_> {
 
     /// Start the commands of `investigation` that run on the builder, in a folder that holds nothing but the files, so that no
     /// path of this machine is in a command or in its output.
-    pub fn begin(&self, investigation: &Investigation) -> Commands {
+    pub fn start_commands(&self, investigation: &Investigation) -> Commands {
         let commands = investigation.commands.iter();
         let wanted = commands.filter(|command| command.on == Reader::Builder);
         let mut linked: Vec<PathBuf> = Vec::new();
@@ -44,7 +44,7 @@ impl Artefacts<'_> {
                     let Some((before, name, after)) = split_placeholder(word) else {
                         return word.clone();
                     };
-                    match self.named(name) {
+                    match self.path_by_name(name) {
                         Ok(path) => {
                             if !linked.iter().any(|known| known == path) {
                                 linked.push(path.to_owned());
@@ -65,7 +65,7 @@ impl Artefacts<'_> {
                 }
             })
             .collect();
-        let folder = match folder(&linked) {
+        let folder = match link_folder(&linked) {
             Ok(folder) => folder,
             Err(reason) => {
                 for task in &mut tasks {
@@ -82,7 +82,7 @@ impl Artefacts<'_> {
 
     /// Words that tell which machine this is, as far as they can get into what the commands print: its name, its user,
     /// folders, the ids of machine and boot, and the addresses of network cards.
-    pub fn private(&self) -> Vec<String> {
+    pub fn private_words(&self) -> Vec<String> {
         let files = [&self.vmlinux, &self.system_map, &self.config];
         let folders = files
             .into_iter()
@@ -135,7 +135,7 @@ fn network_addresses() -> Vec<String> {
 }
 
 /// A folder with links to `files`; `None` if there are none.
-fn folder(files: &[PathBuf]) -> Result<Option<tempfile::TempDir>, Reason> {
+fn link_folder(files: &[PathBuf]) -> Result<Option<tempfile::TempDir>, Reason> {
     if files.is_empty() {
         return Ok(None);
     }
@@ -181,12 +181,12 @@ function = "f"
         let folder = tempfile::tempdir().unwrap();
         let map = folder.path().join("System.map-6.1.0");
         std::fs::write(&map, "ffffffff81000000 T _text\n").unwrap();
-        let artefacts = Artefacts {
+        let artefacts = KernelFilePaths {
             vmlinux: Err("no vmlinux of this kernel was found".into()),
             system_map: Ok(&map),
             config: Err("no configuration".into()),
         };
-        let private = artefacts.private();
+        let private = artefacts.private_words();
         assert!(
             private.contains(&folder.path().display().to_string()),
             "{private:?}"
@@ -199,7 +199,7 @@ function = "f"
         // Only what cannot be run is begun here: in this test the program is not a collector.
         let mut none = investigation.clone();
         none.commands.remove(0);
-        let done = artefacts.begin(&none).wait();
+        let done = artefacts.start_commands(&none).wait();
         assert_eq!(done.len(), 1);
         assert_eq!(
             done[0].argv,
@@ -209,7 +209,7 @@ function = "f"
             done[0].ended,
             Err("no vmlinux of this kernel was found".into())
         );
-        let linked = super::folder(&[map]).unwrap().unwrap();
+        let linked = super::link_folder(&[map]).unwrap().unwrap();
         let text = std::fs::read_to_string(linked.path().join("System.map-6.1.0")).unwrap();
         assert!(text.contains("_text"));
     }

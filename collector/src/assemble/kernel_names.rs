@@ -11,7 +11,7 @@ use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 use super::instances;
 use super::names::{FrameElision, Names};
 use crate::reason::Reason;
-use crate::symbols::disasm::{Called, LONGEST_INSTRUCTION, called};
+use crate::symbols::disasm::{CallTarget, LONGEST_INSTRUCTION, call_target};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
 /// Kernel symbols, and source lines if a vmlinux of the same build is available.
@@ -66,7 +66,7 @@ impl<'a> KernelNames<'a> {
         }
     }
 
-    fn fixed(&self, live: u64) -> Result<u64, Reason> {
+    fn static_address(&self, live: u64) -> Result<u64, Reason> {
         let slide = self
             .slide
             .ok_or("the slide is not known, so neither is the static address")?;
@@ -91,7 +91,7 @@ impl Names for KernelNames<'_> {
         let start = address - offset;
         Some(Symbol {
             address: Address(start),
-            size: kallsyms.end_of(address) - start,
+            size: kallsyms.symbol_end(address) - start,
             name,
         })
     }
@@ -105,7 +105,7 @@ impl Names for KernelNames<'_> {
         // The return address is the instruction after the call and may belong to another line; the byte
         // before it belongs to the call.
         let address = self
-            .fixed(return_address)?
+            .static_address(return_address)?
             .checked_sub(1)
             .ok_or("the address is 0")?;
         let frames = self
@@ -132,7 +132,7 @@ impl Names for KernelNames<'_> {
         })
     }
 
-    fn interrupts(&self, address: u64) -> Option<bool> {
+    fn is_interrupt_entry(&self, address: u64) -> Option<bool> {
         // The kernel's own bounds of what its stacks must not be taken apart across: the entries of all interrupts and
         // exceptions, and no system calls.
         // https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L430
@@ -151,7 +151,7 @@ impl Names for KernelNames<'_> {
     }
 
     fn definition(&self, address: u64) -> Result<Location, Reason> {
-        let fixed = self.fixed(address)?;
+        let fixed = self.static_address(address)?;
         let found = self
             .resolver()?
             .borrow_mut()
@@ -167,14 +167,14 @@ impl Names for KernelNames<'_> {
         })
     }
 
-    fn called(&self, return_address: u64) -> Result<Called, Reason> {
+    fn call_target(&self, return_address: u64) -> Result<CallTarget, Reason> {
         let live = self.code.get(&return_address);
-        if let Some(found) = live.and_then(|before| called(before, return_address)) {
+        if let Some(found) = live.and_then(|before| call_target(before, return_address)) {
             return Ok(found);
         }
         // What stood in memory can be a probe.
         let start = self
-            .fixed(return_address)?
+            .static_address(return_address)?
             .checked_sub(LONGEST_INSTRUCTION as u64)
             .ok_or("the address is below the kernel image")?;
         let lines = self.resolver()?.borrow();
@@ -182,17 +182,17 @@ impl Names for KernelNames<'_> {
             .code(start, LONGEST_INSTRUCTION)
             .filter(|before| before.len() == LONGEST_INSTRUCTION)
             .ok_or("the code before the return address is not known")?;
-        match called(before, start + LONGEST_INSTRUCTION as u64) {
-            Some(Called::Address(target)) => Ok(Called::Address(
+        match call_target(before, start + LONGEST_INSTRUCTION as u64) {
+            Some(CallTarget::Address(target)) => Ok(CallTarget::Address(
                 target.wrapping_add(self.slide.unwrap_or(0)),
             )),
-            Some(Called::Pointer) => Ok(Called::Pointer),
+            Some(CallTarget::Pointer) => Ok(CallTarget::Pointer),
             None => Err("no call stands before the return address".into()),
         }
     }
 
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances> {
-        let look = self.look();
+        let look = self.symbol_tables();
         look.instances(functions)
     }
 
@@ -200,7 +200,7 @@ impl Names for KernelNames<'_> {
         if let Some(known) = self.frame_elisions.borrow().get(function) {
             return known.clone();
         }
-        let frame_elision = self.look().frame_elision(function);
+        let frame_elision = self.symbol_tables().frame_elision(function);
         self.frame_elisions
             .borrow_mut()
             .insert(function.to_owned(), frame_elision.clone());
@@ -208,12 +208,12 @@ impl Names for KernelNames<'_> {
     }
 
     fn check_exists(&self, function: &str) -> Result<(), Reason> {
-        self.look().check_exists(function)
+        self.symbol_tables().check_exists(function)
     }
 }
 
 impl KernelNames<'_> {
-    fn look(&self) -> instances::SymbolTables<'_> {
+    fn symbol_tables(&self) -> instances::SymbolTables<'_> {
         instances::SymbolTables {
             kallsyms: self.kallsyms,
             slide: self.slide,

@@ -6,7 +6,7 @@ use qed_evidence::document::{Allocation, Free, Ledger};
 use qed_evidence::investigation::LeakExemption;
 use qed_evidence::value::{Address, Frame};
 
-use super::stack::{holds, running};
+use super::stack::{holds_function, running_frames};
 
 /// A ledger that is being filled. Events must come in order.
 #[derive(Default)]
@@ -26,8 +26,8 @@ pub struct LedgerEvent {
 }
 
 impl LedgerBuilder {
-    /// An object was allocated.
-    pub fn allocate(
+    /// Record that an object was allocated.
+    pub fn record_allocation(
         &mut self,
         entry: LedgerEvent,
         cache: Option<String>,
@@ -36,7 +36,7 @@ impl LedgerBuilder {
     ) {
         let excused = excuses
             .iter()
-            .find(|excuse| holds(running(&entry.stack), &excuse.within))
+            .find(|excuse| holds_function(running_frames(&entry.stack), &excuse.within))
             .map(LeakExemption::text);
         self.live.insert(entry.address, self.allocations.len());
         self.allocations.push(Allocation {
@@ -52,8 +52,8 @@ impl LedgerBuilder {
         });
     }
 
-    /// An object was freed. Says whether it was one of ours.
-    pub fn free(&mut self, entry: LedgerEvent, same_task: bool, task: String) -> bool {
+    /// Record that an object was freed. Says whether it was one of ours.
+    pub fn record_free(&mut self, entry: LedgerEvent, same_task: bool, task: String) -> bool {
         let Some(index) = self.live.remove(&entry.address) else {
             return false;
         };
@@ -69,7 +69,7 @@ impl LedgerBuilder {
     }
 
     /// The finished ledger.
-    pub fn close(self) -> Ledger {
+    pub fn finish(self) -> Ledger {
         Ledger {
             waited_ns: 0,
             allocations: self.allocations,
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn pairs_by_address_in_order() {
         let mut book = LedgerBuilder::default();
-        book.allocate(entry(0x10, 1), None, None, &[]);
-        assert!(book.free(entry(0x10, 2), true, "t".into()));
-        book.allocate(entry(0x10, 3), None, None, &[]);
-        assert!(!book.free(entry(0x20, 4), true, "t".into()));
-        let ledger = book.close();
+        book.record_allocation(entry(0x10, 1), None, None, &[]);
+        assert!(book.record_free(entry(0x10, 2), true, "t".into()));
+        book.record_allocation(entry(0x10, 3), None, None, &[]);
+        assert!(!book.record_free(entry(0x20, 4), true, "t".into()));
+        let ledger = book.finish();
         assert_eq!(
             ledger.allocations[0].freed.as_ref().map(|f| f.order),
             Some(2)

@@ -7,11 +7,11 @@ use qed_evidence::names::{IntegerType, Names as Tables, Symbol};
 use qed_evidence::value::{Address, Integer, Value};
 
 use super::names::Names;
-use crate::plan::expr::Decode;
+use crate::plan::expr::Decoder;
 use crate::plan::{NumberNames, PlannedExperiment, PlannedProbe};
 
 /// The tables of all names that the values of `evidence` have.
-pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names) -> Tables {
+pub fn name_tables(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names) -> Tables {
     let mut symbols: BTreeMap<Address, Symbol> = BTreeMap::new();
     let mut enums: BTreeMap<String, BTreeMap<String, Integer>> = BTreeMap::new();
     let mut types: BTreeSet<String> = BTreeSet::new();
@@ -52,17 +52,17 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
             named(frame.address);
         }
     });
-    types.extend(declared(evidence).map(str::to_owned));
+    types.extend(declared_types(evidence).map(str::to_owned));
     // Also of values that were not there to be read: a claim on them is UNVERIFIED, and its enumerator is a known one.
-    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
-        if let Decode::Enum { values, .. } = how
+    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decoders) {
+        if let Decoder::Enum { values, .. } = how
             && !values.is_empty()
         {
             enums.entry(how.type_name().to_owned()).or_default();
         }
     }
     for (type_name, list) in &mut enums {
-        complete(type_name, list, plan);
+        add_unseen_enumerators(type_name, list, plan);
     }
     let flags = sets.iter().filter_map(|set| {
         let known = plan.iter().flat_map(|e| &e.probes).flat_map(number_names);
@@ -76,13 +76,13 @@ pub fn names(evidence: &Evidence, plan: &[PlannedExperiment], names: &dyn Names)
     Tables {
         symbols: symbols.into_values().collect(),
         enums,
-        integers: integers(&types, plan),
+        integers: integer_types(&types, plan),
         flags: flags.collect(),
     }
 }
 
 /// The C types that values are declared with, also those whose values are of a kind of their own.
-fn declared(evidence: &Evidence) -> impl Iterator<Item = &str> {
+fn declared_types(evidence: &Evidence) -> impl Iterator<Item = &str> {
     let experiments = evidence.experiments.values();
     let probes = experiments.flat_map(|experiment| experiment.probes.values());
     probes.flat_map(|probe| {
@@ -107,7 +107,7 @@ fn number_names(probe: &PlannedProbe) -> impl Iterator<Item = &NumberNames> {
 }
 
 /// The decoders of a probe's values.
-fn decodes(probe: &PlannedProbe) -> impl Iterator<Item = &Decode> {
+fn decoders(probe: &PlannedProbe) -> impl Iterator<Item = &Decoder> {
     let reads = probe.entry.iter().chain(&probe.exit);
     let parameters = probe.parameters.iter().filter_map(|p| p.decode.as_ref());
     let returned = probe.returns.iter().filter_map(|r| r.decode.as_ref().ok());
@@ -115,14 +115,17 @@ fn decodes(probe: &PlannedProbe) -> impl Iterator<Item = &Decode> {
         .map(|read| &read.decode)
         .chain(parameters)
         .chain(returned)
-        .flat_map(Decode::values)
+        .flat_map(Decoder::value_decoders)
 }
 
 /// Sizes and signs of the C types of these names. A type that is seen with two sizes or signs is left out.
-fn integers(types: &BTreeSet<String>, plan: &[PlannedExperiment]) -> BTreeMap<String, IntegerType> {
+fn integer_types(
+    types: &BTreeSet<String>,
+    plan: &[PlannedExperiment],
+) -> BTreeMap<String, IntegerType> {
     let mut found: BTreeMap<String, Option<IntegerType>> = BTreeMap::new();
-    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
-        let Decode::Int {
+    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decoders) {
+        let Decoder::Int {
             size,
             signed,
             type_name,
@@ -153,12 +156,16 @@ fn integers(types: &BTreeSet<String>, plan: &[PlannedExperiment]) -> BTreeMap<St
 }
 
 /// Add the enumerators that were not seen: claims can name them too.
-fn complete(type_name: &str, list: &mut BTreeMap<String, Integer>, plan: &[PlannedExperiment]) {
-    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decodes) {
+fn add_unseen_enumerators(
+    type_name: &str,
+    list: &mut BTreeMap<String, Integer>,
+    plan: &[PlannedExperiment],
+) {
+    for how in plan.iter().flat_map(|e| &e.probes).flat_map(decoders) {
         if how.type_name() != type_name {
             continue;
         }
-        let (Decode::Enum { values, .. } | Decode::BitField { values, .. }) = how else {
+        let (Decoder::Enum { values, .. } | Decoder::BitField { values, .. }) = how else {
             continue;
         };
         for (name, value) in values {

@@ -7,7 +7,7 @@ use qed_evidence::names::Symbol;
 use qed_evidence::value::Location;
 
 use crate::reason::Reason;
-use crate::symbols::disasm::Called;
+use crate::symbols::disasm::CallTarget;
 
 /// Names and places in the source for addresses of the captured kernel.
 pub trait Names {
@@ -19,11 +19,11 @@ pub trait Names {
     fn call_site(&self, return_address: u64) -> Result<Location, Reason>;
     /// True if an interrupt or an exception enters the kernel in the code at a live address. `None`: where that code
     /// is, is not known.
-    fn interrupts(&self, address: u64) -> Option<bool>;
+    fn is_interrupt_entry(&self, address: u64) -> Option<bool>;
     /// The definition of the function at a live address, or why it is not known.
     fn definition(&self, address: u64) -> Result<Location, Reason>;
     /// The target of the call before a live return address, or why it is not known.
-    fn called(&self, return_address: u64) -> Result<Called, Reason>;
+    fn call_target(&self, return_address: u64) -> Result<CallTarget, Reason>;
     /// The copies of each of these functions.
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances>;
     /// Facts about a function whose frame may be missing from a stack.

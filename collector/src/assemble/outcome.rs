@@ -6,7 +6,7 @@ use qed_evidence::document::{self, Outcome};
 use qed_evidence::investigation::{Action, BufferElements, Experiment, Returns};
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Integer, Value};
 
-use super::values::errno;
+use super::values::errno_value;
 use crate::reason::Reason;
 use crate::session::raw::RawOutcome;
 use crate::symbols::disasm::disassemble;
@@ -16,7 +16,7 @@ use crate::workload::CallSite;
 pub const TIMED_OUT: &str = "the process did not end in time and was killed";
 
 /// The workload's own code, disassembled. The target of a call in it has no meaningful name.
-pub fn call(raw: &CallSite) -> document::CallSite {
+pub fn disassemble_call_site(raw: &CallSite) -> document::CallSite {
     document::CallSite {
         function: Address(raw.function),
         instruction: Address(raw.instruction),
@@ -32,7 +32,7 @@ pub fn call(raw: &CallSite) -> document::CallSite {
 }
 
 /// The outcome of an experiment.
-pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Outcome {
+pub fn assemble_outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Outcome {
     let raw = match raw {
         Ok(raw) => raw,
         Err(reason) => {
@@ -55,14 +55,14 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
             (Datum::unavailable(none), Datum::unavailable(none))
         }
         (_, None) => {
-            let none = no_return(raw);
+            let none = no_return_reason(raw);
             (Datum::unavailable(none.clone()), Datum::unavailable(none))
         }
         (Action::Syscall { returns, .. }, Some(value)) => {
             let number = i32::try_from(value).ok().filter(|v| (-4095..0).contains(v));
             (
-                result(value, *returns).into(),
-                errno(number.map_or(0, |error| -error)).into(),
+                result_value(value, *returns).into(),
+                errno_value(number.map_or(0, |error| -error)).into(),
             )
         }
     };
@@ -84,17 +84,17 @@ pub fn outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason>) -> Out
             Some(Err(error)) => Datum::unavailable(error.to_string()),
             None => Datum::unavailable("no signal ended the process"),
         },
-        stdout: output(&raw.stdout, raw.printed),
-        stderr: Some(output(&raw.stderr, raw.complained)),
+        stdout: output_datum(&raw.stdout, raw.printed),
+        stderr: Some(output_datum(&raw.stderr, raw.complained)),
         results: results(experiment, raw),
         buffers: buffers(experiment, raw),
     }
 }
 
 /// The result of a system call, as a value.
-fn result(returned: i64, means: Returns) -> Value {
+fn result_value(returned: i64, means: Returns) -> Value {
     match i32::try_from(returned) {
-        Ok(error @ -4095..0) => errno(error),
+        Ok(error @ -4095..0) => errno_value(error),
         Ok(fd) if means == Returns::Fd => Value::Fd { value: fd },
         _ => Value::Int {
             value: Integer::from(returned),
@@ -114,8 +114,8 @@ fn results(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum>
                 false => raw.earlier.get(nth).copied(),
             };
             let datum = match returned {
-                Some(value) => result(value, returns).into(),
-                None => Datum::unavailable(no_return(raw)),
+                Some(value) => result_value(value, returns).into(),
+                None => Datum::unavailable(no_return_reason(raw)),
             };
             (name.to_owned(), datum)
         })
@@ -123,7 +123,7 @@ fn results(experiment: &Experiment, raw: &RawOutcome) -> BTreeMap<String, Datum>
 }
 
 /// The reason why a system call has no return value.
-fn no_return(raw: &RawOutcome) -> String {
+fn no_return_reason(raw: &RawOutcome) -> String {
     let signal = raw.signal.map(nix::sys::signal::Signal::try_from);
     match (raw.exit, signal) {
         (Some(status), _) => {
@@ -137,7 +137,7 @@ fn no_return(raw: &RawOutcome) -> String {
     }
 }
 
-fn output(retained: &[u8], whole: Option<u64>) -> Datum {
+fn output_datum(retained: &[u8], whole: Option<u64>) -> Datum {
     decode_output(retained, whole).map_or_else(Datum::unavailable, Datum::from)
 }
 

@@ -14,16 +14,16 @@ use crate::plan::PlannedProbe;
 
 /// The probes whose hits in the collector's own processes count.
 #[derive(Clone, Copy)]
-pub(super) enum Kept<'k> {
+pub(super) enum KeptProbes<'k> {
     All,
     These(&'k BTreeSet<String>),
 }
 
-impl Kept<'_> {
-    fn has(self, probe: &str) -> bool {
+impl KeptProbes<'_> {
+    fn contains(self, probe: &str) -> bool {
         match self {
-            Kept::All => true,
-            Kept::These(names) => names.contains(probe),
+            KeptProbes::All => true,
+            KeptProbes::These(names) => names.contains(probe),
         }
     }
 }
@@ -45,31 +45,31 @@ pub(super) fn shares_place(seen: &RawObservation<'_>, a: &str, b: &str) -> bool 
 
 /// Of each thread the calls of a probe that are open, the innermost last, each with whether it is left out: its return has to be as
 /// well, whatever interrupts it.
-type Open = BTreeMap<u32, Vec<bool>>;
+type OpenCalls = BTreeMap<u32, Vec<bool>>;
 
 /// What is left out of one experiment.
 pub(super) struct OwnWork<'a> {
     /// The processes of the collector.
     processes: BTreeSet<u32>,
     /// The probes for which their events are left out, and what is open of each.
-    probes: BTreeMap<&'a str, Open>,
+    probes: BTreeMap<&'a str, OpenCalls>,
 }
 
 impl<'a> OwnWork<'a> {
-    pub(super) fn new(seen: &RawObservation<'a>, kept: Kept<'_>) -> Self {
+    pub(super) fn new(seen: &RawObservation<'a>, kept: KeptProbes<'_>) -> Self {
         let probes = seen.planned.probes.iter();
         Self {
             processes: seen.own.iter().copied().collect(),
             probes: probes
-                .filter(|probe| !kept.has(&probe.name) && counts_any_task(probe, seen))
+                .filter(|probe| !kept.contains(&probe.name) && counts_any_task(probe, seen))
                 .filter(|probe| !probe.frees && !probe.allocates)
-                .map(|probe| (probe.name.as_str(), Open::new()))
+                .map(|probe| (probe.name.as_str(), OpenCalls::new()))
                 .collect(),
         }
     }
 
     /// True if an event is no hit of a probe, because the collector's own process did it, in this context.
-    pub(super) fn leaves_out(
+    pub(super) fn excludes(
         &mut self,
         planned: &PlannedProbe,
         event: &Event,

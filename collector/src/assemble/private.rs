@@ -6,14 +6,14 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Missing, SymbolPlaces};
 use qed_evidence::value::{Datum, Value};
 
-use super::commands::{NotKept, holds_word, in_image};
+use super::commands::{WithheldReason, holds_word, words_in_image};
 
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
 
 /// Remove private texts from each reason that was composed outside the captured machine: why there are no source lines, why a
 /// source of the slide gives none, why a guest was not run with KVM.
-pub fn clean(evidence: &mut Evidence, private: &[String]) {
+pub fn sanitize(evidence: &mut Evidence, private: &[String]) {
     let kaslr = &mut evidence.kaslr;
     let symbols = kaslr.symbols.values_mut();
     let places = symbols.flat_map(
@@ -51,18 +51,18 @@ pub fn clean(evidence: &mut Evidence, private: &[String]) {
         .chain(commands)
     {
         if let Datum::Missing(Missing::Unavailable(why)) = datum {
-            *why = cleaned(why, private);
+            *why = sanitize_text(why, private);
         }
     }
     if let Some(note) = &mut evidence.machine.accelerator {
-        *note = cleaned(note, private);
+        *note = sanitize_text(note, private);
     }
-    without_compiler(evidence, private);
+    remove_compiler_texts(evidence, private);
 }
 
 /// Take out texts in which a kernel of the builder's own says who compiled it: its banner, texts of its configuration.
-fn without_compiler(evidence: &mut Evidence, private: &[String]) {
-    let words = in_image(evidence, private);
+fn remove_compiler_texts(evidence: &mut Evidence, private: &[String]) {
+    let words = words_in_image(evidence, private);
     if words.is_empty() {
         return;
     }
@@ -90,7 +90,7 @@ fn without_compiler(evidence: &mut Evidence, private: &[String]) {
             _ => false,
         };
         if names {
-            *datum = Datum::unavailable(NotKept::NamesBuilder.to_string());
+            *datum = Datum::unavailable(WithheldReason::NamesBuilder.to_string());
         }
     }
 }
@@ -102,25 +102,25 @@ pub(crate) fn file_name(path: &Path) -> String {
 }
 
 /// A text without private words; of a path that begins in no usual folder only the last part.
-fn cleaned(text: &str, private: &[String]) -> String {
+fn sanitize_text(text: &str, private: &[String]) -> String {
     let mut out = String::with_capacity(text.len());
     let is_end = |c: char| c.is_whitespace() || "`'\"()[]{}<>,;".contains(c);
     let mut rest = text;
     while !rest.is_empty() {
         let end = rest.find(is_end).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        out.push_str(&without_folders(word));
+        out.push_str(&strip_folders(word));
         let gap = after.chars().next().map_or(0, char::len_utf8);
         out.push_str(&after[..gap]);
         rest = &after[gap..];
     }
     for word in private {
-        out = without_word(&out, word);
+        out = mask_word(&out, word);
     }
     out
 }
 
-fn without_folders(word: &str) -> String {
+fn strip_folders(word: &str) -> String {
     let path = word.trim_end_matches([':', '.']);
     let folders = path.matches('/').count();
     if !path.starts_with('/')
@@ -134,7 +134,7 @@ fn without_folders(word: &str) -> String {
 }
 
 /// The text with an ellipsis for `word`, where it is not a piece of a longer one.
-fn without_word(text: &str, word: &str) -> String {
+fn mask_word(text: &str, word: &str) -> String {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
@@ -179,7 +179,7 @@ mod tests {
             ),
             ("castles and / or /x", "castles and / or /x"),
         ] {
-            assert_eq!(cleaned(text, &private), expected);
+            assert_eq!(sanitize_text(text, &private), expected);
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
             }
             create.outcome.stdout = Value::text(BANNER).into();
             create.outcome.stderr = Some(Value::text(BANNER).into());
-            clean(&mut evidence, &private);
+            sanitize(&mut evidence, &private);
             let create = &evidence.experiments["create"];
             let hit = &create.probes["sock_alloc"].hits[0];
             let gone = |datum: &Datum| datum.value().is_none();

@@ -9,16 +9,16 @@ use qed_evidence::instances::Within;
 use qed_evidence::value::{Address, Bytes, Datum, Value};
 
 use super::observations::RawObservation;
-use super::values::errno;
-use crate::plan::expr::Decode;
+use super::values::errno_value;
+use crate::plan::expr::Decoder;
 use crate::plan::{EventSource, PlannedParameter, PlannedProbe, PlannedRead};
 use crate::reason::Reason;
 use crate::session::raw::AttachFailure;
 
 /// A probe before its first hit.
-pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe {
-    let declined = declined(planned, seen);
-    let refusal = refusal(planned, seen, declined);
+pub(super) fn empty_probe(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe {
+    let declined = probe_refusal(planned, seen);
+    let refusal = unavailable_reason(planned, seen, declined);
     let address = planned
         .source
         .as_ref()
@@ -29,7 +29,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
     let sources = planned
         .sources()
         .filter(|_| is_function && refusal.is_none());
-    let watched = sources.filter(|source| refused(source, seen).is_none());
+    let watched = sources.filter(|source| source_refusal(source, seen).is_none());
     let skipped = match &refusal {
         // The kernel counts no hit for which it did not call the probe at all.
         None if !matches!(planned.target, Target::Tracepoint(_) | Target::Lsm(_))
@@ -37,7 +37,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
         {
             None
         }
-        None => skipped(planned, seen),
+        None => skipped_hits(planned, seen),
         Some(_) => None,
     };
     Probe {
@@ -57,7 +57,7 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
             Target::Lsm(_) => Backend::Lsm,
         }),
         unavailable: refusal,
-        attach_errno: declined.and_then(|declined| Some(errno(declined.errno?).into())),
+        attach_errno: declined.and_then(|declined| Some(errno_value(declined.errno?).into())),
         parameters: planned.parameters.iter().map(parameter).collect(),
         returns: planned
             .returns
@@ -73,54 +73,60 @@ pub(super) fn empty(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Probe 
         }),
         definition: address
             .filter(|_| is_function)
-            .map(|address| definition(address, seen)),
+            .map(|address| definition_datum(address, seen)),
         instruction: planned.instruction.as_ref().map(|one| Instruction {
             offset: planned.offset,
             bytes: Bytes(one.bytes.clone()),
             text: one.text.clone(),
         }),
-        listed: listed(planned, seen),
+        listed: kprobe_list_datum(planned, seen),
         refused_reads: Reads {
-            entry: reasons(&planned.refused.entry),
-            exit: reasons(&planned.refused.exit),
+            entry: reason_texts(&planned.refused.entry),
+            exit: reason_texts(&planned.refused.exit),
         },
         members: Members {
             entry: members(&planned.entry),
             exit: members(&planned.exit),
         },
-        widths: widths(planned),
+        widths: number_widths(planned),
         public: seen
             .requested
             .probe(&planned.name)
             .map_or_else(Vec::new, |wanted| wanted.public.clone()),
-        retyped: retyped(planned),
+        retyped: retyped_reads(planned),
         skipped,
         hits: Vec::new(),
     }
 }
 
 /// The kernel's refusal of an attachment, if it refused it.
-fn refused<'s>(source: &EventSource, seen: &RawObservation<'s>) -> Option<&'s AttachFailure> {
+fn source_refusal<'s>(
+    source: &EventSource,
+    seen: &RawObservation<'s>,
+) -> Option<&'s AttachFailure> {
     seen.refusals.get(source.attach)?.as_ref()
 }
 
-fn reasons(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
+fn reason_texts(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
     let each = refused.iter();
     each.map(|(name, reason)| (name.clone(), reason.to_string()))
         .collect()
 }
 
 /// The refusal of a probe as a whole. Of several copies it is enough that one can be watched: evidence says which were.
-fn declined<'s>(planned: &PlannedProbe, seen: &RawObservation<'s>) -> Option<&'s AttachFailure> {
+fn probe_refusal<'s>(
+    planned: &PlannedProbe,
+    seen: &RawObservation<'s>,
+) -> Option<&'s AttachFailure> {
     let first = planned.source.as_ref().ok()?;
     let all = planned
         .sources()
-        .all(|source| refused(source, seen).is_some());
-    all.then(|| refused(first, seen))?
+        .all(|source| source_refusal(source, seen).is_some());
+    all.then(|| source_refusal(first, seen))?
 }
 
 /// The reason why a probe has no hits that would say anything, if there is one.
-fn refusal(
+fn unavailable_reason(
     planned: &PlannedProbe,
     seen: &RawObservation<'_>,
     declined: Option<&AttachFailure>,
@@ -142,7 +148,7 @@ fn parameter(planned: &PlannedParameter) -> Parameter {
     }
 }
 
-fn definition(address: u64, seen: &RawObservation<'_>) -> Datum {
+fn definition_datum(address: u64, seen: &RawObservation<'_>) -> Datum {
     match seen.names.definition(address) {
         Ok(value) => Value::Location { value }.into(),
         Err(reason) => Datum::unavailable(reason),
@@ -151,7 +157,7 @@ fn definition(address: u64, seen: &RawObservation<'_>) -> Datum {
 
 /// The entry of a function's probe in the kernel's list of probes; `None` for other probes and for one that is not
 /// there.
-fn listed(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<Datum> {
+fn kprobe_list_datum(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<Datum> {
     let source = planned.source.as_ref().ok()?;
     if source.address == 0
         || seen
@@ -174,8 +180,8 @@ fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
     let taken = reads.iter().filter_map(|read| {
         let member = read.member.clone()?;
         let (type_name, bits) = match &read.decode {
-            Decode::Int { type_name, .. } => (Some(type_name), None),
-            Decode::BitField {
+            Decoder::Int { type_name, .. } => (Some(type_name), None),
+            Decoder::BitField {
                 type_name, bits, ..
             } => (Some(type_name), Some(*bits)),
             _ => (None, None),
@@ -193,7 +199,7 @@ fn members(reads: &[PlannedRead]) -> BTreeMap<String, Member> {
 }
 
 /// The reads that may be parts of addresses, by their place in a hit.
-fn retyped(planned: &PlannedProbe) -> Vec<String> {
+fn retyped_reads(planned: &PlannedProbe) -> Vec<String> {
     let sides = [("entry", &planned.entry), ("exit", &planned.exit)];
     let reads = sides
         .into_iter()
@@ -205,48 +211,48 @@ fn retyped(planned: &PlannedProbe) -> Vec<String> {
 }
 
 /// Widths of the numbers that a probe takes, by their place in a hit.
-fn widths(planned: &PlannedProbe) -> BTreeMap<String, Width> {
+fn number_widths(planned: &PlannedProbe) -> BTreeMap<String, Width> {
     let mut all = BTreeMap::new();
     for parameter in &planned.parameters {
         if let Some(decode) = &parameter.decode {
-            add_widths(format!("args.{}", parameter.name), decode, &mut all);
+            add_number_widths(format!("args.{}", parameter.name), decode, &mut all);
         }
     }
     if let Some(Ok(decode)) = planned.returns.as_ref().map(|returned| &returned.decode) {
-        add_widths("return".into(), decode, &mut all);
+        add_number_widths("return".into(), decode, &mut all);
     }
     for (side, reads) in [("entry", &planned.entry), ("exit", &planned.exit)] {
         for read in reads {
-            add_widths(format!("{side}.{}", read.name), &read.decode, &mut all);
+            add_number_widths(format!("{side}.{}", read.name), &read.decode, &mut all);
         }
     }
     all
 }
 
 /// Add the width of a value, or of each value of a structure that is read whole.
-fn add_widths(place: String, decode: &Decode, all: &mut BTreeMap<String, Width>) {
+fn add_number_widths(place: String, decode: &Decoder, all: &mut BTreeMap<String, Width>) {
     let (bits, signed) = match decode {
-        Decode::Int { size, signed, .. } | Decode::Enum { size, signed, .. } => {
+        Decoder::Int { size, signed, .. } | Decoder::Enum { size, signed, .. } => {
             (size.saturating_mul(8), *signed)
         }
-        Decode::BitField { bits, signed, .. } => (*bits, *signed),
-        Decode::Structure { fields, .. } => {
+        Decoder::BitField { bits, signed, .. } => (*bits, *signed),
+        Decoder::Structure { fields, .. } => {
             for field in fields {
                 if let Ok(decode) = &field.decode {
-                    add_widths(format!("{place}.{}", field.name), decode, all);
+                    add_number_widths(format!("{place}.{}", field.name), decode, all);
                 }
             }
             return;
         }
         // A pointer that is handed over can carry an error.
-        Decode::Pointer { .. } if place == "return" || place.starts_with("args.") => (64, false),
+        Decoder::Pointer { .. } if place == "return" || place.starts_with("args.") => (64, false),
         _ => return,
     };
     all.insert(place, Width { bits, signed });
 }
 
 /// Hits of a probe that the kernel skipped, of all copies that it watches; `None`: of one of them it is not known.
-fn skipped(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<u64> {
+fn skipped_hits(planned: &PlannedProbe, seen: &RawObservation<'_>) -> Option<u64> {
     let refused = |source: &&EventSource| matches!(seen.refusals.get(source.attach), Some(Some(_)));
     let mut attached = planned.sources().filter(|s| !refused(s)).peekable();
     attached.peek()?;

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::symbols::name_lookup::RowsByName;
 
 /// The files' contents, as far as they were read.
-pub struct Read<'a> {
+pub struct SourceTexts<'a> {
     /// The symbols to look for.
     pub symbols: &'a [String],
     /// The machine is gone afterwards; else its addresses are not written down as text.
@@ -38,8 +38,8 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// List the readings in the order in which a reader would make them.
-pub fn readings(read: &Read<'_>) -> Vec<Reading> {
-    let mut list = List {
+pub fn list_readings(read: &SourceTexts<'_>) -> Vec<Reading> {
+    let mut list = ReadingList {
         read,
         readings: Vec::new(),
     };
@@ -50,18 +50,18 @@ pub fn readings(read: &Read<'_>) -> Vec<Reading> {
         "release",
         release,
     );
-    list.table(Reader::Machine, "/proc/kallsyms", &read.kallsyms);
+    list.add_table(Reader::Machine, "/proc/kallsyms", &read.kallsyms);
     let offset = read.offset.clone();
     let offset = offset.map(|offset| (None, format!("KERNELOFFSET={offset:x}")));
-    list.live("/proc/kcore", "VMCOREINFO", offset);
+    list.add_live("/proc/kcore", "VMCOREINFO", offset);
     let physical = read.physical.clone();
     let physical = physical.map(|(number, line)| (Some(number), line.to_owned()));
-    list.live("/proc/iomem", "Kernel code", physical);
+    list.add_live("/proc/iomem", "Kernel code", physical);
     let (file, text) = match &read.system_map {
         Ok((file, text)) => (*file, Ok(*text)),
         Err(reason) => ("System.map", Err(reason.clone())),
     };
-    list.table(Reader::Builder, file, &text);
+    list.add_table(Reader::Builder, file, &text);
     for (index, symbol) in read.symbols.iter().enumerate() {
         match &read.vmlinux {
             Ok((file, addresses)) => {
@@ -80,7 +80,7 @@ pub fn readings(read: &Read<'_>) -> Vec<Reading> {
             words.split(['=', ' ']).next() == Some(option)
         };
         let found = text.clone().and_then(|text| {
-            let found = numbered(text, names).next();
+            let found = numbered_lines(text, names).next();
             found.ok_or_else(|| format!("it does not name {option}").into())
         });
         list.add(*by, file, option, found);
@@ -89,7 +89,7 @@ pub fn readings(read: &Read<'_>) -> Vec<Reading> {
 }
 
 /// Lines that `wanted` picks, each with its number from 1.
-fn numbered(
+fn numbered_lines(
     text: &str,
     wanted: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = (Option<u64>, String)> {
@@ -99,12 +99,12 @@ fn numbered(
         .map(|(number, line)| (Some(number), line.to_owned()))
 }
 
-struct List<'a> {
-    read: &'a Read<'a>,
+struct ReadingList<'a> {
+    read: &'a SourceTexts<'a>,
     readings: Vec<Reading>,
 }
 
-impl List<'_> {
+impl ReadingList<'_> {
     fn add(
         &mut self,
         by: Reader,
@@ -126,7 +126,7 @@ impl List<'_> {
     }
 
     /// Add a line that reveals where a running kernel is.
-    fn live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), Reason>) {
+    fn add_live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), Reason>) {
         let found = found.and_then(|found| {
             if self.read.ephemeral {
                 Ok(found)
@@ -138,13 +138,13 @@ impl List<'_> {
     }
 
     /// Add the lines of a table of symbols (`ADDRESS KIND NAME`, then perhaps a module) that name ours.
-    fn table(&mut self, by: Reader, file: &str, text: &Result<&str, Reason>) {
+    fn add_table(&mut self, by: Reader, file: &str, text: &Result<&str, Reason>) {
         let lines = text.as_ref().map_or("", |text| *text).lines();
         let rows = (1..).zip(lines).filter_map(|(number, line)| {
             let name = line.split_ascii_whitespace().nth(2)?;
             Some((name, (number, line)))
         });
-        let named = RowsByName::of(self.read.symbols.iter().map(String::as_str), rows);
+        let named = RowsByName::new(self.read.symbols.iter().map(String::as_str), rows);
         for symbol in self.read.symbols {
             let mut found: Vec<Result<_, Reason>> = named
                 .rows(symbol)
@@ -159,7 +159,7 @@ impl List<'_> {
             }
             for found in found {
                 match by {
-                    Reader::Machine => self.live(file, symbol, found),
+                    Reader::Machine => self.add_live(file, symbol, found),
                     Reader::Builder => self.add(by, file, symbol, found),
                 }
             }
@@ -180,7 +180,7 @@ mod tests {
 
     fn lines(ephemeral: bool) -> Vec<(String, Option<u64>, Result<String, Reason>)> {
         let symbols = ["_text".to_owned(), "twin".to_owned(), "gone".to_owned()];
-        let found = readings(&Read {
+        let found = list_readings(&SourceTexts {
             symbols: &symbols,
             ephemeral,
             release: "6.1.0",

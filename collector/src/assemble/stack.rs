@@ -4,7 +4,7 @@ use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
 
 use super::names::{FrameElision, Names};
-use crate::symbols::disasm::Called;
+use crate::symbols::disasm::CallTarget;
 use crate::symbols::kallsyms::copies::is_copy;
 
 /// Prefix of the names of eBPF programs in kallsyms.
@@ -34,10 +34,10 @@ pub struct Stack {
 }
 
 impl Stack {
-    pub fn of(event: &Event, names: &dyn Names) -> Self {
+    pub fn from_event(event: &Event, names: &dyn Names) -> Self {
         let addresses = event.frames();
-        let ends =
-            (1..addresses.len()).find(|&at| replaced(addresses[at - 1], addresses[at], names));
+        let ends = (1..addresses.len())
+            .find(|&at| is_return_replaced(addresses[at - 1], addresses[at], names));
         let retained = &addresses[..ends.map_or(addresses.len(), |at| at + 1)];
         let mut frames: Vec<Frame> = retained
             .iter()
@@ -52,7 +52,7 @@ impl Stack {
                     site: (depth > 0 && Some(depth) != ends)
                         .then(|| names.call_site(address).ok())
                         .flatten(),
-                    interrupts: names.interrupts(address) == Some(true),
+                    interrupts: names.is_interrupt_entry(address) == Some(true),
                 }
             })
             .collect();
@@ -76,7 +76,7 @@ impl Stack {
 
 /// The frames at the return of a function: the innermost is the place in its caller at which that goes on, and so has the source line of
 /// the call, with the functions that are inlined there.
-pub fn back_in_caller(frames: &[Frame], names: &dyn Names) -> Vec<Frame> {
+pub fn frames_after_return(frames: &[Frame], names: &dyn Names) -> Vec<Frame> {
     let mut frames = frames.to_vec();
     if let Some(first) = frames.first_mut() {
         first.site = names.call_site(first.address.0).ok();
@@ -87,20 +87,21 @@ pub fn back_in_caller(frames: &[Frame], names: &dyn Names) -> Vec<Frame> {
 /// True if `outer` does not follow a call, but is the first byte of a trampoline that replaces the return address of the
 /// function at `inner`. For our own return probes, and for others that the kernel's unwinder knows, the kernel restores the
 /// true address; otherwise a stack ends there or continues with arbitrary frames.
-fn replaced(inner: u64, outer: u64, names: &dyn Names) -> bool {
+fn is_return_replaced(inner: u64, outer: u64, names: &dyn Names) -> bool {
     // What an interrupt came upon is any instruction.
-    if names.interrupts(inner) == Some(true) || !matches!(names.symbol(outer), Some((_, 0))) {
+    if names.is_interrupt_entry(inner) == Some(true) || !matches!(names.symbol(outer), Some((_, 0)))
+    {
         return false;
     }
     // A call that does not return can be a function's last instruction. Its target is then on the stack.
     let begins = names
         .symbol(inner)
         .map_or(inner, |(_, offset)| inner.wrapping_sub(offset));
-    not_called(names, outer, begins).is_some()
+    not_called_reason(names, outer, begins).is_some()
 }
 
 /// The frames of the code that ran, without those of the code that it interrupted.
-pub fn running(frames: &[Frame]) -> &[Frame] {
+pub fn running_frames(frames: &[Frame]) -> &[Frame] {
     frames
         .split_inclusive(|frame| frame.interrupts)
         .next()
@@ -108,7 +109,7 @@ pub fn running(frames: &[Frame]) -> &[Frame] {
 }
 
 /// True if an NMI is on the stack.
-pub fn nmi(frames: &[Frame]) -> bool {
+pub fn has_nmi(frames: &[Frame]) -> bool {
     let entry = |frame: &Frame| {
         let symbol = frame.symbol.as_deref();
         frame.interrupts && symbol.is_some_and(|symbol| symbol.starts_with(NMI))
@@ -119,8 +120,8 @@ pub fn nmi(frames: &[Frame]) -> bool {
 /// True if a probe's program raised the interrupt in which this ran, to defer work that it may not do itself: a signal is sent
 /// by the kernel's `irq_work`, which interrupts the program at once.
 /// <https://elixir.bootlin.com/linux/v6.1/source/kernel/trace/bpf_trace.c#L877>
-pub fn raised_by_program(frames: &[Frame]) -> bool {
-    let inner = running(frames);
+pub fn is_raised_by_program(frames: &[Frame]) -> bool {
+    let inner = running_frames(frames);
     let deferred = |frame: &Frame| {
         let symbol = frame.symbol.as_deref();
         symbol.is_some_and(|symbol| symbol.starts_with(DEFERRED))
@@ -133,7 +134,7 @@ pub fn raised_by_program(frames: &[Frame]) -> bool {
 }
 
 /// True if `function` is on the stack, as a frame of its own or inlined into one.
-pub fn holds(frames: &[Frame], function: &str) -> bool {
+pub fn holds_function(frames: &[Frame], function: &str) -> bool {
     frames.iter().any(|frame| {
         frame
             .symbol
@@ -159,13 +160,13 @@ pub enum Presence {
 
 /// True if `function` was running at an event with these frames. `cut`: there may be more frames than these. `amid`: the event is of
 /// an instruction inside of a function, into which others may be inlined there.
-pub fn within(
+pub fn function_presence(
     frames: &[Frame],
     (cut, amid): (bool, bool),
     function: &str,
     names: &dyn Names,
 ) -> Presence {
-    if holds(frames, function) {
+    if holds_function(frames, function) {
         return Presence::Yes;
     }
     if frames.is_empty() {
@@ -200,7 +201,7 @@ pub fn within(
     let gap = frames.windows(2).find_map(|pair| {
         let [inner, outer] = pair else { return None };
         let begins = inner.address.0.wrapping_sub(inner.offset?);
-        not_called(names, outer.address.0, begins)
+        not_called_reason(names, outer.address.0, begins)
             .map(|why| format!("it may have been left by a jump: {why}"))
     });
     match gap {
@@ -226,19 +227,19 @@ const ENTRY_MARK: u64 = 4;
 
 /// The reason why the function that begins at `begins` was not, or may not have been, called by the instruction before
 /// `return_address`; `None` where that instruction calls it.
-pub fn not_called(names: &dyn Names, return_address: u64, begins: u64) -> Option<String> {
+pub fn not_called_reason(names: &dyn Names, return_address: u64, begins: u64) -> Option<String> {
     let name = |address: u64| match names.symbol(address) {
         Some((name, 0)) => name,
         Some((name, offset)) => format!("{name}+{offset:#x}"),
         None => Address(address).to_string(),
     };
-    match names.called(return_address) {
-        Ok(Called::Address(target)) if (begins..=begins + ENTRY_MARK).contains(&target) => None,
-        Ok(Called::Address(target)) => Some(format!(
+    match names.call_target(return_address) {
+        Ok(CallTarget::Address(target)) if (begins..=begins + ENTRY_MARK).contains(&target) => None,
+        Ok(CallTarget::Address(target)) => Some(format!(
             "the call there is of `{}`, which was left by a jump",
             name(target)
         )),
-        Ok(Called::Pointer) => Some(
+        Ok(CallTarget::Pointer) => Some(
             "the call there goes through a pointer, and may have been of another function, which was left by a jump"
                 .into(),
         ),
@@ -247,15 +248,20 @@ pub fn not_called(names: &dyn Names, return_address: u64, begins: u64) -> Option
 }
 
 /// The return address of a call, its caller, and the source line of the call.
-pub struct Calling {
+pub struct CallerFacts {
     pub returns_to: Datum,
     pub caller: Datum,
     pub site: Datum,
 }
 
 /// Find in the frames the call of the function that begins at `function`.
-pub fn calling(frames: &[Frame], replaced: bool, function: u64, names: &dyn Names) -> Calling {
-    let nothing = |why: &str| Calling {
+pub fn find_caller(
+    frames: &[Frame],
+    replaced: bool,
+    function: u64,
+    names: &dyn Names,
+) -> CallerFacts {
+    let nothing = |why: &str| CallerFacts {
         returns_to: Datum::unavailable(why),
         caller: Datum::unavailable(why),
         site: Datum::unavailable(why),
@@ -277,9 +283,9 @@ pub fn calling(frames: &[Frame], replaced: bool, function: u64, names: &dyn Name
         .into(),
         _ => Datum::unavailable("the return address has no symbol"),
     };
-    if let Some(why) = not_called(names, frame.address.0, function) {
+    if let Some(why) = not_called_reason(names, frame.address.0, function) {
         let unknown = || Datum::unavailable(format!("it is not known who called: {why}"));
-        return Calling {
+        return CallerFacts {
             caller: unknown(),
             site: unknown(),
             returns_to,
@@ -289,7 +295,7 @@ pub fn calling(frames: &[Frame], replaced: bool, function: u64, names: &dyn Name
         Ok(value) => Value::Location { value }.into(),
         Err(reason) => Datum::unavailable(reason),
     };
-    Calling {
+    CallerFacts {
         caller: returns_to.clone(),
         returns_to,
         site,
@@ -315,7 +321,7 @@ mod tests {
 
     /// A kernel in which the instruction before each return address calls the given function.
     struct Kernel {
-        calls: BTreeMap<u64, Called>,
+        calls: BTreeMap<u64, CallTarget>,
         frame_elision: FrameElision,
     }
 
@@ -330,13 +336,13 @@ mod tests {
         fn call_site(&self, _: u64) -> Result<Location, Reason> {
             Ok(line("entry"))
         }
-        fn interrupts(&self, address: u64) -> Option<bool> {
+        fn is_interrupt_entry(&self, address: u64) -> Option<bool> {
             Some(address == INTERRUPT)
         }
         fn definition(&self, _: u64) -> Result<Location, Reason> {
             Err("none".into())
         }
-        fn called(&self, return_address: u64) -> Result<Called, Reason> {
+        fn call_target(&self, return_address: u64) -> Result<CallTarget, Reason> {
             self.calls
                 .get(&return_address)
                 .copied()
@@ -374,7 +380,7 @@ mod tests {
         }
     }
 
-    fn kernel(called: Called) -> Kernel {
+    fn kernel(called: CallTarget) -> Kernel {
         Kernel {
             calls: [(0x1010, called)].into(),
             frame_elision: FrameElision::default(),
@@ -386,8 +392,8 @@ mod tests {
     #[test]
     fn callers() {
         let frames = [frame(0x1204, None), frame(0x1010, Some("entry"))];
-        let says = |called: Called| {
-            let calling = calling(&frames, false, 0x1200, &kernel(called));
+        let says = |called: CallTarget| {
+            let calling = find_caller(&frames, false, 0x1200, &kernel(called));
             assert!(calling.returns_to.value().is_some());
             assert_eq!(
                 calling.caller.value().is_some(),
@@ -398,11 +404,13 @@ mod tests {
                 Datum::Missing(why) => why.to_string(),
             }
         };
-        assert!(says(Called::Address(0x1200)).starts_with("entry"));
+        assert!(says(CallTarget::Address(0x1200)).starts_with("entry"));
         // Over the mark of a place for indirect calls.
-        assert!(says(Called::Address(0x1204)).starts_with("entry"));
-        assert!(says(Called::Address(0x1100)).contains("of `jumper`, which was left by a jump"));
-        assert!(says(Called::Pointer).contains("through a pointer"));
+        assert!(says(CallTarget::Address(0x1204)).starts_with("entry"));
+        assert!(
+            says(CallTarget::Address(0x1100)).contains("of `jumper`, which was left by a jump")
+        );
+        assert!(says(CallTarget::Pointer).contains("through a pointer"));
     }
 
     /// Check that a stack ends at the first byte of a function, to which no call returns, and that there is no caller then;
@@ -417,22 +425,22 @@ mod tests {
         };
         let at = |addresses: &[u64], called| {
             let names = Kernel {
-                calls: [(0x1300, called), (0x1010, Called::Address(0x1200))].into(),
+                calls: [(0x1300, called), (0x1010, CallTarget::Address(0x1200))].into(),
                 frame_elision: FrameElision::default(),
             };
-            let stack = Stack::of(&event(addresses), &names);
-            let calling = calling(&stack.frames, stack.replaced, 0x1200, &names);
+            let stack = Stack::from_event(&event(addresses), &names);
+            let calling = find_caller(&stack.frames, stack.replaced, 0x1200, &names);
             (
                 stack.frames.len(),
                 stack.replaced,
                 calling.returns_to.value().is_some(),
             )
         };
-        let other = Called::Address(0x1400);
+        let other = CallTarget::Address(0x1400);
         assert_eq!(at(&[0x1204, 0x1300, 0x1010], other), (2, true, false));
-        assert_eq!(at(&[0x1204, 0x1300], Called::Pointer), (2, true, false));
+        assert_eq!(at(&[0x1204, 0x1300], CallTarget::Pointer), (2, true, false));
         assert_eq!(at(&[0x1204, 0x1010, 0x1300], other), (3, true, true));
-        let inner = Called::Address(0x1200);
+        let inner = CallTarget::Address(0x1200);
         assert_eq!(at(&[0x1204, 0x1300, 0x1010], inner), (3, false, true));
         assert_eq!(at(&[0x1204, 0x1010], inner), (2, false, true));
         // An interrupt came upon the first byte of a function.
@@ -450,38 +458,52 @@ mod tests {
         let full = [frame(0x1204, None), frame(0x1010, Some("entry"))];
         let bare = [frame(0x1204, None), frame(0x1010, None)];
         let known = |leaves: Option<bool>, holders: &[u64]| Kernel {
-            calls: [(0x1010, Called::Address(0x1100))].into(),
+            calls: [(0x1010, CallTarget::Address(0x1100))].into(),
             frame_elision: FrameElision {
                 holders: Some(holders.iter().copied().collect::<BTreeSet<u64>>()),
                 leaves_by_jump: leaves,
             },
         };
-        let direct = kernel(Called::Address(0x1200));
+        let direct = kernel(CallTarget::Address(0x1200));
         let unknown = |says: Presence| matches!(says, Presence::Unknown(_));
-        assert_eq!(within(&full, WHOLE, "entry", &direct), Presence::Yes);
-        assert_eq!(within(&full, CUT, "target", &direct), Presence::Yes);
-        assert_eq!(within(&full, WHOLE, "other", &direct), Presence::No);
-        assert!(unknown(within(&full, CUT, "other", &direct)));
-        assert!(unknown(within(&[], WHOLE, "other", &direct)));
-        assert!(unknown(within(&bare, WHOLE, "other", &direct)));
+        assert_eq!(
+            function_presence(&full, WHOLE, "entry", &direct),
+            Presence::Yes
+        );
+        assert_eq!(
+            function_presence(&full, CUT, "target", &direct),
+            Presence::Yes
+        );
+        assert_eq!(
+            function_presence(&full, WHOLE, "other", &direct),
+            Presence::No
+        );
+        assert!(unknown(function_presence(&full, CUT, "other", &direct)));
+        assert!(unknown(function_presence(&[], WHOLE, "other", &direct)));
+        assert!(unknown(function_presence(&bare, WHOLE, "other", &direct)));
         // Between the frames a function was left by a jump: it may be this one, unless its code has none.
-        assert!(unknown(within(&full, WHOLE, "other", &known(None, &[]))));
-        assert!(unknown(within(
+        assert!(unknown(function_presence(
+            &full,
+            WHOLE,
+            "other",
+            &known(None, &[])
+        )));
+        assert!(unknown(function_presence(
             &full,
             WHOLE,
             "other",
             &known(Some(true), &[])
         )));
         assert_eq!(
-            within(&full, WHOLE, "other", &known(Some(false), &[])),
+            function_presence(&full, WHOLE, "other", &known(Some(false), &[])),
             Presence::No
         );
         // Where it is inlined is known, and whether that frame is such a place.
         assert_eq!(
-            within(&bare, WHOLE, "other", &known(Some(false), &[0x1300])),
+            function_presence(&bare, WHOLE, "other", &known(Some(false), &[0x1300])),
             Presence::No
         );
-        assert!(unknown(within(
+        assert!(unknown(function_presence(
             &bare,
             WHOLE,
             "other",
@@ -489,10 +511,13 @@ mod tests {
         )));
         // In the middle of a function, what is inlined there may be running.
         let holder = known(Some(false), &[0x1200]);
-        assert_eq!(within(&full, WHOLE, "other", &holder), Presence::No);
-        assert!(unknown(within(&full, AMID, "other", &holder)));
         assert_eq!(
-            within(&full, AMID, "other", &known(Some(false), &[0x1300])),
+            function_presence(&full, WHOLE, "other", &holder),
+            Presence::No
+        );
+        assert!(unknown(function_presence(&full, AMID, "other", &holder)));
+        assert_eq!(
+            function_presence(&full, AMID, "other", &known(Some(false), &[0x1300])),
             Presence::No
         );
     }

@@ -9,19 +9,19 @@ use qed_evidence::document::{CommandRun, Machine, Reader, Reading};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::value::Datum;
 
-use super::commands::{Keep, command};
+use super::commands::{TextPolicy, assemble_command};
 use super::context::Context;
 use super::evidence::assemble;
-use super::kernel_file_commands::Artefacts;
+use super::kernel_file_commands::KernelFilePaths;
 use super::kernel_names::KernelNames;
-use super::private::{clean, file_name};
+use super::private::{file_name, sanitize};
 use super::program_files::ProgramFiles;
-use super::provenance_lines::{Read, readings};
+use super::provenance_lines::{SourceTexts, list_readings};
 use crate::kaslr::compare::StaticTable;
 use crate::kaslr::config::KernelConfig;
 use crate::kaslr::console::ConsoleOffset;
 use crate::kaslr::report::{ImageBase, StaticSource};
-use crate::kaslr::{self, Inputs, KaslrSourceError, judge, vmlinuz};
+use crate::kaslr::{self, KaslrInputs, KaslrSourceError, judge, vmlinuz};
 use crate::reason::Reason;
 use crate::session::machine_facts::NO_CONFIG;
 use crate::session::raw::{MachineFacts, RawCapture, RawCommand};
@@ -33,12 +33,12 @@ use crate::symbols::{BuildId, Kallsyms, debuginfo};
 
 /// Files that may hold static facts about the captured kernel.
 #[derive(Clone, Debug, Default)]
-pub struct Static {
+pub struct StaticFiles {
     /// Files that may be its vmlinux; the first of the same build is taken.
     pub vmlinux: Vec<PathBuf>,
     /// Files that may be its System.map.
     pub system_map: Vec<PathBuf>,
-    /// The reason why none of [`Static::vmlinux`] is known to be of this kernel before it has run.
+    /// The reason why none of [`StaticFiles::vmlinux`] is known to be of this kernel before it has run.
     pub unchecked: Option<Reason>,
     /// Its configuration, if the kernel itself does not have it.
     pub config: Option<PathBuf>,
@@ -65,25 +65,28 @@ pub fn make_evidence(
     raw: &RawCapture,
     investigation: &Investigation,
     machine: Machine,
-    fixed: &Static,
+    fixed: &StaticFiles,
 ) -> Evidence {
     let facts = &raw.facts;
-    let kallsyms = live_symbols(facts);
+    let kallsyms = parse_live_symbols(facts);
     let build_id = build_id(facts);
     let vmlinux = open_vmlinux(fixed, &build_id);
     let elf = vmlinux.as_ref().ok().map(|v| StaticSymbols::parse(&v.data));
-    let map = system_map(&fixed.system_map);
+    let map = find_system_map(&fixed.system_map);
     let config = Configuration::read(facts, fixed);
-    let artefacts = collect_artefacts(&machine, facts, fixed, &vmlinux, &map);
-    let (on_builder, private) = (artefacts.begin(investigation), artefacts.private());
+    let artefacts = collect_kernel_files(&machine, facts, fixed, &vmlinux, &map);
+    let (on_builder, private) = (
+        artefacts.start_commands(investigation),
+        artefacts.private_words(),
+    );
     let names: Vec<&str> = investigation.symbols.iter().map(String::as_str).collect();
-    let report = judge(&Inputs {
+    let report = judge(&KaslrInputs {
         build_id: build_id.clone(),
         live: kallsyms.as_ref().map_err(Clone::clone),
         statics: static_sources(&map, &vmlinux, &elf),
-        image: image(fixed, vmlinux.is_ok()),
+        image: image_source(fixed, vmlinux.is_ok()),
         vmcoreinfo: facts.vmcoreinfo.clone(),
-        console: console(fixed.console.as_deref()),
+        console: console_offset(fixed.console.as_deref()),
         config: config.parsed.as_ref().map_err(Clone::clone),
         command_line: Some(&facts.command_line),
         names: &names,
@@ -119,25 +122,25 @@ pub fn make_evidence(
         config: &config,
     };
     evidence.kaslr.readings =
-        provenance(facts, investigation, evidence.machine.ephemeral, &sources);
+        collect_provenance(facts, investigation, evidence.machine.ephemeral, &sources);
     evidence.commands = collect_commands(
         investigation,
         raw,
         &on_builder.wait(),
-        &Keep::new(&evidence, &private),
+        &TextPolicy::new(&evidence, &private),
     );
     for (name, command) in &mut evidence.commands {
         let files = fixed.programs.commands.get(name);
         command.files = files.cloned().unwrap_or_default();
     }
-    clean(&mut evidence, &private);
+    sanitize(&mut evidence, &private);
     // The cache only saves time: a full disk must not lose the capture.
     let _ = names.save();
     evidence
 }
 
 /// The symbol table that the kernel showed.
-fn live_symbols(facts: &MachineFacts) -> Result<Kallsyms, KaslrSourceError> {
+fn parse_live_symbols(facts: &MachineFacts) -> Result<Kallsyms, KaslrSourceError> {
     let text = facts.kallsyms.clone()?;
     Kallsyms::parse(text, None).map_err(|error| KaslrSourceError::Unavailable(error.to_string()))
 }
@@ -149,7 +152,10 @@ fn build_id(facts: &MachineFacts) -> Result<BuildId, Reason> {
 }
 
 /// The first vmlinux of the same build, or why there is none.
-fn open_vmlinux(fixed: &Static, build_id: &Result<BuildId, Reason>) -> Result<Vmlinux, Reason> {
+fn open_vmlinux(
+    fixed: &StaticFiles,
+    build_id: &Result<BuildId, Reason>,
+) -> Result<Vmlinux, Reason> {
     if let Some(reason) = &fixed.no_debuginfo {
         return Err(reason.clone());
     }
@@ -160,7 +166,7 @@ fn open_vmlinux(fixed: &Static, build_id: &Result<BuildId, Reason>) -> Result<Vm
     };
     let refused: Vec<String> = refused
         .iter()
-        .map(debuginfo::Mismatch::for_evidence)
+        .map(debuginfo::Mismatch::evidence_text)
         .collect();
     Err(match refused.is_empty() {
         true => "no vmlinux of this kernel was found: install its debug package, or say --debuginfo VMLINUX".into(),
@@ -174,14 +180,14 @@ type FoundMap = Result<(PathBuf, SystemMap), Reason>;
 type ParsedElf<'v> = Option<Result<StaticSymbols<'v>, ElfError>>;
 
 /// The files that commands of the investigation can name.
-fn collect_artefacts<'a>(
+fn collect_kernel_files<'a>(
     machine: &Machine,
     facts: &'a MachineFacts,
-    fixed: &'a Static,
+    fixed: &'a StaticFiles,
     vmlinux: &'a Result<Vmlinux, Reason>,
     map: &'a FoundMap,
-) -> Artefacts<'a> {
-    Artefacts {
+) -> KernelFilePaths<'a> {
+    KernelFilePaths {
         vmlinux: vmlinux
             .as_ref()
             .map(|v| v.path.as_path())
@@ -193,7 +199,7 @@ fn collect_artefacts<'a>(
         config: fixed
             .config
             .as_deref()
-            .or_else(|| own_config(machine, &facts.config_file))
+            .or_else(|| own_config_path(machine, &facts.config_file))
             .ok_or_else(|| {
                 let reason = fixed.no_config.clone();
                 reason.unwrap_or_else(|| "its configuration is not a file of this machine".into())
@@ -241,20 +247,20 @@ fn static_sources<'v>(
     ]
 }
 
-fn image(fixed: &Static, has_vmlinux: bool) -> Result<ImageBase, KaslrSourceError> {
+fn image_source(fixed: &StaticFiles, has_vmlinux: bool) -> Result<ImageBase, KaslrSourceError> {
     match &fixed.image {
         // Unpacking takes up to half a second; the symbol tables say the same and more.
         _ if has_vmlinux => Err(KaslrSourceError::Unavailable(
             "not needed: a vmlinux is at hand".into(),
         )),
-        Some(path) => image_base(path),
+        Some(path) => read_image_base(path),
         None => Err(KaslrSourceError::Unavailable(
             "the image that this kernel was loaded from is not known".into(),
         )),
     }
 }
 
-fn console(text: Option<&str>) -> Result<ConsoleOffset, KaslrSourceError> {
+fn console_offset(text: Option<&str>) -> Result<ConsoleOffset, KaslrSourceError> {
     let text = text.ok_or(KaslrSourceError::Unavailable(
         "this machine's console was not watched".into(),
     ))?;
@@ -271,7 +277,7 @@ struct Configuration {
 }
 
 impl Configuration {
-    fn read(facts: &MachineFacts, fixed: &Static) -> Self {
+    fn read(facts: &MachineFacts, fixed: &StaticFiles) -> Self {
         let text = fixed.config.as_deref().map(|path| {
             fs::read_to_string(path)
                 .map_err(|error| Reason::from(format!("{}: {error}", file_name(path))))
@@ -283,7 +289,7 @@ impl Configuration {
             (Err(_), Some(Err(reason))) => Err(reason.clone()),
             (Err(reason), None) => {
                 let builder = fixed.no_config.as_ref();
-                Err(no_config(reason, builder, &facts.release))
+                Err(no_config_reason(reason, builder, &facts.release))
             }
         };
         Self {
@@ -309,7 +315,7 @@ impl Configuration {
 
 /// The reason why the configuration is not known, and what to do: `machine` is that of the captured machine, `builder` that of a
 /// guest's builder.
-fn no_config(machine: &Reason, builder: Option<&Reason>, release: &str) -> Reason {
+fn no_config_reason(machine: &Reason, builder: Option<&Reason>, release: &str) -> Reason {
     match builder {
         Some(why) => format!("{machine}; {why}").into(),
         None if **machine == *NO_CONFIG => format!(
@@ -332,7 +338,7 @@ struct LineSources<'a> {
 }
 
 /// The lines of files that the addresses came from.
-fn provenance(
+fn collect_provenance(
     facts: &MachineFacts,
     investigation: &Investigation,
     ephemeral: bool,
@@ -344,7 +350,7 @@ fn provenance(
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", file_name(path)))?;
         Ok((file_name(path), text))
     });
-    readings(&Read {
+    list_readings(&SourceTexts {
         symbols: &investigation.symbols,
         ephemeral,
         release: &facts.release,
@@ -376,7 +382,7 @@ fn provenance(
 }
 
 /// The file with the configuration of a machine that makes its own evidence, if it is one of text.
-fn own_config<'a>(machine: &Machine, file: &'a str) -> Option<&'a Path> {
+fn own_config_path<'a>(machine: &Machine, file: &'a str) -> Option<&'a Path> {
     let own = !machine.ephemeral && file.starts_with("/boot/");
     own.then(|| Path::new(file))
 }
@@ -386,7 +392,7 @@ fn collect_commands(
     investigation: &Investigation,
     raw: &RawCapture,
     on_builder: &[RawCommand],
-    keep: &Keep<'_>,
+    keep: &TextPolicy<'_>,
 ) -> BTreeMap<String, CommandRun> {
     let (mut machine, mut builder) = (raw.commands.iter(), on_builder.iter());
     let done = investigation.commands.iter().filter_map(|planned| {
@@ -394,7 +400,7 @@ fn collect_commands(
             Reader::Machine => machine.next(),
             Reader::Builder => builder.next(),
         };
-        Some((planned.name.clone(), command(planned, raw?, keep)))
+        Some((planned.name.clone(), assemble_command(planned, raw?, keep)))
     });
     done.collect()
 }
@@ -410,21 +416,22 @@ fn addresses_in_vmlinux(
         Some(Err(error)) => return Err(Reason::from_error(error)),
         None => return Err("it was not read".into()),
     };
-    let found = table.named(symbols.iter().map(String::as_str));
+    let found = table.find_by_name(symbols.iter().map(String::as_str));
     let addresses = symbols
         .iter()
         .map(|name| found.rows(name).iter().map(|s| s.address).collect());
     Ok((file_name(&vmlinux.path), addresses.collect()))
 }
 
-fn image_base(path: &Path) -> Result<ImageBase, KaslrSourceError> {
+fn read_image_base(path: &Path) -> Result<ImageBase, KaslrSourceError> {
     let image = fs::read(path)
         .map_err(|error| KaslrSourceError::Unavailable(format!("{}: {error}", file_name(path))))?;
-    vmlinuz::image_base(&image).map_err(|error| KaslrSourceError::Unavailable(error.to_string()))
+    vmlinuz::read_image_base(&image)
+        .map_err(|error| KaslrSourceError::Unavailable(error.to_string()))
 }
 
 /// The first of `candidates` that is one.
-fn system_map(candidates: &[PathBuf]) -> FoundMap {
+fn find_system_map(candidates: &[PathBuf]) -> FoundMap {
     let mut reasons = Vec::new();
     for path in candidates {
         let content = match fs::read(path) {
@@ -455,15 +462,15 @@ mod tests {
     fn missing_configuration() {
         let absent = Reason::from(NO_CONFIG);
         assert_eq!(
-            &*no_config(&absent, None, "6.1.2"),
+            &*no_config_reason(&absent, None, "6.1.2"),
             "there is no /proc/config.gz, and no /boot/config-6.1.2: put the file that this kernel was built with there"
         );
         let builder = Reason::from("put it beside the image");
         assert_eq!(
-            &*no_config(&absent, Some(&builder), "6.1.2"),
+            &*no_config_reason(&absent, Some(&builder), "6.1.2"),
             "there is no /proc/config.gz; put it beside the image"
         );
         let damaged = Reason::from("/proc/config.gz: corrupt deflate stream");
-        assert_eq!(no_config(&damaged, None, "6.1.2"), damaged);
+        assert_eq!(no_config_reason(&damaged, None, "6.1.2"), damaged);
     }
 }

@@ -9,7 +9,7 @@ use qed_evidence::value::{Address, Bytes, Datum, Integer, Value};
 
 use super::names::Names;
 use crate::plan::NumberNames;
-use crate::plan::expr::Decoded;
+use crate::plan::expr::DecodedValue;
 
 /// The largest error number that a pointer can carry: `MAX_ERRNO`,
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>.
@@ -59,7 +59,7 @@ pub fn argument_role<'a>(name: &str, names: Option<&'a NumberNames>) -> NumberRo
 }
 
 /// An error number with its sign.
-pub fn errno(value: i32) -> Value {
+pub fn errno_value(value: i32) -> Value {
     let name = errno_name(value.unsigned_abs())
         .unwrap_or_default()
         .into_owned();
@@ -67,7 +67,7 @@ pub fn errno(value: i32) -> Value {
 }
 
 /// A pointer, with the symbol that it leads to.
-pub fn pointer(address: u64, type_name: Option<String>, names: &dyn Names) -> Value {
+pub fn pointer_value(address: u64, type_name: Option<String>, names: &dyn Names) -> Value {
     Value::Address {
         value: Address(address),
         symbol: names
@@ -78,9 +78,9 @@ pub fn pointer(address: u64, type_name: Option<String>, names: &dyn Names) -> Va
 }
 
 /// The value of what was decoded.
-pub fn datum(decoded: Decoded, role: NumberRole<'_>, names: &dyn Names) -> Datum {
+pub fn decoded_datum(decoded: DecodedValue, role: NumberRole<'_>, names: &dyn Names) -> Datum {
     let value = match decoded {
-        Decoded::Unread { errno } => {
+        DecodedValue::Unread { errno } => {
             let name = errno_name(errno.unsigned_abs()).unwrap_or_default();
             if errno == ENXIO {
                 return Datum::unavailable(INVALID_POINTER);
@@ -92,22 +92,24 @@ pub fn datum(decoded: Decoded, role: NumberRole<'_>, names: &dyn Names) -> Datum
                 "the kernel could not read it ({name}): a pointer on the way was NULL, bad, or a per-CPU pointer"
             ));
         }
-        Decoded::Broken { reason } => {
+        DecodedValue::Broken { reason } => {
             return Datum::unavailable(format!("its bytes make no sense: {reason}"));
         }
-        Decoded::Pointer {
+        DecodedValue::Pointer {
             address, type_name, ..
         } => {
             let signed = i128::from(address as i64);
             if role == NumberRole::Return && (-MAX_ERRNO..0).contains(&signed) {
-                errno(signed as i32)
+                errno_value(signed as i32)
             } else {
-                pointer(address, Some(type_name), names)
+                pointer_value(address, Some(type_name), names)
             }
         }
-        Decoded::Int { value, type_name } => return integer(value, type_name, role, names),
-        Decoded::Bool(value) => Value::Bool { value },
-        Decoded::Enum {
+        DecodedValue::Int { value, type_name } => {
+            return integer_datum(value, type_name, role, names);
+        }
+        DecodedValue::Bool(value) => Value::Bool { value },
+        DecodedValue::Enum {
             value,
             name,
             type_name,
@@ -119,20 +121,20 @@ pub fn datum(decoded: Decoded, role: NumberRole<'_>, names: &dyn Names) -> Datum
             },
             None => return Datum::unavailable(format!("{value} is out of range")),
         },
-        Decoded::Text { text, cut: None } => Value::Text { value: text },
-        Decoded::Text {
+        DecodedValue::Text { text, cut: None } => Value::Text { value: text },
+        DecodedValue::Text {
             text,
             cut: Some(cut),
         } => Value::CutText { value: text, cut },
-        Decoded::Bytes {
+        DecodedValue::Bytes {
             bytes, cut: None, ..
-        } if matches!(role, NumberRole::Read(Some(ReadKind::Ip))) => return ip(&bytes),
-        Decoded::Bytes {
+        } if matches!(role, NumberRole::Read(Some(ReadKind::Ip))) => return ip_datum(&bytes),
+        DecodedValue::Bytes {
             bytes, cut: None, ..
         } => Value::Bytes {
             value: Bytes(bytes),
         },
-        Decoded::Bytes {
+        DecodedValue::Bytes {
             bytes,
             cut: Some(cut),
             ..
@@ -145,7 +147,7 @@ pub fn datum(decoded: Decoded, role: NumberRole<'_>, names: &dyn Names) -> Datum
 }
 
 /// The IP address in bytes as a packet has it.
-fn ip(bytes: &[u8]) -> Datum {
+fn ip_datum(bytes: &[u8]) -> Datum {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     let sixteen = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
     match four.or_else(|_| sixteen()) {
@@ -157,7 +159,7 @@ fn ip(bytes: &[u8]) -> Datum {
     }
 }
 
-fn integer(value: i128, type_name: String, role: NumberRole<'_>, names: &dyn Names) -> Datum {
+fn integer_datum(value: i128, type_name: String, role: NumberRole<'_>, names: &dyn Names) -> Datum {
     let Some(exact) = Integer::new(value) else {
         return Datum::unavailable(format!("{value} is out of range"));
     };
@@ -201,7 +203,7 @@ fn integer(value: i128, type_name: String, role: NumberRole<'_>, names: &dyn Nam
         (Some(ReadKind::Pid), Some(value)) if value >= 0 => Value::Pid { value }.into(),
         (Some(ReadKind::Pid), _) => wrong("process id"),
         (Some(ReadKind::Errno), Some(value)) if i128::from(value).abs() <= MAX_ERRNO => {
-            errno(value).into()
+            errno_value(value).into()
         }
         (Some(ReadKind::Errno), _) => wrong("error number"),
         (Some(ReadKind::Size), _) => match u64::try_from(value) {
@@ -209,7 +211,7 @@ fn integer(value: i128, type_name: String, role: NumberRole<'_>, names: &dyn Nam
             Err(_) => wrong("size"),
         },
         (Some(ReadKind::Address), _) => match u64::try_from(value) {
-            Ok(address) => pointer(address, typed, names).into(),
+            Ok(address) => pointer_value(address, typed, names).into(),
             Err(_) => wrong("address"),
         },
         (Some(ReadKind::Ip), _) => match u32::try_from(value) {

@@ -38,7 +38,11 @@ pub(super) struct Window {
 
 impl Window {
     /// True if all hits of the probe are there, because it sees what the markers see.
-    pub(super) fn proves(&self, planned: &PlannedProbe, seen: &RawObservation<'_>) -> bool {
+    pub(super) fn sees_all_hits_of(
+        &self,
+        planned: &PlannedProbe,
+        seen: &RawObservation<'_>,
+    ) -> bool {
         let (Some(markers), Ok(source)) = (seen.markers, &planned.source) else {
             return false;
         };
@@ -50,12 +54,12 @@ impl Window {
 
     /// True if the event of this number belongs to one of the calls.
     pub(super) fn holds(&self, index: usize, event: &Event) -> bool {
-        self.parts.iter().any(|part| part.contains(&index)) && !self.beside(index, event)
+        self.parts.iter().any(|part| part.contains(&index)) && !self.is_beside_call(index, event)
     }
 
     /// True if the event is of the workload's process, but not of a thread that makes the call, or is of such a thread outside
     /// its own call.
-    fn beside(&self, index: usize, event: &Event) -> bool {
+    fn is_beside_call(&self, index: usize, event: &Event) -> bool {
         if event.tgid != self.pid || self.threads.is_empty() {
             return false;
         }
@@ -68,12 +72,12 @@ impl Window {
 }
 
 /// Find the calls between their markers; `None`: no entry was seen, or there are no markers.
-pub(super) fn window(seen: &RawObservation<'_>) -> Option<Window> {
+pub(super) fn find_window(seen: &RawObservation<'_>) -> Option<Window> {
     let markers = seen.markers?;
-    let marks = Marks::of(seen, markers);
+    let marks = Marks::find(seen, markers);
     match markers.calls.len() {
-        1 => one_call(seen, &marks),
-        _ => sequence(seen, markers, &marks),
+        1 => one_call_window(seen, &marks),
+        _ => sequence_window(seen, markers, &marks),
     }
 }
 
@@ -90,7 +94,7 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(seen: &RawObservation<'_>, markers: &Markers) -> Self {
+    fn find(seen: &RawObservation<'_>, markers: &Markers) -> Self {
         let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
         let behind_next = seen
             .call
@@ -117,12 +121,12 @@ impl Marks {
         let backs = marks(&|usage| Some(usage) == next_call, behind_next);
         Self {
             enters: (enters.into_iter())
-                .map(|(at, usage)| (entering(seen, at), usage))
+                .map(|(at, usage)| (entry_start(seen, at), usage))
                 .collect(),
             exits: marks(&|usage| calls.iter().any(|call| call.exit == usage), behind),
             // What enters there is the next call.
             backs: (backs.into_iter())
-                .map(|(at, _)| entering(seen, at).saturating_sub(1))
+                .map(|(at, _)| entry_start(seen, at).saturating_sub(1))
                 .collect(),
             own: behind.is_some(),
         }
@@ -130,7 +134,7 @@ impl Marks {
 }
 
 /// The window of one call, which several threads may make at once.
-fn one_call(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
+fn one_call_window(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
     let enters: Vec<usize> = marks.enters.iter().map(|(at, _)| *at).collect();
     let exits: Vec<usize> = marks.exits.iter().map(|(at, _)| *at).collect();
     let calls = seen.requested.workload.threads.max(1) as usize;
@@ -158,7 +162,7 @@ fn one_call(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
 
 /// The window of several calls, one after the other. Each lasts from where it goes in to where the task is back in user space; what the
 /// process does until the next one goes in belongs to none.
-fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Option<Window> {
+fn sequence_window(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Option<Window> {
     let first = marks.enters.first()?.0;
     let open = seen.ended_inside || seen.requested.until_exit;
     let mut parts = Vec::new();
@@ -205,7 +209,7 @@ fn sequence(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) -> Opti
 
 /// The first event of the system call entry to which the event of this index belongs: a probe of the investigation may see the
 /// entry before the marker does.
-fn entering(seen: &RawObservation<'_>, at: usize) -> usize {
+fn entry_start(seen: &RawObservation<'_>, at: usize) -> usize {
     let marker = &seen.events[at];
     let sees_it = |event: &Event| {
         let mut probes = seen.planned.probes.iter();

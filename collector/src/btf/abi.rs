@@ -18,7 +18,7 @@ const SHIFTED: &str = "it comes after a structure passed by value, and its place
 
 /// The place in which an argument arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passing {
+pub enum ArgumentLocation {
     /// In the argument register of this number, counted from 0 (`rdi`), or a tracepoint's argument.
     Register(u32),
     /// An unreadable place, with the reason.
@@ -27,17 +27,21 @@ pub enum Passing {
 
 /// Hands out argument registers in the order of the parameters.
 #[derive(Default)]
-pub(super) struct Places {
+pub(super) struct ArgumentRegisters {
     next: u32,
     /// A parameter came whose registers are not certain: no place after it is.
     lost: bool,
 }
 
-impl Places {
+impl ArgumentRegisters {
     /// The place of the next argument, of type `type_id`.
-    pub(super) fn next<'a>(&mut self, btf: &Btf<'a>, type_id: TypeId) -> Result<Passing, BtfError> {
+    pub(super) fn place_argument<'a>(
+        &mut self,
+        btf: &Btf<'a>,
+        type_id: TypeId,
+    ) -> Result<ArgumentLocation, BtfError> {
         if self.lost {
-            return Ok(Passing::Unreadable(SHIFTED));
+            return Ok(ArgumentLocation::Unreadable(SHIFTED));
         }
         let needs = match btf.strip(type_id)?.ty {
             Type::Struct(composite) | Type::Union(composite) => {
@@ -45,32 +49,34 @@ impl Places {
                     // Larger ones are copied to the stack and take no register.
                     17.. => {}
                     1..=16 if btf.is_plain(&composite, 0, 0, &mut 0)? => {
-                        self.take(composite.size.div_ceil(8));
+                        self.take_registers(composite.size.div_ceil(8));
                     }
                     _ => self.lost = true,
                 }
-                return Ok(Passing::Unreadable(BY_VALUE));
+                return Ok(ArgumentLocation::Unreadable(BY_VALUE));
             }
-            Type::Float { .. } => return Ok(Passing::Unreadable(FLOATING)),
+            Type::Float { .. } => return Ok(ArgumentLocation::Unreadable(FLOATING)),
             Type::Int(int) if int.size > 8 => {
-                self.take(2);
-                return Ok(Passing::Unreadable(WIDE));
+                self.take_registers(2);
+                return Ok(ArgumentLocation::Unreadable(WIDE));
             }
             Type::Int(_) | Type::Pointer(_) | Type::Enum(_) => 1,
             _ => {
                 self.lost = true;
-                return Ok(Passing::Unreadable("its type is not one of a parameter"));
+                return Ok(ArgumentLocation::Unreadable(
+                    "its type is not one of a parameter",
+                ));
             }
         };
-        Ok(match self.take(needs) {
-            Some(register) => Passing::Register(register),
-            None => Passing::Unreadable(ON_STACK),
+        Ok(match self.take_registers(needs) {
+            Some(register) => ArgumentLocation::Register(register),
+            None => ArgumentLocation::Unreadable(ON_STACK),
         })
     }
 
     /// Registers for one argument: all that it needs or none (it then goes to the stack, and later,
     /// smaller ones may still find registers).
-    fn take(&mut self, needs: u32) -> Option<u32> {
+    fn take_registers(&mut self, needs: u32) -> Option<u32> {
         let first = self.next;
         if first + needs > REGISTERS {
             return None;

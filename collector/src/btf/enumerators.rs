@@ -14,9 +14,9 @@ type Enumerators<'a> = Vec<(&'a str, i128)>;
 impl<'a> Btf<'a> {
     /// The values that the enumerations of this BTF and its base give `name`, each once. Anonymous enumerations are included:
     /// most constants of the kernel's interface are defined in one.
-    pub fn enumerator(&self, name: &str) -> Result<Vec<i128>, BtfError> {
+    pub fn enumerator_values(&self, name: &str) -> Result<Vec<i128>, BtfError> {
         let mut found = Vec::new();
-        self.each_enumerator(&mut |other, value| {
+        self.for_each_enumerator(&mut |other, value| {
             if other == name && !found.contains(&value) {
                 found.push(value);
             }
@@ -27,7 +27,7 @@ impl<'a> Btf<'a> {
     /// The names of enumerators that resemble `name`, the best first. For messages only: damaged names are never suggested.
     pub fn nearest_enumerators(&self, name: &str) -> Vec<String> {
         let mut names = BTreeSet::new();
-        let _ = self.each_enumerator(&mut |other, _| {
+        let _ = self.for_each_enumerator(&mut |other, _| {
             names.insert(other);
         });
         nearest(name, names)
@@ -43,7 +43,7 @@ impl<'a> Btf<'a> {
             Some(base) => base.enumerations_with(name)?,
             None => Vec::new(),
         };
-        for (id, kind, _) in self.heads() {
+        for (id, kind, _) in self.type_headers() {
             if NameKind::Enum.accepts(kind)
                 && let Type::Enum(enumeration) = self.get(id)?
             {
@@ -62,11 +62,14 @@ impl<'a> Btf<'a> {
     ///
     /// # Errors
     /// Where an enumeration cannot be read.
-    pub fn each_enumerator(&self, visit: &mut dyn FnMut(&'a str, i128)) -> Result<(), BtfError> {
+    pub fn for_each_enumerator(
+        &self,
+        visit: &mut dyn FnMut(&'a str, i128),
+    ) -> Result<(), BtfError> {
         if let Some(base) = self.base() {
-            base.each_enumerator(visit)?;
+            base.for_each_enumerator(visit)?;
         }
-        for (id, kind, _) in self.heads() {
+        for (id, kind, _) in self.type_headers() {
             if NameKind::Enum.accepts(kind)
                 && let Type::Enum(enumeration) = self.get(id)?
             {

@@ -1,6 +1,6 @@
 //! Functions, tracepoints and LSM hooks: their parameters, the locations in which those are passed, and their results.
 
-use super::abi::{BY_VALUE, FLOATING, Passing, Places, REGISTERS};
+use super::abi::{ArgumentLocation, ArgumentRegisters, BY_VALUE, FLOATING, REGISTERS};
 use super::error::BtfError;
 use super::index::NameKind;
 use super::kinds::TypeId;
@@ -50,7 +50,7 @@ pub struct Parameter<'a> {
     /// Its type.
     pub type_id: TypeId,
     /// Its place.
-    pub passing: Passing,
+    pub passing: ArgumentLocation,
 }
 
 /// The arguments of a raw tracepoint.
@@ -113,14 +113,14 @@ impl<'a> Btf<'a> {
         if variadic {
             declared.pop();
         }
-        let mut places = Places::default();
+        let mut places = ArgumentRegisters::default();
         let parameters = declared
             .into_iter()
             .map(|(name, type_id)| {
                 Ok(Parameter {
                     name: Some(name).filter(|name| !name.is_empty()),
                     type_id,
-                    passing: places.next(self, type_id)?,
+                    passing: places.place_argument(self, type_id)?,
                 })
             })
             .collect::<Result<_, BtfError>>()?;
@@ -169,12 +169,12 @@ impl<'a> Btf<'a> {
             .zip(0..)
             .map(|((name, type_id), position)| {
                 let passing = match self.strip(type_id)?.ty {
-                    Type::Struct(_) | Type::Union(_) => Passing::Unreadable(BY_VALUE),
-                    Type::Float { .. } => Passing::Unreadable(FLOATING),
-                    _ if position >= REGISTERS => {
-                        Passing::Unreadable("only the first six arguments of a tracepoint are kept")
-                    }
-                    _ => Passing::Register(position),
+                    Type::Struct(_) | Type::Union(_) => ArgumentLocation::Unreadable(BY_VALUE),
+                    Type::Float { .. } => ArgumentLocation::Unreadable(FLOATING),
+                    _ if position >= REGISTERS => ArgumentLocation::Unreadable(
+                        "only the first six arguments of a tracepoint are kept",
+                    ),
+                    _ => ArgumentLocation::Register(position),
                 };
                 Ok(Parameter {
                     name: Some(name).filter(|name| !name.is_empty()),
@@ -198,17 +198,17 @@ impl<'a> Btf<'a> {
 
     /// Names of all LSM hooks, sorted.
     pub fn lsm_hook_names(&self) -> Result<Vec<&'a str>, BtfError> {
-        self.names_after("bpf_lsm_")
+        self.names_with_prefix("bpf_lsm_")
     }
 
     /// Names of all raw tracepoints, sorted.
     pub fn tracepoint_names(&self) -> Result<Vec<&'a str>, BtfError> {
-        self.names_after("__traceiter_")
+        self.names_with_prefix("__traceiter_")
     }
 
-    fn names_after(&self, prefix: &str) -> Result<Vec<&'a str>, BtfError> {
+    fn names_with_prefix(&self, prefix: &str) -> Result<Vec<&'a str>, BtfError> {
         let mut names = Vec::new();
-        self.each(NameKind::Function, &mut |_, name| {
+        self.for_each(NameKind::Function, &mut |_, name| {
             names.extend(name.strip_prefix(prefix));
         })?;
         names.sort_unstable();

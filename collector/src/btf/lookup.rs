@@ -27,15 +27,15 @@ impl<'a> Btf<'a> {
     }
 
     /// Call `visit` with the number and name of each `wanted` type of this BTF and its base.
-    pub(super) fn each(
+    pub(super) fn for_each(
         &self,
         wanted: NameKind,
         visit: &mut dyn FnMut(TypeId, &'a str),
     ) -> Result<(), BtfError> {
         if let Some(base) = self.base() {
-            base.each(wanted, visit)?;
+            base.for_each(wanted, visit)?;
         }
-        for (id, kind, name) in self.heads() {
+        for (id, kind, name) in self.type_headers() {
             if name != 0 && wanted.accepts(kind) {
                 visit(id, self.name(id, name)?);
             }
@@ -44,11 +44,11 @@ impl<'a> Btf<'a> {
     }
 
     /// Call `visit` with the bytes from each `wanted` name on, of this BTF and its base: the name, a NUL, and more.
-    pub(super) fn each_text(&self, wanted: NameKind, visit: &mut dyn FnMut(&'a [u8])) {
+    pub(super) fn for_each_text(&self, wanted: NameKind, visit: &mut dyn FnMut(&'a [u8])) {
         if let Some(base) = self.base() {
-            base.each_text(wanted, visit);
+            base.for_each_text(wanted, visit);
         }
-        for (_, kind, name) in self.heads() {
+        for (_, kind, name) in self.type_headers() {
             if name != 0
                 && wanted.accepts(kind)
                 && let Some(text) = self.string(name)
@@ -60,7 +60,7 @@ impl<'a> Btf<'a> {
 
     fn index_names(&self) -> NameIndex {
         let count = self.end_id() - self.base().map_or(1, Btf::end_id);
-        let named = self.heads().filter_map(|(id, kind, name)| {
+        let named = self.type_headers().filter_map(|(id, kind, name)| {
             let indexed = name != 0 && INDEXED >> kind & 1 != 0;
             Some((id, kind, name, indexed.then(|| self.string(name))??))
         });

@@ -2,7 +2,7 @@
 
 use super::error::BtfError;
 use super::kinds::TypeId;
-use super::raw::{Btf, number};
+use super::raw::{Btf, read_u32};
 use super::types::{Composite, MAX_CHAIN, Type};
 
 /// Members that one look-up may pass. The largest structure of a kernel has some hundreds.
@@ -33,7 +33,7 @@ impl<'a> Btf<'a> {
 
     fn member(&self, composite: &Composite<'a>, nth: usize) -> Result<BtfMember<'a>, BtfError> {
         let word = |at| {
-            number(composite.body, nth * 12 + at)
+            read_u32(composite.body, nth * 12 + at)
                 .ok_or_else(|| BtfError::of_type(composite.id, "a member is cut off"))
         };
         let type_id = TypeId(word(4)?);
@@ -64,7 +64,7 @@ impl<'a> Btf<'a> {
         name: &str,
     ) -> Result<Option<BtfMember<'a>>, BtfError> {
         let mut found = None;
-        self.walk(composite, &mut |member| {
+        self.visit_members(composite, &mut |member| {
             if member.name == name {
                 found = Some(member);
             }
@@ -77,7 +77,7 @@ impl<'a> Btf<'a> {
     /// start of `composite`.
     pub fn all_members(&self, composite: &Composite<'a>) -> Result<Members<'a>, BtfError> {
         let mut members = Vec::new();
-        self.walk(composite, &mut |member| {
+        self.visit_members(composite, &mut |member| {
             members.push(member);
             true
         })?;
@@ -87,7 +87,7 @@ impl<'a> Btf<'a> {
     /// Names that `composite` can be asked for, in the order of their declaration.
     pub fn member_names(&self, composite: &Composite<'a>) -> Result<Vec<&'a str>, BtfError> {
         let mut names = Vec::new();
-        self.walk(composite, &mut |member| {
+        self.visit_members(composite, &mut |member| {
             names.push(member.name);
             true
         })?;
@@ -95,7 +95,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Visit the named members until `visit` returns false.
-    fn walk(
+    fn visit_members(
         &self,
         composite: &Composite<'a>,
         visit: &mut dyn FnMut(BtfMember<'a>) -> bool,

@@ -6,20 +6,20 @@ use super::kinds::{TypeId, kind};
 use super::raw::{Btf, TypeRecord};
 
 /// Types and strings of modules, one after the other.
-struct Merged {
+struct MergedModules {
     types: Vec<u8>,
     strings: Vec<u8>,
 }
 
 /// The offset that is added to a module's own type ids; those of the kernel stay.
-struct Shift {
+struct IndexShift {
     first_type: u32,
     types: u32,
     first_string: u32,
     strings: u32,
 }
 
-impl Shift {
+impl IndexShift {
     fn id(&self, id: u32) -> u32 {
         if id < self.first_type {
             id
@@ -42,14 +42,14 @@ impl Shift {
 /// # Errors
 /// When one of them cannot be read.
 pub fn merge(base: &Btf<'_>, modules: &[&[u8]]) -> Result<Vec<u8>, BtfError> {
-    let mut merged = Merged {
+    let mut merged = MergedModules {
         types: Vec::new(),
         strings: Vec::new(),
     };
     let mut count = 0;
     for module in modules {
         let btf = Btf::parse_module(module, base)?;
-        let shift = Shift {
+        let shift = IndexShift {
             first_type: base.end_id(),
             types: count,
             first_string: base.strings_len(),
@@ -62,11 +62,11 @@ pub fn merge(base: &Btf<'_>, modules: &[&[u8]]) -> Result<Vec<u8>, BtfError> {
         count += btf.end_id() - base.end_id();
         merged.strings.extend(btf.strings());
     }
-    Ok(merged.bytes())
+    Ok(merged.into_bytes())
 }
 
-impl Merged {
-    fn push(&mut self, record: &TypeRecord<'_>, shift: &Shift) {
+impl MergedModules {
+    fn push(&mut self, record: &TypeRecord<'_>, shift: &IndexShift) {
         let info = u32::from(record.kind) << 24 | record.vlen | u32::from(record.flag) << 31;
         let third = match record.kind {
             kind::PTR
@@ -84,7 +84,7 @@ impl Merged {
         for word in [shift.name(record.name), info, third] {
             self.types.extend(word.to_le_bytes());
         }
-        let (words, names, ids) = references(record.kind);
+        let (words, names, ids) = entry_layout(record.kind);
         for (at, word) in record.body.chunks_exact(4).enumerate() {
             let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
             let word = match at % words {
@@ -96,7 +96,7 @@ impl Merged {
         }
     }
 
-    fn bytes(self) -> Vec<u8> {
+    fn into_bytes(self) -> Vec<u8> {
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
         let mut bytes = vec![0x9f, 0xeb, 1, 0];
         for word in [24, 0, types, types, strings] {
@@ -110,7 +110,7 @@ impl Merged {
 
 /// The layout of the entries that follow the record of a kind: the words of one entry, and which of them are names and which
 /// are types. <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/btf.h#L94>
-fn references(kind: u8) -> (usize, &'static [usize], &'static [usize]) {
+fn entry_layout(kind: u8) -> (usize, &'static [usize], &'static [usize]) {
     match kind {
         kind::ARRAY => (3, &[], &[0, 1]),
         kind::STRUCT | kind::UNION => (3, &[0], &[1]),

@@ -34,7 +34,7 @@ mod raw;
 pub(crate) mod tests;
 mod types;
 
-pub use abi::Passing;
+pub use abi::ArgumentLocation;
 pub use error::BtfError;
 pub use functions::{KernelFunction, Linkage, Parameter, Signature, Tracepoint};
 pub use index::NameKind;
@@ -43,4 +43,4 @@ pub use members::{BtfMember, Members};
 pub use merge::merge;
 pub use nearest::nearest;
 pub use raw::Btf;
-pub use types::{Composite, Enumeration, Int, Prototype, Stripped, Type};
+pub use types::{Composite, Enumeration, Int, Prototype, StrippedType, Type};

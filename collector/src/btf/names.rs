@@ -9,7 +9,7 @@ use super::types::{MAX_CHAIN, Type};
 const MAX_MENTIONED: u32 = 300;
 
 /// The usual spelling of the compilers' names for integers, so that evidence does not depend on the compiler.
-pub(super) fn usual_int_name(name: &str) -> &str {
+pub(super) fn canonical_int_name(name: &str) -> &str {
     match name {
         "long int" => "long",
         "long unsigned int" => "unsigned long",
@@ -23,7 +23,7 @@ pub(super) fn usual_int_name(name: &str) -> &str {
     }
 }
 
-fn join(base: &str, declarator: &str) -> String {
+fn join_declarator(base: &str, declarator: &str) -> String {
     if declarator.is_empty() {
         base.to_owned()
     } else {
@@ -62,19 +62,27 @@ impl<'a> Btf<'a> {
             }
         };
         Ok(match self.get(id)? {
-            Type::Void => join("void", &declarator),
-            Type::Int(int) => join(usual_int_name(int.name), &declarator),
-            Type::Struct(composite) => join(&tagged("struct", composite.name), &declarator),
-            Type::Union(composite) => join(&tagged("union", composite.name), &declarator),
-            Type::Enum(enumeration) => join(&tagged("enum", enumeration.name), &declarator),
+            Type::Void => join_declarator("void", &declarator),
+            Type::Int(int) => join_declarator(canonical_int_name(int.name), &declarator),
+            Type::Struct(composite) => {
+                join_declarator(&tagged("struct", composite.name), &declarator)
+            }
+            Type::Union(composite) => {
+                join_declarator(&tagged("union", composite.name), &declarator)
+            }
+            Type::Enum(enumeration) => {
+                join_declarator(&tagged("enum", enumeration.name), &declarator)
+            }
             Type::Forward { name, union } => {
                 let keyword = if union { "union" } else { "struct" };
-                join(&tagged(keyword, name), &declarator)
+                join_declarator(&tagged(keyword, name), &declarator)
             }
-            Type::Typedef { name, .. } | Type::Float { name, .. } => join(name, &declarator),
+            Type::Typedef { name, .. } | Type::Float { name, .. } => {
+                join_declarator(name, &declarator)
+            }
             Type::Pointer(to) => {
                 let pointer = format!("*{declarator}");
-                match self.unqualified(to)? {
+                match self.strip_qualifiers(to)? {
                     Type::Array { .. } | Type::Prototype(_) => inner(to, format!("({pointer})"))?,
                     _ => inner(to, pointer)?,
                 }
@@ -88,7 +96,7 @@ impl<'a> Btf<'a> {
                     "user" | "percpu" | "rcu" => format!("__{tag}"),
                     other => format!("/* {other} */"),
                 };
-                inner(target, join(&tag, &declarator))?
+                inner(target, join_declarator(&tag, &declarator))?
             }
             Type::Prototype(prototype) => {
                 let mut parameters = Vec::new();
@@ -124,14 +132,14 @@ impl<'a> Btf<'a> {
         declarator: &str,
         inner: &mut dyn FnMut(TypeId, String) -> Result<String, BtfError>,
     ) -> Result<String, BtfError> {
-        match self.unqualified(to)? {
-            Type::Pointer(_) => inner(to, join(word, declarator)),
+        match self.strip_qualifiers(to)? {
+            Type::Pointer(_) => inner(to, join_declarator(word, declarator)),
             _ => Ok(format!("{word} {}", inner(to, declarator.to_owned())?)),
         }
     }
 
     /// The type of `id` without qualifiers and tags; typedefs are kept.
-    fn unqualified(&self, id: TypeId) -> Result<Type<'a>, BtfError> {
+    fn strip_qualifiers(&self, id: TypeId) -> Result<Type<'a>, BtfError> {
         let mut at = id;
         for _ in 0..MAX_CHAIN {
             match self.get(at)? {

@@ -7,26 +7,26 @@ use super::raw::Btf;
 const MAX_SUGGESTIONS: usize = 3;
 
 /// The letters of a name, as a set: a name that shares few with another cannot be near it.
-fn letters(name: &str) -> u64 {
+fn letter_set(name: &str) -> u64 {
     name.bytes().fold(0, |set, byte| set | 1 << (byte & 63))
 }
 
 /// The greatest distance at which another name may be what was meant by `name`.
-fn limit(name: &str) -> usize {
+fn max_distance(name: &str) -> usize {
     (name.len() / 3).clamp(1, 4)
 }
 
 /// The names of `among` nearest to `name`, the nearest first, at most three; none that is too far to be meant.
 pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Vec<String> {
-    let limit = limit(name);
-    let wanted = letters(name);
+    let limit = max_distance(name);
+    let wanted = letter_set(name);
     let mut near: Vec<(usize, &str)> = among
         .into_iter()
         .filter(|other| {
             !other.is_empty()
                 && other.len().abs_diff(name.len()) <= limit
-                && (letters(other) ^ wanted).count_ones() as usize <= 2 * limit
-                && apart(name, other) <= 2 * limit
+                && (letter_set(other) ^ wanted).count_ones() as usize <= 2 * limit
+                && length_distance(name, other) <= 2 * limit
         })
         .map(|other| (strsim::osa_distance(name, other), other))
         .filter(|(distance, _)| *distance <= limit)
@@ -41,7 +41,7 @@ pub fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) -> Vec<
 
 /// The difference of two names' byte counts: at most twice their edit distance, and cheap, so that it discards candidates
 /// early.
-fn apart(one: &str, other: &str) -> usize {
+fn length_distance(one: &str, other: &str) -> usize {
     let mut counts = [0i32; 256];
     for byte in one.bytes() {
         counts[usize::from(byte)] += 1;
@@ -59,10 +59,10 @@ impl Btf<'_> {
     /// Existing `wanted` names like `name`, the nearest first, at most three. Examines every type, so it is for messages only.
     /// Damaged names are never suggested.
     pub fn nearest(&self, wanted: NameKind, name: &str) -> Vec<String> {
-        let limit = limit(name);
+        let limit = max_distance(name);
         let shortest = name.len().saturating_sub(limit);
         let mut names = Vec::new();
-        self.each_text(wanted, &mut |text| {
+        self.for_each_text(wanted, &mut |text| {
             // Most names are too short or too long, which the position of the terminating NUL shows.
             let ends = text.get(shortest..).unwrap_or_default();
             if ends[..ends.len().min(name.len() + limit + 1 - shortest)].contains(&0)
@@ -84,7 +84,7 @@ mod tests {
         /// Check that counting bytes never hides a name that is near enough.
         #[test]
         fn counting_hides_nothing(one in "[a-c_]{0,12}", other in "[a-c_]{0,12}") {
-            prop_assert!(apart(&one, &other) <= 2 * strsim::osa_distance(&one, &other));
+            prop_assert!(length_distance(&one, &other) <= 2 * strsim::osa_distance(&one, &other));
         }
     }
 

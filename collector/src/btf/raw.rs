@@ -65,7 +65,7 @@ pub struct Btf<'a> {
 }
 
 /// The little-endian number at `at`.
-pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     let four = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_le_bytes(four.try_into().ok()?))
 }
@@ -83,7 +83,7 @@ impl<'a> Btf<'a> {
 
     fn open(data: &'a [u8], base: Option<&'a Btf<'a>>) -> Result<Self, BtfError> {
         let field = |at: usize| {
-            number(data, at).ok_or_else(|| {
+            read_u32(data, at).ok_or_else(|| {
                 BtfError::header(format!(
                     "it has {} bytes, which is less than a header",
                     data.len()
@@ -149,7 +149,7 @@ impl<'a> Btf<'a> {
         Ok(Self {
             types,
             strings,
-            offsets: starts(types, first_id)?,
+            offsets: find_type_starts(types, first_id)?,
             first_id,
             first_string,
             base,
@@ -179,10 +179,10 @@ impl<'a> Btf<'a> {
     }
 
     /// Number, kind and name offset of every type of this BTF (not of its base), in order.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (TypeId, u8, u32)> + '_ {
+    pub(super) fn type_headers(&self) -> impl Iterator<Item = (TypeId, u8, u32)> + '_ {
         self.offsets.iter().zip(self.first_id..).map(|(&at, id)| {
             let head: &[u8] = self.types.get(at as usize..).unwrap_or_default();
-            let name = number(head, 0).unwrap_or(0);
+            let name = read_u32(head, 0).unwrap_or(0);
             let kind = head.get(7).map_or(0, |byte| byte & 0x1f);
             (TypeId(id), kind, name)
         })
@@ -230,7 +230,7 @@ impl<'a> Btf<'a> {
             .get(slot as usize + 1)
             .map_or(self.types.len(), |&next| next as usize);
         let bytes = self.types.get(at..end).ok_or_else(missing)?;
-        let word = |at| number(bytes, at).ok_or_else(missing);
+        let word = |at| read_u32(bytes, at).ok_or_else(missing);
         let info = word(4)?;
         Ok(TypeRecord {
             name: word(0)?,
@@ -244,13 +244,13 @@ impl<'a> Btf<'a> {
 }
 
 /// The start of each type; an error unless the records fill the section exactly.
-fn starts(types: &[u8], first_id: u32) -> Result<Vec<u32>, BtfError> {
+fn find_type_starts(types: &[u8], first_id: u32) -> Result<Vec<u32>, BtfError> {
     // Types of a kernel take 28 to 30 bytes on average.
     let mut offsets = Vec::with_capacity(types.len() / 24);
     let mut at = 0;
     while at < types.len() {
         let id = TypeId(first_id + offsets.len() as u32);
-        let info = number(types, at + 4)
+        let info = read_u32(types, at + 4)
             .ok_or_else(|| BtfError::of_type(id, "the type section ends inside it"))?;
         let kind = ((info >> 24) & 0x1f) as usize;
         if kind == 0 || kind >= SHAPES.len() || info & !INFO_MASK != 0 {

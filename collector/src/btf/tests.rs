@@ -261,8 +261,8 @@ fn arguments_arrive_where_the_abi_says() {
         let function = btf.functions(name).unwrap().remove(0);
         let parameters = function.signature.parameters;
         let place = |parameter: &Parameter| match parameter.passing {
-            Passing::Register(register) => Some(register),
-            Passing::Unreadable(_) => None,
+            ArgumentLocation::Register(register) => Some(register),
+            ArgumentLocation::Unreadable(_) => None,
         };
         parameters.iter().map(place).collect()
     };

@@ -2,7 +2,7 @@
 
 use super::error::BtfError;
 use super::kinds::{TypeId, kind};
-use super::raw::{Btf, TypeRecord, number};
+use super::raw::{Btf, TypeRecord, read_u32};
 
 /// The largest number of types between a name and its meaning (typedefs, qualifiers), and of levels of nesting. Kernels need
 /// fewer than ten; BTF that needs more is a cycle.
@@ -139,7 +139,7 @@ pub struct Prototype<'a> {
 
 /// The result of [`Btf::strip`].
 #[derive(Clone, Debug)]
-pub struct Stripped<'a> {
+pub struct StrippedType<'a> {
     /// Number of `ty`.
     pub id: TypeId,
     /// Neither typedef nor qualifier nor tag.
@@ -163,7 +163,7 @@ impl<'a> Enumeration<'a> {
         self.body
             .chunks_exact(each)
             .map(|entry| {
-                let word = |at| number(entry, at).unwrap_or(0);
+                let word = |at| read_u32(entry, at).unwrap_or(0);
                 let value = match (self.wide, self.signed) {
                     (false, true) => i128::from(word(4) as i32),
                     (false, false) => i128::from(word(4)),
@@ -188,7 +188,7 @@ impl<'a> Prototype<'a> {
         self.body
             .chunks_exact(8)
             .map(|entry| {
-                let word = |at| number(entry, at).unwrap_or(0);
+                let word = |at| read_u32(entry, at).unwrap_or(0);
                 Ok((btf.name(self.id, word(0))?, TypeId(word(4))))
             })
             .collect()
@@ -205,9 +205,9 @@ impl<'a> Btf<'a> {
         let target = TypeId(record.size_or_type);
         let name = || self.name(id, record.name);
         Ok(match record.kind {
-            kind::INT => Type::Int(int(id, &record, name()?)?),
+            kind::INT => Type::Int(parse_int(id, &record, name()?)?),
             kind::PTR => Type::Pointer(target),
-            kind::ARRAY => array(id, &record)?,
+            kind::ARRAY => parse_array(id, &record)?,
             kind::STRUCT | kind::UNION => {
                 let composite = Composite {
                     id,
@@ -222,7 +222,7 @@ impl<'a> Btf<'a> {
                     Type::Union(composite)
                 }
             }
-            kind::ENUM | kind::ENUM64 => Type::Enum(enumeration(id, &record, name()?)?),
+            kind::ENUM | kind::ENUM64 => Type::Enum(parse_enumeration(id, &record, name()?)?),
             kind::FWD => Type::Forward {
                 name: name()?,
                 union: record.flag,
@@ -258,7 +258,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Follow typedefs, qualifiers and tags from `id` to what a value of that type is.
-    pub fn strip(&self, id: TypeId) -> Result<Stripped<'a>, BtfError> {
+    pub fn strip(&self, id: TypeId) -> Result<StrippedType<'a>, BtfError> {
         let mut at = id;
         let (mut user, mut percpu, mut big_endian) = (false, false, false);
         for _ in 0..MAX_CHAIN {
@@ -276,7 +276,7 @@ impl<'a> Btf<'a> {
                     at = target;
                 }
                 ty => {
-                    return Ok(Stripped {
+                    return Ok(StrippedType {
                         id: at,
                         ty,
                         user,
@@ -324,9 +324,9 @@ impl<'a> Btf<'a> {
     }
 }
 
-fn array<'a>(id: TypeId, record: &TypeRecord<'a>) -> Result<Type<'a>, BtfError> {
+fn parse_array<'a>(id: TypeId, record: &TypeRecord<'a>) -> Result<Type<'a>, BtfError> {
     let word = |at| {
-        number(record.body, at)
+        read_u32(record.body, at)
             .ok_or_else(|| BtfError::of_type(id, "it is an array without a size"))
     };
     Ok(Type::Array {
@@ -335,7 +335,7 @@ fn array<'a>(id: TypeId, record: &TypeRecord<'a>) -> Result<Type<'a>, BtfError> 
     })
 }
 
-fn enumeration<'a>(
+fn parse_enumeration<'a>(
     id: TypeId,
     record: &TypeRecord<'a>,
     name: &'a str,
@@ -355,9 +355,9 @@ fn enumeration<'a>(
     })
 }
 
-fn int<'a>(id: TypeId, record: &TypeRecord<'a>, name: &'a str) -> Result<Int<'a>, BtfError> {
+fn parse_int<'a>(id: TypeId, record: &TypeRecord<'a>, name: &'a str) -> Result<Int<'a>, BtfError> {
     let size = record.size_or_type;
-    let encoding = number(record.body, 0).unwrap_or(0);
+    let encoding = read_u32(record.body, 0).unwrap_or(0);
     let bits = encoding & 0xff;
     let bit_offset = (encoding >> 16) & 0xff;
     if !matches!(size, 1 | 2 | 4 | 8 | 16) || bits == 0 || bits + bit_offset > size * 8 {

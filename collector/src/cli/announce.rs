@@ -17,15 +17,15 @@ pub(super) fn describe_programs(is_host: bool, investigation: &Investigation) ->
         }
     });
     let commands = investigation.commands.iter();
-    let commands = commands.map(|command| of_command(is_host, command));
+    let commands = commands.map(|command| describe_command(is_host, command));
     let experiments = investigation.experiments.iter().filter(|_| is_host);
     setup
         .chain(commands)
-        .chain(experiments.filter_map(of_host_workload))
+        .chain(experiments.filter_map(describe_host_workload))
         .collect()
 }
 
-fn of_command(is_host: bool, command: &PlannedCommand) -> String {
+fn describe_command(is_host: bool, command: &PlannedCommand) -> String {
     let (name, line) = (&command.name, command.run.join(" "));
     let place = match (command.on, is_host) {
         (Reader::Machine, true) if command.guests_only => {
@@ -43,7 +43,7 @@ fn of_command(is_host: bool, command: &PlannedCommand) -> String {
 }
 
 /// The line about a workload that is a program or has files for guests.
-fn of_host_workload(experiment: &Experiment) -> Option<String> {
+fn describe_host_workload(experiment: &Experiment) -> Option<String> {
     let (name, workload) = (&experiment.name, &experiment.workload);
     if !workload.around.files.is_empty() {
         return Some(format!(

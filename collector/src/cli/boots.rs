@@ -13,8 +13,8 @@ use super::failure::Failure;
 use super::guest_boot::boot;
 use crate::guest::KernelImage;
 use crate::guest::cache::Cache;
-use crate::guest::host_binaries::Files;
-use crate::guest::protocol::{GuestJob, SlideAnswer, slide_answer};
+use crate::guest::host_binaries::GuestFiles;
+use crate::guest::protocol::{GuestJob, SlideAnswer, parse_slide_answer};
 use crate::reason::Reason;
 
 /// Most attempts at a boot before its failure is reported.
@@ -42,17 +42,17 @@ pub fn reuse_boots(earlier: Option<&Evidence>, now: &Evidence, wanted: u32) -> V
 }
 
 /// Everything needed to boot a guest again.
-pub struct Boots<'a> {
+pub struct BootSetup<'a> {
     pub kernel: &'a KernelImage,
     pub cache: &'a Cache,
     /// Seconds without progress after which a boot is given up.
     pub limit: u64,
 }
 
-impl Boots<'_> {
+impl BootSetup<'_> {
     /// Add boots to `boots` until there are `wanted`, as many at a time as there are processors, or until one fails. The boots before it
     /// are as good as they would be without it.
-    pub async fn complete(
+    pub async fn complete_boots(
         &self,
         boots: &mut Vec<Boot>,
         wanted: u32,
@@ -87,7 +87,7 @@ impl Boots<'_> {
             let time = jiff::Timestamp::now().to_string();
             let (kernel, cache) = (self.kernel.clone(), self.cache.clone());
             left -= 1;
-            let nothing = Files::default();
+            let nothing = GuestFiles::default();
             match boot(
                 kernel,
                 &GuestJob::Slide,
@@ -98,7 +98,7 @@ impl Boots<'_> {
             )
             .await
             {
-                Ok(run) => return Ok(as_boot(slide_answer(&run.payload)?, time)),
+                Ok(run) => return Ok(boot_from_answer(parse_slide_answer(&run.payload)?, time)),
                 Err(failure) if left == 0 => return Err(failure),
                 Err(_) => {}
             }
@@ -107,7 +107,7 @@ impl Boots<'_> {
 }
 
 /// Turn a guest's answer into evidence.
-fn as_boot(answer: SlideAnswer, time: String) -> Boot {
+fn boot_from_answer(answer: SlideAnswer, time: String) -> Boot {
     let or_reason = |value: Result<Value, Reason>| match value {
         Ok(value) => value.into(),
         Err(reason) => Datum::unavailable(reason),
@@ -137,7 +137,7 @@ mod tests {
             stated: Ok(0),
             physical: Ok(0x100_0000),
         };
-        let boots = (0..count).map(|number| as_boot(answer(number), "t".into()));
+        let boots = (0..count).map(|number| boot_from_answer(answer(number), "t".into()));
         evidence.boots = boots.collect();
         evidence
     }

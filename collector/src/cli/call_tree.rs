@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::assemble::graph::Functions;
+use crate::assemble::graph::CallFunctions;
 use crate::graph::{Frame, TracedCall};
 use crate::workload::names;
 
@@ -24,7 +24,7 @@ const TIME: usize = 11;
 const NAME: usize = 72;
 
 impl ShownTree {
-    fn shows(&self, frame: &Frame) -> bool {
+    fn is_shown(&self, frame: &Frame) -> bool {
         self.interrupts || !frame.interrupt
     }
 }
@@ -42,25 +42,33 @@ pub struct CallRow {
 }
 
 /// The calls that are shown, in the order in which they began; `None` where `below` names a function that did not run.
-pub fn rows(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Option<Vec<CallRow>> {
+pub fn rows(
+    call: &TracedCall,
+    functions: &CallFunctions,
+    shown: &ShownTree,
+) -> Option<Vec<CallRow>> {
     let frames = &call.frames;
     let is_root = |at: usize| match &shown.below {
         Some(name) => functions.table[functions.of_frame[at]].name == *name,
         None => frames[at].depth == 0,
     };
     let (mut out, mut end) = (Vec::new(), 0);
-    for root in (0..frames.len()).filter(|&at| is_root(at) && shown.shows(&frames[at])) {
+    for root in (0..frames.len()).filter(|&at| is_root(at) && shown.is_shown(&frames[at])) {
         // A function that calls itself is in the tree of its outer call already.
         if root >= end {
-            end = end_of(frames, root);
-            subtree(&mut out, frames, shown, root);
+            end = subtree_end(frames, root);
+            add_subtree(&mut out, frames, shown, root);
         }
     }
     (!out.is_empty() || shown.below.is_none()).then_some(out)
 }
 
 /// The tree, one line for each call that is shown; `None` where `below` names a function that did not run.
-pub fn text(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Option<String> {
+pub fn format_tree(
+    call: &TracedCall,
+    functions: &CallFunctions,
+    shown: &ShownTree,
+) -> Option<String> {
     let mut out = String::new();
     let mut has_heading = shown.below.is_some();
     for row in rows(call, functions, shown)? {
@@ -72,9 +80,9 @@ pub fn text(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Opti
                 ""
             );
         }
-        line(&mut out, &call.frames[row.at], functions, row.at, row.level);
+        add_line(&mut out, &call.frames[row.at], functions, row.at, row.level);
         if row.folded && row.below > 0 {
-            let _ = write!(out, "  [+{}]", counted(row.below, "call"));
+            let _ = write!(out, "  [+{}]", pluralize(row.below, "call"));
         }
         out.push('\n');
     }
@@ -82,17 +90,17 @@ pub fn text(call: &TracedCall, functions: &Functions, shown: &ShownTree) -> Opti
 }
 
 /// One past the last frame below `root`.
-fn end_of(frames: &[Frame], root: usize) -> usize {
+fn subtree_end(frames: &[Frame], root: usize) -> usize {
     let below = |frame: &&Frame| frame.depth > frames[root].depth;
     root + 1 + frames[root + 1..].iter().take_while(below).count()
 }
 
-fn subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &ShownTree, root: usize) {
-    let end = end_of(frames, root);
+fn add_subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &ShownTree, root: usize) {
+    let end = subtree_end(frames, root);
     let mut at = root;
     while at < end {
-        let next = end_of(frames, at);
-        if !shown.shows(&frames[at]) {
+        let next = subtree_end(frames, at);
+        if !shown.is_shown(&frames[at]) {
             at = next;
             continue;
         }
@@ -102,7 +110,7 @@ fn subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &ShownTree, root: us
         out.push(CallRow {
             at,
             level,
-            below: below.filter(|frame| shown.shows(frame)).count(),
+            below: below.filter(|frame| shown.is_shown(frame)).count(),
             folded,
         });
         at = if folded { next } else { at + 1 };
@@ -110,15 +118,15 @@ fn subtree(out: &mut Vec<CallRow>, frames: &[Frame], shown: &ShownTree, root: us
 }
 
 /// `1 call`, `2 calls`
-pub fn counted(count: usize, noun: &str) -> String {
+pub fn pluralize(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn line(out: &mut String, frame: &Frame, functions: &Functions, at: usize, level: u32) {
+fn add_line(out: &mut String, frame: &Frame, functions: &CallFunctions, at: usize, level: u32) {
     let function = &functions.table[functions.of_frame[at]];
     let time = frame
         .duration_ns
-        .map_or_else(|| "not ended".to_owned(), micros);
+        .map_or_else(|| "not ended".to_owned(), format_micros);
     let mark = if frame.interrupt { "~ " } else { "" };
     let mut text = format!(
         "{time:>TIME$}  {:1$}{mark}{2}",
@@ -144,12 +152,12 @@ fn line(out: &mut String, frame: &Frame, functions: &Functions, at: usize, level
 }
 
 /// `1234` → `1.2 µs`
-fn micros(time_ns: u64) -> String {
+fn format_micros(time_ns: u64) -> String {
     format!("{}.{} µs", time_ns / 1000, time_ns % 1000 / 100)
 }
 
 /// The line above a tree.
-pub fn heading(call: &TracedCall, functions: &Functions) -> String {
+pub fn heading(call: &TracedCall, functions: &CallFunctions) -> String {
     let name =
         names::syscall_name(call.number).map_or_else(|| call.number.to_string(), str::to_owned);
     let returned = match call.returned {
@@ -167,7 +175,7 @@ pub fn heading(call: &TracedCall, functions: &Functions) -> String {
     let time = match call.returned {
         Some(_) => format!(
             " in {}, most of which is the tracer's",
-            micros(call.duration_ns)
+            format_micros(call.duration_ns)
         ),
         None => String::new(),
     };
@@ -194,7 +202,7 @@ mod tests {
         }
     }
 
-    fn sample() -> (TracedCall, Functions) {
+    fn sample() -> (TracedCall, CallFunctions) {
         // a { b { c; } irq { d; } } e
         let frames = [
             (0, false),
@@ -222,7 +230,7 @@ mod tests {
             module: None,
             source: (name == "c").then(|| ("net/socket.c".into(), 7)),
         });
-        let functions = Functions {
+        let functions = CallFunctions {
             table: table.to_vec(),
             of_frame: (0..6).collect(),
         };
@@ -231,7 +239,7 @@ mod tests {
 
     fn words(shown: &ShownTree) -> Vec<String> {
         let (call, functions) = sample();
-        let text = text(&call, &functions, shown).unwrap();
+        let text = format_tree(&call, &functions, shown).unwrap();
         let line = |line: &str| {
             line.split_whitespace()
                 .skip(2)
@@ -287,6 +295,6 @@ mod tests {
         assert_eq!(words(&shown(2, None)), ["a", "b [+1 call]", "e"]);
         assert_eq!(words(&shown(1, Some("b"))), ["b [+1 call]"]);
         let (call, functions) = sample();
-        assert_eq!(text(&call, &functions, &shown(1, Some("d"))), None);
+        assert_eq!(format_tree(&call, &functions, &shown(1, Some("d"))), None);
     }
 }

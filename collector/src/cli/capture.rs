@@ -11,31 +11,31 @@ use qed_evidence::machine::evidence_file_name;
 use qed_evidence::observation::{format_one_line, notes};
 use qed_evidence::value::Datum;
 
-use super::boots::{Boots, reuse_boots};
+use super::boots::{BootSetup, reuse_boots};
 use super::capture_warnings::capture_warnings;
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::investigation::read_investigation;
-use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
+use super::kernel_files::{DebugInfo, functions_in_files, host_debuginfo_files, static_sources};
 use super::lock;
 use super::modules;
 use super::output::{print, render};
-use super::plan_notes::of_few_arguments;
+use super::plan_notes::few_argument_notes;
 use super::programs;
-use super::progress::{Progress, note};
+use super::progress::{Progress, print_note};
 use super::request::{CaptureRequest, RequestArgs, read_request, refuse_overwriting_book_evidence};
 use super::runtime::runtime;
 use super::store::Store;
-use super::target::{TargetMachine, distinct};
-use crate::assemble::symbolize::{Static, make_evidence};
+use super::target::{TargetMachine, check_distinct};
+use crate::assemble::symbolize::{StaticFiles, make_evidence};
 use crate::guest::cache::Cache;
-use crate::guest::protocol::{GuestJob, capture_answer};
+use crate::guest::protocol::{GuestJob, parse_capture_answer};
 use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
 use crate::session::{self, CaptureOptions, ThisKernel};
 use crate::symbols::debuginfo;
-use crate::symbols::functions_by_file::chosen;
+use crate::symbols::functions_by_file::find_functions_in_files;
 
 /// Arguments of `capture`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,7 +57,7 @@ pub struct Args {
 
 impl Args {
     /// The same for one machine, whose source lines come from there.
-    fn with(&self, debuginfo: &DebugInfo) -> Self {
+    fn with_debuginfo(&self, debuginfo: &DebugInfo) -> Self {
         let mut args = self.clone();
         args.request.debuginfo = Some(debuginfo.clone());
         args
@@ -77,12 +77,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.output.is_none() && !args.force {
         refuse_overwriting_book_evidence(&args.request)?;
     }
-    distinct(&targets)?;
+    check_distinct(&targets)?;
     let investigation = read_investigation(&path)?;
     for target in &targets {
-        if let DebugInfo::Path(path) = debuginfo.of(target.name()) {
+        if let DebugInfo::Path(path) = debuginfo.for_machine(target.name()) {
             // An explicit path must match.
-            guest::debuginfo::of_path(path).map_err(|error| {
+            guest::debuginfo::debuginfo_from_path(path).map_err(|error| {
                 Failure::input(match &args.request.debuginfo {
                     Some(_) => format!("--debuginfo: {error}"),
                     None => format!("`debuginfo` of {} in book.toml: {error}", target.name()),
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             })?;
         }
     }
-    let (folder, single) = output(args, folder, targets.len())?;
+    let (folder, single) = output_location(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
     let mut failures = Vec::new();
     for target in &targets {
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let earlier = std::fs::read(folder.join(&name))
             .ok()
             .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
-        let args = args.with(debuginfo.of(target.name()));
+        let args = args.with_debuginfo(debuginfo.for_machine(target.name()));
         let captured = capture_machine(
             target,
             &investigation,
@@ -114,7 +114,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::machine(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            Ok(tell_notes(
+            Ok(print_notes(
                 target,
                 &investigation,
                 &evidence,
@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Ok(missing) if missing.is_empty() => continue,
             Ok(missing) => (
                 "incomplete capture",
-                Failure::input(missing_programs(target, &missing)),
+                Failure::input(missing_programs_message(target, &missing)),
             ),
             Err(failure) => ("cannot capture", failure),
         };
@@ -135,11 +135,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         failures.push(failure);
     }
-    conclude(failures, targets.len(), is_book)
+    combine_failures(failures, targets.len(), is_book)
 }
 
 /// The message about workloads that were not what the investigation says.
-fn missing_programs(target: &TargetMachine, missing: &[String]) -> String {
+fn missing_programs_message(target: &TargetMachine, missing: &[String]) -> String {
     format!(
         "{}: {}. The evidence was written, with what these workloads did instead; where a command is meant to find no program, let it \
          not say so (`2>/dev/null`)",
@@ -149,7 +149,7 @@ fn missing_programs(target: &TargetMachine, missing: &[String]) -> String {
 }
 
 /// The folder for evidence, and the name of the file where there is one for a single machine.
-fn output(
+fn output_location(
     args: &Args,
     folder: PathBuf,
     machines: usize,
@@ -173,7 +173,7 @@ fn output(
 }
 
 /// Print notes on standard error that the user should see at once. Gives back what makes the capture a failure.
-fn tell_notes(
+fn print_notes(
     target: &TargetMachine,
     investigation: &Investigation,
     evidence: &Evidence,
@@ -181,7 +181,7 @@ fn tell_notes(
 ) -> Vec<String> {
     if let (DebugInfo::Path(_), Datum::Missing(why)) = (debuginfo, &evidence.kernel.debuginfo) {
         let why = &why.to_string();
-        note(&format!(
+        print_note(&format!(
             "{}: there are no source lines: {why}",
             target.name()
         ));
@@ -193,13 +193,13 @@ fn tell_notes(
         .partition(|warning| warning.missing_program);
     let warnings = warnings.into_iter().map(|warning| warning.text);
     for warning in warnings.chain(notes) {
-        note(&format!("{}: {warning}", target.name()));
+        print_note(&format!("{}: {warning}", target.name()));
     }
     missing.into_iter().map(|warning| warning.text).collect()
 }
 
 /// The end of a capture on `machines` machines, of which some failed.
-fn conclude(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<(), Failure> {
+fn combine_failures(failures: Vec<Failure>, machines: usize, is_book: bool) -> Result<(), Failure> {
     let all = failures.len() == machines;
     match failures
         .into_iter()
@@ -223,14 +223,14 @@ pub fn capture_machine(
     lock: Option<&Lock>,
     args: &Args,
 ) -> Result<(Evidence, String), Failure> {
-    let evidence = on(target, investigation, earlier, lock, args)?;
+    let evidence = capture_on(target, investigation, earlier, lock, args)?;
     let text =
         qed_evidence::reader::write(&evidence).context("failed to write the evidence as JSON")?;
-    readable(&text)?;
+    check_readable(&text)?;
     Ok((evidence, text))
 }
 
-fn on(
+fn capture_on(
     target: &TargetMachine,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
@@ -250,9 +250,9 @@ fn on(
                     "--boots is for guests: the host cannot be booted for a picture",
                 ));
             }
-            runtime.block_on(on_host(investigation, args, &progress))
+            runtime.block_on(capture_on_host(investigation, args, &progress))
         }
-        TargetMachine::Guest(name, source) => runtime.block_on(in_guest(
+        TargetMachine::Guest(name, source) => runtime.block_on(capture_in_guest(
             name,
             source,
             investigation,
@@ -267,26 +267,26 @@ fn on(
 }
 
 /// The folder of an investigation, on this machine.
-fn folder(investigation: &Investigation) -> Result<PathBuf, Failure> {
-    let folder = programs::folder_of(investigation);
+fn investigation_folder(investigation: &Investigation) -> Result<PathBuf, Failure> {
+    let folder = programs::investigation_folder(investigation);
     Ok(folder.context("failed to find the investigation's folder")?)
 }
 
-async fn on_host(
+async fn capture_on_host(
     investigation: &Investigation,
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
     let missing = |problems: Vec<_>| Failure::input(render(&problems));
-    let folder = folder(investigation)?;
-    let programs = programs::on_host(investigation, &folder).map_err(missing)?;
-    progress.say("reading the kernel's types and symbols");
-    let commands = Commands::of_machine(investigation, false);
-    let modules = modules::on_host(investigation)?;
-    let kernel = ThisKernel::read(&modules.names, &|line| progress.say(line))?;
-    let chosen = chosen(
+    let folder = investigation_folder(investigation)?;
+    let programs = programs::for_host(investigation, &folder).map_err(missing)?;
+    progress.show_step("reading the kernel's types and symbols");
+    let commands = Commands::start_for_machine(investigation, false);
+    let modules = modules::for_host(investigation)?;
+    let kernel = ThisKernel::read(&modules.names, &|line| progress.show_step(line))?;
+    let chosen = find_functions_in_files(
         investigation,
-        &of_this_machine(args.request.debuginfo()),
+        &host_debuginfo_files(args.request.debuginfo()),
         None,
     );
     let plan = kernel
@@ -301,12 +301,12 @@ async fn on_host(
             folder: Some(&folder),
             ..CaptureOptions::default()
         },
-        &|line| progress.say(line),
+        &|line| progress.show_step(line),
     )
     .await?;
-    tell_few_arguments("host", investigation, &raw);
+    print_few_arguments("host", investigation, &raw);
     let programs = programs
-        .ensure_unchanged(&programs::on_host(investigation, &folder).map_err(missing)?)
+        .ensure_unchanged(&programs::for_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {
             Failure::machine(format!(
                 "`{file}` was changed while it was captured; capture again when it stays as it is"
@@ -319,11 +319,11 @@ async fn on_host(
         .as_ref()
         .ok()
         .and_then(|id| id.parse().ok());
-    let mut fixed = Static {
+    let mut fixed = StaticFiles {
         system_map: debuginfo::system_map_candidates(release),
         programs,
         modules: modules.digests,
-        ..Static::default()
+        ..StaticFiles::default()
     };
     match args.request.debuginfo() {
         DebugInfo::Auto => {
@@ -346,7 +346,7 @@ async fn on_host(
     Ok(make_evidence(&raw, investigation, machine, &fixed))
 }
 
-async fn in_guest(
+async fn capture_in_guest(
     name: &str,
     source: &KernelSource,
     investigation: &Investigation,
@@ -355,24 +355,24 @@ async fn in_guest(
     args: &Args,
     progress: &Progress,
 ) -> Result<Evidence, Failure> {
-    let cache = Cache::of_user()?;
-    let say = |line: &str| progress.say(line);
+    let cache = Cache::for_user()?;
+    let say = |line: &str| progress.show_step(line);
     // Nothing is downloaded for a machine that cannot boot it.
-    guest::qemu::emulator()?;
-    let kernel = lock::kernel(lock, name, source, &cache, args.request.refresh, &say)?;
+    guest::qemu::find_emulator()?;
+    let kernel = lock::find_kernel(lock, name, source, &cache, args.request.refresh, &say)?;
     if let Some(text) = &kernel.note {
-        note(&format!("{name}: {text}"));
+        print_note(&format!("{name}: {text}"));
     }
     let mut fixed = static_sources(&kernel, &cache, args.request.debuginfo(), true, &say);
     let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
     let job = GuestJob::Capture {
         name: investigation.source.name.clone(),
         text: investigation.source.text.clone(),
-        chosen: chosen_in(investigation, &fixed),
+        chosen: functions_in_files(investigation, &fixed),
         modules: modules.names,
     };
     fixed.modules = modules.digests;
-    let programs = programs::for_guest(investigation, &folder(investigation)?);
+    let programs = programs::for_guest(investigation, &investigation_folder(investigation)?);
     let (mut files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
     files.contents.extend(modules.files);
     fixed.programs = programs;
@@ -392,8 +392,8 @@ async fn in_guest(
         )));
     }
     fixed.image_digest = Some(booted);
-    let raw = capture_answer(&run.payload)?;
-    tell_few_arguments(name, investigation, &raw);
+    let raw = parse_capture_answer(&run.payload)?;
+    print_few_arguments(name, investigation, &raw);
     fixed.console = Some(run.console.clone());
     let machine = Machine {
         name: name.to_owned(),
@@ -407,9 +407,9 @@ async fn in_guest(
             None => run.accelerator.label().to_owned(),
         }),
     };
-    progress.say("looking up symbols and lines");
+    progress.show_step("looking up symbols and lines");
     let mut evidence = make_evidence(&raw, investigation, machine, &fixed);
-    let boots = Boots {
+    let boots = BootSetup {
         kernel: &kernel,
         cache: &cache,
         limit: args.request.limit,
@@ -421,8 +421,8 @@ async fn in_guest(
             reuse_boots(earlier, &evidence, investigation.boots),
         ),
     };
-    if let Err(failure) = boots.complete(&mut retained, wanted, &say).await {
-        note(&format!(
+    if let Err(failure) = boots.complete_boots(&mut retained, wanted, &say).await {
+        print_note(&format!(
             "{name}: only {} of {wanted} further boots are known, because one failed: {}. The next capture of this kernel adds the \
              others",
             retained.len(),
@@ -434,15 +434,15 @@ async fn in_guest(
 }
 
 /// Print notes about system calls that are made with fewer arguments than the kernel takes: evidence does not say it.
-fn tell_few_arguments(machine: &str, investigation: &Investigation, raw: &RawCapture) {
+fn print_few_arguments(machine: &str, investigation: &Investigation, raw: &RawCapture) {
     let few = raw.plan.iter().flat_map(|experiment| &experiment.few);
-    for one in of_few_arguments(investigation, few) {
-        note(&format!("{machine}: {}", format_one_line(&one)));
+    for one in few_argument_notes(investigation, few) {
+        print_note(&format!("{machine}: {}", format_one_line(&one)));
     }
 }
 
 /// Refuse what the reader of evidence would refuse, before anything says that it is there.
-fn readable(text: &str) -> Result<(), Failure> {
+fn check_readable(text: &str) -> Result<(), Failure> {
     let Err(error) = qed_evidence::reader::read(text.as_bytes()) else {
         return Ok(());
     };

@@ -23,7 +23,10 @@ pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
     let kind = evidence.machine.kind;
     let of = |(name, experiment): (&String, &Experiment)| {
         Some(CaptureWarning {
-            text: format!("experiment `{name}`: {}", of_experiment(experiment, kind)?),
+            text: format!(
+                "experiment `{name}`: {}",
+                experiment_failure(experiment, kind)?
+            ),
             missing_program: lacks_program(experiment),
         })
     };
@@ -42,7 +45,7 @@ pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
 }
 
 /// The failure of an experiment, if it failed.
-fn of_experiment(experiment: &Experiment, kind: MachineKind) -> Option<String> {
+fn experiment_failure(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     Some(match &experiment.unavailable {
         Some(why) if why.starts_with(NOT_RUN) => why.clone(),
         Some(_) => return None,
@@ -51,20 +54,22 @@ fn of_experiment(experiment: &Experiment, kind: MachineKind) -> Option<String> {
                 format!("{why}; its values are errors: capture again")
             }
             (Some(why), _) => {
-                let failed = failed(experiment, kind).map(|why| format!("; {why}"));
-                let (failed, advice) = (failed.unwrap_or_default(), unseen(experiment));
+                let failed = command_failure(experiment, kind).map(|why| format!("; {why}"));
+                let (failed, advice) = (failed.unwrap_or_default(), unseen_advice(experiment));
                 format!("{why}{failed}; its values are errors{advice}")
             }
             (None, Datum::Missing(why)) if why.reason() == TIMED_OUT => {
                 format!("{TIMED_OUT}; give it a longer `timeout-ms` if it needs that")
             }
-            _ => failed(experiment, kind).or_else(|| missed(experiment))?,
+            _ => {
+                command_failure(experiment, kind).or_else(|| missed_returns_warning(experiment))?
+            }
         },
     })
 }
 
 /// Returns that were not seen: silence proves nothing in such an experiment.
-fn missed(experiment: &Experiment) -> Option<String> {
+fn missed_returns_warning(experiment: &Experiment) -> Option<String> {
     let quality = &experiment.quality;
     let about_returns = |note: &&String| note.contains(NOT_SEEN);
     let notes = quality.notes.iter().filter(about_returns);
@@ -78,7 +83,7 @@ fn missed(experiment: &Experiment) -> Option<String> {
 }
 
 /// Advice for an experiment in which no probe saw anything: another capture would not help.
-fn unseen(experiment: &Experiment) -> String {
+fn unseen_advice(experiment: &Experiment) -> String {
     let attached = experiment
         .probes
         .iter()
@@ -106,7 +111,7 @@ const NOT_THERE_WORDS: &[&str] = &["not found", "No such file or directory"];
 const NOT_RUNNABLE_WORDS: &[&str] = &["Permission denied", "Exec format error", "cannot execute"];
 
 /// The exit status of a command and what it printed on standard error. A call has no status of its own.
-fn status(experiment: &Experiment) -> Option<(i128, &str)> {
+fn exit_status(experiment: &Experiment) -> Option<(i128, &str)> {
     if experiment.call.is_some() {
         return None;
     }
@@ -121,7 +126,7 @@ fn status(experiment: &Experiment) -> Option<(i128, &str)> {
 /// True of a command that ended because a program was not there or may not be executed, as is said on its standard error. A command
 /// that ends with the same status and does not say so may mean it.
 fn lacks_program(experiment: &Experiment) -> bool {
-    let Some((status, report)) = status(experiment) else {
+    let Some((status, report)) = exit_status(experiment) else {
         return false;
     };
     let words = match status {
@@ -139,8 +144,8 @@ fn lacks_program(experiment: &Experiment) -> bool {
 }
 
 /// A command that ended as if a program had not been there, or that complained and failed.
-fn failed(experiment: &Experiment, kind: MachineKind) -> Option<String> {
-    let (status, report) = status(experiment)?;
+fn command_failure(experiment: &Experiment, kind: MachineKind) -> Option<String> {
+    let (status, report) = exit_status(experiment)?;
     let advice = match status {
         NOT_THERE => {
             "; a program that it runs is not there: a guest has only what `command` begins with, what `programs` names, and \

@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 use serde::Serialize;
 
-use super::call_tree::{ShownTree, heading, rows, text};
-use super::discover_request::{DiscoverRequest, OF_WORDS, alone, refusal};
-use super::discover_words::{experiment, starter, to_trace};
+use super::call_tree::{ShownTree, format_tree, heading, rows};
+use super::discover_request::{DiscoverRequest, OF_WORDS, isolate_experiment, problems_error};
+use super::discover_words::{experiment_from_words, starter_investigation, wrap_in_investigation};
 use super::failure::Failure;
 use super::guest_boot::boot;
 use super::investigation::read_investigation;
-use super::kernel_files::{DebugInfo, of_this_machine, static_sources};
+use super::kernel_files::{DebugInfo, host_debuginfo_files, static_sources};
 use super::lock;
 use super::modules;
 use super::output::{Format, print, render};
@@ -23,11 +23,11 @@ use super::progress::Progress;
 use super::request::{LIMIT_S, RequestArgs};
 use super::runtime::runtime;
 use super::target::TargetMachine;
-use crate::assemble::graph::{Functions, TracedFunction, functions, mark_interrupts};
+use crate::assemble::graph::{CallFunctions, TracedFunction, mark_interrupts, name_functions};
 use crate::btf::Btf;
-use crate::graph::{TracedCall, calls, in_order};
+use crate::graph::{TracedCall, find_in_order, read_calls};
 use crate::guest::cache::Cache;
-use crate::guest::protocol::{GuestJob, discover_answer};
+use crate::guest::protocol::{GuestJob, parse_discover_answer};
 use crate::guest::qemu;
 use crate::session::discovery::{Discovery, DiscoveryOptions, discover};
 use crate::symbols::elf::StaticSymbols;
@@ -113,7 +113,7 @@ impl Args {
     }
 
     /// The part of the tree that is asked for.
-    fn shown(&self) -> ShownTree {
+    fn shown_tree(&self) -> ShownTree {
         ShownTree {
             depth: (!self.all).then_some(self.depth.unwrap_or(DEPTH)),
             below: self.below.clone(),
@@ -138,14 +138,14 @@ impl Args {
             ));
         }
         if path.exists() {
-            return Err(exists(path));
+            return Err(file_exists_error(path));
         }
         Ok(())
     }
 }
 
 /// The failure for a file that would be overwritten.
-fn exists(path: &Path) -> Failure {
+fn file_exists_error(path: &Path) -> Failure {
     Failure::input(format!(
         "--write: {} exists already: name a new file",
         path.display()
@@ -154,7 +154,7 @@ fn exists(path: &Path) -> Failure {
 
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let request = DiscoverRequest::of(&args.request_args(), args.experiment.is_some())?;
+    let request = DiscoverRequest::from_args(&args.request_args(), args.experiment.is_some())?;
     let (name, toml, investigation) = read_request(args, &request)?;
     let experiment = investigation
         .experiments
@@ -184,7 +184,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Path::new(&investigation.source.name),
     );
     let (discovery, files) = trace(args, &request, &investigation, &name, &progress)?;
-    progress.say("naming the functions");
+    progress.show_step("naming the functions");
     let found = NamedTrace::new(&request.on, experiment, &discovery, files)?;
     progress.finish();
     drop(progress);
@@ -195,7 +195,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         );
     }
     if let Some(path) = &args.write {
-        write(args, path, toml.as_deref(), &found, &discovery)?;
+        write_investigation(args, path, toml.as_deref(), &found, &discovery)?;
     }
     match args.format {
         Format::Text => print(&found.text(args)?),
@@ -211,9 +211,10 @@ fn read_request(
     if let (Some(name), Some(path)) = (&args.experiment, &request.investigation) {
         return Ok((name.clone(), None, read_investigation(path)?));
     }
-    let (name, toml) = experiment(&args.call).map_err(|error| Failure::input(error.to_string()))?;
-    let parsed = parse(OF_WORDS, &to_trace(&toml));
-    let investigation = parsed.map_err(|problems| refusal(true, problems))?;
+    let (name, toml) =
+        experiment_from_words(&args.call).map_err(|error| Failure::input(error.to_string()))?;
+    let parsed = parse(OF_WORDS, &wrap_in_investigation(&toml));
+    let investigation = parsed.map_err(|problems| problems_error(true, problems))?;
     Ok((name, Some(toml), investigation))
 }
 
@@ -228,15 +229,16 @@ fn trace(
     experiment: &str,
     progress: &Progress,
 ) -> Result<(Discovery, Vec<PathBuf>), Failure> {
-    let say = |line: &str| progress.say(line);
+    let say = |line: &str| progress.show_step(line);
     let of_words = request.investigation.is_none();
-    let needed = &alone(investigation, experiment);
-    let folder =
-        programs::folder_of(investigation).context("failed to find the investigation's folder")?;
+    let needed = &isolate_experiment(investigation, experiment);
+    let folder = programs::investigation_folder(investigation)
+        .context("failed to find the investigation's folder")?;
     let runtime = runtime()?;
     match &request.on {
         TargetMachine::Host => {
-            programs::on_host(needed, &folder).map_err(|problems| refusal(of_words, problems))?;
+            programs::for_host(needed, &folder)
+                .map_err(|problems| problems_error(of_words, problems))?;
             let options = DiscoveryOptions {
                 ephemeral: false,
                 folder: Some(&folder),
@@ -245,15 +247,15 @@ fn trace(
             let found = discover(investigation, experiment, options, &say);
             Ok((
                 runtime.block_on(found)?,
-                of_this_machine(&request.debuginfo),
+                host_debuginfo_files(&request.debuginfo),
             ))
         }
         TargetMachine::Guest(name, source) => {
-            let cache = Cache::of_user()?;
+            let cache = Cache::for_user()?;
             let lock = request.lock.as_ref();
             // Nothing is downloaded for a machine that cannot boot it.
-            qemu::emulator()?;
-            let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
+            qemu::find_emulator()?;
+            let kernel = lock::find_kernel(lock, name, source, &cache, args.refresh, &say)?;
             let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
             let modules = modules::for_guest(needed, &kernel, &cache, &say)?;
             let job = GuestJob::Discover {
@@ -264,11 +266,11 @@ fn trace(
                 modules: modules.names,
             };
             let packed = programs::for_guest(needed, &folder);
-            let (mut files, _) = packed.map_err(|problems| refusal(of_words, problems))?;
+            let (mut files, _) = packed.map_err(|problems| problems_error(of_words, problems))?;
             files.contents.extend(modules.files);
             let run = boot(kernel, &job, files, cache, args.limit, &say);
             let run = runtime.block_on(run)?;
-            Ok((discover_answer(&run.payload)?, fixed.vmlinux))
+            Ok((parse_discover_answer(&run.payload)?, fixed.vmlinux))
         }
     }
 }
@@ -278,7 +280,7 @@ struct NamedTrace {
     machine: String,
     release: String,
     workload: String,
-    calls: Vec<(TracedCall, Functions)>,
+    calls: Vec<(TracedCall, CallFunctions)>,
     kallsyms: Kallsyms,
 }
 
@@ -298,22 +300,22 @@ impl NamedTrace {
         let refused = |error: crate::graph::GraphError| {
             Failure::machine(format!("the trace is not whole: {error}"))
         };
-        let all = calls(&discovery.graph).map_err(refused)?;
+        let all = read_calls(&discovery.graph).map_err(refused)?;
         let calls = match &discovery.workload {
             WorkloadKind::Syscall { sequence, call, .. } => {
                 let each = sequence.iter().chain([call]);
                 let wanted: Vec<_> = each.map(|call| (call.number, call.known_args())).collect();
-                in_order(all, &wanted).map_err(refused)?
+                find_in_order(all, &wanted).map_err(refused)?
             }
             WorkloadKind::Command(_) => all,
         };
-        let (mut lines, slide) = match lines(discovery, &vmlinux, &kallsyms) {
+        let (mut lines, slide) = match open_lines(discovery, &vmlinux, &kallsyms) {
             Some((lines, slide)) => (Some(lines), Some(slide)),
             None => (None, None),
         };
         let named = calls.into_iter().map(|mut call| {
             mark_interrupts(&mut call, &kallsyms).map_err(refused)?;
-            let functions = functions(&call, &kallsyms, slide, lines.as_mut());
+            let functions = name_functions(&call, &kallsyms, slide, lines.as_mut());
             Ok((call, functions))
         });
         let calls = named.collect::<Result<_, Failure>>()?;
@@ -331,14 +333,14 @@ impl NamedTrace {
     }
 
     fn text(&self, args: &Args) -> Result<String, Failure> {
-        let shown = args.shown();
+        let shown = args.shown_tree();
         let mut out = format!(
             "{}, Linux {}: {}\n",
             self.machine, self.release, self.workload
         );
         let mut any = false;
         for (call, functions) in &self.calls {
-            let Some(tree) = text(call, functions, &shown) else {
+            let Some(tree) = format_tree(call, functions, &shown) else {
                 continue;
             };
             any = true;
@@ -365,7 +367,7 @@ impl NamedTrace {
                 .map(JsonFrame::new)
                 .collect(),
         });
-        let json = Json {
+        let json = JsonTrace {
             machine: &self.machine,
             release: &self.release,
             workload: &self.workload,
@@ -386,7 +388,7 @@ fn function_not_run_error(name: &str) -> Failure {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct JsonTrace<'a> {
     machine: &'a str,
     release: &'a str,
     workload: &'a str,
@@ -431,7 +433,7 @@ impl JsonFrame {
 }
 
 /// The debug information of the kernel that was traced, and the distance of its live addresses from those in there.
-fn lines(
+fn open_lines(
     discovery: &Discovery,
     vmlinux: &[PathBuf],
     kallsyms: &Kallsyms,
@@ -440,7 +442,7 @@ fn lines(
     let (found, _) = debuginfo::open_matching(vmlinux, &id);
     let vmlinux = found?;
     let symbols = StaticSymbols::parse(&vmlinux.data).ok()?;
-    let fixed = symbols.named([FIRST]).rows(FIRST).first()?.address;
+    let fixed = symbols.find_by_name([FIRST]).rows(FIRST).first()?.address;
     let slide = kallsyms.lookup(FIRST).first()?.checked_sub(fixed)?;
     Some((
         LineResolver::new(vmlinux, cache::user_folder().as_deref()),
@@ -448,7 +450,7 @@ fn lines(
     ))
 }
 
-fn write(
+fn write_investigation(
     args: &Args,
     path: &Path,
     toml: Option<&str>,
@@ -463,11 +465,11 @@ fn write(
     };
     let btf = discovery.btf.as_deref().unwrap_or_default();
     let btf = Btf::parse(btf).context("failed to understand the kernel's types")?;
-    let shown = args.shown();
+    let shown = args.shown_tree();
     if let (Some(name), None) = (&args.below, rows(call, functions, &shown)) {
         return Err(function_not_run_error(name));
     }
-    let text = starter(
+    let text = starter_investigation(
         toml,
         &found.machine,
         call,
@@ -481,7 +483,7 @@ fn write(
         .map_err(|problems| Failure::machine(render(&problems)))?;
     let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(path),
+        ErrorKind::AlreadyExists => file_exists_error(path),
         _ => Failure::machine(format!("failed to write {}: {error}", path.display())),
     })
 }

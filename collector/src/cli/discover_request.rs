@@ -33,12 +33,12 @@ impl DiscoverRequest {
     ///
     /// # Errors
     /// When there is neither an investigation nor a book, or a file cannot be read.
-    pub fn of(args: &RequestArgs, is_experiment: bool) -> Result<Self, Failure> {
+    pub fn from_args(args: &RequestArgs, is_experiment: bool) -> Result<Self, Failure> {
         if !is_experiment {
             return Ok(Self {
                 on: args.on.first().cloned().map_or_else(default_guest, Ok)?,
                 investigation: None,
-                lock: args.lock.as_deref().map(lock::read).transpose()?,
+                lock: args.lock.as_deref().map(lock::read_lock).transpose()?,
                 debuginfo: args.debuginfo().clone(),
             });
         }
@@ -51,7 +51,7 @@ impl DiscoverRequest {
         // The lock of a book pins the machines of that book.
         let names_it = |lock: &Lock| args.lock.is_some() || lock.get(on.name()).is_some();
         Ok(Self {
-            debuginfo: found.debuginfo.of(on.name()).clone(),
+            debuginfo: found.debuginfo.for_machine(on.name()).clone(),
             investigation: Some(found.investigation),
             lock: found.lock.filter(names_it),
             on,
@@ -63,7 +63,7 @@ impl DiscoverRequest {
 pub(super) const OF_WORDS: &str = "discover";
 
 /// The failure for these problems of an investigation; `of_words`: of one that was made of words.
-pub(super) fn refusal(of_words: bool, mut problems: Vec<Diagnostic>) -> Failure {
+pub(super) fn problems_error(of_words: bool, mut problems: Vec<Diagnostic>) -> Failure {
     if of_words {
         for problem in &mut problems {
             problem.place = None;
@@ -73,7 +73,7 @@ pub(super) fn refusal(of_words: bool, mut problems: Vec<Diagnostic>) -> Failure 
 }
 
 /// The investigation without what is not of this experiment: what others lack must not keep it from being traced.
-pub(super) fn alone(investigation: &Investigation, experiment: &str) -> Investigation {
+pub(super) fn isolate_experiment(investigation: &Investigation, experiment: &str) -> Investigation {
     let mut alone = investigation.clone();
     alone.experiments.retain(|one| one.name == experiment);
     alone.commands.clear();
@@ -126,7 +126,7 @@ mod tests {
                 book,
                 ..request_args(on)
             };
-            DiscoverRequest::of(&args, true).unwrap()
+            DiscoverRequest::from_args(&args, true).unwrap()
         };
         let own = of(&[]);
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(other.debuginfo, DebugInfo::Auto);
         assert!(other.lock.is_none());
         assert_eq!(of(&["host"]).on, TargetMachine::Host);
-        let call = DiscoverRequest::of(&request_args(&[]), false).unwrap();
+        let call = DiscoverRequest::from_args(&request_args(&[]), false).unwrap();
         assert_eq!((call.on.name(), call.investigation), (GUEST, None));
     }
 }

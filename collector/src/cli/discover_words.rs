@@ -7,8 +7,8 @@ use qed_evidence::path::{refuse_experiment_name, refuse_probe_name};
 use thiserror::Error;
 use toml::Value;
 
-use super::call_tree::{ShownTree, counted, rows};
-use crate::assemble::graph::Functions;
+use super::call_tree::{ShownTree, pluralize, rows};
+use crate::assemble::graph::CallFunctions;
 use crate::btf::{Btf, BtfError};
 use crate::graph::TracedCall;
 use crate::symbols::Kallsyms;
@@ -50,15 +50,18 @@ pub enum CallError {
 ///
 /// # Errors
 /// When the first word is neither a system call nor looks like a program.
-pub fn experiment(words: &[String]) -> Result<(String, String), CallError> {
+pub fn experiment_from_words(words: &[String]) -> Result<(String, String), CallError> {
     let (first, rest) = words.split_first().ok_or(CallError::Nothing)?;
     let name = match refuse_experiment_name(first) {
         None => first.as_str(),
         Some(_) => NAMELESS,
     };
-    let workload = match names::syscall(first) {
+    let workload = match names::syscall_number(first) {
         Ok(_) => {
-            let args = rest.iter().enumerate().map(|(at, word)| argument(at, word));
+            let args = rest
+                .iter()
+                .enumerate()
+                .map(|(at, word)| argument_toml(at, word));
             let args = args.collect::<Result<Vec<_>, _>>()?;
             format!(
                 "{{ syscall = {}, args = [{}] }}",
@@ -83,11 +86,11 @@ pub fn experiment(words: &[String]) -> Result<(String, String), CallError> {
 }
 
 /// An argument of a system call as TOML: a number, a constant of the C library, `buffer:SIZE`, or a text.
-fn argument(at: usize, word: &str) -> Result<String, CallError> {
+fn argument_toml(at: usize, word: &str) -> Result<String, CallError> {
     if let Ok(number) = word.parse::<i64>() {
         return Ok(number.to_string());
     }
-    let Err(unknown) = names::constant(word) else {
+    let Err(unknown) = names::constant_value(word) else {
         return Ok(Value::from(word).to_string());
     };
     if let Some(size) = word.strip_prefix("buffer:") {
@@ -110,17 +113,17 @@ fn argument(at: usize, word: &str) -> Result<String, CallError> {
 }
 
 /// The text of a whole investigation, from which only the workload is used.
-pub fn to_trace(experiment: &str) -> String {
+pub fn wrap_in_investigation(experiment: &str) -> String {
     format!("[[experiment]]\n{experiment}\n[[experiment.probe]]\ntracepoint = \"sys_exit\"\n")
 }
 
 /// A first investigation of a call: the functions that are shown and can be probed, each once, except those of interrupts.
 /// Functions that cannot be probed are named with the reason.
-pub fn starter(
+pub fn starter_investigation(
     experiment: &str,
     machine: &str,
     call: &TracedCall,
-    functions: &Functions,
+    functions: &CallFunctions,
     shown: &ShownTree,
     kallsyms: &Kallsyms,
     btf: &Btf<'_>,
@@ -128,7 +131,7 @@ pub fn starter(
     let mut out = format!(
         "# Written by `qed-collector discover` on {machine}: the functions that the call ran through, {}.\n\
          # Keep those that your chapter is about.\n\n[[experiment]]\n{experiment}",
-        extent(shown)
+        extent_text(shown)
     );
     out += "graph = true\n";
     let mut seen = BTreeSet::new();
@@ -153,7 +156,7 @@ pub fn starter(
                 let _ = write!(
                     out,
                     "\n# {prototype}; {} below\n[[experiment.probe]]\nfunction = {}\n",
-                    counted(row.below, "call"),
+                    pluralize(row.below, "call"),
                     Value::from(name.as_str())
                 );
             }
@@ -172,9 +175,9 @@ pub fn starter(
 }
 
 /// The part of the tree that is shown, in words.
-fn extent(shown: &ShownTree) -> String {
+fn extent_text(shown: &ShownTree) -> String {
     let depth = match shown.depth {
-        Some(depth) => format!("{} deep", counted(depth as usize, "level")),
+        Some(depth) => format!("{} deep", pluralize(depth as usize, "level")),
         None => "all levels".to_owned(),
     };
     match &shown.below {
@@ -247,7 +250,7 @@ mod tests {
 
     fn toml(words: &[&str]) -> Result<(String, String), CallError> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        experiment(&words)
+        experiment_from_words(&words)
     }
 
     /// Check that numbers, constants, texts and buffers are told apart, and that what is written is an investigation.
@@ -264,12 +267,15 @@ mod tests {
         );
         let (_, with_buffer) = toml(&["pipe2", "buffer:8", "text:O_CLOEXEC"]).unwrap();
         for text in [text, with_buffer] {
-            let whole = to_trace(&text);
+            let whole = wrap_in_investigation(&text);
             assert!(parse("d.toml", &whole).is_ok(), "{whole}");
         }
         let (name, text) = toml(&["/bin/true", "-x"]).unwrap();
         assert_eq!(name, "traced");
-        assert!(parse("d.toml", &to_trace(&text)).is_ok(), "{text}");
+        assert!(
+            parse("d.toml", &wrap_in_investigation(&text)).is_ok(),
+            "{text}"
+        );
     }
 
     /// Check that a misspelt system call or constant is told, and does not become a program or a text.

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Format, json, print};
-use crate::guest::accel::{self, Accel, Decision, DeviceError, KvmFailure};
+use crate::guest::accel::{self, AcceleratorChoice, Decision, DeviceError, KvmFailure};
 use crate::guest::{cache::Cache, find_program};
 use crate::kaslr;
-use crate::probe::capabilities;
+use crate::probe::test_capabilities;
 use crate::session::machine_facts::BTF;
 use crate::symbols::running;
 
@@ -24,13 +24,13 @@ pub struct Args {
 /// The checks of both kinds of machines.
 #[derive(Debug, Serialize)]
 struct Report {
-    host: Part,
-    guest: Part,
+    host: MachineChecks,
+    guest: MachineChecks,
 }
 
 /// The checks of one kind of machine.
 #[derive(Debug, Serialize)]
-struct Part {
+struct MachineChecks {
     /// True if a capture works.
     captures: bool,
     checks: Vec<Check>,
@@ -60,7 +60,7 @@ impl Check {
     }
 }
 
-impl Part {
+impl MachineChecks {
     fn text(&self, title: &str) -> String {
         let lines = self.checks.iter().map(|check| {
             let word = if check.works { "ok" } else { "no" };
@@ -77,8 +77,8 @@ impl Part {
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let report = Report {
-        host: host(),
-        guest: guest(),
+        host: check_host(),
+        guest: check_guest(),
     };
     print(&match args.format {
         Format::Text => report.host.text("host") + &report.guest.text("guest"),
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A report on this machine's own kernel.
-fn host() -> Part {
+fn check_host() -> MachineChecks {
     let mut checks = vec![Check::new(
         "kernel types (BTF)",
         match Path::new(BTF).exists() {
@@ -103,7 +103,7 @@ fn host() -> Part {
             )),
         },
     )];
-    let symbols = running::kallsyms();
+    let symbols = running::read_kallsyms();
     checks.push(Check::new(
         "kernel addresses",
         match &symbols {
@@ -115,17 +115,17 @@ fn host() -> Part {
         .ok()
         .and_then(|table| table.lookup("ksys_read").first().copied())
         .unwrap_or(0);
-    let found = capabilities(function);
+    let found = test_capabilities(function);
     checks.extend(found.list.iter().map(|capability| {
         let result = capability.result.as_ref();
         Check::new(capability.name, result.map(|()| "works".to_owned()))
     }));
     checks.push(Check::new(
         "slide stated by the kernel (VMCOREINFO)",
-        kaslr::running::vmcoreinfo().map(|_| "readable".to_owned()),
+        kaslr::running::read_vmcoreinfo().map(|_| "readable".to_owned()),
     ));
     let (kprobes, tracepoints) = (found.works("kprobe"), found.works("raw tracepoint"));
-    Part {
+    MachineChecks {
         captures: kprobes || tracepoints,
         checks,
         conclusion: match (kprobes, tracepoints) {
@@ -136,9 +136,9 @@ fn host() -> Part {
     }
 }
 
-/// A machine on which guests are emulated.
+/// The reason why guests are emulated.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum NoKvm {
+enum EmulationReason {
     /// KVM cannot be used, or was found not to work.
     #[error("{0}; guests are emulated")]
     Unusable(String),
@@ -148,28 +148,30 @@ enum NoKvm {
 }
 
 /// The answer to whether a guest would run under KVM; `known` is a failure of it that is remembered.
-fn kvm(
+fn check_kvm(
     device: Result<(), DeviceError>,
     known: Option<&KvmFailure>,
     boot_id: &str,
     qemu: &Path,
-) -> Result<String, NoKvm> {
-    match accel::decide(Accel::Auto, device, known, boot_id, qemu) {
+) -> Result<String, EmulationReason> {
+    match accel::decide(AcceleratorChoice::Auto, device, known, boot_id, qemu) {
         Decision::TryKvm { .. } => {
             Ok("/dev/kvm can be opened; it is tried first, with a short limit".to_owned())
         }
-        Decision::Emulate(Some(reason)) | Decision::Refuse(reason) => Err(NoKvm::Unusable(reason)),
-        Decision::Emulate(None) => Err(NoKvm::Unwanted),
+        Decision::Emulate(Some(reason)) | Decision::Refuse(reason) => {
+            Err(EmulationReason::Unusable(reason))
+        }
+        Decision::Emulate(None) => Err(EmulationReason::Unwanted),
     }
 }
 
 /// A report on guests.
-fn guest() -> Part {
+fn check_guest() -> MachineChecks {
     let emulator = find_program::find_in_path("qemu-system-x86_64");
-    let cache = Cache::of_user();
-    let known = cache.as_ref().ok().and_then(accel::remembered);
-    let kvm = kvm(
-        accel::device(),
+    let cache = Cache::for_user();
+    let known = cache.as_ref().ok().and_then(accel::remembered_failure);
+    let kvm = check_kvm(
+        accel::check_device(),
         known.as_ref(),
         &accel::boot_id(),
         emulator.as_deref().unwrap_or(Path::new("")),
@@ -186,12 +188,12 @@ fn guest() -> Part {
         Check::new(
             "kernel cache",
             match &cache {
-                Ok(cache) => Ok(cache.kernels().display().to_string()),
+                Ok(cache) => Ok(cache.kernels_folder().display().to_string()),
                 Err(error) => Err(error.to_string()),
             },
         ),
     ];
-    Part {
+    MachineChecks {
         captures: emulator.is_some(),
         checks,
         conclusion: match emulator.is_some() {
@@ -215,7 +217,7 @@ mod tests {
             qemu: qemu.into(),
             reason: "QEMU cannot use KVM: it is refused".into(),
         };
-        let with = |device, boot, qemu| kvm(device, Some(&known), boot, qemu);
+        let with = |device, boot, qemu| check_kvm(device, Some(&known), boot, qemu);
         assert_eq!(
             with(Ok(()), boot, qemu).unwrap_err().to_string(),
             "QEMU cannot use KVM: it is refused (found earlier in this boot of the host); guests are emulated"

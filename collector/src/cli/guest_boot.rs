@@ -9,7 +9,7 @@ use qed_programs::ProgramPart;
 
 use super::failure::Failure;
 use crate::guest::cache::Cache;
-use crate::guest::host_binaries::Files;
+use crate::guest::host_binaries::GuestFiles;
 use crate::guest::protocol::GuestJob;
 use crate::guest::{self, GuestRun, GuestSpec, KernelImage};
 
@@ -17,7 +17,7 @@ use crate::guest::{self, GuestRun, GuestSpec, KernelImage};
 pub async fn boot(
     kernel: KernelImage,
     job: &GuestJob,
-    files: Files,
+    files: GuestFiles,
     cache: Cache,
     limit: u64,
     say: &dyn Fn(&str),
@@ -27,19 +27,19 @@ pub async fn boot(
     // As a release and a checkout build it, this program needs none.
     if !cfg!(target_feature = "crt-static") {
         files
-            .add(&libraries(&init)?)
+            .add(&find_libraries(&init)?)
             .context("failed to give this program's libraries to the guest")?;
     }
     let mut spec = GuestSpec::new(kernel, init, cache);
     spec.files.extend(files.contents);
     spec.modes = files.modes;
-    spec.files.push(job.file()?);
+    spec.files.push(job.to_file()?);
     spec.limit = Duration::from_secs(limit);
     Ok(guest::run(&spec, say).await?)
 }
 
 /// The loader and the libraries of a program that is not static; none of one that is.
-fn libraries(program: &Path) -> anyhow::Result<Vec<ProgramPart>> {
+fn find_libraries(program: &Path) -> anyhow::Result<Vec<ProgramPart>> {
     let name = program.to_string_lossy();
     let mut found = qed_programs::parts(&name, Path::new("/")).with_context(|| {
         format!(
@@ -57,7 +57,7 @@ mod tests {
     /// Check that a program with libraries takes its loader and them along, and not itself; and a static one nothing.
     #[test]
     fn dynamic_and_static() {
-        let names: Vec<String> = libraries(Path::new("/bin/sh"))
+        let names: Vec<String> = find_libraries(Path::new("/bin/sh"))
             .unwrap()
             .into_iter()
             .map(|part| part.name)
@@ -73,7 +73,7 @@ mod tests {
         assert!(!names.iter().any(|name| name == "/bin/sh"), "{names:?}");
         if cfg!(target_feature = "crt-static") {
             let own = std::env::current_exe().unwrap();
-            assert!(libraries(&own).unwrap().is_empty());
+            assert!(find_libraries(&own).unwrap().is_empty());
         }
     }
 }

@@ -8,7 +8,7 @@ use qed_evidence::instances::{Instances, OwnCopy};
 use qed_evidence::value::Address;
 
 use crate::assemble::instances::SymbolTables;
-use crate::assemble::symbolize::Static;
+use crate::assemble::symbolize::StaticFiles;
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::symbols::lines::{LineResolver, cache};
@@ -30,7 +30,10 @@ pub struct ProbedFunctions {
 }
 
 /// The copies of all functions of a plan, from the available symbols and debug info.
-pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedFunctions, Reason> {
+pub fn find_functions(
+    experiments: &[PlannedExperiment],
+    fixed: &StaticFiles,
+) -> Result<ProbedFunctions, Reason> {
     let table = fixed.system_map.iter().find_map(|path| {
         let text = std::fs::read(path).ok()?;
         SystemMap::parse(text).ok()
@@ -48,7 +51,7 @@ pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedF
     let lines = opened
         .map(|vmlinux| RefCell::new(LineResolver::new(vmlinux, folder.as_deref())))
         .ok_or_else(missing);
-    let found = look(
+    let found = functions_from_tables(
         experiments,
         table.table(),
         Some(0),
@@ -61,8 +64,8 @@ pub fn find(experiments: &[PlannedExperiment], fixed: &Static) -> Result<ProbedF
     Ok(found)
 }
 
-/// As [`find`], from tables that are open.
-pub fn look(
+/// As [`find_functions`], from tables that are open.
+pub fn functions_from_tables(
     experiments: &[PlannedExperiment],
     kallsyms: &Kallsyms,
     slide: Option<u64>,
@@ -106,7 +109,7 @@ fn copy_text(copy: &OwnCopy, all: &[OwnCopy]) -> String {
 
 impl ProbedFunctions {
     /// The reason why the function that a probe wants on its stacks does not exist.
-    pub fn refused(&self, probe: &PlannedProbe) -> Option<&str> {
+    pub fn within_refusal(&self, probe: &PlannedProbe) -> Option<&str> {
         let reason = self.unknown.get(probe.within.as_deref()?)?;
         Some(reason)
     }
@@ -138,7 +141,7 @@ impl ProbedFunctions {
             }
         }
         out.push('\n');
-        let watched = self.watched(probe);
+        let watched = self.watched_addresses(probe);
         let mut seen = watched.clone();
         let mut others: BTreeSet<&str> = BTreeSet::new();
         for other in experiment
@@ -146,7 +149,7 @@ impl ProbedFunctions {
             .iter()
             .filter(|other| other.within.is_none() && other.offset == 0)
         {
-            let places = self.watched(other);
+            let places = self.watched_addresses(other);
             let holder = instances.inlined.iter().flatten().find(|copy| {
                 copy.address
                     .is_some_and(|address| places.contains(&address) && !watched.contains(&address))
@@ -183,7 +186,7 @@ impl ProbedFunctions {
     }
 
     /// The copies that a probe sits on, at the addresses of the tables.
-    fn watched(&self, probe: &PlannedProbe) -> BTreeSet<Address> {
+    fn watched_addresses(&self, probe: &PlannedProbe) -> BTreeSet<Address> {
         let Some((name, instances)) = self.copies_of(probe) else {
             return BTreeSet::new();
         };

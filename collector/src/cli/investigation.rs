@@ -7,8 +7,8 @@ use qed_evidence::investigation::{Investigation, parse};
 
 use super::failure::Failure;
 use super::output::render;
-use crate::plan::wrong_paths;
-use crate::session::workload_spec::unknown_names;
+use crate::plan::find_wrong_paths;
+use crate::session::workload_spec::find_unknown_names;
 
 /// Read and check an investigation file.
 pub fn read_investigation(path: &Path) -> Result<Investigation, Failure> {
@@ -21,8 +21,8 @@ pub fn read_investigation(path: &Path) -> Result<Investigation, Failure> {
     let bad = |problems: Vec<Diagnostic>| Failure::input(render(&problems));
     let investigation = parse(&path.display().to_string(), &text).map_err(bad)?;
     // All mistakes that do not depend on the kernel, in one message and before a kernel is examined or booted.
-    let mut problems = unknown_names(&investigation);
-    problems.extend(wrong_paths(&investigation));
+    let mut problems = find_unknown_names(&investigation);
+    problems.extend(find_wrong_paths(&investigation));
     if problems.is_empty() {
         return Ok(investigation);
     }

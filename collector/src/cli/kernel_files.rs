@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use qed_evidence::investigation::Investigation;
 
-use crate::assemble::symbolize::Static;
+use crate::assemble::symbolize::StaticFiles;
 use crate::guest::cache::Cache;
 use crate::guest::{self, KernelImage, companion_files, kernel_layout};
 use crate::reason::Reason;
-use crate::symbols::functions_by_file::{FunctionInFile, chosen};
+use crate::symbols::functions_by_file::{FunctionInFile, find_functions_in_files};
 use crate::symbols::{debuginfo, running};
 
 /// The source of source lines.
@@ -51,19 +51,19 @@ impl DebugInfoChoice {
     }
 
     /// The source for one machine, by its name.
-    pub fn of(&self, machine: &str) -> &DebugInfo {
+    pub fn for_machine(&self, machine: &str) -> &DebugInfo {
         let own = || self.by_machine.get(machine);
         self.all.as_ref().or_else(own).unwrap_or(&DebugInfo::Auto)
     }
 }
 
 /// Find files that may hold the debug information of the running kernel.
-pub fn of_this_machine(wanted: &DebugInfo) -> Vec<PathBuf> {
+pub fn host_debuginfo_files(wanted: &DebugInfo) -> Vec<PathBuf> {
     match wanted {
         DebugInfo::None => Vec::new(),
         DebugInfo::Path(path) => vec![path.clone()],
         DebugInfo::Auto => {
-            let Ok(id) = running::build_id() else {
+            let Ok(id) = running::read_build_id() else {
                 return Vec::new();
             };
             let release = nix::sys::utsname::uname().ok();
@@ -82,20 +82,20 @@ pub fn static_sources(
     wanted: &DebugInfo,
     download: bool,
     say: &(dyn Fn(&str) + Sync),
-) -> Static {
-    let mut fixed = Static {
+) -> StaticFiles {
+    let mut fixed = StaticFiles {
         package: kernel
             .package
             .as_ref()
             .map(|sidecar| format!("{} {}", sidecar.package.name, sidecar.package.version)),
         config: kernel.config(),
         image: Some(kernel.path.clone()),
-        ..Static::default()
+        ..StaticFiles::default()
     };
     if fixed.config.is_none() {
         let why = match &kernel.package {
             Some(_) => "Debian serves no package with the configuration of this kernel".to_owned(),
-            None => no_config(&kernel.path, kernel.companions.release.as_deref()),
+            None => no_config_reason(&kernel.path, kernel.companions.release.as_deref()),
         };
         fixed.no_config = Some(why.into());
     }
@@ -110,8 +110,10 @@ pub fn static_sources(
             compare_builds(&mut fixed, &kernel.path);
             return fixed;
         }
-        DebugInfo::Path(path) => guest::debuginfo::of_path(path).map(Some),
-        DebugInfo::Auto => guest::debuginfo::of_package(kernel, cache, download, &|line| say(line)),
+        DebugInfo::Path(path) => guest::debuginfo::debuginfo_from_path(path).map(Some),
+        DebugInfo::Auto => {
+            guest::debuginfo::package_debuginfo(kernel, cache, download, &|line| say(line))
+        }
     };
     match found {
         Ok(Some(info)) => {
@@ -128,8 +130,8 @@ pub fn static_sources(
 }
 
 /// The reason why there is no configuration around an image, and where to put it.
-fn no_config(image: &Path, release: Option<&str>) -> String {
-    let advice = match kernel_layout::config_place(image, release) {
+fn no_config_reason(image: &Path, release: Option<&str>) -> String {
+    let advice = match kernel_layout::config_place_text(image, release) {
         Some(place) => format!("put the one that it was built with {place}"),
         None => "call the image `vmlinuz-WORD`, and put the one that it was built with beside it, as `config-WORD`".into(),
     };
@@ -138,7 +140,7 @@ fn no_config(image: &Path, release: Option<&str>) -> String {
 
 /// Put the vmlinux that is of the image's build to the front, and note if none is known to be: which copy of a
 /// function is meant must not be looked up in another kernel's.
-fn compare_builds(fixed: &mut Static, image: &Path) {
+fn compare_builds(fixed: &mut StaticFiles, image: &Path) {
     if fixed.vmlinux.is_empty() {
         return;
     }
@@ -160,13 +162,15 @@ fn compare_builds(fixed: &mut Static, image: &Path) {
 }
 
 /// The functions that `investigation` names together with a file, by debug information that is known to fit.
-pub fn chosen_in(
+pub fn functions_in_files(
     investigation: &Investigation,
-    fixed: &Static,
+    fixed: &StaticFiles,
 ) -> Result<Vec<FunctionInFile>, Reason> {
     match &fixed.unchecked {
-        Some(why) => chosen(investigation, &[], Some(why)),
-        None => chosen(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref()),
+        Some(why) => find_functions_in_files(investigation, &[], Some(why)),
+        None => {
+            find_functions_in_files(investigation, &fixed.vmlinux, fixed.no_debuginfo.as_deref())
+        }
     }
 }
 
@@ -205,7 +209,7 @@ mod tests {
                 "call the image `vmlinuz-WORD`, and put the one that it was built with beside it, as `config-WORD`",
             ),
         ] {
-            let message = no_config(Path::new(image), release);
+            let message = no_config_reason(Path::new(image), release);
             assert!(message.ends_with(names), "{image}: {message}");
         }
     }

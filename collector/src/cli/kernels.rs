@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::investigation::read_investigation;
 use super::lock;
-use super::modules::kind_of_failure;
+use super::modules::failure_constructor;
 use super::output::{Format, print};
 use super::progress::Progress;
-use super::prune::{prune, size};
+use super::prune::{folder_size, prune};
 use super::target::{self, TargetMachine};
 use super::update::update;
 use crate::guest::archive::{self, ServedKernel};
@@ -86,7 +86,7 @@ enum KernelsSubcommand {
 /// # Errors
 /// When the archive can neither be asked nor has been asked before, or a file cannot be written or removed.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let cache = Cache::of_user()?;
+    let cache = Cache::for_user()?;
     match &args.command {
         None => list(args, &cache),
         Some(KernelsSubcommand::Fetch {
@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             modules,
             debuginfo,
         }) => {
-            let mut wanted = Wanted {
+            let mut wanted = FetchRequest {
                 modules: *modules,
                 debuginfo: *debuginfo,
                 lock: None,
@@ -121,9 +121,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
     let progress = Progress::new("kernels");
-    let say = |text: &str| progress.say(text);
+    let say = |text: &str| progress.show_step(text);
     let cache_lock = cache.lock(&say)?;
-    let available = fetch::available(cache, args.refresh, &cache_lock, &say)?;
+    let available = fetch::available_kernels(cache, args.refresh, &cache_lock, &say)?;
     drop(progress);
     if let Some(note) = available.note {
         eprintln!("warning: {note}");
@@ -133,9 +133,9 @@ fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
         true => &[],
         false => &available.kernels[..],
     };
-    let rows = rows(served, &cache.packages(), args.newest);
+    let rows = list_rows(served, &cache.packages(), args.newest);
     print(&match args.format {
-        Format::Text => table(&rows, available.cached_only),
+        Format::Text => format_table(&rows, available.cached_only),
         Format::Json => format!(
             "{}\n",
             serde_json::to_string_pretty(&rows)
@@ -172,14 +172,16 @@ struct Row {
 }
 
 /// The kernels that are served, and then those that are only cached.
-fn rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<Row> {
+fn list_rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -> Vec<Row> {
     let on_disk = |release: &str, image: bool| -> u64 {
-        let folders = folders(cached, release, image);
-        folders.map(size).sum()
+        let folders = package_folders(cached, release, image);
+        folders.map(folder_size).sum()
     };
     let modules = |release: &str| -> u64 {
-        let folders = folders(cached, release, true);
-        folders.map(|folder| size(&modules_of(folder))).sum()
+        let folders = package_folders(cached, release, true);
+        folders
+            .map(|folder| folder_size(&modules_folder(folder)))
+            .sum()
     };
     let last = |index: usize, kernel: &ServedKernel| {
         kernels
@@ -208,7 +210,7 @@ fn rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -
                 .all(|kernel| kernel.release != sidecar.release)
     });
     let removed = removed.map(|(_, sidecar)| Row {
-        machine: archive::upstream(&sidecar.package.version)
+        machine: archive::parse_upstream_version(&sidecar.package.version)
             .map_or_else(String::new, |(series, patch)| {
                 format!("guest:debian-{series}.{patch}")
             }),
@@ -225,7 +227,7 @@ fn rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bool) -
 }
 
 /// The folders of a release's packages: those with an image, or the others.
-fn folders<'c>(
+fn package_folders<'c>(
     cached: &'c [(PathBuf, Sidecar)],
     release: &str,
     image: bool,
@@ -237,14 +239,14 @@ fn folders<'c>(
 }
 
 /// The folder with the modules of the kernel whose image is in `folder`.
-fn modules_of(folder: &Path) -> PathBuf {
+fn modules_folder(folder: &Path) -> PathBuf {
     let mut modules = folder.as_os_str().to_owned();
     modules.push(".modules");
     modules.into()
 }
 
 /// The list as text; `cached_only`: the archive could not be asked.
-fn table(rows: &[Row], cached_only: bool) -> String {
+fn format_table(rows: &[Row], cached_only: bool) -> String {
     let unserved = match cached_only {
         true => "(not known to be served)",
         false => "(served no more)",
@@ -306,15 +308,15 @@ fn table(rows: &[Row], cached_only: bool) -> String {
 }
 
 /// The parts of kernels to fetch.
-struct Wanted {
+struct FetchRequest {
     modules: bool,
     debuginfo: bool,
     lock: Option<Lock>,
 }
 
 /// The guests of a book that boot Debian's kernels, and what its lock file and investigation add to `wanted`.
-fn guests_of_book(path: &Path, wanted: &mut Wanted) -> Result<Vec<TargetMachine>, Failure> {
-    let book = target::book(path)?;
+fn guests_of_book(path: &Path, wanted: &mut FetchRequest) -> Result<Vec<TargetMachine>, Failure> {
+    let book = target::read_book(path)?;
     wanted.lock = book.lock;
     let investigation = read_investigation(&book.investigation)?;
     wanted.modules |= investigation.modules().next().is_some();
@@ -331,7 +333,7 @@ fn guests_of_book(path: &Path, wanted: &mut Wanted) -> Result<Vec<TargetMachine>
     }
 }
 
-fn fetch(machines: &[TargetMachine], wanted: &Wanted, cache: &Cache) -> Result<(), Failure> {
+fn fetch(machines: &[TargetMachine], wanted: &FetchRequest, cache: &Cache) -> Result<(), Failure> {
     for machine in machines {
         let name = machine.name();
         let TargetMachine::Guest(_, source @ KernelSource::Debian(_)) = machine else {
@@ -340,14 +342,14 @@ fn fetch(machines: &[TargetMachine], wanted: &Wanted, cache: &Cache) -> Result<(
             )));
         };
         let progress = Progress::new(name);
-        let say = |text: &str| progress.say(text);
-        let kernel = lock::kernel(wanted.lock.as_ref(), name, source, cache, false, &say)?;
+        let say = |text: &str| progress.show_step(text);
+        let kernel = lock::find_kernel(wanted.lock.as_ref(), name, source, cache, false, &say)?;
         if wanted.modules {
-            modules::fetch(&kernel, cache, &say)
-                .map_err(|error| kind_of_failure(&error)(error.to_string()))?;
+            modules::fetch_modules(&kernel, cache, &say)
+                .map_err(|error| failure_constructor(&error)(error.to_string()))?;
         }
         if wanted.debuginfo {
-            debuginfo::of_package(&kernel, cache, true, &say)?;
+            debuginfo::package_debuginfo(&kernel, cache, true, &say)?;
         }
         drop(progress);
         if let Some(note) = &kernel.note {
@@ -413,7 +415,7 @@ mod tests {
             kernel(16, 1, false),
         ];
         let old = kernel(5, 1, false);
-        let rows_of = |newest| rows(&kernels, &[cached(&old, false)], newest);
+        let rows_of = |newest| list_rows(&kernels, &[cached(&old, false)], newest);
         let machines: Vec<String> = rows_of(true).into_iter().map(|row| row.machine).collect();
         assert_eq!(
             machines,
@@ -423,7 +425,7 @@ mod tests {
                 "guest:debian-6.5.1"
             ]
         );
-        let text = table(&rows_of(false), false);
+        let text = format_table(&rows_of(false), false);
         assert_eq!(
             text.lines().nth(1),
             Some(
@@ -436,7 +438,7 @@ mod tests {
                 "guest:debian-6.5.1   (served no more)                               -      -           -       -"
             )
         );
-        let text = table(&rows(&[], &[cached(&old, false)], false), true);
+        let text = format_table(&list_rows(&[], &[cached(&old, false)], false), true);
         assert!(text.contains("(not known to be served)"), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use crate::guest::{KernelImage, KernelSource, ProgressFn, fetch, pinned};
 ///
 /// # Errors
 /// When it cannot be read, or is none.
-pub fn read(path: &Path) -> Result<Lock, Failure> {
+pub fn read_lock(path: &Path) -> Result<Lock, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::input(format!("failed to read {}: {error}", path.display())))?;
     Lock::parse(&text).map_err(|problem| Failure::input(format!("{}: {problem}", path.display())))
@@ -22,11 +22,11 @@ pub fn read(path: &Path) -> Result<Lock, Failure> {
 ///
 /// # Errors
 /// When it cannot be read, or is none.
-pub fn beside(root: &Path) -> Result<Option<Lock>, Failure> {
+pub fn read_lock_beside(root: &Path) -> Result<Option<Lock>, Failure> {
     let path = root.join(FILE);
     match path.try_exists() {
         Ok(false) => Ok(None),
-        _ => read(&path).map(Some),
+        _ => read_lock(&path).map(Some),
     }
 }
 
@@ -34,7 +34,7 @@ pub fn beside(root: &Path) -> Result<Option<Lock>, Failure> {
 ///
 /// # Errors
 /// When it is unavailable, or the lock does not name the guest.
-pub fn kernel(
+pub fn find_kernel(
     lock: Option<&Lock>,
     name: &str,
     source: &KernelSource,
@@ -43,7 +43,7 @@ pub fn kernel(
     say: ProgressFn<'_>,
 ) -> Result<KernelImage, Failure> {
     let Some(lock) = lock else {
-        return Ok(fetch::kernel(source, cache, refresh, say)?);
+        return Ok(fetch::find_kernel(source, cache, refresh, say)?);
     };
     if refresh {
         return Err(Failure::input(format!(
@@ -55,7 +55,7 @@ pub fn kernel(
             "{FILE} does not name {name}: run `qed-collector kernels update --book BOOK` to pin it, too"
         ))
     })?;
-    Ok(pinned::kernel(name, source, pin, cache, say)?)
+    Ok(pinned::find_pinned_kernel(name, source, pin, cache, say)?)
 }
 
 #[cfg(test)]
@@ -65,10 +65,10 @@ mod tests {
     /// Check that a lock is respected: a guest that it does not name, and a wish for newer kernels, are refused.
     #[test]
     fn respected() {
-        let cache = Cache::at("/nonexistent".into());
+        let cache = Cache::new("/nonexistent".into());
         let source = KernelSource::Debian("6.1".parse().unwrap());
         let ask = |refresh| {
-            kernel(
+            find_kernel(
                 Some(&Lock::default()),
                 "guest:debian-6.1",
                 &source,

@@ -16,12 +16,12 @@ use super::output::{Format, json, print};
 use super::progress::Progress;
 use super::request::{LIMIT_S, RequestArgs, read_request};
 use super::runtime::runtime;
-use super::target::{TargetMachine, nearest_book};
+use super::target::{TargetMachine, find_nearest_book};
 use crate::assemble::facts::{member_facts, type_facts};
 use crate::btf::{Btf, BtfError, Composite, NameKind, Type, TypeId};
 use crate::guest::cache::Cache;
-use crate::guest::host_binaries::Files;
-use crate::guest::protocol::{GuestJob, types_answer};
+use crate::guest::host_binaries::GuestFiles;
+use crate::guest::protocol::{GuestJob, parse_types_answer};
 use crate::guest::{KernelSource, qemu};
 use crate::session::machine_facts::BTF;
 
@@ -29,7 +29,7 @@ use crate::session::machine_facts::BTF;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A structure, union, enumeration or typedef, without these words: file
-    #[arg(value_parser = type_name)]
+    #[arg(value_parser = parse_type_name)]
     pub name: String,
     /// The machine whose kernel is asked: host, guest:debian-6.12, … A guest is booted for it [default: the first machine of the
     /// book of this folder, else host]
@@ -46,7 +46,7 @@ pub struct Args {
 struct TypeNameError;
 
 /// The name of a type, without C's keyword before it.
-fn type_name(text: &str) -> Result<String, TypeNameError> {
+fn parse_type_name(text: &str) -> Result<String, TypeNameError> {
     let name = text.rsplit(' ').next().unwrap_or(text);
     let is_one = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -59,7 +59,7 @@ fn type_name(text: &str) -> Result<String, TypeNameError> {
 
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let MembersRequest { on, lock } = MembersRequest::of(args.on.as_ref())?;
+    let MembersRequest { on, lock } = MembersRequest::from_target(args.on.as_ref())?;
     let bytes = match &on {
         TargetMachine::Host => host_btf()?,
         TargetMachine::Guest(name, source) => guest_btf(name, source, lock.as_ref())?,
@@ -83,10 +83,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Datum::Missing(why) = &facts.exists {
         return Err(wrong(format!("is not known: {why}")));
     }
-    let facts = opened(&btf, facts, &args.name)
+    let facts = expand_anonymous_members(&btf, facts, &args.name)
         .map_err(|error| wrong(format!("cannot be understood: {error}")))?;
     print(&match args.format {
-        Format::Text => text(&args.name, on.name(), &facts),
+        Format::Text => format_members(&args.name, on.name(), &facts),
         Format::Json => json(&Answer {
             name: &args.name,
             facts: &facts,
@@ -105,8 +105,8 @@ impl MembersRequest {
     ///
     /// # Errors
     /// When there is a book that cannot be read.
-    fn of(named: Option<&TargetMachine>) -> Result<Self, Failure> {
-        let Ok(book) = nearest_book() else {
+    fn from_target(named: Option<&TargetMachine>) -> Result<Self, Failure> {
+        let Ok(book) = find_nearest_book() else {
             let on = named.cloned().unwrap_or(TargetMachine::Host);
             return Ok(Self { on, lock: None });
         };
@@ -154,19 +154,30 @@ fn host_btf() -> Result<Vec<u8>, Failure> {
 /// The types of a guest's kernel, which is booted for that.
 fn guest_btf(name: &str, source: &KernelSource, lock: Option<&Lock>) -> Result<Vec<u8>, Failure> {
     let progress = Progress::new(name);
-    let say = |line: &str| progress.say(line);
-    let cache = Cache::of_user()?;
+    let say = |line: &str| progress.show_step(line);
+    let cache = Cache::for_user()?;
     // Nothing is downloaded for a machine that cannot boot it.
-    qemu::emulator()?;
-    let kernel = lock::kernel(lock, name, source, &cache, false, &say)?;
+    qemu::find_emulator()?;
+    let kernel = lock::find_kernel(lock, name, source, &cache, false, &say)?;
     let job = GuestJob::Types;
-    let run = runtime()?.block_on(boot(kernel, &job, Files::default(), cache, LIMIT_S, &say))?;
-    Ok(types_answer(&run.payload)?)
+    let run = runtime()?.block_on(boot(
+        kernel,
+        &job,
+        GuestFiles::default(),
+        cache,
+        LIMIT_S,
+        &say,
+    ))?;
+    Ok(parse_types_answer(&run.payload)?)
 }
 
 /// The facts with the members of members that are structures or unions without a name, `in6_u.u6_addr8`: such a type cannot be
 /// asked for by its own name.
-fn opened(btf: &Btf<'_>, mut facts: TypeFacts, name: &str) -> Result<TypeFacts, BtfError> {
+fn expand_anonymous_members(
+    btf: &Btf<'_>,
+    mut facts: TypeFacts,
+    name: &str,
+) -> Result<TypeFacts, BtfError> {
     // Of several types of one name none is described.
     if facts.members.is_empty() {
         return Ok(facts);
@@ -203,7 +214,7 @@ fn add_members(
         member.bit_offset += begin;
         let name = format!("{above}{}", member.name);
         out.push((name.clone(), member_facts(btf, &member, 0)?));
-        if let (Some(inner), 1..) = (nameless(btf, member.type_id)?, levels) {
+        if let (Some(inner), 1..) = (anonymous_composite(btf, member.type_id)?, levels) {
             let start = (&*format!("{name}."), member.bit_offset);
             add_members(btf, &inner, start, levels - 1, out)?;
         }
@@ -212,7 +223,7 @@ fn add_members(
 }
 
 /// A structure or union without a name.
-fn nameless<'a>(btf: &Btf<'a>, id: TypeId) -> Result<Option<Composite<'a>>, BtfError> {
+fn anonymous_composite<'a>(btf: &Btf<'a>, id: TypeId) -> Result<Option<Composite<'a>>, BtfError> {
     Ok(match btf.get(id)? {
         Type::Const(target) | Type::Volatile(target) => match btf.get(target)? {
             Type::Struct(inner) | Type::Union(inner) => Some(inner),
@@ -225,7 +236,7 @@ fn nameless<'a>(btf: &Btf<'a>, id: TypeId) -> Result<Option<Composite<'a>>, BtfE
 }
 
 /// The members in the order of the declaration.
-fn members(facts: &TypeFacts) -> Vec<(&str, &MemberFacts)> {
+fn members_in_order(facts: &TypeFacts) -> Vec<(&str, &MemberFacts)> {
     let mut members: Vec<(&str, &MemberFacts)> = (facts.members.iter())
         .map(|(name, member)| (name.as_str(), member))
         .collect();
@@ -234,7 +245,7 @@ fn members(facts: &TypeFacts) -> Vec<(&str, &MemberFacts)> {
 }
 
 /// The title of a type: `struct file, 232 bytes`.
-fn title(name: &str, facts: &TypeFacts) -> String {
+fn type_title(name: &str, facts: &TypeFacts) -> String {
     let word = |datum: &Option<Datum>| Some(datum.as_ref()?.value()?.to_string());
     let mut title = match word(&facts.kind) {
         Some(kind) => format!("{kind} {name}"),
@@ -249,9 +260,9 @@ fn title(name: &str, facts: &TypeFacts) -> String {
     title
 }
 
-fn text(name: &str, machine: &str, facts: &TypeFacts) -> String {
-    let mut out = format!("{}, of {machine}\n", title(name, facts));
-    for (name, member) in members(facts) {
+fn format_members(name: &str, machine: &str, facts: &TypeFacts) -> String {
+    let mut out = format!("{}, of {machine}\n", type_title(name, facts));
+    for (name, member) in members_in_order(facts) {
         let bits = match (member.bit, member.bits) {
             (Some(bit), Some(bits)) => format!(" (bit {bit}, {bits} wide)"),
             _ => String::new(),
@@ -289,8 +300,8 @@ mod tests {
         let bytes = sample_arguments();
         let btf = Btf::parse(&bytes).unwrap();
         let facts = type_facts(&btf, "given").unwrap();
-        let facts = opened(&btf, facts, "given").unwrap();
-        let text = text("given", "host", &facts);
+        let facts = expand_anonymous_members(&btf, facts, "given").unwrap();
+        let text = format_members("given", "host", &facts);
         assert!(
             text.starts_with("struct given, 24 bytes, of host\n"),
             "{text}"
@@ -309,10 +320,10 @@ mod tests {
     /// Check that the word before a name is left out, and what is no name is refused.
     #[test]
     fn names() {
-        assert_eq!(type_name("struct file").unwrap(), "file");
-        assert_eq!(type_name("file").unwrap(), "file");
+        assert_eq!(parse_type_name("struct file").unwrap(), "file");
+        assert_eq!(parse_type_name("file").unwrap(), "file");
         for wrong in ["", "1file", "file->f_op", "a\"b"] {
-            assert!(type_name(wrong).is_err(), "{wrong}");
+            assert!(parse_type_name(wrong).is_err(), "{wrong}");
         }
     }
 }

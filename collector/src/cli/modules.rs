@@ -24,7 +24,7 @@ pub struct Modules {
 }
 
 /// The kind of failure that modules which are not to be had are.
-pub fn kind_of_failure(error: &ModuleError) -> fn(String) -> Failure {
+pub fn failure_constructor(error: &ModuleError) -> fn(String) -> Failure {
     match error {
         ModuleError::Package(error) if error.exit_status() == 2 => Failure::input,
         ModuleError::Package(_) | ModuleError::Read { .. } => Failure::machine,
@@ -44,7 +44,7 @@ pub fn for_guest(
 ) -> Result<Modules, Failure> {
     let modules = find_modules(kernel, investigation.modules(), cache, say).map_err(|error| {
         let message = format!("`modules` of {}: {error}", investigation.source.name);
-        kind_of_failure(&error)(message)
+        failure_constructor(&error)(message)
     })?;
     let names = modules.iter().map(|module| module.name.clone()).collect();
     let mut digests: BTreeMap<String, Datum> = modules
@@ -60,7 +60,7 @@ pub fn for_guest(
         });
     }
     Ok(Modules {
-        files: load::files(modules),
+        files: load::module_files(modules),
         names,
         digests,
     })
@@ -70,8 +70,8 @@ pub fn for_guest(
 ///
 /// # Errors
 /// When one is not loaded.
-pub fn on_host(investigation: &Investigation) -> Result<Modules, Failure> {
-    let missing = loaded_modules::missing(investigation.modules());
+pub fn for_host(investigation: &Investigation) -> Result<Modules, Failure> {
+    let missing = loaded_modules::missing_modules(investigation.modules());
     if let Some(name) = missing.first() {
         return Err(Failure::input(format!(
             "`modules` of {}: the module `{name}` is not loaded on this machine, and QED loads none into a machine that lives on: \
@@ -101,7 +101,7 @@ mod tests {
             [[experiment.probe]]\nfunction = \"ksys_read\"\n";
         let of = |modules: &str| {
             let text = text.replace("MODULES", modules);
-            on_host(&qed_evidence::investigation::parse("a.toml", &text).unwrap())
+            for_host(&qed_evidence::investigation::parse("a.toml", &text).unwrap())
         };
         assert!(of("").unwrap().names.is_empty());
         let error = of("modules = [\"no-such-module\"]").unwrap_err();

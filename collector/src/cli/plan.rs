@@ -13,25 +13,25 @@ use super::failure::Failure;
 use super::guest_boot::boot;
 use super::instances::{self, ProbedFunctions};
 use super::investigation::read_investigation;
-use super::kernel_files::{DebugInfo, chosen_in, of_this_machine, static_sources};
+use super::kernel_files::{DebugInfo, functions_in_files, host_debuginfo_files, static_sources};
 use super::lock;
 use super::modules;
 use super::output::{Format, json, print, render};
 use super::plan_notes::{MachinePlan, notes_of_plans};
 use super::plan_report::{ExperimentReport, MachineReport, NoteReport};
-use super::progress::{Progress, note};
+use super::progress::{Progress, print_note};
 use super::request::{CaptureRequest, RequestArgs, read_request};
 use super::runtime::runtime;
 use super::target::TargetMachine;
-use crate::assemble::symbolize::Static;
-use crate::guest::protocol::{GuestJob, plan_answer};
+use crate::assemble::symbolize::StaticFiles;
+use crate::guest::protocol::{GuestJob, parse_plan_answer};
 use crate::guest::qemu;
-use crate::guest::{cache::Cache, host_binaries::Files};
-use crate::plan::expr::{Decode, StructureField};
+use crate::guest::{cache::Cache, host_binaries::GuestFiles};
+use crate::plan::expr::{Decoder, StructureField};
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
-use crate::symbols::functions_by_file::chosen;
+use crate::symbols::functions_by_file::find_functions_in_files;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -58,9 +58,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut plans = Vec::new();
     let mut reports = Vec::new();
     for target in &targets {
-        let debuginfo = debuginfo.of(target.name());
+        let debuginfo = debuginfo.for_machine(target.name());
         let progress = Progress::new(target.name());
-        let (experiments, fixed) = planned_on(
+        let (experiments, fixed) = plan_on(
             target,
             &investigation,
             debuginfo,
@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             args,
             &progress,
         )?;
-        let found = instances::find(&experiments, &fixed);
+        let found = instances::find_functions(&experiments, &fixed);
         drop(progress);
         let announced = describe_programs(matches!(target, TargetMachine::Host), &investigation);
         let plan = MachinePlan::new(&experiments, found.as_ref().ok());
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Format::Text => {
                 let announced = announced.iter().map(|line| format!("  {line}\n"));
                 let head = format!("{}\n{}", target.name(), announced.collect::<String>());
-                print(&(head + &text(&investigation, &experiments, &found)))?;
+                print(&(head + &format_plan(&investigation, &experiments, &found)))?;
             }
             Format::Json => reports.push(MachineReport {
                 machine: target.name().to_owned(),
@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 experiments: (experiments.iter())
                     .map(|experiment| ExperimentReport::new(experiment, &found))
                     .collect(),
-                notes: NoteReport::all(&notes_of_plans(
+                notes: NoteReport::from_notes(&notes_of_plans(
                     &investigation,
                     std::slice::from_ref(&plan),
                 )),
@@ -95,14 +95,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if format == Format::Json {
         print(&json(&reports)?)?;
     }
-    conclude(&notes_of_plans(&investigation, &plans))
+    report_notes(&notes_of_plans(&investigation, &plans))
 }
 
 /// Print the notes of all machines; fail if a probe, a read or a named argument is refused on every one.
-fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
+fn report_notes(notes: &[Diagnostic]) -> Result<(), Failure> {
     let is_refused = |note: &&Diagnostic| note.severity == Severity::Error;
     for warning in notes.iter().filter(|note| !is_refused(note)) {
-        note(&format_one_line(warning));
+        print_note(&format_one_line(warning));
     }
     let refused: Vec<Diagnostic> = notes.iter().filter(is_refused).cloned().collect();
     match refused.is_empty() {
@@ -112,34 +112,37 @@ fn conclude(notes: &[Diagnostic]) -> Result<(), Failure> {
 }
 
 /// The experiments of the plan on one machine, and the files of its kernel that do not change. Boots a guest.
-fn planned_on(
+fn plan_on(
     target: &TargetMachine,
     investigation: &Investigation,
     debuginfo: &DebugInfo,
     lock: Option<&Lock>,
     args: &RequestArgs,
     progress: &Progress,
-) -> Result<(Vec<PlannedExperiment>, Static), Failure> {
+) -> Result<(Vec<PlannedExperiment>, StaticFiles), Failure> {
     match target {
         TargetMachine::Host => {
-            let modules = modules::on_host(investigation)?;
+            let modules = modules::for_host(investigation)?;
             let kernel = ThisKernel::read(&modules.names, &|_| {})?;
-            let vmlinux = of_this_machine(debuginfo);
+            let vmlinux = host_debuginfo_files(debuginfo);
             let plan = kernel
-                .plan(investigation, &chosen(investigation, &vmlinux, None))?
+                .plan(
+                    investigation,
+                    &find_functions_in_files(investigation, &vmlinux, None),
+                )?
                 .map_err(|problems| Failure::input(render(&problems)))?;
-            let fixed = Static {
+            let fixed = StaticFiles {
                 vmlinux,
-                ..Static::default()
+                ..StaticFiles::default()
             };
             Ok((plan.experiments, fixed))
         }
         TargetMachine::Guest(name, source) => {
-            let cache = Cache::of_user()?;
-            let say = |line: &str| progress.say(line);
+            let cache = Cache::for_user()?;
+            let say = |line: &str| progress.show_step(line);
             // Nothing is downloaded for a machine that cannot boot it.
-            qemu::emulator()?;
-            let kernel = lock::kernel(lock, name, source, &cache, args.refresh, &say)?;
+            qemu::find_emulator()?;
+            let kernel = lock::find_kernel(lock, name, source, &cache, args.refresh, &say)?;
             // What is not here is not fetched for a look.
             let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);
             if let Some(why) = &fixed.unchecked {
@@ -150,27 +153,27 @@ fn planned_on(
             let job = GuestJob::Plan {
                 name: investigation.source.name.clone(),
                 text: investigation.source.text.clone(),
-                chosen: chosen_in(investigation, &fixed),
+                chosen: functions_in_files(investigation, &fixed),
                 modules: modules.names,
             };
             let run = runtime()?.block_on(boot(
                 kernel,
                 &job,
-                Files {
+                GuestFiles {
                     contents: modules.files.into_iter().collect(),
-                    ..Files::default()
+                    ..GuestFiles::default()
                 },
                 cache,
                 args.limit,
-                &|line| progress.say(line),
+                &|line| progress.show_step(line),
             ))?;
-            Ok((plan_answer(&run.payload)?, fixed))
+            Ok((parse_plan_answer(&run.payload)?, fixed))
         }
     }
 }
 
 /// The experiments of a plan as text.
-fn text(
+fn format_plan(
     investigation: &Investigation,
     experiments: &[PlannedExperiment],
     found: &Result<ProbedFunctions, Reason>,
@@ -185,7 +188,7 @@ fn text(
         };
         out += &format!("  {}{alone}\n", experiment.name);
         if let Some(reason) = &experiment.refused {
-            let place = place(
+            let place = place_text(
                 investigation,
                 requested.map(|requested| requested.span.clone()),
             );
@@ -193,7 +196,10 @@ fn text(
         }
         for probe in &experiment.probes {
             let requested = requested.and_then(|requested| requested.probe(&probe.name));
-            let refused = found.as_ref().ok().and_then(|found| found.refused(probe));
+            let refused = found
+                .as_ref()
+                .ok()
+                .and_then(|found| found.within_refusal(probe));
             out += &probe_text(investigation, requested, probe, refused);
             if let (None, Ok(found), Ok(_)) = (refused, found, &probe.source) {
                 out += &found.text(experiment, probe);
@@ -209,7 +215,7 @@ fn text(
 }
 
 /// A place in the investigation, such as ` (i.toml:12:3)`.
-fn place(investigation: &Investigation, span: Option<Range<usize>>) -> String {
+fn place_text(investigation: &Investigation, span: Option<Range<usize>>) -> String {
     let place = span.map(|span| Diagnostic::error(&investigation.source, span, ""));
     let place = place.and_then(|place| place.line_column());
     place.map_or_else(String::new, |(line, column)| {
@@ -243,7 +249,7 @@ fn probe_text(
     match &source {
         Err(reason) => {
             let optional = if probe.optional { " (optional)" } else { "" };
-            let place = place(
+            let place = place_text(
                 investigation,
                 requested.map(|requested| match refused {
                     Some(_) => requested.place_of(|places| places.within.as_ref()),
@@ -254,7 +260,7 @@ fn probe_text(
             return out;
         }
         Ok(_) => {
-            out += &signature(probe);
+            out += &signature_text(probe);
         }
     }
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
@@ -268,8 +274,8 @@ fn probe_text(
                 },
                 read.path
             );
-            if let Decode::Structure { fields, .. } = &read.decode {
-                out += &members(fields);
+            if let Decoder::Structure { fields, .. } = &read.decode {
+                out += &members_text(fields);
             }
         }
     }
@@ -286,7 +292,7 @@ fn probe_text(
                 let read = reads.iter().find(|read| read.name == *name)?;
                 Some(requested.span_of(read))
             });
-            let place = place(investigation, read);
+            let place = place_text(investigation, read);
             out += &format!("      {side}.{name}: REFUSED: {reason}{place}\n");
         }
     }
@@ -294,7 +300,7 @@ fn probe_text(
 }
 
 /// The parameters and the result of a probed function.
-fn signature(probe: &PlannedProbe) -> String {
+fn signature_text(probe: &PlannedProbe) -> String {
     let parameters: Vec<String> = probe
         .parameters
         .iter()
@@ -325,7 +331,7 @@ fn signature(probe: &PlannedProbe) -> String {
 }
 
 /// The values of a structure that is read whole, a line each.
-fn members(fields: &[StructureField]) -> String {
+fn members_text(fields: &[StructureField]) -> String {
     let line = |field: &StructureField| match &field.decode {
         Ok(decode) => format!("        .{}: {}\n", field.name, decode.type_name()),
         Err(reason) => format!("        .{}: not read: {reason}\n", field.name),

@@ -8,7 +8,7 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::observation::{Moment, SeenExperiment, SeenExperiments, SeenProbe, notes_of};
 
 use super::instances::ProbedFunctions;
-use crate::plan::expr::Decode;
+use crate::plan::expr::Decoder;
 use crate::plan::{FewArguments, PlannedExperiment, PlannedProbe, PlannedRead};
 use crate::reason::Reason;
 
@@ -32,15 +32,18 @@ impl MachinePlan {
             few: experiments.iter().flat_map(|one| one.few.clone()).collect(),
             experiments: experiments
                 .iter()
-                .map(|one| (one.name.clone(), seen(one, found)))
+                .map(|one| (one.name.clone(), seen_experiment(one, found)))
                 .collect(),
         }
     }
 }
 
-fn seen(experiment: &PlannedExperiment, found: Option<&ProbedFunctions>) -> SeenExperiment {
+fn seen_experiment(
+    experiment: &PlannedExperiment,
+    found: Option<&ProbedFunctions>,
+) -> SeenExperiment {
     let probes = experiment.probes.iter().map(|probe| {
-        let within = found.and_then(|found| found.refused(probe));
+        let within = found.and_then(|found| found.within_refusal(probe));
         (probe.name.clone(), seen_probe(probe, within))
     });
     SeenExperiment {
@@ -60,8 +63,8 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
                 within.map(|why| (UnwatchedCause::Within, UnwatchedCause::within_reason(why)))
             }),
         refused: Reads {
-            entry: reasons(&probe.refused.entry),
-            exit: reasons(&probe.refused.exit),
+            entry: reason_texts(&probe.refused.entry),
+            exit: reason_texts(&probe.refused.exit),
         },
         arguments: parameters
             .clone()
@@ -79,22 +82,22 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
         hits: 0,
         interrupts: 0,
         addresses: Reads {
-            entry: addresses(&probe.entry),
-            exit: addresses(&probe.exit),
+            entry: address_types(&probe.entry),
+            exit: address_types(&probe.exit),
         },
     }
 }
 
-fn reasons(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
+fn reason_texts(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> {
     let each = refused.iter();
     each.map(|(name, reason)| (name.clone(), reason.to_string()))
         .collect()
 }
 
-fn addresses(reads: &[PlannedRead]) -> BTreeMap<String, String> {
+fn address_types(reads: &[PlannedRead]) -> BTreeMap<String, String> {
     let pointers = reads
         .iter()
-        .filter(|read| matches!(read.decode, Decode::Pointer { .. }));
+        .filter(|read| matches!(read.decode, Decoder::Pointer { .. }));
     pointers
         .map(|read| (read.name.clone(), read.decode.type_name().to_owned()))
         .collect()
@@ -124,13 +127,13 @@ pub(super) fn notes_of_plans(
         Some(Diagnostic::error(&investigation.source, span, message))
     }));
     let few = machines.iter().flat_map(|machine| &machine.few);
-    notes.extend(of_few_arguments(investigation, few));
+    notes.extend(few_argument_notes(investigation, few));
     sort(&mut notes);
     notes
 }
 
 /// Notes about system calls with fewer arguments than a kernel takes, each once.
-pub(super) fn of_few_arguments<'f>(
+pub(super) fn few_argument_notes<'f>(
     investigation: &Investigation,
     few: impl IntoIterator<Item = &'f FewArguments>,
 ) -> Vec<Diagnostic> {

@@ -37,7 +37,7 @@ pub(super) struct NoteReport {
 
 impl NoteReport {
     /// All of `notes`.
-    pub fn all(notes: &[Diagnostic]) -> Vec<Self> {
+    pub fn from_notes(notes: &[Diagnostic]) -> Vec<Self> {
         notes.iter().map(Self::new).collect()
     }
 
@@ -125,7 +125,7 @@ impl ProbeReport {
             Target::Lsm(name) => ("lsm", name),
             Target::Address(name) => ("address", name),
         };
-        let within = found.and_then(|found| found.refused(probe));
+        let within = found.and_then(|found| found.within_refusal(probe));
         let refused = within.map(UnwatchedCause::within_reason);
         let copies = found.filter(|_| probe.source.is_ok());
         let copies = copies.map_or_else(String::new, |found| found.text(experiment, probe));
@@ -149,14 +149,14 @@ impl ProbeReport {
                 path: None,
                 refused: returns.decode.as_ref().err().map(ToString::to_string),
             }),
-            entry: reads(&probe.entry, &probe.refused.entry),
-            exit: reads(&probe.exit, &probe.refused.exit),
+            entry: value_reports(&probe.entry, &probe.refused.entry),
+            exit: value_reports(&probe.exit, &probe.refused.exit),
             copies: copies.lines().map(|line| line.trim().to_owned()).collect(),
         }
     }
 }
 
-fn reads(planned: &[PlannedRead], refused: &BTreeMap<String, Reason>) -> Vec<ValueReport> {
+fn value_reports(planned: &[PlannedRead], refused: &BTreeMap<String, Reason>) -> Vec<ValueReport> {
     let planned = planned.iter().map(|read| ValueReport {
         name: Some(read.name.clone()),
         type_name: Some(read.decode.type_name().to_owned()).filter(|name| !name.is_empty()),

@@ -12,13 +12,13 @@ use qed_programs::workload::{MissingFile, RunsOn, setup_files, workload_files};
 use qed_programs::{ProgramError, ProgramPart};
 
 use crate::assemble::program_files::ProgramFiles;
-use crate::guest::host_binaries::Files;
+use crate::guest::host_binaries::GuestFiles;
 
 /// The folder in which the paths of an investigation begin.
 ///
 /// # Errors
 /// When the folder cannot be found.
-pub fn folder_of(investigation: &Investigation) -> std::io::Result<PathBuf> {
+pub fn investigation_folder(investigation: &Investigation) -> std::io::Result<PathBuf> {
     let file = Path::new(&investigation.source.name);
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     folder.unwrap_or(Path::new(".")).canonicalize()
@@ -32,18 +32,18 @@ pub fn folder_of(investigation: &Investigation) -> std::io::Result<PathBuf> {
 pub fn for_guest(
     investigation: &Investigation,
     folder: &Path,
-) -> Result<(Files, ProgramFiles), Vec<Diagnostic>> {
-    let mut packed = Files::default();
+) -> Result<(GuestFiles, ProgramFiles), Vec<Diagnostic>> {
+    let mut packed = GuestFiles::default();
     let setup = setup_files(&WholeFiles, investigation, folder).and_then(|parts| {
         let span = investigation
             .setup
             .first()
             .map_or(0..0, |line| line.span.clone());
-        pack(&mut packed, &parts, &span).map(|()| parts)
+        pack_parts(&mut packed, &parts, &span).map(|()| parts)
     });
     let setup = setup.map_err(|missing| vec![to_diagnostic(investigation, missing)])?;
-    let workloads = workloads(investigation, folder, RunsOn::Guest, |parts, span| {
-        pack(&mut packed, parts, span)?;
+    let workloads = all_workload_files(investigation, folder, RunsOn::Guest, |parts, span| {
+        pack_parts(&mut packed, parts, span)?;
         // What prepared the guest is a part of all that ran in it.
         parts.extend(setup.iter().cloned());
         Ok(())
@@ -62,7 +62,7 @@ pub fn for_guest(
                 .add_program(program)
                 .map(|parts| qed_programs::file_records(&parts))
                 .ok(),
-            Reader::Builder => files(program, &[], Path::new("/")).ok(),
+            Reader::Builder => program_files(program, &[], Path::new("/")).ok(),
         };
         if let Some(found) = found {
             programs.commands.insert(command.name.clone(), found);
@@ -71,8 +71,8 @@ pub fn for_guest(
     Ok((packed, programs))
 }
 
-fn pack(
-    files: &mut Files,
+fn pack_parts(
+    files: &mut GuestFiles,
     parts: &[ProgramPart],
     span: &std::ops::Range<usize>,
 ) -> Result<(), MissingFile> {
@@ -86,30 +86,34 @@ fn pack(
 ///
 /// # Errors
 /// The programs and files that are missing, each with its place.
-pub fn on_host(
+pub fn for_host(
     investigation: &Investigation,
     folder: &Path,
 ) -> Result<ProgramFiles, Vec<Diagnostic>> {
     let run_here = investigation.commands.iter().filter(|c| !c.guests_only);
     let commands = run_here.filter_map(|command| {
-        let found = files(command.run.first()?, &command.run, Path::new("/")).ok()?;
+        let found = program_files(command.run.first()?, &command.run, Path::new("/")).ok()?;
         Some((command.name.clone(), found))
     });
     Ok(ProgramFiles {
-        workloads: workloads(investigation, folder, RunsOn::Host, |_, _| Ok(()))?,
+        workloads: all_workload_files(investigation, folder, RunsOn::Host, |_, _| Ok(()))?,
         commands: commands.collect(),
     })
 }
 
 /// The files of a program and those among its arguments, as recorded in evidence.
-fn files(program: &str, words: &[String], folder: &Path) -> Result<Vec<ProgramFile>, ProgramError> {
+fn program_files(
+    program: &str,
+    words: &[String],
+    folder: &Path,
+) -> Result<Vec<ProgramFile>, ProgramError> {
     let mut parts = qed_programs::parts(program, folder)?;
     parts.extend(qed_programs::argument_files(&WholeFiles, words, folder));
     Ok(qed_programs::file_records(&parts))
 }
 
 /// Files of each workload that has any, after `pack` took them; or those that are missing, with their places.
-fn workloads(
+fn all_workload_files(
     investigation: &Investigation,
     folder: &Path,
     on: RunsOn,
@@ -162,7 +166,7 @@ mod tests {
         let data = folder.path().join("data");
         std::fs::write(&data, "1").unwrap();
         let investigation = investigation("cat", &data.display().to_string());
-        let before = on_host(&investigation, Path::new(HERE)).unwrap();
+        let before = for_host(&investigation, Path::new(HERE)).unwrap();
         assert!(before.commands.is_empty());
         let roles: Vec<FileRole> = before.workloads["e"].iter().map(|f| f.role).collect();
         assert_eq!(
@@ -178,7 +182,7 @@ mod tests {
                 .all(|f| f.role != FileRole::Argument)
         );
         assert!(packed.contents.contains_key("/usr/bin/cat"));
-        let missing = on_host(
+        let missing = for_host(
             &super::tests::investigation("no-such-program", "x"),
             Path::new(HERE),
         );
@@ -196,11 +200,11 @@ mod tests {
         let data = folder.path().join("data");
         std::fs::write(&data, "1").unwrap();
         let investigation = investigation("cat", &data.display().to_string());
-        let before = on_host(&investigation, Path::new(HERE)).unwrap();
+        let before = for_host(&investigation, Path::new(HERE)).unwrap();
         std::fs::write(&data, "2").unwrap();
         let retained = before
             .clone()
-            .ensure_unchanged(&on_host(&investigation, Path::new(HERE)).unwrap())
+            .ensure_unchanged(&for_host(&investigation, Path::new(HERE)).unwrap())
             .unwrap();
         assert!(
             retained.workloads["e"]

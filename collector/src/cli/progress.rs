@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use sha2::{Digest as _, Sha256};
 
-use super::time_left::{Steps, in_words};
+use super::time_left::{Steps, format_time_left};
 use crate::guest::cache::{read_json, write_json};
 use crate::guest::download::DOWNLOADING;
 
@@ -40,7 +40,7 @@ fn verbosity() -> Verbosity {
 }
 
 /// Print a note on standard error, unless `-q` was given.
-pub fn note(text: &str) {
+pub fn print_note(text: &str) {
     if verbosity() != Verbosity::Quiet {
         eprintln!("note: {text}");
     }
@@ -79,7 +79,7 @@ impl Progress {
         };
         bar.set_prefix(machine.to_owned());
         let end = Arc::new(Mutex::new(None));
-        bar.set_style(style(Arc::clone(&end)));
+        bar.set_style(countdown_style(Arc::clone(&end)));
         bar.enable_steady_tick(Duration::from_millis(100));
         let requested =
             bar.is_hidden() && std::env::var_os(PROGRESS).is_some_and(|how| how == "lines");
@@ -112,7 +112,7 @@ impl Progress {
 
     /// Remember the steps for the next time: the work has been done.
     pub fn finish(&self) {
-        let mut steps = locked(&self.steps);
+        let mut steps = lock_unpoisoned(&self.steps);
         steps.finish(self.started.elapsed());
         if let Some((_, file)) = &self.last {
             // Without it the next time shows no time left, and nothing else is missing.
@@ -122,28 +122,30 @@ impl Progress {
     }
 
     /// The time that is left when a step begins; `None`: it is not known.
-    fn left(&self, step: &str) -> Option<Duration> {
+    fn time_left(&self, step: &str) -> Option<Duration> {
         let (last, _) = self.last.as_ref()?;
         let elapsed = self.started.elapsed();
-        let mut steps = locked(&self.steps);
+        let mut steps = lock_unpoisoned(&self.steps);
         steps.begin(step, elapsed);
-        let left = steps.left(last);
+        let left = steps.remaining(last);
         if let Some(left) = left {
-            *locked(&self.end) = Some(elapsed + left);
+            *lock_unpoisoned(&self.end) = Some(elapsed + left);
         }
         left
     }
 
     /// Show the current step.
-    pub fn say(&self, what: &str) {
-        let left = self.left(what);
+    pub fn show_step(&self, what: &str) {
+        let left = self.time_left(what);
         let line = match self.lines {
             Lines::None => false,
             Lines::Downloads => self.bar.is_hidden() && what.starts_with(DOWNLOADING),
             Lines::All => true,
         };
         if line {
-            let left = left.map_or(String::new(), |left| format!(" ({})", in_words(left)));
+            let left = left.map_or(String::new(), |left| {
+                format!(" ({})", format_time_left(left))
+            });
             eprintln!("{}: {what}{left}", self.bar.prefix());
         }
         self.bar.set_message(what.to_owned());
@@ -151,7 +153,7 @@ impl Progress {
 }
 
 /// The line on a terminal, which counts down to `end`.
-fn style(end: Arc<Mutex<Option<Duration>>>) -> ProgressStyle {
+fn countdown_style(end: Arc<Mutex<Option<Duration>>>) -> ProgressStyle {
     let template = "{spinner} {prefix}: {wide_msg} {elapsed}{left}";
     let style = ProgressStyle::with_template(template);
     style
@@ -159,17 +161,17 @@ fn style(end: Arc<Mutex<Option<Duration>>>) -> ProgressStyle {
         .with_key(
             "left",
             move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-                if let Some(end) = *locked(&end) {
+                if let Some(end) = *lock_unpoisoned(&end) {
                     let left = end.saturating_sub(state.elapsed());
                     // A terminal that cannot be written to shows nothing else either.
-                    _ = write!(text, ", {}", in_words(left));
+                    _ = write!(text, ", {}", format_time_left(left));
                 }
             },
         )
 }
 
 /// The contents of a mutex, also after a panic elsewhere.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

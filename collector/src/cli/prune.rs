@@ -21,9 +21,9 @@ struct PinnedPackage {
 }
 
 /// The packages that the lock files of these books pin, and of the one around this folder, if there is one.
-fn pinned(books: &[PathBuf]) -> Result<Vec<PinnedPackage>, Failure> {
+fn pinned_packages(books: &[PathBuf]) -> Result<Vec<PinnedPackage>, Failure> {
     let mut roots: Vec<PathBuf> = Vec::new();
-    for book in books.iter().chain(&target::nearest_book()) {
+    for book in books.iter().chain(&target::find_nearest_book()) {
         let root = match book.is_dir() {
             true => book.as_path(),
             false => book.parent().unwrap_or(Path::new("")),
@@ -43,7 +43,7 @@ fn pinned(books: &[PathBuf]) -> Result<Vec<PinnedPackage>, Failure> {
     for root in roots {
         let file = root.join(FILE);
         // A lock file that cannot be read may pin anything.
-        for pin in lock::beside(&root)?.iter().flat_map(Lock::pins) {
+        for pin in lock::read_lock_beside(&root)?.iter().flat_map(Lock::pins) {
             let Pin::Packages(packages) = pin else {
                 continue;
             };
@@ -65,18 +65,18 @@ fn pinned(books: &[PathBuf]) -> Result<Vec<PinnedPackage>, Failure> {
 /// # Errors
 /// When a lock file cannot be read, or a folder not be removed.
 pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Result<(), Failure> {
-    let pinned = pinned(books)?;
+    let pinned = pinned_packages(books)?;
     let progress = Progress::new("kernels");
-    let _lock = cache.lock(&|text| progress.say(text))?;
+    let _lock = cache.lock(&|text| progress.show_step(text))?;
     drop(progress);
     let packages = cache.packages();
     let mut bytes = 0;
     // Without --all a download can still go on.
-    let unfinished = all.then(|| Apt::at(cache.root()).downloads());
+    let unfinished = all.then(|| Apt::new(cache.root()).download_folder());
     let mut goes = Vec::new();
-    for (folder, package) in removable(&packages, all) {
+    for (folder, package) in removable_packages(&packages, all) {
         match pinned.iter().find(|pinned| pinned.package == *package) {
-            None => goes.extend([folder.to_owned(), cache.modules(package)]),
+            None => goes.extend([folder.to_owned(), cache.modules_folder(package)]),
             Some(by) => print(&format!(
                 "kept {}, which {} pins\n",
                 folder.display(),
@@ -86,7 +86,7 @@ pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Resu
     }
     let folders = goes.into_iter().chain(unfinished);
     for folder in folders.filter(|folder| folder.is_dir()) {
-        let size = size(&folder);
+        let size = folder_size(&folder);
         bytes += size;
         let verb = if dry_run { "would remove" } else { "removed" };
         if !dry_run {
@@ -104,7 +104,7 @@ pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Resu
 }
 
 /// Bytes of the files in a folder; 0 if there is none.
-pub fn size(folder: &Path) -> u64 {
+pub fn folder_size(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files
         .filter_map(|file| Some(file.metadata().ok()?.len()))
@@ -112,8 +112,8 @@ pub fn size(folder: &Path) -> u64 {
 }
 
 /// The packages to remove, with their folders: all but those of the newest kernel of each series.
-fn removable(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<(&Path, &Package)> {
-    let version = |sidecar: &Sidecar| archive::upstream(&sidecar.package.version);
+fn removable_packages(packages: &[(PathBuf, Sidecar)], all: bool) -> Vec<(&Path, &Package)> {
+    let version = |sidecar: &Sidecar| archive::parse_upstream_version(&sidecar.package.version);
     let superseded = |sidecar: &Sidecar| {
         packages.iter().any(|(_, other)| {
             archive::holds_image(&other.package)
@@ -163,7 +163,7 @@ mod tests {
             cached("6.16.1", false),
         ];
         let folders = |all| -> Vec<PathBuf> {
-            let goes = removable(&packages, all).into_iter();
+            let goes = removable_packages(&packages, all).into_iter();
             goes.map(|(folder, _)| folder.to_owned()).collect()
         };
         assert_eq!(

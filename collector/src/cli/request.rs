@@ -8,7 +8,7 @@ use qed_evidence::lock::Lock;
 use super::failure::Failure;
 use super::kernel_files::{DebugInfo, DebugInfoChoice};
 use super::lock;
-use super::target::{TargetMachine, book, nearest_book};
+use super::target::{TargetMachine, find_nearest_book, read_book};
 
 /// Seconds without progress after which a guest is given up.
 pub const LIMIT_S: u64 = 120;
@@ -68,10 +68,10 @@ pub struct CaptureRequest {
 
 /// Read the request of a command line.
 pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
-    let lock = args.lock.as_deref().map(lock::read).transpose()?;
+    let lock = args.lock.as_deref().map(lock::read_lock).transpose()?;
     let path = match (&args.book, &args.investigation) {
         (Some(path), _) => path.clone(),
-        (None, None) => nearest_book()?,
+        (None, None) => find_nearest_book()?,
         (None, Some(investigation)) => {
             let on = &args.on;
             return Ok(CaptureRequest {
@@ -88,7 +88,7 @@ pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
             });
         }
     };
-    let book = book(&path)?;
+    let book = read_book(&path)?;
     let of_book = |target: &TargetMachine| {
         let same = book.machines.iter().find(|one| one.name() == target.name());
         same.unwrap_or(target).clone()
@@ -112,7 +112,7 @@ pub fn refuse_overwriting_book_evidence(args: &RequestArgs) -> Result<(), Failur
     let Some(named) = &args.investigation else {
         return Ok(());
     };
-    let Ok(book) = book(Path::new("book.toml")) else {
+    let Ok(book) = read_book(Path::new("book.toml")) else {
         return Ok(());
     };
     let same = match (named.canonicalize(), book.investigation.canonicalize()) {

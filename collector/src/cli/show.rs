@@ -45,14 +45,14 @@ struct Event {
     /// Not the task's own work.
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'static str>,
-    values: Vec<Shown>,
+    values: Vec<ShownValue>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stack: Vec<String>,
 }
 
 /// A value, or why there is none.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Shown {
+struct ShownValue {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
@@ -60,8 +60,8 @@ struct Shown {
     unavailable: Option<String>,
 }
 
-impl Shown {
-    fn of(name: impl Into<String>, datum: &Datum) -> Self {
+impl ShownValue {
+    fn new(name: impl Into<String>, datum: &Datum) -> Self {
         let (value, unavailable) = match datum {
             Datum::Value(value) => (Some(value.to_string()), None),
             Datum::Missing(why) => (None, Some(why.to_string())),
@@ -92,10 +92,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let evidence = qed_evidence::reader::read(&bytes)
         .map_err(|error| Failure::input(format!("{shown} is not evidence: {error}")))?;
     let Some(name) = &args.experiment else {
-        return print(&experiments(&evidence, args.format)?);
+        return print(&list_experiments(&evidence, args.format)?);
     };
     let Some(experiment) = evidence.experiments.get(name) else {
-        return Err(no_such(
+        return Err(not_found_failure(
             "experiment",
             name,
             evidence.experiments.keys().map(String::as_str),
@@ -103,25 +103,29 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     for probe in &args.probe {
         if !experiment.probes.contains_key(probe) {
-            return Err(no_such(
+            return Err(not_found_failure(
                 "probe",
                 probe,
                 experiment.probes.keys().map(String::as_str),
             ));
         }
     }
-    let mut events = events(experiment);
+    let mut events = collect_events(experiment);
     events.retain(|event| args.probe.is_empty() || args.probe.contains(&event.probe));
     if !args.stacks {
         events.iter_mut().for_each(|event| event.stack.clear());
     }
     print(&match args.format {
-        Format::Text => text(&evidence, name, experiment, &events),
+        Format::Text => format_events(&evidence, name, experiment, &events),
         Format::Json => json(&events)?,
     })
 }
 
-fn no_such<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> Failure {
+fn not_found_failure<'n>(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Failure {
     let near = qed_evidence::diagnostic::nearest(name, known.clone());
     let hint = match near {
         Some(near) => format!("; did you mean `{near}`?"),
@@ -131,7 +135,7 @@ fn no_such<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Cl
 }
 
 /// The experiments of the evidence, each with its workload and the number of its events.
-fn experiments(evidence: &Evidence, format: Format) -> Result<String, Failure> {
+fn list_experiments(evidence: &Evidence, format: Format) -> Result<String, Failure> {
     #[derive(Serialize)]
     struct Row<'e> {
         name: &'e str,
@@ -157,14 +161,14 @@ fn experiments(evidence: &Evidence, format: Format) -> Result<String, Failure> {
             "{}: {}: {}\n",
             row.name,
             row.workload,
-            many(row.events, "event")
+            pluralize(row.events, "event")
         ),
     };
     Ok(rows.iter().map(line).collect())
 }
 
 /// A count with its noun.
-fn many(count: u64, noun: &str) -> String {
+fn pluralize(count: u64, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
@@ -172,13 +176,18 @@ fn many(count: u64, noun: &str) -> String {
 }
 
 /// The events of an experiment in their order.
-fn events(experiment: &Experiment) -> Vec<Event> {
+fn collect_events(experiment: &Experiment) -> Vec<Event> {
     let mut events: Vec<Event> = experiment
         .probes
         .iter()
         .flat_map(|(name, probe)| {
             let hits = probe.hits.iter().enumerate();
-            hits.flat_map(move |(nth, hit)| [entry(name, nth + 1, hit), exit(name, nth + 1, hit)])
+            hits.flat_map(move |(nth, hit)| {
+                [
+                    entry_event(name, nth + 1, hit),
+                    exit_event(name, nth + 1, hit),
+                ]
+            })
         })
         .flatten()
         .collect();
@@ -186,12 +195,12 @@ fn events(experiment: &Experiment) -> Vec<Event> {
     events
 }
 
-fn entry(probe: &str, nth: usize, hit: &Hit) -> Option<Event> {
-    let mut values = all("", &hit.args);
-    values.extend(all("entry.", &hit.entry));
+fn entry_event(probe: &str, nth: usize, hit: &Hit) -> Option<Event> {
+    let mut values = shown_values("", &hit.args);
+    values.extend(shown_values("entry.", &hit.entry));
     // A tracepoint has one side, and its evidence whatever was read there.
     if hit.return_order.is_none() {
-        values.extend(all("exit.", &hit.exit));
+        values.extend(shown_values("exit.", &hit.exit));
     }
     let single = [
         ("instance", &hit.instance),
@@ -202,37 +211,39 @@ fn entry(probe: &str, nth: usize, hit: &Hit) -> Option<Event> {
         datum
             .as_ref()
             .filter(|datum| datum.value().is_some())
-            .map(|datum| Shown::of(name, datum))
+            .map(|datum| ShownValue::new(name, datum))
     }));
     Some(Event {
-        stack: frames(hit.stack.as_ref()),
-        ..event(probe, nth, hit, "entry", hit.order?, hit.time_ns, values)
+        stack: frame_lines(hit.stack.as_ref()),
+        ..new_event(probe, nth, hit, "entry", hit.order?, hit.time_ns, values)
     })
 }
 
-fn exit(probe: &str, nth: usize, hit: &Hit) -> Option<Event> {
+fn exit_event(probe: &str, nth: usize, hit: &Hit) -> Option<Event> {
     let returned = hit.return_value.iter();
-    let mut values: Vec<Shown> = returned.map(|datum| Shown::of("return", datum)).collect();
-    values.extend(all("exit.", &hit.exit));
+    let mut values: Vec<ShownValue> = returned
+        .map(|datum| ShownValue::new("return", datum))
+        .collect();
+    values.extend(shown_values("exit.", &hit.exit));
     let (order, time) = (hit.return_order?, hit.return_time_ns);
-    Some(event(probe, nth, hit, "return", order, time, values))
+    Some(new_event(probe, nth, hit, "return", order, time, values))
 }
 
-fn all(prefix: &str, values: &BTreeMap<String, Datum>) -> Vec<Shown> {
+fn shown_values(prefix: &str, values: &BTreeMap<String, Datum>) -> Vec<ShownValue> {
     let values = values.iter();
     values
-        .map(|(name, datum)| Shown::of(format!("{prefix}{name}"), datum))
+        .map(|(name, datum)| ShownValue::new(format!("{prefix}{name}"), datum))
         .collect()
 }
 
-fn event(
+fn new_event(
     probe: &str,
     hit: usize,
     of: &Hit,
     side: &'static str,
     order: u64,
     time_ns: Option<u64>,
-    values: Vec<Shown>,
+    values: Vec<ShownValue>,
 ) -> Event {
     Event {
         order,
@@ -251,7 +262,7 @@ fn event(
     }
 }
 
-fn frames(stack: Option<&Datum>) -> Vec<String> {
+fn frame_lines(stack: Option<&Datum>) -> Vec<String> {
     match stack.and_then(Datum::value) {
         Some(Value::Stack { value } | Value::CutStack { value, .. }) => {
             value.iter().map(frame_text).collect()
@@ -269,7 +280,12 @@ fn frame_text(frame: &Frame) -> String {
 }
 
 /// The events as lines: one for each, and one for each of its values.
-fn text(evidence: &Evidence, name: &str, experiment: &Experiment, events: &[Event]) -> String {
+fn format_events(
+    evidence: &Evidence,
+    name: &str,
+    experiment: &Experiment,
+    events: &[Event],
+) -> String {
     let mut out = format!(
         "{}, {}\n{name}: {}\n",
         evidence.machine.name, evidence.kernel.release, experiment.workload
@@ -284,7 +300,7 @@ fn text(evidence: &Evidence, name: &str, experiment: &Experiment, events: &[Even
     }
     for event in events {
         let arrow = if event.side == "entry" { "->" } else { "<-" };
-        let time = event.time_ns.map_or_else(String::new, microseconds);
+        let time = event.time_ns.map_or_else(String::new, format_microseconds);
         let context = event
             .context
             .map_or_else(String::new, |word| format!(" [{word}]"));
@@ -302,7 +318,7 @@ fn text(evidence: &Evidence, name: &str, experiment: &Experiment, events: &[Even
     out
 }
 
-fn microseconds(ns: u64) -> String {
+fn format_microseconds(ns: u64) -> String {
     format!("{}.{:03} us", ns / 1_000, ns % 1_000)
 }
 
@@ -355,7 +371,7 @@ mod tests {
         ]
         .into();
         experiment.unavailable = None;
-        let events = events(&experiment);
+        let events = collect_events(&experiment);
         let order: Vec<_> = (events.iter().map(|e| (e.probe.as_str(), e.side))).collect();
         assert_eq!(
             order,
@@ -366,7 +382,7 @@ mod tests {
                 ("outer", "return")
             ]
         );
-        let text = text(&evidence, &name, &experiment, &events);
+        let text = format_events(&evidence, &name, &experiment, &events);
         assert!(
             text.contains("    1     1.500 us -> outer.hit1  cpu 1, it 8 [softirq]\n"),
             "{text}"

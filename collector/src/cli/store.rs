@@ -71,7 +71,7 @@ impl Store {
             .map_err(io_error("open the lock", &path))?;
         match lock.try_lock() {
             Ok(()) => {
-                remove_left_overs(folder);
+                remove_temporary_files(folder);
                 Ok(Store {
                     folder: folder.to_owned(),
                     _lock: lock,
@@ -100,7 +100,7 @@ impl Store {
 const FORMERLY_UNFINISHED: &str = ".evidence-";
 
 /// Remove temporary files of a capture that was killed. The caller has the lock, so no other process is writing now.
-fn remove_left_overs(folder: &Path) {
+fn remove_temporary_files(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();

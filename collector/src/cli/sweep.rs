@@ -106,19 +106,22 @@ impl FromStr for Shard {
 }
 
 /// The object of a sweep, from the command line or the book that it names.
-struct Request {
+struct SweepRequest {
     investigation: PathBuf,
     lock: Option<(Lock, String)>,
     output: PathBuf,
 }
 
-impl Request {
-    fn of(args: &Args) -> Result<Self, Failure> {
+impl SweepRequest {
+    fn from_args(args: &Args) -> Result<Self, Failure> {
         let (investigation, lock, output) = match &args.investigation {
             Some(path) => (path.clone(), None, PathBuf::from(".qed/evidence/sweep")),
             None => {
-                let path = args.book.clone().map_or_else(target::nearest_book, Ok)?;
-                let book = target::book(&path)?;
+                let path = args
+                    .book
+                    .clone()
+                    .map_or_else(target::find_nearest_book, Ok)?;
+                let book = target::read_book(&path)?;
                 let lock = book.lock.map(|_| book.root.join(lock::FILE));
                 (book.investigation, lock, book.evidence.join("sweep"))
             }
@@ -130,7 +133,7 @@ impl Request {
                 let digest = qed_programs::digest(&path).map_err(|error| {
                     Failure::input(format!("failed to read {}: {error}", path.display()))
                 })?;
-                Some((super::lock::read(&path)?, digest))
+                Some((super::lock::read_lock(&path)?, digest))
             }
         };
         Ok(Self {
@@ -150,13 +153,13 @@ impl Request {
 /// # Errors
 /// When no kernel can be found, or one could not be captured; the others are written.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let request = Request::of(args)?;
+    let request = SweepRequest::from_args(args)?;
     let investigation = read_investigation(&request.investigation)?;
-    let cache = Cache::of_user()?;
-    let served = served(&cache, args.refresh)?;
+    let cache = Cache::for_user()?;
+    let served = served_kernels(&cache, args.refresh)?;
     let wanted =
         select_kernels(&served, &args.series).map_err(|error| Failure::input(error.to_string()))?;
-    let part = part(&wanted, &investigation, &request, args.shard);
+    let part = sweep_part(&wanted, &investigation, &request, args.shard);
     let store =
         Store::open(&request.output).map_err(|error| Failure::machine(error.to_string()))?;
     let text = part.text().context("failed to describe the sweep")?;
@@ -168,7 +171,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let file = request.output.join(evidence_file_name(&kernel.machine));
         let Some(served) = wanted
             .iter()
-            .find(|served| machine(served) == kernel.machine)
+            .find(|served| newest_guest_name(served) == kernel.machine)
         else {
             continue;
         };
@@ -187,7 +190,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         for _ in 0..jobs {
             scope.spawn(|| {
                 loop {
-                    let next = locked(&queue).pop_front();
+                    let next = lock_unpoisoned(&queue).pop_front();
                     let Some((name, source)) = next else {
                         break;
                     };
@@ -195,7 +198,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                         capture_kernel(&name, source, &investigation, &request, args, &store);
                     if let Err(failure) = captured {
                         eprintln!("error: cannot capture on {name}: {}", failure.message);
-                        locked(&failed).push(name);
+                        lock_unpoisoned(&failed).push(name);
                     }
                 }
             });
@@ -212,19 +215,19 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The guest that boots the newest kernel of a series.
-fn machine(kernel: &ServedKernel) -> String {
+fn newest_guest_name(kernel: &ServedKernel) -> String {
     guest_name(&format!("debian-{}", kernel.series))
 }
 
 /// The part of the sweep that this run captures, which says what the other parts do.
-fn part(
+fn sweep_part(
     wanted: &[&ServedKernel],
     investigation: &Investigation,
-    request: &Request,
+    request: &SweepRequest,
     shard: Option<Shard>,
 ) -> SweepPart {
     let kernels = wanted.iter().map(|kernel| {
-        let machine = machine(kernel);
+        let machine = newest_guest_name(kernel);
         let package = match request.lock().and_then(|lock| lock.get(&machine)) {
             Some(pin) => pin.to_string(),
             None => format!("{} {}", kernel.image.name, kernel.image.version),
@@ -243,16 +246,16 @@ fn part(
 }
 
 /// The contents of a mutex, also after a panic elsewhere.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The kernels that are served, or where that is not known those that are cached.
-fn served(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Failure> {
+fn served_kernels(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
-    let say = |text: &str| progress.say(text);
+    let say = |text: &str| progress.show_step(text);
     let held = cache.lock(&say)?;
-    let available = fetch::available(cache, refresh, &held, &say)?;
+    let available = fetch::available_kernels(cache, refresh, &held, &say)?;
     if let Some(note) = available.note {
         eprintln!("warning: {note}");
     }
@@ -277,7 +280,7 @@ fn select_kernels<'a>(
                 return Err(SeriesError::Other(text.clone()));
             };
             if kernels.iter().all(|kernel| kernel.series != wanted) {
-                let reason = archive::not_served(served, selector);
+                let reason = archive::not_served_reason(served, selector);
                 return Err(SeriesError::NotServed(reason));
             }
             only.push(wanted);
@@ -311,7 +314,7 @@ fn capture_kernel(
     name: &str,
     source: KernelSource,
     investigation: &Investigation,
-    request: &Request,
+    request: &SweepRequest,
     args: &Args,
     store: &Store,
 ) -> Result<(), Failure> {
@@ -418,7 +421,7 @@ mod tests {
                 debug_info: None,
             })),
         );
-        let request = Request {
+        let request = SweepRequest {
             investigation: PathBuf::new(),
             lock: Some((pins, "ab".into())),
             output: PathBuf::new(),
@@ -426,7 +429,7 @@ mod tests {
         let text = "[[experiment]]\nname = \"a\"\nworkload = { syscall = \"getpid\", args = [] }\n\
             [[experiment.probe]]\nfunction = \"ksys_read\"\n";
         let investigation = qed_evidence::investigation::parse("a.toml", text).unwrap();
-        let part = part(
+        let part = sweep_part(
             &wanted,
             &investigation,
             &request,

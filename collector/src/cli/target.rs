@@ -56,14 +56,14 @@ impl FromStr for TargetMachine {
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let request = MachineRequest::parse(text)?;
-        TargetMachine::of(&request, Path::new(""))
+        TargetMachine::from_request(&request, Path::new(""))
     }
 }
 
 impl TargetMachine {
     /// The requested machine. Paths of kernel images are relative to `folder`; an image without a name is read, because it is
     /// named by its digest.
-    fn of(request: &MachineRequest, folder: &Path) -> Result<Self, TargetError> {
+    fn from_request(request: &MachineRequest, folder: &Path) -> Result<Self, TargetError> {
         match request {
             MachineRequest::Named(name) if name == HOST => Ok(TargetMachine::Host),
             MachineRequest::Named(name) => {
@@ -93,7 +93,7 @@ impl TargetMachine {
 ///
 /// # Errors
 /// When two do.
-pub fn distinct(targets: &[TargetMachine]) -> Result<(), Failure> {
+pub fn check_distinct(targets: &[TargetMachine]) -> Result<(), Failure> {
     for (index, target) in targets.iter().enumerate() {
         let file = machine::evidence_file_name(target.name());
         let same = |other: &&TargetMachine| machine::evidence_file_name(other.name()) == file;
@@ -130,7 +130,7 @@ pub struct Book {
 ///
 /// # Errors
 /// When there is none.
-pub fn nearest_book() -> Result<PathBuf, Failure> {
+pub fn find_nearest_book() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir()
         .map_err(|error| Failure::input(format!("failed to find this folder: {error}")))?;
     let mut path = PathBuf::new();
@@ -147,7 +147,7 @@ pub fn nearest_book() -> Result<PathBuf, Failure> {
 }
 
 /// Read the parts of `book.toml` that matter to a capture. All else in it is mdBook's or the preprocessor's.
-pub fn book(path: &Path) -> Result<Book, Failure> {
+pub fn read_book(path: &Path) -> Result<Book, Failure> {
     #[derive(Deserialize)]
     struct File {
         preprocessor: Option<Preprocessor>,
@@ -192,24 +192,24 @@ pub fn book(path: &Path) -> Result<Book, Failure> {
         .unwrap_or_else(|| vec![MachineRequest::Named(HOST.into())])
         .iter()
         .map(|request| {
-            TargetMachine::of(request, &root)
+            TargetMachine::from_request(request, &root)
                 .map_err(|error| Failure::input(format!("{shown}: machines: {error}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let debuginfo = debuginfo_of(qed.debuginfo, &machines, &root)
+    let debuginfo = parse_debuginfo(qed.debuginfo, &machines, &root)
         .map_err(|problem| Failure::input(format!("{shown}: {problem}")))?;
     Ok(Book {
         debuginfo,
         investigation: root.join(investigation),
         machines,
         evidence: root.join(".qed/evidence"),
-        lock: super::lock::beside(&root)?,
+        lock: super::lock::read_lock_beside(&root)?,
         root,
     })
 }
 
 /// The sources of debug information that a book names for `machines`; paths of files are relative to `root`.
-fn debuginfo_of(
+fn parse_debuginfo(
     requested: BTreeMap<String, String>,
     machines: &[TargetMachine],
     root: &Path,
@@ -257,15 +257,15 @@ mod tests {
                  debuginfo = {{ {debuginfo} }}\n"
             );
             std::fs::write(folder.path().join("book.toml"), text).unwrap();
-            book(folder.path())
+            read_book(folder.path())
         };
         let chosen = toml("\"guest:debian-6.1\" = \"none\", host = \"vmlinux\"").unwrap();
         let vmlinux = DebugInfo::Path(folder.path().join("vmlinux"));
         let choice = DebugInfoChoice::new(None, chosen.debuginfo.clone());
-        assert_eq!(*choice.of("host"), vmlinux);
-        assert_eq!(*choice.of("guest:debian-6.1"), DebugInfo::None);
+        assert_eq!(*choice.for_machine("host"), vmlinux);
+        assert_eq!(*choice.for_machine("guest:debian-6.1"), DebugInfo::None);
         let choice = DebugInfoChoice::new(Some(DebugInfo::Auto), chosen.debuginfo);
-        assert_eq!(*choice.of("host"), DebugInfo::Auto);
+        assert_eq!(*choice.for_machine("host"), DebugInfo::Auto);
         let message = toml("\"guest:debian-6.12\" = \"none\"")
             .unwrap_err()
             .message;
@@ -310,17 +310,17 @@ mod tests {
             "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:a/vmlinuz\", { guest = \"b/vmlinuz\", name = \"mine\" }]\n",
         )
         .unwrap();
-        let machines = book(folder.path()).unwrap().machines;
+        let machines = read_book(folder.path()).unwrap().machines;
         let names: Vec<&str> = machines.iter().map(TargetMachine::name).collect();
         assert_eq!(names, ["guest:vmlinuz-7692c3ad", "guest:mine"]);
         let TargetMachine::Guest(_, KernelSource::Path(path)) = &machines[1] else {
             panic!("{machines:?}")
         };
         assert_eq!(*path, folder.path().join("b/vmlinuz"));
-        assert!(distinct(&machines).is_ok());
+        assert!(check_distinct(&machines).is_ok());
         let twice = [machines[0].clone(), machines[0].clone()];
         assert!(
-            distinct(&twice)
+            check_distinct(&twice)
                 .unwrap_err()
                 .message
                 .contains("share the file")

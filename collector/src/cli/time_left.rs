@@ -19,7 +19,7 @@ pub struct Steps {
 impl Steps {
     /// Note that a step begins.
     pub fn begin(&mut self, step: &str, at: Duration) {
-        self.list.push((without_numbers(step), millis(at)));
+        self.list.push((strip_numbers(step), millis(at)));
     }
 
     /// Note the end of all steps.
@@ -29,7 +29,7 @@ impl Steps {
 
     /// The time that is left when the newest step begins, if everything goes on as in `last` and at the pace of the steps so far;
     /// `None`: `last` had no such step.
-    pub fn left(&self, last: &Steps) -> Option<Duration> {
+    pub fn remaining(&self, last: &Steps) -> Option<Duration> {
         let (step, now) = self.list.last()?;
         let nth = self.list.iter().filter(|(other, _)| other == step).count();
         let mut same = last.list.iter().filter(|(other, _)| other == step);
@@ -44,7 +44,7 @@ impl Steps {
 }
 
 /// A time that is left, in a few words: `about 12 s left`.
-pub fn in_words(left: Duration) -> String {
+pub fn format_time_left(left: Duration) -> String {
     match left.as_secs() {
         0 => "almost done".into(),
         seconds @ 1..120 => format!("about {seconds} s left"),
@@ -57,7 +57,7 @@ fn millis(at: Duration) -> u64 {
 }
 
 /// A step as it is found again: how many bytes have arrived differs from time to time.
-fn without_numbers(step: &str) -> String {
+fn strip_numbers(step: &str) -> String {
     let mut text = String::with_capacity(step.len());
     for c in step.chars() {
         match c {
@@ -98,7 +98,7 @@ mod tests {
             Some(10_000),
         );
         let left = |list: &[(&str, u64)]| {
-            let left = steps(list, None).left(&last);
+            let left = steps(list, None).remaining(&last);
             left.map(|left| left.as_millis())
         };
         assert_eq!(left(&[("booting", 0)]), Some(10_000));
@@ -118,11 +118,11 @@ mod tests {
     #[test]
     fn no_estimate_out_of_nothing() {
         let now = steps(&[("booting", 5000)], None);
-        assert_eq!(now.left(&steps(&[("booting", 10)], None)), None);
-        assert_eq!(now.left(&steps(&[("booting", 10)], Some(9))), None);
-        let left = now.left(&steps(&[("booting", 10)], Some(1010)));
+        assert_eq!(now.remaining(&steps(&[("booting", 10)], None)), None);
+        assert_eq!(now.remaining(&steps(&[("booting", 10)], Some(9))), None);
+        let left = now.remaining(&steps(&[("booting", 10)], Some(1010)));
         assert_eq!(left, Some(Duration::from_secs(4)));
-        assert_eq!(now.left(&Steps::default()), None);
+        assert_eq!(now.remaining(&Steps::default()), None);
     }
 
     /// Check the words for short and long times.
@@ -134,7 +134,7 @@ mod tests {
             (119, "about 119 s left"),
             (121, "about 3 min left"),
         ] {
-            assert_eq!(in_words(Duration::from_secs(seconds)), wanted);
+            assert_eq!(format_time_left(Duration::from_secs(seconds)), wanted);
         }
     }
 }

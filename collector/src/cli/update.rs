@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::investigation::read_investigation;
 use super::output::print;
 use super::progress::Progress;
-use super::target::{Book, TargetMachine, book};
+use super::target::{Book, TargetMachine, read_book};
 use crate::guest::cache::Cache;
 use crate::guest::{KernelSource, archive, fetch, pinned};
 
@@ -25,7 +25,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
         lock: old,
         investigation,
         ..
-    } = book(path)?;
+    } = read_book(path)?;
     let modules = read_investigation(&investigation)?
         .modules()
         .next()
@@ -51,11 +51,11 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
     }
     let old = old.unwrap_or_default();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
-    let new = moved(&old, &guests, &wanted, modules, cache)?;
+    let new = updated_lock(&old, &guests, &wanted, modules, cache)?;
     let moves = old.describe_changes(&new);
     let file = root.join(FILE);
     if !dry_run && (!moves.is_empty() || !file.exists()) {
-        write(&file, &new.text())?;
+        write_file(&file, &new.text())?;
     }
     let verb = if dry_run { "would move: " } else { "" };
     for line in &moves {
@@ -72,7 +72,7 @@ pub fn update(path: &Path, only: &[String], dry_run: bool, cache: &Cache) -> Res
 
 /// The lock with the guests in `wanted` pinned to the kernels that are available now, with their modules if `modules`. Guests that
 /// the book does not name are removed.
-fn moved(
+fn updated_lock(
     old: &Lock,
     guests: &[(&str, &KernelSource)],
     wanted: &dyn Fn(&str) -> bool,
@@ -96,11 +96,11 @@ fn moved(
             KernelSource::Debian(selector) => {
                 let kernels = match &served {
                     Some(kernels) => kernels,
-                    None => served.insert(ask(cache)?),
+                    None => served.insert(fetch_served_kernels(cache)?),
                 };
                 match archive::select(kernels, *selector) {
-                    Some(kernel) => new.set(name, pinned::pin(kernel, modules)),
-                    None => problems.push(archive::not_served(kernels, *selector)),
+                    Some(kernel) => new.set(name, pinned::new_pin(kernel, modules)),
+                    None => problems.push(archive::not_served_reason(kernels, *selector)),
                 }
             }
         }
@@ -115,11 +115,11 @@ fn moved(
 }
 
 /// The kernel that the archive serves now.
-fn ask(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
+fn fetch_served_kernels(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
-    let say = |text: &str| progress.say(text);
+    let say = |text: &str| progress.show_step(text);
     let lock = cache.lock(&say)?;
-    let (kernels, note) = fetch::served(cache, true, &lock, &say)?;
+    let (kernels, note) = fetch::ask_served_kernels(cache, true, &lock, &say)?;
     match note {
         None => Ok(kernels),
         // With a suite missing, a pin would move back.
@@ -130,7 +130,7 @@ fn ask(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
 }
 
 /// Writes a file in one step, with the rights that files have.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     write_atomically(path, PUBLIC, |file| file.write_all(text.as_bytes()))
         .map_err(|error| Failure::machine(format!("failed to write {}: {error}", path.display())))
 }
@@ -138,7 +138,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::lock::beside;
+    use crate::cli::lock::read_lock_beside;
 
     /// Check that images are pinned without a network, that only the named guests are updated, that guests which the book no
     /// longer has are removed, and that an unreadable image changes nothing.
@@ -160,8 +160,8 @@ mod tests {
              [[experiment.probe]]\nfunction = \"ksys_read\"\n",
         )
         .unwrap();
-        let cache = Cache::at(at("cache"));
-        let lock = || beside(folder.path()).unwrap();
+        let cache = Cache::new(at("cache"));
+        let lock = || read_lock_beside(folder.path()).unwrap();
         let go = |only: &[&str], dry_run| {
             let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
             update(folder.path(), &only, dry_run, &cache)

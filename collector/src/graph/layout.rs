@@ -88,7 +88,7 @@ pub(super) struct Syscall {
 
 impl Syscall {
     /// The fields of the six arguments.
-    pub(super) fn words(&self) -> impl Iterator<Item = RecordField> {
+    pub(super) fn argument_fields(&self) -> impl Iterator<Item = RecordField> {
         let first = self.value;
         (0..6).map(move |nth| RecordField {
             offset: first.offset + nth * first.size,
@@ -102,13 +102,13 @@ impl Layout {
     ///
     /// # Errors
     /// When a field that is needed is not described.
-    pub(super) fn of(formats: &Formats) -> Result<Self, GraphError> {
-        let page = Format::new("a page", &formats.page);
-        let data = page.line("data").ok_or(page.missing("data"))?;
-        let entry = Format::new("funcgraph_entry", &formats.entry);
-        let exit = Format::new("funcgraph_exit", &formats.exit);
-        let enter = Format::new("sys_enter", &formats.sys_enter);
-        let leave = Format::new("sys_exit", &formats.sys_exit);
+    pub(super) fn from_formats(formats: &Formats) -> Result<Self, GraphError> {
+        let page = EventFormat::new("a page", &formats.page);
+        let data = page.line("data").ok_or(page.missing_field_error("data"))?;
+        let entry = EventFormat::new("funcgraph_entry", &formats.entry);
+        let exit = EventFormat::new("funcgraph_exit", &formats.exit);
+        let enter = EventFormat::new("sys_enter", &formats.sys_enter);
+        let leave = EventFormat::new("sys_exit", &formats.sys_exit);
         Ok(Self {
             page: data.0 + data.1,
             time: page.field("timestamp")?,
@@ -133,7 +133,7 @@ impl Layout {
             enter: Syscall {
                 id: enter.id()?,
                 number: enter.field("id")?,
-                value: enter.first_of("args", 6)?,
+                value: enter.first_element("args", 6)?,
             },
             leave: Syscall {
                 id: leave.id()?,
@@ -145,17 +145,17 @@ impl Layout {
 }
 
 /// The text of one `format` file.
-struct Format<'a> {
+struct EventFormat<'a> {
     event: &'static str,
     text: &'a str,
 }
 
-impl<'a> Format<'a> {
+impl<'a> EventFormat<'a> {
     fn new(event: &'static str, text: &'a str) -> Self {
         Self { event, text }
     }
 
-    fn missing(&self, field: &'static str) -> GraphError {
+    fn missing_field_error(&self, field: &'static str) -> GraphError {
         GraphError::Field {
             event: self.event,
             field,
@@ -165,7 +165,7 @@ impl<'a> Format<'a> {
     fn id(&self) -> Result<u64, GraphError> {
         let line = self.text.lines().find_map(|line| line.strip_prefix("ID:"));
         let number = line.and_then(|number| number.trim().parse().ok());
-        number.ok_or(self.missing("ID"))
+        number.ok_or(self.missing_field_error("ID"))
     }
 
     /// Offset, size and sign of a field, by its name without `[…]`.
@@ -195,19 +195,19 @@ impl<'a> Format<'a> {
                 size,
                 signed,
             }),
-            _ => Err(self.missing(name)),
+            _ => Err(self.missing_field_error(name)),
         }
     }
 
     /// The first of an array of `count` words.
-    fn first_of(&self, name: &'static str, count: usize) -> Result<RecordField, GraphError> {
+    fn first_element(&self, name: &'static str, count: usize) -> Result<RecordField, GraphError> {
         match self.line(name) {
             Some((offset, size, signed)) if size == 8 * count => Ok(RecordField {
                 offset,
                 size: 8,
                 signed,
             }),
-            _ => Err(self.missing(name)),
+            _ => Err(self.missing_field_error(name)),
         }
     }
 }

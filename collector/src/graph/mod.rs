@@ -25,4 +25,4 @@ mod tree;
 
 pub use error::{GraphError, PageFault};
 pub use preemption::mark_preemption;
-pub use tree::{Frame, TracedCall, calls, in_order, matching};
+pub use tree::{Frame, TracedCall, find_in_order, find_matching, read_calls};

@@ -34,13 +34,13 @@ pub(super) struct TimedRecord<'a> {
 ///
 /// # Errors
 /// When records were lost, or the pages are not as they say.
-pub(super) fn records<'a>(
+pub(super) fn read_records<'a>(
     raw: &'a RawCpu,
     layout: &Layout,
 ) -> Result<Vec<TimedRecord<'a>>, GraphError> {
     let cpu = raw.cpu;
     for counter in LOSSES {
-        match stat(&raw.stats, counter) {
+        match parse_stat(&raw.stats, counter) {
             None => return Err(GraphError::Uncounted { cpu, counter }),
             Some(0) => {}
             Some(count) => {
@@ -70,7 +70,7 @@ pub(super) fn records<'a>(
         page_records(data, time, &mut found).map_err(broken)?;
     }
     let counter = "entries";
-    let wrote = stat(&raw.stats, counter).ok_or(GraphError::Uncounted { cpu, counter })?;
+    let wrote = parse_stat(&raw.stats, counter).ok_or(GraphError::Uncounted { cpu, counter })?;
     let read = found.len() as u64;
     match wrote == read {
         true => Ok(found),
@@ -79,7 +79,7 @@ pub(super) fn records<'a>(
 }
 
 /// The number after `name: ` in the text of `stats`.
-fn stat(stats: &str, name: &str) -> Option<u64> {
+fn parse_stat(stats: &str, name: &str) -> Option<u64> {
     let value = |line: &str| {
         line.strip_prefix(name)?
             .strip_prefix(':')?
@@ -96,9 +96,9 @@ fn page_records<'a>(
     found: &mut Vec<TimedRecord<'a>>,
 ) -> Result<(), PageFault> {
     while !data.is_empty() {
-        let header = word(data, 0).ok_or(PageFault::RecordHeader)?;
+        let header = read_u32(data, 0).ok_or(PageFault::RecordHeader)?;
         let (kind, delta) = (header & 0x1f, u64::from(header >> 5));
-        let more = || word(data, 1).ok_or(PageFault::RecordLength);
+        let more = || read_u32(data, 1).ok_or(PageFault::RecordLength);
         let (start, length) = match kind {
             // The rest of the page is empty.
             PADDING if delta == 0 => return Ok(()),
@@ -129,7 +129,7 @@ fn page_records<'a>(
     Ok(())
 }
 
-fn word(data: &[u8], index: usize) -> Option<u32> {
+fn read_u32(data: &[u8], index: usize) -> Option<u32> {
     let bytes = data.get(4 * index..4 * index + 4)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }

@@ -65,11 +65,11 @@ pub fn mark_preemption(
             let back = at >= call.before_exit
                 && (open.iter()).all(|one| one.is_some_and(|one| TO_USER_SPACE.contains(&one)));
             if name.is_some_and(|name| EXITS.contains(&name) || (back && name == VOLUNTARY[0])) {
-                until = end_of(&call.frames, at);
+                until = subtree_end(&call.frames, at);
             } else if name == Some(SWITCH.0)
                 && caller.is_none_or(|caller| !VOLUNTARY.contains(&caller))
             {
-                until = end_of_switch(&call.frames, &names, at).ok_or(GraphError::Preempted)?;
+                until = switch_end(&call.frames, &names, at).ok_or(GraphError::Preempted)?;
             }
         }
         call.frames[at].interrupt |= at < until;
@@ -79,14 +79,14 @@ pub fn mark_preemption(
 }
 
 /// The place of the first frame behind this one and all below it.
-fn end_of(frames: &[Frame], at: usize) -> usize {
+fn subtree_end(frames: &[Frame], at: usize) -> usize {
     let depth = frames[at].depth;
     let behind = frames[at + 1..].iter();
     at + 1 + behind.take_while(|frame| frame.depth > depth).count()
 }
 
 /// The place of the first frame behind the change of tasks that begins here; `None`: that is not seen.
-fn end_of_switch(frames: &[Frame], names: &[Option<String>], at: usize) -> Option<usize> {
+fn switch_end(frames: &[Frame], names: &[Option<String>], at: usize) -> Option<usize> {
     let depth = frames[at].depth;
     let mut unlocked = None;
     for next in at + 1..frames.len() {
@@ -97,21 +97,21 @@ fn end_of_switch(frames: &[Frame], names: &[Option<String>], at: usize) -> Optio
         if frames[next].depth > depth || frames[next].interrupt {
             continue;
         }
-        if is_end(Some(name)) {
-            return Some(end_of(frames, next));
+        if is_switch_end(Some(name)) {
+            return Some(subtree_end(frames, next));
         }
         if name == SWITCH.0 {
             break;
         }
         if unlocked.is_none() && UNLOCK.iter().any(|unlock| name.starts_with(unlock)) {
-            unlocked = Some(end_of(frames, next));
+            unlocked = Some(subtree_end(frames, next));
         }
     }
     unlocked
 }
 
 /// True of the end of a change of tasks, also as the compiler's clone of it.
-fn is_end(name: Option<&str>) -> bool {
+fn is_switch_end(name: Option<&str>) -> bool {
     name.and_then(|name| name.strip_prefix(SWITCH.1))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

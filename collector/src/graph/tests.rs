@@ -1,7 +1,7 @@
 //! Traces made by hand, of the forms that kernels write.
 
 use super::raw::{Formats, RawCpu, RawGraph};
-use super::{GraphError, TracedCall, calls, in_order, matching};
+use super::{GraphError, TracedCall, find_in_order, find_matching, read_calls};
 
 /// The formats of Linux 6.12.118, without its `print fmt`.
 fn formats() -> Formats {
@@ -151,13 +151,13 @@ impl Trace {
     }
 
     fn calls(&self) -> Result<Vec<TracedCall>, GraphError> {
-        calls(&self.raw())
+        read_calls(&self.raw())
     }
 
     /// The call, with the one behind it that shows its end.
     fn call(&mut self) -> TracedCall {
         self.enter(1, u64::MAX);
-        matching(self.calls().unwrap(), 41, &[Some(2)]).unwrap()
+        find_matching(self.calls().unwrap(), 41, &[Some(2)]).unwrap()
     }
 }
 
@@ -236,7 +236,7 @@ fn from_entry_to_user_space() {
     assert_eq!(shape(&all[1]), [(6, 0, false)]);
     for (number, args) in [(41, Some(3)), (42, None)] {
         assert_eq!(
-            matching(all.clone(), number, &[args]),
+            find_matching(all.clone(), number, &[args]),
             Err(GraphError::NoCall { number })
         );
     }
@@ -258,7 +258,7 @@ fn calls_in_order() {
     let all = trace.calls().unwrap();
     let returned = |wanted: &[i64]| {
         let wanted: Vec<_> = wanted.iter().map(|number| (*number, vec![None])).collect();
-        let found = in_order(all.clone(), &wanted)?;
+        let found = find_in_order(all.clone(), &wanted)?;
         Ok(found.iter().map(|call| call.returned).collect::<Vec<_>>())
     };
     assert_eq!(returned(&[41, 41]), Ok(vec![Some(3), Some(4)]));
@@ -280,10 +280,10 @@ fn no_end() {
         .leave(41, 3)
         .entry(5, 0)
         .exit(5, 0);
-    let refused = matching(trace.calls().unwrap(), 41, &[]);
+    let refused = find_matching(trace.calls().unwrap(), 41, &[]);
     assert_eq!(refused, Err(GraphError::NoEnd));
     assert!(
-        matching(
+        find_matching(
             {
                 trace.enter(1, 1);
                 trace.calls().unwrap()
@@ -459,40 +459,40 @@ fn losses() {
         .exit(10, 0)
         .leave(41, 3);
     let raw = whole.raw();
-    assert!(calls(&raw).is_ok());
+    assert!(read_calls(&raw).is_ok());
     for counter in ["overrun", "commit overrun", "dropped events"] {
         let mut lossy = raw.clone();
         let (none, one) = (format!("\n{counter}: 0"), format!("\n{counter}: 1"));
         lossy.cpus[0].stats = lossy.cpus[0].stats.replace(&none, &one);
         assert!(
-            matches!(calls(&lossy), Err(GraphError::Lost { count: 1, .. })),
+            matches!(read_calls(&lossy), Err(GraphError::Lost { count: 1, .. })),
             "{counter}"
         );
         lossy.cpus[0].stats = raw.cpus[0].stats.replace(&none, "\n");
         assert!(
-            matches!(calls(&lossy), Err(GraphError::Uncounted { .. })),
+            matches!(read_calls(&lossy), Err(GraphError::Uncounted { .. })),
             "{counter}"
         );
     }
     let mut fewer = raw.clone();
     fewer.cpus[0].stats = stats(whole.records + 1);
-    assert!(matches!(calls(&fewer), Err(GraphError::Count { .. })));
+    assert!(matches!(read_calls(&fewer), Err(GraphError::Count { .. })));
     // The kernel's own mark on a page.
     for bit in [30, 31] {
         let mut marked = raw.clone();
         marked.cpus[0].pages[8 + bit / 8] |= 1 << (bit % 8);
         assert!(
-            matches!(calls(&marked), Err(GraphError::Page { .. })),
+            matches!(read_calls(&marked), Err(GraphError::Page { .. })),
             "{bit}"
         );
     }
     let mut cut = raw.clone();
     cut.cpus[0].pages.truncate(100);
-    assert!(matches!(calls(&cut), Err(GraphError::Page { .. })));
+    assert!(matches!(read_calls(&cut), Err(GraphError::Page { .. })));
     let mut formats = raw.clone();
     formats.formats.exit = formats.formats.exit.replace("overrun", "other");
     assert!(matches!(
-        calls(&formats),
+        read_calls(&formats),
         Err(GraphError::Field {
             field: "overrun",
             ..
@@ -544,7 +544,7 @@ fn times_and_lengths() {
     let mut raw = trace.raw();
     // Durations by the records' own times.
     raw.formats.exit = raw.formats.exit.replace("calltime", "other");
-    let call = calls(&raw).unwrap().remove(0);
+    let call = read_calls(&raw).unwrap().remove(0);
     assert_eq!(call.frames[0].start_ns, 101);
     assert_eq!(call.frames[1].start_ns, 101 + (3 << 27) + 5 + 101);
     let absolute = (9u64 << 27) + 7;

@@ -6,7 +6,7 @@
 
 use super::error::GraphError;
 use super::layout::{Layout, RecordField};
-use super::pages::{TimedRecord, records};
+use super::pages::{TimedRecord, read_records};
 use super::raw::RawGraph;
 
 /// Bits of `common_flags`: in a hard interrupt, serving a soft one, in a non-maskable one.
@@ -53,18 +53,18 @@ pub struct Frame {
 ///
 /// # Errors
 /// When a record was lost, or records contradict each other.
-pub fn calls(raw: &RawGraph) -> Result<Vec<TracedCall>, GraphError> {
-    let layout = Layout::of(&raw.formats)?;
+pub fn read_calls(raw: &RawGraph) -> Result<Vec<TracedCall>, GraphError> {
+    let layout = Layout::from_formats(&raw.formats)?;
     let mut all = Vec::new();
     for cpu in &raw.cpus {
-        all.extend(records(cpu, &layout)?);
+        all.extend(read_records(cpu, &layout)?);
     }
     // One task runs on one processor at a time: by the time, its records are in order. Each processor's own are already.
     all.sort_by_key(|record| record.time_ns);
     let mut task = Task::new(&layout);
     let mut number = 0;
     for record in all {
-        if value(layout.tid, &record, number)? == u64::from(raw.tid) {
+        if field_value(layout.tid, &record, number)? == u64::from(raw.tid) {
             task.add(number, &record)?;
             number += 1;
         }
@@ -76,7 +76,7 @@ pub fn calls(raw: &RawGraph) -> Result<Vec<TracedCall>, GraphError> {
 ///
 /// # Errors
 /// When there is none.
-pub fn matching(
+pub fn find_matching(
     calls: Vec<TracedCall>,
     number: i64,
     args: &[Option<i64>],
@@ -89,7 +89,7 @@ pub fn matching(
 ///
 /// # Errors
 /// When there is none for one of them.
-pub fn in_order(
+pub fn find_in_order(
     calls: Vec<TracedCall>,
     wanted: &[(i64, Vec<Option<i64>>)],
 ) -> Result<Vec<TracedCall>, GraphError> {
@@ -117,7 +117,11 @@ fn next_matching(
 }
 
 /// The value of a field of the record with this number among those of the task.
-fn value(field: RecordField, record: &TimedRecord<'_>, number: usize) -> Result<u64, GraphError> {
+fn field_value(
+    field: RecordField,
+    record: &TimedRecord<'_>,
+    number: usize,
+) -> Result<u64, GraphError> {
     field
         .read(record.bytes)
         .ok_or(GraphError::Short { record: number })
@@ -125,7 +129,7 @@ fn value(field: RecordField, record: &TimedRecord<'_>, number: usize) -> Result<
 
 /// A function that has begun and not returned.
 #[derive(Clone, Copy)]
-struct Open {
+struct OpenFunction {
     function: u64,
     depth: u64,
     /// Its place among the frames of the call; `None`: it is not of the call.
@@ -141,7 +145,7 @@ struct Open {
 /// The task, record by record.
 struct Task<'l> {
     layout: &'l Layout,
-    open: Vec<Open>,
+    open: Vec<OpenFunction>,
     /// Depth of the function that returned last, if nothing has begun at its depth since.
     returning: Option<u64>,
     /// Depth of a function that an interrupt came before the entry of: it has to begin before its caller returns.
@@ -167,7 +171,7 @@ impl<'l> Task<'l> {
     }
 
     fn add(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
-        let kind = value(self.layout.kind, record, number)?;
+        let kind = field_value(self.layout.kind, record, number)?;
         match kind {
             _ if kind == self.layout.entry.id => self.entry(number, record),
             _ if kind == self.layout.exit.id => self.exit(number, record),
@@ -179,11 +183,11 @@ impl<'l> Task<'l> {
 
     fn entry(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.entry;
-        let function = value(fields.function, record, number)?;
-        let depth = value(fields.depth, record, number)?;
+        let function = field_value(fields.function, record, number)?;
+        let depth = field_value(fields.depth, record, number)?;
         let outer = self.open.last().copied();
         let mut interrupt =
-            outer.is_some_and(|outer| outer.interrupt) || self.interrupted(number, record)?;
+            outer.is_some_and(|outer| outer.interrupt) || self.is_interrupted(number, record)?;
         // What was open before the trace began is not known, nor how deep it is.
         let mut within_tracer = false;
         if let Some(outer) = outer {
@@ -229,7 +233,7 @@ impl<'l> Task<'l> {
             });
             call.frames.len() - 1
         });
-        self.open.push(Open {
+        self.open.push(OpenFunction {
             function,
             depth,
             frame,
@@ -243,8 +247,8 @@ impl<'l> Task<'l> {
 
     fn exit(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = self.layout.exit;
-        let depth = value(fields.depth, record, number)?;
-        self.count_overrun(value(fields.overrun, record, number)?)?;
+        let depth = field_value(fields.depth, record, number)?;
+        self.count_overrun(field_value(fields.overrun, record, number)?)?;
         let Some(open) = self.open.pop() else {
             // It began before the trace, or before the tracer saw this task.
             self.returning = Some(depth);
@@ -255,7 +259,7 @@ impl<'l> Task<'l> {
                 _ => Ok(()),
             };
         };
-        let function = value(fields.function, record, number)?;
+        let function = field_value(fields.function, record, number)?;
         if function != open.function || depth != open.depth {
             return Err(GraphError::Unpaired { record: number });
         }
@@ -269,14 +273,16 @@ impl<'l> Task<'l> {
             // Behind it, the other function still returns.
             self.returning = Some(depth - 1);
         }
-        let interrupt = self.interrupted(number, record)?;
+        let interrupt = self.is_interrupted(number, record)?;
         let times = match fields.times {
             Some((began, ended)) => {
-                value(ended, record, number)?.checked_sub(value(began, record, number)?)
+                field_value(ended, record, number)?.checked_sub(field_value(began, record, number)?)
             }
             None => None,
         };
-        let returned = fields.returned.map(|field| value(field, record, number));
+        let returned = fields
+            .returned
+            .map(|field| field_value(field, record, number));
         let returned = returned.transpose()?;
         if let (Some(frame), Some((call, _))) = (open.frame, &mut self.call) {
             let duration = times.unwrap_or(record.time_ns.saturating_sub(open.time_ns));
@@ -303,12 +309,12 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn interrupted(&self, number: usize, record: &TimedRecord<'_>) -> Result<bool, GraphError> {
-        Ok(value(self.layout.flags, record, number)? & INTERRUPT != 0)
+    fn is_interrupted(&self, number: usize, record: &TimedRecord<'_>) -> Result<bool, GraphError> {
+        Ok(field_value(self.layout.flags, record, number)? & INTERRUPT != 0)
     }
 
     /// Refuse an event of a system call below a function that was taken to be returning.
-    fn none_counted_out(&self, number: usize) -> Result<(), GraphError> {
+    fn check_none_counted_out(&self, number: usize) -> Result<(), GraphError> {
         match self.open.iter().any(|open| open.counted_out) {
             true => Err(GraphError::Unpaired { record: number }),
             false => Ok(()),
@@ -317,7 +323,7 @@ impl<'l> Task<'l> {
 
     fn enter(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.enter;
-        self.none_counted_out(number)?;
+        self.check_none_counted_out(number)?;
         if let Some((call, _)) = &mut self.call {
             call.until_user_space = call.returned.is_some();
             if call.until_user_space {
@@ -327,11 +333,11 @@ impl<'l> Task<'l> {
         // One that did not return is over when the next one begins, too.
         self.close();
         let mut args = [0; 6];
-        for (arg, field) in args.iter_mut().zip(fields.words()) {
-            *arg = value(field, record, number)?;
+        for (arg, field) in args.iter_mut().zip(fields.argument_fields()) {
+            *arg = field_value(field, record, number)?;
         }
         let call = TracedCall {
-            number: value(fields.number, record, number)? as i64,
+            number: field_value(fields.number, record, number)? as i64,
             args,
             returned: None,
             duration_ns: 0,
@@ -345,9 +351,9 @@ impl<'l> Task<'l> {
 
     fn leave(&mut self, number: usize, record: &TimedRecord<'_>) -> Result<(), GraphError> {
         let fields = &self.layout.leave;
-        self.none_counted_out(number)?;
-        let syscall = value(fields.number, record, number)? as i64;
-        let returned = value(fields.value, record, number)? as i64;
+        self.check_none_counted_out(number)?;
+        let syscall = field_value(fields.number, record, number)? as i64;
+        let returned = field_value(fields.value, record, number)? as i64;
         let Some((call, began)) = &mut self.call else {
             return Ok(());
         };

@@ -17,7 +17,7 @@ pub const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 
 /// The user's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Accel {
+pub enum AcceleratorChoice {
     /// KVM where it works.
     #[default]
     Auto,
@@ -90,7 +90,7 @@ pub enum Decision {
 /// Choose from what was asked, whether `/dev/kvm` opens (or why not), and an earlier failure.
 #[must_use]
 pub fn decide(
-    requested: Accel,
+    requested: AcceleratorChoice,
     device: Result<(), DeviceError>,
     known: Option<&KvmFailure>,
     boot_id: &str,
@@ -98,11 +98,11 @@ pub fn decide(
 ) -> Decision {
     let known = known.filter(|f| !boot_id.is_empty() && f.boot_id == boot_id && f.qemu == qemu);
     match (requested, device) {
-        (Accel::Tcg, _) => Decision::Emulate(None),
-        (Accel::Kvm, Err(error)) => Decision::Refuse(error.to_string()),
-        (Accel::Kvm, Ok(())) => Decision::TryKvm { fall_back: false },
-        (Accel::Auto, Err(error)) => Decision::Emulate(Some(error.to_string())),
-        (Accel::Auto, Ok(())) => match known {
+        (AcceleratorChoice::Tcg, _) => Decision::Emulate(None),
+        (AcceleratorChoice::Kvm, Err(error)) => Decision::Refuse(error.to_string()),
+        (AcceleratorChoice::Kvm, Ok(())) => Decision::TryKvm { fall_back: false },
+        (AcceleratorChoice::Auto, Err(error)) => Decision::Emulate(Some(error.to_string())),
+        (AcceleratorChoice::Auto, Ok(())) => match known {
             Some(failure) => Decision::Emulate(Some(format!(
                 "{} (found earlier in this boot of the host)",
                 failure.reason
@@ -112,11 +112,11 @@ pub fn decide(
     }
 }
 
-/// True if this user may use `/dev/kvm`.
+/// Check that this user may use `/dev/kvm`.
 ///
 /// # Errors
 /// The reason why not.
-pub fn device() -> Result<(), DeviceError> {
+pub fn check_device() -> Result<(), DeviceError> {
     let opened = std::fs::File::options()
         .read(true)
         .write(true)
@@ -139,12 +139,12 @@ pub fn boot_id() -> String {
 
 /// The remembered failure, if any.
 #[must_use]
-pub fn remembered(cache: &Cache) -> Option<KvmFailure> {
+pub fn remembered_failure(cache: &Cache) -> Option<KvmFailure> {
     read_json(&cache.root().join("kvm.json"))
 }
 
 /// Remember a failure. Not being able to only costs the next capture some seconds.
-pub fn remember(cache: &Cache, failure: &KvmFailure) {
+pub fn remember_failure(cache: &Cache, failure: &KvmFailure) {
     let _ = std::fs::create_dir_all(cache.root());
     let _ = write_json(&cache.root().join("kvm.json"), failure);
 }
@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn earlier_failure() {
         let qemu = Path::new("/usr/bin/q");
-        let with = |f: &KvmFailure, boot| decide(Accel::Auto, Ok(()), Some(f), boot, qemu);
+        let with =
+            |f: &KvmFailure, boot| decide(AcceleratorChoice::Auto, Ok(()), Some(f), boot, qemu);
         assert!(
             matches!(with(&failure("b1", "/usr/bin/q"), "b1"), Decision::Emulate(Some(why)) if why.starts_with("hung"))
         );
@@ -189,19 +190,31 @@ mod tests {
         let qemu = Path::new("/usr/bin/q");
         let known = failure("b", "/usr/bin/q");
         assert_eq!(
-            decide(Accel::Kvm, Ok(()), Some(&known), "b", qemu),
+            decide(AcceleratorChoice::Kvm, Ok(()), Some(&known), "b", qemu),
             Decision::TryKvm { fall_back: false }
         );
         assert_eq!(
-            decide(Accel::Kvm, Err(DeviceError::Absent), None, "b", qemu),
+            decide(
+                AcceleratorChoice::Kvm,
+                Err(DeviceError::Absent),
+                None,
+                "b",
+                qemu
+            ),
             Decision::Refuse("this machine has no /dev/kvm".into())
         );
         assert_eq!(
-            decide(Accel::Tcg, Ok(()), None, "b", qemu),
+            decide(AcceleratorChoice::Tcg, Ok(()), None, "b", qemu),
             Decision::Emulate(None)
         );
         assert_eq!(
-            decide(Accel::Auto, Err(DeviceError::Absent), None, "b", qemu),
+            decide(
+                AcceleratorChoice::Auto,
+                Err(DeviceError::Absent),
+                None,
+                "b",
+                qemu
+            ),
             Decision::Emulate(Some("this machine has no /dev/kvm".into()))
         );
     }

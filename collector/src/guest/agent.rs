@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 
-use super::init::progress;
+use super::init::report_progress;
 use super::load::load;
 use super::protocol::{GuestJob, JOB, SlideAnswer};
 use super::setup::set_up;
@@ -20,11 +20,11 @@ use crate::session::{self, CaptureOptions, Observer, ThisKernel, discovery};
 use crate::symbols::functions_by_file::FunctionInFile;
 
 /// Does the job that the initramfs holds. Runs as the guest's first process.
-pub fn answer() -> anyhow::Result<Vec<u8>> {
+pub fn run_job() -> anyhow::Result<Vec<u8>> {
     let job: GuestJob = serde_json::from_slice(&fs::read(JOB).context("failed to read the job")?)
         .context("failed to understand the job")?;
     match job {
-        GuestJob::Slide => Ok(postcard::to_stdvec(&slide())?),
+        GuestJob::Slide => Ok(postcard::to_stdvec(&read_slide())?),
         GuestJob::Types => {
             let btf = std::fs::read(BTF)
                 .with_context(|| format!("failed to read the kernel's types from {BTF}"))?;
@@ -56,7 +56,7 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
                 folder: Some(Path::new("/")),
                 types,
             };
-            let found = discovery::discover(&investigation, &experiment, options, &progress);
+            let found = discovery::discover(&investigation, &experiment, options, &report_progress);
             Ok(postcard::to_stdvec(&runtime.block_on(found)?)?)
         }
         GuestJob::Capture {
@@ -68,12 +68,12 @@ pub fn answer() -> anyhow::Result<Vec<u8>> {
             load(&modules)?;
             let investigation = parse_investigation(&name, &text)?;
             set_up(&investigation)?;
-            let commands = Commands::of_machine(&investigation, true);
+            let commands = Commands::start_for_machine(&investigation, true);
             let (kernel, plan) = plan_here(&investigation, &chosen, &modules)?;
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;
-            progress("read what the machine says about itself");
+            report_progress("read what the machine says about itself");
             let answer = postcard::to_extend(&raw, Vec::with_capacity(answer_capacity(&raw)))?;
-            progress("wrote the answer");
+            report_progress("wrote the answer");
             Ok(answer)
         }
     }
@@ -102,7 +102,7 @@ pub fn capture_here(
         folder: Some(Path::new("/")),
         observer,
     };
-    let progress: &dyn Fn(&str) = &|line| progress(line);
+    let progress: &dyn Fn(&str) = &|line| report_progress(line);
     let capture = session::capture(investigation, kernel, plan, commands, options, progress);
     runtime.block_on(capture)
 }
@@ -114,7 +114,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// All mistakes of an investigation, in one message without colours, because it is printed on another machine.
-fn complaint(problems: &[Diagnostic]) -> anyhow::Error {
+fn problems_error(problems: &[Diagnostic]) -> anyhow::Error {
     let each: Vec<String> = problems.iter().map(|p| p.render(false)).collect();
     anyhow::anyhow!(each.join("\n\n"))
 }
@@ -124,7 +124,7 @@ fn complaint(problems: &[Diagnostic]) -> anyhow::Error {
 /// # Errors
 /// All that is wrong with it.
 pub fn parse_investigation(name: &str, text: &str) -> anyhow::Result<Investigation> {
-    parse(name, text).map_err(|problems| complaint(&problems))
+    parse(name, text).map_err(|problems| problems_error(&problems))
 }
 
 /// Plan an investigation for the kernel of this machine and these of its modules, which are loaded.
@@ -136,18 +136,18 @@ pub fn plan_here(
     chosen: &Result<Vec<FunctionInFile>, Reason>,
     modules: &[String],
 ) -> anyhow::Result<(ThisKernel, Plan)> {
-    let kernel = ThisKernel::read(modules, &progress)?;
+    let kernel = ThisKernel::read(modules, &report_progress)?;
     let plan = kernel
         .plan(investigation, chosen)?
-        .map_err(|problems| complaint(&problems))?;
-    progress("planned");
+        .map_err(|problems| problems_error(&problems))?;
+    report_progress("planned");
     Ok((kernel, plan))
 }
 
-fn slide() -> SlideAnswer {
+fn read_slide() -> SlideAnswer {
     // `_text` is among the first lines; all of the table takes a fifth of a second in an emulated guest.
     let text = crate::symbols::running::first_address("_text").map_err(Reason::from_error);
-    let stated = crate::kaslr::running::vmcoreinfo()
+    let stated = crate::kaslr::running::read_vmcoreinfo()
         .map_err(Reason::from_error)
         .and_then(|info| {
             info.kernel_offset
@@ -160,6 +160,6 @@ fn slide() -> SlideAnswer {
             .to_owned(),
         text,
         stated,
-        physical: crate::session::machine_facts::physical(),
+        physical: crate::session::machine_facts::read_physical_address(),
     }
 }

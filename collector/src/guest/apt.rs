@@ -32,7 +32,7 @@ pub struct Apt {
 impl Apt {
     /// The state below a folder of the cache.
     #[must_use]
-    pub fn at(cache: &Path) -> Self {
+    pub fn new(cache: &Path) -> Self {
         let folder = cache.join("apt/archive");
         let shown = folder.display();
         let options = vec![
@@ -93,7 +93,7 @@ impl Apt {
         );
         match updated {
             Ok(_) => Ok(None),
-            Err(GuestError::Program { output, .. }) => Ok(complaints(&output)),
+            Err(GuestError::Program { output, .. }) => Ok(filter_complaints(&output)),
             Err(error) => Err(error),
         }
     }
@@ -110,7 +110,7 @@ impl Apt {
         // Without that option apt only lists indexes that were fetched, and container images are delivered without them.
         let arguments = ["indextargets", "--no-release-info", format];
         let targets = run("apt-get", &arguments, None, doing)?;
-        mirror::of_targets(&targets).ok_or(GuestError::NoMirror {
+        mirror::from_targets(&targets).ok_or(GuestError::NoMirror {
             variable: MIRROR_VARIABLE,
             security: SECURITY_VARIABLE,
         })
@@ -134,14 +134,14 @@ impl Apt {
         };
         let mut served = archive::parse(&ask("show")?);
         archive::add_origins(&mut served, &ask("madison")?);
-        Ok(archive::kernels(&served))
+        Ok(archive::find_kernels(&served))
     }
 
     /// This version of a package, if the lists name it.
     ///
     /// # Errors
     /// When apt cannot be run.
-    pub fn served(&self, package: &Package) -> Result<Option<ServedPackage>, GuestError> {
+    pub fn find_package(&self, package: &Package) -> Result<Option<ServedPackage>, GuestError> {
         let wanted = format!("{}={}", package.name, package.version);
         match self.run("apt-cache", &["show", &wanted], None, "look for a package") {
             Ok(shown) => Ok(archive::parse(&shown)
@@ -157,8 +157,8 @@ impl Apt {
     ///
     /// # Errors
     /// When apt cannot be run.
-    pub fn serves(&self, package: &Package) -> Result<bool, GuestError> {
-        Ok(self.served(package)?.is_some())
+    pub fn lists_package(&self, package: &Package) -> Result<bool, GuestError> {
+        Ok(self.find_package(package)?.is_some())
     }
 
     /// Download a package and return its path. An earlier download that was interrupted is continued.
@@ -167,7 +167,7 @@ impl Apt {
     /// [`GuestError::Download`] when it cannot be fetched, [`GuestError::Damaged`] when it does not match its signed index, and
     /// [`GuestError::WrongDigest`] when that index names another file than the one that is expected.
     pub fn download(&self, part: &ServedPackage) -> Result<PathBuf, GuestError> {
-        let folder = self.downloads();
+        let folder = self.download_folder();
         std::fs::create_dir_all(&folder).map_err(GuestError::io("make the folder", &folder))?;
         let ServedPackage { name, version, .. } = part;
         let wanted = format!("{name}={version}");
@@ -175,7 +175,7 @@ impl Apt {
         let doing = format!("look for the address of {wanted}");
         let arguments = ["download", "-qq", "--print-uris", &wanted];
         let printed = self.run("apt-get", &arguments, None, &doing)?;
-        let (uri, digest) = address(&printed).ok_or_else(|| GuestError::Program {
+        let (uri, digest) = parse_address(&printed).ok_or_else(|| GuestError::Program {
             doing,
             program: "apt-get".into(),
             status: "success".into(),
@@ -188,7 +188,7 @@ impl Apt {
                 found: found.to_owned(),
             });
         }
-        let path = self.file(&part.package());
+        let path = self.download_path(&part.package());
         let hash = format!("SHA256:{}", part.sha256);
         let target = path.to_string_lossy();
         let fetched = self.run(
@@ -200,7 +200,7 @@ impl Apt {
         match fetched {
             Ok(_) => Ok(path),
             Err(GuestError::Program { output, .. }) => {
-                Err(not_fetched(package, part, &path, &output))
+                Err(not_fetched_error(package, part, &path, &output))
             }
             Err(error) => Err(error),
         }
@@ -208,13 +208,14 @@ impl Apt {
 
     /// The file of a download that is not unpacked yet.
     #[must_use]
-    pub fn file(&self, package: &Package) -> PathBuf {
-        self.downloads().join(format!("{}.deb", package.folder()))
+    pub fn download_path(&self, package: &Package) -> PathBuf {
+        self.download_folder()
+            .join(format!("{}.deb", package.folder()))
     }
 
     /// The folder of downloads that are not unpacked yet.
     #[must_use]
-    pub fn downloads(&self) -> PathBuf {
+    pub fn download_folder(&self) -> PathBuf {
         self.folder.join("downloads")
     }
 
@@ -235,7 +236,7 @@ impl Apt {
 /// ```text
 /// 'http://mirror.example.org/debian/pool/main/l/linux/x_7.2.13-1_amd64.deb' x_7.2.13-1_amd64.deb 13716124 SHA256:36dc…
 /// ```
-fn address(printed: &str) -> Option<(&str, Option<&str>)> {
+fn parse_address(printed: &str) -> Option<(&str, Option<&str>)> {
     let mut lines = printed.lines();
     let (uri, rest) = lines.next()?.strip_prefix('\'')?.split_once('\'')?;
     let digest = rest
@@ -246,7 +247,12 @@ fn address(printed: &str) -> Option<(&str, Option<&str>)> {
 
 /// The error for a package that apt did not fetch. One that arrived whole and is another one is removed: the next attempt would
 /// have no use for it.
-fn not_fetched(package: String, part: &ServedPackage, path: &Path, message: &str) -> GuestError {
+fn not_fetched_error(
+    package: String,
+    part: &ServedPackage,
+    path: &Path,
+    message: &str,
+) -> GuestError {
     if let Some((_, received)) = message.split_once("Hashes of received file:") {
         let mut failed = path.as_os_str().to_owned();
         failed.push(".FAILED");
@@ -273,7 +279,7 @@ fn not_fetched(package: String, part: &ServedPackage, path: &Path, message: &str
 }
 
 /// The complaints of apt that mean something: not those about suites that a mirror does not have.
-fn complaints(message: &str) -> Option<String> {
+fn filter_complaints(message: &str) -> Option<String> {
     let reported: Vec<&str> = message
         .split("; ")
         .filter(|line| line.starts_with("E:") || line.starts_with("W:"))
@@ -307,14 +313,14 @@ fn run(
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
-    output(command, program, doing)
+    run_to_end(command, program, doing)
 }
 
 /// Run a program to its end; it is killed if this process dies. Return its standard output, or an error with its message.
 ///
 /// # Errors
 /// When it cannot be started or fails.
-pub(crate) fn output(
+pub(crate) fn run_to_end(
     mut command: Command,
     program: &str,
     doing: &str,
@@ -390,7 +396,7 @@ pub fn unpack(
         .spawn()
         .map_err(|error| failed("not started".into(), error.to_string()))?;
     let stream = child.stdout.take();
-    let unpacked = stream.map_or(Ok(()), |stream| entries(stream, folder, name));
+    let unpacked = stream.map_or(Ok(()), |stream| unpack_entries(stream, folder, name));
     let result = child
         .wait_with_output()
         .map_err(|error| failed("unknown".into(), error.to_string()))?;
@@ -404,7 +410,7 @@ pub fn unpack(
 }
 
 /// Unpack the regular files of a tar stream to which `name` gives a name.
-fn entries(
+fn unpack_entries(
     mut stream: impl std::io::Read,
     folder: &Path,
     name: &dyn Fn(&str) -> Option<String>,
@@ -446,7 +452,7 @@ mod tests {
         let bytes = tar.into_inner().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let name = |path: &str| archive::layout::cached_name(path, "r");
-        entries(bytes.as_slice(), folder.path(), &name).unwrap();
+        unpack_entries(bytes.as_slice(), folder.path(), &name).unwrap();
         let files: Vec<_> = std::fs::read_dir(folder.path())
             .unwrap()
             .flatten()
@@ -457,7 +463,7 @@ mod tests {
             b"kernel"
         );
         assert!(
-            entries(&bytes[..700], folder.path(), &name).is_err(),
+            unpack_entries(&bytes[..700], folder.path(), &name).is_err(),
             "a stream that ends early"
         );
     }
@@ -467,15 +473,15 @@ mod tests {
     fn addresses() {
         let printed = "'http://m/pool/a_1%3a1_amd64.deb' a_1%3a1_amd64.deb 13 SHA256:36dc\n";
         assert_eq!(
-            address(printed),
+            parse_address(printed),
             Some(("http://m/pool/a_1%3a1_amd64.deb", Some("36dc")))
         );
         assert_eq!(
-            address("'file:/a.deb' a.deb 13 MD5Sum:1"),
+            parse_address("'file:/a.deb' a.deb 13 MD5Sum:1"),
             Some(("file:/a.deb", None))
         );
         for nothing in ["", "\n", "E: no", "'http://m"] {
-            assert_eq!(address(nothing), None, "{nothing}");
+            assert_eq!(parse_address(nothing), None, "{nothing}");
         }
     }
 
@@ -484,10 +490,10 @@ mod tests {
     fn complaints_that_mean_something() {
         let missing =
             "E: The repository 'http://m forky-backports Release' does not have a Release file.";
-        assert_eq!(complaints(missing), None);
+        assert_eq!(filter_complaints(missing), None);
         let wrong = "W: An error occurred during the signature verification";
         assert_eq!(
-            complaints(&format!("{missing}; {wrong}")),
+            filter_complaints(&format!("{missing}; {wrong}")),
             Some(wrong.to_owned())
         );
     }

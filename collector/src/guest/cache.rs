@@ -86,14 +86,14 @@ impl Cache {
     ///
     /// # Errors
     /// When there is no such folder.
-    pub fn of_user() -> Result<Self, GuestError> {
+    pub fn for_user() -> Result<Self, GuestError> {
         let root = qed_programs::cache_folder().ok_or(GuestError::NoCache)?;
         Ok(Self { root })
     }
 
     /// A cache in a folder of the caller's choice.
     #[must_use]
-    pub fn at(root: PathBuf) -> Self {
+    pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
@@ -105,7 +105,7 @@ impl Cache {
 
     /// The folder of unpacked packages.
     #[must_use]
-    pub fn kernels(&self) -> PathBuf {
+    pub fn kernels_folder(&self) -> PathBuf {
         self.root.join("kernels")
     }
 
@@ -115,8 +115,8 @@ impl Cache {
     /// # Errors
     /// When the folder cannot be made or locked.
     pub fn lock(&self, progress: &dyn Fn(&str)) -> Result<File, GuestError> {
-        fs::create_dir_all(self.kernels())
-            .map_err(GuestError::io("make the folder", &self.kernels()))?;
+        fs::create_dir_all(self.kernels_folder())
+            .map_err(GuestError::io("make the folder", &self.kernels_folder()))?;
         let path = self.root.join("lock");
         let file = File::create(&path).map_err(GuestError::io("open the lock", &path))?;
         if file.try_lock().is_err() {
@@ -131,8 +131,8 @@ impl Cache {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn scratch(&self, _lock: &File) -> Result<tempfile::TempDir, GuestError> {
-        let kernels = self.kernels();
+    pub fn create_scratch(&self, _lock: &File) -> Result<tempfile::TempDir, GuestError> {
+        let kernels = self.kernels_folder();
         for entry in fs::read_dir(&kernels).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".tmp") {
                 // What cannot be removed is only lost space.
@@ -152,13 +152,14 @@ impl Cache {
         scratch: tempfile::TempDir,
         package: &Package,
     ) -> Result<PathBuf, GuestError> {
-        self.publish_as(scratch, self.kernels().join(package.folder()))
+        self.publish_as(scratch, self.kernels_folder().join(package.folder()))
     }
 
     /// The folder with the modules of the kernel in a package.
     #[must_use]
-    pub fn modules(&self, image: &Package) -> PathBuf {
-        self.kernels().join(format!("{}.modules", image.folder()))
+    pub fn modules_folder(&self, image: &Package) -> PathBuf {
+        self.kernels_folder()
+            .join(format!("{}.modules", image.folder()))
     }
 
     /// Give a finished folder with the modules of the kernel in a package its name.
@@ -170,7 +171,7 @@ impl Cache {
         scratch: tempfile::TempDir,
         image: &Package,
     ) -> Result<PathBuf, GuestError> {
-        self.publish_as(scratch, self.modules(image))
+        self.publish_as(scratch, self.modules_folder(image))
     }
 
     fn publish_as(
@@ -189,17 +190,18 @@ impl Cache {
     /// The sidecar of a package, when it is cached and complete.
     #[must_use]
     pub fn find(&self, package: &Package) -> Option<(PathBuf, Sidecar)> {
-        let folder = self.kernels().join(package.folder());
+        let folder = self.kernels_folder().join(package.folder());
         let sidecar: Sidecar = read_json(&folder.join("package.json"))?;
         (sidecar.package == *package).then_some((folder, sidecar))
     }
 
     /// The newest cached kernel image that a selector means.
     #[must_use]
-    pub fn newest(&self, selector: Selector) -> Option<(PathBuf, Sidecar)> {
+    pub fn newest_image(&self, selector: Selector) -> Option<(PathBuf, Sidecar)> {
         let images = self.packages().into_iter().filter(|cached| {
             let (_, sidecar) = cached;
-            archive::holds_image(&sidecar.package) && archive::fits(&sidecar.package, selector)
+            archive::holds_image(&sidecar.package)
+                && archive::matches_selector(&sidecar.package, selector)
         });
         images.max_by(|(_, a), (_, b)| compare(&a.package.version, &b.package.version))
     }
@@ -207,7 +209,10 @@ impl Cache {
     /// All cached packages that are complete, with their folders.
     #[must_use]
     pub fn packages(&self) -> Vec<(PathBuf, Sidecar)> {
-        let folders = fs::read_dir(self.kernels()).into_iter().flatten().flatten();
+        let folders = fs::read_dir(self.kernels_folder())
+            .into_iter()
+            .flatten()
+            .flatten();
         let complete = folders.filter_map(|entry| {
             let folder = entry.path();
             let sidecar: Sidecar = read_json(&folder.join("package.json"))?;
@@ -231,20 +236,20 @@ impl Cache {
                 ..ServedPackage::default()
             })
             .collect();
-        archive::kernels(&served)
+        archive::find_kernels(&served)
     }
 
     /// The last answer of the archive.
     #[must_use]
-    pub fn served(&self) -> Option<ServedKernels> {
-        read_json(&self.kernels().join("served.json"))
+    pub fn served_kernels(&self) -> Option<ServedKernels> {
+        read_json(&self.kernels_folder().join("served.json"))
     }
 
     /// Remember an answer of the archive.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_served(
+    pub fn set_served_kernels(
         &self,
         kernels: &[ServedKernel],
         complaint: Option<&str>,
@@ -255,7 +260,7 @@ impl Cache {
             kernels: kernels.to_vec(),
             complaint: complaint.map(str::to_owned),
         };
-        write_json(&self.kernels().join("served.json"), &served)
+        write_json(&self.kernels_folder().join("served.json"), &served)
     }
 }
 
@@ -290,7 +295,7 @@ mod tests {
 
     fn put(cache: &Cache, package: &Package) -> PathBuf {
         let lock = cache.lock(&|_| {}).unwrap();
-        let scratch = cache.scratch(&lock).unwrap();
+        let scratch = cache.create_scratch(&lock).unwrap();
         let sidecar = Sidecar {
             package: package.clone(),
             release: "r".into(),
@@ -306,8 +311,12 @@ mod tests {
     #[test]
     fn newest() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("new/qed"));
-        let find = |text: &str| cache.newest(text.parse().unwrap()).map(|(_, s)| s.package);
+        let cache = Cache::new(folder.path().join("new/qed"));
+        let find = |text: &str| {
+            cache
+                .newest_image(text.parse().unwrap())
+                .map(|(_, s)| s.package)
+        };
         assert_eq!(find("6.1"), None);
         let old = package("linux-image-6.1.0-9-cloud-amd64-unsigned", "6.1.27-1");
         let new = package("linux-image-6.1.0-56-cloud-amd64-unsigned", "6.1.192-2");
@@ -321,7 +330,7 @@ mod tests {
         }
         fs::create_dir(
             cache
-                .kernels()
+                .kernels_folder()
                 .join("linux-image-6.1.0-77-cloud-amd64-unsigned_6.1.777-1"),
         )
         .unwrap();
@@ -334,9 +343,9 @@ mod tests {
         let known: Vec<&str> = kernels.iter().map(|k| k.image.version.as_str()).collect();
         assert_eq!(known, ["6.1.27-1", "6.1.192-2", "6.12.117-1"]);
         let moved = cache
-            .kernels()
+            .kernels_folder()
             .join("linux-image-6.1.0-88-cloud-amd64-unsigned_6.1.888-1");
-        fs::rename(cache.kernels().join(new.folder()), moved).unwrap();
+        fs::rename(cache.kernels_folder().join(new.folder()), moved).unwrap();
         assert_eq!(find("6.1"), Some(old));
     }
 
@@ -344,12 +353,12 @@ mod tests {
     #[test]
     fn left_over() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().to_owned());
+        let cache = Cache::new(folder.path().to_owned());
         let wanted = package("linux-image-6.1.0-9-cloud-amd64-unsigned", "1:6.1.27-1");
-        let stale = cache.kernels().join(".tmpdead");
+        let stale = cache.kernels_folder().join(".tmpdead");
         fs::create_dir_all(&stale).unwrap();
         let target = cache
-            .kernels()
+            .kernels_folder()
             .join("linux-image-6.1.0-9-cloud-amd64-unsigned_1%3a6.1.27-1");
         fs::create_dir_all(target.join("half")).unwrap();
         assert!(cache.find(&wanted).is_none());
@@ -362,7 +371,7 @@ mod tests {
     #[test]
     fn locked() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().to_owned());
+        let cache = Cache::new(folder.path().to_owned());
         let first = cache.lock(&|_| panic!("nobody holds it")).unwrap();
         let waiting = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -385,13 +394,13 @@ mod tests {
     #[test]
     fn served() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().to_owned());
-        assert_eq!(cache.served(), None);
+        let cache = Cache::new(folder.path().to_owned());
+        assert_eq!(cache.served_kernels(), None);
         drop(cache.lock(&|_| {}).unwrap());
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         for (complaint, limit) in [(None, 86_400), (Some("no network"), 600)] {
-            cache.set_served(&[], complaint, at(1000)).unwrap();
-            let served = cache.served().unwrap();
+            cache.set_served_kernels(&[], complaint, at(1000)).unwrap();
+            let served = cache.served_kernels().unwrap();
             let fresh = |seconds| served.is_fresh(at(seconds));
             assert!(fresh(1000) && fresh(999 + limit));
             assert!(!fresh(1000 + limit) && !fresh(999));

@@ -24,7 +24,7 @@ impl Channel {
     /// # Errors
     /// When sysfs shows no such device, or its memory cannot be mapped.
     pub fn open() -> io::Result<Self> {
-        let device = find(Path::new("/sys/bus/pci/devices"))?;
+        let device = find_device(Path::new("/sys/bus/pci/devices"))?;
         let file = File::options()
             .read(true)
             .write(true)
@@ -49,19 +49,19 @@ impl Channel {
     /// Hand out a body; what does not fit is replaced by an error that says so.
     pub fn send(&mut self, kind: FrameKind, body: &[u8]) {
         match wire::make_header(kind, body, self.size) {
-            Ok(header) => self.put(&header, body),
+            Ok(header) => self.write_body(&header, body),
             Err(too_large) => {
                 let message = too_large.to_string();
                 if let Ok(header) =
                     wire::make_header(FrameKind::Error, message.as_bytes(), self.size)
                 {
-                    self.put(&header, message.as_bytes());
+                    self.write_body(&header, message.as_bytes());
                 }
             }
         }
     }
 
-    fn put(&mut self, header: &[u8; HEADER], body: &[u8]) {
+    fn write_body(&mut self, header: &[u8; HEADER], body: &[u8]) {
         self.write(BODY, body);
         self.write(MAGIC_END, &header[MAGIC_END..]);
         fence(Ordering::SeqCst);
@@ -84,7 +84,7 @@ impl Channel {
     }
 }
 
-fn find(devices: &Path) -> io::Result<PathBuf> {
+fn find_device(devices: &Path) -> io::Result<PathBuf> {
     let wanted = [("vendor", WINDOW_DEVICE.0), ("device", WINDOW_DEVICE.1)];
     for entry in fs::read_dir(devices)? {
         let folder = entry?.path();
@@ -123,10 +123,10 @@ mod tests {
             fs::write(path.join("vendor"), format!("{vendor}\n")).unwrap();
             fs::write(path.join("device"), format!("{device}\n")).unwrap();
         }
-        assert_eq!(find(folder.path()).unwrap(), folder.path().join("c"));
+        assert_eq!(find_device(folder.path()).unwrap(), folder.path().join("c"));
         fs::remove_dir_all(folder.path().join("c")).unwrap();
         assert_eq!(
-            find(folder.path()).unwrap_err().kind(),
+            find_device(folder.path()).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::kernel_layout::{CandidatePaths, HEADER_BYTES, is_of_headers, stated_release};
+use super::kernel_layout::{CandidatePaths, HEADER_BYTES, is_headers_config, parse_stated_release};
 use super::module_files;
 use crate::kaslr::config::{ConfigError, KernelConfig};
 use crate::kaslr::vmlinuz::{self, VmlinuzError};
@@ -13,7 +13,7 @@ use crate::symbols::debuginfo;
 
 /// The files found around an image.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct KernelArtifacts {
+pub struct CompanionFiles {
     /// The release that `uname -r` will print, as the image's header says.
     pub release: Option<String>,
     /// The configuration.
@@ -30,34 +30,34 @@ pub struct KernelArtifacts {
 
 /// Look around the image at `path`. What is not there, or cannot be read, is left out.
 #[must_use]
-pub fn look(path: &Path) -> KernelArtifacts {
-    let release = header(path).as_deref().and_then(stated_release);
-    let mut places = CandidatePaths::around(path, release.as_deref());
+pub fn find_companion_files(path: &Path) -> CompanionFiles {
+    let release = read_header(path).as_deref().and_then(parse_stated_release);
+    let mut places = CandidatePaths::for_image(path, release.as_deref());
     // A link such as /vmlinuz or arch/x86_64/boot/bzImage is in another folder than its target.
     if let Ok(real) = path.canonicalize()
         && real != path
     {
-        places = places.then(CandidatePaths::around(&real, release.as_deref()));
+        places = places.chain(CandidatePaths::for_image(&real, release.as_deref()));
     }
-    let mut found = KernelArtifacts {
-        system_map: there(places.system_map),
-        vmlinux: there(places.vmlinux),
+    let mut found = CompanionFiles {
+        system_map: existing_files(places.system_map),
+        vmlinux: existing_files(places.vmlinux),
         modules: places
             .modules
             .into_iter()
             .filter(|folder| module_files::is_tree(folder))
             .collect(),
-        ..KernelArtifacts::default()
+        ..CompanionFiles::default()
     };
     // The running system may have the debug package of a kernel image in another place; the build id decides.
     let system = debuginfo::vmlinux_candidates(release.as_deref().unwrap_or_default(), None);
-    for candidate in there(system) {
+    for candidate in existing_files(system) {
         if !found.vmlinux.contains(&candidate) {
             found.vmlinux.push(candidate);
         }
     }
-    for config in there(places.config) {
-        match of_this_kernel(&config, path, release.as_deref()) {
+    for config in existing_files(places.config) {
+        match check_config(&config, path, release.as_deref()) {
             Ok(()) => {
                 found.config = Some(config);
                 break;
@@ -71,12 +71,12 @@ pub fn look(path: &Path) -> KernelArtifacts {
     found
 }
 
-fn there(places: Vec<PathBuf>) -> Vec<PathBuf> {
+fn existing_files(places: Vec<PathBuf>) -> Vec<PathBuf> {
     places.into_iter().filter(|path| path.is_file()).collect()
 }
 
 /// The beginning of an image.
-fn header(path: &Path) -> Option<Vec<u8>> {
+fn read_header(path: &Path) -> Option<Vec<u8>> {
     let mut start = Vec::new();
     let file = File::open(path).ok()?;
     file.take(HEADER_BYTES).read_to_end(&mut start).ok()?;
@@ -85,7 +85,7 @@ fn header(path: &Path) -> Option<Vec<u8>> {
 
 /// A configuration that is passed over.
 #[derive(Debug, thiserror::Error)]
-enum OtherConfig {
+enum ConfigMismatch {
     /// An unreadable file.
     #[error(transparent)]
     Read(#[from] io::Error),
@@ -108,21 +108,21 @@ enum OtherConfig {
 }
 
 /// Check that a configuration can be the one that the image was built with, although it contains no build id.
-fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<(), OtherConfig> {
+fn check_config(config: &Path, image: &Path, release: Option<&str>) -> Result<(), ConfigMismatch> {
     let text = std::fs::read_to_string(config)?;
     KernelConfig::parse(&text)?;
-    if let (Some(of), Some(release)) = (stated_version(&text), release)
-        && series(of) != series(release)
+    if let (Some(of), Some(release)) = (parse_stated_version(&text), release)
+        && parse_series(of) != parse_series(release)
     {
-        return Err(OtherConfig::OtherRelease {
+        return Err(ConfigMismatch::OtherRelease {
             of: of.to_owned(),
             release: release.to_owned(),
         });
     }
-    if let (Some((file, of)), Some(release)) = (built_release(config), release)
+    if let (Some((file, of)), Some(release)) = (read_built_release(config), release)
         && of != release
     {
-        return Err(OtherConfig::OtherBuild {
+        return Err(ConfigMismatch::OtherBuild {
             file,
             of,
             release: release.to_owned(),
@@ -130,35 +130,37 @@ fn of_this_kernel(config: &Path, image: &Path, release: Option<&str>) -> Result<
     }
     // A build writes the image after it has read its `.config`; a later edit of that file is not in the image. A package of headers
     // has the same file, with the time at which it was unpacked.
-    if config.file_name().is_some_and(|name| name == ".config") && !of_package(config, release) {
+    if config.file_name().is_some_and(|name| name == ".config")
+        && !is_package_config(config, release)
+    {
         let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
         match (changed(config), changed(image)) {
             (Ok(config), Ok(image)) if config <= image => {}
-            _ => return Err(OtherConfig::Edited),
+            _ => return Err(ConfigMismatch::Edited),
         }
     }
     Ok(())
 }
 
 /// The release that a build writes beside its configuration, and the file with it. Packages of headers have this file, too.
-fn built_release(config: &Path) -> Option<(PathBuf, String)> {
+fn read_built_release(config: &Path) -> Option<(PathBuf, String)> {
     let file = config.parent()?.join("include/config/kernel.release");
     let release = std::fs::read_to_string(&file).ok()?.trim().to_owned();
     Some((file, release))
 }
 
 /// True if a configuration is that of a package of headers. A link can lead from the place of such a package to a build tree.
-fn of_package(config: &Path, release: Option<&str>) -> bool {
+fn is_package_config(config: &Path, release: Option<&str>) -> bool {
     let real = config.canonicalize();
     let real = real.as_deref().unwrap_or(config);
-    release.is_some_and(|release| is_of_headers(real, release))
+    release.is_some_and(|release| is_headers_config(real, release))
 }
 
 /// The version in the head of a configuration.
 /// ```text
 /// # Linux/x86 6.12.117 Kernel Configuration
 /// ```
-fn stated_version(config: &str) -> Option<&str> {
+fn parse_stated_version(config: &str) -> Option<&str> {
     let line = config
         .lines()
         .take(8)
@@ -167,7 +169,7 @@ fn stated_version(config: &str) -> Option<&str> {
 }
 
 /// The first two numbers of a version.
-fn series(version: &str) -> Option<(u32, u32)> {
+fn parse_series(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version
         .split(|c: char| !c.is_ascii_digit())
         .map(|number| number.parse().ok());
@@ -191,7 +193,7 @@ pub enum ImageError {
 /// When the image cannot be read, or not be understood.
 pub fn build_id(image: &Path) -> Result<BuildId, ImageError> {
     let bytes = std::fs::read(image)?;
-    let found = vmlinuz::image_base(&bytes)?;
+    let found = vmlinuz::read_image_base(&bytes)?;
     Ok(found.build_id)
 }
 
@@ -248,7 +250,7 @@ mod tests {
         let link = folder.path().join("current");
         std::os::unix::fs::symlink(&built, &link).unwrap();
         for path in [&built, &link] {
-            let found = look(path);
+            let found = find_companion_files(path);
             assert_eq!(found.release.as_deref(), Some("6.12.117+"));
             let real = |path: &Path| path.canonicalize().unwrap();
             assert_eq!(found.config.as_deref().map(real), Some(real(&config)));
@@ -266,13 +268,13 @@ mod tests {
             &root.join("usr/lib/modules/6.12.9-x/config"),
             CONFIG.as_bytes(),
         );
-        let found = look(&packed);
+        let found = find_companion_files(&packed);
         assert_eq!(found.config, Some(config));
         assert_eq!((found.modules.len(), found.vmlinux.len()), (0, 0));
         // Debian from 7.2 on has the lists in another package than the modules.
         let folder = root.join("usr/lib/modules/6.12.9-x");
         write(&folder.join("kernel/net/tun.ko.xz"), b"");
-        assert_eq!(look(&packed).modules, [folder]);
+        assert_eq!(find_companion_files(&packed).modules, [folder]);
     }
 
     /// Check that a configuration of another series, one that was edited after the build, and one that is none are
@@ -295,7 +297,7 @@ mod tests {
                     file.set_modified(old).unwrap();
                 }
             }
-            let found = look(&kernel);
+            let found = find_companion_files(&kernel);
             assert_eq!(found.config.is_none(), !found.notes.is_empty());
             found.notes.join("")
         };
@@ -331,11 +333,11 @@ mod tests {
             write(&kernel, &image(release));
             let config = root.join(headers).join(".config");
             fresh(&config);
-            let found = look(&kernel);
+            let found = find_companion_files(&kernel);
             assert_eq!(found.config.as_deref(), Some(config.as_path()), "{headers}");
             let stated = root.join(headers).join("include/config/kernel.release");
             write(&stated, b"6.12.117-arch1-2\n");
-            let found = look(&kernel);
+            let found = find_companion_files(&kernel);
             assert_eq!(found.config, None, "{headers}");
             assert!(
                 found.notes[0].contains("6.12.117-arch1-2, and the image is 6.12.117-arch1-1"),
@@ -343,7 +345,11 @@ mod tests {
                 found.notes
             );
             write(&stated, format!("{release}\n").as_bytes());
-            assert_eq!(look(&kernel).config, Some(config), "{headers}");
+            assert_eq!(
+                find_companion_files(&kernel).config,
+                Some(config),
+                "{headers}"
+            );
         }
         let root = folder.path().join("linked");
         let kernel = root.join(format!("usr/lib/modules/{release}/vmlinuz"));
@@ -351,7 +357,7 @@ mod tests {
         fresh(&root.join("linux/.config"));
         let link = kernel.with_file_name("build");
         std::os::unix::fs::symlink(root.join("linux"), link).unwrap();
-        let found = look(&kernel);
+        let found = find_companion_files(&kernel);
         assert_eq!(found.config, None);
         assert!(
             found.notes[0].contains("changed after"),

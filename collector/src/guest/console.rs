@@ -59,12 +59,12 @@ impl Console {
     /// The last lines, oldest first, an unfinished one included.
     #[must_use]
     pub fn tail(&self) -> Vec<String> {
-        let unfinished = (!self.line.is_empty()).then(|| clean(&self.line));
+        let unfinished = (!self.line.is_empty()).then(|| strip_control_characters(&self.line));
         self.last.iter().cloned().chain(unfinished).collect()
     }
 
     fn end_line(&mut self) -> String {
-        let line = clean(&self.line);
+        let line = strip_control_characters(&self.line);
         self.line.clear();
         if self.text.len() + line.len() < self.cap {
             self.text.push_str(&line);
@@ -81,7 +81,7 @@ impl Console {
 }
 
 /// A guest's output is shown on the user's terminal: no control characters.
-fn clean(line: &[u8]) -> String {
+fn strip_control_characters(line: &[u8]) -> String {
     String::from_utf8_lossy(line)
         .chars()
         .filter(|c| !c.is_control() || *c == '\t')

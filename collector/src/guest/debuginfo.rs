@@ -20,12 +20,12 @@ pub struct DebugInfo {
     pub build_id: String,
 }
 
-/// The debug information of a kernel image that [`fetch::kernel`] fetched: cached, or downloaded now
+/// The debug information of a kernel image that [`fetch::find_kernel`] fetched: cached, or downloaded now
 /// (about 300 MB) where `download`. Blocking. `None` when it is not cached and `download` is false.
 ///
 /// # Errors
 /// [`GuestError::NoDebugInfo`] when it is unavailable.
-pub fn of_package(
+pub fn package_debuginfo(
     kernel: &KernelImage,
     cache: &Cache,
     download: bool,
@@ -47,34 +47,34 @@ pub fn of_package(
         ));
     };
     let release = &sidecar.release;
-    if let Some(folder) = cached(release, cache) {
-        return read(&folder, release).map(Some);
+    if let Some(folder) = cached_folder(release, cache) {
+        return read_cached(&folder, release).map(Some);
     }
     if !download {
         return Ok(None);
     }
     let lock = cache.lock(progress)?;
-    if let Some(folder) = cached(release, cache) {
-        return read(&folder, release).map(Some);
+    if let Some(folder) = cached_folder(release, cache) {
+        return read_cached(&folder, release).map(Some);
     }
-    let (kernels, _) = fetch::served(cache, false, &lock, progress)?;
+    let (kernels, _) = fetch::ask_served_kernels(cache, false, &lock, progress)?;
     let package = kernel
         .debug
         .as_ref()
-        .or_else(|| of_release(&kernels, release));
+        .or_else(|| find_debuginfo_package(&kernels, release));
     let package = package.ok_or_else(|| {
         let reason = "Debian serves no package with the debug information of this release";
         failed(release, reason.into())
     })?;
     match fetch::store(&[package], release, cache, &lock, progress) {
-        Ok((folder, _)) => read(&folder, release).map(Some),
+        Ok((folder, _)) => read_cached(&folder, release).map(Some),
         Err(error @ GuestError::MissingProgram { .. }) => Err(error),
         Err(error) => Err(failed(release, error.to_string())),
     }
 }
 
 /// The package with the debug information of a release, where one is served.
-fn of_release<'a>(
+fn find_debuginfo_package<'a>(
     kernels: &'a [ServedKernel],
     release: &str,
 ) -> Option<&'a super::archive::ServedPackage> {
@@ -83,7 +83,7 @@ fn of_release<'a>(
 }
 
 /// The folder in the cache with the debug information of a release.
-fn cached(release: &str, cache: &Cache) -> Option<PathBuf> {
+fn cached_folder(release: &str, cache: &Cache) -> Option<PathBuf> {
     let name = format!("vmlinux-{release}");
     let mut folders = cache.packages().into_iter().map(|(folder, _)| folder);
     folders.find(|folder| folder.join(&name).is_file())
@@ -93,7 +93,7 @@ fn cached(release: &str, cache: &Cache) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it is not an ELF file with a build id.
-pub fn of_path(vmlinux: &Path) -> Result<DebugInfo, GuestError> {
+pub fn debuginfo_from_path(vmlinux: &Path) -> Result<DebugInfo, GuestError> {
     let build_id = build_id(vmlinux)?;
     let name = vmlinux.file_name().unwrap_or_default().to_string_lossy();
     let map = vmlinux.with_file_name(name.replacen("vmlinux", "System.map", 1));
@@ -119,6 +119,6 @@ pub fn build_id(path: &Path) -> Result<String, GuestError> {
     Ok(found.to_string())
 }
 
-fn read(folder: &Path, release: &str) -> Result<DebugInfo, GuestError> {
-    of_path(&folder.join(format!("vmlinux-{release}")))
+fn read_cached(folder: &Path, release: &str) -> Result<DebugInfo, GuestError> {
+    debuginfo_from_path(&folder.join(format!("vmlinux-{release}")))
 }

@@ -19,14 +19,14 @@ const EVERY: Duration = Duration::from_millis(500);
 const STEP: u64 = 10;
 
 /// Report the download, and how much of it has arrived in `file`, while `work` runs.
-pub fn watched<T>(
+pub fn report_download<T>(
     package: &ServedPackage,
     file: &Path,
     progress: ProgressFn<'_>,
     work: impl FnOnce() -> T,
 ) -> T {
     let before = downloaded_bytes(file);
-    progress(&message(package, before));
+    progress(&progress_message(package, before));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
@@ -36,7 +36,7 @@ pub fn watched<T>(
                 let bytes = downloaded_bytes(file);
                 if percent(package, bytes) >= reported + STEP {
                     reported = percent(package, bytes);
-                    progress(&message(package, bytes));
+                    progress(&progress_message(package, bytes));
                 }
             }
         });
@@ -48,7 +48,7 @@ pub fn watched<T>(
 }
 
 /// `downloading linux-binary-… 7.3.4-1: 3 of 15 MB (20 %)`
-fn message(package: &ServedPackage, bytes: u64) -> String {
+fn progress_message(package: &ServedPackage, bytes: u64) -> String {
     let ServedPackage {
         name,
         version,
@@ -94,7 +94,7 @@ mod tests {
         write(1_000_000);
         let reported = Mutex::new(Vec::new());
         let say = |text: &str| reported.lock().unwrap().push(text.to_owned());
-        watched(&package, &file, &say, || {
+        report_download(&package, &file, &say, || {
             write(3_000_000);
             while reported.lock().unwrap().len() < 2 {
                 std::thread::yield_now();
@@ -103,6 +103,6 @@ mod tests {
         let reported = reported.into_inner().unwrap();
         assert_eq!(reported[0], "downloading a 1-1: 1 of 4 MB (25 %)");
         assert_eq!(reported[1], "downloading a 1-1: 3 of 4 MB (75 %)");
-        assert_eq!(message(&package, 0), "downloading a 1-1 (4 MB)");
+        assert_eq!(progress_message(&package, 0), "downloading a 1-1 (4 MB)");
     }
 }

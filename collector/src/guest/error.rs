@@ -60,7 +60,7 @@ pub enum GuestError {
         variable: &'static str,
     },
     /// A package that did not arrive whole.
-    #[error("cannot download {package}: {reason}. {}", next_step(.reason))]
+    #[error("cannot download {package}: {reason}. {}", download_advice(.reason))]
     Download {
         /// Name and version.
         package: String,
@@ -94,7 +94,7 @@ pub enum GuestError {
     /// The package lists were never fetched and cannot be.
     #[error(
         "Debian cannot be asked which kernels it serves: {reason}. {}, or name a mirror with {variable}=URI",
-        without_lists(.reason)
+        missing_lists_advice(.reason)
     )]
     NoLists {
         /// The answer of the network.
@@ -261,7 +261,7 @@ pub enum GuestError {
 }
 
 /// The advice for package lists that could not be downloaded.
-fn without_lists(reason: &str) -> &'static str {
+fn missing_lists_advice(reason: &str) -> &'static str {
     match ["GPG error", "signature", "is not signed"]
         .iter()
         .any(|word| reason.contains(word))
@@ -272,7 +272,7 @@ fn without_lists(reason: &str) -> &'static str {
 }
 
 /// The advice for a download that failed.
-fn next_step(reason: &str) -> &'static str {
+fn download_advice(reason: &str) -> &'static str {
     match reason.contains("404") {
         true => "The archive has something newer by now: ask it again with --refresh",
         false => "Start again when the network works: the download goes on where it stopped",

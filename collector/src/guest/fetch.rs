@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::apt::{self, Apt};
 use super::archive::{self, ServedKernel, ServedPackage, layout};
 use super::cache::{Cache, Sidecar};
-use super::companion_files::{self, KernelArtifacts};
+use super::companion_files::{self, CompanionFiles};
 use super::source::Selector;
 use super::{GuestError, KernelSource, ProgressFn, download};
 
@@ -23,7 +23,7 @@ pub struct KernelImage {
     /// A note for the user, e.g. that the newest could not be fetched.
     pub note: Option<String>,
     /// The files around an image that the user named.
-    pub companions: Box<KernelArtifacts>,
+    pub companions: Box<CompanionFiles>,
     /// The package with its debug information, where a lock file says which.
     pub debug: Option<ServedPackage>,
     /// The package with its modules.
@@ -44,7 +44,7 @@ pub enum ModulesPackage {
 
 impl KernelImage {
     /// The kernel's configuration, if it is available: for a package, beside the image (`config-RELEASE` by `vmlinuz-RELEASE`);
-    /// for an image that the user named, the one that [`companion_files::look`] found.
+    /// for an image that the user named, the one that [`companion_files::find_companion_files`] found.
     #[must_use]
     pub fn config(&self) -> Option<PathBuf> {
         if self.package.is_none() {
@@ -64,88 +64,90 @@ impl KernelImage {
 ///
 /// # Errors
 /// [`GuestError::NoKernel`] when there is none, [`GuestError::Unbootable`] when a path is not a kernel image.
-pub fn kernel(
+pub fn find_kernel(
     source: &KernelSource,
     cache: &Cache,
     refresh: bool,
     progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
     match source {
-        KernelSource::Path(path) => from_path(path),
-        KernelSource::Debian(selector) => debian(*selector, cache, refresh, progress),
+        KernelSource::Path(path) => image_from_path(path),
+        KernelSource::Debian(selector) => find_debian_kernel(*selector, cache, refresh, progress),
     }
 }
 
-fn debian(
+fn find_debian_kernel(
     selector: Selector,
     cache: &Cache,
     refresh: bool,
     progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
-    if !refresh && let Some(image) = remembered(selector, cache) {
+    if !refresh && let Some(image) = remembered_image(selector, cache) {
         return Ok(image);
     }
     let lock = cache.lock(progress)?;
     // Another collector may have fetched it while this one waited.
-    if !refresh && let Some(image) = remembered(selector, cache) {
+    if !refresh && let Some(image) = remembered_image(selector, cache) {
         return Ok(image);
     }
-    let reason = match newest(selector, cache, refresh, &lock, progress) {
+    let reason = match fetch_newest(selector, cache, refresh, &lock, progress) {
         Ok(image) => return Ok(image),
-        Err(error @ GuestError::MissingProgram { .. }) if cache.newest(selector).is_none() => {
+        Err(error @ GuestError::MissingProgram { .. })
+            if cache.newest_image(selector).is_none() =>
+        {
             return Err(error);
         }
         Err(GuestError::NoKernel { reason, .. }) => reason,
         Err(error) => error.to_string(),
     };
-    let cached = cache.newest(selector).and_then(|found| {
+    let cached = cache.newest_image(selector).and_then(|found| {
         let note = format!(
             "{reason}; using {} {}, from the cache",
             found.1.package.name, found.1.package.version
         );
-        image(found, Some(note))
+        cached_image(found, Some(note))
     });
     cached.ok_or_else(|| GuestError::NoKernel {
         selector: selector.to_string(),
         reason,
-        cache: cache.kernels(),
+        cache: cache.kernels_folder(),
     })
 }
 
 /// The cached image of the kernel that a fresh answer of the archive names.
-fn remembered(selector: Selector, cache: &Cache) -> Option<KernelImage> {
+fn remembered_image(selector: Selector, cache: &Cache) -> Option<KernelImage> {
     let served = cache
-        .served()
+        .served_kernels()
         .filter(|served| served.is_fresh(SystemTime::now()))?;
     let kernel = archive::select(&served.kernels, selector)?;
     let note = served.complaint.as_deref().map(|message| {
         let (name, version) = (&kernel.image.name, &kernel.image.version);
         format!(
             "{}; using {name} {version}, from the cache",
-            asked_before(message)
+            old_complaint_warning(message)
         )
     });
-    image(cache.find(&kernel.image.package())?, note)
+    cached_image(cache.find(&kernel.image.package())?, note)
 }
 
 /// The newest kernel that the archive serves, downloaded if it is not cached.
-fn newest(
+fn fetch_newest(
     selector: Selector,
     cache: &Cache,
     refresh: bool,
     lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
-    let (kernels, note) = served(cache, refresh, lock, progress)?;
+    let (kernels, note) = ask_served_kernels(cache, refresh, lock, progress)?;
     let kernel = archive::select(&kernels, selector).ok_or_else(|| {
-        let reason = archive::not_served(&kernels, selector);
+        let reason = archive::not_served_reason(&kernels, selector);
         GuestError::NoKernel {
             selector: selector.to_string(),
             reason: match &note {
                 Some(note) => format!("{reason}; {note}"),
                 None => reason,
             },
-            cache: cache.kernels(),
+            cache: cache.kernels_folder(),
         }
     })?;
     let cached = cache.find(&kernel.image.package());
@@ -162,18 +164,18 @@ fn newest(
         let (name, version) = (&kernel.image.name, &kernel.image.version);
         format!("{note}; using {name} {version}, {place}")
     });
-    image(found, note).ok_or_else(|| GuestError::NoKernel {
+    cached_image(found, note).ok_or_else(|| GuestError::NoKernel {
         selector: selector.to_string(),
         reason: format!(
             "{} {} holds no kernel image where one is expected",
             kernel.image.name, kernel.image.version
         ),
-        cache: cache.kernels(),
+        cache: cache.kernels_folder(),
     })
 }
 
 /// The warning about an answer that was not whole, and is not asked for again yet.
-fn asked_before(complaint: &str) -> String {
+fn old_complaint_warning(complaint: &str) -> String {
     format!(
         "{complaint} (the archive was asked within the last ten minutes; `--refresh` asks again)"
     )
@@ -184,18 +186,18 @@ fn asked_before(complaint: &str) -> String {
 ///
 /// # Errors
 /// When the archive cannot be asked and has not been asked before.
-pub fn served(
+pub fn ask_served_kernels(
     cache: &Cache,
     refresh: bool,
     _lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<(Vec<ServedKernel>, Option<String>), GuestError> {
-    let known = cache.served();
+    let known = cache.served_kernels();
     if !refresh
         && let Some(served) = &known
         && served.is_fresh(SystemTime::now())
     {
-        let note = served.complaint.as_deref().map(asked_before);
+        let note = served.complaint.as_deref().map(old_complaint_warning);
         return match (&note, served.kernels.is_empty()) {
             (Some(reason), true) => Err(GuestError::NoLists {
                 reason: reason.clone(),
@@ -206,7 +208,7 @@ pub fn served(
     }
     let known = known.filter(|known| !known.kernels.is_empty());
     progress("asking Debian's archive which kernels it serves (once a day)");
-    let apt = Apt::at(cache.root());
+    let apt = Apt::new(cache.root());
     let full_disk = |error: GuestError| error.on_full_disk(cache.root());
     let complaints = apt.update().map_err(full_disk)?;
     let kernels = apt.kernels().map_err(full_disk)?;
@@ -215,7 +217,7 @@ pub fn served(
         let Some(known) = known else {
             // With kernels in the cache there is work to do, which must not wait for a dead network at each of them.
             if !cache.cached_kernels().is_empty() {
-                let _ = cache.set_served(&[], Some(&reason), SystemTime::now());
+                let _ = cache.set_served_kernels(&[], Some(&reason), SystemTime::now());
             }
             return Err(full_disk(GuestError::NoLists {
                 reason,
@@ -225,19 +227,19 @@ pub fn served(
         let note = format!("the package lists could not be fetched: {reason}");
         // A whole answer of today stays one. That this one cannot be kept only costs time.
         if known.complaint.is_some() || !known.is_fresh(SystemTime::now()) {
-            let _ = cache.set_served(&known.kernels, Some(&note), SystemTime::now());
+            let _ = cache.set_served_kernels(&known.kernels, Some(&note), SystemTime::now());
         }
         return Ok((known.kernels, Some(note)));
     }
     let Some(message) = complaints else {
-        cache.set_served(&kernels, None, SystemTime::now())?;
+        cache.set_served_kernels(&kernels, None, SystemTime::now())?;
         return Ok((kernels, None));
     };
     // What only a list has that did not arrive is still known from before.
     let before = known.map_or_else(Vec::new, |known| known.kernels);
-    let kernels = archive::with_those_before(kernels, before);
+    let kernels = archive::merge_previous(kernels, before);
     let note = format!("not all package lists are up to date: {message}");
-    let _ = cache.set_served(&kernels, Some(&note), SystemTime::now());
+    let _ = cache.set_served_kernels(&kernels, Some(&note), SystemTime::now());
     let note = Some(note);
     Ok((kernels, note))
 }
@@ -253,17 +255,17 @@ pub struct AvailableKernels {
     pub cached_only: bool,
 }
 
-/// The kernels that the archive serves, as [`served`], or where that is not known those that are cached.
+/// The kernels that the archive serves, as [`ask_served_kernels`], or where that is not known those that are cached.
 ///
 /// # Errors
 /// When the archive cannot be asked and has not been asked before, and nothing is cached.
-pub fn available(
+pub fn available_kernels(
     cache: &Cache,
     refresh: bool,
     lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<AvailableKernels, GuestError> {
-    let error = match served(cache, refresh, lock, progress) {
+    let error = match ask_served_kernels(cache, refresh, lock, progress) {
         Ok((kernels, note)) => {
             return Ok(AvailableKernels {
                 kernels,
@@ -280,7 +282,7 @@ pub fn available(
     Ok(AvailableKernels {
         note: Some(format!(
             "{error}. Only the kernels that are cached are known: {}",
-            archive::overview(&kernels)
+            archive::format_series(&kernels)
         )),
         kernels,
         cached_only: true,
@@ -313,14 +315,19 @@ pub(super) fn store(
     lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
-    let apt = Apt::at(cache.root());
-    let target = cache.scratch(lock)?;
+    let apt = Apt::new(cache.root());
+    let target = cache.create_scratch(lock)?;
     let mut digests = Vec::new();
     for part in parts {
         let folder = target.path();
-        digests.push(unpacked(part, &apt, cache, folder, progress, &|path| {
-            layout::cached_name(path, release)
-        })?);
+        digests.push(download_and_unpack(
+            part,
+            &apt,
+            cache,
+            folder,
+            progress,
+            &|path| layout::cached_name(path, release),
+        )?);
     }
     let mut digests = digests.into_iter();
     let sidecar = Sidecar {
@@ -336,7 +343,7 @@ pub(super) fn store(
 }
 
 /// Download a package, and unpack into `folder` the files to which `name` gives a name. The digest of the package, hex.
-pub(super) fn unpacked(
+pub(super) fn download_and_unpack(
     part: &ServedPackage,
     apt: &Apt,
     cache: &Cache,
@@ -344,8 +351,8 @@ pub(super) fn unpacked(
     progress: ProgressFn<'_>,
     name: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, GuestError> {
-    let file = apt.file(&part.package());
-    let deb = download::watched(part, &file, progress, || apt.download(part));
+    let file = apt.download_path(&part.package());
+    let deb = download::report_download(part, &file, progress, || apt.download(part));
     let deb = deb.map_err(|error| error.on_full_disk(cache.root()))?;
     let found = sha256(&deb)?;
     if found != part.sha256 {
@@ -370,7 +377,7 @@ fn sha256(path: &Path) -> Result<String, GuestError> {
     Ok(hex::encode(hash.finalize()))
 }
 
-pub(super) fn image(
+pub(super) fn cached_image(
     (folder, sidecar): (PathBuf, Sidecar),
     note: Option<String>,
 ) -> Option<KernelImage> {
@@ -385,7 +392,7 @@ pub(super) fn image(
     })
 }
 
-fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
+fn image_from_path(path: &Path) -> Result<KernelImage, GuestError> {
     use std::io::Read;
     let unbootable = |reason: String| GuestError::Unbootable {
         path: path.to_owned(),
@@ -396,7 +403,7 @@ fn from_path(path: &Path) -> Result<KernelImage, GuestError> {
         .and_then(|file| file.take(0x206).read_to_end(&mut start))
         .map_err(|e| unbootable(format!("{e}; name a kernel image that you may read")))?;
     check_image(&start).map_err(|error| unbootable(error.to_string()))?;
-    let beside = Box::new(companion_files::look(path));
+    let beside = Box::new(companion_files::find_companion_files(path));
     Ok(KernelImage {
         path: path.to_owned(),
         package: None,

@@ -8,7 +8,7 @@ use qed_programs::{ProgramError, ProgramPart, parts};
 
 /// Files of a guest, by their names in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct GuestFiles {
     /// Their bytes.
     pub contents: BTreeMap<String, Vec<u8>>,
     /// Their permissions, where they are not programs.
@@ -38,7 +38,7 @@ pub enum AddError {
     Program(#[from] ProgramError),
 }
 
-impl Files {
+impl GuestFiles {
     /// Add files under the paths at which they will be looked up: a name without a folder in the folder of programs, a relative
     /// path below the root, which takes the place of the investigation's folder.
     ///
@@ -46,7 +46,7 @@ impl Files {
     /// When a name leads elsewhere, or another file is there.
     pub fn add(&mut self, parts: &[ProgramPart]) -> Result<(), AddError> {
         for part in parts {
-            let name = in_guest(part)?;
+            let name = guest_path(part)?;
             let mode = (part.mode != RUNNABLE).then_some(part.mode);
             let other = self.contents.get(&name);
             if other.is_some_and(|other| {
@@ -74,7 +74,7 @@ impl Files {
 }
 
 /// The name of a file in a guest.
-fn in_guest(part: &ProgramPart) -> Result<String, AddError> {
+fn guest_path(part: &ProgramPart) -> Result<String, AddError> {
     let name = &part.name;
     let is_program = !matches!(
         part.role,
@@ -108,7 +108,7 @@ mod tests {
     /// Check that a program comes with its loader, a script with its interpreter, and that nothing is guessed.
     #[test]
     fn programs() {
-        let mut files = Files::default();
+        let mut files = GuestFiles::default();
         let added = files.add_program("sh").unwrap();
         assert!(files.contents.contains_key("/usr/bin/sh"));
         assert_eq!(added.len(), files.contents.len());
@@ -117,17 +117,17 @@ mod tests {
         fs::write(&script, "#!/bin/sh -e\ntrue\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&script, mode).unwrap();
-        let mut files = Files::default();
+        let mut files = GuestFiles::default();
         files.add_program(&script.display().to_string()).unwrap();
         assert!(files.contents.contains_key("/bin/sh"));
         assert!(files.contents.contains_key(&script.display().to_string()));
-        let mut files = Files::default();
+        let mut files = GuestFiles::default();
         assert_eq!(
             files.add_program("no-such-program"),
             Err(AddError::Program(ProgramError::NotInPath))
         );
         assert!(files.add_program("./script").is_err());
-        assert_eq!(files, Files::default());
+        assert_eq!(files, GuestFiles::default());
     }
 
     /// Check that each kind of name gets its place, that one which leads out of the folder is refused, and that two files
@@ -141,7 +141,7 @@ mod tests {
             content: content.into(),
             mode,
         };
-        let mut files = Files::default();
+        let mut files = GuestFiles::default();
         files
             .add(&[
                 part(FileRole::Program, "tool", "1", 0o755),

@@ -51,30 +51,30 @@ pub fn is_guest_init() -> bool {
         // Fails in a container without privileges, which is not a guest.
         let _ = mount_one("proc", "/proc");
     }
-    is_marked(&fs::read_to_string("/proc/cmdline").unwrap_or_default())
+    has_mark(&fs::read_to_string("/proc/cmdline").unwrap_or_default())
 }
 
-fn is_marked(line: &str) -> bool {
+fn has_mark(line: &str) -> bool {
     line.split_whitespace().any(|word| word == MARK)
 }
 
 /// Set up the machine, run `job`, send its result (or the reason why it failed) to the host, power off.
 pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
     std::panic::set_hook(Box::new(|what| {
-        finish(
+        send_and_power_off(
             FrameKind::Error,
             format!("the collector panicked: {what}").as_bytes(),
         )
     }));
     let outcome = set_up().and_then(|()| job());
     match outcome {
-        Ok(payload) => finish(FrameKind::Payload, &payload),
-        Err(error) => finish(FrameKind::Error, format!("{error:#}").as_bytes()),
+        Ok(payload) => send_and_power_off(FrameKind::Payload, &payload),
+        Err(error) => send_and_power_off(FrameKind::Error, format!("{error:#}").as_bytes()),
     }
 }
 
 /// Report the current step to the host, in one line. Never fails: a guest without a second serial port works.
-pub fn progress(line: &str) {
+pub fn report_progress(line: &str) {
     if let Some(Ok(mut port)) = LINES.get().map(|port| port.lock()) {
         let _ = port.write_all(format!("{}\n", line.replace('\n', " ")).as_bytes());
     }
@@ -100,17 +100,17 @@ fn set_up() -> anyhow::Result<()> {
     if let Ok(port) = open_raw(PROGRESS) {
         let _ = LINES.set(Mutex::new(port));
     }
-    progress("init started");
+    report_progress("init started");
     let channel = Channel::open().map_err(|error| {
         let lockdown = fs::read_to_string(LOCKDOWN).unwrap_or_default();
-        anyhow::anyhow!(no_channel(&error, &lockdown))
+        anyhow::anyhow!(no_channel_reason(&error, &lockdown))
     })?;
     let _ = OUT.set(Mutex::new(Some(channel)));
     Ok(())
 }
 
 /// The reason why the guest cannot send an answer; `lockdown` is text such as `none integrity [confidentiality]`.
-fn no_channel(error: &std::io::Error, lockdown: &str) -> String {
+fn no_channel_reason(error: &std::io::Error, lockdown: &str) -> String {
     let why = format!("cannot open the channel to the host: {error}");
     let mode = lockdown
         .split_once('[')
@@ -155,7 +155,7 @@ fn open_raw(path: &str) -> std::io::Result<File> {
 
 /// Send and power off. The first caller wins: a panic on another thread neither overwrites a result
 /// that is being sent nor cuts it off, and one while sending ends in a frame that fails its check.
-fn finish(kind: FrameKind, body: &[u8]) -> ! {
+fn send_and_power_off(kind: FrameKind, body: &[u8]) -> ! {
     let me = thread::current().id();
     if *FINISHER.get_or_init(|| me) != me {
         loop {
@@ -191,19 +191,19 @@ mod tests {
     fn no_way_out() {
         let refused = std::io::Error::from_raw_os_error(nix::libc::EPERM);
         let locked = "none integrity [confidentiality]\n";
-        assert!(no_channel(&refused, locked).contains("locked down (confidentiality)"));
+        assert!(no_channel_reason(&refused, locked).contains("locked down (confidentiality)"));
         for lockdown in ["[none] integrity confidentiality\n", ""] {
-            assert!(!no_channel(&refused, lockdown).contains("locked down"));
+            assert!(!no_channel_reason(&refused, lockdown).contains("locked down"));
         }
         let absent = std::io::Error::from_raw_os_error(nix::libc::ENOENT);
-        assert!(!no_channel(&absent, locked).contains("locked down"));
+        assert!(!no_channel_reason(&absent, locked).contains("locked down"));
     }
 
     /// Check that only the whole word marks a guest, and that this test is none.
     #[test]
     fn mark() {
-        assert!(is_marked("console=ttyS0 qed.guest quiet\n"));
-        assert!(!is_marked("qed.guests xqed.guest qed.guest=0"));
+        assert!(has_mark("console=ttyS0 qed.guest quiet\n"));
+        assert!(!has_mark("qed.guests xqed.guest qed.guest=0"));
         assert!(!is_guest_init());
     }
 }

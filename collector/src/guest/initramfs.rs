@@ -43,20 +43,20 @@ pub fn build(
     };
     let mut known: Vec<String> = FOLDERS.iter().map(|&f| f.to_owned()).collect();
     for folder in FOLDERS {
-        archive.entry(folder, 0o040_755, (0, 0), &[])?;
+        archive.add_entry(folder, 0o040_755, (0, 0), &[])?;
     }
     // The kernel gives its init standard streams only where this node exists.
-    archive.entry("dev/console", 0o020_600, (5, 1), &[])?;
-    archive.entry("init", 0o100_755, (0, 0), init)?;
+    archive.add_entry("dev/console", 0o020_600, (5, 1), &[])?;
+    archive.add_entry("init", 0o100_755, (0, 0), init)?;
     known.extend(["dev/console".to_owned(), "init".to_owned()]);
     for (name, content) in files {
-        let relative = name.strip_prefix('/').filter(|n| proper(n));
+        let relative = name.strip_prefix('/').filter(|n| is_valid_name(n));
         let relative = relative.ok_or_else(|| InitramfsError::Name(name.clone()))?;
         for (at, _) in relative.match_indices('/') {
             let folder = &relative[..at];
             if !known.iter().any(|k| k == folder) {
                 known.push(folder.to_owned());
-                archive.entry(folder, 0o040_755, (0, 0), &[])?;
+                archive.add_entry(folder, 0o040_755, (0, 0), &[])?;
             }
         }
         if known.iter().any(|k| k == relative) {
@@ -64,14 +64,14 @@ pub fn build(
         }
         known.push(relative.to_owned());
         let mode = modes.get(name).map_or(0o755, |mode| mode & 0o7777);
-        archive.entry(relative, 0o100_000 | mode as usize, (0, 0), content)?;
+        archive.add_entry(relative, 0o100_000 | mode as usize, (0, 0), content)?;
     }
     archive.inode = 0;
-    archive.entry("TRAILER!!!", 0, (0, 0), &[])?;
+    archive.add_entry("TRAILER!!!", 0, (0, 0), &[])?;
     Ok(archive.out)
 }
 
-fn proper(name: &str) -> bool {
+fn is_valid_name(name: &str) -> bool {
     !name.contains('\0') && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
@@ -81,7 +81,7 @@ struct Archive {
 }
 
 impl Archive {
-    fn entry(
+    fn add_entry(
         &mut self,
         name: &str,
         mode: usize,
@@ -179,7 +179,7 @@ mod tests {
             out: Vec::new(),
             inode: 0,
         };
-        archive.entry("f", 0o100_644, (0, 0), b"abc").unwrap();
+        archive.add_entry("f", 0o100_644, (0, 0), b"abc").unwrap();
         let written = b"07070100000000000081A40000000000000000000000010000000000000003\
             000000000000FE00000000000000000000000002\
             00000000f\0abc\0";

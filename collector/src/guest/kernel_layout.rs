@@ -32,34 +32,34 @@ const PLAIN: &[&str] = &["bzImage", "vmlinuz", "vmlinuz.unsigned", "vmlinuz.efi"
 impl CandidatePaths {
     /// The places around `image`, whose header or name says `release`.
     #[must_use]
-    pub fn around(image: &Path, release: Option<&str>) -> Self {
+    pub fn for_image(image: &Path, release: Option<&str>) -> Self {
         let mut places = Self::default();
         let folder = image.parent().unwrap_or(Path::new(""));
         let name = image.file_name().unwrap_or_default().to_string_lossy();
         let release = release.filter(|release| is_release(release));
-        if let Some(tree) = build_tree(folder) {
-            places.plain(tree);
+        if let Some(tree) = find_build_tree(folder) {
+            places.add_plain(tree);
             places.modules.push(tree.to_owned());
             return places;
         }
         if PLAIN.contains(&name.as_ref()) {
-            places.plain(folder);
+            places.add_plain(folder);
         } else if let Some((_, word)) = name.split_once('-') {
-            places.suffixed(folder, word);
+            places.add_suffixed(folder, word);
         }
         let Some(release) = release else {
             return places;
         };
-        places.suffixed(folder, release);
-        if let Some(root) = root(folder, release) {
-            places.below(root, release);
+        places.add_suffixed(folder, release);
+        if let Some(root) = find_root(folder, release) {
+            places.add_system_root(root, release);
         }
         places
     }
 
     /// Both, these first, each place once.
     #[must_use]
-    pub fn then(mut self, other: Self) -> Self {
+    pub fn chain(mut self, other: Self) -> Self {
         let add = |these: &mut Vec<PathBuf>, those: Vec<PathBuf>| {
             for path in those {
                 if !these.contains(&path) {
@@ -75,7 +75,7 @@ impl CandidatePaths {
     }
 
     /// A folder that holds one kernel.
-    fn plain(&mut self, folder: &Path) {
+    fn add_plain(&mut self, folder: &Path) {
         self.config
             .extend([".config", "config"].map(|name| folder.join(name)));
         self.system_map.push(folder.join("System.map"));
@@ -83,7 +83,7 @@ impl CandidatePaths {
     }
 
     /// A folder in which names end with the kernel's.
-    fn suffixed(&mut self, folder: &Path, word: &str) {
+    fn add_suffixed(&mut self, folder: &Path, word: &str) {
         self.config.push(folder.join(format!("config-{word}")));
         self.system_map
             .push(folder.join(format!("System.map-{word}")));
@@ -91,18 +91,18 @@ impl CandidatePaths {
     }
 
     /// All usual places below the root of a system.
-    fn below(&mut self, root: &Path, release: &str) {
+    fn add_system_root(&mut self, root: &Path, release: &str) {
         // The symbol table beside an image may be a stub; that of the debug package is none.
         let debug = root.join("usr/lib/debug");
-        self.suffixed(&debug.join("boot"), release);
+        self.add_suffixed(&debug.join("boot"), release);
         for tail in ["lib/modules", "usr/lib/modules"] {
-            self.plain(&debug.join(tail).join(release));
+            self.add_plain(&debug.join(tail).join(release));
         }
-        self.suffixed(&root.join("boot"), release);
+        self.add_suffixed(&root.join("boot"), release);
         for tail in ["usr/lib/modules", "lib/modules"] {
             let folder = root.join(tail).join(release);
-            self.plain(&folder);
-            self.plain(&folder.join("build"));
+            self.add_plain(&folder);
+            self.add_plain(&folder.join("build"));
             self.modules.push(folder);
         }
         for tail in ["usr/src/linux-headers-", "usr/src/kernels/"] {
@@ -114,7 +114,7 @@ impl CandidatePaths {
 
 /// True if a configuration stands where a package of the kernel's headers has it: no build was made there.
 #[must_use]
-pub fn is_of_headers(config: &Path, release: &str) -> bool {
+pub fn is_headers_config(config: &Path, release: &str) -> bool {
     let tails = [
         format!("lib/modules/{release}/build/.config"),
         format!("usr/src/linux-headers-{release}/.config"),
@@ -125,14 +125,14 @@ pub fn is_of_headers(config: &Path, release: &str) -> bool {
 
 /// The places for the configuration of an image, in words; `None` if the image's name has no form that says so.
 #[must_use]
-pub fn config_place(image: &Path, release: Option<&str>) -> Option<String> {
+pub fn config_place_text(image: &Path, release: Option<&str>) -> Option<String> {
     let folder = image.parent().unwrap_or(Path::new(""));
-    let (place, folder) = match build_tree(folder) {
+    let (place, folder) = match find_build_tree(folder) {
         Some(tree) => ("at the top of its build tree", tree),
         None => ("beside the image", folder),
     };
     let mut names: Vec<String> = Vec::new();
-    for path in CandidatePaths::around(image, release).config {
+    for path in CandidatePaths::for_image(image, release).config {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("`{name}`");
         if path.parent() == Some(folder) && !names.contains(&name) {
@@ -145,7 +145,7 @@ pub fn config_place(image: &Path, release: Option<&str>) -> Option<String> {
 }
 
 /// The root of the system or package whose kernels are in `folder`.
-fn root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
+fn find_root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
     let tails = [
         "boot".into(),
         format!("usr/lib/modules/{release}"),
@@ -156,7 +156,7 @@ fn root<'a>(folder: &'a Path, release: &str) -> Option<&'a Path> {
 }
 
 /// The kernel's build tree, of which `folder` is `arch/x86/boot`.
-fn build_tree(folder: &Path) -> Option<&Path> {
+fn find_build_tree(folder: &Path) -> Option<&Path> {
     let arch = folder.parent()?.parent()?;
     let is_one = folder.ends_with("boot") && arch.ends_with("arch");
     is_one.then(|| arch.parent()).flatten()
@@ -177,7 +177,7 @@ pub fn is_release(text: &str) -> bool {
 /// `start` is the image's beginning. At 0x20e is the place of the text, less 0x200; 0: there is none
 /// (<https://docs.kernel.org/arch/x86/boot.html>, `kernel_version`).
 #[must_use]
-pub fn stated_release(start: &[u8]) -> Option<String> {
+pub fn parse_stated_release(start: &[u8]) -> Option<String> {
     let at = start
         .get(0x20e..0x210)
         .map(|at| usize::from(u16::from_le_bytes([at[0], at[1]])))
@@ -191,7 +191,7 @@ pub fn stated_release(start: &[u8]) -> Option<String> {
     is_release(&word).then_some(word)
 }
 
-/// Most bytes of an image that [`stated_release`] may have to look at.
+/// Most bytes of an image that [`parse_stated_release`] may have to look at.
 pub const HEADER_BYTES: u64 = 0x200 + 0x1_0000 + 65;
 
 #[cfg(test)]

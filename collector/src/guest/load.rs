@@ -5,19 +5,19 @@ use std::fs;
 use anyhow::Context as _;
 use nix::errno::Errno;
 
-use super::init::progress;
+use super::init::report_progress;
 use super::modules::Module;
 
 /// The place of a module in the initramfs. It is unpacked there: not every kernel unpacks modules itself.
-fn place(name: &str) -> String {
+fn module_path(name: &str) -> String {
     format!("/qed/modules/{name}.ko")
 }
 
 /// The files that bring modules into a guest.
-pub fn files(modules: Vec<Module>) -> Vec<(String, Vec<u8>)> {
+pub fn module_files(modules: Vec<Module>) -> Vec<(String, Vec<u8>)> {
     modules
         .into_iter()
-        .map(|module| (place(&module.name), module.bytes))
+        .map(|module| (module_path(&module.name), module.bytes))
         .collect()
 }
 
@@ -27,15 +27,15 @@ pub fn files(modules: Vec<Module>) -> Vec<(String, Vec<u8>)> {
 /// When the kernel refuses one, with its answer.
 pub fn load(modules: &[String]) -> anyhow::Result<()> {
     for name in modules {
-        let module = fs::read(place(name)).with_context(|| format!("the module `{name}`"))?;
+        let module = fs::read(module_path(name)).with_context(|| format!("the module `{name}`"))?;
         match nix::kmod::init_module(&module, c"") {
-            Ok(()) => progress(&format!("loaded the module {name}")),
+            Ok(()) => report_progress(&format!("loaded the module {name}")),
             // The kernel has loaded it itself by now, or has it built in.
             Err(Errno::EEXIST) => {}
             Err(errno) => anyhow::bail!(
                 "the kernel refuses to load the module `{name}` ({}): {}. Its own message is on the console",
                 errno.desc(),
-                meaning(errno)
+                explain_errno(errno)
             ),
         }
     }
@@ -43,7 +43,7 @@ pub fn load(modules: &[String]) -> anyhow::Result<()> {
 }
 
 /// The usual cause of an answer (<https://man7.org/linux/man-pages/man2/init_module.2.html>).
-fn meaning(errno: Errno) -> &'static str {
+fn explain_errno(errno: Errno) -> &'static str {
     match errno {
         Errno::ENOEXEC => "it was built for another kernel, or is damaged",
         Errno::ENOENT => "it uses a symbol that this kernel does not have",

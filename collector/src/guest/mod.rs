@@ -55,7 +55,7 @@ pub mod source;
 mod system;
 pub mod version;
 
-pub use accel::{Accel, Accelerator};
+pub use accel::{Accelerator, AcceleratorChoice};
 pub use download::ProgressFn;
 pub use error::GuestError;
 pub use fetch::KernelImage;

@@ -11,12 +11,12 @@ use super::fetch::ModulesPackage;
 use super::source::Selector;
 use super::{GuestError, KernelImage, KernelSource, ProgressFn, fetch};
 
-/// Find, and if need be fetch, the kernel to which `machine` is pinned. Blocking, as [`fetch::kernel`].
+/// Find, and if need be fetch, the kernel to which `machine` is pinned. Blocking, as [`fetch::find_kernel`].
 ///
 /// # Errors
 /// [`GuestError::Pinned`] when it differs from the lock file, or is neither cached nor served any more;
 /// [`GuestError::PinnedUnreachable`] when it is not cached and there is no network.
-pub fn kernel(
+pub fn find_pinned_kernel(
     machine: &str,
     source: &KernelSource,
     pin: &Pin,
@@ -31,7 +31,7 @@ pub fn kernel(
     };
     match (source, pin) {
         (KernelSource::Path(path), Pin::Image { sha256 }) => {
-            let image = fetch::kernel(source, cache, false, progress)?;
+            let image = fetch::find_kernel(source, cache, false, progress)?;
             let found = qed_programs::digest(path).map_err(GuestError::io("read", path))?;
             if found != *sha256 {
                 return Err(refuse(format!(
@@ -42,17 +42,19 @@ pub fn kernel(
             Ok(image)
         }
         (KernelSource::Debian(selector), Pin::Packages(packages)) => {
-            check(packages, *selector).map_err(|error| refuse(error.to_string()))?;
+            check_packages(packages, *selector).map_err(|error| refuse(error.to_string()))?;
             let found = obtain(machine, packages, *selector, cache, progress, &refuse)?;
-            let image = fetch::image(found, None);
+            let image = fetch::cached_image(found, None);
             let mut image = image.ok_or_else(|| {
                 refuse("its package holds no kernel image where one is expected".into())
             })?;
-            image.debug = packages.debug_info.as_ref().map(served);
+            image.debug = packages.debug_info.as_ref().map(served_of_lock);
             image.modules = match &packages.modules {
-                Some(modules) => ModulesPackage::Pinned(served(modules)),
+                Some(modules) => ModulesPackage::Pinned(served_of_lock(modules)),
                 // Their digest is that of the image, which was checked.
-                None if archive::holds_modules(&package(&packages.image)) => ModulesPackage::Served,
+                None if archive::holds_modules(&package_of_lock(&packages.image)) => {
+                    ModulesPackage::Served
+                }
                 None => ModulesPackage::Unpinned,
             };
             Ok(image)
@@ -91,8 +93,8 @@ enum PinError {
 }
 
 /// Check that packages are of one kernel, and of one that the machine's name can mean.
-fn check(packages: &Packages, selector: Selector) -> Result<(), PinError> {
-    let image = package(&packages.image);
+fn check_packages(packages: &Packages, selector: Selector) -> Result<(), PinError> {
+    let image = package_of_lock(&packages.image);
     let parts = [Some(&packages.image), packages.config.as_ref()];
     let others = parts
         .into_iter()
@@ -100,14 +102,14 @@ fn check(packages: &Packages, selector: Selector) -> Result<(), PinError> {
         .chain(packages.modules.as_ref())
         .chain(packages.debug_info.as_ref());
     for part in others {
-        if archive::release_of(&package(part)) != Some(packages.release.as_str()) {
+        if archive::release_of(&package_of_lock(part)) != Some(packages.release.as_str()) {
             return Err(PinError::OtherKernel {
                 package: part.package.clone(),
                 release: packages.release.clone(),
             });
         }
     }
-    if !archive::holds_image(&image) || !archive::fits(&image, selector) {
+    if !archive::holds_image(&image) || !archive::matches_selector(&image, selector) {
         return Err(PinError::OtherSeries { selector });
     }
     Ok(())
@@ -122,22 +124,22 @@ fn obtain(
     progress: ProgressFn<'_>,
     refuse: &dyn Fn(String) -> GuestError,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
-    if let Some(found) = cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
+    if let Some(found) = find_cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
         return Ok(found);
     }
     let lock = cache.lock(progress)?;
     // Another collector may have fetched it while this one waited.
-    if let Some(found) = cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
+    if let Some(found) = find_cached(packages, cache).map_err(|error| refuse(error.to_string()))? {
         return Ok(found);
     }
     let parts: Vec<ServedPackage> = std::iter::once(&packages.image)
         .chain(&packages.config)
-        .map(served)
+        .map(served_of_lock)
         .collect();
-    let apt = Apt::at(cache.root());
+    let apt = Apt::new(cache.root());
     let all_served = || -> Result<bool, GuestError> {
         for part in &parts {
-            if !apt.serves(&part.package())? {
+            if !apt.lists_package(&part.package())? {
                 return Ok(false);
             }
         }
@@ -150,7 +152,7 @@ fn obtain(
         reason,
     };
     for refresh in [false, true] {
-        let answer = fetch::served(cache, refresh, &lock, progress);
+        let answer = fetch::ask_served_kernels(cache, refresh, &lock, progress);
         let (kernels, note) = answer.map_err(|error| unreachable(error.to_string()))?;
         if all_served()? {
             break;
@@ -163,7 +165,7 @@ fn obtain(
                     "Debian could not be asked for it: {note}"
                 )));
             }
-            (true, None) => return Err(refuse(why_not_served(&kernels, selector))),
+            (true, None) => return Err(refuse(not_served_reason(&kernels, selector))),
         }
     }
     let parts: Vec<&ServedPackage> = parts.iter().collect();
@@ -181,8 +183,8 @@ fn obtain(
 }
 
 /// The packages in the cache; nothing if they are not all known to be there.
-fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar)>, PinError> {
-    let Some((folder, sidecar)) = cache.find(&package(&packages.image)) else {
+fn find_cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar)>, PinError> {
+    let Some((folder, sidecar)) = cache.find(&package_of_lock(&packages.image)) else {
         return Ok(None);
     };
     let pairs = [
@@ -210,13 +212,13 @@ fn cached(packages: &Packages, cache: &Cache) -> Result<Option<(PathBuf, Sidecar
 }
 
 /// The reason for a kernel that is served no more.
-fn why_not_served(kernels: &[ServedKernel], selector: Selector) -> String {
+fn not_served_reason(kernels: &[ServedKernel], selector: Selector) -> String {
     let now = match archive::select(kernels, selector) {
         Some(kernel) => format!(
             "for guest:debian-{selector} Debian now serves {} {}",
             kernel.image.name, kernel.image.version
         ),
-        None => archive::not_served(kernels, selector),
+        None => archive::not_served_reason(kernels, selector),
     };
     format!(
         "Debian serves that no more (older patch releases leave the archive as new ones arrive), and it is not cached here; {now}. To \
@@ -226,7 +228,7 @@ fn why_not_served(kernels: &[ServedKernel], selector: Selector) -> String {
 
 /// The pin of a kernel that is served; `modules`: with its modules.
 #[must_use]
-pub fn pin(kernel: &ServedKernel, modules: bool) -> Pin {
+pub fn new_pin(kernel: &ServedKernel, modules: bool) -> Pin {
     let part = |served: &ServedPackage| LockedPackage {
         package: served.name.clone(),
         version: served.version.clone(),
@@ -242,14 +244,14 @@ pub fn pin(kernel: &ServedKernel, modules: bool) -> Pin {
     }))
 }
 
-fn package(part: &LockedPackage) -> Package {
+fn package_of_lock(part: &LockedPackage) -> Package {
     Package {
         name: part.package.clone(),
         version: part.version.clone(),
     }
 }
 
-fn served(part: &LockedPackage) -> ServedPackage {
+fn served_of_lock(part: &LockedPackage) -> ServedPackage {
     ServedPackage {
         name: part.package.clone(),
         version: part.version.clone(),
@@ -287,9 +289,9 @@ mod tests {
     }
 
     fn put(cache: &Cache, packages: &Packages, base: Option<&str>) {
-        let package = package(&packages.image);
+        let package = package_of_lock(&packages.image);
         let lock = cache.lock(&|_| {}).unwrap();
-        let scratch = cache.scratch(&lock).unwrap();
+        let scratch = cache.create_scratch(&lock).unwrap();
         let sidecar = Sidecar {
             package: package.clone(),
             release: R.into(),
@@ -307,11 +309,11 @@ mod tests {
     #[test]
     fn from_the_cache() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("qed"));
+        let cache = Cache::new(folder.path().join("qed"));
         let source = KernelSource::Debian("7.3".parse().unwrap());
         let ask = |packages: &Packages| {
             let pin = Pin::Packages(Box::new(packages.clone()));
-            kernel("guest:debian-7.3", &source, &pin, &cache, &|_| {})
+            find_pinned_kernel("guest:debian-7.3", &source, &pin, &cache, &|_| {})
         };
         put(&cache, &packages(), Some("b"));
         assert!(
@@ -335,7 +337,7 @@ mod tests {
         }
         put(&cache, &packages(), None);
         assert_eq!(
-            cached(&packages(), &cache),
+            find_cached(&packages(), &cache),
             Ok(None),
             "not known to be whole"
         );
@@ -345,10 +347,10 @@ mod tests {
     #[test]
     fn pins_that_do_not_fit() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().to_owned());
+        let cache = Cache::new(folder.path().to_owned());
         let refused = |source: &KernelSource, packages: Packages| {
             let pin = Pin::Packages(Box::new(packages));
-            kernel("guest:x", source, &pin, &cache, &|_| {})
+            find_pinned_kernel("guest:x", source, &pin, &cache, &|_| {})
                 .unwrap_err()
                 .to_string()
         };
@@ -370,7 +372,7 @@ mod tests {
     #[test]
     fn images() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("qed"));
+        let cache = Cache::new(folder.path().join("qed"));
         let path = folder.path().join("vmlinuz");
         let mut bytes = vec![0; 0x400];
         bytes[0x202..0x206].copy_from_slice(b"HdrS");
@@ -378,7 +380,7 @@ mod tests {
         let sha256 = qed_programs::digest(&path).unwrap();
         let source = KernelSource::Path(path.clone());
         let pin = Pin::Image { sha256 };
-        let ask = || kernel("guest:mine", &source, &pin, &cache, &|_| {});
+        let ask = || find_pinned_kernel("guest:mine", &source, &pin, &cache, &|_| {});
         assert_eq!(ask().unwrap().path, path);
         bytes[0] = 1;
         std::fs::write(&path, &bytes).unwrap();
@@ -405,7 +407,7 @@ mod tests {
             modules: None,
             debug: None,
         };
-        let report = |text: &str| why_not_served(&[kernel(2), kernel(3)], text.parse().unwrap());
+        let report = |text: &str| not_served_reason(&[kernel(2), kernel(3)], text.parse().unwrap());
         assert!(report("7.3").contains("now serves linux-binary-x 7.3.9-1"));
         assert!(
             report("7.3.4").contains("it serves 7.3.9"),

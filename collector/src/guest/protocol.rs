@@ -24,7 +24,7 @@ pub enum GuestJob {
         text: String,
         /// The functions that it names together with a file, or the reason why those cannot be distinguished.
         chosen: Result<Vec<FunctionInFile>, Reason>,
-        /// The modules to load before it is planned, in this order; [`load::files`](super::load::files) brings them along.
+        /// The modules to load before it is planned, in this order; [`load::module_files`](super::load::module_files) brings them along.
         modules: Vec<String>,
     },
     /// Only plan it.
@@ -48,7 +48,7 @@ pub enum GuestJob {
         name: String,
         /// Its text.
         text: String,
-        /// The modules to load before, in this order; [`load::files`](super::load::files) brings them along.
+        /// The modules to load before, in this order; [`load::module_files`](super::load::module_files) brings them along.
         modules: Vec<String>,
     },
     /// Only hand over the kernel's types.
@@ -72,35 +72,35 @@ pub struct SlideAnswer {
 
 impl GuestJob {
     /// The file that brings the job into the guest.
-    pub fn file(&self) -> anyhow::Result<(String, Vec<u8>)> {
+    pub fn to_file(&self) -> anyhow::Result<(String, Vec<u8>)> {
         let text = serde_json::to_vec(self).context("failed to write the guest's job")?;
         Ok((JOB.to_owned(), text))
     }
 }
 
 /// Understand the answer of a capture.
-pub fn capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
+pub fn parse_capture_answer(payload: &[u8]) -> anyhow::Result<RawCapture> {
     postcard::from_bytes(payload).context("failed to understand what the guest captured")
 }
 
 /// Understand the answer of a plan.
-pub fn plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
+pub fn parse_plan_answer(payload: &[u8]) -> anyhow::Result<Vec<PlannedExperiment>> {
     postcard::from_bytes(payload).context("failed to understand what the guest planned")
 }
 
 /// Understand the answer of [`GuestJob::Discover`].
-pub fn discover_answer(payload: &[u8]) -> anyhow::Result<Discovery> {
+pub fn parse_discover_answer(payload: &[u8]) -> anyhow::Result<Discovery> {
     postcard::from_bytes(payload).context("failed to understand what the guest traced")
 }
 
 /// Understand the answer of [`GuestJob::Types`]: the kernel's BTF.
-pub fn types_answer(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
+pub fn parse_types_answer(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
     let answer: serde_bytes::ByteBuf =
         postcard::from_bytes(payload).context("failed to understand the guest's types")?;
     Ok(answer.into_vec())
 }
 
 /// Understand the answer of a slide.
-pub fn slide_answer(payload: &[u8]) -> anyhow::Result<SlideAnswer> {
+pub fn parse_slide_answer(payload: &[u8]) -> anyhow::Result<SlideAnswer> {
     postcard::from_bytes(payload).context("failed to understand what the guest said of its slide")
 }

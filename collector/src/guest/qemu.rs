@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-use super::accel::{self, Accel, Accelerator, Decision, KvmFailure};
+use super::accel::{self, Accelerator, AcceleratorChoice, Decision, KvmFailure};
 use super::cache::Cache;
 use super::find_program::find_in_path;
 use super::pipes::{GuestOutput, Limits, Pipes, receiver};
@@ -41,7 +41,7 @@ pub struct GuestSpec {
     /// After so long without a progress line the guest is killed.
     pub limit: Duration,
     /// KVM or emulation.
-    pub accel: Accel,
+    pub accel: AcceleratorChoice,
     /// The cache, which remembers a failure of KVM.
     pub cache: Cache,
 }
@@ -60,7 +60,7 @@ impl GuestSpec {
             memory_mib: 512,
             cpus: 1,
             limit,
-            accel: Accel::Auto,
+            accel: AcceleratorChoice::Auto,
             cache,
         }
     }
@@ -89,7 +89,7 @@ pub struct GuestRun {
 ///
 /// # Errors
 /// When it is not in `PATH`.
-pub fn emulator() -> Result<PathBuf, GuestError> {
+pub fn find_emulator() -> Result<PathBuf, GuestError> {
     find_in_path("qemu-system-x86_64").ok_or(GuestError::MissingProgram {
         doing: "boot a guest",
         program: "qemu-system-x86_64",
@@ -103,10 +103,10 @@ pub fn emulator() -> Result<PathBuf, GuestError> {
 /// # Errors
 /// When it cannot be started, panics, exceeds its limit, or its job fails.
 pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, GuestError> {
-    let qemu = emulator()?;
+    let qemu = find_emulator()?;
     let kernel = File::open(&spec.kernel.path)
         .map_err(GuestError::io("open the kernel", &spec.kernel.path))?;
-    let initrd = memory_file("initrd", &archive(spec)?)?;
+    let initrd = memory_file("initrd", &build_initramfs(spec)?)?;
     let machine = Machine {
         qemu: &qemu,
         spec,
@@ -114,18 +114,24 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
         initrd: &initrd,
     };
     let boot_id = accel::boot_id();
-    let known = accel::remembered(&spec.cache);
-    match accel::decide(spec.accel, accel::device(), known.as_ref(), &boot_id, &qemu) {
+    let known = accel::remembered_failure(&spec.cache);
+    match accel::decide(
+        spec.accel,
+        accel::check_device(),
+        known.as_ref(),
+        &boot_id,
+        &qemu,
+    ) {
         Decision::Refuse(reason) => Err(GuestError::Kvm { reason }),
         Decision::Emulate(note) => machine.emulate(note, progress).await,
         Decision::TryKvm { fall_back } => match machine
             .attempt(Accelerator::Kvm, Some(accel::SIGN_OF_LIFE), progress)
             .await?
         {
-            Attempt::Ended(end) => machine.result(end, Accelerator::Kvm, None),
+            Attempt::Ended(end) => machine.guest_run(end, Accelerator::Kvm, None),
             Attempt::NoLife(reason) if fall_back => {
                 progress(&format!("{reason}; falling back to emulation"));
-                accel::remember(
+                accel::remember_failure(
                     &spec.cache,
                     &KvmFailure {
                         boot_id,
@@ -140,7 +146,7 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
     }
 }
 
-fn archive(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
+fn build_initramfs(spec: &GuestSpec) -> Result<Vec<u8>, GuestError> {
     // Only the part that is loaded is packed, an eighth of a program with its debug information.
     let binary =
         Mapping::open(&spec.init).map_err(GuestError::io("read the guest's init", &spec.init))?;
@@ -173,7 +179,7 @@ struct Machine<'a> {
 }
 
 /// The end of QEMU.
-struct End {
+struct QemuExit {
     status: ExitStatus,
     window: File,
     seen: GuestOutput,
@@ -181,7 +187,7 @@ struct End {
 }
 
 enum Attempt {
-    Ended(End),
+    Ended(QemuExit),
     /// The reason for giving up KVM.
     NoLife(String),
 }
@@ -193,7 +199,7 @@ impl Machine<'_> {
         progress: &dyn Fn(&str),
     ) -> Result<GuestRun, GuestError> {
         match self.attempt(Accelerator::Tcg, None, progress).await? {
-            Attempt::Ended(end) => self.result(end, Accelerator::Tcg, note),
+            Attempt::Ended(end) => self.guest_run(end, Accelerator::Tcg, note),
             Attempt::NoLife(output) => Err(GuestError::Qemu {
                 status: "not started".into(),
                 output,
@@ -230,9 +236,9 @@ impl Machine<'_> {
             .map_err(GuestError::io("wait for", self.qemu))?;
         let to_exit = limits.started.elapsed();
         if sign_of_life.is_some() && seen.to_init.is_none() && to_exit < self.spec.limit {
-            return Ok(Attempt::NoLife(no_life(&seen, status)));
+            return Ok(Attempt::NoLife(no_life_reason(&seen, status)));
         }
-        Ok(Attempt::Ended(End {
+        Ok(Attempt::Ended(QemuExit {
             status,
             window,
             seen,
@@ -245,7 +251,7 @@ impl Machine<'_> {
         &self,
         accelerator: Accelerator,
         window: &File,
-    ) -> Result<(Running, Pipes), GuestError> {
+    ) -> Result<(RunningQemu, Pipes), GuestError> {
         let pipe_error = |source| GuestError::Io {
             doing: "make a pipe to",
             path: self.qemu.to_owned(),
@@ -269,12 +275,12 @@ impl Machine<'_> {
             console: &console,
             progress: &lines,
         };
-        let args = qemu_args::qemu(
+        let args = qemu_args::qemu_arguments(
             accelerator,
             self.spec.memory_mib,
             self.spec.cpus,
             &paths,
-            &qemu_args::kernel_line(&self.spec.append),
+            &qemu_args::kernel_command_line(&self.spec.append),
         );
         let mut running = start(self.qemu, &args, inherited)?;
         let pipes = Pipes {
@@ -285,9 +291,9 @@ impl Machine<'_> {
         Ok((running, pipes))
     }
 
-    fn result(
+    fn guest_run(
         &self,
-        end: End,
+        end: QemuExit,
         accelerator: Accelerator,
         accelerator_note: Option<String>,
     ) -> Result<GuestRun, GuestError> {
@@ -309,7 +315,7 @@ impl Machine<'_> {
         if !end.status.success() {
             return Err(GuestError::Qemu {
                 status: end.status.to_string(),
-                output: one_line(&end.seen.stderr),
+                output: join_lines(&end.seen.stderr),
             });
         }
         if end.seen.panicked {
@@ -326,13 +332,13 @@ impl Machine<'_> {
                 accelerator_note,
                 boot_to_init: end.seen.to_init,
                 boot_to_exit: end.to_exit,
-                append: qemu_args::kernel_line(&self.spec.append),
+                append: qemu_args::kernel_command_line(&self.spec.append),
             }),
             Ok((FrameKind::Error, message)) => Err(GuestError::Job {
                 message: String::from_utf8_lossy(&message).into_owned(),
                 tail,
             }),
-            Err(frame) => Err(match last_words(&tail) {
+            Err(frame) => Err(match find_last_words(&tail) {
                 Some(message) => GuestError::Job { message, tail },
                 None => GuestError::Frame {
                     frame,
@@ -346,7 +352,7 @@ impl Machine<'_> {
 }
 
 /// The words of a guest's init on the console, where it had no other way out.
-fn last_words(console: &str) -> Option<String> {
+fn find_last_words(console: &str) -> Option<String> {
     let mut lines = console.lines().rev();
     lines.find_map(|line| {
         line.trim()
@@ -363,7 +369,7 @@ fn read_frame(window: &File) -> Result<Result<(FrameKind, Vec<u8>), FrameError>,
     };
     let mut header = [0; HEADER];
     window.read_exact_at(&mut header, 0).map_err(failed)?;
-    let header = match wire::open(&header, WINDOW) {
+    let header = match wire::parse_header(&header, WINDOW) {
         Ok(header) => header,
         Err(error) => return Ok(Err(error)),
     };
@@ -371,13 +377,13 @@ fn read_frame(window: &File) -> Result<Result<(FrameKind, Vec<u8>), FrameError>,
     window
         .read_exact_at(&mut body, BODY as u64)
         .map_err(failed)?;
-    Ok(wire::check(&header, &body).map(|()| (header.kind, body)))
+    Ok(wire::check_body(&header, &body).map(|()| (header.kind, body)))
 }
 
 /// QEMU, killed and reaped when dropped.
-struct Running(Child);
+struct RunningQemu(Child);
 
-impl Drop for Running {
+impl Drop for RunningQemu {
     fn drop(&mut self) {
         let _ = self.0.start_kill();
         // A killed QEMU is gone within milliseconds; the limit only keeps this from ever hanging.
@@ -390,7 +396,7 @@ impl Drop for Running {
     }
 }
 
-fn start(qemu: &Path, args: &[String], inherited: [RawFd; 5]) -> Result<Running, GuestError> {
+fn start(qemu: &Path, args: &[String], inherited: [RawFd; 5]) -> Result<RunningQemu, GuestError> {
     let parent = nix::unistd::getpid();
     let mut command = Command::new(qemu);
     command
@@ -417,12 +423,12 @@ fn start(qemu: &Path, args: &[String], inherited: [RawFd; 5]) -> Result<Running,
     unsafe { command.pre_exec(prepare) };
     command
         .spawn()
-        .map(Running)
+        .map(RunningQemu)
         .map_err(GuestError::io("start", qemu))
 }
 
 /// The reason for giving up KVM after a guest that did not show a sign of life.
-fn no_life(seen: &GuestOutput, status: ExitStatus) -> String {
+fn no_life_reason(seen: &GuestOutput, status: ExitStatus) -> String {
     match (seen.timed_out, seen.stderr.is_empty()) {
         (true, _) => format!(
             "a guest under KVM showed no sign of life within {:?}",
@@ -431,11 +437,11 @@ fn no_life(seen: &GuestOutput, status: ExitStatus) -> String {
         (false, true) => {
             format!("QEMU under KVM ended before the guest's init started ({status})")
         }
-        (false, false) => format!("QEMU cannot use KVM: {}", one_line(&seen.stderr)),
+        (false, false) => format!("QEMU cannot use KVM: {}", join_lines(&seen.stderr)),
     }
 }
 
-fn one_line(output: &[u8]) -> String {
+fn join_lines(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text
         .lines()

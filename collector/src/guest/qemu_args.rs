@@ -37,7 +37,7 @@ pub struct Paths<'a> {
 /// counts ticks against loops, and panics ("IO-APIC + timer doesn't work!") when a busy machine emulates the guest
 /// too slowly. KASLR stays on.
 #[must_use]
-pub fn kernel_line(extra: &str) -> String {
+pub fn kernel_command_line(extra: &str) -> String {
     let ours = format!(
         "console=ttyS0 quiet panic=-1 oops=panic slab_nomerge cryptomgr.notests no_timer_check {MARK}"
     );
@@ -54,7 +54,7 @@ pub fn kernel_line(extra: &str) -> String {
 /// the guest. Measured in an emulated guest: a megabyte through it takes 22 ms, a quarter of one through a
 /// serial port 216 ms.
 #[must_use]
-pub fn qemu(
+pub fn qemu_arguments(
     accelerator: Accelerator,
     memory_mib: u32,
     cpus: u32,
@@ -102,8 +102,8 @@ mod tests {
     /// Check that nothing turns KASLR off, and that the caller's words come last, where they win.
     #[test]
     fn line() {
-        assert!(!kernel_line("").contains("nokaslr"));
-        assert!(kernel_line(" loglevel=7 ").ends_with(" qed.guest loglevel=7"));
+        assert!(!kernel_command_line("").contains("nokaslr"));
+        assert!(kernel_command_line(" loglevel=7 ").ends_with(" qed.guest loglevel=7"));
     }
 
     /// Check that the accelerator asked for is the one named, and that a guest can never reboot or open a window.
@@ -116,7 +116,7 @@ mod tests {
             console: "c",
             progress: "p",
         };
-        let args = qemu(Accelerator::Kvm, 256, 1, &paths, "a b").join("|");
+        let args = qemu_arguments(Accelerator::Kvm, 256, 1, &paths, "a b").join("|");
         assert!(args.contains("-accel|kvm|-m|256M|-smp|1|"), "{args}");
         assert!(args.contains("-no-reboot|-display|none|"), "{args}");
         assert!(args.ends_with("-append|a b"), "{args}");

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Investigation, Setup};
 
-use super::init::progress;
+use super::init::report_progress;
 
 /// Make the folders in which workloads start, and run the commands of `[guest] setup`, one after the other.
 ///
@@ -33,7 +33,7 @@ fn run(setup: &Setup) -> anyhow::Result<()> {
         .words
         .split_first()
         .context("a command of `setup` is empty")?;
-    progress(&format!("preparing: {line}"));
+    report_progress(&format!("preparing: {line}"));
     // A path begins at the root, where the guest has what lies beside the investigation.
     let path = match program.contains('/') {
         true => Path::new("/").join(program),

@@ -6,13 +6,13 @@ use std::cmp::Ordering;
 /// `dpkg --compare-versions` (deb-version(7)): epoch, upstream version, revision.
 #[must_use]
 pub fn compare(a: &str, b: &str) -> Ordering {
-    let (a, b) = (split(a), split(b));
+    let (a, b) = (split_version(a), split_version(b));
     compare_part(a.0, b.0)
         .then_with(|| compare_part(a.1, b.1))
         .then_with(|| compare_part(a.2, b.2))
 }
 
-fn split(version: &str) -> (&str, &str, &str) {
+fn split_version(version: &str) -> (&str, &str, &str) {
     let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
     (epoch, upstream, revision)
@@ -23,17 +23,17 @@ fn split(version: &str) -> (&str, &str, &str) {
 fn compare_part(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while !a.is_empty() || !b.is_empty() {
-        let (word_a, rest_a) = run(a, |c| !c.is_ascii_digit());
-        let (word_b, rest_b) = run(b, |c| !c.is_ascii_digit());
+        let (word_a, rest_a) = split_run(a, |c| !c.is_ascii_digit());
+        let (word_b, rest_b) = split_run(b, |c| !c.is_ascii_digit());
         for at in 0..word_a.len().max(word_b.len()) {
             let order = weight(word_a.get(at)).cmp(&weight(word_b.get(at)));
             if order.is_ne() {
                 return order;
             }
         }
-        let (number_a, rest_a) = run(rest_a, u8::is_ascii_digit);
-        let (number_b, rest_b) = run(rest_b, u8::is_ascii_digit);
-        let (number_a, number_b) = (significant(number_a), significant(number_b));
+        let (number_a, rest_a) = split_run(rest_a, u8::is_ascii_digit);
+        let (number_b, rest_b) = split_run(rest_b, u8::is_ascii_digit);
+        let (number_a, number_b) = (strip_leading_zeros(number_a), strip_leading_zeros(number_b));
         let order = number_a
             .len()
             .cmp(&number_b.len())
@@ -46,11 +46,11 @@ fn compare_part(a: &str, b: &str) -> Ordering {
     Ordering::Equal
 }
 
-fn run(text: &[u8], of: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
+fn split_run(text: &[u8], of: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
     text.split_at(text.iter().position(|c| !of(c)).unwrap_or(text.len()))
 }
 
-fn significant(digits: &[u8]) -> &[u8] {
+fn strip_leading_zeros(digits: &[u8]) -> &[u8] {
     &digits[digits
         .iter()
         .position(|&d| d != b'0')

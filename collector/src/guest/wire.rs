@@ -92,7 +92,7 @@ pub fn make_header(
     body: &[u8],
     window: usize,
 ) -> Result<[u8; HEADER], FrameError> {
-    fits(body.len() as u64, window)?;
+    body_length(body.len() as u64, window)?;
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -110,7 +110,7 @@ pub fn make_header(
 ///
 /// # Errors
 /// Any [`FrameError`] but `Truncated` and `Corrupt`.
-pub fn open(header: &[u8; HEADER], window: usize) -> Result<Header, FrameError> {
+pub fn parse_header(header: &[u8; HEADER], window: usize) -> Result<Header, FrameError> {
     let magic: [u8; 8] = field(header, 0);
     if magic == [0; 8] {
         return Err(FrameError::Absent);
@@ -127,7 +127,7 @@ pub fn open(header: &[u8; HEADER], window: usize) -> Result<Header, FrameError> 
         2 => FrameKind::Error,
         other => return Err(FrameError::Kind(other)),
     };
-    let length = fits(u64::from_le_bytes(field(header, 16)), window)?;
+    let length = body_length(u64::from_le_bytes(field(header, 16)), window)?;
     Ok(Header {
         kind,
         length,
@@ -139,7 +139,7 @@ pub fn open(header: &[u8; HEADER], window: usize) -> Result<Header, FrameError> 
 ///
 /// # Errors
 /// `Truncated` or `Corrupt`.
-pub fn check(header: &Header, body: &[u8]) -> Result<(), FrameError> {
+pub fn check_body(header: &Header, body: &[u8]) -> Result<(), FrameError> {
     if body.len() != header.length {
         return Err(FrameError::Truncated {
             got: body.len(),
@@ -156,7 +156,7 @@ fn checksum(body: &[u8]) -> u64 {
     XxHash64::oneshot(0, body)
 }
 
-fn fits(length: u64, window: usize) -> Result<usize, FrameError> {
+fn body_length(length: u64, window: usize) -> Result<usize, FrameError> {
     let room = window.saturating_sub(BODY);
     usize::try_from(length)
         .ok()
@@ -181,9 +181,9 @@ mod tests {
     /// Check that an untouched window is told apart from a broken one.
     #[test]
     fn absent() {
-        assert_eq!(open(&[0; HEADER], WINDOW), Err(FrameError::Absent));
+        assert_eq!(parse_header(&[0; HEADER], WINDOW), Err(FrameError::Absent));
         assert!(matches!(
-            open(&[1; HEADER], WINDOW),
+            parse_header(&[1; HEADER], WINDOW),
             Err(FrameError::Magic(_))
         ));
     }
@@ -201,7 +201,7 @@ mod tests {
         );
         let header = make_header(FrameKind::Payload, &body, 16384).unwrap();
         assert_eq!(
-            open(&header, 8192),
+            parse_header(&header, 8192),
             Err(FrameError::Oversize {
                 length: 4097,
                 room: 4096
@@ -210,7 +210,7 @@ mod tests {
         let mut header = header;
         header[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(matches!(
-            open(&header, WINDOW),
+            parse_header(&header, WINDOW),
             Err(FrameError::Oversize { .. })
         ));
     }
@@ -220,19 +220,19 @@ mod tests {
         #[test]
         fn round_trip(body in proptest::collection::vec(any::<u8>(), 1..300), at in any::<prop::sample::Index>(), bit in 0u8..8) {
             let header = make_header(FrameKind::Error, &body, WINDOW).unwrap();
-            let opened = open(&header, WINDOW).unwrap();
+            let opened = parse_header(&header, WINDOW).unwrap();
             prop_assert_eq!(opened.kind, FrameKind::Error);
-            prop_assert_eq!(check(&opened, &body), Ok(()));
+            prop_assert_eq!(check_body(&opened, &body), Ok(()));
             let got = at.index(body.len());
-            prop_assert_eq!(check(&opened, &body[..got]), Err(FrameError::Truncated { got, length: body.len() }));
+            prop_assert_eq!(check_body(&opened, &body[..got]), Err(FrameError::Truncated { got, length: body.len() }));
             let mut flipped = body.clone();
             flipped[got] ^= 1 << bit;
-            prop_assert_eq!(check(&opened, &flipped), Err(FrameError::Corrupt));
+            prop_assert_eq!(check_body(&opened, &flipped), Err(FrameError::Corrupt));
             let mut bad = header;
             let at = at.index(HEADER);
             bad[at] ^= 1 << bit;
             // A flipped bit may turn one kind into another only through the values 1 and 2.
-            let passes = open(&bad, WINDOW).is_ok_and(|h| h.kind == FrameKind::Error && check(&h, &body).is_ok());
+            let passes = parse_header(&bad, WINDOW).is_ok_and(|h| h.kind == FrameKind::Error && check_body(&h, &body).is_ok());
             prop_assert!(!passes, "byte {} of the header may be anything", at);
         }
     }

@@ -72,7 +72,7 @@ impl<'a> StaticTable<'a> {
 
     /// From the symbols of a vmlinux.
     pub fn from_elf(symbols: &StaticSymbols<'a>) -> Result<Self, CompareError> {
-        let ends = symbols.named(["_text", "_end"]);
+        let ends = symbols.find_by_name(["_text", "_end"]);
         let one = |name| {
             let first = ends.rows(name).first();
             first
@@ -109,7 +109,7 @@ impl<'a> StaticTable<'a> {
 
     /// Static addresses of each of `names`, ascending.
     pub fn addresses<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> RowsByName<'n, u64> {
-        RowsByName::of(
+        RowsByName::new(
             names,
             self.rows.iter().map(|&(address, name)| (name, address)),
         )
@@ -129,7 +129,10 @@ const EXAMPLES: usize = 5;
 const ENOUGH: u64 = 16;
 
 /// Compare all symbols of the core image.
-pub fn compare(live: &Kallsyms, fixed: &StaticTable<'_>) -> Result<SymbolComparison, CompareError> {
+pub fn compare_symbols(
+    live: &Kallsyms,
+    fixed: &StaticTable<'_>,
+) -> Result<SymbolComparison, CompareError> {
     let image = live.image();
     if image.is_empty() {
         return Err(CompareError::NoImage("live"));

@@ -31,7 +31,7 @@ pub(crate) fn tables(count: u64, slide: u64) -> (String, String) {
 
 fn run(map: &str, live: &str) -> Result<SymbolComparison, CompareError> {
     let map = SystemMap::parse(map.as_bytes().to_vec()).unwrap();
-    compare(
+    compare_symbols(
         &Kallsyms::parse(live.to_owned(), None).unwrap(),
         &StaticTable::from_system_map(&map)?,
     )

@@ -79,7 +79,7 @@ impl KernelConfig {
 
     /// The value of an option that the configuration lists, `n` where it is listed as not set. `None` if it is not listed:
     /// there is no such option, or it depends on one that is not set. `name` includes the prefix `CONFIG_`.
-    pub fn listed(&self, name: &str) -> Option<&str> {
+    pub fn get_listed(&self, name: &str) -> Option<&str> {
         let unset = || self.unset.contains(name).then_some("n");
         self.get(name).or_else(unset)
     }
@@ -134,10 +134,10 @@ mod tests {
         assert_eq!(config.number("CONFIG_NR_CPUS").unwrap(), Some(64));
         assert_eq!(config.number("CONFIG_PHYSICAL_START").unwrap(), None);
         assert_eq!(config.get("CONFIG_LSM"), Some("a,b"));
-        assert_eq!(config.listed("CONFIG_RANDOMIZE_BASE"), Some("y"));
+        assert_eq!(config.get_listed("CONFIG_RANDOMIZE_BASE"), Some("y"));
         assert_eq!(config.get("CONFIG_KALLSYMS_SELFTEST"), None);
-        assert_eq!(config.listed("CONFIG_KALLSYMS_SELFTEST"), Some("n"));
-        assert_eq!(config.listed("CONFIG_RANDOMISE_BASE"), None);
+        assert_eq!(config.get_listed("CONFIG_KALLSYMS_SELFTEST"), Some("n"));
+        assert_eq!(config.get_listed("CONFIG_RANDOMISE_BASE"), None);
         assert_eq!(
             config.nearest("CONFIG_RANDOMISE_BASE"),
             Some("CONFIG_RANDOMIZE_BASE")

@@ -70,12 +70,12 @@ fn parse_statement(statement: &str) -> Option<ConsoleOffset> {
     let (slide, rest) = statement.split_once(" from ")?;
     let from = rest.split_once(' ').map_or(rest, |(from, _)| from);
     Some(ConsoleOffset::Offset {
-        slide: hex(slide)?,
-        from: hex(from)?,
+        slide: parse_hex(slide)?,
+        from: parse_hex(from)?,
     })
 }
 
-fn hex(text: &str) -> Option<u64> {
+fn parse_hex(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x")?;
     digits
         .bytes()

@@ -12,15 +12,15 @@
 use super::compare::{self, SymbolComparison};
 use super::console::ConsoleOffset;
 use super::report::{
-    FixedPlace, Inputs, KaslrReport, KaslrSourceError, SlideCheck, SourceGroup, SourceReport,
-    StaticSource, Status, SymbolSlide,
+    FixedPlace, KaslrInputs, KaslrReport, KaslrSourceError, KaslrStatus, SlideCheck, SourceGroup,
+    SourceReport, StaticSource, SymbolSlide,
 };
 use super::rules;
 use crate::reason::Reason;
 use crate::symbols::{BuildId, Kallsyms};
 
 /// Judge.
-pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
+pub fn judge(inputs: &KaslrInputs<'_>) -> KaslrReport {
     let sources = ask_sources(inputs);
     let slides: Vec<(&str, SourceGroup, u64)> = sources
         .iter()
@@ -28,7 +28,9 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
         .collect();
     let equal = slides.windows(2).all(|pair| pair[0].2 == pair[1].2);
     let candidate = slides.first().map(|s| s.2).filter(|_| equal);
-    let checks = candidate.map_or_else(Vec::new, |slide| rules::check(inputs, &sources, slide));
+    let checks = candidate.map_or_else(Vec::new, |slide| {
+        rules::check_rules(inputs, &sources, slide)
+    });
     let mut errors = contradictions(&sources, &checks);
     if !equal {
         let list: Vec<String> = slides
@@ -40,14 +42,19 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
             list.join(", ")
         ));
     }
-    let status = status(&errors, candidate, rules::turned_off(inputs), &sources);
-    let valid = !matches!(status, Status::Error { .. });
+    let status = determine_status(
+        &errors,
+        candidate,
+        rules::disabling_setting(inputs),
+        &sources,
+    );
+    let valid = !matches!(status, KaslrStatus::Error { .. });
     let groups = [SourceGroup::Measured, SourceGroup::Stated]
         .iter()
         .filter(|group| slides.iter().any(|s| s.1 == **group))
         .count();
     let (symbols, missing_symbols) = if valid {
-        per_symbol(inputs, &sources)
+        symbol_slides(inputs, &sources)
     } else {
         (vec![], vec![])
     };
@@ -63,7 +70,7 @@ pub fn judge(inputs: &Inputs<'_>) -> KaslrReport {
 }
 
 /// Every source's answer, in order of preference.
-fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
+fn ask_sources(inputs: &KaslrInputs<'_>) -> Vec<SourceReport> {
     let without_table = |name: &str, group, slide| SourceReport {
         name: name.into(),
         group,
@@ -73,11 +80,11 @@ fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
     let mut sources: Vec<SourceReport> = inputs
         .statics
         .iter()
-        .map(|fixed| measured(inputs, fixed))
+        .map(|fixed| measure_source(inputs, fixed))
         .collect();
     if inputs.statics.is_empty() {
         let why = "no System.map or vmlinux is at hand; install the kernel's debug package";
-        let none = unavailable(why);
+        let none = unavailable_error(why);
         sources.push(without_table(
             "kallsyms-static",
             SourceGroup::Measured,
@@ -85,9 +92,17 @@ fn ask_sources(inputs: &Inputs<'_>) -> Vec<SourceReport> {
         ));
     }
     sources.extend([
-        without_table("kallsyms-vmlinuz", SourceGroup::Measured, by_image(inputs)),
-        without_table("vmcoreinfo", SourceGroup::Stated, by_vmcoreinfo(inputs)),
-        without_table("console", SourceGroup::Stated, by_console(inputs)),
+        without_table(
+            "kallsyms-vmlinuz",
+            SourceGroup::Measured,
+            slide_from_image(inputs),
+        ),
+        without_table(
+            "vmcoreinfo",
+            SourceGroup::Stated,
+            slide_from_vmcoreinfo(inputs),
+        ),
+        without_table("console", SourceGroup::Stated, slide_from_console(inputs)),
     ]);
     sources
 }
@@ -106,22 +121,22 @@ fn contradictions(sources: &[SourceReport], checks: &[SlideCheck]) -> Vec<String
 }
 
 /// Conclude the status of KASLR. `off` is what turns it off, if anything does.
-fn status(
+fn determine_status(
     errors: &[String],
     slide: Option<u64>,
     off: Option<String>,
     sources: &[SourceReport],
-) -> Status {
+) -> KaslrStatus {
     match (slide, off) {
-        _ if !errors.is_empty() => Status::Error {
+        _ if !errors.is_empty() => KaslrStatus::Error {
             why: errors.join("; "),
         },
-        (Some(slide @ 1..), Some(off)) => Status::Error {
+        (Some(slide @ 1..), Some(off)) => KaslrStatus::Error {
             why: format!("the slide is {slide:#x} although {off}"),
         },
-        (Some(slide @ 1..), None) => Status::Randomized { slide },
-        (_, Some(why)) => Status::Disabled { why },
-        (Some(0), None) => Status::Disabled {
+        (Some(slide @ 1..), None) => KaslrStatus::Randomized { slide },
+        (_, Some(why)) => KaslrStatus::Disabled { why },
+        (Some(0), None) => KaslrStatus::Disabled {
             why: "the slide is 0: the kernel runs at its static address, although nothing seen here turns KASLR off".into(),
         },
         (None, None) => {
@@ -129,36 +144,36 @@ fn status(
                 .iter()
                 .filter_map(|s| Some(format!("{}: {}", s.name, s.slide.as_ref().err()?)))
                 .collect();
-            Status::Unknown {
+            KaslrStatus::Unknown {
                 why: why.join("; "),
             }
         }
     }
 }
 
-fn unavailable<T>(why: impl Into<String>) -> Result<T, KaslrSourceError> {
+fn unavailable_error<T>(why: impl Into<String>) -> Result<T, KaslrSourceError> {
     Err(KaslrSourceError::Unavailable(why.into()))
 }
 
 /// Refuse a static side of another build. An unknown build id on either side proves nothing and contradicts nothing.
-fn same_build(inputs: &Inputs<'_>, found: &BuildId) -> Result<(), KaslrSourceError> {
+fn check_same_build(inputs: &KaslrInputs<'_>, found: &BuildId) -> Result<(), KaslrSourceError> {
     match &inputs.build_id {
         Ok(running) if running == found => Ok(()),
-        Ok(running) => unavailable(format!(
+        Ok(running) => unavailable_error(format!(
             "its build id is {found}, the running kernel's {running}: install the debug package of this very build"
         )),
-        Err(why) => unavailable(format!("the running kernel's build id is not known: {why}")),
+        Err(why) => unavailable_error(format!("the running kernel's build id is not known: {why}")),
     }
 }
 
-fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
-    let compared = compared(inputs, fixed);
+fn measure_source(inputs: &KaslrInputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
+    let compared = compare_with_table(inputs, fixed);
     let slide = compared
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|c| match c {
             SymbolComparison { differing: 0, .. } => Ok(c.slide),
-            _ if fixed.build_id.is_none() => unavailable(format!(
+            _ if fixed.build_id.is_none() => unavailable_error(format!(
                 "its build is not known, and {} of {} symbols differ: it is of another build",
                 c.differing, c.checked
             )),
@@ -170,7 +185,7 @@ fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
             ))),
         });
     let slide = slide.and_then(|slide| match &compared {
-        Ok(c) if fixed.build_id.is_none() && c.absent > 0 => unavailable(format!(
+        Ok(c) if fixed.build_id.is_none() && c.absent > 0 => unavailable_error(format!(
             "its build is not known, and it does not name {} of the running kernel's symbols",
             c.absent
         )),
@@ -184,16 +199,16 @@ fn measured(inputs: &Inputs<'_>, fixed: &StaticSource<'_>) -> SourceReport {
     }
 }
 
-fn compared(
-    inputs: &Inputs<'_>,
+fn compare_with_table(
+    inputs: &KaslrInputs<'_>,
     fixed: &StaticSource<'_>,
 ) -> Result<SymbolComparison, KaslrSourceError> {
     let table = fixed.table.as_ref().map_err(Clone::clone)?;
     if let Some(id) = &fixed.build_id {
-        same_build(inputs, id)?;
+        check_same_build(inputs, id)?;
     }
     let live = inputs.live.as_ref().map_err(Clone::clone)?;
-    compare::compare(live, table).map_err(|error| match error {
+    compare::compare_symbols(live, table).map_err(|error| match error {
         compare::CompareError::NoImage(_) => KaslrSourceError::Unavailable(error.to_string()),
         _ if fixed.build_id.is_none() => {
             KaslrSourceError::Unavailable(format!("its build is not known, and {error}"))
@@ -202,9 +217,9 @@ fn compared(
     })
 }
 
-fn by_image(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
+fn slide_from_image(inputs: &KaslrInputs<'_>) -> Result<u64, KaslrSourceError> {
     let image = inputs.image.as_ref().map_err(Clone::clone)?;
-    same_build(inputs, &image.build_id)?;
+    check_same_build(inputs, &image.build_id)?;
     let live = inputs.live.as_ref().map_err(Clone::clone)?;
     match live.lookup("_text").as_slice() {
         [text] => text.checked_sub(image.base).ok_or_else(|| {
@@ -213,11 +228,11 @@ fn by_image(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
                 image.base
             ))
         }),
-        _ => unavailable("the kernel's symbol table does not name _text once"),
+        _ => unavailable_error("the kernel's symbol table does not name _text once"),
     }
 }
 
-fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
+fn slide_from_vmcoreinfo(inputs: &KaslrInputs<'_>) -> Result<u64, KaslrSourceError> {
     let info = inputs.vmcoreinfo.as_ref().map_err(Clone::clone)?;
     if let (Some(id), Ok(running)) = (&info.build_id, &inputs.build_id)
         && id != running
@@ -237,19 +252,19 @@ fn by_vmcoreinfo(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
     }
     match info.kernel_offset {
         Some(offset) => Ok(offset),
-        None => unavailable("VMCOREINFO holds no KERNELOFFSET"),
+        None => unavailable_error("VMCOREINFO holds no KERNELOFFSET"),
     }
 }
 
-fn by_console(inputs: &Inputs<'_>) -> Result<u64, KaslrSourceError> {
+fn slide_from_console(inputs: &KaslrInputs<'_>) -> Result<u64, KaslrSourceError> {
     match inputs.console.as_ref().map_err(Clone::clone)? {
         ConsoleOffset::Offset { slide, .. } => Ok(*slide),
         ConsoleOffset::Disabled => Ok(0),
     }
 }
 
-fn per_symbol(
-    inputs: &Inputs<'_>,
+fn symbol_slides(
+    inputs: &KaslrInputs<'_>,
     sources: &[SourceReport],
 ) -> (Vec<SymbolSlide>, Vec<(String, Reason)>) {
     // Only a table whose source gave a slide: it is of this build.
@@ -266,7 +281,7 @@ fn per_symbol(
         let rows = fixed.as_ref().map(|fixed| fixed.rows(name));
         let address = match found.as_slice() {
             [address] => *address,
-            [] => return Err(no_address(live, name)),
+            [] => return Err(no_address_reason(live, name)),
             several => {
                 let fixed = rows.map(|rows| format!(", {} static", rows.len()));
                 let (count, fixed) = (several.len(), fixed.unwrap_or_default());
@@ -307,7 +322,7 @@ fn per_symbol(
 /// The reason why a name has no address in the running kernel. Per-CPU variables are absolute symbols up to 6.14: they count
 /// from the start of each processor's area
 /// (<https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/vmlinux.lds.S>).
-fn no_address(live: &Kallsyms, name: &str) -> Reason {
+fn no_address_reason(live: &Kallsyms, name: &str) -> Reason {
     let mut own = live.symbols_named(name).filter(|s| s.module.is_none());
     match (own.next(), live.symbols_named(name).next()) {
         (Some(_), _) => "the running kernel has it as an absolute symbol: a number such as the place of a per-CPU variable in each \

@@ -46,7 +46,7 @@ fn run(scene: &Scene) -> KaslrReport {
         }
         Err(error) => Err(KaslrSourceError::Unavailable(error.to_string())),
     };
-    judge(&Inputs {
+    judge(&KaslrInputs {
         build_id: Ok("aabb".parse().unwrap()),
         live: live
             .as_ref()
@@ -72,7 +72,7 @@ fn error(report: &KaslrReport) -> &str {
         "{report:?}"
     );
     match &report.status {
-        Status::Error { why } => why,
+        KaslrStatus::Error { why } => why,
         other => panic!("expected an error, got {other:?}"),
     }
 }
@@ -83,7 +83,7 @@ fn agree() {
     let report = run(&scene(SLIDE));
     assert_eq!(
         (&report.status, report.slide, report.agree),
-        (&Status::Randomized { slide: SLIDE }, Some(SLIDE), true)
+        (&KaslrStatus::Randomized { slide: SLIDE }, Some(SLIDE), true)
     );
     assert!(
         report.checks.iter().all(|check| check.holds == Ok(true)) && report.checks.len() == 4,
@@ -163,7 +163,7 @@ fn one_group_does_not_agree() {
     let report = run(&stated);
     assert_eq!(
         (&report.status, report.agree),
-        (&Status::Randomized { slide: SLIDE }, false)
+        (&KaslrStatus::Randomized { slide: SLIDE }, false)
     );
     let Err(KaslrSourceError::Unavailable(why)) = &report.sources[0].slide else {
         panic!("{:?}", report.sources[0])
@@ -179,7 +179,7 @@ fn unknown() {
     none.map =
         "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n"
             .into();
-    let Status::Unknown { why } = run(&none).status else {
+    let KaslrStatus::Unknown { why } = run(&none).status else {
         panic!()
     };
     assert!(
@@ -227,7 +227,7 @@ fn one_symbol_differs() {
 #[test]
 fn disabled() {
     let why = |scene: &Scene| match run(scene).status {
-        Status::Disabled { why } => why,
+        KaslrStatus::Disabled { why } => why,
         other => panic!("{other:?}"),
     };
     let mut still = scene(0);

@@ -15,7 +15,7 @@ pub mod vmlinuz;
 
 pub use judge::judge;
 pub use report::{
-    FixedPlace, Inputs, KaslrReport, KaslrSourceError, SourceGroup, SourceReport, Status,
+    FixedPlace, KaslrInputs, KaslrReport, KaslrSourceError, KaslrStatus, SourceGroup, SourceReport,
 };
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::compare::{StaticTable, compare};
+use super::compare::{StaticTable, compare_symbols};
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::system_map::SystemMap;
 use crate::symbols::{Kallsyms, debuginfo};
@@ -51,7 +51,7 @@ fn real_tables() {
         StaticTable::from_elf(&symbols).unwrap(),
     ] {
         let start = Instant::now();
-        let comparison = compare(&live, &fixed).unwrap();
+        let comparison = compare_symbols(&live, &fixed).unwrap();
         println!("{comparison:?} in {:?}", start.elapsed());
         assert_eq!((comparison.slide, comparison.differing), (SLIDE, 0));
         assert!(comparison.checked > 50_000 && comparison.absent * 100 < comparison.checked);
@@ -91,10 +91,10 @@ fn this_machine() {
     let unavailable = |why: &str| super::KaslrSourceError::Unavailable(why.to_owned());
     let file = |name: &str| std::env::var_os(name).map(|path| std::fs::read(path).unwrap());
     let start = Instant::now();
-    let live = crate::symbols::running::kallsyms();
+    let live = crate::symbols::running::read_kallsyms();
     println!("kallsyms in {:?}", start.elapsed());
     let start = Instant::now();
-    let vmcoreinfo = super::running::vmcoreinfo();
+    let vmcoreinfo = super::running::read_vmcoreinfo();
     println!("vmcoreinfo in {:?}", start.elapsed());
     let map = file("QED_TEST_SYSTEM_MAP").map(|content| SystemMap::parse(content).unwrap());
     let fixed = map.iter().map(|map| super::report::StaticSource {
@@ -102,11 +102,13 @@ fn this_machine() {
         build_id: None,
         table: StaticTable::from_system_map(map).map_err(|error| unavailable(&error.to_string())),
     });
-    let image = file("QED_TEST_VMLINUZ").map(|image| super::vmlinuz::image_base(&image).unwrap());
-    let config = super::running::config("");
+    let image =
+        file("QED_TEST_VMLINUZ").map(|image| super::vmlinuz::read_image_base(&image).unwrap());
+    let config = super::running::read_config("");
     let start = Instant::now();
-    let report = super::judge(&super::Inputs {
-        build_id: crate::symbols::running::build_id().map_err(crate::reason::Reason::from_error),
+    let report = super::judge(&super::KaslrInputs {
+        build_id: crate::symbols::running::read_build_id()
+            .map_err(crate::reason::Reason::from_error),
         live: live
             .as_ref()
             .map_err(|error| unavailable(&error.to_string())),
@@ -120,7 +122,7 @@ fn this_machine() {
     });
     println!("judged in {:?}: {report:#x?}", start.elapsed());
     assert!(
-        !matches!(report.status, super::Status::Error { .. }),
+        !matches!(report.status, super::KaslrStatus::Error { .. }),
         "the sources of this machine contradict each other: {:?}",
         report.status
     );

@@ -24,7 +24,7 @@ pub enum KaslrSourceError {
 /// The status of KASLR.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum KaslrStatus {
     /// Moved by `slide` bytes.
     Randomized {
         /// The distance in bytes.
@@ -106,7 +106,7 @@ pub struct SlideCheck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KaslrReport {
     /// The status of KASLR.
-    pub status: Status,
+    pub status: KaslrStatus,
     /// The slide in bytes; `None` when unknown or in error. `Some(0)` when a source measured 0.
     pub slide: Option<u64>,
     /// The symbols asked for that have one live and one static address.
@@ -142,7 +142,7 @@ pub struct ImageBase {
 }
 
 /// All that the sources gave.
-pub struct Inputs<'a> {
+pub struct KaslrInputs<'a> {
     /// Build id of the kernel that runs.
     pub build_id: Result<BuildId, Reason>,
     /// Its symbol table.

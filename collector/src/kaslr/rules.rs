@@ -1,6 +1,6 @@
 //! Rules that a slide has to obey, and settings that turn KASLR off.
 
-use super::report::{Inputs, SlideCheck, SourceReport};
+use super::report::{KaslrInputs, SlideCheck, SourceReport};
 
 use crate::reason::Reason;
 
@@ -10,16 +10,20 @@ const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 const IMAGE_SIZE: u64 = 1 << 30;
 
 /// The rules, for a slide that all sources agree on.
-pub(super) fn check(inputs: &Inputs<'_>, sources: &[SourceReport], slide: u64) -> Vec<SlideCheck> {
+pub(super) fn check_rules(
+    inputs: &KaslrInputs<'_>,
+    sources: &[SourceReport],
+    slide: u64,
+) -> Vec<SlideCheck> {
     vec![
-        alignment(inputs, slide),
-        range(inputs, slide),
-        static_base(inputs, sources),
-        core_symbols(sources),
+        check_alignment(inputs, slide),
+        check_range(inputs, slide),
+        check_static_base(inputs, sources),
+        check_core_symbols(sources),
     ]
 }
 
-fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, Reason> {
+fn config_number(inputs: &KaslrInputs<'_>, name: &str) -> Result<u64, Reason> {
     let value = inputs
         .config
         .as_ref()
@@ -31,12 +35,13 @@ fn number(inputs: &Inputs<'_>, name: &str) -> Result<u64, Reason> {
 
 /// The image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/boot/compressed/kaslr.c>, `find_random_virt_addr`.
-fn alignment(inputs: &Inputs<'_>, slide: u64) -> SlideCheck {
-    let align =
-        number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| match align.is_power_of_two() {
+fn check_alignment(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
+    let align = config_number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| {
+        match align.is_power_of_two() {
             true => Ok(align),
             false => Err(format!("CONFIG_PHYSICAL_ALIGN is {align:#x}, not a power of two").into()),
-        });
+        }
+    });
     let detail = match &align {
         Ok(align) => format!(
             "slide {slide:#x} modulo CONFIG_PHYSICAL_ALIGN {align:#x} is {:#x}",
@@ -51,7 +56,7 @@ fn alignment(inputs: &Inputs<'_>, slide: u64) -> SlideCheck {
     }
 }
 
-fn range(inputs: &Inputs<'_>, slide: u64) -> SlideCheck {
+fn check_range(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
     let (start, size) = (START_KERNEL_MAP, IMAGE_SIZE);
     let image = inputs
         .live
@@ -78,9 +83,9 @@ fn range(inputs: &Inputs<'_>, slide: u64) -> SlideCheck {
 
 /// `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>.
-fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> SlideCheck {
-    let configured = number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {
-        let align = number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
+fn check_static_base(inputs: &KaslrInputs<'_>, sources: &[SourceReport]) -> SlideCheck {
+    let configured = config_number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {
+        let align = config_number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
         let base = physical
             .checked_next_multiple_of(align.max(1))
             .and_then(|at| at.checked_add(START_KERNEL_MAP));
@@ -121,7 +126,7 @@ fn static_base(inputs: &Inputs<'_>, sources: &[SourceReport]) -> SlideCheck {
     }
 }
 
-fn core_symbols(sources: &[SourceReport]) -> SlideCheck {
+fn check_core_symbols(sources: &[SourceReport]) -> SlideCheck {
     let compared: Vec<_> = sources
         .iter()
         .filter(|s| s.slide.is_ok())
@@ -146,7 +151,7 @@ fn core_symbols(sources: &[SourceReport]) -> SlideCheck {
 }
 
 /// The setting by which this kernel does not randomize its base, if there is one.
-pub(super) fn turned_off(inputs: &Inputs<'_>) -> Option<String> {
+pub(super) fn disabling_setting(inputs: &KaslrInputs<'_>) -> Option<String> {
     if let Ok(config) = &inputs.config
         && !config.is_built_in("CONFIG_RANDOMIZE_BASE")
     {

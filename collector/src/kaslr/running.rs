@@ -10,7 +10,7 @@ use crate::reason::Reason;
 use crate::symbols::kcore::KcoreError;
 
 /// VMCOREINFO of the running kernel, from `/proc/kcore`: 12 KiB, 1 ms, with CAP_SYS_RAWIO.
-pub fn vmcoreinfo() -> Result<Vmcoreinfo, KaslrSourceError> {
+pub fn read_vmcoreinfo() -> Result<Vmcoreinfo, KaslrSourceError> {
     let core = File::open("/proc/kcore")
         .map_err(|error| KaslrSourceError::Unavailable(KcoreError::from(error).to_string()))?;
     Vmcoreinfo::read_core(core).map_err(|error| match error {
@@ -22,7 +22,7 @@ pub fn vmcoreinfo() -> Result<Vmcoreinfo, KaslrSourceError> {
 }
 
 /// The running kernel's configuration: `/proc/config.gz`, else `/boot/config-RELEASE`.
-pub fn config(release: &str) -> Result<KernelConfig, Reason> {
+pub fn read_config(release: &str) -> Result<KernelConfig, Reason> {
     let by_proc = match fs::read("/proc/config.gz") {
         Ok(content) => {
             return KernelConfig::parse_gz(&content)

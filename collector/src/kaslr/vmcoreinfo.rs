@@ -92,11 +92,11 @@ impl Vmcoreinfo {
     pub fn read_core(mut core: impl Read + Seek) -> Result<Self, VmcoreinfoError> {
         let mut header = [0; 64];
         core.read_exact(&mut header)?;
-        let table = program_headers(&header)?;
+        let table = parse_program_headers(&header)?;
         core.seek(SeekFrom::Start(table.start))?;
         let mut segments = vec![0; (table.end - table.start) as usize];
         core.read_exact(&mut segments)?;
-        let range = note_segment(&segments).ok_or(VmcoreinfoError::NotACore(
+        let range = find_note_segment(&segments).ok_or(VmcoreinfoError::NotACore(
             "no note segment of at most 1 MiB",
         ))?;
         core.seek(SeekFrom::Start(range.start))?;
@@ -110,7 +110,7 @@ const PROGRAM_HEADER: u64 = 56;
 const PT_NOTE: u64 = 4;
 const MAX_NOTES: u64 = 1 << 20;
 
-fn field(data: &[u8], at: usize, len: usize) -> u64 {
+fn read_number(data: &[u8], at: usize, len: usize) -> u64 {
     data.get(at..at + len).map_or(0, |bytes| {
         bytes
             .iter()
@@ -119,16 +119,16 @@ fn field(data: &[u8], at: usize, len: usize) -> u64 {
     })
 }
 
-fn program_headers(header: &[u8; 64]) -> Result<Range<u64>, VmcoreinfoError> {
+fn parse_program_headers(header: &[u8; 64]) -> Result<Range<u64>, VmcoreinfoError> {
     if !header.starts_with(b"\x7fELF\x02\x01") {
         return Err(VmcoreinfoError::NotACore(
             "not a 64-bit little-endian ELF file",
         ));
     }
     let (offset, size, count) = (
-        field(header, 32, 8),
-        field(header, 54, 2),
-        field(header, 56, 2),
+        read_number(header, 32, 8),
+        read_number(header, 54, 2),
+        read_number(header, 56, 2),
     );
     let end = offset.checked_add(PROGRAM_HEADER * count);
     match end {
@@ -139,11 +139,11 @@ fn program_headers(header: &[u8; 64]) -> Result<Range<u64>, VmcoreinfoError> {
     }
 }
 
-fn note_segment(segments: &[u8]) -> Option<Range<u64>> {
+fn find_note_segment(segments: &[u8]) -> Option<Range<u64>> {
     let note = segments
         .chunks_exact(PROGRAM_HEADER as usize)
-        .find(|segment| field(segment, 0, 4) == PT_NOTE)?;
-    let (offset, size) = (field(note, 8, 8), field(note, 32, 8));
+        .find(|segment| read_number(segment, 0, 4) == PT_NOTE)?;
+    let (offset, size) = (read_number(note, 8, 8), read_number(note, 32, 8));
     (size <= MAX_NOTES).then(|| Some(offset..offset.checked_add(size)?))?
 }
 

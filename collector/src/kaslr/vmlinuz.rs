@@ -42,8 +42,8 @@ const LZ4_BLOCK: usize = 8 << 20;
 
 /// Unpack a bzImage and read its kernel's build id and static base. 0.1 to 0.3 s for a stock kernel; ten times that
 /// for xz and lzma.
-pub fn image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
-    let kernel = unpack(payload(image)?)?;
+pub fn read_image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
+    let kernel = unpack(find_payload(image)?)?;
     Ok(ImageBase {
         build_id: elf::build_id(&kernel[..])?,
         base: elf::image_base(&kernel)?.ok_or(VmlinuzError::NoBase)?,
@@ -52,7 +52,7 @@ pub fn image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
 
 /// The compressed kernel in a bzImage, by the boot protocol's header:
 /// <https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/boot.rst>.
-fn payload(image: &[u8]) -> Result<&[u8], VmlinuzError> {
+fn find_payload(image: &[u8]) -> Result<&[u8], VmlinuzError> {
     let word =
         |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?) as usize);
     let cut = VmlinuzError::NotABzImage("it is shorter than its header says");
@@ -85,20 +85,20 @@ fn payload(image: &[u8]) -> Result<&[u8], VmlinuzError> {
 /// When it was packed in a way that is not read here, or is damaged.
 pub fn unpack(payload: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
     match payload {
-        [0x02, 0x21, 0x4c, 0x18, blocks @ ..] => lz4(blocks),
+        [0x02, 0x21, 0x4c, 0x18, blocks @ ..] => unpack_lz4(blocks),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             let decoder = ruzstd::decoding::StreamingDecoder::new(payload);
-            read(decoder.map_err(|error| VmlinuzError::Damaged(error.to_string()))?)
+            read_limited(decoder.map_err(|error| VmlinuzError::Damaged(error.to_string()))?)
         }
-        [0x1f, 0x8b, ..] => read(flate2::read::GzDecoder::new(payload)),
+        [0x1f, 0x8b, ..] => read_limited(flate2::read::GzDecoder::new(payload)),
         [0x7f, b'E', b'L', b'F', ..] => Ok(payload.to_vec()),
         // The kernel's own format of xz: with a filter for x86 code before it. Its length follows and is not read.
         [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-            read(XzReader::new_mem_limit(payload, false, MAX_MEMORY_KIB))
+            read_limited(XzReader::new_mem_limit(payload, false, MAX_MEMORY_KIB))
         }
         [0x5d, 0, 0, ..] => {
             let decoder = LzmaReader::new_mem_limit(payload, MAX_MEMORY_KIB, None);
-            read(decoder.map_err(|error| VmlinuzError::Damaged(error.to_string()))?)
+            read_limited(decoder.map_err(|error| VmlinuzError::Damaged(error.to_string()))?)
         }
         [b'B', b'Z', b'h', ..] => Err(VmlinuzError::Unsupported("bzip2".into())),
         [0x89, b'L', b'Z', b'O', ..] => Err(VmlinuzError::Unsupported("lzo".into())),
@@ -109,32 +109,32 @@ pub fn unpack(payload: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
     }
 }
 
-fn read(source: impl Read) -> Result<Vec<u8>, VmlinuzError> {
+fn read_limited(source: impl Read) -> Result<Vec<u8>, VmlinuzError> {
     let mut kernel = Vec::new();
     source
         .take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut kernel)
         .map_err(|error| VmlinuzError::Damaged(error.to_string()))?;
     if kernel.len() > MAX_BYTES {
-        Err(too_large())
+        Err(too_large_error())
     } else {
         Ok(kernel)
     }
 }
 
-fn too_large() -> VmlinuzError {
+fn too_large_error() -> VmlinuzError {
     VmlinuzError::Damaged(format!("it unpacks to more than {MAX_BYTES} bytes"))
 }
 
 /// Blocks of the legacy format, each preceded by its length; the build appends the total unpacked length.
-fn lz4(mut blocks: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
+fn unpack_lz4(mut blocks: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
     let damaged = |what: &str| VmlinuzError::Damaged(what.to_owned());
     let total = blocks
         .split_last_chunk::<4>()
         .map(|(_, last)| u32::from_le_bytes(*last) as usize);
     let total = total.ok_or_else(|| damaged("its LZ4 data is cut off"))?;
     if total > MAX_BYTES {
-        return Err(too_large());
+        return Err(too_large_error());
     }
     let mut kernel = Vec::new();
     let mut block = vec![0; LZ4_BLOCK.min(total)];
@@ -221,7 +221,7 @@ mod tests {
             xz_payload(&kernel),
             lzma_payload(&kernel),
         ] {
-            let found = image_base(&bzimage(&payload)).unwrap();
+            let found = read_image_base(&bzimage(&payload)).unwrap();
             assert_eq!(
                 (found.build_id.to_string(), found.base),
                 ("ab".repeat(20), 0xffff_ffff_8100_0000)
@@ -234,14 +234,17 @@ mod tests {
     fn refused() {
         let good = bzimage(&lz4_payload(&elf::tests::vmlinux(&[1; 20])));
         assert!(matches!(
-            image_base(b"no image"),
+            read_image_base(b"no image"),
             Err(VmlinuzError::NotABzImage(_))
         ));
         assert!(matches!(
-            image_base(&good[..good.len() - 9]),
+            read_image_base(&good[..good.len() - 9]),
             Err(VmlinuzError::NotABzImage(_))
         ));
-        let bzip2 = image_base(&bzimage(b"BZh91AY")).err().unwrap().to_string();
+        let bzip2 = read_image_base(&bzimage(b"BZh91AY"))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(bzip2.contains("bzip2, which is not supported"), "{bzip2}");
         let whole = xz_payload(&elf::tests::vmlinux(&[1; 20]));
         for damaged in [
@@ -250,7 +253,7 @@ mod tests {
             &whole[..whole.len() / 2],
             b"\x5d\0\0\x80\0 damaged",
         ] {
-            let error = image_base(&bzimage(damaged)).err();
+            let error = read_image_base(&bzimage(damaged)).err();
             assert!(matches!(error, Some(VmlinuzError::Damaged(_))), "{error:?}");
         }
     }
@@ -262,9 +265,9 @@ mod tests {
             let mut image = bzimage(&lz4_payload(&elf::tests::vmlinux(&[1; 20])));
             let at = at % image.len();
             image[at] = byte;
-            let _ = image_base(&image);
+            let _ = read_image_base(&image);
             for magic in [&b"\x02\x21\x4c\x18"[..], b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x7fELF", b"\xfd7zXZ\0", b"\x5d\0\0"] {
-                let _ = image_base(&bzimage(&[magic, &noise].concat()));
+                let _ = read_image_base(&bzimage(&[magic, &noise].concat()));
             }
         }
     }
@@ -276,7 +279,7 @@ mod tests {
         let image =
             std::fs::read(std::env::var_os("QED_TEST_VMLINUZ").expect("QED_TEST_VMLINUZ")).unwrap();
         let start = std::time::Instant::now();
-        let found = image_base(&image).unwrap();
+        let found = read_image_base(&image).unwrap();
         println!(
             "build id {} base {:#x} in {:?}",
             found.build_id,

@@ -23,7 +23,7 @@ const VARIADIC: [(&str, usize); 12] = [
 ];
 
 /// The calls of a workload that are made with too few arguments, as far as the formats of the kernel's events tell.
-pub(super) fn few_arguments(
+pub(super) fn find_few_arguments(
     offer: &TargetKernel<'_, '_>,
     workload: &Workload,
 ) -> Vec<FewArguments> {
@@ -45,7 +45,7 @@ pub(super) fn few_arguments(
         let [(_, format)] = formats.as_slice() else {
             return None;
         };
-        let taken = arguments(format)?;
+        let taken = parse_arguments(format)?;
         (given < taken.len()).then(|| FewArguments {
             call: call.clone(),
             span,
@@ -62,7 +62,7 @@ pub(super) fn few_arguments(
 ///     field:int __syscall_nr; offset:8;       size:4; signed:1;
 ///     field:int dfd;  offset:16;      size:8; signed:0;
 /// ```
-fn arguments(format: &str) -> Option<Vec<String>> {
+fn parse_arguments(format: &str) -> Option<Vec<String>> {
     let fields = format.lines().filter_map(|line| {
         let declared = line.trim().strip_prefix("field:")?.split(';').next()?;
         let name = declared.rsplit([' ', '*']).next()?;
@@ -100,9 +100,9 @@ print fmt: \"dfd: 0x%08lx\", ((unsigned long)(REC->dfd))
     #[test]
     fn fields_are_arguments() {
         assert_eq!(
-            arguments(OPENAT).unwrap(),
+            parse_arguments(OPENAT).unwrap(),
             ["dfd", "filename", "flags", "mode"]
         );
-        assert_eq!(arguments("format:\n\tfield:int common_pid;\n"), None);
+        assert_eq!(parse_arguments("format:\n\tfield:int common_pid;\n"), None);
     }
 }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use qed_collector_ebpf::{MAX_READS, ProbeSpec, ReadSpec, side};
 
-use crate::probe::{Attach, AttachmentUse};
+use crate::probe::{AttachTarget, AttachmentUse};
 
 /// The attachments and uses so far.
 #[derive(Default)]
 pub struct Attachments {
-    pub attaches: Vec<Attach>,
+    pub attaches: Vec<AttachTarget>,
     /// Per attachment: the isolated experiment that it belongs to, if it does.
     owners: Vec<Option<u32>>,
     pub uses: Vec<AttachmentUse>,
@@ -20,7 +20,7 @@ pub struct Attachments {
 
 /// Reads of one probe did not fit together with those of others on the same attachment.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct SlotsFull;
 
 impl Attachments {
     /// The first of the names that `look` finds for `name`; it looks only once.
@@ -33,10 +33,10 @@ impl Attachments {
     ///
     /// Tracepoints are always shared: each would be a program of its own, which takes the verifier 45 to 70 ms in
     /// an emulated guest. They change nothing in the kernel's text, so an isolated experiment can share them.
-    pub fn attach(&mut self, wanted: Attach, owner: Option<u32>) -> usize {
-        let owner = owner.filter(|_| !matches!(wanted, Attach::Tracepoint { .. }));
+    pub fn attach(&mut self, wanted: AttachTarget, owner: Option<u32>) -> usize {
+        let owner = owner.filter(|_| !matches!(wanted, AttachTarget::Tracepoint { .. }));
         let found = (0..self.attaches.len())
-            .find(|&at| self.owners[at] == owner && same_place(&self.attaches[at], &wanted));
+            .find(|&at| self.owners[at] == owner && is_same_place(&self.attaches[at], &wanted));
         let Some(at) = found else {
             self.attaches.push(wanted);
             self.owners.push(owner);
@@ -44,12 +44,12 @@ impl Attachments {
         };
         match (&mut self.attaches[at], wanted) {
             (
-                Attach::Kprobe {
+                AttachTarget::Kprobe {
                     entry,
                     return_probe,
                     ..
                 },
-                Attach::Kprobe {
+                AttachTarget::Kprobe {
                     entry: also,
                     return_probe: also_return,
                     ..
@@ -58,7 +58,10 @@ impl Attachments {
                 *entry |= also;
                 *return_probe |= also_return;
             }
-            (Attach::Tracepoint { copies, .. }, Attach::Tracepoint { copies: wanted, .. }) => {
+            (
+                AttachTarget::Tracepoint { copies, .. },
+                AttachTarget::Tracepoint { copies: wanted, .. },
+            ) => {
                 *copies = (*copies).max(wanted);
             }
             _ => {}
@@ -67,7 +70,7 @@ impl Attachments {
     }
 
     /// The one use of `attach` by `experiment`.
-    pub fn usage(&mut self, experiment: u32, attach: usize) -> usize {
+    pub fn add_use(&mut self, experiment: u32, attach: usize) -> usize {
         let found = self
             .uses
             .iter()
@@ -83,7 +86,12 @@ impl Attachments {
     }
 
     /// Add a read at the entry or the return and say which slot it has; equal reads share one.
-    pub fn read(&mut self, usage: usize, exit: bool, read: ReadSpec) -> Result<usize, Full> {
+    pub fn add_read(
+        &mut self,
+        usage: usize,
+        exit: bool,
+        read: ReadSpec,
+    ) -> Result<usize, SlotsFull> {
         let spec = &mut self.uses[usage].spec;
         let side = if exit { side::RETURN } else { side::ENTRY } as usize;
         let (reads, count) = (&mut spec.reads[side], &mut spec.read_counts[side]);
@@ -92,7 +100,7 @@ impl Attachments {
             return Ok(slot);
         }
         if used == MAX_READS {
-            return Err(Full);
+            return Err(SlotsFull);
         }
         reads[used] = read;
         *count += 1;
@@ -100,29 +108,29 @@ impl Attachments {
     }
 }
 
-fn same_place(a: &Attach, b: &Attach) -> bool {
+fn is_same_place(a: &AttachTarget, b: &AttachTarget) -> bool {
     match (a, b) {
         (
-            Attach::Kprobe {
+            AttachTarget::Kprobe {
                 address: a,
                 offset: i,
                 ..
             },
-            Attach::Kprobe {
+            AttachTarget::Kprobe {
                 address: b,
                 offset: j,
                 ..
             },
         ) => (a, i) == (b, j),
         (
-            Attach::Tracepoint {
+            AttachTarget::Tracepoint {
                 name: a, nth: i, ..
             },
-            Attach::Tracepoint {
+            AttachTarget::Tracepoint {
                 name: b, nth: j, ..
             },
         ) => (a, i) == (b, j),
-        (Attach::Lsm { hook: a, .. }, Attach::Lsm { hook: b, .. }) => a == b,
+        (AttachTarget::Lsm { hook: a, .. }, AttachTarget::Lsm { hook: b, .. }) => a == b,
         _ => false,
     }
 }
@@ -135,14 +143,14 @@ mod tests {
     /// one has as many copies as its most demanding user wants.
     #[test]
     fn isolated_experiments_share_tracepoints_only() {
-        let function = Attach::Kprobe {
+        let function = AttachTarget::Kprobe {
             function: "f".into(),
             address: 16,
             offset: 0,
             entry: true,
             return_probe: false,
         };
-        let tracepoint = |copies| Attach::Tracepoint {
+        let tracepoint = |copies| AttachTarget::Tracepoint {
             name: "sys_exit".into(),
             arguments: 2,
             copies,

@@ -14,7 +14,7 @@ pub(super) enum PlaceError {
     #[error("the kernel's BTF is damaged: {0}")]
     Damaged(#[from] BtfError),
     /// The kernel has nothing of this name.
-    #[error("{} {kind} `{name}`{}", NO_SUCH, nearest(.near.as_deref()))]
+    #[error("{} {kind} `{name}`{}", NO_SUCH, suggestion(.near.as_deref()))]
     NoSuch {
         /// Function, tracepoint or LSM hook.
         kind: &'static str,
@@ -96,7 +96,7 @@ impl From<Reason> for PlaceError {
 }
 
 /// The end of a message that suggests a name.
-pub(super) fn nearest(near: Option<&str>) -> String {
+pub(super) fn suggestion(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| {
         format!("; the nearest name is `{near}`")
     })

@@ -12,7 +12,7 @@ use crate::probe::{KprobeEvents, KprobeTable};
 const BUCKETS: usize = 64;
 
 /// The offset in bytes of `path`, a member of a structure, a member of that one, and so on.
-fn offset(btf: &Btf<'_>, structure: &str, path: &[&str]) -> Option<u64> {
+fn member_offset(btf: &Btf<'_>, structure: &str, path: &[&str]) -> Option<u64> {
     let mut id: TypeId = *btf.find(NameKind::Struct, structure).first()?;
     let mut total = 0;
     for name in path {
@@ -26,42 +26,47 @@ fn offset(btf: &Btf<'_>, structure: &str, path: &[&str]) -> Option<u64> {
     Some(total)
 }
 
-fn short(offset: Option<u64>) -> Option<u32> {
+fn to_u32(offset: Option<u64>) -> Option<u32> {
     u32::try_from(offset?).ok()
 }
 
 /// Offsets of what the programs ask of each task and each CPU. What is not known is 0.
-pub(super) fn layout(offer: &TargetKernel<'_, '_>) -> Layout {
+pub(super) fn task_layout(offer: &TargetKernel<'_, '_>) -> Layout {
     let btf = offer.btf;
     // A variable of its own up to 6.1 and from 6.15 on, a member of a hot structure between.
     let preempt_count = (offer.per_cpu)("__preempt_count").or_else(|| {
         let hot = (offer.per_cpu)("pcpu_hot")?;
-        Some(hot + offset(btf, "pcpu_hot", &["preempt_count"])?)
+        Some(hot + member_offset(btf, "pcpu_hot", &["preempt_count"])?)
     });
     Layout {
-        cpu_offsets: one(offer, "__per_cpu_offset").unwrap_or(0),
+        cpu_offsets: single_address(offer, "__per_cpu_offset").unwrap_or(0),
         preempt_count: preempt_count.unwrap_or(0),
-        task_tgid: short(offset(btf, "task_struct", &["tgid"])).unwrap_or(0),
-        task_status: short(offset(btf, "task_struct", &["thread_info", "status"])).unwrap_or(0),
+        task_tgid: to_u32(member_offset(btf, "task_struct", &["tgid"])).unwrap_or(0),
+        task_status: to_u32(member_offset(
+            btf,
+            "task_struct",
+            &["thread_info", "status"],
+        ))
+        .unwrap_or(0),
     }
 }
 
 /// The kernel's table of kprobes.
-pub(super) fn kprobes(offer: &TargetKernel<'_, '_>) -> Option<KprobeTable> {
+pub(super) fn find_kprobe_table(offer: &TargetKernel<'_, '_>) -> Option<KprobeTable> {
     let btf = offer.btf;
-    let member = |name| offset(btf, "kprobe", &[name]);
+    let member = |name| member_offset(btf, "kprobe", &[name]);
     let events = || {
         Some(KprobeEvents {
             handler: member("pre_handler")?,
-            dispatcher: one(offer, "kprobe_dispatcher")?,
-            probe: offset(btf, "trace_kprobe", &["rp", "kp"])?,
-            hits: offset(btf, "trace_kprobe", &["nhit"])?,
-            cpu_offsets: one(offer, "__per_cpu_offset")?,
+            dispatcher: single_address(offer, "kprobe_dispatcher")?,
+            probe: member_offset(btf, "trace_kprobe", &["rp", "kp"])?,
+            hits: member_offset(btf, "trace_kprobe", &["nhit"])?,
+            cpu_offsets: single_address(offer, "__per_cpu_offset")?,
         })
     };
     Some(KprobeTable {
         events: events(),
-        buckets: one(offer, "kprobe_table")?,
+        buckets: single_address(offer, "kprobe_table")?,
         bucket_count: BUCKETS,
         link: member("hlist")?,
         list: member("list")?,
@@ -70,7 +75,7 @@ pub(super) fn kprobes(offer: &TargetKernel<'_, '_>) -> Option<KprobeTable> {
     })
 }
 
-fn one(offer: &TargetKernel<'_, '_>, symbol: &str) -> Option<u64> {
+fn single_address(offer: &TargetKernel<'_, '_>, symbol: &str) -> Option<u64> {
     match (offer.symbols)(symbol).as_slice() {
         [address] => Some(*address),
         _ => None,
@@ -78,8 +83,8 @@ fn one(offer: &TargetKernel<'_, '_>, symbol: &str) -> Option<u64> {
 }
 
 /// The offsets of the walk task → files → descriptor table → file; `None` where this kernel's BTF lacks one.
-pub fn fd_walk(btf: &Btf<'_>) -> Option<FdWalk> {
-    let member = |structure, name| short(offset(btf, structure, &[name]));
+pub fn find_fd_walk(btf: &Btf<'_>) -> Option<FdWalk> {
+    let member = |structure, name| to_u32(member_offset(btf, structure, &[name]));
     Some(FdWalk {
         task_files: member("task_struct", "files")?,
         files_fdt: member("files_struct", "fdt")?,

@@ -27,8 +27,8 @@ pub use types::{
 };
 
 pub use error::NO_SUCH;
-pub use layout::fd_walk;
-pub use paths::wrong_paths;
+pub use layout::find_fd_walk;
+pub use paths::find_wrong_paths;
 pub use setup::{CallMarkers, Markers, Plan, plan};
 pub use target_kernel::{CopiesInFile, TargetKernel, TracepointFormats};
-pub use workload::workload_alone;
+pub use workload::plan_workload_alone;

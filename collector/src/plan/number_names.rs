@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use qed_evidence::constants::{Flag, constant_sets, constants_of, flag_set};
 
 use super::TargetKernel;
-use super::expr::Decode;
+use super::expr::Decoder;
 use super::print_fmt::{FieldNames, field_names, fields_with_names};
 use super::types::NumberNames;
 use crate::btf::Btf;
@@ -16,7 +16,7 @@ use crate::reason::Reason;
 /// The names of a number.
 pub(super) enum NumberNaming {
     /// Those of an enumeration, which the number has as if it were its type.
-    Enumeration(Decode),
+    Enumeration(Decoder),
     /// Those of a set.
     Names(NumberNames),
 }
@@ -30,36 +30,36 @@ pub(super) fn number_names(
     kernel: &TargetKernel<'_, '_>,
     set: &str,
     flags: bool,
-    decode: &Decode,
+    decode: &Decoder,
 ) -> Result<NumberNaming, Reason> {
     if !matches!(
         decode,
-        Decode::Int { .. } | Decode::BitField { boolean: false, .. }
+        Decoder::Int { .. } | Decoder::BitField { boolean: false, .. }
     ) {
-        return Err(not_plain(set, decode));
+        return Err(not_plain_reason(set, decode));
     }
     if let Some(known) = flag_set(set) {
-        return Ok(of_flags(set, known));
+        return Ok(flag_names(set, known));
     }
     if constant_sets().any(|known| known == set) {
         return match (flags, set) {
             (false, _) => Ok(NumberNaming::Names(NumberNames::Constants(set.into()))),
             // A set of capabilities has the bit of each one's number.
-            (true, "CAP") => Ok(of_flags(set, constants_of(set).map(bit).collect())),
+            (true, "CAP") => Ok(flag_names(set, constants_of(set).map(bit_flag).collect())),
             (true, _) => Err(format!("`{set}` names whole numbers, and no bits").into()),
         };
     }
     if let Some((tracepoint, field)) = set.split_once('.') {
-        let names = of_tracepoint(kernel, tracepoint, field)?;
+        let names = tracepoint_names(kernel, tracepoint, field)?;
         return match names {
-            FieldNames::Flags(known) => Ok(of_flags(set, known)),
+            FieldNames::Flags(known) => Ok(flag_names(set, known)),
             FieldNames::Numbers(_) if flags => {
                 Err(format!("`{set}` names whole numbers, and no bits").into())
             }
-            FieldNames::Numbers(values) => enumeration(set, values, decode),
+            FieldNames::Numbers(values) => enumeration_naming(set, values, decode),
         };
     }
-    let (name, values) = of_enumeration(kernel.btf, set)?;
+    let (name, values) = find_enumeration(kernel.btf, set)?;
     if flags {
         // A name without bits is that of nothing.
         let known = values.into_iter().filter(|(_, value)| *value != 0);
@@ -68,25 +68,25 @@ pub(super) fn number_names(
             value: value as u64,
             mask: None,
         });
-        return Ok(of_flags(&name, known.collect()));
+        return Ok(flag_names(&name, known.collect()));
     }
-    enumeration(&name, values, decode)
+    enumeration_naming(&name, values, decode)
 }
 
 /// The reason why a value cannot have names.
-fn not_plain(set: &str, decode: &Decode) -> Reason {
+fn not_plain_reason(set: &str, decode: &Decoder) -> Reason {
     let other = decode.type_name();
     format!("`{other}` is not a plain number that `names = \"{set}\"` could name").into()
 }
 
-fn of_flags(set: &str, flags: Vec<Flag>) -> NumberNaming {
+fn flag_names(set: &str, flags: Vec<Flag>) -> NumberNaming {
     NumberNaming::Names(NumberNames::Flags {
         set: set.into(),
         flags,
     })
 }
 
-fn bit((number, name): (i64, &str)) -> Flag {
+fn bit_flag((number, name): (i64, &str)) -> Flag {
     Flag {
         name: name.into(),
         value: 1_u64.wrapping_shl(number as u32),
@@ -95,30 +95,30 @@ fn bit((number, name): (i64, &str)) -> Flag {
 }
 
 /// The decoder of the number with the names of an enumeration.
-fn enumeration(
+fn enumeration_naming(
     name: &str,
     values: Vec<(String, i128)>,
-    decode: &Decode,
+    decode: &Decoder,
 ) -> Result<NumberNaming, Reason> {
     let type_name = name.to_owned();
     Ok(NumberNaming::Enumeration(match *decode {
-        Decode::Int {
+        Decoder::Int {
             size,
             signed,
             big_endian: false,
             ..
-        } => Decode::Enum {
+        } => Decoder::Enum {
             type_name,
             size,
             signed,
             values,
         },
-        Decode::BitField {
+        Decoder::BitField {
             bit_offset,
             bits,
             signed,
             ..
-        } => Decode::BitField {
+        } => Decoder::BitField {
             bit_offset,
             bits,
             signed,
@@ -126,12 +126,12 @@ fn enumeration(
             boolean: false,
             values,
         },
-        ref other => return Err(not_plain(name, other)),
+        ref other => return Err(not_plain_reason(name, other)),
     }))
 }
 
 /// The names that a tracepoint's format has for a field. `tracepoint` may begin with its group, `kmem:kmalloc`.
-fn of_tracepoint(
+fn tracepoint_names(
     kernel: &TargetKernel<'_, '_>,
     tracepoint: &str,
     field: &str,
@@ -186,7 +186,7 @@ pub(super) fn named_fields(
 fn enumerators(btf: &Btf<'_>) -> HashMap<String, Option<i128>> {
     let mut found = HashMap::new();
     // Damaged types have no names that a format could use.
-    _ = btf.each_enumerator(&mut |name, value| {
+    _ = btf.for_each_enumerator(&mut |name, value| {
         let known = found.entry(name.to_owned()).or_insert(Some(value));
         if *known != Some(value) {
             *known = None;
@@ -196,7 +196,7 @@ fn enumerators(btf: &Btf<'_>) -> HashMap<String, Option<i128>> {
 }
 
 /// The enumeration of the kernel of this name, or that has an enumerator of this name: its name, and its values.
-fn of_enumeration(btf: &Btf<'_>, set: &str) -> Result<(String, Vec<(String, i128)>), Reason> {
+fn find_enumeration(btf: &Btf<'_>, set: &str) -> Result<(String, Vec<(String, i128)>), Reason> {
     let found = btf.enumerations_with(set).map_err(Reason::from_error)?;
     match found.as_slice() {
         [(tag, all)] => {

@@ -10,7 +10,7 @@ use super::expr::{ExprError, check};
 
 /// The reads of an investigation that are not paths, each with its place; sorted, each once although experiments
 /// inherit from each other.
-pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
+pub fn find_wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
     let experiments = investigation.experiments.iter();
     let probes = experiments.flat_map(|experiment| &experiment.probes);
     let reads = probes.flat_map(|probe| probe.entry.iter().chain(&probe.exit));
@@ -18,7 +18,12 @@ pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
         .flat_map(|read| {
             let wrong = read.paths().filter_map(|(path, span)| {
                 let error = check(path).err()?;
-                Some(not_a_path(investigation, &read.name, (path, span), &error))
+                Some(wrong_path_error(
+                    investigation,
+                    &read.name,
+                    (path, span),
+                    &error,
+                ))
             });
             wrong.collect::<Vec<_>>()
         })
@@ -29,7 +34,7 @@ pub fn wrong_paths(investigation: &Investigation) -> Vec<Diagnostic> {
 }
 
 /// Say where in the investigation `read` is wrong.
-pub(super) fn not_a_path(
+pub(super) fn wrong_path_error(
     investigation: &Investigation,
     read: &str,
     (path, span): (&str, &Range<usize>),
@@ -71,7 +76,7 @@ mod tests {
             { at = \"entry\", name = \"fine\", path = \"container_of(nowhere, struct none, x)->text\" },\n]\n\n\
             [[experiment]]\nname = \"b\"\ninherit = \"a\"\n";
         let investigation = parse("i.toml", text).unwrap();
-        let reported: Vec<_> = wrong_paths(&investigation)
+        let reported: Vec<_> = find_wrong_paths(&investigation)
             .iter()
             .map(|p| (p.line_column().unwrap(), p.help.clone()))
             .collect();

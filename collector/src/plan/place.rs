@@ -4,19 +4,19 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Position, Probe, ProbeAddress};
 
 use super::error::PlaceError;
-use super::expr::Returned;
+use super::expr::ReturnMeaning;
 use super::planner::Planner;
 use crate::btf::{KernelFunction, Parameter};
-use crate::probe::Attach;
+use crate::probe::AttachTarget;
 use crate::reason::Reason;
 use crate::symbols::disasm::{Instruction, locate};
 
 /// The kernel's facts about the place of a probe.
 pub(super) struct ProbePlace<'a> {
-    pub attach: Attach,
+    pub attach: AttachTarget,
     pub address: u64,
     pub parameters: Vec<Parameter<'a>>,
-    pub returned: Returned,
+    pub returned: ReturnMeaning,
     /// The reason why the type of a function's result is not known here, if it returns at all.
     pub untyped: Option<Reason>,
     /// The instruction, for a probe inside a function.
@@ -27,34 +27,34 @@ pub(super) struct ProbePlace<'a> {
 
 impl<'a> Planner<'_, '_, '_, 'a> {
     /// Find the place of a probe, or say why there is none.
-    pub(super) fn place(&mut self, probe: &Probe) -> Result<ProbePlace<'a>, PlaceError> {
+    pub(super) fn find_place(&mut self, probe: &Probe) -> Result<ProbePlace<'a>, PlaceError> {
         match &probe.target {
-            Target::Function(name) => self.function(probe, name),
+            Target::Function(name) => self.function_place(probe, name),
             Target::Address(text) => self.static_place(text),
-            Target::Tracepoint(name) => self.tracepoint(probe, name),
-            Target::Lsm(hook) => self.lsm_hook(hook),
+            Target::Tracepoint(name) => self.tracepoint_place(probe, name),
+            Target::Lsm(hook) => self.lsm_hook_place(hook),
         }
     }
 
-    fn function(&mut self, probe: &Probe, name: &str) -> Result<ProbePlace<'a>, PlaceError> {
+    fn function_place(&mut self, probe: &Probe, name: &str) -> Result<ProbePlace<'a>, PlaceError> {
         let found = self.offer.btf.functions(name)?;
-        let mut copies = self.copies(probe, name)?;
+        let mut copies = self.find_copies(probe, name)?;
         let address = self.function_address(name, &copies, probe.clones, !found.is_empty())?;
         copies.remove(0);
         if let Some(reason) = self.offer.no_kprobes {
-            return Err(not_offered(reason));
+            return Err(not_offered_error(reason));
         }
-        let instruction = self.instruction(address, &probe.position)?;
+        let instruction = self.find_instruction(address, &probe.position)?;
         // Inside of a function the registers hold other things; and a clone can take its arguments in other ones.
         let (parameters, returned) = match (&instruction, copies.as_slice()) {
-            (Some(_), _) => (Vec::new(), Returned::NotYet),
-            (None, [_, ..]) => (Vec::new(), Returned::Unknown),
-            (None, []) => signature(&found),
+            (Some(_), _) => (Vec::new(), ReturnMeaning::NotYet),
+            (None, [_, ..]) => (Vec::new(), ReturnMeaning::Unknown),
+            (None, []) => common_signature(&found),
         };
-        let untyped =
-            (returned == Returned::Unknown).then(|| untyped(name, found.len(), copies.len()));
+        let untyped = (returned == ReturnMeaning::Unknown)
+            .then(|| untyped_reason(name, found.len(), copies.len()));
         Ok(ProbePlace {
-            attach: Attach::Kprobe {
+            attach: AttachTarget::Kprobe {
                 function: name.to_owned(),
                 address,
                 offset: instruction.as_ref().map_or(0, |at| at.offset),
@@ -84,10 +84,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             // Still say what is more to the point.
             [] if self.offer.no_symbols.is_some() => {
                 let reason = self.offer.no_kprobes.or(self.offer.no_symbols);
-                Err(not_offered(reason.unwrap_or_default()))
+                Err(not_offered_error(reason.unwrap_or_default()))
             }
             [] if !(self.offer.copies)(name).is_empty() => {
-                Err(only_clones(name, &(self.offer.copies)(name)))
+                Err(only_clones_error(name, &(self.offer.copies)(name)))
             }
             [] if !in_btf => {
                 let btf = self.offer.btf;
@@ -95,7 +95,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 let near = self
                     .attachments
                     .nearest(name, || btf.nearest(crate::btf::NameKind::Function, name));
-                Err(no_such("function", name, near))
+                Err(no_such_error("function", name, near))
             }
             [] => Err(PlaceError::Inlined(name.to_owned())),
             many => Err(PlaceError::SeveralFunctions {
@@ -107,11 +107,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
 
     fn static_place(&self, text: &str) -> Result<ProbePlace<'a>, PlaceError> {
         if let Some(reason) = self.offer.no_kprobes {
-            return Err(not_offered(reason));
+            return Err(not_offered_error(reason));
         }
-        let (address, what) = self.address(text)?;
+        let (address, what) = self.resolve_address(text)?;
         Ok(ProbePlace {
-            attach: Attach::Kprobe {
+            attach: AttachTarget::Kprobe {
                 function: what,
                 address,
                 offset: 0,
@@ -120,37 +120,41 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             },
             address,
             parameters: Vec::new(),
-            returned: Returned::NotYet,
+            returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
             others: Vec::new(),
         })
     }
 
-    fn tracepoint(&mut self, probe: &Probe, name: &str) -> Result<ProbePlace<'a>, PlaceError> {
+    fn tracepoint_place(
+        &mut self,
+        probe: &Probe,
+        name: &str,
+    ) -> Result<ProbePlace<'a>, PlaceError> {
         let btf = self.offer.btf;
         let Some(tracepoint) = btf.tracepoint(name)? else {
             let names = btf.tracepoint_names()?;
             let near = qed_evidence::diagnostic::nearest(name, names);
-            return Err(no_such("tracepoint", name, near.map(str::to_owned)));
+            return Err(no_such_error("tracepoint", name, near.map(str::to_owned)));
         };
         Ok(ProbePlace {
-            attach: Attach::Tracepoint {
+            attach: AttachTarget::Tracepoint {
                 name: name.to_owned(),
                 arguments: tracepoint.parameters.len() as u32,
                 // A free may come in an interrupt that finds the program busy: a second copy is then free.
                 copies: if probe.frees.is_some() { 2 } else { 1 },
                 nth: {
-                    let syscall = self.syscall(probe)?;
-                    self.nth(name, syscall)
+                    let syscall = self.syscall_filter(probe)?;
+                    self.nth_attachment(name, syscall)
                 },
             },
             address: 0,
             parameters: tracepoint.parameters,
             returned: if name == "sys_exit" {
-                Returned::SystemCall
+                ReturnMeaning::SystemCall
             } else {
-                Returned::NotYet
+                ReturnMeaning::NotYet
             },
             untyped: None,
             instruction: None,
@@ -158,24 +162,24 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    fn lsm_hook(&self, hook: &str) -> Result<ProbePlace<'a>, PlaceError> {
+    fn lsm_hook_place(&self, hook: &str) -> Result<ProbePlace<'a>, PlaceError> {
         let btf = self.offer.btf;
         if let Some(reason) = self.offer.no_lsm {
-            return Err(not_offered(reason));
+            return Err(not_offered_error(reason));
         }
         let Some(function) = btf.lsm_hook(hook)? else {
             let names = btf.lsm_hook_names()?;
             let near = qed_evidence::diagnostic::nearest(hook, names);
-            return Err(no_such("LSM hook", hook, near.map(str::to_owned)));
+            return Err(no_such_error("LSM hook", hook, near.map(str::to_owned)));
         };
         Ok(ProbePlace {
-            attach: Attach::Lsm {
+            attach: AttachTarget::Lsm {
                 hook: hook.to_owned(),
                 function: Some(function.id.0),
             },
             address: 0,
             parameters: function.signature.parameters,
-            returned: Returned::NotYet,
+            returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
             others: Vec::new(),
@@ -183,7 +187,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// The copies of a function that a probe is to sit on: symbol and address of each, the function itself first.
-    fn copies(&self, probe: &Probe, name: &str) -> Result<Vec<(String, u64)>, PlaceError> {
+    fn find_copies(&self, probe: &Probe, name: &str) -> Result<Vec<(String, u64)>, PlaceError> {
         let mut copies = (self.offer.copies)(name);
         if !probe.clones {
             let named = (self.offer.symbols)(name);
@@ -210,11 +214,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// The address that an investigation names, and what to call it in messages, or why it is not known here.
-    fn address(&self, text: &str) -> Result<(u64, String), PlaceError> {
+    fn resolve_address(&self, text: &str) -> Result<(u64, String), PlaceError> {
         let live = |name: &str| match (self.offer.symbols)(name).as_slice() {
             [address] => Ok(*address),
             [] => Err(match self.offer.no_symbols {
-                Some(reason) => not_offered(reason),
+                Some(reason) => not_offered_error(reason),
                 None => PlaceError::NoSymbol {
                     name: name.to_owned(),
                 },
@@ -237,7 +241,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// The instruction that the position means; `None` at the entry.
-    fn instruction(
+    fn find_instruction(
         &self,
         address: u64,
         position: &Position,
@@ -256,11 +260,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 }
 
-fn not_offered(reason: &str) -> PlaceError {
+fn not_offered_error(reason: &str) -> PlaceError {
     PlaceError::NotOffered(Reason::from(reason))
 }
 
-fn no_such(kind: &'static str, name: &str, near: Option<String>) -> PlaceError {
+fn no_such_error(kind: &'static str, name: &str, near: Option<String>) -> PlaceError {
     PlaceError::NoSuch {
         kind,
         name: name.to_owned(),
@@ -270,19 +274,19 @@ fn no_such(kind: &'static str, name: &str, near: Option<String>) -> PlaceError {
 
 /// Parameters and result of the functions of one name, if they agree: it is not known which of them is at an address, so
 /// otherwise neither is stated.
-fn signature<'a>(functions: &[KernelFunction<'a>]) -> (Vec<Parameter<'a>>, Returned) {
+fn common_signature<'a>(functions: &[KernelFunction<'a>]) -> (Vec<Parameter<'a>>, ReturnMeaning) {
     match functions {
         [first, rest @ ..] if rest.iter().all(|f| f.signature == first.signature) => (
             first.signature.parameters.clone(),
-            Returned::Function(first.signature.result),
+            ReturnMeaning::Function(first.signature.result),
         ),
-        _ => (Vec::new(), Returned::Unknown),
+        _ => (Vec::new(), ReturnMeaning::Unknown),
     }
 }
 
 /// The reason why the result of a function is not known, if this many prototypes have its name and this many further copies are
 /// watched.
-fn untyped(name: &str, prototypes: usize, copies: usize) -> Reason {
+fn untyped_reason(name: &str, prototypes: usize, copies: usize) -> Reason {
     let why = match (prototypes, copies) {
         (0, _) => format!("this kernel's BTF has no prototype of `{name}`"),
         (_, 0) => format!("the {prototypes} functions called `{name}` in this kernel's BTF differ"),
@@ -295,7 +299,7 @@ fn untyped(name: &str, prototypes: usize, copies: usize) -> Reason {
 }
 
 /// The error for a function of which only clones exist.
-fn only_clones(name: &str, clones: &[(String, u64)]) -> PlaceError {
+fn only_clones_error(name: &str, clones: &[(String, u64)]) -> PlaceError {
     let clones = clones.iter().map(|(symbol, _)| format!("`{symbol}`"));
     PlaceError::OnlyClones {
         name: name.to_owned(),

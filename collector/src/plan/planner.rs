@@ -23,7 +23,7 @@ pub struct Planner<'p, 'o, 's, 'a> {
 impl Planner<'_, '_, '_, '_> {
     /// The number of the system call that a probe of system calls wants; `None`: any (where the workload makes several in
     /// sequence, all of these), or the probe is not one of system calls.
-    pub(super) fn syscall(&self, probe: &Probe) -> Result<Option<u32>, PlaceError> {
+    pub(super) fn syscall_filter(&self, probe: &Probe) -> Result<Option<u32>, PlaceError> {
         let Target::Tracepoint(tracepoint) = &probe.target else {
             return Ok(None);
         };
@@ -43,7 +43,7 @@ impl Planner<'_, '_, '_, '_> {
 
     /// The number of the attachment to `tracepoint` that has the hits of `syscall` in this experiment: a program filters for
     /// one system call, or sees all.
-    pub(super) fn nth(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
+    pub(super) fn nth_attachment(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
         let wanted = (tracepoint.to_owned(), syscall);
         let before = |filters: &[(String, Option<u32>)]| {
             let same = filters.iter().filter(|(name, _)| name == tracepoint);

@@ -20,7 +20,7 @@ pub(super) enum FieldNames {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum FormatError {
     /// No table is applied to this field.
-    #[error("its format has no names for `{field}`{}", with_tables(.others))]
+    #[error("its format has no names for `{field}`{}", other_fields_text(.others))]
     NoTable {
         /// The field.
         field: String,
@@ -37,7 +37,7 @@ pub(super) enum FormatError {
     },
 }
 
-fn with_tables(fields: &[String]) -> String {
+fn other_fields_text(fields: &[String]) -> String {
     match fields {
         [] => ", nor for another field".into(),
         fields => format!("; it has some for `{}`", fields.join("`, `")),
@@ -54,7 +54,7 @@ pub(super) fn field_names(
     enumerator: &dyn Fn(&str) -> Option<i128>,
 ) -> Result<FieldNames, FormatError> {
     let mut fields = Vec::new();
-    for table in tables(format) {
+    for table in find_tables(format) {
         let Some(own) = table.field() else {
             continue;
         };
@@ -73,7 +73,9 @@ pub(super) fn field_names(
 
 /// The fields that have a table of names.
 pub(super) fn fields_with_names(format: &str) -> impl Iterator<Item = &str> {
-    tables(format).into_iter().filter_map(|table| table.field())
+    find_tables(format)
+        .into_iter()
+        .filter_map(|table| table.field())
 }
 
 /// One use of a table.
@@ -87,7 +89,7 @@ struct Table<'f> {
 }
 
 /// The uses of tables in a format.
-fn tables(format: &str) -> Vec<Table<'_>> {
+fn find_tables(format: &str) -> Vec<Table<'_>> {
     let print = format
         .split_once("print fmt:")
         .map_or("", |(_, print)| print);
@@ -95,11 +97,11 @@ fn tables(format: &str) -> Vec<Table<'_>> {
     for (flags, call) in [(true, "__print_flags("), (false, "__print_symbolic(")] {
         for (at, _) in print.match_indices(call) {
             let arguments = &print[at + call.len()..];
-            let Some(end) = end_of(arguments, ')') else {
+            let Some(end) = find_end(arguments, ')') else {
                 continue;
             };
             let arguments = &arguments[..end];
-            if let Some(comma) = end_of(arguments, ',') {
+            if let Some(comma) = find_end(arguments, ',') {
                 found.push(Table {
                     flags,
                     subject: arguments[..comma].trim(),
@@ -112,7 +114,7 @@ fn tables(format: &str) -> Vec<Table<'_>> {
 }
 
 /// The byte at which `wanted` stands outside of all parentheses, braces and texts.
-fn end_of(text: &str, wanted: char) -> Option<usize> {
+fn find_end(text: &str, wanted: char) -> Option<usize> {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (at, c) in text.char_indices() {
         match c {
@@ -142,7 +144,7 @@ impl<'f> Table<'f> {
                 return (rest.is_empty() || rest.trim_start().starts_with('&')).then_some(field);
             }
             let inner = subject.strip_prefix('(')?;
-            let end = end_of(inner, ')')?;
+            let end = find_end(inner, ')')?;
             // Parentheses around all of it, or a cast.
             subject = match &inner[end + 1..] {
                 "" => &inner[..end],
@@ -164,9 +166,9 @@ impl<'f> Table<'f> {
         let mut entries = Vec::new();
         let mut rest = self.rest;
         while let Some((_, entry)) = rest.split_once('{') {
-            let end = end_of(entry, '}').ok_or_else(|| wrong(entry))?;
+            let end = find_end(entry, '}').ok_or_else(|| wrong(entry))?;
             let (inner, after) = (&entry[..end], &entry[end + 1..]);
-            let comma = end_of(inner, ',').ok_or_else(|| wrong(inner))?;
+            let comma = find_end(inner, ',').ok_or_else(|| wrong(inner))?;
             let (expression, name) = (&inner[..comma], inner[comma + 1..].trim());
             // Tables that are not only used in the format end with a null pointer in the place of a name.
             if ["NULL", "((void *)0)"].contains(&name) {
@@ -215,20 +217,20 @@ const MAX_DEPTH: usize = 64;
 /// The number of a constant expression of C; `None`: it is none, or uses what is not known here.
 fn evaluate(text: &str, enumerator: &dyn Fn(&str) -> Option<i128>) -> Option<i128> {
     let mut parser = Parser {
-        tokens: tokens(text)?,
+        tokens: tokenize(text)?,
         at: 0,
         enumerator,
     };
-    let number = parser.binary(0, 0)?;
+    let number = parser.evaluate_binary(0, 0)?;
     (parser.at == parser.tokens.len()).then_some(number)
 }
 
-fn tokens(text: &str) -> Option<Vec<FmtToken>> {
+fn tokenize(text: &str) -> Option<Vec<FmtToken>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
         let (token, length) = if first.is_ascii_digit() {
-            number(rest)?
+            parse_number(rest)?
         } else if is_name(first) {
             let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
             (FmtToken::Name(rest[..end].into()), end)
@@ -243,7 +245,7 @@ fn tokens(text: &str) -> Option<Vec<FmtToken>> {
 }
 
 /// A number with its suffixes, and its length.
-fn number(text: &str) -> Option<(FmtToken, usize)> {
+fn parse_number(text: &str) -> Option<(FmtToken, usize)> {
     let end = text.find(|c| !is_name(c)).unwrap_or(text.len());
     let word = text[..end].trim_end_matches(['u', 'U', 'l', 'L']);
     let (digits, radix) = match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
@@ -272,16 +274,16 @@ impl Parser<'_> {
         found
     }
 
-    fn binary(&mut self, level: usize, depth: usize) -> Option<i128> {
+    fn evaluate_binary(&mut self, level: usize, depth: usize) -> Option<i128> {
         let Some(signs) = LEVELS.get(level) else {
-            return self.unary(depth);
+            return self.evaluate_unary(depth);
         };
-        let mut left = self.binary(level + 1, depth)?;
+        let mut left = self.evaluate_binary(level + 1, depth)?;
         loop {
             let Some(sign) = signs.iter().find(|sign| self.take(sign)) else {
                 return Some(left);
             };
-            let right = self.binary(level + 1, depth)?;
+            let right = self.evaluate_binary(level + 1, depth)?;
             let places = u32::try_from(right).ok().filter(|places| *places < 64);
             left = match *sign {
                 "|" => left | right,
@@ -295,21 +297,21 @@ impl Parser<'_> {
         }
     }
 
-    fn unary(&mut self, depth: usize) -> Option<i128> {
+    fn evaluate_unary(&mut self, depth: usize) -> Option<i128> {
         if depth > MAX_DEPTH {
             return None;
         }
         if self.take("~") {
-            return Some(!self.unary(depth + 1)?);
+            return Some(!self.evaluate_unary(depth + 1)?);
         }
         if self.take("-") {
-            return self.unary(depth + 1)?.checked_neg();
+            return self.evaluate_unary(depth + 1)?.checked_neg();
         }
         if self.take("(") {
-            if self.cast() {
-                return self.unary(depth + 1);
+            if self.skip_cast() {
+                return self.evaluate_unary(depth + 1);
             }
-            let number = self.binary(0, depth + 1)?;
+            let number = self.evaluate_binary(0, depth + 1)?;
             return self.take(")").then_some(number);
         }
         let token = self.tokens.get(self.at)?.clone();
@@ -322,7 +324,7 @@ impl Parser<'_> {
     }
 
     /// Skip the type of a cast: names alone, none of them an enumerator, and something to cast after the parenthesis.
-    fn cast(&mut self) -> bool {
+    fn skip_cast(&mut self) -> bool {
         let inside = &self.tokens[self.at..];
         let length = inside
             .iter()

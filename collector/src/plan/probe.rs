@@ -11,7 +11,7 @@ use super::place::ProbePlace;
 use super::planner::Planner;
 use super::setup::{CallMarkers, Markers};
 use super::types::{EventSource, PlannedInstruction, PlannedProbe, PlannedRead, RefusedReads};
-use crate::probe::Attach;
+use crate::probe::AttachTarget;
 use crate::reason::Reason;
 use crate::workload::MARKING_SYSCALL;
 
@@ -19,7 +19,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     /// Add the markers: probes at entry and exit of the workload's own system calls, so that what the process does before,
     /// between and after them can be cut off, and at the entry of the next system call after each, until which the kernel may
     /// still do work for it. Only if the workload makes its calls itself.
-    pub fn markers(&mut self) -> Option<Markers> {
+    pub fn add_markers(&mut self) -> Option<Markers> {
         let workload = &self.experiment.workload;
         let Action::Syscall { name, .. } = &workload.action else {
             return None;
@@ -35,8 +35,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             let markers = match marked.get(&number) {
                 Some(markers) => *markers,
                 None => CallMarkers {
-                    enter: self.marker("sys_enter", number),
-                    exit: self.marker("sys_exit", number),
+                    enter: self.add_marker("sys_enter", number),
+                    exit: self.add_marker("sys_exit", number),
                 },
             };
             marked.insert(number, markers);
@@ -44,19 +44,19 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         Some(Markers {
             calls,
-            next_call: next.map(|next| self.marker("sys_enter", next)),
+            next_call: next.map(|next| self.add_marker("sys_enter", next)),
         })
     }
 
     /// The use of a tracepoint for one system call.
-    fn marker(&mut self, tracepoint: &str, number: u32) -> usize {
-        let attach = Attach::Tracepoint {
+    fn add_marker(&mut self, tracepoint: &str, number: u32) -> usize {
+        let attach = AttachTarget::Tracepoint {
             name: tracepoint.into(),
             arguments: 2,
             copies: 1,
-            nth: self.nth(tracepoint, Some(number)),
+            nth: self.nth_attachment(tracepoint, Some(number)),
         };
-        let usage = self.source(attach, 0).usage;
+        let usage = self.add_source(attach, 0).usage;
         let spec = &mut self.attachments.uses[usage].spec;
         spec.acts |= act::SYSCALL;
         spec.syscall = number;
@@ -64,17 +64,17 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// Plan one probe; what cannot be is planned as unavailable.
-    pub fn probe(&mut self, probe: &Probe) -> PlannedProbe {
-        let mut planned = without_place(probe);
-        let place = match self.place(probe) {
+    pub fn plan_probe(&mut self, probe: &Probe) -> PlannedProbe {
+        let mut planned = unplaced_probe(probe);
+        let place = match self.find_place(probe) {
             Ok(place) => place,
             Err(error) => {
-                self.syntax_only(probe);
+                self.check_syntax(probe);
                 planned.source = Err(Reason::from_error(error));
                 return planned;
             }
         };
-        planned.parameters = self.parameters(&place, probe);
+        planned.parameters = self.plan_parameters(&place, probe);
         if let Some(instruction) = &place.instruction {
             planned.offset = instruction.offset;
             planned.instruction = Some(PlannedInstruction {
@@ -82,36 +82,36 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 text: instruction.text.clone(),
             });
         }
-        let source = self.source(place.attach.clone(), place.address);
-        if let Err(error) = self.acts(probe, &place, source.usage) {
+        let source = self.add_source(place.attach.clone(), place.address);
+        if let Err(error) = self.plan_actions(probe, &place, source.usage) {
             planned.source = Err(Reason::from_error(error));
             return planned;
         }
-        planned.returns = self.returns(probe, &place);
-        self.reads(probe, &place, source.usage, &mut planned);
+        planned.returns = self.plan_return(probe, &place);
+        self.plan_reads(probe, &place, source.usage, &mut planned);
         planned.source = Ok(source);
         planned.others = place
             .others
             .iter()
             .map(|(symbol, address)| {
-                let attach = Attach::Kprobe {
+                let attach = AttachTarget::Kprobe {
                     function: symbol.clone(),
                     address: *address,
                     offset: 0,
                     entry: true,
                     return_probe: probe.watch_return,
                 };
-                self.source(attach, *address)
+                self.add_source(attach, *address)
             })
             .collect();
         planned
     }
 
     /// Attach to something for this experiment.
-    fn source(&mut self, attach: Attach, address: u64) -> EventSource {
+    fn add_source(&mut self, attach: AttachTarget, address: u64) -> EventSource {
         let owner = self.experiment.isolated.then_some(self.number);
         let attach = self.attachments.attach(attach, owner);
-        let usage = self.attachments.usage(self.number, attach);
+        let usage = self.attachments.add_use(self.number, attach);
         EventSource {
             attach,
             usage,
@@ -120,7 +120,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// Plan the reads of a probe.
-    fn reads(
+    fn plan_reads(
         &mut self,
         probe: &Probe,
         place: &ProbePlace<'a>,
@@ -131,8 +131,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         for (reads, exit) in [(&probe.entry, false), (&probe.exit, true)] {
             for read in reads {
                 // A tracepoint has one side; there `at` only says under which name the value goes.
-                let planned_read = self.read(read, place, usage, exit, exit && is_function);
-                match planned_read.and_then(|planned| not_public(planned, probe, exit)) {
+                let planned_read = self.plan_read(read, place, usage, exit, exit && is_function);
+                match planned_read.and_then(|planned| refuse_public_secret(planned, probe, exit)) {
                     Ok(read) if exit => planned.exit.push(read),
                     Ok(read) => planned.entry.push(read),
                     Err(Some(reason)) => {
@@ -149,7 +149,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
     }
 
-    fn acts(
+    fn plan_actions(
         &mut self,
         probe: &Probe,
         place: &ProbePlace<'a>,
@@ -192,7 +192,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         if probe.any_task {
             acts |= act::ANY_TASK;
         }
-        let syscall = self.syscall(probe)?;
+        let syscall = self.syscall_filter(probe)?;
         let spec = &mut self.attachments.uses[usage].spec;
         if let Some(number) = syscall {
             acts |= act::SYSCALL;
@@ -224,7 +224,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
 }
 
 /// Refuse to declare a secret of the kernel public.
-fn not_public(
+fn refuse_public_secret(
     planned: PlannedRead,
     probe: &Probe,
     exit: bool,
@@ -241,7 +241,7 @@ fn not_public(
 }
 
 /// A probe before its place is known.
-fn without_place(probe: &Probe) -> PlannedProbe {
+fn unplaced_probe(probe: &Probe) -> PlannedProbe {
     PlannedProbe {
         name: probe.name.clone(),
         target: probe.target.clone(),

@@ -8,25 +8,25 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
-    Compiled, Decode, ErrorClass, ReadOptions, Returned, Scope, compile, compile_wanted,
+    CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, compile, compile_wanted,
 };
 use super::number_names::{NumberNaming, named_fields, number_names};
-use super::paths::not_a_path;
+use super::paths::wrong_path_error;
 use super::place::ProbePlace;
 use super::planner::Planner;
 use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
-use crate::btf::{Passing, Type, TypeId};
-use crate::probe::Attach;
+use crate::btf::{ArgumentLocation, Type, TypeId};
+use crate::probe::AttachTarget;
 use crate::reason::Reason;
 
 /// Compile the path that says how many elements there are.
-fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, Reason> {
+fn compile_element_count(path: &str, scope: &Scope<'_, '_>) -> Result<CompiledPath, Reason> {
     let wrong = |why: String| -> Reason {
         format!("`{path}` does not say how many elements there are: {why}").into()
     };
     let compiled = compile(path, scope).map_err(|error| wrong(error.to_string()))?;
     match compiled.decode {
-        Decode::Int { .. } => Ok(compiled),
+        Decoder::Int { .. } => Ok(compiled),
         other => Err(wrong(format!(
             "it is not an integer but `{}`",
             other.type_name()
@@ -38,14 +38,14 @@ fn number_of_elements(path: &str, scope: &Scope<'_, '_>) -> Result<Compiled, Rea
 ///
 /// # Errors
 /// The reason why it cannot.
-fn ip_address(path: &str, decode: &Decode) -> Result<(), Reason> {
+fn check_ip_address(path: &str, decode: &Decoder) -> Result<(), Reason> {
     match decode {
-        Decode::Int {
+        Decoder::Int {
             size: 4,
             big_endian: true,
             ..
         } => Ok(()),
-        Decode::Bytes { len, of, .. } if u64::from(*len) == *of && [4, 16].contains(len) => Ok(()),
+        Decoder::Bytes { len, of, .. } if u64::from(*len) == *of && [4, 16].contains(len) => Ok(()),
         other => Err(format!(
             "`{path}` is `{}`, and an IP address is `__be32`, or 4 or 16 bytes; `(__be32)` before it says that it is in network byte order",
             other.type_name()
@@ -55,7 +55,7 @@ fn ip_address(path: &str, decode: &Decode) -> Result<(), Reason> {
 }
 
 /// The reason why a probe cannot read more.
-fn no_room() -> Reason {
+fn no_slot_reason() -> Reason {
     let reason = format!(
         "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its entry, and as many \
          at its return"
@@ -64,7 +64,7 @@ fn no_room() -> Reason {
 }
 
 /// Why a read has no path.
-enum NoPath {
+enum PathError {
     /// This kernel can read none.
     Refused(Reason),
     /// One of them is none on any kernel, also if another one could be read.
@@ -78,20 +78,20 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         exit: bool,
         symbols: &'x dyn Fn(&str) -> Option<u64>,
     ) -> Scope<'x, 'a> {
-        let system_call = matches!(place.returned, Returned::SystemCall);
+        let system_call = matches!(place.returned, ReturnMeaning::SystemCall);
         Scope {
             btf: self.offer.btf,
             parameters: &place.parameters,
             returned: if exit || system_call {
                 place.returned
             } else {
-                Returned::NotYet
+                ReturnMeaning::NotYet
             },
             symbols,
         }
     }
 
-    pub(super) fn parameters(
+    pub(super) fn plan_parameters(
         &self,
         place: &ProbePlace<'a>,
         probe: &Probe,
@@ -144,7 +144,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                     Ok(Some(NumberNaming::Names(names))) => (None, Some(names)),
                     Ok(None) | Err(_) => (None, None),
                 };
-                let plain = matches!(decode, Ok(Decode::Int { .. }));
+                let plain = matches!(decode, Ok(Decoder::Int { .. }));
                 let nameable = tables.get(&name).filter(|_| plain);
                 let nameable = nameable.filter(|_| !probe.names.contains_key(&name));
                 PlannedParameter {
@@ -155,15 +155,15 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         .type_name(parameter.type_id)
                         .unwrap_or_default(),
                     register: match (parameter.passing, &decode) {
-                        (Passing::Unreadable(why), _) => Err(why.into()),
+                        (ArgumentLocation::Unreadable(why), _) => Err(why.into()),
                         (_, Err(error)) => Err(Reason::from_error(error)),
-                        (Passing::Register(register), Ok(_)) => match misnamed {
+                        (ArgumentLocation::Register(register), Ok(_)) => match misnamed {
                             Some(reason) => Err(reason),
                             None => Ok(register as usize),
                         },
                     },
                     // A `char *` argument is shown as the pointer that it is.
-                    decode: match self.pointer(parameter.type_id) {
+                    decode: match self.pointer_decoder(parameter.type_id) {
                         Some(pointer) => Some(pointer),
                         None => enumerated.or(decode.ok()),
                     },
@@ -175,29 +175,33 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// The decoder of a pointer of this type, if it is one.
-    pub(super) fn pointer(&self, id: TypeId) -> Option<Decode> {
+    pub(super) fn pointer_decoder(&self, id: TypeId) -> Option<Decoder> {
         let stripped = self.offer.btf.strip(id).ok()?;
-        matches!(stripped.ty, Type::Pointer { .. }).then(|| Decode::Pointer {
+        matches!(stripped.ty, Type::Pointer { .. }).then(|| Decoder::Pointer {
             type_name: self.offer.btf.type_name(id).unwrap_or_default(),
             to_function: false,
         })
     }
 
-    pub(super) fn returns(&self, probe: &Probe, place: &ProbePlace<'a>) -> Option<PlannedReturn> {
+    pub(super) fn plan_return(
+        &self,
+        probe: &Probe,
+        place: &ProbePlace<'a>,
+    ) -> Option<PlannedReturn> {
         if let Some(reason) = place.untyped.as_ref().filter(|_| probe.watch_return) {
             return Some(PlannedReturn {
                 type_name: String::new(),
                 decode: Err(reason.clone()),
             });
         }
-        let Returned::Function(id) = place.returned else {
+        let ReturnMeaning::Function(id) = place.returned else {
             return None;
         };
         if id == TypeId::VOID || !probe.watch_return {
             return None;
         }
         let symbols = |_: &str| None;
-        let decode = match self.pointer(id) {
+        let decode = match self.pointer_decoder(id) {
             Some(pointer) => Ok(pointer),
             None => compile("return", &self.scope(place, true, &symbols))
                 .map(|compiled| compiled.decode)
@@ -216,7 +220,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         read: &'r Read,
         scope: &Scope<'_, 'a>,
         wanted: ReadOptions<'_>,
-    ) -> Result<(&'r str, Compiled), NoPath> {
+    ) -> Result<(&'r str, CompiledPath), PathError> {
         let mut found = None;
         let mut is_known = true;
         let mut refused = Vec::new();
@@ -228,7 +232,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 }
                 Err(error) if error.class == ErrorClass::Syntax => {
                     let path = (path, span);
-                    problems.push(not_a_path(self.investigation, &read.name, path, &error));
+                    problems.push(wrong_path_error(
+                        self.investigation,
+                        &read.name,
+                        path,
+                        &error,
+                    ));
                 }
                 Err(error) => {
                     let of_kernel = matches!(error.class, ErrorClass::Unknown | ErrorClass::Type);
@@ -238,14 +247,14 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
         }
         match found.filter(|_| is_known) {
-            _ if !problems.is_empty() => Err(NoPath::Wrong(problems)),
+            _ if !problems.is_empty() => Err(PathError::Wrong(problems)),
             Some(found) => Ok(found),
-            None => Err(NoPath::Refused(refused.join("; ").into())),
+            None => Err(PathError::Refused(refused.join("; ").into())),
         }
     }
 
     /// Plan one read; `Err(None)` means that it was reported as a problem of the investigation.
-    pub(super) fn read(
+    pub(super) fn plan_read(
         &mut self,
         read: &Read,
         place: &ProbePlace<'a>,
@@ -266,28 +275,28 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let scope = self.scope(place, exit, &symbols);
         let (path, compiled) = match self.first_path(read, &scope, wanted) {
             Ok(found) => found,
-            Err(NoPath::Refused(reason)) => return Err(Some(reason)),
-            Err(NoPath::Wrong(problems)) => {
+            Err(PathError::Refused(reason)) => return Err(Some(reason)),
+            Err(PathError::Wrong(problems)) => {
                 self.problems.extend(problems);
                 return Err(None);
             }
         };
-        if let Some(reason) = several_values(read, path, &compiled.decode) {
+        if let Some(reason) = several_values_reason(read, path, &compiled.decode) {
             return Err(Some(reason));
         }
         let number = match (&read.elements, &compiled.elements) {
             (Some(path), Some(element)) => {
-                let number = number_of_elements(path, &scope).map_err(Some)?;
+                let number = compile_element_count(path, &scope).map_err(Some)?;
                 Some((path, number, element.index))
             }
             _ => None,
         };
         let mut slot = |spec| {
-            let taken = self.attachments.read(usage, at_return, spec);
-            taken.map_err(|_| Some(no_room()))
+            let taken = self.attachments.add_read(usage, at_return, spec);
+            taken.map_err(|_| Some(no_slot_reason()))
         };
         if read.kind == Some(ReadKind::Ip) {
-            ip_address(path, &compiled.decode).map_err(Some)?;
+            check_ip_address(path, &compiled.decode).map_err(Some)?;
         }
         let mut names = None;
         let mut decode = compiled.decode;
@@ -300,7 +309,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         let is_inside = compiled.spec.form == form::ADDRESS
             && compiled.spec.offset != 0
-            && matches!(decode, Decode::Pointer { .. });
+            && matches!(decode, Decoder::Pointer { .. });
         let inside_null = is_inside.then_some(i64::from(compiled.spec.offset) as u64);
         let slots = std::iter::once(compiled.spec)
             .chain(compiled.more)
@@ -331,16 +340,16 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     }
 
     /// Check the paths of a probe that is not possible here for mistakes that do not depend on the kernel.
-    pub(super) fn syntax_only(&mut self, probe: &Probe) {
+    pub(super) fn check_syntax(&mut self, probe: &Probe) {
         let symbols = |_: &str| None;
         let nothing = ProbePlace {
-            attach: Attach::Lsm {
+            attach: AttachTarget::Lsm {
                 hook: String::new(),
                 function: None,
             },
             address: 0,
             parameters: Vec::new(),
-            returned: Returned::NotYet,
+            returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
             others: Vec::new(),
@@ -351,7 +360,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 if let Err(error) = result
                     && error.class == ErrorClass::Syntax
                 {
-                    let problem = not_a_path(self.investigation, &read.name, path, &error);
+                    let problem = wrong_path_error(self.investigation, &read.name, path, &error);
                     self.problems.push(problem);
                 }
             }
@@ -360,8 +369,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
 }
 
 /// The reason why an option for a single value cannot be used for a read, if that is a structure.
-fn several_values(read: &Read, path: &str, decode: &Decode) -> Option<Reason> {
-    let is_structure = matches!(decode, Decode::Structure { .. });
+fn several_values_reason(read: &Read, path: &str, decode: &Decoder) -> Option<Reason> {
+    let is_structure = matches!(decode, Decoder::Structure { .. });
     (is_structure && (read.kind.is_some() || read.names.is_some())).then(|| {
         let type_name = decode.type_name();
         let reason = format!(

@@ -5,13 +5,13 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 use serde::{Deserialize, Serialize};
 
-use super::argument_counts::few_arguments;
+use super::argument_counts::find_few_arguments;
 use super::attachments::Attachments;
 use super::layout;
 use super::planner::Planner;
 use super::target_kernel::TargetKernel;
 use super::types::PlannedExperiment;
-use super::workload::workload;
+use super::workload::plan_workload;
 use crate::probe::Setup;
 use crate::reason::Reason;
 use crate::workload::WorkloadKind;
@@ -81,18 +81,18 @@ pub fn plan(
             problems: &mut problems,
             filters: Vec::new(),
         };
-        markers.push(planner.markers());
+        markers.push(planner.add_markers());
         let probes = experiment
             .probes
             .iter()
-            .map(|probe| planner.probe(probe))
+            .map(|probe| planner.plan_probe(probe))
             .collect();
-        let workload = workload(offer.btf, &experiment.workload).map_err(Reason::from_error);
+        let workload = plan_workload(offer.btf, &experiment.workload).map_err(Reason::from_error);
         experiments.push(PlannedExperiment {
             name: experiment.name.clone(),
             isolated: experiment.isolated,
             refused: workload.as_ref().err().cloned(),
-            few: few_arguments(offer, &experiment.workload),
+            few: find_few_arguments(offer, &experiment.workload),
             probes,
         });
         workloads.push(workload);
@@ -115,14 +115,14 @@ pub fn plan(
         }
     }
     // A kernel without these members cannot walk a descriptor; the reads that want it then fail one by one.
-    let fd_walk = layout::fd_walk(offer.btf);
+    let fd_walk = layout::find_fd_walk(offer.btf);
     Ok(Plan {
         setup: Setup {
             attaches: attachments.attaches,
             uses: attachments.uses,
             fd_walk,
-            layout: layout::layout(offer),
-            kprobes: layout::kprobes(offer),
+            layout: layout::task_layout(offer),
+            kprobes: layout::find_kprobe_table(offer),
             ring_bytes: 8 << 20,
         },
         experiments,

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use qed_evidence::investigation::{Argument, MemberValue};
 
-use super::error::nearest;
-use crate::btf::{self, Btf, BtfError, Composite, Stripped, Type, TypeId};
+use super::error::suggestion;
+use crate::btf::{self, Btf, BtfError, Composite, StrippedType, Type, TypeId};
 use crate::reason::Reason;
 use crate::workload::{Arg, Memory, Patch};
 
@@ -22,7 +22,7 @@ pub(super) enum FillError {
     #[error("{0}")]
     Argument(Reason),
     /// A name that no member has.
-    #[error("it has no member `{path}`{}", nearest(.near.as_deref()))]
+    #[error("it has no member `{path}`{}", suggestion(.near.as_deref()))]
     NoMember { path: String, near: Option<String> },
     /// The value is of another kind than the member.
     #[error("its member `{path}` is `{type_name}`: {instead}")]
@@ -69,7 +69,7 @@ struct MemberPlace<'p> {
 
 impl Filler<'_, '_> {
     /// Write the values of `members`, which are of a `composite` that begins at bit `start`. `outer` is its path.
-    pub(super) fn members(
+    pub(super) fn fill_members(
         &mut self,
         composite: &Composite<'_>,
         start: u64,
@@ -93,27 +93,31 @@ impl Filler<'_, '_> {
                 bits: member.bits,
                 type_id: member.type_id,
             };
-            self.value(&place, value)?;
+            self.fill_value(&place, value)?;
         }
         Ok(())
     }
 
-    fn value(&mut self, place: &MemberPlace<'_>, value: &MemberValue) -> Result<(), FillError> {
+    fn fill_value(
+        &mut self,
+        place: &MemberPlace<'_>,
+        value: &MemberValue,
+    ) -> Result<(), FillError> {
         let stripped = self.btf.strip(place.type_id)?;
         match (value, &stripped.ty) {
             (MemberValue::Members(members), Type::Struct(inner) | Type::Union(inner)) => {
-                self.members(inner, place.bit_offset, place.path, members)
+                self.fill_members(inner, place.bit_offset, place.path, members)
             }
             (MemberValue::Elements(values), Type::Array { element, count }) => {
-                self.elements(place, *element, *count, values)
+                self.fill_elements(place, *element, *count, values)
             }
-            (MemberValue::One(argument), _) => self.one(place, &stripped, argument),
-            (MemberValue::Members(_), _) => Err(self.kind(place, "it has no members")),
-            (MemberValue::Elements(_), _) => Err(self.kind(place, "it is not an array")),
+            (MemberValue::One(argument), _) => self.fill_scalar(place, &stripped, argument),
+            (MemberValue::Members(_), _) => Err(self.kind_error(place, "it has no members")),
+            (MemberValue::Elements(_), _) => Err(self.kind_error(place, "it is not an array")),
         }
     }
 
-    fn elements(
+    fn fill_elements(
         &mut self,
         place: &MemberPlace<'_>,
         element: TypeId,
@@ -137,15 +141,15 @@ impl Filler<'_, '_> {
                 bits: 0,
                 type_id: element,
             };
-            self.value(&place, value)?;
+            self.fill_value(&place, value)?;
         }
         Ok(())
     }
 
-    fn one(
+    fn fill_scalar(
         &mut self,
         place: &MemberPlace<'_>,
-        stripped: &Stripped<'_>,
+        stripped: &StrippedType<'_>,
         argument: &Argument,
     ) -> Result<(), FillError> {
         let size = self.btf.size_of(place.type_id)?.unwrap_or(0);
@@ -154,29 +158,29 @@ impl Filler<'_, '_> {
         match argument {
             Argument::Int(_) | Argument::Constant { .. } | Argument::SizeOf { .. } => {
                 if !is_scalar {
-                    return Err(self.kind(place, "a number does not fill it"));
+                    return Err(self.kind_error(place, "a number does not fill it"));
                 }
-                let number = self.number(stripped, size, argument)?;
-                self.put(place, stripped, size, number)
+                let number = self.scalar_number(stripped, size, argument)?;
+                self.write_bits(place, stripped, size, number)
             }
             Argument::Text(text) if matches!(stripped.ty, Type::Array { .. }) => {
-                self.copy(place, size, text.as_bytes())
+                self.write_bytes(place, size, text.as_bytes())
             }
-            Argument::Bytes(bytes) if !is_scalar => self.copy(place, size, bytes),
+            Argument::Bytes(bytes) if !is_scalar => self.write_bytes(place, size, bytes),
             Argument::Result { .. } if is_whole && !stripped.big_endian => {
-                self.patch(place, size, argument)
+                self.add_patch(place, size, argument)
             }
             Argument::Result { .. } => {
-                Err(self.kind(place, "the result of a call does not fill it"))
+                Err(self.kind_error(place, "the result of a call does not fill it"))
             }
-            _ if is_whole && size == POINTER => self.patch(place, size, argument),
-            _ => Err(self.kind(place, "an address does not fill it")),
+            _ if is_whole && size == POINTER => self.add_patch(place, size, argument),
+            _ => Err(self.kind_error(place, "an address does not fill it")),
         }
     }
 
-    fn number(
+    fn scalar_number(
         &self,
-        stripped: &Stripped<'_>,
+        stripped: &StrippedType<'_>,
         size: u64,
         argument: &Argument,
     ) -> Result<i128, FillError> {
@@ -201,10 +205,10 @@ impl Filler<'_, '_> {
     }
 
     /// Write a number, lowest bit first, into the bits of its member.
-    fn put(
+    fn write_bits(
         &mut self,
         place: &MemberPlace<'_>,
-        stripped: &Stripped<'_>,
+        stripped: &StrippedType<'_>,
         size: u64,
         number: i128,
     ) -> Result<(), FillError> {
@@ -213,7 +217,7 @@ impl Filler<'_, '_> {
             bits => bits,
         };
         if !(1..=64).contains(&width) {
-            return Err(self.kind(place, "a number of this size cannot be written"));
+            return Err(self.kind_error(place, "a number of this size cannot be written"));
         }
         let is_boolean = matches!(&stripped.ty, Type::Int(int) if int.boolean);
         let (least, most) = match is_boolean {
@@ -236,7 +240,7 @@ impl Filler<'_, '_> {
             let at = place.bit_offset + u64::from(nth);
             let byte = usize::try_from(at / 8).ok();
             let Some(byte) = byte.and_then(|at| self.memory.bytes.get_mut(at)) else {
-                return Err(self.kind(
+                return Err(self.kind_error(
                     place,
                     "the kernel's types place it outside of the structure",
                 ));
@@ -250,7 +254,12 @@ impl Filler<'_, '_> {
         Ok(())
     }
 
-    fn copy(&mut self, place: &MemberPlace<'_>, size: u64, bytes: &[u8]) -> Result<(), FillError> {
+    fn write_bytes(
+        &mut self,
+        place: &MemberPlace<'_>,
+        size: u64,
+        bytes: &[u8],
+    ) -> Result<(), FillError> {
         if bytes.len() as u64 > size {
             return Err(FillError::TooMany {
                 path: place.path.to_owned(),
@@ -264,7 +273,7 @@ impl Filler<'_, '_> {
         match target {
             Some(target) => target.copy_from_slice(bytes),
             None => {
-                return Err(self.kind(
+                return Err(self.kind_error(
                     place,
                     "the kernel's types place it outside of the structure",
                 ));
@@ -273,7 +282,7 @@ impl Filler<'_, '_> {
         Ok(())
     }
 
-    fn patch(
+    fn add_patch(
         &mut self,
         place: &MemberPlace<'_>,
         size: u64,
@@ -288,7 +297,7 @@ impl Filler<'_, '_> {
         Ok(())
     }
 
-    fn kind(&self, place: &MemberPlace<'_>, instead: &'static str) -> FillError {
+    fn kind_error(&self, place: &MemberPlace<'_>, instead: &'static str) -> FillError {
         FillError::Kind {
             path: place.path.to_owned(),
             type_name: self.type_name(place),

@@ -11,7 +11,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::ReadKind;
 use serde::{Deserialize, Serialize};
 
-use super::expr::{Decode, Decoded, Loaded, PathMember, decode};
+use super::expr::{DecodedValue, Decoder, LoadedBytes, PathMember, decode};
 
 use crate::reason::Reason;
 
@@ -130,7 +130,7 @@ pub struct PlannedParameter {
     /// The argument register, or why it cannot be read.
     pub register: Result<usize, Reason>,
     /// The meaning of its bytes.
-    pub decode: Option<Decode>,
+    pub decode: Option<Decoder>,
     /// The names of the number, if the author said so and its type has none of them.
     pub names: Option<NumberNames>,
     /// What `names` could say for it, where the author said nothing: the tracepoint's own table.
@@ -143,17 +143,17 @@ pub struct PlannedReturn {
     /// Its C type.
     pub type_name: String,
     /// The meaning of its bytes, or why they cannot be understood.
-    pub decode: Result<Decode, Reason>,
+    pub decode: Result<Decoder, Reason>,
 }
 
 impl PlannedRead {
     /// The bytes of its loads; `None` if the event has no room for one of them.
-    pub fn loaded<'e>(&self, event: &'e Event) -> Option<Vec<Loaded<'e>>> {
+    pub fn loaded<'e>(&self, event: &'e Event) -> Option<Vec<LoadedBytes<'e>>> {
         loads(&self.slots, event)
     }
 }
 
-fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<Loaded<'e>>> {
+fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<LoadedBytes<'e>>> {
     let load = |slot: &usize| Some((event.values.get(*slot)?, *event.results.get(*slot)?));
     slots.iter().map(load).collect()
 }
@@ -166,14 +166,14 @@ pub struct PlannedElements {
     /// Its place among the values of an event.
     pub slot: usize,
     /// The meaning of its bytes: an integer.
-    pub decode: Decode,
+    pub decode: Decoder,
     /// The element that is read, counted from 0.
     pub index: u64,
 }
 
 impl PlannedElements {
     /// The reason why the element is not there, or not known to be, in this event.
-    pub fn refuse(&self, event: &Event) -> Option<String> {
+    pub fn refusal_reason(&self, event: &Event) -> Option<String> {
         let path = &self.path;
         let unknown = || {
             format!(
@@ -184,8 +184,8 @@ impl PlannedElements {
             return Some(unknown());
         };
         match decode(&loads, &self.decode) {
-            Decoded::Int { value, .. } if value > i128::from(self.index) => None,
-            Decoded::Int { value, .. } => Some(format!(
+            DecodedValue::Int { value, .. } if value > i128::from(self.index) => None,
+            DecodedValue::Int { value, .. } => Some(format!(
                 "there is no element {} of them, counted from 0: `{path}` is {value}",
                 self.index
             )),
@@ -245,7 +245,7 @@ pub struct PlannedRead {
     /// Of an address inside of an object: the address that it has if the pointer to the object is NULL.
     pub inside_null: Option<u64>,
     /// The meaning of its bytes.
-    pub decode: Decode,
+    pub decode: Decoder,
     /// The meaning of the number, if the author said so.
     pub kind: Option<ReadKind>,
     /// The names of the number, if the author said so and its type has none of them.

@@ -6,7 +6,7 @@ use qed_evidence::investigation::{
     Action, Argument, EarlierCall, FilledStructure, Workload, bytes_text,
 };
 
-use super::error::nearest;
+use super::error::suggestion;
 use super::structure::{FillError, Filler};
 use crate::btf::{Btf, BtfError, NameKind, Type, TypeId};
 use crate::reason::Reason;
@@ -27,11 +27,11 @@ pub(super) enum WorkloadPlanError {
     /// A constant that nothing has, or whose enumerations differ.
     #[error(
         "constant `{name}` is not known: neither the C library's headers nor one enumeration of this kernel has it{}; write its number, as `5` or `\"0x5\"`",
-        nearest(.near.as_deref())
+        suggestion(.near.as_deref())
     )]
     Constant { name: String, near: Option<String> },
     /// The kernel has no structure of this name.
-    #[error("this kernel has no structure or union `{name}`{}", nearest(.near.as_deref()))]
+    #[error("this kernel has no structure or union `{name}`{}", suggestion(.near.as_deref()))]
     NoStructure { name: String, near: Option<String> },
     /// Several structures have the name.
     #[error("{count} structures of this kernel are called `{name}`, and they differ")]
@@ -51,12 +51,12 @@ pub(super) enum WorkloadPlanError {
 ///
 /// # Errors
 /// When a name is unknown here, or a value does not fit into this kernel's structure.
-pub fn workload_alone(btf: &Btf<'_>, requested: &Workload) -> Result<WorkloadKind, Reason> {
-    workload(btf, requested).map_err(Reason::from_error)
+pub fn plan_workload_alone(btf: &Btf<'_>, requested: &Workload) -> Result<WorkloadKind, Reason> {
+    plan_workload(btf, requested).map_err(Reason::from_error)
 }
 
 /// The workload in the form that is sent to its process.
-pub(super) fn workload(
+pub(super) fn plan_workload(
     btf: &Btf<'_>,
     workload: &Workload,
 ) -> Result<WorkloadKind, WorkloadPlanError> {
@@ -91,7 +91,7 @@ impl Arguments<'_, '_, '_> {
         args: &[Argument],
     ) -> Result<workload::SyscallInvocation, WorkloadPlanError> {
         Ok(workload::SyscallInvocation {
-            number: names::syscall(name)?,
+            number: names::syscall_number(name)?,
             name: name.to_owned(),
             args: args
                 .iter()
@@ -116,7 +116,7 @@ impl Arguments<'_, '_, '_> {
                 name: name.clone(),
             },
             Argument::Structure(structure) => Arg::Memory(self.structure(structure)?),
-            Argument::SizeOf { name, .. } => Arg::Int(self.size_of(self.type_named(name)?, name)?),
+            Argument::SizeOf { name, .. } => Arg::Int(self.size_of(self.find_type(name)?, name)?),
             Argument::Result { name, .. } => {
                 let nth = self.workload.earlier_calls();
                 let nth = nth.map(|call| call.result.as_ref());
@@ -130,7 +130,7 @@ impl Arguments<'_, '_, '_> {
     /// The number of constants that the C library's headers have, or an enumeration of this kernel.
     fn constant(&self, text: &str) -> Result<i64, WorkloadPlanError> {
         let damage = Cell::new(None);
-        let of_kernel = |name: &str| match self.btf.enumerator(name).as_deref() {
+        let of_kernel = |name: &str| match self.btf.enumerator_values(name).as_deref() {
             // The kernel takes the same 64 bits for a number with and without a sign.
             Ok([one]) => Some(*one as i64),
             // None, or several that the name alone does not tell apart.
@@ -140,7 +140,7 @@ impl Arguments<'_, '_, '_> {
                 None
             }
         };
-        let value = names::constant_or(text, &of_kernel);
+        let value = names::constant_value_or(text, &of_kernel);
         if let Some(error) = damage.take() {
             return Err(error.into());
         }
@@ -154,7 +154,7 @@ impl Arguments<'_, '_, '_> {
     }
 
     fn structure(&self, structure: &FilledStructure) -> Result<Memory, WorkloadPlanError> {
-        let id = self.type_named(&structure.name)?;
+        let id = self.find_type(&structure.name)?;
         let size = self.size_of(id, &structure.name)?;
         let (Type::Struct(composite) | Type::Union(composite)) = self.btf.strip(id)?.ty else {
             unreachable!("only structures and unions are looked up");
@@ -171,7 +171,7 @@ impl Arguments<'_, '_, '_> {
             memory: &mut memory,
         };
         filler
-            .members(&composite, 0, "", &structure.members)
+            .fill_members(&composite, 0, "", &structure.members)
             .map_err(|error| WorkloadPlanError::Fill {
                 structure: structure.name.clone(),
                 error,
@@ -179,7 +179,7 @@ impl Arguments<'_, '_, '_> {
         Ok(memory)
     }
 
-    fn type_named(&self, name: &str) -> Result<TypeId, WorkloadPlanError> {
+    fn find_type(&self, name: &str) -> Result<TypeId, WorkloadPlanError> {
         let mut found = self.btf.find(NameKind::Struct, name);
         found.extend(self.btf.find(NameKind::Union, name));
         match found.as_slice() {
@@ -227,7 +227,7 @@ mod tests {
         let investigation = parse("e.toml", &text).unwrap();
         let bytes = sample_arguments();
         let btf = Btf::parse(&bytes).unwrap();
-        match workload(&btf, &investigation.experiments[0].workload) {
+        match plan_workload(&btf, &investigation.experiments[0].workload) {
             Ok(WorkloadKind::Syscall { call, .. }) => Ok(call.args),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.to_string()),

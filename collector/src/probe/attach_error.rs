@@ -31,10 +31,10 @@ impl AttachEnvironment {
             kprobe_pmu: fs::exists("/sys/bus/event_source/devices/kprobe/type").unwrap_or(false),
             perf_event_paranoid: read("/proc/sys/kernel/perf_event_paranoid")
                 .and_then(|text| text.trim().parse().ok()),
-            lockdown: read("/sys/kernel/security/lockdown").and_then(|text| chosen(&text)),
+            lockdown: read("/sys/kernel/security/lockdown").and_then(|text| parse_selected(&text)),
             lsm: read("/sys/kernel/security/lsm")
                 .map(|text| text.trim().split(',').map(str::to_owned).collect()),
-            capabilities: read("/proc/self/status").map_or(0, |text| effective(&text)),
+            capabilities: read("/proc/self/status").map_or(0, |text| parse_effective(&text)),
         }
     }
 
@@ -64,13 +64,13 @@ fn read(path: &str) -> Option<String> {
 }
 
 /// `none [integrity] confidentiality` → `integrity`
-fn chosen(text: &str) -> Option<String> {
+fn parse_selected(text: &str) -> Option<String> {
     let (_, rest) = text.split_once('[')?;
     Some(rest.split_once(']')?.0.to_owned())
 }
 
 /// The mask in a line such as `CapEff:\t000001ffffffffff`.
-fn effective(status: &str) -> u64 {
+fn parse_effective(status: &str) -> u64 {
     status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
@@ -183,7 +183,7 @@ pub fn explain(
             format!(
                 "run it as root or with {}{}",
                 missing.join(", "),
-                paranoid(action, machine)
+                paranoid_hint(action, machine)
             ),
         ),
         (Action::Kprobe, Some(libc::EACCES)) => (
@@ -236,7 +236,7 @@ pub fn explain(
     }
 }
 
-fn paranoid(action: Action, machine: &AttachEnvironment) -> String {
+fn paranoid_hint(action: Action, machine: &AttachEnvironment) -> String {
     match machine.perf_event_paranoid {
         Some(level) if level > 2 && action == Action::Kprobe => {
             format!(", and set kernel.perf_event_paranoid=2 (it is {level}) or add CAP_SYS_ADMIN")
@@ -316,14 +316,14 @@ mod tests {
     #[test]
     fn kernel_files_are_parsed() {
         assert_eq!(
-            chosen("none [integrity] confidentiality\n").as_deref(),
+            parse_selected("none [integrity] confidentiality\n").as_deref(),
             Some("integrity")
         );
-        assert_eq!(chosen("none"), None);
+        assert_eq!(parse_selected("none"), None);
         assert_eq!(
-            effective("Name:\tx\nCapEff:\t000001ffffffffff\n"),
+            parse_effective("Name:\tx\nCapEff:\t000001ffffffffff\n"),
             0x1ff_ffff_ffff
         );
-        assert_eq!(effective(""), 0);
+        assert_eq!(parse_effective(""), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 /// One target to attach to, once per capture, however many experiments use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Attach {
+pub enum AttachTarget {
     /// A kernel function, or an instruction in it.
     Kprobe {
         /// Its name, for messages.
@@ -39,7 +39,7 @@ pub enum Attach {
     },
 }
 
-impl Attach {
+impl AttachTarget {
     /// In words, for messages: "kprobe on fd_install".
     pub fn describe(&self) -> String {
         match self {

@@ -8,11 +8,11 @@ use aya::programs::{
 use qed_collector_ebpf::{LSM_SLOTS, TRACEPOINT_SLOTS};
 
 use super::attach_error::{Action, Refusal, explain};
-use super::attach_target::Attach;
+use super::attach_target::AttachTarget;
 use super::hook_btf;
 use super::links::Links;
 use super::load::Probes;
-use super::slots::copies_of;
+use super::slots::copy_count;
 
 impl Probes {
     /// Attach the targets of [`Setup::attaches`] that `which` names, and return the outcome for each. One that is already
@@ -26,13 +26,13 @@ impl Probes {
 
     fn attach_one(&mut self, index: usize) -> Result<(), Refusal> {
         let Some(attach) = self.attaches.get(index).cloned() else {
-            return Err(no_such(index));
+            return Err(no_such_refusal(index));
         };
         if self.links[index].is_some() {
             return Ok(());
         }
         let links = match &attach {
-            Attach::Kprobe {
+            AttachTarget::Kprobe {
                 address,
                 offset,
                 entry,
@@ -59,10 +59,11 @@ impl Probes {
                     }
                 }
             }
-            Attach::Tracepoint { name, copies, .. } => {
-                let first = self.slots[index].ok_or_else(|| no_slot(&attach, TRACEPOINT_SLOTS))?;
+            AttachTarget::Tracepoint { name, copies, .. } => {
+                let first =
+                    self.slots[index].ok_or_else(|| no_slot_refusal(&attach, TRACEPOINT_SLOTS))?;
                 let mut links = Vec::new();
-                for slot in first..first + copies_of(*copies) {
+                for slot in first..first + copy_count(*copies) {
                     match self.attach_tracepoint(slot, name) {
                         Ok(link) => links.push((slot, link)),
                         Err(refusal) => {
@@ -73,8 +74,8 @@ impl Probes {
                 }
                 Links::Tracepoint(links)
             }
-            Attach::Lsm { hook, function } => {
-                let slot = self.slots[index].ok_or_else(|| no_slot(&attach, LSM_SLOTS))?;
+            AttachTarget::Lsm { hook, function } => {
+                let slot = self.slots[index].ok_or_else(|| no_slot_refusal(&attach, LSM_SLOTS))?;
                 Links::Lsm(slot, self.attach_lsm(slot, hook, *function)?)
             }
         };
@@ -101,7 +102,7 @@ impl Probes {
                 remedy,
             });
         }
-        let program: &mut KProbe = typed(&mut self.ebpf, program)?;
+        let program: &mut KProbe = typed_program(&mut self.ebpf, program)?;
         if program.fd().is_err() {
             program
                 .load()
@@ -133,7 +134,7 @@ impl Probes {
         let refused = |verb: &str, action, error: &ProgramError| {
             Refusal::from_error(format!("{verb} tracepoint {name}"), action, error, &machine)
         };
-        let program: &mut RawTracePoint = typed(&mut self.ebpf, &format!("tp_{slot}"))?;
+        let program: &mut RawTracePoint = typed_program(&mut self.ebpf, &format!("tp_{slot}"))?;
         if program.fd().is_err() {
             program
                 .load()
@@ -182,21 +183,21 @@ impl Probes {
         };
         if function.is_some() && self.hooks.is_none() {
             let all = self.attaches.iter().filter_map(|attach| match attach {
-                Attach::Lsm { hook, function } => Some((hook.as_str(), (*function)?)),
+                AttachTarget::Lsm { hook, function } => Some((hook.as_str(), (*function)?)),
                 _ => None,
             });
-            self.hooks = Some(hook_btf::naming(&all.collect::<Vec<_>>()).map_err(unknown)?);
+            self.hooks = Some(hook_btf::btf_with_hooks(&all.collect::<Vec<_>>()).map_err(unknown)?);
         }
         let single;
         let btf = match (function, &self.hooks) {
             (Some(_), Some(all)) => all,
             _ => {
-                let number = hook_btf::look_up(hook).map_err(unknown)?;
-                single = hook_btf::naming(&[(hook, number)]).map_err(unknown)?;
+                let number = hook_btf::find_hook_id(hook).map_err(unknown)?;
+                single = hook_btf::btf_with_hooks(&[(hook, number)]).map_err(unknown)?;
                 &single
             }
         };
-        let program: &mut Lsm = typed(&mut self.ebpf, &format!("lsm_{slot}"))?;
+        let program: &mut Lsm = typed_program(&mut self.ebpf, &format!("lsm_{slot}"))?;
         let loaded = if program.fd().is_err() {
             program.load(hook, btf)
         } else {
@@ -211,7 +212,7 @@ impl Probes {
     pub fn hand_over(&mut self, from: usize, to: usize) -> bool {
         let same = match (self.attaches.get(from), self.attaches.get(to)) {
             // Programs of tracepoints and hooks find their spec by a slot, which belongs to one attachment.
-            (Some(one @ Attach::Kprobe { .. }), Some(other)) => one == other,
+            (Some(one @ AttachTarget::Kprobe { .. }), Some(other)) => one == other,
             _ => false,
         };
         if !same || from == to || self.links[from].is_none() || self.links[to].is_some() {
@@ -235,7 +236,8 @@ impl Probes {
         match links {
             Links::Kprobe(entry, on_return) => {
                 for (name, link) in [("kernel_entry", entry), ("kernel_return", on_return)] {
-                    if let (Ok(program), Some(link)) = (typed::<KProbe>(&mut self.ebpf, name), link)
+                    if let (Ok(program), Some(link)) =
+                        (typed_program::<KProbe>(&mut self.ebpf, name), link)
                     {
                         let _ = program.detach(link);
                     }
@@ -244,14 +246,14 @@ impl Probes {
             Links::Tracepoint(links) => {
                 for (slot, link) in links {
                     if let Ok(program) =
-                        typed::<RawTracePoint>(&mut self.ebpf, &format!("tp_{slot}"))
+                        typed_program::<RawTracePoint>(&mut self.ebpf, &format!("tp_{slot}"))
                     {
                         let _ = program.detach(link);
                     }
                 }
             }
             Links::Lsm(slot, link) => {
-                if let Ok(program) = typed::<Lsm>(&mut self.ebpf, &format!("lsm_{slot}")) {
+                if let Ok(program) = typed_program::<Lsm>(&mut self.ebpf, &format!("lsm_{slot}")) {
                     let _ = program.detach(link);
                 }
             }
@@ -259,7 +261,7 @@ impl Probes {
     }
 
     /// The attachments that are attached now.
-    pub fn attached(&self) -> Vec<usize> {
+    pub fn attached_indices(&self) -> Vec<usize> {
         let attached = self.links.iter().enumerate();
         attached
             .filter(|(_, links)| links.is_some())
@@ -269,7 +271,7 @@ impl Probes {
 }
 
 /// A program of the object, converted to its own type.
-fn typed<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Refusal>
+fn typed_program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, Refusal>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
@@ -283,7 +285,7 @@ where
         })
 }
 
-fn no_such(index: usize) -> Refusal {
+fn no_such_refusal(index: usize) -> Refusal {
     Refusal {
         what: format!("attach number {index}"),
         errno: None,
@@ -292,7 +294,7 @@ fn no_such(index: usize) -> Refusal {
     }
 }
 
-fn no_slot(attach: &Attach, slots: usize) -> Refusal {
+fn no_slot_refusal(attach: &AttachTarget, slots: usize) -> Refusal {
     Refusal {
         what: format!("attach to {}", attach.describe()),
         errno: None,

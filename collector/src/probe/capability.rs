@@ -3,7 +3,7 @@
 use qed_collector_ebpf::Control;
 
 use super::attach_error::{AttachEnvironment, Refusal};
-use super::attach_target::Attach;
+use super::attach_target::AttachTarget;
 use super::load::Probes;
 use super::setup::{LoadError, Setup};
 
@@ -40,10 +40,10 @@ impl Capabilities {
 /// `function` is the live address of some function that a kprobe may sit on (from kallsyms), 0 if
 /// unknown: then a name that every x86-64 kernel has is not needed and kprobes are judged untried.
 /// `readable` is an address that can be read (the same will do).
-pub fn capabilities(function: u64) -> Capabilities {
+pub fn test_capabilities(function: u64) -> Capabilities {
     let machine = AttachEnvironment::read();
     let mut list = Vec::new();
-    let kprobe = |entry, return_probe| Attach::Kprobe {
+    let kprobe = |entry, return_probe| AttachTarget::Kprobe {
         function: "a kernel function".into(),
         address: function,
         offset: 0,
@@ -54,13 +54,13 @@ pub fn capabilities(function: u64) -> Capabilities {
         attaches: vec![
             kprobe(true, false),
             kprobe(false, true),
-            Attach::Tracepoint {
+            AttachTarget::Tracepoint {
                 name: "sys_enter".into(),
                 arguments: 2,
                 copies: 1,
                 nth: 0,
             },
-            Attach::Lsm {
+            AttachTarget::Lsm {
                 hook: "socket_create".into(),
                 function: None,
             },
@@ -80,7 +80,7 @@ pub fn capabilities(function: u64) -> Capabilities {
     list.push(Capability {
         name: "load",
         result: probes
-            .control(Control::default())
+            .set_control(Control::default())
             .map_err(|e| load_refusal(&e)),
     });
     list.push(Capability {
@@ -95,7 +95,7 @@ pub fn capabilities(function: u64) -> Capabilities {
     ] {
         let unknown = function == 0 && machine.kprobe_pmu && index < 2;
         let result = if unknown {
-            Err(hidden(name))
+            Err(hidden_refusal(name))
         } else {
             let mut results = probes.attach(&[index]);
             results.pop().map_or(Ok(()), |(_, result)| result)
@@ -120,7 +120,7 @@ pub fn capabilities(function: u64) -> Capabilities {
     Capabilities { machine, list }
 }
 
-fn hidden(name: &str) -> Refusal {
+fn hidden_refusal(name: &str) -> Refusal {
     Refusal {
         what: format!("try a {name}"),
         errno: None,

@@ -31,15 +31,15 @@ pub(super) enum HookError {
 ///
 /// # Errors
 /// When aya does not understand it.
-pub(super) fn naming(hooks: &[(&str, u32)]) -> Result<Btf, HookError> {
-    Ok(Btf::parse(&blob(hooks), Default::default())?)
+pub(super) fn btf_with_hooks(hooks: &[(&str, u32)]) -> Result<Btf, HookError> {
+    Ok(Btf::parse(&encode_btf(hooks), Default::default())?)
 }
 
 /// The number of `bpf_lsm_HOOK` in the kernel's BTF.
 ///
 /// # Errors
 /// When the kernel's BTF cannot be read, or has no such hook.
-pub(super) fn look_up(hook: &str) -> Result<u32, HookError> {
+pub(super) fn find_hook_id(hook: &str) -> Result<u32, HookError> {
     let data = std::fs::read(KERNEL_BTF).map_err(HookError::Read)?;
     let found = btf::Btf::parse(&data)?.lsm_hook(hook)?.map(|f| f.id.0);
     found.ok_or_else(|| HookError::NoHook(hook.to_owned()))
@@ -47,7 +47,7 @@ pub(super) fn look_up(hook: &str) -> Result<u32, HookError> {
 
 /// Forward declarations without names, the shortest type there is, up to the greatest number; the functions among
 /// them. Format: <https://docs.kernel.org/bpf/btf.html>.
-fn blob(hooks: &[(&str, u32)]) -> Vec<u8> {
+fn encode_btf(hooks: &[(&str, u32)]) -> Vec<u8> {
     const HEADER: u32 = 24;
     const TYPE: u32 = 12;
     const FORWARD: u32 = 7 << 24;
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn has_the_numbers() {
         for numbers in [[1, 2], [2, 1], [70_000, 4]] {
-            let blob = blob(&[("socket_create", numbers[0]), ("file_open", numbers[1])]);
+            let blob = encode_btf(&[("socket_create", numbers[0]), ("file_open", numbers[1])]);
             let read = btf::Btf::parse(&blob).unwrap();
             for (hook, number) in ["bpf_lsm_socket_create", "bpf_lsm_file_open"]
                 .iter()
@@ -104,6 +104,6 @@ mod tests {
     /// Check that aya accepts the BTF that is made for it.
     #[test]
     fn aya_understands_it() {
-        assert!(naming(&[("socket_create", 90_000), ("file_open", 3)]).is_ok());
+        assert!(btf_with_hooks(&[("socket_create", 90_000), ("file_open", 3)]).is_ok());
     }
 }

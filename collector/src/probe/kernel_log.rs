@@ -35,14 +35,16 @@ impl KernelLog {
     }
 
     /// The records that came since the last call, without their heads; `None`: they cannot be read.
-    fn fresh(&mut self) -> Option<Vec<String>> {
+    fn read_new(&mut self) -> Option<Vec<String>> {
         let file = self.0.as_mut()?;
         let mut records = Vec::new();
         let mut buffer = vec![0; RECORD];
         for _ in 0..MAX_RECORDS {
             match file.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(length) => records.push(message(&String::from_utf8_lossy(&buffer[..length]))),
+                Ok(length) => {
+                    records.push(record_message(&String::from_utf8_lossy(&buffer[..length])))
+                }
                 // The oldest records were overwritten; the next read continues after the gap.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
@@ -54,9 +56,9 @@ impl KernelLog {
 
     /// The reason why the kernel answered EINVAL to a probe at `address`, and what would have to change.
     pub(super) fn why_invalid(&mut self, address: u64) -> (String, String) {
-        let log = self.fresh();
+        let log = self.read_new();
         let forbidden = fs::read_to_string(FORBIDDEN).ok();
-        let reason = reason(log.as_deref(), forbidden.as_deref(), address);
+        let reason = invalid_reason(log.as_deref(), forbidden.as_deref(), address);
         (
             reason.into(),
             "probe its caller or one of its callees".into(),
@@ -65,7 +67,7 @@ impl KernelLog {
 }
 
 /// The text of a record such as `4,812,5140900,-;trace_kprobe: Could not probe …\n SUBSYSTEM=…`.
-fn message(record: &str) -> String {
+fn record_message(record: &str) -> String {
     let text = record.split_once(';').map_or(record, |(_, text)| text);
     text.lines().next().unwrap_or_default().to_owned()
 }
@@ -74,7 +76,7 @@ fn message(record: &str) -> String {
 ///
 /// The kernel refuses a function marked notrace with a line in its log alone: it is on no list
 /// (<https://elixir.bootlin.com/linux/v6.1/A/ident/within_notrace_func>).
-fn reason(log: Option<&[String]>, forbidden: Option<&str>, address: u64) -> &'static str {
+fn invalid_reason(log: Option<&[String]>, forbidden: Option<&str>, address: u64) -> &'static str {
     let says = |word: &str| {
         log.is_some_and(|records| {
             records
@@ -86,7 +88,7 @@ fn reason(log: Option<&[String]>, forbidden: Option<&str>, address: u64) -> &'st
         return "the kernel's log says that the function is marked notrace: this kernel lets probes look only where its \
                 function tracer may (CONFIG_KPROBE_EVENTS_ON_NOTRACE is not set)";
     }
-    match forbidden.map(|list| holds(list, address)) {
+    match forbidden.map(|list| holds_address(list, address)) {
         Some(true) => "it is on the kernel's list of places where no probe may be (NOKPROBE)",
         Some(false) if log.is_some() => {
             "the kernel does not allow a probe there, and neither its log nor its list of forbidden places says why"
@@ -99,7 +101,7 @@ fn reason(log: Option<&[String]>, forbidden: Option<&str>, address: u64) -> &'st
 }
 
 /// True if a list with lines such as `0xffffffff81001000-0xffffffff81001040\tname` has a range that holds `address`.
-fn holds(list: &str, address: u64) -> bool {
+fn holds_address(list: &str, address: u64) -> bool {
     let number = |text: &str| u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
     list.lines().any(|line| {
         let range = line.split_whitespace().next().and_then(|range| {
@@ -121,8 +123,8 @@ mod tests {
     /// was read is reported.
     #[test]
     fn reasons() {
-        let notrace = [message(NOTRACE)];
-        let other = [message("6,1,2,-;usb 1-1: notrace")];
+        let notrace = [record_message(NOTRACE)];
+        let other = [record_message("6,1,2,-;usb 1-1: notrace")];
         let (inside, outside) = (0xffff_ffff_8100_1010, 0xffff_ffff_8100_1040);
         for (log, list, address, word) in [
             (Some(&notrace[..]), Some(LIST), inside, "marked notrace:"),
@@ -133,7 +135,7 @@ mod tests {
             (Some(&[][..]), None, outside, "cannot be read here"),
             (None, None, inside, "cannot be read here"),
         ] {
-            let reported = reason(log, list, address);
+            let reported = invalid_reason(log, list, address);
             assert!(reported.contains(word), "{reported}");
         }
     }
@@ -141,6 +143,6 @@ mod tests {
     /// Check that a log that cannot be opened is not treated as an empty one.
     #[test]
     fn without_a_log() {
-        assert_eq!(KernelLog(None).fresh(), None);
+        assert_eq!(KernelLog(None).read_new(), None);
     }
 }

@@ -58,7 +58,7 @@ pub fn why_probes_are_disarmed() -> Option<&'static str> {
 /// the entry, `r` at the return), the place as the kernel names it, and marks such as `[FTRACE]`. Without the address. At a
 /// function's entry the kernel may have moved the probe past an `endbr64`.
 /// <https://elixir.bootlin.com/linux/v6.1/A/ident/report_probe>
-pub fn entries(list: &str, address: u64, offset: u64) -> Result<String, KprobeListError> {
+pub fn find_entries(list: &str, address: u64, offset: u64) -> Result<String, KprobeListError> {
     const ENDBR64: u64 = 4;
     let wanted = [
         Some(address.wrapping_add(offset)),
@@ -97,21 +97,21 @@ mod tests {
     #[test]
     fn found_by_place() {
         assert_eq!(
-            entries(LIST, 0xffff_ffff_8d86_c2d0, 0).unwrap(),
+            find_entries(LIST, 0xffff_ffff_8d86_c2d0, 0).unwrap(),
             "r __sys_socket+0x4 [FTRACE]; k __sys_socket+0x4 [FTRACE]"
         );
         assert_eq!(
-            entries(LIST, 0xffff_ffff_8d86_97a0, 0x11).unwrap(),
+            find_entries(LIST, 0xffff_ffff_8d86_97a0, 0x11).unwrap(),
             "k sock_alloc+0x11 [OPTIMIZED]"
         );
         assert_eq!(
-            entries(LIST, 0xffff_ffff_8d86_97c0, 0).unwrap(),
+            find_entries(LIST, 0xffff_ffff_8d86_97c0, 0).unwrap(),
             "k sock_close+0x0"
         );
-        assert!(entries(LIST, 0xffff_ffff_8d86_97bc, 4 + 4).is_err());
-        let hidden = entries("0000000000000000  k  x+0x0\n", 1, 0);
+        assert!(find_entries(LIST, 0xffff_ffff_8d86_97bc, 4 + 4).is_err());
+        let hidden = find_entries("0000000000000000  k  x+0x0\n", 1, 0);
         assert!(matches!(hidden, Err(KprobeListError::Hidden)));
-        let absent = entries("", 1, 0);
+        let absent = find_entries("", 1, 0);
         assert!(matches!(absent, Err(KprobeListError::NotListed)));
     }
 }

@@ -8,7 +8,7 @@ use aya::{
 use qed_collector_ebpf::{MAX_READ_BYTES, ReadRequest};
 use thiserror::Error;
 
-use super::{load::Probes, pod::Raw};
+use super::{load::Probes, pod::MapRecord};
 
 /// A read on demand that did not work.
 #[derive(Debug, Error)]
@@ -66,7 +66,7 @@ impl Probes {
             .ebpf
             .map_mut("READ_REQUEST")
             .ok_or(KernelReadError::Missing("READ_REQUEST"))?;
-        Array::<_, Raw<ReadRequest>>::try_from(map)?.set(0, Raw(request), 0)?;
+        Array::<_, MapRecord<ReadRequest>>::try_from(map)?.set(0, MapRecord(request), 0)?;
         let program: &mut RawTracePoint = self
             .ebpf
             .program_mut("read_kernel")
@@ -82,7 +82,7 @@ impl Probes {
             .ebpf
             .map("READ_REQUEST")
             .ok_or(KernelReadError::Missing("READ_REQUEST"))?;
-        let Raw(answer) = Array::<_, Raw<ReadRequest>>::try_from(map)?.get(&0, 0)?;
+        let MapRecord(answer) = Array::<_, MapRecord<ReadRequest>>::try_from(map)?.get(&0, 0)?;
         match answer.result {
             0 => Ok(answer.bytes[..size].to_vec()),
             1 => Err(KernelReadError::NoAnswer),

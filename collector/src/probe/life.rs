@@ -27,7 +27,7 @@ const EXECUTED: [&str; 2] = ["sched_process_exec", "sys_exit"];
 impl Probes {
     /// Attach what watches processes; `commands`: some workload is a program that has to be executed first. What cannot
     /// be attached is an answer.
-    pub fn watch_life(&mut self, commands: bool) -> Lifecycle {
+    pub fn watch_lifecycle(&mut self, commands: bool) -> Lifecycle {
         let executed = match commands {
             true => self.attach_all(&EXECUTED),
             false => Ok(()),

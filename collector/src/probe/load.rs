@@ -10,27 +10,27 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use qed_collector_ebpf::{Call, CallKey, Control, Layout, Object, ProbeKey, SlotKey};
 
 use super::attach_error::AttachEnvironment;
-use super::attach_target::Attach;
+use super::attach_target::AttachTarget;
 use super::events::EventReader;
 use super::kernel_log::KernelLog;
 use super::links::Links;
-use super::missed::{Hits, KprobeTable};
+use super::missed::{CountersByAddress, KprobeTable};
 use super::object::OBJECT;
-use super::pod::{BoundaryRecord, Raw};
+use super::pod::{BoundaryRecord, MapRecord};
 use super::setup::{LoadError, Setup};
-use super::slots::{check, complete, sites, slots};
+use super::slots::{assign_slots, check_setup, complete_spec, spec_keys};
 
 /// The loaded programs. Dropping it detaches everything and unloads it.
 pub struct Probes {
     pub(super) ebpf: Ebpf,
     pub(super) reader_loaded: bool,
-    pub(super) attaches: Vec<Attach>,
+    pub(super) attaches: Vec<AttachTarget>,
     /// Per attachment: the first program slot that is its own (tracepoints and LSM hooks).
     pub(super) slots: Vec<Option<usize>>,
     pub(super) links: Vec<Option<Links>>,
     pub(super) kprobes: Option<KprobeTable>,
     /// The kernel's counters of skipped hits, for the kprobes that were attached when the counters were searched for.
-    pub(super) counters: Hits,
+    pub(super) counters: CountersByAddress,
     layout: Layout,
     pub(super) machine: AttachEnvironment,
     pub(super) log: KernelLog,
@@ -41,8 +41,8 @@ pub struct Probes {
 impl Probes {
     /// Load the object and fill its maps. Attaches nothing.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
-        let slots = slots(&setup.attaches);
-        check(setup)?;
+        let slots = assign_slots(&setup.attaches);
+        check_setup(setup)?;
         let machine = AttachEnvironment::read();
         let mut loader = loader_without_btf();
         loader.map_max_entries("SPECS", setup.uses.len().max(1) as u32);
@@ -65,7 +65,7 @@ impl Probes {
             attaches: setup.attaches.clone(),
             slots,
             kprobes: setup.kprobes,
-            counters: Hits::new(),
+            counters: CountersByAddress::new(),
             layout: setup.layout,
             machine,
             log: KernelLog::from_now(),
@@ -81,15 +81,15 @@ impl Probes {
         }
         for (index, using) in setup.uses.iter().enumerate() {
             let attach = &setup.attaches[using.attach];
-            self.set("SPECS", index as u32, complete(using.spec, attach))?;
-            for (site, attachment) in sites(attach, self.slots[using.attach]) {
+            self.set("SPECS", index as u32, complete_spec(using.spec, attach))?;
+            for (site, attachment) in spec_keys(attach, self.slots[using.attach]) {
                 let key = ProbeKey {
                     site,
                     experiment: using.experiment,
                     attachment,
                 };
-                self.hash::<ProbeKey, u32>("KEYS")?
-                    .insert(Raw(key), index as u32, 0)
+                self.hash_map::<ProbeKey, u32>("KEYS")?
+                    .insert(MapRecord(key), index as u32, 0)
                     .map_err(|source| LoadError::Map {
                         map: "KEYS",
                         source,
@@ -107,29 +107,29 @@ impl Probes {
     ) -> Result<(), LoadError> {
         let data = self.ebpf.map_mut(map);
         let data = data.ok_or_else(|| LoadError::Missing(map.to_owned()))?;
-        Array::<_, Raw<T>>::try_from(data)
-            .and_then(|mut array| array.set(at, Raw(value), 0))
+        Array::<_, MapRecord<T>>::try_from(data)
+            .and_then(|mut array| array.set(at, MapRecord(value), 0))
             .map_err(|source| LoadError::Map { map, source })
     }
 
-    fn hash<K: BoundaryRecord, V: Pod>(
+    fn hash_map<K: BoundaryRecord, V: Pod>(
         &mut self,
         map: &'static str,
-    ) -> Result<HashMap<&mut MapData, Raw<K>, V>, LoadError> {
+    ) -> Result<HashMap<&mut MapData, MapRecord<K>, V>, LoadError> {
         let data = self.ebpf.map_mut(map);
         let data = data.ok_or_else(|| LoadError::Missing(map.to_owned()))?;
         HashMap::try_from(data).map_err(|source| LoadError::Map { map, source })
     }
 
     /// Report from now on what `control` says.
-    pub fn control(&mut self, mut control: Control) -> Result<(), LoadError> {
+    pub fn set_control(&mut self, mut control: Control) -> Result<(), LoadError> {
         control.layout = self.layout;
         self.set("CONTROL", 0, control)
     }
 
     /// Report nothing any more.
     pub fn stop(&mut self) -> Result<(), LoadError> {
-        self.control(Control::default())
+        self.set_control(Control::default())
     }
 
     /// The consumer of the ring buffer. Take one: two would steal each other's events.
@@ -150,12 +150,12 @@ impl Probes {
     }
 
     /// Forget entered calls, live objects and followed processes, between two experiments.
-    pub fn forget(&mut self) -> Result<(), LoadError> {
-        empty(self.hash::<CallKey, Raw<Call>>("CALLS")?);
-        empty(self.hash::<SlotKey, u64>("SLOTS")?);
+    pub fn reset(&mut self) -> Result<(), LoadError> {
+        clear_map(self.hash_map::<CallKey, MapRecord<Call>>("CALLS")?);
+        clear_map(self.hash_map::<SlotKey, u64>("SLOTS")?);
         let followed = self.ebpf.map_mut("FOLLOWED");
         let followed = followed.ok_or_else(|| LoadError::Missing("FOLLOWED".to_owned()))?;
-        empty(
+        clear_map(
             HashMap::<_, u32, u32>::try_from(followed).map_err(|source| LoadError::Map {
                 map: "FOLLOWED",
                 source,
@@ -163,10 +163,12 @@ impl Probes {
         );
         let map = self.ebpf.map_mut("OBJECTS");
         let map = map.ok_or_else(|| LoadError::Missing("OBJECTS".to_owned()))?;
-        empty(
-            HashMap::<_, u64, Raw<Object>>::try_from(map).map_err(|source| LoadError::Map {
-                map: "OBJECTS",
-                source,
+        clear_map(
+            HashMap::<_, u64, MapRecord<Object>>::try_from(map).map_err(|source| {
+                LoadError::Map {
+                    map: "OBJECTS",
+                    source,
+                }
             })?,
         );
         Ok(())
@@ -194,7 +196,7 @@ fn loader_without_btf() -> EbpfLoader<'static> {
     loader
 }
 
-fn empty<K: Pod, V: Pod>(mut map: HashMap<&mut MapData, K, V>) {
+fn clear_map<K: Pod, V: Pod>(mut map: HashMap<&mut MapData, K, V>) {
     let keys: Vec<K> = map.keys().flatten().collect();
     for key in keys {
         // Another CPU may have been faster.

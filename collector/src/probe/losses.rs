@@ -5,10 +5,10 @@ use qed_collector_ebpf::{Call, CallKey, Object, counter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
-use super::attach_target::Attach;
+use super::attach_target::AttachTarget;
 use super::load::Probes;
-use super::missed::{Memory, count};
-use super::pod::Raw;
+use super::missed::{MemoryReader, sum_counters};
+use super::pod::MapRecord;
 use super::setup::LoadError;
 
 use crate::reason::Reason;
@@ -96,7 +96,7 @@ impl Losses {
     }
 
     /// Events that are known to be missing.
-    pub fn lost(&self) -> u64 {
+    pub fn lost_events(&self) -> u64 {
         self.ring_full + self.object_table_full
     }
 }
@@ -114,7 +114,7 @@ pub struct LiveObject {
 
 /// Hits for which the kernel ran no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct LeftOut {
+struct SkippedHits {
     /// Their number, which is too high by some of `meanwhile`.
     total: u64,
     /// Hits while the counts were read.
@@ -126,20 +126,20 @@ struct LeftOut {
 fn compare_counts(
     hits: (Option<&u64>, Option<&u64>),
     runs: (Option<&u64>, Option<&u64>),
-) -> Option<LeftOut> {
+) -> Option<SkippedHits> {
     let ((before, after), (first, second)) = (hits.0.zip(hits.1)?, runs.0.zip(runs.1)?);
     let meanwhile = after.checked_sub(*before)?;
     let total = after.checked_sub(*first)?;
-    (second.checked_sub(*first)? == meanwhile).then_some(LeftOut { total, meanwhile })
+    (second.checked_sub(*first)? == meanwhile).then_some(SkippedHits { total, meanwhile })
 }
 
 impl Probes {
     /// Find the kernel's own counters of the kprobes that are attached now. If that fails, the number of skipped hits is not
     /// known.
-    pub fn find_counters(&mut self, memory: Memory<'_>) -> Result<(), Reason> {
+    pub fn find_counters(&mut self, memory: MemoryReader<'_>) -> Result<(), Reason> {
         self.counters.clear();
-        let wanted: BTreeSet<u64> = (self.attached().into_iter())
-            .filter_map(|index| probed(&self.attaches[index]))
+        let wanted: BTreeSet<u64> = (self.attached_indices().into_iter())
+            .filter_map(|index| probed_addresses(&self.attaches[index]))
             .flatten()
             .collect();
         if wanted.is_empty() {
@@ -148,12 +148,12 @@ impl Probes {
         let table = self.kprobes.as_ref();
         let table =
             table.ok_or("this kernel's types or symbols do not say where it keeps its kprobes")?;
-        self.counters = table.find(&wanted, memory)?;
+        self.counters = table.find_counters(&wanted, memory)?;
         Ok(())
     }
 
     /// The counters as they are now. What the kernel counts itself is read with `memory`.
-    pub fn losses(&self, memory: Memory<'_>) -> Result<Losses, LoadError> {
+    pub fn losses(&self, memory: MemoryReader<'_>) -> Result<Losses, LoadError> {
         let mut losses = Losses::default();
         for (index, total) in [
             (counter::RING_FULL, &mut losses.ring_full),
@@ -166,16 +166,16 @@ impl Probes {
             (counter::UNFOLLOWED, &mut losses.unfollowed),
             (counter::COMPAT_CALLS, &mut losses.compat_calls),
         ] {
-            *total = self.counter(index)?;
+            *total = self.read_counter(index)?;
         }
-        let attached = self.attached();
+        let attached = self.attached_indices();
         let left_out = self.count_skipped(memory)?;
         for index in 0..self.attaches.len() {
-            let left_out = probed(&self.attaches[index])
+            let left_out = probed_addresses(&self.attaches[index])
                 .and_then(|mut places| left_out.get(&places.next()?).copied());
             let skipped = attached.binary_search(&index).ok().and_then(|_| {
                 let left_out = left_out.map(|left_out| left_out.total);
-                self.skipped_by(index, left_out, memory)
+                self.skipped_hits(index, left_out, memory)
             });
             losses.skipped.push(skipped);
             losses
@@ -187,16 +187,20 @@ impl Probes {
 
     /// Hits at each probed place for which the kernel ran no program, since the probe was made. A place is missing
     /// where that is not known, because its function runs while the counts are read, so that they do not fit together.
-    fn count_skipped(&self, memory: Memory<'_>) -> Result<BTreeMap<u64, LeftOut>, LoadError> {
+    fn count_skipped(
+        &self,
+        memory: MemoryReader<'_>,
+    ) -> Result<BTreeMap<u64, SkippedHits>, LoadError> {
         let mut known = BTreeMap::new();
         let Some(events) = self.kprobes.as_ref().and_then(|table| table.events) else {
             return Ok(known);
         };
-        let attached = self.attached();
+        let attached = self.attached_indices();
         let places = attached.iter().filter_map(|&index| {
             let attach = &self.attaches[index];
-            let counters = probed(attach)?.find_map(|address| self.counters.get(&address))?;
-            Some((counters.hits?, probed(attach)?.next()?))
+            let counters =
+                probed_addresses(attach)?.find_map(|address| self.counters.get(&address))?;
+            Some((counters.hits?, probed_addresses(attach)?.next()?))
         });
         // Per-CPU pointer, and the place as the programs know it.
         let mut open: BTreeMap<u64, u64> = places.collect();
@@ -204,13 +208,13 @@ impl Probes {
         let mut last = BTreeMap::new();
         for round in 0..ROUNDS {
             let pointers: BTreeSet<u64> = open.keys().copied().collect();
-            let count = || events.count(&pointers, cpus, memory);
+            let count = || events.sum_per_cpu(&pointers, cpus, memory);
             if pointers.is_empty() {
                 break;
             }
             let Ok(before) = count() else { break };
-            let runs = self.runs(&open)?;
-            let (Ok(after), runs_after) = (count(), self.runs(&open)?) else {
+            let runs = self.count_runs(&open)?;
+            let (Ok(after), runs_after) = (count(), self.count_runs(&open)?) else {
                 break;
             };
             open.retain(|pointer, site| {
@@ -248,7 +252,7 @@ impl Probes {
     }
 
     /// The number of runs of the program at each of these places.
-    fn runs(&self, places: &BTreeMap<u64, u64>) -> Result<BTreeMap<u64, u64>, LoadError> {
+    fn count_runs(&self, places: &BTreeMap<u64, u64>) -> Result<BTreeMap<u64, u64>, LoadError> {
         let fail = |source: MapError| LoadError::Map {
             map: "RUNS",
             source,
@@ -268,25 +272,31 @@ impl Probes {
     }
 
     /// Hits of one attachment that the kernel skipped.
-    fn skipped_by(&self, index: usize, left_out: Option<u64>, memory: Memory<'_>) -> Option<u64> {
+    fn skipped_hits(
+        &self,
+        index: usize,
+        left_out: Option<u64>,
+        memory: MemoryReader<'_>,
+    ) -> Option<u64> {
         let slot = self.slots[index];
         match &self.attaches[index] {
-            attach @ Attach::Kprobe { .. } => {
-                let counters = probed(attach)?.find_map(|address| self.counters.get(&address))?;
+            attach @ AttachTarget::Kprobe { .. } => {
+                let counters =
+                    probed_addresses(attach)?.find_map(|address| self.counters.get(&address))?;
                 // A return that the program was left out of shows: its call has none.
-                Some(count(&counters.missed, memory)? + left_out?)
+                Some(sum_counters(&counters.missed, memory)? + left_out?)
             }
             // A hit is lost only if all copies were busy: so the copy that was busy least often gives the upper bound.
-            Attach::Tracepoint { copies, .. } => {
+            AttachTarget::Tracepoint { copies, .. } => {
                 let slots = slot?..slot? + (*copies).max(1) as usize;
-                let each = slots.map(|slot| self.skipped(&format!("tp_{slot}")));
+                let each = slots.map(|slot| self.recursion_misses_of(&format!("tp_{slot}")));
                 each.min_by_key(|skipped| skipped.unwrap_or(0))?
             }
-            Attach::Lsm { .. } => self.skipped(&format!("lsm_{}", slot?)),
+            AttachTarget::Lsm { .. } => self.recursion_misses_of(&format!("lsm_{}", slot?)),
         }
     }
 
-    fn counter(&self, index: u32) -> Result<u64, LoadError> {
+    fn read_counter(&self, index: u32) -> Result<u64, LoadError> {
         let fail = |source: MapError| LoadError::Map {
             map: "COUNTERS",
             source,
@@ -298,7 +308,7 @@ impl Probes {
     }
 
     /// `recursion_misses` of a program; 0 while it is not loaded, and `None` where the kernel does not tell.
-    fn skipped(&self, program: &str) -> Option<u64> {
+    fn recursion_misses_of(&self, program: &str) -> Option<u64> {
         match self.ebpf.program(program)?.fd() {
             Ok(fd) => recursion_misses(&fdinfo(fd.as_fd())?),
             Err(_) => Some(0),
@@ -313,12 +323,12 @@ impl Probes {
         };
         let map = self.ebpf.map("OBJECTS");
         let map = map.ok_or_else(|| LoadError::Missing("OBJECTS".to_owned()))?;
-        let objects = HashMap::<_, u64, Raw<Object>>::try_from(map).map_err(fail)?;
+        let objects = HashMap::<_, u64, MapRecord<Object>>::try_from(map).map_err(fail)?;
         // An object freed while the table is read ends the walk early for that entry only.
         Ok(objects
             .iter()
             .flatten()
-            .map(|(address, Raw(object))| LiveObject {
+            .map(|(address, MapRecord(object))| LiveObject {
                 address,
                 experiment: object.experiment,
                 probe: object.probe,
@@ -327,15 +337,16 @@ impl Probes {
     }
 
     /// Calls whose entry was seen and whose return was not: missed returns, or a task that never came back.
-    pub fn unreturned(&self) -> Result<Vec<CallKey>, LoadError> {
+    pub fn unreturned_calls(&self) -> Result<Vec<CallKey>, LoadError> {
         let fail = |source: MapError| LoadError::Map {
             map: "CALLS",
             source,
         };
         let map = self.ebpf.map("CALLS");
         let map = map.ok_or_else(|| LoadError::Missing("CALLS".to_owned()))?;
-        let calls = HashMap::<_, Raw<CallKey>, Raw<Call>>::try_from(map).map_err(fail)?;
-        Ok(calls.keys().flatten().map(|Raw(key)| key).collect())
+        let calls =
+            HashMap::<_, MapRecord<CallKey>, MapRecord<Call>>::try_from(map).map_err(fail)?;
+        Ok(calls.keys().flatten().map(|MapRecord(key)| key).collect())
     }
 }
 
@@ -355,8 +366,8 @@ fn recursion_misses(fdinfo: &str) -> Option<u64> {
 /// Addresses at which the kernel may have put a kprobe: the requested one, or the one after the instruction that marks the
 /// target of an indirect jump, which is four bytes long
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/kprobes/core.c#L340>).
-fn probed(attach: &Attach) -> Option<impl Iterator<Item = u64> + use<>> {
-    let Attach::Kprobe {
+fn probed_addresses(attach: &AttachTarget) -> Option<impl Iterator<Item = u64> + use<>> {
+    let AttachTarget::Kprobe {
         address, offset, ..
     } = attach
     else {
@@ -418,7 +429,7 @@ mod tests {
         };
         let since = now.since(&earlier);
         assert_eq!((since.ring_full, since.signals_sent), (3, 3));
-        assert_eq!(since.lost(), 3);
+        assert_eq!(since.lost_events(), 3);
         assert_eq!(since.skipped, [Some(0), Some(3), None, None, None]);
         // Another reading than the one before.
         let longer = Losses {

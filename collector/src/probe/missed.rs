@@ -53,7 +53,7 @@ pub struct KprobeEvents {
 }
 
 /// A read of kernel memory: this many bytes at an address, or the reason why they cannot be read.
-pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, Reason>;
+pub type MemoryReader<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, Reason>;
 
 /// The kernel's counters of one probed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct Counters {
 }
 
 /// The counters of each probed address.
-pub type Hits = BTreeMap<u64, Counters>;
+pub type CountersByAddress = BTreeMap<u64, Counters>;
 
 /// The most bytes between two counts that are read at once.
 const NEAR: u64 = 4096;
@@ -75,8 +75,12 @@ const MAX_LINKS: usize = 1024;
 
 impl KprobeTable {
     /// The counters of the probes at `wanted`, as far as the table holds them.
-    pub fn find(&self, wanted: &BTreeSet<u64>, memory: Memory<'_>) -> Result<Hits, Reason> {
-        let mut found = Hits::new();
+    pub fn find_counters(
+        &self,
+        wanted: &BTreeSet<u64>,
+        memory: MemoryReader<'_>,
+    ) -> Result<CountersByAddress, Reason> {
+        let mut found = CountersByAddress::new();
         let heads = memory(self.buckets, self.bucket_count * 8)?;
         for head in heads.as_chunks::<8>().0 {
             let mut link = u64::from_le_bytes(*head);
@@ -85,35 +89,39 @@ impl KprobeTable {
                     break;
                 }
                 let probe = link.wrapping_sub(self.link);
-                let address = word(memory, probe.wrapping_add(self.address))?;
+                let address = read_word(memory, probe.wrapping_add(self.address))?;
                 if wanted.contains(&address) {
-                    found.insert(address, self.sharing(probe, memory)?);
+                    found.insert(address, self.find_shared_counters(probe, memory)?);
                 }
-                link = word(memory, link)?;
+                link = read_word(memory, link)?;
             }
         }
         Ok(found)
     }
 
     /// The counters of a probe and of all that share its address.
-    fn sharing(&self, probe: u64, memory: Memory<'_>) -> Result<Counters, Reason> {
+    fn find_shared_counters(
+        &self,
+        probe: u64,
+        memory: MemoryReader<'_>,
+    ) -> Result<Counters, Reason> {
         let first = probe.wrapping_add(self.list);
         let mut probes = vec![probe];
-        let mut list = word(memory, first)?;
+        let mut list = read_word(memory, first)?;
         while list != first {
             if probes.len() > MAX_LINKS {
                 return Err("the kernel's list of the probes at one address has no end".into());
             }
             probes.push(list.wrapping_sub(self.list));
-            list = word(memory, list)?;
+            list = read_word(memory, list)?;
         }
         let mut hits = Vec::new();
         for probe in &probes {
             if let Some(events) = &self.events
-                && word(memory, probe.wrapping_add(events.handler))? == events.dispatcher
+                && read_word(memory, probe.wrapping_add(events.handler))? == events.dispatcher
             {
                 let event = probe.wrapping_sub(events.probe);
-                hits.push(word(memory, event.wrapping_add(events.hits))?);
+                hits.push(read_word(memory, event.wrapping_add(events.hits))?);
             }
         }
         let missed = probes.iter().map(|probe| probe.wrapping_add(self.missed));
@@ -130,11 +138,11 @@ impl KprobeTable {
 
 impl KprobeEvents {
     /// The sum over all CPUs of what each of these per-CPU pointers counts.
-    pub(super) fn count(
+    pub(super) fn sum_per_cpu(
         &self,
         pointers: &BTreeSet<u64>,
         cpus: usize,
-        memory: Memory<'_>,
+        memory: MemoryReader<'_>,
     ) -> Result<BTreeMap<u64, u64>, Reason> {
         let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
         let offsets = memory(self.cpu_offsets, cpus * 8)?;
@@ -165,16 +173,16 @@ impl KprobeEvents {
 }
 
 /// The sum of the counters now; `None` where one cannot be read, or where there is none.
-pub(super) fn count(counters: &[u64], memory: Memory<'_>) -> Option<u64> {
+pub(super) fn sum_counters(counters: &[u64], memory: MemoryReader<'_>) -> Option<u64> {
     let mut most = None;
     for &address in counters {
-        let count = word(memory, address).ok()?;
+        let count = read_word(memory, address).ok()?;
         most = Some(most.unwrap_or(0).max(count));
     }
     most
 }
 
-fn word(memory: Memory<'_>, address: u64) -> Result<u64, Reason> {
+fn read_word(memory: MemoryReader<'_>, address: u64) -> Result<u64, Reason> {
     let bytes = memory(address, 8)?;
     let word = bytes.first_chunk::<8>();
     word.map(|word| u64::from_le_bytes(*word)).ok_or_else(|| {
@@ -254,24 +262,28 @@ mod tests {
     fn counters_are_found() {
         let mut words = words();
         let wanted = BTreeSet::from([0x77, 0x99, 0xbb]);
-        let found = TABLE.find(&wanted, &memory(&words)).unwrap();
+        let found = TABLE.find_counters(&wanted, &memory(&words)).unwrap();
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), [0x77, 0x99]);
-        assert_eq!(count(&found[&0x77].missed, &memory(&words)), Some(5));
-        assert_eq!(count(&found[&0x99].missed, &memory(&words)), Some(3));
+        assert_eq!(sum_counters(&found[&0x77].missed, &memory(&words)), Some(5));
+        assert_eq!(sum_counters(&found[&0x99].missed, &memory(&words)), Some(3));
         let pointers: BTreeSet<u64> = found.values().filter_map(|one| one.hits).collect();
         assert_eq!(pointers, BTreeSet::from([0x2100, 0x4100]));
         let events = TABLE.events.unwrap();
-        let sums = events.count(&pointers, 2, &memory(&words)).unwrap();
+        let sums = events.sum_per_cpu(&pointers, 2, &memory(&words)).unwrap();
         assert_eq!(sums, BTreeMap::from([(0x2100, 8), (0x4100, 2)]));
         // Two events at one place: which is ours?
         words.insert(0x5030, 0xd15);
-        let found = TABLE.find(&wanted, &memory(&words)).unwrap();
+        let found = TABLE.find_counters(&wanted, &memory(&words)).unwrap();
         assert_eq!(found[&0x99].hits, None);
-        assert_eq!(count(&[], &memory(&words)), None);
+        assert_eq!(sum_counters(&[], &memory(&words)), None);
         words.remove(&0x5020);
-        assert_eq!(count(&found[&0x99].missed, &memory(&words)), None);
+        assert_eq!(sum_counters(&found[&0x99].missed, &memory(&words)), None);
         words.insert(0x5010, 0x4010);
-        assert!(TABLE.find(&wanted, &memory(&words)).is_err());
-        assert!(TABLE.find(&wanted, &|_, _| Err("no".into())).is_err());
+        assert!(TABLE.find_counters(&wanted, &memory(&words)).is_err());
+        assert!(
+            TABLE
+                .find_counters(&wanted, &|_, _| Err("no".into()))
+                .is_err()
+        );
     }
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 /// A record in a map: aya wants its own marker trait on foreign types.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
-pub(super) struct Raw<T>(pub T);
+pub(super) struct MapRecord<T>(pub T);
 
 /// Types of the boundary crate: integers and arrays of integers, `repr(C)`, without padding (a test there
 /// holds that), so every bit pattern is a value and every byte is initialised.
@@ -24,8 +24,8 @@ impl BoundaryRecord for ProbeKey {}
 impl BoundaryRecord for ProbeSpec {}
 impl BoundaryRecord for SlotKey {}
 
-// SAFETY: see `BoundaryRecord`; `Raw` is transparent.
-unsafe impl<T: BoundaryRecord> Pod for Raw<T> {}
+// SAFETY: see `BoundaryRecord`; `MapRecord` is transparent.
+unsafe impl<T: BoundaryRecord> Pod for MapRecord<T> {}
 
 /// A record of the ring buffer that is not an event.
 #[derive(Debug, Error, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use aya::maps::MapError;
 use qed_collector_ebpf::{FdWalk, Layout, ProbeSpec};
 use thiserror::Error;
 
-use super::attach_target::Attach;
+use super::attach_target::AttachTarget;
 use super::missed::KprobeTable;
 
 /// The reads of one experiment at one attachment.
@@ -23,7 +23,7 @@ pub struct AttachmentUse {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Setup {
     /// The attachments.
-    pub attaches: Vec<Attach>,
+    pub attaches: Vec<AttachTarget>,
     /// The reads there. [`Event::probe`](qed_collector_ebpf::Event::probe) is an index in this list.
     pub uses: Vec<AttachmentUse>,
     /// Offsets for reads that start at a file descriptor; `None`: there are no such reads.

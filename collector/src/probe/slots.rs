@@ -4,16 +4,16 @@ use qed_collector_ebpf::{
     LSM_SLOTS, MAX_ARGS, MAX_EXPERIMENTS, MAX_PROBES, ProbeSpec, TRACEPOINT_SLOTS, act, attachment,
 };
 
-use super::attach_target::Attach;
+use super::attach_target::AttachTarget;
 use super::setup::{LoadError, Setup};
 
 /// Number of programs of an attachment to a tracepoint.
-pub(super) fn copies_of(copies: u32) -> usize {
+pub(super) fn copy_count(copies: u32) -> usize {
     copies.max(1) as usize
 }
 
 /// The first program slot of each tracepoint and LSM hook; `None` where it needs none, or none is left.
-pub(super) fn slots(attaches: &[Attach]) -> Vec<Option<usize>> {
+pub(super) fn assign_slots(attaches: &[AttachTarget]) -> Vec<Option<usize>> {
     let (mut tracepoints, mut hooks) = (0, 0);
     let take = |next: &mut usize, count: usize, limit: usize| {
         let first = *next;
@@ -25,48 +25,51 @@ pub(super) fn slots(attaches: &[Attach]) -> Vec<Option<usize>> {
     attaches
         .iter()
         .map(|attach| match attach {
-            Attach::Kprobe { .. } => None,
-            Attach::Tracepoint { copies, .. } => {
-                take(&mut tracepoints, copies_of(*copies), TRACEPOINT_SLOTS)
+            AttachTarget::Kprobe { .. } => None,
+            AttachTarget::Tracepoint { copies, .. } => {
+                take(&mut tracepoints, copy_count(*copies), TRACEPOINT_SLOTS)
             }
-            Attach::Lsm { .. } => take(&mut hooks, 1, LSM_SLOTS),
+            AttachTarget::Lsm { .. } => take(&mut hooks, 1, LSM_SLOTS),
         })
         .collect()
 }
 
 /// The keys under which the programs of an attachment look for their spec.
-pub(super) fn sites(attach: &Attach, slot: Option<usize>) -> Vec<(u64, u32)> {
+pub(super) fn spec_keys(attach: &AttachTarget, slot: Option<usize>) -> Vec<(u64, u32)> {
     match (attach, slot) {
         (
-            Attach::Kprobe {
+            AttachTarget::Kprobe {
                 address, offset, ..
             },
             _,
         ) => vec![(address.wrapping_add(*offset), attachment::KPROBE)],
-        (Attach::Tracepoint { copies, .. }, Some(first)) => (first..first + copies_of(*copies))
+        (AttachTarget::Tracepoint { copies, .. }, Some(first)) => (first
+            ..first + copy_count(*copies))
             .map(|slot| (slot as u64, attachment::TRACEPOINT))
             .collect(),
-        (Attach::Lsm { .. }, Some(slot)) => vec![(slot as u64, attachment::LSM)],
+        (AttachTarget::Lsm { .. }, Some(slot)) => vec![(slot as u64, attachment::LSM)],
         (_, None) => Vec::new(),
     }
 }
 
 /// Add to a spec what its attachment knows.
-pub(super) fn complete(mut spec: ProbeSpec, attach: &Attach) -> ProbeSpec {
+pub(super) fn complete_spec(mut spec: ProbeSpec, attach: &AttachTarget) -> ProbeSpec {
     match attach {
-        Attach::Kprobe {
+        AttachTarget::Kprobe {
             entry: true,
             return_probe: true,
             ..
         } => spec.acts |= act::RETURNS,
-        Attach::Tracepoint { arguments, .. } => spec.arg_count = (*arguments).min(MAX_ARGS as u32),
+        AttachTarget::Tracepoint { arguments, .. } => {
+            spec.arg_count = (*arguments).min(MAX_ARGS as u32)
+        }
         _ => {}
     }
     spec
 }
 
 /// Refuse a setup that contradicts itself or the limits.
-pub(super) fn check(setup: &Setup) -> Result<(), LoadError> {
+pub(super) fn check_setup(setup: &Setup) -> Result<(), LoadError> {
     let fail = |message: String| Err(LoadError::Setup(message));
     if setup.uses.len() > MAX_PROBES {
         return fail(format!(
@@ -96,7 +99,7 @@ pub(super) fn check(setup: &Setup) -> Result<(), LoadError> {
         }
     }
     for attach in &setup.attaches {
-        if let Attach::Kprobe {
+        if let AttachTarget::Kprobe {
             offset,
             return_probe,
             entry,

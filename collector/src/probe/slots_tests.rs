@@ -1,8 +1,8 @@
 use super::*;
 use crate::probe::setup::AttachmentUse;
 
-fn tracepoint(copies: u32) -> Attach {
-    Attach::Tracepoint {
+fn tracepoint(copies: u32) -> AttachTarget {
+    AttachTarget::Tracepoint {
         name: "x".into(),
         arguments: 9,
         copies,
@@ -10,8 +10,8 @@ fn tracepoint(copies: u32) -> Attach {
     }
 }
 
-fn kprobe(offset: u64, entry: bool, return_probe: bool) -> Attach {
-    Attach::Kprobe {
+fn kprobe(offset: u64, entry: bool, return_probe: bool) -> AttachTarget {
+    AttachTarget::Kprobe {
         function: "f".into(),
         address: 0x1000,
         offset,
@@ -28,7 +28,7 @@ fn slots_are_given_once() {
         tracepoint(2),
         kprobe(0, true, true),
         tracepoint(1),
-        Attach::Lsm {
+        AttachTarget::Lsm {
             hook: "h".into(),
             function: None,
         },
@@ -36,7 +36,7 @@ fn slots_are_given_once() {
         tracepoint(limit - 3),
     ];
     assert_eq!(
-        slots(&attaches),
+        assign_slots(&attaches),
         [Some(0), None, Some(2), Some(0), None, Some(3)]
     );
 }
@@ -45,7 +45,7 @@ fn slots_are_given_once() {
 #[test]
 fn copies_share_a_spec() {
     assert_eq!(
-        sites(&tracepoint(2), Some(4)),
+        spec_keys(&tracepoint(2), Some(4)),
         [(4, attachment::TRACEPOINT), (5, attachment::TRACEPOINT)]
     );
 }
@@ -64,14 +64,14 @@ fn contradictions_are_refused() {
         uses: vec![using(0), using(1)],
         ..Setup::default()
     };
-    check(&setup).unwrap();
+    check_setup(&setup).unwrap();
     setup.uses.push(using(1));
-    let message = check(&setup).unwrap_err().to_string();
+    let message = check_setup(&setup).unwrap_err().to_string();
     assert!(message.contains("kprobe and kretprobe on f"), "{message}");
     for bad in [kprobe(4, true, true), kprobe(0, false, false)] {
         setup.uses.clear();
         setup.attaches[0] = bad;
-        check(&setup).unwrap_err();
+        check_setup(&setup).unwrap_err();
     }
 }
 
@@ -79,7 +79,13 @@ fn contradictions_are_refused() {
 #[test]
 fn specs_are_completed() {
     let spec = ProbeSpec::zero();
-    assert_eq!(complete(spec, &kprobe(0, true, true)).acts, act::RETURNS);
-    assert_eq!(complete(spec, &kprobe(0, true, false)).acts, 0);
-    assert_eq!(complete(spec, &tracepoint(1)).arg_count, MAX_ARGS as u32);
+    assert_eq!(
+        complete_spec(spec, &kprobe(0, true, true)).acts,
+        act::RETURNS
+    );
+    assert_eq!(complete_spec(spec, &kprobe(0, true, false)).acts, 0);
+    assert_eq!(
+        complete_spec(spec, &tracepoint(1)).arg_count,
+        MAX_ARGS as u32
+    );
 }

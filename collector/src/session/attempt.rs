@@ -11,7 +11,7 @@ use super::raw::{AttachFailure, RawDescendants, RawEvent, RawExperiment, RawOutc
 use crate::plan::PlannedExperiment;
 use crate::probe::{Lifecycle, Losses};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{CallSite, Exit, WorkloadOutcome, WorkloadSpec, WorkloadState};
 
 /// Error prefix of a workload that could not be started or released, or that did not answer.
 pub const NOT_RUN: &str = "the workload could not be run";
@@ -26,7 +26,7 @@ pub(super) const COST_CALLS: u32 = 51;
 const STEP: Duration = Duration::from_millis(1);
 
 /// The reason not to run `experiment` here, if its files belong into guests and this is none. `ephemeral`: the machine is a guest.
-pub(super) fn only_for_guests(experiment: &Experiment, ephemeral: bool) -> Option<Reason> {
+pub(super) fn guests_only_reason(experiment: &Experiment, ephemeral: bool) -> Option<Reason> {
     let has_files = !experiment.workload.around.files.is_empty();
     (has_files && !ephemeral).then(|| FOR_GUESTS.into())
 }
@@ -74,7 +74,7 @@ pub(super) struct Attempts<'a, M: SessionMachine> {
 
 /// Everything that one run has brought so far; it stays where the run fails later.
 #[derive(Default)]
-struct Collected {
+struct CollectedRun {
     events: Vec<RawEvent>,
     /// The processes of the collector itself.
     own: Vec<u32>,
@@ -95,7 +95,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         loop {
             let mut result = self.run_once().await?;
             result.attempts = attempt;
-            if attempt == ATTEMPTS || !self.is_worth_another(&result.losses) {
+            if attempt == ATTEMPTS || !self.is_worth_retry(&result.losses) {
                 return Ok(result);
             }
             attempt += 1;
@@ -103,27 +103,27 @@ impl<M: SessionMachine> Attempts<'_, M> {
     }
 
     /// Losses that another run may not have.
-    fn is_worth_another(&self, losses: &Losses) -> bool {
+    fn is_worth_retry(&self, losses: &Losses) -> bool {
         // If a probe acts, the kernel does that work inside the probe's program, and skips all probes that it hits there, every
         // time.
         let acts = |probe: &Probe| probe.signal.is_some() || probe.deny.is_some();
         let by_chance = !self.experiment.probes.iter().any(acts);
         let skipped = |&index: &usize| losses.skipped.get(index).is_some_and(|s| *s > Some(0));
-        losses.lost() > 0 || by_chance && self.attachments.iter().any(skipped)
+        losses.lost_events() > 0 || by_chance && self.attachments.iter().any(skipped)
     }
 
     async fn run_once(&mut self) -> anyhow::Result<RawExperiment> {
-        self.programs.forget()?;
+        self.programs.reset()?;
         self.programs.drain();
-        let before = self.losses()?;
-        let mut collected = Collected::default();
+        let before = self.read_losses()?;
+        let mut collected = CollectedRun::default();
         let before_run = self.machine.why_probes_are_disarmed();
-        let outcome = self.workload(&mut collected).await;
+        let outcome = self.run_workload(&mut collected).await;
         let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}").into());
         self.programs.stop()?;
         let unarmed = before_run.or_else(|| self.machine.why_probes_are_disarmed());
         self.take_events(&mut collected);
-        let losses = self.losses()?.since(&before);
+        let losses = self.read_losses()?.since(&before);
         let descendants = RawDescendants {
             started: losses.descendants,
             followed: losses.descendants.saturating_sub(losses.unfollowed),
@@ -146,17 +146,17 @@ impl<M: SessionMachine> Attempts<'_, M> {
         })
     }
 
-    fn losses(&self) -> anyhow::Result<Losses> {
+    fn read_losses(&self) -> anyhow::Result<Losses> {
         let machine = &*self.machine;
         self.programs
-            .losses(&|address, size| machine.memory(address, size))
+            .losses(&|address, size| machine.read_memory(address, size))
     }
 
-    fn take_events(&mut self, collected: &mut Collected) {
+    fn take_events(&mut self, collected: &mut CollectedRun) {
         collected.events.extend(self.programs.drain());
     }
 
-    async fn workload(&mut self, collected: &mut Collected) -> anyhow::Result<RawOutcome> {
+    async fn run_workload(&mut self, collected: &mut CollectedRun) -> anyhow::Result<RawOutcome> {
         let started = self.machine.now();
         let mut running = self.machine.start(self.spec).await?;
         collected.call = running.call_site().cloned();
@@ -166,7 +166,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         }
         // A command's process is the collector's own program until it has been executed.
         let awaited = is_command(self.experiment) && self.life.executed.is_none();
-        self.programs.control(Control {
+        self.programs.set_control(Control {
             target_tgid: if awaited { 0 } else { tgid },
             awaited_tgid: if awaited { tgid } else { 0 },
             follow: self.experiment.follow.into(),
@@ -176,12 +176,12 @@ impl<M: SessionMachine> Attempts<'_, M> {
         if let Some(observer) = self.observer {
             observer.begin(&self.experiment.name, tgid)?;
         }
-        collected.threads_before = self.machine.threads(tgid).ok();
+        collected.threads_before = self.machine.list_threads(tgid).ok();
         let finished = running.release_gate().await?;
         if let Some(observer) = self.observer {
             observer.end(&self.experiment.name)?;
         }
-        let outcome = if finished == Finished::Ended || self.experiment.until_exit {
+        let outcome = if finished == WorkloadState::Ended || self.experiment.until_exit {
             let limit = Duration::from_millis(self.experiment.timeout_ms);
             self.wait_until_exit(running, started + limit, collected)
                 .await?
@@ -196,7 +196,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         &mut self,
         mut running: M::Workload,
         deadline: Instant,
-        collected: &mut Collected,
+        collected: &mut CollectedRun,
     ) -> anyhow::Result<WorkloadOutcome> {
         running.report().await?;
         // A command's process group is killed when it is released, so its descendants are waited for before that.
@@ -220,12 +220,12 @@ impl<M: SessionMachine> Attempts<'_, M> {
     async fn wait_until_return(
         &mut self,
         mut running: M::Workload,
-        collected: &mut Collected,
+        collected: &mut CollectedRun,
     ) -> anyhow::Result<WorkloadOutcome> {
         self.wait_for_frees(collected).await?;
         // Before the watch ends: what ends between then and now would have gone on unseen.
         collected.running = self.descendants_running()?;
-        let threads = self.machine.threads(running.tgid()).ok();
+        let threads = self.machine.list_threads(running.tgid()).ok();
         let before = collected.threads_before.as_ref();
         let started = threads
             .zip(before)
@@ -241,7 +241,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
     async fn wait_for_descendants(
         &mut self,
         deadline: Instant,
-        collected: &mut Collected,
+        collected: &mut CollectedRun,
     ) -> anyhow::Result<()> {
         while self.experiment.follow
             && self.machine.now() < deadline
@@ -256,11 +256,13 @@ impl<M: SessionMachine> Attempts<'_, M> {
 
     /// Count the processes that belong to the workload, besides its own, and still run.
     fn descendants_running(&self) -> anyhow::Result<u64> {
-        Ok(self.machine.running(&self.programs.followed_processes()?))
+        Ok(self
+            .machine
+            .count_running(&self.programs.followed_processes()?))
     }
 
     /// Wait until everything that was allocated is freed, or the investigation's time for it is over.
-    async fn wait_for_frees(&mut self, collected: &mut Collected) -> anyhow::Result<()> {
+    async fn wait_for_frees(&mut self, collected: &mut CollectedRun) -> anyhow::Result<()> {
         let probes = &self.experiment.probes;
         if !probes.iter().any(|probe| probe.frees.is_some()) {
             return Ok(());
@@ -277,10 +279,10 @@ impl<M: SessionMachine> Attempts<'_, M> {
     }
 
     /// The median time of the call with all probes at work and their events thrown away, in nanoseconds.
-    pub(super) async fn cost(&mut self) -> anyhow::Result<u64> {
+    pub(super) async fn measure_cost(&mut self) -> anyhow::Result<u64> {
         let (programs, number) = (&mut *self.programs, self.number as u32);
-        let result = time(self.machine, self.spec, |tgid| {
-            programs.control(Control {
+        let result = measure_call_time(self.machine, self.spec, |tgid| {
+            programs.set_control(Control {
                 target_tgid: tgid,
                 experiment: number,
                 discard: 1,
@@ -289,7 +291,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
         })
         .await;
         self.programs.stop()?;
-        self.programs.forget()?;
+        self.programs.reset()?;
         self.programs.drain();
         result
     }
@@ -297,14 +299,14 @@ impl<M: SessionMachine> Attempts<'_, M> {
 
 /// The median time of the workload's call in nanoseconds, made repeatedly by a process of its own. `watch` gets the process
 /// first.
-pub(super) async fn time<M: SessionMachine>(
+pub(super) async fn measure_call_time<M: SessionMachine>(
     machine: &mut M,
     spec: &WorkloadSpec,
     watch: impl FnOnce(u32) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
     let mut running = machine.start(spec).await?;
     watch(running.tgid())?;
-    let median_ns = running.time(COST_CALLS).await?;
+    let median_ns = running.measure_time(COST_CALLS).await?;
     running.release().await?;
     Ok(median_ns)
 }

@@ -12,7 +12,7 @@ use super::raw::{AttachFailure, RawEvent};
 use crate::graph::raw::RawGraph;
 use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Finished, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{CallSite, WorkloadOutcome, WorkloadSpec, WorkloadState};
 
 /// The machine that is watched.
 pub trait SessionMachine {
@@ -29,7 +29,7 @@ pub trait SessionMachine {
 
     /// Run these workloads under the kernel's function-graph tracer, one after the other. Nothing may be attached. The tracer is left as it
     /// was, unless it is the `last` thing that is done before the machine is switched off.
-    async fn traces(
+    async fn trace_workloads(
         &mut self,
         specs: &[&WorkloadSpec],
         last: bool,
@@ -37,10 +37,10 @@ pub trait SessionMachine {
     ) -> Result<Traces, Reason>;
 
     /// Read `size` bytes of kernel memory at a live address, or say why that cannot be done.
-    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason>;
+    fn read_memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason>;
 
     /// The kernel's list of its probes, as text, or why there is none.
-    fn kprobe_list(&self) -> Result<String, Reason>;
+    fn read_kprobe_list(&self) -> Result<String, Reason>;
 
     /// The reason why probes of functions see nothing now, though they are attached; `None`: they see what comes by.
     fn why_probes_are_disarmed(&self) -> Option<Reason>;
@@ -50,10 +50,10 @@ pub trait SessionMachine {
     fn own_processes(&self) -> Vec<u32>;
 
     /// Count how many of these processes are still running.
-    fn running(&self, processes: &[u32]) -> u64;
+    fn count_running(&self, processes: &[u32]) -> u64;
 
     /// The ids of the running threads of a process; none of one that is gone.
-    fn threads(&self, process: u32) -> Result<BTreeSet<u32>, Reason>;
+    fn list_threads(&self, process: u32) -> Result<BTreeSet<u32>, Reason>;
 
     /// Drop all privileges that are no longer needed, or return the reason why they are kept.
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason>;
@@ -76,7 +76,7 @@ pub struct Traces {
 /// The eBPF programs, their maps and the buffer of their events.
 pub trait Programs {
     /// The attachments that hold, by their numbers in the plan.
-    fn attached(&self) -> Vec<usize>;
+    fn attached_indices(&self) -> Vec<usize>;
 
     /// Attach one. Refused is an answer.
     fn attach(&mut self, index: usize) -> Result<(), AttachFailure>;
@@ -88,22 +88,22 @@ pub trait Programs {
     fn hand_over(&mut self, from: usize, to: usize) -> bool;
 
     /// Watch processes begin; and, for `commands`, when they become another program.
-    fn watch_life(&mut self, commands: bool) -> Lifecycle;
+    fn watch_lifecycle(&mut self, commands: bool) -> Lifecycle;
 
     /// Find the kernel's counters of skipped hits, for the probes that are attached now.
-    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), Reason>;
+    fn find_counters(&mut self, memory: &MemoryReader<'_>) -> Result<(), Reason>;
 
     /// Look at a task from now on.
-    fn control(&mut self, control: Control) -> anyhow::Result<()>;
+    fn set_control(&mut self, control: Control) -> anyhow::Result<()>;
 
     /// Look at nothing any more.
     fn stop(&mut self) -> anyhow::Result<()>;
 
     /// Clear the data of the last run from the maps.
-    fn forget(&mut self) -> anyhow::Result<()>;
+    fn reset(&mut self) -> anyhow::Result<()>;
 
     /// All counters, as they are now.
-    fn losses(&self, memory: &Memory<'_>) -> anyhow::Result<Losses>;
+    fn losses(&self, memory: &MemoryReader<'_>) -> anyhow::Result<Losses>;
 
     /// Count the objects that were allocated and not freed yet.
     fn live_objects(&self) -> anyhow::Result<usize>;
@@ -127,10 +127,10 @@ pub trait Workload {
     fn call_site(&self) -> Option<&CallSite>;
 
     /// Make the call over and over, still at the gate, and say the median time of one in nanoseconds.
-    async fn time(&mut self, calls: u32) -> anyhow::Result<u64>;
+    async fn measure_time(&mut self, calls: u32) -> anyhow::Result<u64>;
 
     /// Open the gate, and wait until the call has returned or the process has ended.
-    async fn release_gate(&mut self) -> anyhow::Result<Finished>;
+    async fn release_gate(&mut self) -> anyhow::Result<WorkloadState>;
 
     /// Have it report the result of the call.
     async fn report(&mut self) -> anyhow::Result<()>;
@@ -140,7 +140,7 @@ pub trait Workload {
 }
 
 /// A read of the kernel's memory: this many bytes at an address, or the reason why they cannot be read.
-pub type Memory<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, Reason> + 'a;
+pub type MemoryReader<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, Reason> + 'a;
 
 /// A second look at each experiment by other means, while the first one is taken.
 pub trait Observer {

@@ -47,13 +47,13 @@ pub struct RawSyscall {
 }
 
 /// Read them.
-pub fn read(
+pub fn read_build_facts(
     wanted: &FactNames,
     module_types: Vec<u8>,
     kallsyms: Result<&Kallsyms, &KaslrSourceError>,
 ) -> RawBuildFacts {
-    let formats = |name: &String| (name.clone(), formats_of(name));
-    let entry = |name: &String| (name.clone(), syscall(name, kallsyms));
+    let formats = |name: &String| (name.clone(), tracepoint_formats(name));
+    let entry = |name: &String| (name.clone(), find_syscall(name, kallsyms));
     RawBuildFacts {
         module_types,
         tracepoints: wanted.tracepoints.iter().map(formats).collect(),
@@ -62,12 +62,12 @@ pub fn read(
 }
 
 /// The formats of a tracepoint of the running kernel.
-pub fn formats_of(name: &str) -> Result<TracepointFormats, Reason> {
-    formats(&EVENTS.map(Path::new), name)
+pub fn tracepoint_formats(name: &str) -> Result<TracepointFormats, Reason> {
+    find_formats(&EVENTS.map(Path::new), name)
 }
 
 /// The formats of the events of that name, by their groups.
-fn formats(folders: &[&Path], name: &str) -> Result<TracepointFormats, Reason> {
+fn find_formats(folders: &[&Path], name: &str) -> Result<TracepointFormats, Reason> {
     let mut why = Reason::from("there is no tracefs");
     for folder in folders {
         let groups = match fs::read_dir(folder) {
@@ -96,17 +96,17 @@ fn formats(folders: &[&Path], name: &str) -> Result<TracepointFormats, Reason> {
 }
 
 /// The entry of a system call in the kernel's table.
-fn syscall(
+fn find_syscall(
     name: &str,
     kallsyms: Result<&Kallsyms, &KaslrSourceError>,
 ) -> Result<RawSyscall, Reason> {
-    let number = names::syscall(name).map_err(Reason::from_error)?;
+    let number = names::syscall_number(name).map_err(Reason::from_error)?;
     let number = u32::try_from(number).map_err(|error| error.to_string())?;
     let kallsyms = kallsyms.map_err(ToString::to_string)?;
     let [table] = kallsyms.lookup(TABLE)[..] else {
         return Err(format!("the kernel's symbols do not name one `{TABLE}`").into());
     };
-    let size = kallsyms.end_of(table).saturating_sub(table);
+    let size = kallsyms.symbol_end(table).saturating_sub(table);
     let offset = u64::from(number) * 8;
     if offset + 8 > size {
         return Ok(RawSyscall {
@@ -139,9 +139,9 @@ mod tests {
         fs::write(dir.path().join("enable"), "0").unwrap();
         let none = dir.path().join("none");
         let folders = [none.as_path(), dir.path()];
-        let found = formats(&folders, "kfree").unwrap();
+        let found = find_formats(&folders, "kfree").unwrap();
         assert_eq!(found, [("kmem".to_owned(), "name: kfree\n".to_owned())]);
-        assert_eq!(formats(&folders, "kfreee").unwrap(), []);
-        assert!(formats(&folders[..1], "kfree").is_err());
+        assert_eq!(find_formats(&folders, "kfreee").unwrap(), []);
+        assert!(find_formats(&folders[..1], "kfree").is_err());
     }
 }

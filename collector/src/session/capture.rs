@@ -7,19 +7,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, is_command, only_for_guests, why_not_runnable};
+use super::attempt::{Attempts, COST_CALLS, guests_only_reason, is_command, why_not_runnable};
 use super::boundary::{Observer, Programs, SessionMachine};
 use super::commands::Commands;
-use super::cost::{report_failure, time_bare};
-use super::graphs::{Graphs, trace_graphs, untraced, wanted};
+use super::cost::{measure_bare_time, report_failure};
+use super::graphs::{Graphs, is_graph_wanted, trace_graphs, untraced_graphs};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
 use super::raw::{AttachFailure, MachineFacts, RawCapture, RawCommand, RawExperiment};
-use super::restore::{probed_instructions, settle, wait_until_restored};
-use super::return_sites::before_returns;
+use super::restore::{probed_instructions, wait_until_optimised, wait_until_restored};
+use super::return_sites::code_before_returns;
 use super::workload_spec::workload_spec;
 use crate::plan::{Markers, Plan, PlannedExperiment};
-use crate::probe::{Attach, Lifecycle, Setup, kprobe_list};
+use crate::probe::{AttachTarget, Lifecycle, Setup, kprobe_list};
 use crate::reason::Reason;
 use crate::workload::WorkloadSpec;
 
@@ -130,7 +130,7 @@ pub(super) async fn run<M: SessionMachine>(
             spec.map_err(Reason::from_error)
         })
         .collect::<Vec<_>>();
-    let bare = time_bare(machine, experiments, &specs, request.progress).await;
+    let bare = measure_bare_time(machine, experiments, &specs, request.progress).await;
     let ephemeral = request.options.ephemeral;
     let progress = request.progress;
     // To set the tracer back takes an emulated guest eight seconds, to detach everything less than one: there it comes last.
@@ -156,21 +156,21 @@ pub(super) async fn run<M: SessionMachine>(
     };
     session.life = session
         .programs
-        .watch_life(experiments.iter().any(is_command));
+        .watch_lifecycle(experiments.iter().any(is_command));
     session.run_isolated().await?;
     session.attach_shared();
     // Everything that needs privileges is done: what follows only runs workloads and reads maps.
     let facts = facts();
     session.drop_privileges(&facts.release);
     session.run_shared().await?;
-    let left_over = match before.is_none() && wanted(experiments) {
+    let left_over = match before.is_none() && is_graph_wanted(experiments) {
         true => session.detach_all().await,
         false => None,
     };
     let mut seen = session.finish(facts);
     seen.graphs = match (before, left_over) {
         (Some(graphs), _) => graphs,
-        (None, Some(reason)) => untraced(experiments, &reason.into()),
+        (None, Some(reason)) => untraced_graphs(experiments, &reason.into()),
         (None, None) => trace_graphs(machine, experiments, &specs, ephemeral, progress).await,
     };
     Ok(seen)
@@ -198,29 +198,29 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         &self.request.plan.setup
     }
 
-    fn planned(&self, number: usize) -> &PlannedExperiment {
+    fn planned_experiment(&self, number: usize) -> &PlannedExperiment {
         &self.request.plan.experiments[number]
     }
 
-    fn tell(&self, line: &str) {
+    fn report_progress(&self, line: &str) {
         (self.request.progress)(line);
     }
 
     /// The number of experiments that are done, of all, for progress.
-    fn share_done(&self) -> String {
+    fn experiments_done(&self) -> String {
         let done = self.experiments.iter().flatten().count();
         format!(", {done} of {}", self.experiments.len())
     }
 
     /// The experiments that want a kernel in which nothing else is probed, or all others.
-    fn numbers(&self, isolated: bool) -> Vec<usize> {
+    fn experiment_numbers(&self, isolated: bool) -> Vec<usize> {
         let all = 0..self.request.plan.experiments.len();
-        all.filter(|&number| self.planned(number).isolated == isolated)
+        all.filter(|&number| self.planned_experiment(number).isolated == isolated)
             .collect()
     }
 
     /// The attachments of an experiment.
-    fn attachments(&self, number: usize) -> Vec<usize> {
+    fn experiment_attachments(&self, number: usize) -> Vec<usize> {
         let uses = self.setup().uses.iter();
         let own = uses.filter(|usage| usage.experiment as usize == number);
         let own: BTreeSet<usize> = own.map(|usage| usage.attach).collect();
@@ -230,60 +230,60 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     /// Run the isolated experiments, before anything else is attached: a probed kernel cannot be compared with an
     /// unprobed one later without detaching, which takes longer than all the rest.
     async fn run_isolated(&mut self) -> anyhow::Result<()> {
-        let alone = self.numbers(true);
+        let alone = self.experiment_numbers(true);
         // The places inside of functions, and what stands there while no probe does.
         let probed = probed_instructions(&self.request.plan.experiments, &self.setup().attaches);
         let mut left_over = None;
         for (at, &number) in alone.iter().enumerate() {
-            let which = self.attachments(number);
+            let which = self.experiment_attachments(number);
             self.attach(&which);
             let cannot = match left_over.clone() {
-                None => self.why_not(number, &which).await,
+                None => self.not_runnable_reason(number, &which).await,
                 reason => reason,
             };
             let result = self.run_experiment(number, &which, cannot).await?;
             self.experiments[number] = Some(result);
-            let done = self.share_done();
-            self.tell(&format!(
+            let done = self.experiments_done();
+            self.report_progress(&format!(
                 "{}: attached and run{done}",
-                self.planned(number).name
+                self.planned_experiment(number).name
             ));
             // Keep attached what the next experiment also needs; detach the rest.
             let next = alone
                 .get(at + 1)
-                .map_or_else(Vec::new, |&next| self.attachments(next));
-            let own = self.not_handed_over(which, &next);
+                .map_or_else(Vec::new, |&next| self.experiment_attachments(next));
+            let own = self.attachments_to_remove(which, &next);
             self.programs.detach(&own);
             left_over = wait_until_restored(&*self.machine, &probed, &own)
                 .await
                 .or(left_over);
-            self.tell("detached");
+            self.report_progress("detached");
         }
         Ok(())
     }
 
     /// Those of `which` that have to go before the next experiment, which has the attachments `next`.
-    fn not_handed_over(&mut self, which: Vec<usize>, next: &[usize]) -> Vec<usize> {
+    fn attachments_to_remove(&mut self, which: Vec<usize>, next: &[usize]) -> Vec<usize> {
         let attaches = &self.request.plan.setup.attaches;
         which
             .into_iter()
-            .filter(|&index| !matches!(attaches[index], Attach::Tracepoint { .. }))
+            .filter(|&index| !matches!(attaches[index], AttachTarget::Tracepoint { .. }))
             .filter(|&index| !next.iter().any(|&to| self.programs.hand_over(index, to)))
             .collect()
     }
 
     /// Attach everything that the other experiments share.
     fn attach_shared(&mut self) {
-        let experiments = self.numbers(false).into_iter();
+        let experiments = self.experiment_numbers(false).into_iter();
         let shared: BTreeSet<usize> = experiments
-            .flat_map(|number| self.attachments(number))
+            .flat_map(|number| self.experiment_attachments(number))
             .collect();
         let mut shared: Vec<usize> = shared.into_iter().collect();
         // Hooks first: where functions are probed already, 6.1 sleeps for a tenth of a second over the first hook.
         let attaches = &self.request.plan.setup.attaches;
-        shared.sort_by_key(|&index| !matches!(attaches[index], Attach::Lsm { .. }));
+        shared.sort_by_key(|&index| !matches!(attaches[index], AttachTarget::Lsm { .. }));
         let [functions, tracepoints, hooks] = self.attach(&shared).map(|time| time.as_millis());
-        self.tell(&format!(
+        self.report_progress(&format!(
             "attached {} probes: functions {functions} ms, tracepoints {tracepoints} ms, LSM hooks {hooks} ms",
             shared.len()
         ));
@@ -292,7 +292,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     /// Attach those of `which` that are not attached yet, and record refusals. Return the time that functions, tracepoints and
     /// hooks took.
     fn attach(&mut self, which: &[usize]) -> [Duration; 3] {
-        let attached = self.programs.attached();
+        let attached = self.programs.attached_indices();
         let mut spent = [Duration::ZERO; 3];
         for &index in which.iter().filter(|index| !attached.contains(index)) {
             let started = self.machine.now();
@@ -301,24 +301,24 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
                 self.refusals[index] = Some(declined);
             }
             let kind = match self.setup().attaches[index] {
-                Attach::Kprobe { .. } => 0,
-                Attach::Tracepoint { .. } => 1,
-                Attach::Lsm { .. } => 2,
+                AttachTarget::Kprobe { .. } => 0,
+                AttachTarget::Tracepoint { .. } => 1,
+                AttachTarget::Lsm { .. } => 2,
             };
             spent[kind] += self.machine.now() - started;
         }
-        self.note_listed(which);
+        self.record_kprobe_list(which);
         self.find_counters();
         spent
     }
 
     /// Note what the kernel's list of probes says about those of `which`.
-    fn note_listed(&mut self, which: &[usize]) {
+    fn record_kprobe_list(&mut self, which: &[usize]) {
         let attaches = &self.request.plan.setup.attaches;
         let functions: Vec<(usize, u64, u64)> = which
             .iter()
             .filter_map(|&index| match &attaches[index] {
-                Attach::Kprobe {
+                AttachTarget::Kprobe {
                     address, offset, ..
                 } => Some((index, *address, *offset)),
                 _ => None,
@@ -327,10 +327,12 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         if functions.is_empty() {
             return;
         }
-        let list = self.machine.kprobe_list();
+        let list = self.machine.read_kprobe_list();
         for (index, address, offset) in functions {
             self.listed[index] = match &list {
-                Ok(list) => kprobe_list::entries(list, address, offset).map_err(Reason::from_error),
+                Ok(list) => {
+                    kprobe_list::find_entries(list, address, offset).map_err(Reason::from_error)
+                }
                 Err(reason) => Err(reason.clone()),
             };
         }
@@ -339,9 +341,9 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     /// Look for the kernel's counters of what it skips. Where there are none, the evidence says so.
     fn find_counters(&mut self) {
         let machine = &*self.machine;
-        let memory = |address, size| machine.memory(address, size);
+        let memory = |address, size| machine.read_memory(address, size);
         if let Err(reason) = self.programs.find_counters(&memory) {
-            self.tell(&format!(
+            self.report_progress(&format!(
                 "it will not be known which hits the kernel skips: {reason}"
             ));
         }
@@ -351,15 +353,15 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         if !self.request.options.ephemeral
             && let Err(reason) = self.machine.drop_privileges(release)
         {
-            self.tell(&format!("privileges are kept: {reason}"));
+            self.report_progress(&format!("privileges are kept: {reason}"));
         }
     }
 
     /// Run all other experiments, one after the other, with everything attached that any of them wants.
     async fn run_shared(&mut self) -> anyhow::Result<()> {
-        for number in self.numbers(false) {
-            let which = self.attachments(number);
-            let cannot = self.why_not(number, &which).await;
+        for number in self.experiment_numbers(false) {
+            let which = self.experiment_attachments(number);
+            let cannot = self.not_runnable_reason(number, &which).await;
             let started = self.machine.now();
             let result = self.run_experiment(number, &which, cannot).await?;
             let spent = self.machine.now() - started;
@@ -368,24 +370,27 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
                 Err(_) => "not run".into(),
             };
             self.experiments[number] = Some(result);
-            let done = self.share_done();
-            self.tell(&format!("{}: {ran}{done}", self.planned(number).name));
+            let done = self.experiments_done();
+            self.report_progress(&format!(
+                "{}: {ran}{done}",
+                self.planned_experiment(number).name
+            ));
         }
         Ok(())
     }
 
     /// The reason why an experiment cannot be what it says it is, if so.
-    async fn why_not(&self, number: usize, which: &[usize]) -> Option<String> {
-        if let Some(reason) = why_not_runnable(self.planned(number), &self.refusals) {
+    async fn not_runnable_reason(&self, number: usize, which: &[usize]) -> Option<String> {
+        if let Some(reason) = why_not_runnable(self.planned_experiment(number), &self.refusals) {
             return Some(reason);
         }
         let experiment = &self.request.investigation.experiments[number];
-        if let Some(reason) = only_for_guests(experiment, self.request.options.ephemeral) {
+        if let Some(reason) = guests_only_reason(experiment, self.request.options.ephemeral) {
             return Some(reason.to_string());
         }
         let limit = Duration::from_millis(experiment.settle_ms);
         let attaches = &self.setup().attaches;
-        settle(&*self.machine, attaches, which, &self.listed, limit).await
+        wait_until_optimised(&*self.machine, attaches, which, &self.listed, limit).await
     }
 
     /// Run one experiment with everything attached, unless it `cannot` be run.
@@ -401,7 +406,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
             (Some(reason), _) => return Ok(RawExperiment::not_run(reason)),
             (None, Err(reason)) => return Ok(RawExperiment::not_run(format!("not run: {reason}"))),
         };
-        let notes = self.unmarked(experiment, number);
+        let notes = self.unmarked_notes(experiment, number);
         // The cost is that of all probes together, and an isolated experiment has only its own.
         let bare = self.bare[number].filter(|_| !experiment.isolated);
         let mut attempts = Attempts {
@@ -416,7 +421,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         };
         let mut result = attempts.run().await?;
         if let (Some(bare_ns), true) = (bare, result.outcome.is_ok()) {
-            let probed = attempts.cost().await;
+            let probed = attempts.measure_cost().await;
             result.cost = report_failure(probed, &experiment.name, self.request.progress)
                 .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
         }
@@ -425,7 +430,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     }
 
     /// Say what does not mark where the workload begins and ends.
-    fn unmarked(&self, experiment: &Experiment, number: usize) -> Vec<String> {
+    fn unmarked_notes(&self, experiment: &Experiment, number: usize) -> Vec<String> {
         let markers = &self.request.plan.markers[number];
         let uses: BTreeSet<usize> = markers.iter().flat_map(Markers::uses).collect();
         let uses = uses.into_iter().filter_map(|at| self.setup().uses.get(at));
@@ -452,7 +457,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     async fn detach_all(&mut self) -> Option<String> {
         let plan = &self.request.plan;
         let probed = probed_instructions(&plan.experiments, &plan.setup.attaches);
-        let attached = self.programs.attached();
+        let attached = self.programs.attached_indices();
         self.programs.detach(&attached);
         wait_until_restored(&*self.machine, &probed, &attached).await
     }
@@ -460,8 +465,8 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     /// Take the code around the calls that were seen, and let go.
     fn finish(self, facts: MachineFacts) -> SessionResult {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
-        let code = before_returns(&experiments, self.machine);
-        let traced_next = wanted(&self.request.investigation.experiments);
+        let code = code_before_returns(&experiments, self.machine);
+        let traced_next = is_graph_wanted(&self.request.investigation.experiments);
         if self.request.options.ephemeral && !traced_next {
             self.programs.leave_attached();
         }

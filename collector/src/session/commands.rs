@@ -36,7 +36,7 @@ pub struct Commands(JoinHandle<Vec<RawCommand>>);
 
 impl Commands {
     /// Start the commands of `investigation` that run on the captured machine. `ephemeral`: that is a guest.
-    pub fn of_machine(investigation: &Investigation, ephemeral: bool) -> Self {
+    pub fn start_for_machine(investigation: &Investigation, ephemeral: bool) -> Self {
         let commands = investigation.commands.iter();
         let tasks = commands
             .filter(|command| command.on == Reader::Machine)
@@ -85,7 +85,7 @@ fn run(tasks: &[CommandTask], folder: &Path) -> Vec<RawCommand> {
             let ended = match (&task.impossible, &runtime) {
                 (Some(reason), _) => Err(reason.clone()),
                 (None, Err(error)) => Err(format!("failed to start the runtime: {error}").into()),
-                (None, Ok(runtime)) => runtime.block_on(one(task, folder)),
+                (None, Ok(runtime)) => runtime.block_on(run_one(task, folder)),
             };
             let (ended, stdout, printed) = match ended {
                 Ok((ended, outcome)) => (ended, outcome.stdout, outcome.printed),
@@ -102,7 +102,7 @@ fn run(tasks: &[CommandTask], folder: &Path) -> Vec<RawCommand> {
 }
 
 /// Run one: its end and its output, or why it was not run.
-async fn one(
+async fn run_one(
     task: &CommandTask,
     folder: &Path,
 ) -> Result<(Result<i32, Reason>, WorkloadOutcome), Reason> {

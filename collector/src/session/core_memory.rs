@@ -21,6 +21,6 @@ impl CoreMemory {
     /// The reason why they are unavailable.
     pub fn read(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {
         let mut core = self.0.as_ref().map_err(Clone::clone)?;
-        kcore::read(&mut core, address, size).map_err(Reason::from_error)
+        kcore::read_memory(&mut core, address, size).map_err(Reason::from_error)
     }
 }

@@ -2,13 +2,13 @@
 
 use qed_evidence::investigation::Experiment;
 
-use super::attempt::time;
+use super::attempt::measure_call_time;
 use super::boundary::SessionMachine;
 use crate::reason::Reason;
 use crate::workload::WorkloadSpec;
 
 /// The median time of each call whose cost is wanted, before anything is attached.
-pub(super) async fn time_bare<M: SessionMachine>(
+pub(super) async fn measure_bare_time<M: SessionMachine>(
     machine: &mut M,
     experiments: &[Experiment],
     specs: &[Result<WorkloadSpec, Reason>],
@@ -18,7 +18,7 @@ pub(super) async fn time_bare<M: SessionMachine>(
     for (experiment, spec) in experiments.iter().zip(specs) {
         bare.push(match spec {
             Ok(spec) if experiment.cost => {
-                let bare_ns = time(machine, spec, |_| Ok(())).await;
+                let bare_ns = measure_call_time(machine, spec, |_| Ok(())).await;
                 progress("timed the call without probes");
                 report_failure(bare_ns, &experiment.name, progress)
             }

@@ -6,12 +6,15 @@ use std::io;
 
 /// Count those of `processes` that have a running thread. A process that has ended but was not waited for yet (a zombie) does
 /// not count.
-pub fn running(processes: &[u32]) -> usize {
-    processes.iter().filter(|&&process| runs(process)).count()
+pub fn count_running(processes: &[u32]) -> usize {
+    processes
+        .iter()
+        .filter(|&&process| is_running(process))
+        .count()
 }
 
-fn runs(process: u32) -> bool {
-    threads(process).is_ok_and(|threads| !threads.is_empty())
+fn is_running(process: u32) -> bool {
+    list_threads(process).is_ok_and(|threads| !threads.is_empty())
 }
 
 /// The ids of the running threads of a process, those among them that the kernel started in it (workers of io_uring), too; none of a
@@ -19,7 +22,7 @@ fn runs(process: u32) -> bool {
 ///
 /// # Errors
 /// When /proc cannot be read.
-pub fn threads(process: u32) -> io::Result<BTreeSet<u32>> {
+pub fn list_threads(process: u32) -> io::Result<BTreeSet<u32>> {
     let listed = match fs::read_dir(format!("/proc/{process}/task")) {
         Ok(listed) => listed,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
@@ -63,7 +66,7 @@ mod tests {
     /// Check that a thread is among those of this process while it runs, and that a process that is not there has none.
     #[test]
     fn threads_that_run() {
-        let before = threads(std::process::id()).unwrap();
+        let before = list_threads(std::process::id()).unwrap();
         let (end, wait) = std::sync::mpsc::channel::<()>();
         let (started, tid) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -72,10 +75,10 @@ mod tests {
         });
         let tid = tid.recv().unwrap();
         assert!(!before.contains(&tid));
-        assert!(threads(std::process::id()).unwrap().contains(&tid));
+        assert!(list_threads(std::process::id()).unwrap().contains(&tid));
         drop(end);
         thread.join().unwrap();
-        assert!(threads(u32::MAX).unwrap().is_empty());
+        assert!(list_threads(u32::MAX).unwrap().is_empty());
     }
 
     /// Check that this process counts as running, that a zombie does not, and that there is no process 0.
@@ -85,7 +88,7 @@ mod tests {
         let processes = [std::process::id(), child.id(), 0];
         let over = (0..1000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(2));
-            running(&processes) == 1
+            count_running(&processes) == 1
         });
         assert!(over);
         child.wait().unwrap();

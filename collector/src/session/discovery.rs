@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use qed_evidence::investigation::Investigation;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::only_for_guests;
+use super::attempt::guests_only_reason;
 use super::machine_facts::BTF;
 use super::tracer::Tracer;
 use super::workload_spec::workload_spec;
@@ -62,29 +62,29 @@ pub async fn discover(
     let mut experiments = investigation.experiments.iter();
     let experiment = experiments.find(|experiment| experiment.name == name);
     let experiment = experiment.with_context(|| format!("there is no experiment `{name}`"))?;
-    if let Some(reason) = only_for_guests(experiment, options.ephemeral) {
+    if let Some(reason) = guests_only_reason(experiment, options.ephemeral) {
         anyhow::bail!("{reason}");
     }
     let btf = std::fs::read(BTF).with_context(|| {
         format!("failed to read the kernel's types from {BTF}: a kernel with CONFIG_DEBUG_INFO_BTF is needed")
     })?;
     let types = Btf::parse(&btf).context("failed to understand the kernel's types")?;
-    let workload = plan::workload_alone(&types, &experiment.workload)
+    let workload = plan::plan_workload_alone(&types, &experiment.workload)
         .map_err(|why| anyhow::anyhow!("{why}"))?;
     let spec = workload_spec(experiment, &workload, options.folder)?;
     progress("switching the tracer on");
     let tracer = Tracer::start(options.ephemeral)?;
     progress("running the workload under the tracer");
-    let (graph, outcome) = tracer.trace_whole(&spec).await?;
+    let (graph, outcome) = tracer.trace_until_complete(&spec).await?;
     tracer.stop()?;
     progress("reading the kernel's symbols");
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Ok(Discovery {
         release: release.trim().to_owned(),
-        build_id: running::build_id()
+        build_id: running::read_build_id()
             .map(|id| id.to_string())
             .map_err(Reason::from_error),
-        kallsyms: running::kallsyms_text().map_err(Reason::from_error),
+        kallsyms: running::read_kallsyms_text().map_err(Reason::from_error),
         btf: options.types.then_some(btf),
         workload,
         graph,

@@ -2,22 +2,22 @@
 
 use qed_evidence::investigation::Experiment;
 
-use super::attempt::only_for_guests;
+use super::attempt::guests_only_reason;
 use super::boundary::SessionMachine;
-use super::raw::Traced;
+use super::raw::TracedGraph;
 use crate::reason::Reason;
 use crate::workload::{WorkloadKind, WorkloadSpec};
 
 /// Per experiment its trace, or why there is none; and the functions that the tracer sees.
-pub(super) type Graphs = (Vec<Option<Result<Traced, Reason>>>, String);
+pub(super) type Graphs = (Vec<Option<Result<TracedGraph, Reason>>>, String);
 
 /// True if an experiment wants its tree.
-pub(super) fn wanted(experiments: &[Experiment]) -> bool {
+pub(super) fn is_graph_wanted(experiments: &[Experiment]) -> bool {
     experiments.iter().any(|experiment| experiment.graph)
 }
 
 /// The answers where nothing can be traced, for this reason.
-pub(super) fn untraced(experiments: &[Experiment], reason: &Reason) -> Graphs {
+pub(super) fn untraced_graphs(experiments: &[Experiment], reason: &Reason) -> Graphs {
     let answer = |experiment: &Experiment| experiment.graph.then(|| Err(reason.clone()));
     (experiments.iter().map(answer).collect(), String::new())
 }
@@ -31,24 +31,25 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
     ephemeral: bool,
     progress: &dyn Fn(&str),
 ) -> Graphs {
-    if !wanted(experiments) {
+    if !is_graph_wanted(experiments) {
         return (vec![None; experiments.len()], String::new());
     }
     progress("switching the tracer on");
-    let can_run =
-        |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| match only_for_guests(
-            experiment, ephemeral,
-        ) {
+    let can_run = |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| {
+        match guests_only_reason(experiment, ephemeral) {
             Some(reason) => Err(reason),
             None => spec.clone(),
-        };
+        }
+    };
     let requested: Vec<Option<Result<WorkloadSpec, Reason>>> = experiments
         .iter()
         .zip(specs)
         .map(|pair| pair.0.graph.then(|| can_run(pair)))
         .collect();
     let runnable: Vec<&WorkloadSpec> = requested.iter().flatten().flatten().collect();
-    let traces = machine.traces(&runnable, ephemeral, progress).await;
+    let traces = machine
+        .trace_workloads(&runnable, ephemeral, progress)
+        .await;
     let (runs, traceable) = match traces {
         Ok(traces) => (traces.runs, traces.traceable),
         Err(reason) => (vec![Err(reason); runnable.len()], String::new()),
@@ -59,7 +60,7 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
             .next()
             .unwrap_or_else(|| Err("it was not traced".into()))?;
         match spec.kind {
-            WorkloadKind::Syscall { call, .. } => Ok(Traced {
+            WorkloadKind::Syscall { call, .. } => Ok(TracedGraph {
                 number: call.number,
                 args: call.known_args(),
                 graph,

@@ -44,7 +44,7 @@ enum TypesError {
 }
 
 /// The kernel's types, from the file that gives them.
-fn types(path: &Path) -> Result<Vec<u8>, TypesError> {
+fn read_types(path: &Path) -> Result<Vec<u8>, TypesError> {
     let path = path.to_owned();
     std::fs::read(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => TypesError::None(path),
@@ -72,9 +72,9 @@ impl ThisKernel {
     /// # Errors
     /// When the kernel has no types, or those of a module cannot be parsed.
     pub fn read(modules: &[String], progress: &dyn Fn(&str)) -> anyhow::Result<Self> {
-        let btf = types(Path::new(machine_facts::BTF))?;
+        let btf = read_types(Path::new(machine_facts::BTF))?;
         progress("read the kernel's types");
-        let kallsyms = running::kallsyms_text()
+        let kallsyms = running::read_kallsyms_text()
             .and_then(|text| {
                 progress("read the kernel's symbols");
                 let restrict = std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
@@ -83,7 +83,7 @@ impl ThisKernel {
             .map_err(|error| KaslrSourceError::Unavailable(error.to_string()));
         progress("understood the kernel's symbols");
         Ok(Self {
-            module_types: loaded_modules::types(&btf, modules)
+            module_types: loaded_modules::read_types(&btf, modules)
                 .context("failed to understand the types of a module")?,
             modules: modules.to_vec(),
             btf,
@@ -116,7 +116,7 @@ impl ThisKernel {
             Ok(table) => known
                 .borrow_mut()
                 .entry(name.to_owned())
-                .or_insert_with(|| table.lookup_with(name, &self.modules))
+                .or_insert_with(|| table.lookup_in_modules(name, &self.modules))
                 .clone(),
             Err(_) => Vec::new(),
         };
@@ -127,8 +127,8 @@ impl ThisKernel {
                 btf,
                 symbols: &symbols,
                 per_cpu: &|name| self.kallsyms.as_ref().ok()?.per_cpu(name),
-                copies: &|name| self.copies(name),
-                chosen: &|name, file| self.chosen(functions, name, file),
+                copies: &|name| self.find_copies(name),
+                chosen: &|name, file| self.functions_in_file(functions, name, file),
                 no_symbols: no_symbols.as_deref(),
                 unmapped: match &self.kallsyms {
                     Ok(_) => unmapped_range::unmapped_range(&symbols),
@@ -137,11 +137,11 @@ impl ThisKernel {
                 },
                 no_kprobes: (!self.machine.kprobe_pmu).then_some(NO_KPROBES),
                 no_lsm: self.no_lsm(),
-                code: &|address| self.code(address),
-                slide: &stated_slide,
-                formats: &build_facts::formats_of,
+                code: &|address| self.disassemble_function(address),
+                slide: &read_stated_slide,
+                formats: &build_facts::tracepoint_formats,
                 syscall_number: &|name| {
-                    names::syscall(name)
+                    names::syscall_number(name)
                         .ok()
                         .and_then(|number| u32::try_from(number).ok())
                 },
@@ -161,7 +161,7 @@ impl ThisKernel {
     }
 
     /// Symbol and live address of each copy of a function.
-    fn copies(&self, name: &str) -> Vec<(String, u64)> {
+    fn find_copies(&self, name: &str) -> Vec<(String, u64)> {
         let Ok(table) = &self.kallsyms else {
             return Vec::new();
         };
@@ -172,7 +172,7 @@ impl ThisKernel {
     }
 
     /// Live addresses of the functions of that name that a file defines.
-    fn chosen(
+    fn functions_in_file(
         &self,
         chosen: &Result<Vec<FunctionInFile>, Reason>,
         name: &str,
@@ -196,7 +196,7 @@ impl ThisKernel {
     }
 
     /// The instructions of the function at `address`, as they are in memory now, before anything is probed.
-    fn code(&self, address: u64) -> Result<Vec<Instruction>, Reason> {
+    fn disassemble_function(&self, address: u64) -> Result<Vec<Instruction>, Reason> {
         let table = self.kallsyms.as_ref().map_err(ToString::to_string)?;
         let end = table.next_after(address).unwrap_or(u64::MAX);
         let size = (end - address).min(MAX_CODE) as usize;
@@ -217,15 +217,16 @@ impl ThisKernel {
 
     /// The machine's statements about itself, with these of its build. Takes the symbols out.
     pub fn into_facts(self, wanted: &FactNames) -> MachineFacts {
-        let build = build_facts::read(wanted, self.module_types, self.kallsyms.as_ref());
-        machine_facts::read(self.btf, build, self.kallsyms.map(Kallsyms::into_text))
+        let build =
+            build_facts::read_build_facts(wanted, self.module_types, self.kallsyms.as_ref());
+        machine_facts::read_machine_facts(self.btf, build, self.kallsyms.map(Kallsyms::into_text))
     }
 }
 
 /// The distance by which the running image was moved, as the kernel states it. Asked only for probes at static
 /// addresses.
-fn stated_slide() -> Result<u64, Reason> {
-    let stated = kaslr::running::vmcoreinfo().map_err(|error| error.to_string())?;
+fn read_stated_slide() -> Result<u64, Reason> {
+    let stated = kaslr::running::read_vmcoreinfo().map_err(|error| error.to_string())?;
     stated
         .kernel_offset
         .ok_or_else(|| "VMCOREINFO states no offset".into())
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn no_types() {
         let folder = tempfile::tempdir().unwrap();
-        let absent = types(&folder.path().join("vmlinux")).unwrap_err();
+        let absent = read_types(&folder.path().join("vmlinux")).unwrap_err();
         assert!(matches!(absent, TypesError::None(_)));
         let message = absent.to_string();
         for part in [
@@ -251,7 +252,7 @@ mod tests {
         ] {
             assert!(message.contains(part), "{message}");
         }
-        let unreadable = types(folder.path()).unwrap_err().to_string();
+        let unreadable = read_types(folder.path()).unwrap_err().to_string();
         assert!(unreadable.starts_with("failed to read the kernel's types"));
         assert!(!unreadable.contains("CONFIG"), "{unreadable}");
     }

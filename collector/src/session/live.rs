@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use qed_collector_ebpf::Control;
 
-use super::boundary::{Memory, Programs, SessionMachine, Traces, Workload};
+use super::boundary::{MemoryReader, Programs, SessionMachine, Traces, Workload};
 use super::core_memory::CoreMemory;
 use super::raw::{AttachFailure, RawEvent};
 use super::tracer::Tracer;
 use super::{descendants, own_processes, privileges};
 use crate::probe::{EventReader, Lifecycle, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Finished, RunningWorkload, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{CallSite, RunningWorkload, WorkloadOutcome, WorkloadSpec, WorkloadState};
 
 /// This machine.
 pub(super) struct ThisMachine {
@@ -43,14 +43,16 @@ impl SessionMachine for ThisMachine {
         Ok(RunningWorkload::start(spec).await?)
     }
 
-    async fn traces(
+    async fn trace_workloads(
         &mut self,
         specs: &[&WorkloadSpec],
         last: bool,
         progress: &dyn Fn(&str),
     ) -> Result<Traces, Reason> {
         let tracer = Tracer::start(last).map_err(Reason::from_error)?;
-        let traceable = tracer.traceable().map_err(Reason::from_error)?;
+        let traceable = tracer
+            .read_traceable_functions()
+            .map_err(Reason::from_error)?;
         let mut runs = Vec::new();
         for spec in specs {
             progress(&format!(
@@ -58,18 +60,18 @@ impl SessionMachine for ThisMachine {
                 runs.len() + 1,
                 specs.len()
             ));
-            let traced = tracer.trace_whole(spec).await;
+            let traced = tracer.trace_until_complete(spec).await;
             runs.push(traced.map(|(graph, _)| graph).map_err(Reason::from_error));
         }
         tracer.stop().map_err(Reason::from_error)?;
         Ok(Traces { runs, traceable })
     }
 
-    fn memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {
+    fn read_memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {
         self.core.read(address, size)
     }
 
-    fn kprobe_list(&self) -> Result<String, Reason> {
+    fn read_kprobe_list(&self) -> Result<String, Reason> {
         kprobe_list::read().map_err(Reason::from_error)
     }
 
@@ -78,15 +80,15 @@ impl SessionMachine for ThisMachine {
     }
 
     fn own_processes(&self) -> Vec<u32> {
-        own_processes::now()
+        own_processes::list_processes()
     }
 
-    fn running(&self, processes: &[u32]) -> u64 {
-        descendants::running(processes) as u64
+    fn count_running(&self, processes: &[u32]) -> u64 {
+        descendants::count_running(processes) as u64
     }
 
-    fn threads(&self, process: u32) -> Result<BTreeSet<u32>, Reason> {
-        descendants::threads(process).map_err(Reason::from_error)
+    fn list_threads(&self, process: u32) -> Result<BTreeSet<u32>, Reason> {
+        descendants::list_threads(process).map_err(Reason::from_error)
     }
 
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason> {
@@ -109,8 +111,8 @@ pub(super) struct LoadedPrograms {
 }
 
 impl Programs for LoadedPrograms {
-    fn attached(&self) -> Vec<usize> {
-        self.probes.attached()
+    fn attached_indices(&self) -> Vec<usize> {
+        self.probes.attached_indices()
     }
 
     fn attach(&mut self, index: usize) -> Result<(), AttachFailure> {
@@ -131,27 +133,27 @@ impl Programs for LoadedPrograms {
         self.probes.hand_over(from, to)
     }
 
-    fn watch_life(&mut self, commands: bool) -> Lifecycle {
-        self.probes.watch_life(commands)
+    fn watch_lifecycle(&mut self, commands: bool) -> Lifecycle {
+        self.probes.watch_lifecycle(commands)
     }
 
-    fn find_counters(&mut self, memory: &Memory<'_>) -> Result<(), Reason> {
+    fn find_counters(&mut self, memory: &MemoryReader<'_>) -> Result<(), Reason> {
         self.probes.find_counters(memory)
     }
 
-    fn control(&mut self, control: Control) -> anyhow::Result<()> {
-        Ok(self.probes.control(control)?)
+    fn set_control(&mut self, control: Control) -> anyhow::Result<()> {
+        Ok(self.probes.set_control(control)?)
     }
 
     fn stop(&mut self) -> anyhow::Result<()> {
         (self.probes.stop()).context("failed to stop the eBPF programs")
     }
 
-    fn forget(&mut self) -> anyhow::Result<()> {
-        (self.probes.forget()).context("failed to clear the eBPF maps")
+    fn reset(&mut self) -> anyhow::Result<()> {
+        (self.probes.reset()).context("failed to clear the eBPF maps")
     }
 
-    fn losses(&self, memory: &Memory<'_>) -> anyhow::Result<Losses> {
+    fn losses(&self, memory: &MemoryReader<'_>) -> anyhow::Result<Losses> {
         (self.probes.losses(memory)).context("failed to read the eBPF counters")
     }
 
@@ -181,11 +183,11 @@ impl Workload for RunningWorkload {
         RunningWorkload::call_site(self)
     }
 
-    async fn time(&mut self, calls: u32) -> anyhow::Result<u64> {
-        Ok(RunningWorkload::time(self, calls).await?)
+    async fn measure_time(&mut self, calls: u32) -> anyhow::Result<u64> {
+        Ok(RunningWorkload::measure_time(self, calls).await?)
     }
 
-    async fn release_gate(&mut self) -> anyhow::Result<Finished> {
+    async fn release_gate(&mut self) -> anyhow::Result<WorkloadState> {
         Ok(RunningWorkload::release_gate(self).await?)
     }
 

@@ -9,7 +9,7 @@ use crate::btf::{Btf, BtfError, merge};
 const TYPES: &str = "/sys/kernel/btf";
 
 /// The modules of `wanted` that are neither loaded nor, as far as is known, built into the running kernel.
-pub fn missing<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
+pub fn missing_modules<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut lists = ["/lib/modules", "/usr/lib/modules"].iter().map(|base| {
         let list = Path::new(base).join(release.trim()).join("modules.builtin");
@@ -31,7 +31,7 @@ pub fn missing<'w>(wanted: impl Iterator<Item = &'w str>) -> Vec<&'w str> {
 ///
 /// # Errors
 /// When the kernel's types, or a module's, cannot be understood.
-pub fn types(kernel: &[u8], modules: &[String]) -> Result<Vec<u8>, BtfError> {
+pub fn read_types(kernel: &[u8], modules: &[String]) -> Result<Vec<u8>, BtfError> {
     let blobs: Vec<Vec<u8>> = modules
         .iter()
         // A module that was built without types has no file here.

@@ -16,7 +16,7 @@ pub const NO_CONFIG: &str = "there is no /proc/config.gz";
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Read the facts for the evidence. `btf`, `build` and `kallsyms` were read before, because the plan needs them, too.
-pub fn read(
+pub fn read_machine_facts(
     btf: Vec<u8>,
     build: RawBuildFacts,
     kallsyms: Result<String, KaslrSourceError>,
@@ -27,44 +27,44 @@ pub fn read(
     };
     let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
     let iomem = named("/proc/iomem");
-    let (config_file, config) = config(&release);
+    let (config_file, config) = read_config(&release);
     MachineFacts {
         boot_id: text("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
         cpu_model: fs::read_to_string("/proc/cpuinfo")
-            .map(|t| cpu_model(&t))
+            .map(|t| parse_cpu_model(&t))
             .unwrap_or_default(),
         cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
         max_stack: text("/proc/sys/kernel/perf_event_max_stack")
             .ok()
             .and_then(|text| text.parse().ok()),
         version: text("/proc/sys/kernel/version").unwrap_or_default(),
-        build_id: running::build_id()
+        build_id: running::read_build_id()
             .map(|id| id.to_string())
             .map_err(Reason::from_error),
         btf,
         build,
-        lockdown: named("/sys/kernel/security/lockdown").map(|t| chosen(&t)),
+        lockdown: named("/sys/kernel/security/lockdown").map(|t| parse_selected(&t)),
         lsm: named("/sys/kernel/security/lsm"),
         command_line: text("/proc/cmdline").unwrap_or_default(),
         config,
         config_file,
         kallsyms,
-        vmcoreinfo: kaslr::running::vmcoreinfo(),
-        physical_text: iomem.clone().and_then(|text| physical_text(&text)),
-        physical_line: iomem.and_then(|text| physical_line(&text)),
+        vmcoreinfo: kaslr::running::read_vmcoreinfo(),
+        physical_text: iomem.clone().and_then(|text| parse_physical_address(&text)),
+        physical_line: iomem.and_then(|text| find_kernel_code_line(&text)),
         release,
     }
 }
 
 /// Physical address of "Kernel code" in `/proc/iomem`.
-pub fn physical() -> Result<u64, Reason> {
+pub fn read_physical_address() -> Result<u64, Reason> {
     fs::read_to_string("/proc/iomem")
         .map_err(|error| format!("/proc/iomem: {error}").into())
-        .and_then(|text| physical_text(&text))
+        .and_then(|text| parse_physical_address(&text))
 }
 
 /// The file that holds the configuration, and its text, or why there is none.
-fn config(release: &str) -> (String, Result<String, Reason>) {
+fn read_config(release: &str) -> (String, Result<String, Reason>) {
     let compressed = "/proc/config.gz".to_owned();
     let by_proc = match fs::read(&compressed) {
         Ok(content) => {
@@ -89,7 +89,7 @@ fn config(release: &str) -> (String, Result<String, Reason>) {
 }
 
 /// `model name\t: AMD EPYC` → `AMD EPYC`
-fn cpu_model(cpuinfo: &str) -> String {
+fn parse_cpu_model(cpuinfo: &str) -> String {
     cpuinfo
         .lines()
         .find_map(|line| {
@@ -101,7 +101,7 @@ fn cpu_model(cpuinfo: &str) -> String {
 }
 
 /// `none [integrity] confidentiality` → `integrity`
-fn chosen(modes: &str) -> String {
+fn parse_selected(modes: &str) -> String {
     modes
         .split_once('[')
         .and_then(|(_, rest)| rest.split_once(']'))
@@ -110,7 +110,7 @@ fn chosen(modes: &str) -> String {
 }
 
 /// The line `  01000000-01e01fff : Kernel code` and its number from 1.
-fn physical_line(iomem: &str) -> Result<(u64, String), Reason> {
+fn find_kernel_code_line(iomem: &str) -> Result<(u64, String), Reason> {
     let lines = (1..).zip(iomem.lines());
     let mut named = lines.filter(|(_, line)| line.trim_end().ends_with(": Kernel code"));
     let (number, line) = named
@@ -120,8 +120,8 @@ fn physical_line(iomem: &str) -> Result<(u64, String), Reason> {
 }
 
 /// `  01000000-01e01fff : Kernel code` → 0x1000000. Without privileges the addresses are zeros.
-fn physical_text(iomem: &str) -> Result<u64, Reason> {
-    let (_, line) = physical_line(iomem)?;
+fn parse_physical_address(iomem: &str) -> Result<u64, Reason> {
+    let (_, line) = find_kernel_code_line(iomem)?;
     let start = line.trim_start().split('-').next().unwrap_or_default();
     match u64::from_str_radix(start, 16) {
         Ok(0) => Err("/proc/iomem shows zeros to a process without CAP_SYS_ADMIN".into()),
@@ -138,15 +138,20 @@ mod tests {
     #[test]
     fn forms() {
         assert_eq!(
-            cpu_model("vendor_id\t: x\nmodel name\t: A B\nmodel name\t: C\n"),
+            parse_cpu_model("vendor_id\t: x\nmodel name\t: A B\nmodel name\t: C\n"),
             "A B"
         );
-        assert_eq!(chosen("none [integrity] confidentiality"), "integrity");
         assert_eq!(
-            physical_text("00001000-0009fbff : System RAM\n  05600000-065fffff : Kernel code\n"),
+            parse_selected("none [integrity] confidentiality"),
+            "integrity"
+        );
+        assert_eq!(
+            parse_physical_address(
+                "00001000-0009fbff : System RAM\n  05600000-065fffff : Kernel code\n"
+            ),
             Ok(0x560_0000)
         );
-        assert!(physical_text("  00000000-00000000 : Kernel code").is_err());
-        assert!(physical_text("").is_err());
+        assert!(parse_physical_address("  00000000-00000000 : Kernel code").is_err());
+        assert!(parse_physical_address("").is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::workload::HIDDEN_ARGUMENT;
 
 /// Those that run now: this one, and all that it started as a workload and that have not become another program. What cannot be read
 /// is left out.
-pub(super) fn now() -> Vec<u32> {
+pub(super) fn list_processes() -> Vec<u32> {
     let own = std::process::id();
     let others = std::fs::read_dir("/proc").into_iter().flatten();
     let others = others.filter_map(|entry| {
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn which_are_ours() {
         let own = std::process::id();
-        assert!(now().contains(&own));
+        assert!(list_processes().contains(&own));
         let mut other = std::process::Command::new("sleep")
             .arg("30")
             .spawn()
@@ -55,7 +55,7 @@ mod tests {
         )));
         assert!(!is_ours("/proc/self/exe\0plan\x007\0"));
         assert!(!is_ours(""));
-        assert!(!now().contains(&other.id()));
+        assert!(!list_processes().contains(&other.id()));
         other.kill().unwrap();
         other.wait().unwrap();
     }

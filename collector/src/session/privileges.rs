@@ -30,7 +30,7 @@ pub enum PrivilegesError {
 /// # Errors
 /// The reason why they are kept.
 pub fn drop_all(release: &str) -> Result<(), PrivilegesError> {
-    if !since(release, SINCE) {
+    if !is_release_at_least(release, SINCE) {
         return Err(PrivilegesError::StillNeeded {
             release: release.to_owned(),
         });
@@ -47,7 +47,7 @@ pub fn drop_all(release: &str) -> Result<(), PrivilegesError> {
 }
 
 /// True if `release` (`6.1.0-56-cloud-amd64`) is at least `wanted`.
-fn since(release: &str, wanted: (u32, u32)) -> bool {
+fn is_release_at_least(release: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
         .map_while(|n| n.parse().ok());
@@ -64,9 +64,9 @@ mod tests {
     /// Check that releases are compared as numbers, and that one that is not understood counts as old.
     #[test]
     fn releases() {
-        assert!(since("6.1.0-56-cloud-amd64", SINCE));
-        assert!(since("5.19", SINCE));
-        assert!(!since("5.9.1", SINCE));
-        assert!(!since("six", SINCE));
+        assert!(is_release_at_least("6.1.0-56-cloud-amd64", SINCE));
+        assert!(is_release_at_least("5.19", SINCE));
+        assert!(!is_release_at_least("5.9.1", SINCE));
+        assert!(!is_release_at_least("six", SINCE));
     }
 }

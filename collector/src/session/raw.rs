@@ -41,14 +41,14 @@ pub struct RawCapture {
     /// Per command of the investigation that runs on the machine.
     pub commands: Vec<RawCommand>,
     /// Per experiment of the plan: its call under the function-graph tracer, or why there is none; `None`: not asked for.
-    pub graphs: Vec<Option<Result<Traced, Reason>>>,
+    pub graphs: Vec<Option<Result<TracedGraph, Reason>>>,
     /// tracefs's `available_filter_functions`; empty where nothing was traced.
     pub traceable: String,
 }
 
 /// A call under the function-graph tracer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Traced {
+pub struct TracedGraph {
     /// Number of the system call.
     pub number: i64,
     /// Its arguments that were known before.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::boundary::SessionMachine;
 use crate::plan::PlannedExperiment;
-use crate::probe::{Attach, kprobe_list};
+use crate::probe::{AttachTarget, kprobe_list};
 use crate::reason::Reason;
 
 /// The breakpoint instruction.
@@ -24,21 +24,25 @@ pub(super) type ProbedInstruction = (usize, u64, Vec<u8>);
 /// The probes inside functions.
 pub(super) fn probed_instructions(
     planned: &[PlannedExperiment],
-    attaches: &[Attach],
+    attaches: &[AttachTarget],
 ) -> Vec<ProbedInstruction> {
     let probes = planned.iter().flat_map(|experiment| &experiment.probes);
     let inside = probes.filter_map(|probe| {
         let index = probe.source.as_ref().ok()?.attach;
         let bytes = &probe.instruction.as_ref()?.bytes;
-        Some((index, address_of(attaches.get(index)?)?, bytes.clone()))
+        Some((
+            index,
+            instruction_address(attaches.get(index)?)?,
+            bytes.clone(),
+        ))
     });
     inside.collect()
 }
 
 /// The address of the probed instruction.
-fn address_of(attach: &Attach) -> Option<u64> {
+fn instruction_address(attach: &AttachTarget) -> Option<u64> {
     match attach {
-        Attach::Kprobe {
+        AttachTarget::Kprobe {
             address, offset, ..
         } => Some(address.wrapping_add(*offset)),
         _ => None,
@@ -48,9 +52,9 @@ fn address_of(attach: &Attach) -> Option<u64> {
 /// Wait, for at most `limit`, until the kernel has replaced the breakpoints of those of `which` that it has marked as
 /// optimised: it replaces them some time after it marks them. Return the reason why the experiment would not run as described,
 /// if so.
-pub(super) async fn settle(
+pub(super) async fn wait_until_optimised(
     machine: &impl SessionMachine,
-    attaches: &[Attach],
+    attaches: &[AttachTarget],
     which: &[usize],
     listed: &[Result<String, Reason>],
     limit: Duration,
@@ -62,12 +66,12 @@ pub(super) async fn settle(
     let marked = which.iter().filter_map(|&index| {
         let says = listed[index].as_ref().ok()?;
         let will_jump = says.contains(kprobe_list::WILL_JUMP);
-        let address = address_of(&attaches[index]).filter(|_| will_jump)?;
+        let address = instruction_address(&attaches[index]).filter(|_| will_jump)?;
         Some((index, address))
     });
     for (index, address) in marked {
         loop {
-            match machine.memory(address, 1) {
+            match machine.read_memory(address, 1) {
                 Ok(byte) if byte[..] != [INT3] => break,
                 Ok(_) if machine.now() - started < limit => machine.sleep(SETTLE_STEP).await,
                 Ok(_) => {
@@ -101,7 +105,7 @@ pub(super) async fn wait_until_restored(
         .filter(|(index, ..)| removed.contains(index))
     {
         loop {
-            match machine.memory(*address, bytes.len()) {
+            match machine.read_memory(*address, bytes.len()) {
                 Ok(found) if found == *bytes => break,
                 Ok(_) if machine.now() - started < RESTORE_LIMIT => {
                     machine.sleep(RESTORE_STEP).await;

@@ -9,7 +9,7 @@ use crate::symbols::disasm::LONGEST_INSTRUCTION;
 
 /// The bytes in front of all return addresses on the stacks of events: what was called there. Those that cannot be read
 /// are left out.
-pub(super) fn before_returns(
+pub(super) fn code_before_returns(
     experiments: &[RawExperiment],
     machine: &impl SessionMachine,
 ) -> Vec<(u64, Vec<u8>)> {
@@ -20,7 +20,7 @@ pub(super) fn before_returns(
         .collect();
     let read = |address: u64| {
         let start = address.checked_sub(LONGEST_INSTRUCTION as u64)?;
-        let bytes = machine.memory(start, LONGEST_INSTRUCTION).ok()?;
+        let bytes = machine.read_memory(start, LONGEST_INSTRUCTION).ok()?;
         Some((address, bytes))
     };
     addresses.into_iter().filter_map(read).collect()

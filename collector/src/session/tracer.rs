@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::tracer_writes::Writes;
-use crate::graph::calls;
+use super::tracer_writes::WriteWatch;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
+use crate::graph::read_calls;
 use crate::workload::{RunningWorkload, WorkloadError, WorkloadOutcome, WorkloadSpec};
 
 /// The places of tracefs: its own, and that of older systems.
@@ -127,7 +127,7 @@ impl Tracer {
     /// When there is none, or somebody else uses it.
     pub fn start(ephemeral: bool) -> Result<Self, TracerError> {
         let mut tracer = Self {
-            root: find()?,
+            root: find_tracefs()?,
             before: Vec::new(),
             settled: Vec::new(),
             ephemeral,
@@ -136,7 +136,7 @@ impl Tracer {
         if !offered.split_whitespace().any(|one| one == TRACER) {
             return Err(TracerError::NoTracer(offered.trim().to_owned()));
         }
-        tracer.refuse_company()?;
+        tracer.check_exclusive()?;
         for (file, value) in SETTINGS {
             tracer.set(file, value)?;
         }
@@ -160,7 +160,7 @@ impl Tracer {
     ///
     /// # Errors
     /// When the list cannot be read.
-    pub fn traceable(&self) -> Result<String, TracerError> {
+    pub fn read_traceable_functions(&self) -> Result<String, TracerError> {
         self.read("available_filter_functions")
     }
 
@@ -168,14 +168,14 @@ impl Tracer {
     ///
     /// # Errors
     /// As [`trace`](Self::trace).
-    pub async fn trace_whole(
+    pub async fn trace_until_complete(
         &self,
         spec: &WorkloadSpec,
     ) -> Result<(RawGraph, WorkloadOutcome), TracerError> {
         let mut attempt = 1;
         loop {
             let traced = self.trace(spec, &mut |_| {}).await?;
-            if attempt == ATTEMPTS || calls(&traced.0).is_ok() {
+            if attempt == ATTEMPTS || read_calls(&traced.0).is_ok() {
                 return Ok(traced);
             }
             attempt += 1;
@@ -197,7 +197,7 @@ impl Tracer {
         self.write("trace", "\n")?;
         let writes = self.watch_settings()?;
         // What the workload has done before its call.
-        self.unchanged()?;
+        self.check_unchanged()?;
         // Not `set_ftrace_pid`: it changes over while the scheduler still works for the task before, whose last functions it leaves
         // out. Records say themselves whose they are.
         self.write("tracing_on", "1")?;
@@ -211,13 +211,13 @@ impl Tracer {
         if let Some(file) = written {
             return Err(TracerError::Written { file });
         }
-        self.unchanged()?;
+        self.check_unchanged()?;
         look(&self.root);
-        Ok((self.take(tid)?, outcome))
+        Ok((self.take_records(tid)?, outcome))
     }
 
     /// Take everything out of the buffers.
-    fn take(&self, tid: u32) -> Result<RawGraph, TracerError> {
+    fn take_records(&self, tid: u32) -> Result<RawGraph, TracerError> {
         let event = |event: &str| self.read(&format!("events/{event}/format"));
         let formats = Formats {
             page: self.read("events/header_page")?,
@@ -283,7 +283,7 @@ impl Tracer {
     }
 
     /// Refuse to share the tracer, and filters that would leave something out.
-    fn refuse_company(&self) -> Result<(), TracerError> {
+    fn check_exclusive(&self) -> Result<(), TracerError> {
         let busy = |file: &str, content: &str| TracerError::InUse {
             file: file.to_owned(),
             content: content.trim().chars().take(80).collect(),
@@ -292,7 +292,7 @@ impl Tracer {
         if current.trim() != "nop" {
             return Err(busy("current_tracer", &current));
         }
-        if let Some((file, content)) = self.filter()? {
+        if let Some((file, content)) = self.find_filter()? {
             return Err(busy(file, &content));
         }
         let events = self.read("set_event")?;
@@ -303,7 +303,7 @@ impl Tracer {
     }
 
     /// The first filter that would leave something out, and its content.
-    fn filter(&self) -> Result<Option<(&'static str, String)>, TracerError> {
+    fn find_filter(&self) -> Result<Option<(&'static str, String)>, TracerError> {
         for file in FILTERS {
             match self.read(file) {
                 // Some are newer than some kernels.
@@ -320,12 +320,12 @@ impl Tracer {
     }
 
     /// Watch the files by which the tracer could be made to leave something out.
-    fn watch_settings(&self) -> Result<Writes, TracerError> {
+    fn watch_settings(&self) -> Result<WriteWatch, TracerError> {
         let settings = SETTINGS.iter().map(|(file, _)| *file);
         let files = settings
             .chain(FILTERS)
             .chain(["current_tracer", "set_event", SWITCH]);
-        Writes::watch(files.map(|file| self.root.join(file))).map_err(|(path, error)| {
+        WriteWatch::watch(files.map(|file| self.root.join(file))).map_err(|(path, error)| {
             TracerError::File {
                 what: "watch",
                 path,
@@ -335,8 +335,8 @@ impl Tracer {
     }
 
     /// The first of these files that was written to since the last question.
-    fn first_written(&self, writes: &Writes) -> Result<Option<PathBuf>, TracerError> {
-        let first = writes.first().map_err(|error| TracerError::File {
+    fn first_written(&self, writes: &WriteWatch) -> Result<Option<PathBuf>, TracerError> {
+        let first = writes.first_written().map_err(|error| TracerError::File {
             what: "watch",
             path: self.root.clone(),
             error: error.into(),
@@ -346,7 +346,7 @@ impl Tracer {
 
     /// Refuse a trace during which settings or filters were changed, as a workload with the right to can do: what its own calls switch
     /// off would seem not to run.
-    fn unchanged(&self) -> Result<(), TracerError> {
+    fn check_unchanged(&self) -> Result<(), TracerError> {
         let changed = |file: &str, content: &str| TracerError::Changed {
             file: file.to_owned(),
             content: content.trim().chars().take(80).collect(),
@@ -357,7 +357,7 @@ impl Tracer {
                 return Err(changed(file, &content));
             }
         }
-        match self.filter()? {
+        match self.find_filter()? {
             Some((file, content)) => Err(changed(file, &content)),
             None => Ok(()),
         }
@@ -368,10 +368,10 @@ impl Tracer {
     /// # Errors
     /// When a file cannot be set back, after all others were.
     pub fn stop(mut self) -> Result<(), TracerError> {
-        self.set_back()
+        self.restore()
     }
 
-    fn set_back(&mut self) -> Result<(), TracerError> {
+    fn restore(&mut self) -> Result<(), TracerError> {
         if self.ephemeral {
             return Ok(());
         }
@@ -391,7 +391,7 @@ impl Tracer {
     fn set(&mut self, file: &'static str, value: &str) -> Result<(), TracerError> {
         let before = self.read(file)?;
         self.write(file, value)?;
-        self.before.push((file, chosen(&before)));
+        self.before.push((file, parse_selected(&before)));
         Ok(())
     }
 
@@ -417,7 +417,7 @@ impl Tracer {
 impl Drop for Tracer {
     fn drop(&mut self) {
         // The tracer was not stopped, because something else failed; that failure is reported.
-        let _ = self.set_back();
+        let _ = self.restore();
     }
 }
 
@@ -445,7 +445,7 @@ fn is_empty_filter(content: &str) -> bool {
         .all(|line| line.starts_with('#') || matches!(line.trim(), "" | "no pid"))
 }
 
-fn find() -> Result<PathBuf, TracerError> {
+fn find_tracefs() -> Result<PathBuf, TracerError> {
     let mut last = ErrorKind::NotFound.into();
     for place in PLACES {
         match fs::metadata(format!("{place}/available_tracers")) {
@@ -457,7 +457,7 @@ fn find() -> Result<PathBuf, TracerError> {
 }
 
 /// The value that a file of tracefs takes, from what it shows: `local [mono] boot` is `mono`, `7 (expanded: 1408)` is `7`.
-fn chosen(content: &str) -> String {
+fn parse_selected(content: &str) -> String {
     let marked = content
         .split_once('[')
         .and_then(|(_, rest)| rest.split_once(']'));
@@ -484,7 +484,7 @@ mod tests {
             ("1408\n", "1408"),
             ("nop\n", "nop"),
         ] {
-            assert_eq!(chosen(shown), taken);
+            assert_eq!(parse_selected(shown), taken);
         }
     }
 }

@@ -6,12 +6,12 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 /// A watch for writes to files, by any process and through any mount.
-pub struct Writes {
+pub struct WriteWatch {
     inotify: Inotify,
     files: Vec<(WatchDescriptor, PathBuf)>,
 }
 
-impl Writes {
+impl WriteWatch {
     /// Watch those of `files` that exist.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ impl Writes {
                 Err(error) => return Err((file, error)),
             }
         }
-        Ok(Writes {
+        Ok(WriteWatch {
             inotify,
             files: watched,
         })
@@ -38,7 +38,7 @@ impl Writes {
     ///
     /// # Errors
     /// When the kernel does not tell.
-    pub fn first(&self) -> Result<Option<&Path>, Errno> {
+    pub fn first_written(&self) -> Result<Option<&Path>, Errno> {
         let mut first = None;
         loop {
             let events = match self.inotify.read_events() {
@@ -69,12 +69,12 @@ mod tests {
         let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
         std::fs::write(&a, "1").unwrap();
         std::fs::write(&b, "0").unwrap();
-        let writes = Writes::watch([a.clone(), b.clone(), missing]).unwrap();
+        let writes = WriteWatch::watch([a.clone(), b.clone(), missing]).unwrap();
         assert_eq!(std::fs::read_to_string(&a).unwrap(), "1");
-        assert_eq!(writes.first(), Ok(None));
+        assert_eq!(writes.first_written(), Ok(None));
         std::fs::write(&b, "1").unwrap();
         std::fs::write(&b, "0").unwrap();
-        assert_eq!(writes.first(), Ok(Some(b.as_path())));
-        assert_eq!(writes.first(), Ok(None));
+        assert_eq!(writes.first_written(), Ok(Some(b.as_path())));
+        assert_eq!(writes.first_written(), Ok(None));
     }
 }

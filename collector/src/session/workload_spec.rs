@@ -16,7 +16,7 @@ use crate::workload::{
 
 /// Names in an investigation that mean nothing on this architecture, each with its place and the nearest
 /// name that does.
-pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
+pub fn find_unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut note = |span: &Range<usize>, error: UnknownName| {
         let mut problem = Diagnostic::error(
@@ -42,32 +42,32 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
             .earlier_calls()
             .map(|call| (&call.name, &call.span));
         for (name, span) in earlier.chain(last) {
-            if let Err(error) = names::syscall(name) {
+            if let Err(error) = names::syscall_number(name) {
                 note(span, error);
             }
         }
         // Constants in structures may be the kernel's own, or addresses: the plan knows.
         for arg in workload.plain_arguments() {
             if let Argument::Constant { text, span } = arg
-                && let Err(error) = names::constant(text)
-                && !may_be_of_kernel(&error)
+                && let Err(error) = names::constant_value(text)
+                && !may_be_kernel_constant(&error)
             {
                 note(span, error);
             }
         }
         for (name, _) in &experiment.workload.limits {
-            if let Err(error) = names::resource(name) {
+            if let Err(error) = names::resource_number(name) {
                 note(&experiment.span, error);
             }
         }
         for probe in &experiment.probes {
             if let (Some(name), Target::Tracepoint(_)) = (&probe.syscall, &probe.target)
-                && let Err(error) = names::syscall(name)
+                && let Err(error) = names::syscall_number(name)
             {
                 note(&probe.span, error);
             }
             if let Some(signal) = &probe.signal
-                && let Err(error) = names::signal(&signal.name)
+                && let Err(error) = names::signal_number(&signal.name)
             {
                 note(&probe.span, error);
             }
@@ -81,7 +81,7 @@ pub fn unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
 
 /// True of a name that looks like no constant of the C library's headers, but like a constant: enumerations of the kernel
 /// may have it, which the plan asks.
-fn may_be_of_kernel(error: &UnknownName) -> bool {
+fn may_be_kernel_constant(error: &UnknownName) -> bool {
     error.nearest.is_none() && looks_like_constant(&error.name)
 }
 
@@ -102,19 +102,19 @@ pub fn workload_spec(
             .workload
             .limits
             .iter()
-            .map(|(name, value)| Ok((names::resource(name)?, *value)))
+            .map(|(name, value)| Ok((names::resource_number(name)?, *value)))
             .collect::<Result<_, UnknownName>>()?,
         drop_capabilities: experiment.workload.drop_capabilities,
         warm_up: experiment.warm_up,
         threads: experiment.workload.threads,
         max_output: experiment.max_output as usize,
         timeout: Duration::from_millis(experiment.timeout_ms),
-        around: around(&experiment.workload.around, folder),
+        around: workload_environment(&experiment.workload.around, folder),
     })
 }
 
 /// The surroundings of a workload, as its process gets them. `folder` is where paths begin.
-fn around(requested: &Surroundings, folder: Option<&Path>) -> WorkloadEnvironment {
+fn workload_environment(requested: &Surroundings, folder: Option<&Path>) -> WorkloadEnvironment {
     WorkloadEnvironment {
         folder: folder.map(Path::to_owned),
         cwd: requested.cwd.clone(),
@@ -148,7 +148,7 @@ mod tests {
                  [[experiment.probe]]\nfunction = \"f\"\n"
             );
             let investigation = parse("i.toml", &text).unwrap();
-            let problems = unknown_names(&investigation);
+            let problems = find_unknown_names(&investigation);
             match advice {
                 Some(advice) => {
                     let help = problems[0].help.as_deref().unwrap();

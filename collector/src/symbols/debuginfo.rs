@@ -82,7 +82,7 @@ pub enum Mismatch {
 
 impl Mismatch {
     /// The text for evidence, without folders: the name of a folder that a user has chosen reveals something about that user.
-    pub fn for_evidence(&self) -> String {
+    pub fn evidence_text(&self) -> String {
         let (Self::Absent { path }
         | Self::Unreadable { path, .. }
         | Self::NotAVmlinux { path, .. }
@@ -152,7 +152,7 @@ mod tests {
     /// Check that evidence names a file of a user without its folder, and one of the system with it.
     #[test]
     fn folders_of_users() {
-        let report = |path: &str| Mismatch::Absent { path: path.into() }.for_evidence();
+        let report = |path: &str| Mismatch::Absent { path: path.into() }.evidence_text();
         assert_eq!(report("/home/alice/vmlinux"), "vmlinux: not there");
         let usual = "/usr/lib/debug/boot/vmlinux-6.1";
         assert_eq!(report(usual), format!("{usual}: not there"));

@@ -70,7 +70,7 @@ pub fn disassemble(
 
 /// The target of the instruction before a return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Called {
+pub enum CallTarget {
     /// The code at this address.
     Address(u64),
     /// The target of a pointer: it may be anything.
@@ -83,7 +83,7 @@ const LONGEST_CALL: usize = 8;
 /// The target of the call before `return_address`. `before` are the bytes that precede it, as far as they are known; `None`: no
 /// call ends there. x86 code cannot be decoded backwards reliably: the caller has to compare the address of a direct call with
 /// an expected one.
-pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
+pub fn call_target(before: &[u8], return_address: u64) -> Option<CallTarget> {
     let decode = |length: usize| {
         let code = before.get(before.len().checked_sub(length)?..)?;
         let at = return_address.wrapping_sub(length as u64);
@@ -93,7 +93,7 @@ pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
     let direct = decode(5)
         .filter(|one| one.mnemonic() == Mnemonic::Call && one.op0_kind() == OpKind::NearBranch64);
     if let Some(direct) = direct {
-        return Some(Called::Address(direct.near_branch_target()));
+        return Some(CallTarget::Address(direct.near_branch_target()));
     }
     let through = |length: &usize| {
         decode(*length).is_some_and(|one| {
@@ -102,7 +102,7 @@ pub fn called(before: &[u8], return_address: u64) -> Option<Called> {
     };
     (2..=LONGEST_CALL)
         .find(|length| through(length))
-        .map(|_| Called::Pointer)
+        .map(|_| CallTarget::Pointer)
 }
 
 /// The ways out of a function's code without coming back to it.
@@ -115,7 +115,7 @@ pub struct Jumps {
 }
 
 /// Find the jumps out of the code of a function at `address`.
-pub fn jumps(code: &[u8], address: u64) -> Jumps {
+pub fn find_jumps(code: &[u8], address: u64) -> Jumps {
     let mut jumps = Jumps::default();
     let inside = address..address + code.len() as u64;
     for decoded in Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
@@ -351,19 +351,19 @@ mod tests {
     #[test]
     fn calls() {
         let at = 0xffff_ffff_8100_0100;
-        let cases: [(&[u8], Option<Called>); 6] = [
+        let cases: [(&[u8], Option<CallTarget>); 6] = [
             (
                 &[0x90, 0xe8, 0x10, 0, 0, 0],
-                Some(Called::Address(at + 0x10)),
+                Some(CallTarget::Address(at + 0x10)),
             ),
-            (&[0x90, 0x90, 0xff, 0xd0], Some(Called::Pointer)),
-            (&[0x41, 0xff, 0xd3], Some(Called::Pointer)),
-            (&[0x90, 0xff, 0x50, 0x08], Some(Called::Pointer)),
+            (&[0x90, 0x90, 0xff, 0xd0], Some(CallTarget::Pointer)),
+            (&[0x41, 0xff, 0xd3], Some(CallTarget::Pointer)),
+            (&[0x90, 0xff, 0x50, 0x08], Some(CallTarget::Pointer)),
             (&[0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90], None),
             (&[], None),
         ];
         for (before, wanted) in cases {
-            assert_eq!(called(before, at), wanted, "{before:02x?}");
+            assert_eq!(call_target(before, at), wanted, "{before:02x?}");
         }
     }
 
@@ -373,7 +373,7 @@ mod tests {
     fn jumps_away() {
         // jmp +0; jne 0x2000 (from 0x1000); jmp rax; ret
         let code = [0xeb, 0x00, 0x0f, 0x85, 0xf8, 0x0f, 0, 0, 0xff, 0xe0, 0xc3];
-        let found = jumps(&code, 0x1000);
+        let found = find_jumps(&code, 0x1000);
         assert_eq!(
             found,
             Jumps {
@@ -381,7 +381,7 @@ mod tests {
                 through_pointer: true
             }
         );
-        assert_eq!(jumps(&[0xeb, 0x00, 0xc3], 0x1000), Jumps::default());
+        assert_eq!(find_jumps(&[0xeb, 0x00, 0xc3], 0x1000), Jumps::default());
         assert!(only_returns(&[0xc3, 0xcc]) && only_returns(&[0xf3, 0x0f, 0x1e, 0xfa, 0xc3]));
         assert!(!only_returns(&[0x90, 0xc3]) && !only_returns(&[]));
     }

@@ -32,7 +32,7 @@ pub enum ElfError {
     Stripped,
 }
 
-fn malformed(part: &'static str) -> impl Fn(object::read::Error) -> ElfError {
+fn malformed_error(part: &'static str) -> impl Fn(object::read::Error) -> ElfError {
     move |reason| ElfError::Malformed { part, reason }
 }
 
@@ -40,18 +40,18 @@ fn malformed(part: &'static str) -> impl Fn(object::read::Error) -> ElfError {
 ///
 /// `data` may be an [`object::read::ReadCache`], so that a file of hundreds of megabytes is not read whole.
 pub fn build_id<'data>(data: impl ReadRef<'data>) -> Result<BuildId, ElfError> {
-    let header = Header::parse(data).map_err(malformed("header"))?;
-    let endian = header.endian().map_err(malformed("header"))?;
+    let header = Header::parse(data).map_err(malformed_error("header"))?;
+    let endian = header.endian().map_err(malformed_error("header"))?;
     let mut found = Err(NoteError::Missing);
     for section in header
         .section_headers(endian, data)
-        .map_err(malformed("section headers"))?
+        .map_err(malformed_error("section headers"))?
     {
         if section.sh_type(endian) == SHT_NOTE {
             found = BuildId::from_notes(
                 section
                     .data(endian, data)
-                    .map_err(malformed("note section"))?,
+                    .map_err(malformed_error("note section"))?,
             );
             if !matches!(found, Err(NoteError::Missing)) {
                 return Ok(found?);
@@ -60,7 +60,7 @@ pub fn build_id<'data>(data: impl ReadRef<'data>) -> Result<BuildId, ElfError> {
     }
     for segment in header
         .program_headers(endian, data)
-        .map_err(malformed("program headers"))?
+        .map_err(malformed_error("program headers"))?
     {
         if segment.p_type(endian) == PT_NOTE {
             let notes = segment
@@ -78,11 +78,11 @@ pub fn build_id<'data>(data: impl ReadRef<'data>) -> Result<BuildId, ElfError> {
 /// The lowest virtual address that the file asks to be loaded at, in the upper half of the address space: `_text` of
 /// an x86-64 kernel. (Its per-CPU segment asks for address 0.)
 pub fn image_base(data: &[u8]) -> Result<Option<u64>, ElfError> {
-    let header = Header::parse(data).map_err(malformed("header"))?;
-    let endian = header.endian().map_err(malformed("header"))?;
+    let header = Header::parse(data).map_err(malformed_error("header"))?;
+    let endian = header.endian().map_err(malformed_error("header"))?;
     let segments = header
         .program_headers(endian, data)
-        .map_err(malformed("program headers"))?;
+        .map_err(malformed_error("program headers"))?;
     let loads = segments
         .iter()
         .filter(|s| s.p_type(endian) == PT_LOAD)
@@ -91,7 +91,7 @@ pub fn image_base(data: &[u8]) -> Result<Option<u64>, ElfError> {
 }
 
 /// The bytes of the file that are loaded at `address`: at most `size`, fewer where the segment ends.
-pub fn loaded(data: &[u8], address: u64, size: usize) -> Option<&[u8]> {
+pub fn loaded_bytes(data: &[u8], address: u64, size: usize) -> Option<&[u8]> {
     let header = Header::parse(data).ok()?;
     let endian = header.endian().ok()?;
     let segments = header.program_headers(endian, data).ok()?;
@@ -132,14 +132,14 @@ pub struct StaticSymbols<'a> {
 impl<'a> StaticSymbols<'a> {
     /// Read `.symtab`: defined, named functions, objects and untyped symbols.
     pub fn parse(data: &'a [u8]) -> Result<Self, ElfError> {
-        let header = Header::parse(data).map_err(malformed("header"))?;
-        let endian = header.endian().map_err(malformed("header"))?;
+        let header = Header::parse(data).map_err(malformed_error("header"))?;
+        let endian = header.endian().map_err(malformed_error("header"))?;
         let sections = header
             .sections(endian, data)
-            .map_err(malformed("section headers"))?;
+            .map_err(malformed_error("section headers"))?;
         let table = sections
             .symbols(endian, data, object::elf::SHT_SYMTAB)
-            .map_err(malformed("symbol table"))?;
+            .map_err(malformed_error("symbol table"))?;
         if table.is_empty() {
             return Err(ElfError::Stripped);
         }
@@ -148,7 +148,7 @@ impl<'a> StaticSymbols<'a> {
         for index in 1..table.len() {
             let symbol = table
                 .symbol(SymbolIndex(index))
-                .map_err(malformed("symbol table"))?;
+                .map_err(malformed_error("symbol table"))?;
             let kind = symbol.st_type();
             let wanted = matches!(
                 kind,
@@ -159,7 +159,7 @@ impl<'a> StaticSymbols<'a> {
             }
             let name = symbol
                 .name(endian, strings)
-                .map_err(malformed("symbol names"))?;
+                .map_err(malformed_error("symbol names"))?;
             // A name that is not UTF-8 cannot be asked for, nor appear in the kernel's own table.
             let Ok(name) = std::str::from_utf8(name) else {
                 continue;
@@ -184,11 +184,11 @@ impl<'a> StaticSymbols<'a> {
     }
 
     /// All of those names, by address.
-    pub fn named<'n>(
+    pub fn find_by_name<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
     ) -> RowsByName<'n, &StaticSymbol<'a>> {
-        RowsByName::of(names, self.symbols.iter().map(|one| (one.name, one)))
+        RowsByName::new(names, self.symbols.iter().map(|one| (one.name, one)))
     }
 
     /// The functions whose size says that they hold `address`.

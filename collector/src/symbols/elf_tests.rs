@@ -82,7 +82,7 @@ fn among_notes() {
 fn own_symbols() {
     let own = std::fs::read("/proc/self/exe").unwrap();
     let symbols = StaticSymbols::parse(&own).unwrap();
-    let main = *symbols.named(["main"]).rows("main")[0];
+    let main = *symbols.find_by_name(["main"]).rows("main")[0];
     assert!(main.is_function && main.address > 0 && !main.is_absolute);
     assert!(symbols.functions_at(main.address).any(|s| s.name == "main"));
     assert!(

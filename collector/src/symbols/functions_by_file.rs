@@ -24,7 +24,7 @@ pub struct FunctionInFile {
 
 /// The functions that `investigation` names together with a file, in the first of `vmlinux` that can be opened, or the reason
 /// why they cannot be distinguished. If no file is named, nothing is opened.
-pub fn chosen(
+pub fn find_functions_in_files(
     investigation: &Investigation,
     vmlinux: &[PathBuf],
     without: Option<&str>,
@@ -50,7 +50,7 @@ pub fn chosen(
         .ok_or("the vmlinux says nothing of where it is loaded")?;
     let mut lines = LineResolver::new(vmlinux, cache::user_folder().as_deref());
     let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
-    let copies = lines.copies(&names).map_err(Reason::from_error)?;
+    let copies = lines.find_copies(&names).map_err(Reason::from_error)?;
     // The cache only saves time.
     let _ = lines.save();
     let one = |(function, file): (&str, &str)| {

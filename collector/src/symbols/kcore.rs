@@ -35,7 +35,7 @@ pub fn remedy(error: &io::Error) -> &'static str {
 }
 
 /// Read `size` bytes at `address`.
-pub fn read(
+pub fn read_memory(
     core: &mut (impl Read + Seek),
     address: u64,
     size: usize,
@@ -44,9 +44,9 @@ pub fn read(
     core.seek(SeekFrom::Start(0))?;
     core.read_exact(&mut header)?;
     let (table, each, count) = (
-        word(&header, 32, 8),
-        word(&header, 54, 2),
-        word(&header, 56, 2),
+        read_number(&header, 32, 8),
+        read_number(&header, 54, 2),
+        read_number(&header, 56, 2),
     );
     if !header.starts_with(b"\x7fELF\x02\x01") || each != SEGMENT as u64 || count > MAX_SEGMENTS {
         return Err(KcoreError::NotACore);
@@ -59,12 +59,12 @@ pub fn read(
         .ok_or(KcoreError::NotThere)?;
     let at = segments
         .chunks_exact(SEGMENT)
-        .filter(|segment| word(segment, 0, 4) == PT_LOAD)
+        .filter(|segment| read_number(segment, 0, 4) == PT_LOAD)
         .find_map(|segment| {
             let (offset, start, length) = (
-                word(segment, 8, 8),
-                word(segment, 16, 8),
-                word(segment, 32, 8),
+                read_number(segment, 8, 8),
+                read_number(segment, 16, 8),
+                read_number(segment, 32, 8),
             );
             let end = start.checked_add(length)?;
             (start <= address && last <= end).then(|| offset.checked_add(address - start))?
@@ -77,7 +77,7 @@ pub fn read(
 }
 
 /// A little-endian number of `size` bytes.
-fn word(bytes: &[u8], at: usize, size: usize) -> u64 {
+fn read_number(bytes: &[u8], at: usize, size: usize) -> u64 {
     let part = bytes.get(at..at + size).unwrap_or_default();
     part.iter()
         .rev()
@@ -108,7 +108,7 @@ mod tests {
     /// Check that memory inside a segment is read, and that what is not wholly inside one is not.
     #[test]
     fn reads_inside_segments_only() {
-        let read = |at, size| read(&mut Cursor::new(core()), at, size);
+        let read = |at, size| read_memory(&mut Cursor::new(core()), at, size);
         assert_eq!(read(0xffff_ffff_8100_0001, 2).unwrap(), [0xad, 0xbe]);
         for (at, size) in [
             (0xffff_ffff_8100_0002, 4),
@@ -118,7 +118,7 @@ mod tests {
             assert!(matches!(read(at, size), Err(KcoreError::NotThere)));
         }
         assert!(matches!(
-            super::read(&mut Cursor::new(vec![0; 200]), 0, 1),
+            super::read_memory(&mut Cursor::new(vec![0; 200]), 0, 1),
             Err(KcoreError::NotACore)
         ));
     }
@@ -129,7 +129,7 @@ mod tests {
         fn never_panics(at in 0_usize..120, byte in any::<u8>(), address in any::<u64>()) {
             let mut damaged = core();
             damaged[at] = byte;
-            let _ = read(&mut Cursor::new(damaged), address, 4);
+            let _ = read_memory(&mut Cursor::new(damaged), address, 4);
         }
     }
 }

@@ -32,9 +32,12 @@ const KALLSYMS: &str = "/proc/kallsyms";
 const NOTES: &str = "/sys/kernel/notes";
 
 /// Read and parse `/proc/kallsyms`, once and whole.
-pub fn kallsyms() -> Result<Kallsyms, RunningError> {
+pub fn read_kallsyms() -> Result<Kallsyms, RunningError> {
     let kptr_restrict = fs::read_to_string("/proc/sys/kernel/kptr_restrict").ok();
-    Ok(Kallsyms::parse(kallsyms_text()?, kptr_restrict.as_deref())?)
+    Ok(Kallsyms::parse(
+        read_kallsyms_text()?,
+        kptr_restrict.as_deref(),
+    )?)
 }
 
 /// The live address of `name`, read no further than its line.
@@ -68,7 +71,7 @@ pub fn first_address(name: &str) -> Result<u64, RunningError> {
 /// The text of `/proc/kallsyms`.
 ///
 /// The kernel formats it anew for each reader, a page per read: 140 to 240 ms in an emulated guest, so keep the result.
-pub fn kallsyms_text() -> Result<String, RunningError> {
+pub fn read_kallsyms_text() -> Result<String, RunningError> {
     let read_error = |source| RunningError::Read {
         path: KALLSYMS,
         source,
@@ -87,7 +90,7 @@ pub fn kallsyms_text() -> Result<String, RunningError> {
 }
 
 /// The running kernel's build id.
-pub fn build_id() -> Result<BuildId, RunningError> {
+pub fn read_build_id() -> Result<BuildId, RunningError> {
     let notes = fs::read(Path::new(NOTES)).map_err(|source| RunningError::Read {
         path: NOTES,
         source,

@@ -41,7 +41,7 @@ impl SystemMap {
     pub fn parse(content: Vec<u8>) -> Result<Self, SystemMapError> {
         let text = String::from_utf8(content)
             .map_err(|error| SystemMapError::NotText(error.utf8_error().valid_up_to()))?;
-        if let Some(says) = stub(&text) {
+        if let Some(says) = stub_text(&text) {
             return Err(SystemMapError::Stub { says });
         }
         let table = Kallsyms::parse(text, None).map_err(SystemMapError::Malformed)?;
@@ -63,7 +63,7 @@ impl SystemMap {
 }
 
 /// The text of a placeholder: its first line is prose where a symbol's name would be.
-fn stub(text: &str) -> Option<String> {
+fn stub_text(text: &str) -> Option<String> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next()?;
     let (_address, rest) = first.split_once(' ')?;

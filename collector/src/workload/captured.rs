@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// The first bytes of a pipe; the others are read and dropped, so that the writer is not held up.
-pub(super) struct Captured<R> {
+pub(super) struct CapturedOutput<R> {
     pipe: R,
     pub(super) retained: Vec<u8>,
     /// The most bytes to keep.
@@ -15,7 +15,7 @@ pub(super) struct Captured<R> {
     pub(super) closed: bool,
 }
 
-impl<R: AsyncRead + Unpin> Captured<R> {
+impl<R: AsyncRead + Unpin> CapturedOutput<R> {
     pub(super) fn new(pipe: R, limit: usize) -> Self {
         Self {
             pipe,
@@ -26,7 +26,7 @@ impl<R: AsyncRead + Unpin> Captured<R> {
         }
     }
 
-    pub(super) async fn more(&mut self) -> io::Result<()> {
+    pub(super) async fn read_more(&mut self) -> io::Result<()> {
         let mut bytes = [0; 4096];
         let count = self.pipe.read(&mut bytes).await?;
         self.closed = count == 0;

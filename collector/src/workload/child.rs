@@ -19,13 +19,13 @@ use nix::{
     unistd::{ForkResult, Pid, fork, getpid, setpgid, setsid},
 };
 
-use super::invoke::{code, marking_instruction};
+use super::invoke::{call_code, marking_instruction};
 use super::keeper::PipeProxy;
 use super::link::Link;
-use super::operands::{Operands, OperandsError, endanger_link, line};
+use super::operands::{Operands, OperandsError, may_endanger_link, result_line};
 use super::protocol::{FromChild, ToChild, WorkloadJob};
 use super::spec::{SyscallInvocation, WorkloadEnvironment, WorkloadKind};
-use super::surroundings::{SurroundingsError, enter, read_from};
+use super::surroundings::{SurroundingsError, enter, set_stdin};
 use super::threads::call_in_threads;
 
 /// The first argument that makes this program a workload. The second is its parent's process id.
@@ -49,7 +49,7 @@ pub fn child_main() {
         return;
     }
     let parent = env::args().nth(2).and_then(|text| text.parse().ok());
-    if let Err(error) = guard(parent).and_then(|()| work()) {
+    if let Err(error) = set_up_process(parent).and_then(|()| run_job()) {
         // The collector takes this as the reason.
         eprintln!("{WHY}{error}");
         exit(EXIT_SETUP_FAILED);
@@ -58,7 +58,7 @@ pub fn child_main() {
 }
 
 /// Die with the collector, and start with nothing open but 0, 1 and 2.
-fn guard(parent: Option<i32>) -> io::Result<()> {
+fn set_up_process(parent: Option<i32>) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // The collector may have died before that took effect.
     if parent != Some(nix::unistd::getppid().as_raw()) {
@@ -75,7 +75,7 @@ fn close_all() {
     unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
-fn work() -> io::Result<()> {
+fn run_job() -> io::Result<()> {
     let mut link = Link::open();
     let job: WorkloadJob = link.receive()?;
     let input = match prepare(&job).and_then(|()| Ok(enter(&job.around)?)) {
@@ -83,19 +83,19 @@ fn work() -> io::Result<()> {
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
     match &job.kind {
-        WorkloadKind::Command(argv) => command(argv, &job.around, input, &mut link),
+        WorkloadKind::Command(argv) => run_command(argv, &job.around, input, &mut link),
         WorkloadKind::Syscall {
             before,
             sequence,
             call: last,
         } => {
-            let watched = Watched {
+            let watched = WatchedCalls {
                 before,
                 sequence,
                 call: last,
                 endangers: false,
             };
-            call(watched, &job, input, &mut link)
+            run_calls(watched, &job, input, &mut link)
         }
     }
 }
@@ -133,7 +133,7 @@ fn prepare(job: &WorkloadJob) -> Result<(), PrepareError> {
         // The bounding set first, while dropping from it is still allowed: it keeps a command that root
         // executes from getting all of them back.
         let mut sets = vec![CapSet::Effective, CapSet::Inheritable, CapSet::Permitted];
-        if holds(Capability::CAP_SETPCAP) {
+        if has_capability(Capability::CAP_SETPCAP) {
             sets.insert(0, CapSet::Bounding);
         }
         for set in sets {
@@ -143,7 +143,7 @@ fn prepare(job: &WorkloadJob) -> Result<(), PrepareError> {
     Ok(())
 }
 
-fn holds(capability: Capability) -> bool {
+fn has_capability(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }
 
@@ -168,7 +168,7 @@ fn set_soft_limit(resource: u32, soft: u64) -> io::Result<()> {
 
 /// Stop until the collector continues us, then execute, in a process group of our own. The pipe is closed before that, because
 /// closing it later would be traced as well.
-fn command(
+fn run_command(
     argv: &[String],
     around: &WorkloadEnvironment,
     input: Option<File>,
@@ -179,10 +179,10 @@ fn command(
     };
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     leave_guard()?;
-    let mut command = Command::new(around.program(program));
+    let mut command = Command::new(around.program_path(program));
     command.arg0(program).args(args).envs(around.env.clone());
     // The link is not used again.
-    read_from(input)?;
+    set_stdin(input)?;
     raise(Signal::SIGSTOP)?;
     let error = command.exec();
     eprintln!("cannot execute {program}: {error}");
@@ -203,9 +203,9 @@ fn leave_guard() -> io::Result<()> {
         },
         // SAFETY: as above.
         ForkResult::Child => match unsafe { fork() } {
-            Ok(ForkResult::Parent { .. }) => leave(0),
+            Ok(ForkResult::Parent { .. }) => exit_copy(0),
             Ok(ForkResult::Child) => guard_group(group),
-            Err(_) => leave(1),
+            Err(_) => exit_copy(1),
         },
     }
 }
@@ -226,25 +226,25 @@ fn guard_group(group: Pid) -> ! {
     }
     // It is not an error if the group is already empty.
     let _ = killpg(group, Signal::SIGKILL);
-    leave(0)
+    exit_copy(0)
 }
 
 /// End a copy of this process without what the original does at its end.
-fn leave(status: i32) -> ! {
+fn exit_copy(status: i32) -> ! {
     // SAFETY: ends the process.
     unsafe { libc::_exit(status) }
 }
 
 /// Close descriptors that a call opened, and reopen those that it closed, although not on the same file.
-fn tidy(endangers: bool) {
+fn restore_descriptors(endangers: bool) {
     close_all();
     if endangers {
-        stand_in();
+        open_missing_descriptors();
     }
 }
 
 /// Give descriptors 0, 1 and 2 something where they are closed.
-fn stand_in() {
+fn open_missing_descriptors() {
     for descriptor in 0..=2 {
         // SAFETY: no pointers but to a text that lives forever; no Rust value owns these descriptors.
         unsafe {
@@ -257,7 +257,7 @@ fn stand_in() {
 }
 
 /// The calls that are watched, with what has to be done before them.
-struct Watched<'a> {
+struct WatchedCalls<'a> {
     before: &'a [SyscallInvocation],
     /// Watched calls before the last one.
     sequence: &'a [SyscallInvocation],
@@ -267,7 +267,7 @@ struct Watched<'a> {
 }
 
 /// The calls as far as they were made.
-struct Made {
+struct CallResults {
     /// The last of them, which keeps the memory of all.
     operands: Operands,
     /// Its result.
@@ -278,27 +278,27 @@ struct Made {
     elapsed_ns: u64,
 }
 
-impl Watched<'_> {
+impl WatchedCalls<'_> {
     /// The first watched call, ready to be made.
     fn prepare(&self) -> Result<Operands, OperandsError> {
         Operands::prepare(self.before, self.sequence.first().unwrap_or(self.call))
     }
 
     /// All watched calls but the first.
-    fn later(&self) -> impl Iterator<Item = &SyscallInvocation> {
+    fn later_calls(&self) -> impl Iterator<Item = &SyscallInvocation> {
         let last = (!self.sequence.is_empty()).then_some(self.call);
         self.sequence.iter().skip(1).chain(last)
     }
 
     /// Make the calls, each by `call`, from the first on, which is ready. A line about each is added to `lines`.
-    fn make(
+    fn make_calls(
         &self,
         first: Operands,
         call: impl Fn(&Operands) -> i64,
         lines: &mut String,
-    ) -> Result<Made, OperandsError> {
-        let mut later = self.later();
-        let mut made = Made {
+    ) -> Result<CallResults, OperandsError> {
+        let mut later = self.later_calls();
+        let mut made = CallResults {
             operands: first,
             returned: 0,
             earlier: Vec::new(),
@@ -309,18 +309,18 @@ impl Watched<'_> {
             made.returned = call(&made.operands);
             let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             made.elapsed_ns = made.elapsed_ns.saturating_add(elapsed);
-            lines.push_str(&line(&made.operands.head, made.returned));
+            lines.push_str(&result_line(&made.operands.head, made.returned));
             let Some(next) = later.next() else {
                 return Ok(made);
             };
             made.earlier.push(made.returned);
-            made.operands = made.operands.then(made.returned, next)?;
+            made.operands = made.operands.prepare_next(made.returned, next)?;
         }
     }
 
     /// Make everything as it was before the calls, and ready for the next time.
-    fn again(&self, used: Operands) -> Result<Operands, OperandsError> {
-        tidy(self.endangers);
+    fn prepare_again(&self, used: Operands) -> Result<Operands, OperandsError> {
+        restore_descriptors(self.endangers);
         if self.before.is_empty() && self.sequence.is_empty() {
             return Ok(used);
         }
@@ -328,12 +328,17 @@ impl Watched<'_> {
     }
 
     /// Median time of the calls in nanoseconds, and all ready again.
-    fn time(&self, mut operands: Operands, calls: u32) -> Result<(u64, Operands), OperandsError> {
+    fn measure_time(
+        &self,
+        mut operands: Operands,
+        calls: u32,
+    ) -> Result<(u64, Operands), OperandsError> {
         let mut times = Vec::new();
         for _ in 0..calls.max(1) {
-            let made = self.make(operands, Operands::call_unmarked, &mut String::new())?;
+            let made =
+                self.make_calls(operands, Operands::make_call_unmarked, &mut String::new())?;
             times.push(made.elapsed_ns);
-            operands = self.again(made.operands)?;
+            operands = self.prepare_again(made.operands)?;
         }
         times.sort_unstable();
         Ok((times[times.len() / 2], operands))
@@ -347,26 +352,26 @@ impl Watched<'_> {
         link: &mut Link,
     ) -> io::Result<Result<Operands, OperandsError>> {
         let all = (self.before.iter()).chain(self.sequence).chain([self.call]);
-        self.endangers = match endanger_link(all) {
+        self.endangers = match may_endanger_link(all) {
             Ok(endangers) => endangers,
             Err(error) => return Ok(Err(error)),
         };
         if input.is_some() || self.endangers {
             *link = Link::Kept(PipeProxy::start()?);
-            read_from(input)?;
+            set_stdin(input)?;
         }
         Ok(self.prepare().and_then(|mut operands| {
             for _ in 0..warm_up {
-                let made = self.make(operands, Operands::call, &mut String::new())?;
-                operands = self.again(made.operands)?;
+                let made = self.make_calls(operands, Operands::make_call, &mut String::new())?;
+                operands = self.prepare_again(made.operands)?;
             }
             Ok(operands)
         }))
     }
 }
 
-fn call(
-    mut watched: Watched<'_>,
+fn run_calls(
+    mut watched: WatchedCalls<'_>,
     job: &WorkloadJob,
     input: Option<File>,
     link: &mut Link,
@@ -375,7 +380,7 @@ fn call(
         Ok(ready) => ready,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
     };
-    let (function, instruction, code) = code(watched.call.number);
+    let (function, instruction, code) = call_code(watched.call.number);
     link.send(&FromChild::Ready {
         instruction,
         function,
@@ -385,7 +390,7 @@ fn call(
     })?;
     loop {
         match link.receive()? {
-            ToChild::Time(calls) => match watched.time(operands, calls) {
+            ToChild::Time(calls) => match watched.measure_time(operands, calls) {
                 Ok((time, ready)) => {
                     operands = ready;
                     link.send(&FromChild::Timed(time))?;
@@ -399,24 +404,24 @@ fn call(
     }
     let mut lines = String::new();
     let made = if job.threads > 1 {
-        // SAFETY: as in `Operands::call`; buffers are bytes without meaning to this process.
+        // SAFETY: as in `Operands::make_call`; buffers are bytes without meaning to this process.
         let returned = unsafe { call_in_threads(operands.words, job.threads) }?;
-        lines.push_str(&line(&operands.head, returned));
-        Ok(Made {
+        lines.push_str(&result_line(&operands.head, returned));
+        Ok(CallResults {
             operands,
             returned,
             earlier: Vec::new(),
             elapsed_ns: 0,
         })
     } else {
-        watched.make(operands, Operands::call, &mut lines)
+        watched.make_calls(operands, Operands::make_call, &mut lines)
     };
     link.print(&lines)?;
-    tell(made, link)
+    report_outcome(made, link)
 }
 
 /// Report the outcome of the calls whenever the collector asks, until it releases the process.
-fn tell(made: Result<Made, OperandsError>, link: &mut Link) -> io::Result<()> {
+fn report_outcome(made: Result<CallResults, OperandsError>, link: &mut Link) -> io::Result<()> {
     loop {
         match link.receive()? {
             ToChild::Report => link.send(&match &made {

@@ -145,7 +145,7 @@ pub(super) unsafe fn invoke_unmarked(words: &[i64; 7]) -> i64 {
 }
 
 /// Address of the function that makes system call `number`, address of its `syscall` instruction, and its code.
-pub(super) fn code(number: i64) -> (u64, u64, Vec<u8>) {
+pub(super) fn call_code(number: i64) -> (u64, u64, Vec<u8>) {
     let (start, instruction, end) = if returns_twice(number) {
         (
             qed_workload_fork as *const () as *const u8,
@@ -201,10 +201,10 @@ mod tests {
     /// Check that the reported instruction is a `syscall` inside the reported code.
     #[test]
     fn the_instruction_is_where_it_is_said() {
-        let (start, instruction, made) = code(libc::SYS_socket);
+        let (start, instruction, made) = call_code(libc::SYS_socket);
         let at = (instruction - start) as usize;
         assert_eq!(made[at..], [0x0f, 0x05, 0xc3]);
-        let (start, instruction, made) = code(libc::SYS_vfork);
+        let (start, instruction, made) = call_code(libc::SYS_vfork);
         let at = (instruction - start) as usize;
         assert_eq!(made[at..at + 2], [0x0f, 0x05]);
     }

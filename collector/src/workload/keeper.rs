@@ -66,7 +66,7 @@ impl PipeProxy {
     }
 
     pub(super) fn read_line(&mut self) -> io::Result<String> {
-        let length = self.ask(READ, 0)?;
+        let length = self.request(READ, 0)?;
         // SAFETY: the other process has written so many bytes, and waits.
         let bytes = unsafe { slice::from_raw_parts(self.bytes(), length.min(ROOM)) };
         String::from_utf8(bytes.to_vec()).map_err(io::Error::other)
@@ -78,7 +78,8 @@ impl PipeProxy {
         }
         // SAFETY: there is room for them, and the other process waits.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.bytes(), bytes.len()) };
-        self.ask(descriptor.unsigned_abs(), bytes.len()).map(drop)
+        self.request(descriptor.unsigned_abs(), bytes.len())
+            .map(drop)
     }
 
     fn bytes(&self) -> *mut u8 {
@@ -87,8 +88,8 @@ impl PipeProxy {
     }
 
     /// Have it done, and wait until it is. Returns the length that it left.
-    fn ask(&self, task: u32, length: usize) -> io::Result<usize> {
-        let (state, size) = words(self.0);
+    fn request(&self, task: u32, length: usize) -> io::Result<usize> {
+        let (state, size) = state_and_length(self.0);
         size.store(length as u32, Ordering::Relaxed);
         state.store(task, Ordering::Release);
         wake(state);
@@ -102,14 +103,14 @@ impl PipeProxy {
     }
 }
 
-fn words(shared: NonNull<Shared>) -> (&'static AtomicU32, &'static AtomicU32) {
+fn state_and_length(shared: NonNull<Shared>) -> (&'static AtomicU32, &'static AtomicU32) {
     // SAFETY: the memory is mapped as long as the process lives, and both are atomic.
     unsafe { (&(*shared.as_ptr()).task, &(*shared.as_ptr()).length) }
 }
 
 /// The keeper process: serve requests until the workload ends, which ends this process as well, or until the collector is gone.
 fn serve(shared: NonNull<Shared>) {
-    let (state, size) = words(shared);
+    let (state, size) = state_and_length(shared);
     // SAFETY: the memory is mapped as long as the process lives.
     let bytes: *mut u8 = unsafe { (&raw mut (*shared.as_ptr()).bytes).cast() };
     // SAFETY: descriptor 0 is the collector's pipe, and nothing else in this process uses it.

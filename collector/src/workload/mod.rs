@@ -21,7 +21,7 @@ mod threads;
 
 pub use child::{HIDDEN_ARGUMENT, child_main, is_child};
 pub use invoke::MARKING_SYSCALL;
-pub use runner::{CallSite, Finished, RunningWorkload, WorkloadError};
+pub use runner::{CallSite, RunningWorkload, WorkloadError, WorkloadState};
 pub use spec::{
     Arg, Exit, Input, Memory, Patch, SyscallInvocation, WorkloadEnvironment, WorkloadKind,
     WorkloadOutcome, WorkloadSpec,

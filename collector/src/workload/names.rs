@@ -25,7 +25,7 @@ fn suggestion(nearest: &Option<String>) -> String {
         .map_or(String::new(), |name| format!("; did you mean `{name}`?"))
 }
 
-fn unknown<'a>(
+fn unknown_name<'a>(
     what: &'static str,
     name: &str,
     known: impl Iterator<Item = &'a str>,
@@ -43,11 +43,11 @@ fn unknown<'a>(
 }
 
 /// The number of a system call, by its name: `socket` is 41.
-pub fn syscall(name: &str) -> Result<i64, UnknownName> {
+pub fn syscall_number(name: &str) -> Result<i64, UnknownName> {
     Sysno::from_str(name)
         .map(|number| number.id().into())
         .map_err(|()| {
-            unknown(
+            unknown_name(
                 "system call",
                 name,
                 Sysno::iter().map(|number| number.name()),
@@ -61,13 +61,13 @@ pub fn syscall_name(number: i64) -> Option<&'static str> {
 }
 
 /// The number of a resource limit, by its name in lower case without `RLIMIT_`: `nofile` is 7.
-pub fn resource(name: &str) -> Result<u32, UnknownName> {
+pub fn resource_number(name: &str) -> Result<u32, UnknownName> {
     RESOURCES
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, number)| *number)
         .ok_or_else(|| {
-            unknown(
+            unknown_name(
                 "resource limit",
                 name,
                 RESOURCES.iter().map(|(known, _)| *known),
@@ -76,30 +76,30 @@ pub fn resource(name: &str) -> Result<u32, UnknownName> {
 }
 
 /// The number of a signal, by its name: `SIGKILL` is 9.
-pub fn signal(name: &str) -> Result<i32, UnknownName> {
+pub fn signal_number(name: &str) -> Result<i32, UnknownName> {
     Signal::from_str(name)
         .map(|signal| signal as i32)
-        .map_err(|_| unknown("signal", name, Signal::iterator().map(Signal::as_str)))
+        .map_err(|_| unknown_name("signal", name, Signal::iterator().map(Signal::as_str)))
 }
 
 /// The value of an expression such as `AF_INET`, `O_CLOEXEC|O_NONBLOCK`, `0x10 | 3` or `0o644`.
-pub fn constant(expression: &str) -> Result<i64, UnknownName> {
-    constant_or(expression, &|_| None)
+pub fn constant_value(expression: &str) -> Result<i64, UnknownName> {
+    constant_value_or(expression, &|_| None)
 }
 
 /// The same, where `further` may know names that are not known here.
-pub fn constant_or(
+pub fn constant_value_or(
     expression: &str,
     further: &dyn Fn(&str) -> Option<i64>,
 ) -> Result<i64, UnknownName> {
     expression
         .split('|')
         .map(str::trim)
-        .map(|part| term(part).or_else(|unknown| further(part).ok_or(unknown)))
+        .map(|part| term_value(part).or_else(|unknown| further(part).ok_or(unknown)))
         .try_fold(0, |value, part| Ok(value | part?))
 }
 
-fn term(text: &str) -> Result<i64, UnknownName> {
+fn term_value(text: &str) -> Result<i64, UnknownName> {
     if let Some(value) = find_constant_number(text) {
         return Ok(value);
     }
@@ -112,7 +112,7 @@ fn term(text: &str) -> Result<i64, UnknownName> {
     let signed = radix != 10 && digits.starts_with(['-', '+']);
     match i64::from_str_radix(digits, radix) {
         Ok(value) if !signed => Ok(value),
-        _ => Err(unknown(
+        _ => Err(unknown_name(
             "constant",
             text,
             all_constants().map(|(_, name)| name),
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn system_calls_have_their_numbers() {
         for (name, number) in [("read", 0), ("socket", 41), ("pipe2", 293)] {
-            assert_eq!(syscall(name), Ok(number));
+            assert_eq!(syscall_number(name), Ok(number));
             assert_eq!(syscall_name(number), Some(name));
         }
         assert_eq!(syscall_name(-1), None);
@@ -157,28 +157,28 @@ mod tests {
     #[test]
     fn unknown_names_get_a_suggestion() {
         assert_eq!(
-            syscall("sokcet").unwrap_err().to_string(),
+            syscall_number("sokcet").unwrap_err().to_string(),
             "system call `sokcet` is not known; did you mean `socket`?"
         );
-        let error = constant("SOCK_STREM").unwrap_err();
+        let error = constant_value("SOCK_STREM").unwrap_err();
         assert_eq!(error.nearest.as_deref(), Some("SOCK_STREAM"));
         assert_eq!(
-            resource("nofiles").unwrap_err().nearest.as_deref(),
+            resource_number("nofiles").unwrap_err().nearest.as_deref(),
             Some("nofile")
         );
-        assert_eq!(constant("zzz").unwrap_err().nearest, None);
+        assert_eq!(constant_value("zzz").unwrap_err().nearest, None);
     }
 
     /// Check the expressions that an investigation may use, and that invalid ones do not count as 0.
     #[test]
     fn expressions_are_evaluated() {
-        assert_eq!(constant("AF_INET"), Ok(2));
-        assert_eq!(constant("O_CLOEXEC|O_NONBLOCK"), Ok(0o2004000));
-        assert_eq!(constant(" SOCK_STREAM | 0x800 "), Ok(0x801));
-        assert_eq!(constant("0o644"), Ok(0o644));
-        assert_eq!(constant("-100"), Ok(-100));
+        assert_eq!(constant_value("AF_INET"), Ok(2));
+        assert_eq!(constant_value("O_CLOEXEC|O_NONBLOCK"), Ok(0o2004000));
+        assert_eq!(constant_value(" SOCK_STREAM | 0x800 "), Ok(0x801));
+        assert_eq!(constant_value("0o644"), Ok(0o644));
+        assert_eq!(constant_value("-100"), Ok(-100));
         for nonsense in ["", "|", "AF_INET|", "0x", "0x-1", "1+1", "--1"] {
-            constant(nonsense).unwrap_err();
+            constant_value(nonsense).unwrap_err();
         }
     }
 }

@@ -62,7 +62,7 @@ impl Operands {
         let mut earlier = Vec::new();
         for one in before {
             let operands = Self::new(one, &results)?;
-            let returned = operands.call();
+            let returned = operands.make_call();
             if errno_of(returned) != 0 {
                 return Err(OperandsError::Before {
                     head: operands.head,
@@ -81,7 +81,7 @@ impl Operands {
     }
 
     /// Make `next` ready, which the process makes after this call `returned`.
-    pub(super) fn then(
+    pub(super) fn prepare_next(
         mut self,
         returned: i64,
         next: &SyscallInvocation,
@@ -121,23 +121,28 @@ impl Operands {
         };
         let mut texts = Vec::new();
         for (nth, arg) in call.args.iter().enumerate() {
-            operands.words[nth + 1] = operands.word(&call.name, arg, results)?;
-            texts.push(text(arg, operands.words[nth + 1]));
+            operands.words[nth + 1] = operands.argument_word(&call.name, arg, results)?;
+            texts.push(argument_text(arg, operands.words[nth + 1]));
         }
         operands.head = format!("{}({}) = ", call.name, texts.join(", "));
         Ok(operands)
     }
 
     /// The word that stands for `arg`.
-    fn word(&mut self, call: &str, arg: &Arg, results: &[i64]) -> Result<i64, OperandsError> {
+    fn argument_word(
+        &mut self,
+        call: &str,
+        arg: &Arg,
+        results: &[i64],
+    ) -> Result<i64, OperandsError> {
         Ok(match arg {
             Arg::Int(value) => *value,
             Arg::Str(text) if text.contains('\0') => return Err(OperandsError::Nul(text.clone())),
-            Arg::Str(text) => self.keep([text.as_bytes(), b"\0"].concat(), None),
-            Arg::Buffer { size, name } => self.keep(vec![0; *size], Some(name)),
+            Arg::Str(text) => self.store_bytes([text.as_bytes(), b"\0"].concat(), None),
+            Arg::Buffer { size, name } => self.store_bytes(vec![0; *size], Some(name)),
             Arg::Memory(memory) => {
-                let bytes = self.patched(call, memory, results)?;
-                self.keep(bytes, memory.name.as_ref())
+                let bytes = self.patched_bytes(call, memory, results)?;
+                self.store_bytes(bytes, memory.name.as_ref())
             }
             Arg::Result(nth) => {
                 let result = *results.get(*nth).ok_or(OperandsError::NoResult(*nth))?;
@@ -156,7 +161,7 @@ impl Operands {
         })
     }
 
-    fn patched(
+    fn patched_bytes(
         &mut self,
         call: &str,
         memory: &Memory,
@@ -164,7 +169,9 @@ impl Operands {
     ) -> Result<Vec<u8>, OperandsError> {
         let mut bytes = memory.bytes.clone();
         for patch in &memory.patches {
-            let word = self.word(call, &patch.value, results)?.to_le_bytes();
+            let word = self
+                .argument_word(call, &patch.value, results)?
+                .to_le_bytes();
             let (offset, size) = (patch.offset, patch.size);
             let place = offset
                 .checked_add(size)
@@ -178,7 +185,7 @@ impl Operands {
     }
 
     /// Store `bytes` for the lifetime of `self`, and return their address. They do not move when more bytes are stored.
-    fn keep(&mut self, mut bytes: Vec<u8>, name: Option<&String>) -> i64 {
+    fn store_bytes(&mut self, mut bytes: Vec<u8>, name: Option<&String>) -> i64 {
         let address = bytes.as_mut_ptr() as i64;
         match name {
             Some(name) => self.buffers.push((name.clone(), bytes)),
@@ -198,22 +205,22 @@ impl Operands {
     }
 
     /// Make the call; returns what the kernel returns.
-    pub(super) fn call(&self) -> i64 {
+    pub(super) fn make_call(&self) -> i64 {
         // SAFETY: pointers among the words are to memory of ours that lives as long as `self`; what the
         // call does with it, and with the numbers, is what the author of the investigation asked for.
         unsafe { invoke(&self.words) }
     }
 
     /// Make the call without the marking call after it, for timing.
-    pub(super) fn call_unmarked(&self) -> i64 {
-        // SAFETY: as in `call`.
+    pub(super) fn make_call_unmarked(&self) -> i64 {
+        // SAFETY: as in `make_call`.
         unsafe { invoke_unmarked(&self.words) }
     }
 }
 
 /// True if one of the calls may take the workload's pipes away. A result of an earlier one is not a descriptor of theirs,
 /// unless that one was given it.
-pub(super) fn endanger_link<'c>(
+pub(super) fn may_endanger_link<'c>(
     calls: impl Iterator<Item = &'c SyscallInvocation> + Clone,
 ) -> Result<bool, OperandsError> {
     let results = vec![i64::from(i32::MAX); calls.clone().count()];
@@ -226,7 +233,7 @@ pub(super) fn endanger_link<'c>(
 }
 
 /// An argument as the line that the workload prints has it; `word` is what the call gets.
-fn text(arg: &Arg, word: i64) -> String {
+fn argument_text(arg: &Arg, word: i64) -> String {
     match arg {
         Arg::Int(_) | Arg::Result(_) => word.to_string(),
         Arg::Str(text) => format!("{text:?}"),
@@ -236,7 +243,7 @@ fn text(arg: &Arg, word: i64) -> String {
 }
 
 /// The line with the result of a call; `head` is its beginning.
-pub(super) fn line(head: &str, returned: i64) -> String {
+pub(super) fn result_line(head: &str, returned: i64) -> String {
     match errno_of(returned) {
         0 => format!("{head}{returned}\n"),
         errno => format!("{head}-1 {:?}\n", Errno::from_raw(errno)),
@@ -261,9 +268,12 @@ mod tests {
     fn lines_look_like_strace() {
         let args = vec![Arg::Int(2), Arg::Str("a\"b".into())];
         let operands = Operands::new(&call(41, "socket", args), &[]).unwrap();
-        assert_eq!(line(&operands.head, 3), "socket(2, \"a\\\"b\") = 3\n");
+        assert_eq!(
+            result_line(&operands.head, 3),
+            "socket(2, \"a\\\"b\") = 3\n"
+        );
         let operands = Operands::new(&call(293, "pipe2", Vec::new()), &[]).unwrap();
-        let failed = line(&operands.head, -i64::from(libc::EMFILE));
+        let failed = result_line(&operands.head, -i64::from(libc::EMFILE));
         assert_eq!(failed, "pipe2() = -1 EMFILE\n");
     }
 
@@ -321,7 +331,7 @@ mod tests {
         let close = |arg| call(libc::SYS_close, "close", vec![arg]);
         let operands = Operands::prepare(&[socket], &close(Arg::Result(0))).unwrap();
         assert!(operands.words[1] > 2);
-        assert_eq!(operands.call(), 0);
+        assert_eq!(operands.make_call(), 0);
         let failed = Operands::prepare(&[close(Arg::Int(-1))], &close(Arg::Int(-1)));
         let message = failed.err().unwrap().to_string();
         assert!(

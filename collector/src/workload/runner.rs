@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::captured::Captured;
+use super::captured::CapturedOutput;
 use super::child::{EXIT_SETUP_FAILED, HIDDEN_ARGUMENT, WHY};
 use super::protocol::{FromChild, MESSAGE, ToChild, WorkloadJob};
 use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
@@ -81,7 +81,7 @@ pub enum WorkloadError {
     Protocol(String),
 }
 
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
+fn system_error(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
     move |source| WorkloadError::System { what, source }
 }
 
@@ -100,7 +100,7 @@ pub struct CallSite {
 
 /// The state of the workload after it passed the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
+pub enum WorkloadState {
     /// The system call returned; the process waits with its objects open.
     Returned,
     /// The process has ended: a command did its work, or a signal killed it in the call.
@@ -113,8 +113,8 @@ pub struct RunningWorkload {
     tgid: u32,
     /// The only one: of a command, its guard waits for the end of it.
     link: Option<ChildStdin>,
-    stdout: Captured<ChildStdout>,
-    stderr: Captured<ChildStderr>,
+    stdout: CapturedOutput<ChildStdout>,
+    stderr: CapturedOutput<ChildStderr>,
     limit: Duration,
     is_command: bool,
     /// The printed line about a system call, up to its result; it shows that the call has returned.
@@ -139,7 +139,7 @@ impl RunningWorkload {
 
     /// The same with another copy of this program, one that calls [`child_main`](super::child::child_main) first.
     pub async fn start_as(program: &Path, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
-        Self::start_by(&mut Command::new(program), spec).await
+        Self::spawn(&mut Command::new(program), spec).await
     }
 
     /// Start it in `folder`, with no more of the environment than where programs are, and without translations.
@@ -151,10 +151,10 @@ impl RunningWorkload {
             .env_clear()
             .envs(path)
             .env("LC_ALL", "C");
-        Self::start_by(&mut command, spec).await
+        Self::spawn(&mut command, spec).await
     }
 
-    async fn start_by(command: &mut Command, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
+    async fn spawn(command: &mut Command, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
         let mut child = command
             .arg(HIDDEN_ARGUMENT)
             .arg(std::process::id().to_string())
@@ -163,7 +163,7 @@ impl RunningWorkload {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(system("start"))?;
+            .map_err(system_error("start"))?;
         let missing = || WorkloadError::Protocol("no pipe".into());
         let (is_command, kept) = match &spec.kind {
             // Its line has to be seen, however little of it is wanted.
@@ -172,8 +172,8 @@ impl RunningWorkload {
         };
         let mut running = Self {
             tgid: child.id().ok_or_else(missing)?,
-            stdout: Captured::new(child.stdout.take().ok_or_else(missing)?, kept),
-            stderr: Captured::new(child.stderr.take().ok_or_else(missing)?, KEPT),
+            stdout: CapturedOutput::new(child.stdout.take().ok_or_else(missing)?, kept),
+            stderr: CapturedOutput::new(child.stderr.take().ok_or_else(missing)?, KEPT),
             link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
@@ -252,7 +252,7 @@ impl RunningWorkload {
                         other => Err(WorkloadError::Protocol(format!("{other:?}"))),
                     };
                 }
-                Err(errno) => return Err(system("wait for")(errno.into())),
+                Err(errno) => return Err(system_error("wait for")(errno.into())),
             }
         }
     }
@@ -294,7 +294,7 @@ impl RunningWorkload {
 
     /// At the gate: make the call `calls` times, closing what it opens, and return the median time of one
     /// in nanoseconds. Of system calls only.
-    pub async fn time(&mut self, calls: u32) -> Result<u64, WorkloadError> {
+    pub async fn measure_time(&mut self, calls: u32) -> Result<u64, WorkloadError> {
         self.send(&ToChild::Time(calls)).await?;
         match timeout(self.limit, self.receive()).await {
             Ok(Ok(FromChild::Timed(median_ns))) => Ok(median_ns),
@@ -308,51 +308,51 @@ impl RunningWorkload {
     }
 
     /// Let it go, and wait until its call has returned, or the process has ended, or the time is over.
-    pub async fn release_gate(&mut self) -> Result<Finished, WorkloadError> {
+    pub async fn release_gate(&mut self) -> Result<WorkloadState, WorkloadError> {
         if self.is_command {
-            kill(self.pid(), Signal::SIGCONT).map_err(|e| system("continue")(e.into()))?;
+            kill(self.pid(), Signal::SIGCONT).map_err(|e| system_error("continue")(e.into()))?;
         } else {
             self.send(&ToChild::Go).await?;
         }
         let deadline = Instant::now() + self.limit;
         let until_line = !self.is_command;
-        match timeout_at(deadline, self.progress(until_line)).await {
+        match timeout_at(deadline, self.read_output(until_line)).await {
             Ok(result) => result,
             Err(_) => {
                 self.kill().await?;
-                Ok(Finished::Ended)
+                Ok(WorkloadState::Ended)
             }
         }
     }
 
     /// Read its output until its line has arrived (if `until_line`), or it has ended.
-    async fn progress(&mut self, until_line: bool) -> Result<Finished, WorkloadError> {
+    async fn read_output(&mut self, until_line: bool) -> Result<WorkloadState, WorkloadError> {
         loop {
             if let Some(head) = self.head.as_ref().filter(|_| until_line)
                 && has_line(&self.stdout.retained, head)
             {
-                return Ok(Finished::Returned);
+                return Ok(WorkloadState::Returned);
             }
             tokio::select! {
                 // Its output is read before its end is handled.
                 biased;
-                more = self.stdout.more(), if !self.stdout.closed => more,
-                more = self.stderr.more(), if !self.stderr.closed => more,
+                more = self.stdout.read_more(), if !self.stdout.closed => more,
+                more = self.stderr.read_more(), if !self.stderr.closed => more,
                 status = self.child.wait(), if self.status.is_none() => {
-                    self.status = Some(status.map_err(system("wait for"))?);
+                    self.status = Some(status.map_err(system_error("wait for"))?);
                     self.drain().await;
-                    return Ok(Finished::Ended);
+                    return Ok(WorkloadState::Ended);
                 }
             }
-            .map_err(system("read what is printed by"))?;
+            .map_err(system_error("read what is printed by"))?;
         }
     }
 
     /// Read the rest of the pipes. Another process may hold them open, so this does not wait long for their end.
     async fn drain(&mut self) {
         let rest = async {
-            while !self.stdout.closed && self.stdout.more().await.is_ok() {}
-            while !self.stderr.closed && self.stderr.more().await.is_ok() {}
+            while !self.stdout.closed && self.stdout.read_more().await.is_ok() {}
+            while !self.stderr.closed && self.stderr.read_more().await.is_ok() {}
         };
         let _ = timeout(DRAIN, rest).await;
     }
@@ -360,7 +360,7 @@ impl RunningWorkload {
     /// Wait for the end.
     async fn wait_for_exit(&mut self) -> Result<(), WorkloadError> {
         while self.status.is_none() {
-            self.progress(false).await?;
+            self.read_output(false).await?;
         }
         Ok(())
     }
@@ -371,7 +371,7 @@ impl RunningWorkload {
             // What it has started, too. The group is there as long as its leader was not waited for.
             let _ = killpg(self.pid(), Signal::SIGKILL);
         }
-        self.child.start_kill().map_err(system("kill"))?;
+        self.child.start_kill().map_err(system_error("kill"))?;
         self.wait_for_exit().await
     }
 
@@ -419,7 +419,7 @@ impl RunningWorkload {
         }
         let exit = match self.status {
             _ if self.timed_out => Exit::TimedOut,
-            Some(status) => exit_of(status),
+            Some(status) => exit_from_status(status),
             None => return Err(WorkloadError::Protocol("no exit status".into())),
         };
         let output = String::from_utf8_lossy(&self.stderr.retained);
@@ -455,22 +455,27 @@ impl RunningWorkload {
         line.push(b'\n');
         let link = self.link.as_mut();
         let link = link.ok_or_else(|| WorkloadError::Protocol("no link".into()))?;
-        link.write_all(&line).await.map_err(system("talk to"))
+        link.write_all(&line).await.map_err(system_error("talk to"))
     }
 
     async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
         loop {
             // Ignore other output: the process's end is more informative.
-            if let Some((start, end)) = message_in(&self.stderr.retained) {
+            if let Some((start, end)) = find_message(&self.stderr.retained) {
                 let message = serde_json::from_slice(&self.stderr.retained[start + 1..end]);
                 self.stderr.retained.drain(start..=end);
                 self.messages += (end - start + 1) as u64;
                 return message.map_err(|e| WorkloadError::Protocol(e.to_string()));
             }
             if self.stderr.closed {
-                return Err(system("hear from")(io::ErrorKind::UnexpectedEof.into()));
+                return Err(system_error("hear from")(
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
             }
-            self.stderr.more().await.map_err(system("hear from"))?;
+            self.stderr
+                .read_more()
+                .await
+                .map_err(system_error("hear from"))?;
         }
     }
 }
@@ -483,13 +488,13 @@ fn has_line(bytes: &[u8], head: &str) -> bool {
 }
 
 /// The first message that is there as a whole: where it begins, and where its line ends.
-fn message_in(bytes: &[u8]) -> Option<(usize, usize)> {
+fn find_message(bytes: &[u8]) -> Option<(usize, usize)> {
     let start = bytes.iter().position(|byte| *byte == MESSAGE)?;
     let length = bytes[start..].iter().position(|byte| *byte == b'\n')?;
     Some((start, start + length))
 }
 
-fn exit_of(status: ExitStatus) -> Exit {
+fn exit_from_status(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Exited(code),
         (None, Some(signal)) => Exit::Signaled(signal),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct WorkloadSpec {
     /// A system call or a command.
     pub kind: WorkloadKind,
-    /// Soft resource limits, by number ([`names::resource`](super::names::resource)) and value.
+    /// Soft resource limits, by number ([`names::resource_number`](super::names::resource_number)) and value.
     pub limits: Vec<(u32, u64)>,
     /// Give up all capabilities first.
     pub drop_capabilities: bool,

@@ -22,7 +22,7 @@ pub(super) enum SurroundingsError {
 
 impl WorkloadEnvironment {
     /// The path by which a program is executed: a relative one begins at the folder, wherever the workload starts.
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    pub(super) fn program_path(&self, name: &str) -> PathBuf {
         match &self.folder {
             Some(folder) if name.contains('/') => folder.join(name),
             _ => PathBuf::from(name),
@@ -37,7 +37,7 @@ impl WorkloadEnvironment {
 pub(super) fn enter(around: &WorkloadEnvironment) -> Result<Option<File>, SurroundingsError> {
     let folder = around.folder.as_deref().unwrap_or(Path::new("."));
     let input = around.stdin.as_ref().map(|stdin| match stdin {
-        Input::Text(text) => in_memory(text),
+        Input::Text(text) => memory_file(text),
         Input::File(name) => File::open(folder.join(name)),
     });
     let input = input.transpose().map_err(SurroundingsError::Input)?;
@@ -52,7 +52,7 @@ pub(super) fn enter(around: &WorkloadEnvironment) -> Result<Option<File>, Surrou
 }
 
 /// A file without a name that holds a text.
-fn in_memory(text: &str) -> io::Result<File> {
+fn memory_file(text: &str) -> io::Result<File> {
     let mut file = File::from(memfd_create(c"stdin", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(text.as_bytes())?;
     file.rewind()?;
@@ -60,7 +60,7 @@ fn in_memory(text: &str) -> io::Result<File> {
 }
 
 /// Make this file, or nothing, descriptor 0, which is not used for anything else from then on.
-pub(super) fn read_from(input: Option<File>) -> io::Result<()> {
+pub(super) fn set_stdin(input: Option<File>) -> io::Result<()> {
     let file = match input {
         Some(file) => file,
         None => File::open("/dev/null")?,

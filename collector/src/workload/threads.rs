@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// are to overlap as well.
 const COMPUTES: Duration = Duration::from_millis(100);
 
-extern "C" fn woken(_: i32) {}
+extern "C" fn on_wake_signal(_: i32) {}
 
 struct Caller {
     handle: JoinHandle<i64>,
@@ -51,7 +51,7 @@ struct Caller {
 /// As of [`invoke`]; and the pointers among the arguments must bear being used by all threads at once.
 pub(super) unsafe fn call_in_threads(words: [i64; 7], count: u32) -> io::Result<i64> {
     let action = SigAction::new(
-        SigHandler::Handler(woken),
+        SigHandler::Handler(on_wake_signal),
         // Without SA_RESTART: the call has to end.
         SaFlags::empty(),
         SigSet::empty(),
@@ -105,12 +105,12 @@ impl Caller {
 
     /// True if the thread has returned from its call or sleeps in it.
     fn is_settled(&self) -> bool {
-        self.over() || self.sleeps()
+        self.is_finished() || self.is_asleep()
     }
 
     /// Wake the thread if it sleeps in its call. Returns what the call returned.
     fn wake_and_join(self) -> io::Result<i64> {
-        let _timer = if self.over() {
+        let _timer = if self.is_finished() {
             None
         } else {
             self.wake_later()?
@@ -136,21 +136,21 @@ impl Caller {
         Ok(Some(timer))
     }
 
-    fn over(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 
     /// True if the thread sleeps in its call: it has said that it is about to make it, and the kernel has it asleep.
-    fn sleeps(&self) -> bool {
+    fn is_asleep(&self) -> bool {
         let tid = self.tid.load(Ordering::Acquire);
         tid != 0
             && fs::read_to_string(format!("/proc/self/task/{tid}/stat"))
-                .is_ok_and(|stat| state(&stat) == Some('S'))
+                .is_ok_and(|stat| parse_state(&stat) == Some('S'))
     }
 }
 
 /// The state in a line of `/proc/PID/stat`: it follows the name, which may contain any characters.
-fn state(stat: &str) -> Option<char> {
+fn parse_state(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
@@ -161,9 +161,9 @@ mod tests {
     /// Check that the state is found after a name that contains text like a state.
     #[test]
     fn states() {
-        assert_eq!(state("12 (a) S) R 1 2"), Some('R'));
-        assert_eq!(state("12 (sleep) S 1 2"), Some('S'));
-        assert_eq!(state(""), None);
+        assert_eq!(parse_state("12 (a) S) R 1 2"), Some('R'));
+        assert_eq!(parse_state("12 (sleep) S 1 2"), Some('S'));
+        assert_eq!(parse_state(""), None);
     }
 
     /// Check that calls that return are made in each thread, and calls that would wait forever are ended.

@@ -201,9 +201,9 @@ pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
 
 /// Give a guest whose first process is the helper of tests a job, and return its answer. `files` come along.
 pub fn guest_job(name: &str, job: (String, Vec<u8>), files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
-    let cache = Cache::of_user().expect("a cache folder");
+    let cache = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse(name).expect("a guest's name");
-    let kernel = fetch::kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+    let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
     let helper = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
     let mut spec = GuestSpec::new(kernel, helper, cache);
     spec.files.push(job);

@@ -105,7 +105,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 impl Graph {
-    /// The runs of functions. One that is not of the form is left out, which [`wrong`](Self::wrong) refuses before.
+    /// The runs of functions. One that is not of the form is left out; [`contradiction`](Self::contradiction) refuses it.
     pub fn runs(&self) -> impl Iterator<Item = GraphCall> {
         self.calls.iter().filter_map(|call| GraphCall::parse(call))
     }

@@ -80,9 +80,7 @@ impl MachineRequest {
             Some((word, path)) if word.len() < before.len() => {
                 MachineRequest::from_image(Path::new(path), Some(word))
             }
-            _ if guest.contains('/') => {
-                MachineRequest::from_image(Path::new(guest), None)
-            }
+            _ if guest.contains('/') => MachineRequest::from_image(Path::new(guest), None),
             _ => {
                 check_word(guest)?;
                 Ok(MachineRequest::Named(text.to_owned()))

@@ -189,12 +189,7 @@ mod tests {
 
     fn sum(evidence: &Evidence, leaf: &str) -> Result<i128, String> {
         let sums = compute_boot_sums(evidence);
-        match &sums
-            .iter()
-            .find(|sum| sum.0 == leaf)
-            .expect(leaf)
-            .1
-        {
+        match &sums.iter().find(|sum| sum.0 == leaf).expect(leaf).1 {
             Datum::Value(value) => Ok(value.as_integer().expect(leaf)),
             Datum::Missing(why) => Err(why.to_string()),
         }

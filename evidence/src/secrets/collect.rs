@@ -40,7 +40,7 @@ pub fn collect_secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
         .unwrap_or_default()
 }
 
-/// [`secrets`] of evidence as it is written.
+/// [`collect_secrets`] of evidence as it is written.
 pub(crate) fn collect_document_secrets(document: &Json) -> BTreeMap<Secret, String> {
     let mut found = Collector::default();
     found.walk(document, &mut Vec::new());
@@ -48,8 +48,7 @@ pub(crate) fn collect_document_secrets(document: &Json) -> BTreeMap<Secret, Stri
         mut secrets,
         configured,
     } = found;
-    secrets
-        .retain(|secret, _| !secret.as_number().is_some_and(|n| configured.contains(&n)));
+    secrets.retain(|secret, _| !secret.as_number().is_some_and(|n| configured.contains(&n)));
     secrets
 }
 

@@ -27,7 +27,7 @@ pub struct Searcher {
     secrets: Vec<(Secret, String)>,
     /// The patterns that are searched for in the unchanged bytes.
     plain: (MultiMatcher, Vec<Needle>),
-    /// Digits in groups: searched for in [`squeezed`] bytes.
+    /// Digits in groups: searched for in bytes after [`strip_gaps`].
     grouped: (MultiMatcher, Vec<Needle>),
     /// Four bytes of an address: searched for in texts with bytes that are not text.
     raw: (MultiMatcher, Vec<Needle>),

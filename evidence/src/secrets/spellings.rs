@@ -42,7 +42,7 @@ pub(super) enum Case {
     Own,
 }
 
-/// The separators of groups of digits, of numbers that are too short to be looked for in [`squeezed`] bytes.
+/// The separators of groups of digits, of numbers that are too short to be looked for in bytes after [`strip_gaps`].
 const GAPS: &[&str] = &[" ", "_", ",", "'", "\u{a0}", "\u{202f}", ":", "-"];
 
 /// The bytes in which needles are searched for.

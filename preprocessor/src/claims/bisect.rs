@@ -5,7 +5,7 @@ use crate::claims::timeline::Answer;
 
 /// The state of one release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ReleaseState {
     /// Nobody has asked.
     Unknown,
     /// Its expression is true there, or false.
@@ -17,7 +17,7 @@ enum State {
 /// A search for the two neighbours between which a claim turned.
 #[derive(Clone, Debug)]
 pub struct Bisection {
-    states: Vec<State>,
+    states: Vec<ReleaseState>,
     before: usize,
     after: usize,
 }
@@ -26,9 +26,9 @@ impl Bisection {
     /// A search among `between` releases, with the first answer on one before them and the other one on one after them. The
     /// indexes of the search count these two, too: 0 is the one before.
     pub fn new(between: usize, holds_before: bool) -> Self {
-        let mut states = vec![State::Unknown; between + 2];
-        states[0] = State::Holds(holds_before);
-        states[between + 1] = State::Holds(!holds_before);
+        let mut states = vec![ReleaseState::Unknown; between + 2];
+        states[0] = ReleaseState::Holds(holds_before);
+        states[between + 1] = ReleaseState::Holds(!holds_before);
         Self {
             states,
             before: 0,
@@ -37,34 +37,34 @@ impl Bisection {
     }
 
     /// The releases between the bounds that have not been asked yet.
-    fn unknown(&self) -> Vec<usize> {
+    fn untested_releases(&self) -> Vec<usize> {
         (self.before + 1..self.after)
-            .filter(|index| self.states[*index] == State::Unknown)
+            .filter(|index| self.states[*index] == ReleaseState::Unknown)
             .collect()
     }
 
     /// The release to ask next: its answer halves those that are left. `None`: it cannot be narrowed down further.
-    pub fn next(&self) -> Option<usize> {
-        let unknown = self.unknown();
+    pub fn next_release(&self) -> Option<usize> {
+        let unknown = self.untested_releases();
         unknown.get(unknown.len() / 2).copied()
     }
 
     /// The most releases that still have to be asked, if each has an answer.
-    pub fn left(&self) -> u32 {
-        usize::BITS - self.unknown().len().leading_zeros()
+    pub fn remaining_steps(&self) -> u32 {
+        usize::BITS - self.untested_releases().len().leading_zeros()
     }
 
     /// Take an answer; `None`: the release could not be captured.
-    pub fn answer(&mut self, index: usize, answer: Option<Answer>) {
+    pub fn record_answer(&mut self, index: usize, answer: Option<Answer>) {
         let holds = match answer {
             Some(Answer::True) => true,
             Some(Answer::False) => false,
             Some(Answer::Gap(_)) | None => {
-                self.states[index] = State::Useless;
+                self.states[index] = ReleaseState::Useless;
                 return;
             }
         };
-        self.states[index] = State::Holds(holds);
+        self.states[index] = ReleaseState::Holds(holds);
         match self.states[self.before] == self.states[index] {
             true => self.before = index,
             false => self.after = index,
@@ -115,7 +115,7 @@ impl std::fmt::Display for ReleaseVersion {
 }
 
 /// The releases between two that are not served: those that have to exist, by their numbers, and those that may.
-pub fn not_served(before: ReleaseVersion, after: ReleaseVersion) -> Vec<String> {
+pub fn unserved_releases(before: ReleaseVersion, after: ReleaseVersion) -> Vec<String> {
     let series = |major: u64| move |minor: u64| format!("{major}.{minor}");
     let patch = |of: ReleaseVersion| {
         move |patch: u64| match patch {
@@ -124,25 +124,29 @@ pub fn not_served(before: ReleaseVersion, after: ReleaseVersion) -> Vec<String> 
         }
     };
     if before.series() == after.series() {
-        return range(before.patch + 1, after.patch, patch(after))
+        return format_range(before.patch + 1, after.patch, patch(after))
             .into_iter()
             .collect();
     }
     let mut found = vec![format!("of {} all after {before}", before.series())];
     match before.major == after.major {
-        true => found.extend(range(before.minor + 1, after.minor, series(after.major))),
+        true => found.extend(format_range(
+            before.minor + 1,
+            after.minor,
+            series(after.major),
+        )),
         false => {
             let (major, last) = (before.major, before.series());
             found.push(format!("of {major} all series after {last}"));
-            found.extend(range(0, after.minor, series(after.major)));
+            found.extend(format_range(0, after.minor, series(after.major)));
         }
     }
-    found.extend(range(0, after.patch, patch(after)));
+    found.extend(format_range(0, after.patch, patch(after)));
     found
 }
 
 /// All numbers from one up to another, which does not belong to them, in words.
-fn range(from: u64, to: u64, name: impl Fn(u64) -> String) -> Option<String> {
+fn format_range(from: u64, to: u64, name: impl Fn(u64) -> String) -> Option<String> {
     match to.checked_sub(from)? {
         0 => None,
         1 => Some(name(from)),
@@ -178,7 +182,7 @@ mod tests {
     /// Check the releases that are said to be not served.
     #[test]
     fn gaps() {
-        let between = |before, after| not_served(version(before), version(after)).join("; ");
+        let between = |before, after| unserved_releases(version(before), version(after)).join("; ");
         assert_eq!(between("7.1.3", "7.1.4"), "");
         assert_eq!(between("7.1.3", "7.1.5"), "7.1.4");
         assert_eq!(between("7.1.3", "7.1.7"), "7.1.4 to 7.1.6");
@@ -215,7 +219,7 @@ mod tests {
             let mut search = Bisection::new(between, holds);
             let is_useless = |index: usize| useless[index - 1] < 32;
             let (mut requested, mut gaps) = (0, 0);
-            while let Some(index) = search.next() {
+            while let Some(index) = search.next_release() {
                 requested += 1;
                 let answer = match ((index <= turn) == holds, is_useless(index)) {
                     (_, true) if index % 2 == 0 => { gaps += 1; None }
@@ -223,7 +227,7 @@ mod tests {
                     (true, _) => Some(Answer::True),
                     (false, _) => Some(Answer::False),
                 };
-                search.answer(index, answer);
+                search.record_answer(index, answer);
             }
             let (before, after) = search.bounds();
             prop_assert!(before <= turn && turn < after);
@@ -237,7 +241,7 @@ mod tests {
         fn any_gap(a in (0_u64..9, 0_u64..30, 0_u64..200), b in (0_u64..9, 0_u64..30, 0_u64..200)) {
             let version = |(major, minor, patch)| ReleaseVersion { major, minor, patch };
             let (a, b) = (version(a), version(b));
-            not_served(a.min(b), a.max(b));
+            unserved_releases(a.min(b), a.max(b));
         }
     }
 }

@@ -7,7 +7,7 @@ use qed_evidence::claim::{Judgement, Scope, Verdict};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::path::SECTIONS;
 
-use crate::claims::complaints::complain;
+use crate::claims::complaints::report_problems;
 use crate::claims::judged::JudgedClaim;
 use crate::claims::parse::{ParsedClaim, parse};
 use crate::claims::verdicts::{PublicVerdict, RawJudge};
@@ -52,7 +52,8 @@ fn judge_block(
     let mut parsed = parse(chapter, block, book_data, &mut unreadable);
     if let Some(parsed) = &mut parsed {
         let name = &chapter.source.name;
-        let tell = |scope: Scope, experiment: &str| book_mentions.of(scope, name, experiment);
+        let tell =
+            |scope: Scope, experiment: &str| book_mentions.for_experiment(scope, name, experiment);
         parsed.claim = parsed.claim.take().map(|claim| claim.with_mentions(&tell));
     }
     let (mut unknown, mut verdicts) = (Vec::new(), Vec::new());
@@ -230,7 +231,7 @@ impl Claims {
             judgements,
             supported,
         };
-        complain(&judged, chapter, book_data, problems);
+        report_problems(&judged, chapter, book_data, problems);
         self.by_block.insert((index, number), id.clone());
         self.by_id.insert(id, judged);
     }
@@ -241,7 +242,7 @@ impl Claims {
     }
 
     /// All claims in the order of the book.
-    pub fn in_order(&self) -> impl Iterator<Item = &JudgedClaim> {
+    pub fn iter_in_book_order(&self) -> impl Iterator<Item = &JudgedClaim> {
         self.by_block.values().map(|id| &self.by_id[id])
     }
 
@@ -276,7 +277,7 @@ impl Claims {
             });
         };
         let machine = machine.unwrap_or(judged.shown);
-        let judgement = judged.on(machine);
+        let judgement = judged.judgement_on(machine);
         let reason = judgement
             .reason
             .clone()
@@ -285,7 +286,7 @@ impl Claims {
     }
 
     /// The claim in this block of this chapter, if it could be judged.
-    pub fn at(&self, chapter: usize, block: usize) -> Option<&JudgedClaim> {
+    pub fn get_by_block(&self, chapter: usize, block: usize) -> Option<&JudgedClaim> {
         let id = self.by_block.get(&(chapter, block))?;
         Some(&self.by_id[id])
     }

@@ -4,13 +4,13 @@ use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::claims::judged::{JudgedClaim, rule_of};
-use crate::claims::sweep_failures::{contradiction, recorded_failures};
+use crate::claims::sweep_failures::{find_contradiction, recorded_failure_diagnostics};
 use crate::config::{Lint, OnFail, OnMissing};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 
 /// Report the problems of a claim on any machine.
-pub fn complain(
+pub fn report_problems(
     judged: &JudgedClaim,
     chapter: &Chapter,
     book_data: &BookData<'_>,
@@ -30,7 +30,7 @@ pub fn complain(
                 reported.push(diagnostic);
                 diagnostic.clone()
             }
-            None => judged.complaint(""),
+            None => judged.diagnostic(""),
         };
         let what = match (&judgement.diagnostic, &judgement.reason) {
             (Some(diagnostic), _) => format!(": {}", diagnostic.message),
@@ -41,7 +41,7 @@ pub fn complain(
         problem.message = message;
         problem.rule = Some(rule_of(verdict));
         if verdict == Verdict::Fail {
-            problem.label = values(judgement);
+            problem.label = format_values(judgement);
         }
         if book_data.config.on_fail == OnFail::Warn {
             problem = problem.warning();
@@ -49,12 +49,12 @@ pub fn complain(
         problems.push(problem);
     }
     if let Some(sweep) = &book_data.evidence_set.sweep {
-        let failures = recorded_failures(judged, sweep).into_iter();
+        let failures = recorded_failure_diagnostics(judged, sweep).into_iter();
         problems.extend(failures.map(|problem| match book_data.config.on_fail {
             OnFail::Warn => problem.warning(),
             OnFail::Error => problem,
         }));
-        problems.extend(contradiction(judged, sweep));
+        problems.extend(find_contradiction(judged, sweep));
     }
     let applies = |judgement: &Judgement| judgement.verdict != Verdict::NotApplicable;
     if !judged.judgements.iter().any(applies) {
@@ -62,7 +62,11 @@ pub fn complain(
             format!("claim `{id}` is never judged: its condition is false on every machine");
         let complaint = Diagnostic::error(&chapter.source, judged.range.clone(), message)
             .help("capture on a machine where it holds, or take the condition away");
-        problems.push(book_data.config.set_severity(Lint::UnshownClaim, complaint));
+        problems.push(
+            book_data
+                .config
+                .apply_severity(Lint::UnshownClaim, complaint),
+        );
     }
     let shown = judged.judgement();
     if shown.verdict == Verdict::Unverified && judged.on_unverified == OnMissing::Error {
@@ -71,12 +75,16 @@ pub fn complain(
             .as_deref()
             .unwrap_or("no machine could show it");
         let message = format!("claim `{id}` is UNVERIFIED: {reason}");
-        problems.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
+        problems.push(
+            judged
+                .diagnostic(message)
+                .rule(rule_of(Verdict::Unverified)),
+        );
     }
 }
 
 /// The measured values of a judgement on one line.
-fn values(judgement: &Judgement) -> String {
+fn format_values(judgement: &Judgement) -> String {
     let values: Vec<String> = judgement
         .operands
         .iter()

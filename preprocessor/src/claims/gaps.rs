@@ -13,9 +13,9 @@ pub const NO_EVIDENCE: &str = "machine-without-evidence";
 
 /// Claims that are UNVERIFIED on some machine, one diagnostic for each, and machines without evidence. Those that are errors
 /// are left out: they are among the complaints.
-pub fn gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
+pub fn collect_gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut gaps = Vec::new();
-    for judged in claims.in_order() {
+    for judged in claims.iter_in_book_order() {
         let each = book_data
             .evidence_set
             .loaded
@@ -40,7 +40,11 @@ pub fn gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic> {
             judged.claim.id,
             reasons.join("\n")
         );
-        gaps.push(judged.complaint(message).rule(rule_of(Verdict::Unverified)));
+        gaps.push(
+            judged
+                .diagnostic(message)
+                .rule(rule_of(Verdict::Unverified)),
+        );
     }
     for (machine, reason) in &book_data.evidence_set.absent {
         let message = format!("nothing is judged on {machine}: {reason}");

@@ -10,7 +10,7 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::history::{History, PastCapture, extend_history};
 
 /// The captures that a book shows now.
-pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
+pub fn current_captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
     book_data
         .evidence_set
         .loaded
@@ -44,6 +44,6 @@ pub fn captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCapture> {
 pub fn record_captures(book_data: &BookData<'_>, claims: &Claims) -> History {
     extend_history(
         book_data.evidence_set.history.clone(),
-        captures(book_data, claims),
+        current_captures(book_data, claims),
     )
 }

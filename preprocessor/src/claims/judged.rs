@@ -34,16 +34,16 @@ pub struct JudgedClaim {
 impl JudgedClaim {
     /// The judgement on the machine that its chapter shows.
     pub fn judgement(&self) -> &Judgement {
-        self.on(self.shown)
+        self.judgement_on(self.shown)
     }
 
     /// The judgement on a machine.
-    pub fn on(&self, machine: MachineId) -> &Judgement {
+    pub fn judgement_on(&self, machine: MachineId) -> &Judgement {
         &self.judgements[machine.index()]
     }
 
     /// A complaint about its expression.
-    pub fn complaint(&self, message: impl Into<String>) -> Diagnostic {
+    pub fn diagnostic(&self, message: impl Into<String>) -> Diagnostic {
         let expression = &self.claim.expression;
         let range = 0..expression.text().len();
         expression.place().error(&range, message)

@@ -10,7 +10,7 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::structure::Block;
-use crate::markdown::syntax::{SyntaxError, Words, only_options, words};
+use crate::markdown::syntax::{SyntaxError, Words, refuse_unknown_options, split_words};
 
 /// The options of a claim.
 pub const CLAIM_OPTIONS: &[&str] = &["when", "holds", "machine", "unverified"];
@@ -28,7 +28,7 @@ pub struct ParsedClaim {
 }
 
 /// The text between the fences, and pairs of a byte in it and the byte of the chapter where it stands.
-fn body_of(chapter: &Chapter, block: &Block) -> (String, Vec<(usize, usize)>) {
+fn block_body(chapter: &Chapter, block: &Block) -> (String, Vec<(usize, usize)>) {
     let mut body = String::new();
     let mut pieces = Vec::new();
     for piece in &block.body {
@@ -46,8 +46,8 @@ pub fn parse(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<ParsedClaim> {
     let source = &chapter.source;
-    let read = words(&source.text, block.info.clone())
-        .and_then(|words| only_options(&words, CLAIM_OPTIONS).map(|()| words));
+    let read = split_words(&source.text, block.info.clone())
+        .and_then(|words| refuse_unknown_options(&words, CLAIM_OPTIONS).map(|()| words));
     let words = match read {
         Ok(words) => words,
         Err(error) => {
@@ -70,9 +70,9 @@ pub fn parse(
         problems.push(to_diagnostic(source, error));
         return None;
     }
-    let machine = machine(&words, source, book_data, problems);
-    let on_unverified = on_unverified(&words, source, problems);
-    let (body, pieces) = body_of(chapter, block);
+    let machine = parse_machine(&words, source, book_data, problems);
+    let on_unverified = parse_on_unverified(&words, source, problems);
+    let (body, pieces) = block_body(chapter, block);
     let trimmed = body.trim_end();
     if trimmed.is_empty() {
         let error = SyntaxError::new(
@@ -116,7 +116,7 @@ pub fn parse(
 }
 
 /// The machine that the option `machine` names.
-fn machine(
+fn parse_machine(
     words: &Words,
     source: &Arc<SourceText>,
     book_data: &BookData<'_>,
@@ -134,7 +134,7 @@ fn machine(
 }
 
 /// The value of the option `unverified`.
-fn on_unverified(
+fn parse_on_unverified(
     words: &Words,
     source: &Arc<SourceText>,
     problems: &mut Vec<Diagnostic>,

@@ -20,7 +20,7 @@ pub struct SweptFailure<'s> {
 }
 
 /// The kernels of a sweep on which a claim fails, the oldest first.
-pub fn failures(swept: &SweptClaim) -> Vec<SweptFailure<'_>> {
+pub fn find_failures(swept: &SweptClaim) -> Vec<SweptFailure<'_>> {
     let verdicts = swept.verdicts.iter().enumerate();
     verdicts
         .filter_map(|(kernel, swept_verdict)| {
@@ -39,8 +39,12 @@ pub fn failures(swept: &SweptClaim) -> Vec<SweptFailure<'_>> {
 }
 
 /// The complaints about a claim that fails on kernels of a sweep with these releases, one for FAIL and one for ERROR.
-pub fn complaints(judged: &JudgedClaim, swept: &SweptClaim, releases: &[&str]) -> Vec<Diagnostic> {
-    let all = failures(swept);
+pub fn failure_diagnostics(
+    judged: &JudgedClaim,
+    swept: &SweptClaim,
+    releases: &[&str],
+) -> Vec<Diagnostic> {
+    let all = find_failures(swept);
     let of = |verdict: Verdict| {
         let mut found = all
             .iter()
@@ -54,7 +58,7 @@ pub fn complaints(judged: &JudgedClaim, swept: &SweptClaim, releases: &[&str]) -
             "claim `{id}` is {verdict} in the sweep, on {}{reason}",
             on.join(", ")
         );
-        let problem = judged.complaint(message).rule(rule_of(verdict));
+        let problem = judged.diagnostic(message).rule(rule_of(verdict));
         Some(problem.help(format!("`mdbook-qed since {id}` shows it on every kernel")))
     };
     [Verdict::Fail, Verdict::Error]
@@ -65,18 +69,18 @@ pub fn complaints(judged: &JudgedClaim, swept: &SweptClaim, releases: &[&str]) -
 
 /// The complaints about a claim that fails on kernels of a recorded sweep. None by a record that is out of date, which is told
 /// elsewhere.
-pub fn recorded_failures(judged: &JudgedClaim, sweep: &LoadedSweep) -> Vec<Diagnostic> {
+pub fn recorded_failure_diagnostics(judged: &JudgedClaim, sweep: &LoadedSweep) -> Vec<Diagnostic> {
     let kernels = sweep.record.kernels.iter();
     let releases: Vec<&str> = kernels.map(|kernel| kernel.release.as_str()).collect();
-    match current(judged, sweep).filter(|_| sweep.state.stale.is_empty()) {
-        Some(swept) => complaints(judged, swept, &releases),
+    match current_claim(judged, sweep).filter(|_| sweep.state.stale.is_empty()) {
+        Some(swept) => failure_diagnostics(judged, swept, &releases),
         None => Vec::new(),
     }
 }
 
 /// The complaint about a recorded verdict on a claim that does not follow from the values beside it.
-pub fn contradiction(judged: &JudgedClaim, sweep: &LoadedSweep) -> Option<Diagnostic> {
-    let (claim, swept) = (&judged.claim, current(judged, sweep)?);
+pub fn find_contradiction(judged: &JudgedClaim, sweep: &LoadedSweep) -> Option<Diagnostic> {
+    let (claim, swept) = (&judged.claim, current_claim(judged, sweep)?);
     let mut verdicts = sweep.record.kernels.iter().zip(&swept.verdicts);
     let (kernel, verdict) = verdicts.find(|(kernel, verdict)| {
         contradicts_itself(claim, kernel.version(), &swept.operands, verdict)
@@ -86,14 +90,16 @@ pub fn contradiction(judged: &JudgedClaim, sweep: &LoadedSweep) -> Option<Diagno
          that it states there",
         claim.id, verdict.verdict, kernel.release
     );
-    let problem = judged.complaint(message).rule(rule_of(Verdict::Error));
+    let problem = judged.diagnostic(message).rule(rule_of(Verdict::Error));
     Some(problem.help(format!("make it anew: {MAKE}")))
 }
 
 /// What a record says of a claim, if it is still the one that was judged.
-fn current<'s>(judged: &JudgedClaim, sweep: &'s LoadedSweep) -> Option<&'s SweptClaim> {
+fn current_claim<'s>(judged: &JudgedClaim, sweep: &'s LoadedSweep) -> Option<&'s SweptClaim> {
     let swept = sweep.record.claims.get(&judged.claim.id)?;
-    swept.says(ClaimText::from(&judged.claim)).then_some(swept)
+    swept
+        .matches(ClaimText::from(&judged.claim))
+        .then_some(swept)
 }
 
 /// True if a recorded verdict is not that of the values beside it, as far as these decide.

@@ -15,7 +15,7 @@ pub enum Answer {
 
 impl Answer {
     /// The answer of a judgement. A claim that passes outside its interval of kernels is false there.
-    pub fn of(judgement: &Judgement) -> Self {
+    pub fn from_judgement(judgement: &Judgement) -> Self {
         match (judgement.verdict, &judgement.outside) {
             (Verdict::Pass, None) | (Verdict::Fail, Some(_)) => Answer::True,
             (Verdict::Fail, None) | (Verdict::Pass, Some(_)) => Answer::False,
@@ -24,7 +24,7 @@ impl Answer {
     }
 
     /// The answer of a recorded verdict, of a claim that has to be true there, or false.
-    pub fn recorded(verdict: &str, expected: Option<bool>) -> Self {
+    pub fn from_recorded(verdict: &str, expected: Option<bool>) -> Self {
         match (verdict, expected) {
             ("PASS", Some(true)) | ("FAIL", Some(false)) => Answer::True,
             ("FAIL", Some(true)) | ("PASS", Some(false)) => Answer::False,
@@ -35,7 +35,7 @@ impl Answer {
     }
 
     /// The answer in a word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Answer::True => "true",
             Answer::False => "false",
@@ -54,7 +54,7 @@ pub struct Turn {
 }
 
 /// All turns of a claim, from its answers on each kernel, the oldest first.
-pub fn turns(answers: &[Answer]) -> Vec<Turn> {
+pub fn find_turns(answers: &[Answer]) -> Vec<Turn> {
     let mut judged = answers
         .iter()
         .enumerate()
@@ -88,7 +88,7 @@ pub struct Interval {
 }
 
 /// The runs of a claim, from its answers on each kernel, the oldest first.
-pub fn runs(answers: &[Answer]) -> Vec<Interval> {
+pub fn find_runs(answers: &[Answer]) -> Vec<Interval> {
     let mut found: Vec<Interval> = Vec::new();
     for (index, answer) in answers.iter().enumerate() {
         let holds = match answer {
@@ -109,21 +109,21 @@ pub fn runs(answers: &[Answer]) -> Vec<Interval> {
 }
 
 /// The kernels on which a claim is true and those on which it is false, in words.
-pub fn summary(answers: &[Answer], releases: &[&str]) -> String {
-    let found = runs(answers);
+pub fn summarize(answers: &[Answer], releases: &[&str]) -> String {
+    let found = find_runs(answers);
     if found.is_empty() {
         return "judged on none of these kernels".into();
     }
     let parts: Vec<String> = found
         .iter()
         .enumerate()
-        .map(|(number, run)| describe(run, number == 0, number + 1 == found.len(), releases))
+        .map(|(number, run)| describe_run(run, number == 0, number + 1 == found.len(), releases))
         .collect();
     parts.join("; ")
 }
 
 /// A run of equal answers, in words. The first may have begun before the first kernel, and the last is open-ended.
-fn describe(run: &Interval, first: bool, last: bool, releases: &[&str]) -> String {
+fn describe_run(run: &Interval, first: bool, last: bool, releases: &[&str]) -> String {
     let word = if run.holds { "true" } else { "false" };
     let (from, to) = (series(releases[run.first]), series(releases[run.last]));
     match (first, last) {
@@ -162,8 +162,8 @@ mod tests {
             (vec![GAP, True, GAP, GAP, False, False], vec![turn(1, 4)]),
             (vec![True, False, GAP, True], vec![turn(0, 1), turn(1, 3)]),
         ] {
-            assert_eq!(turns(&answers), wanted, "{answers:?}");
-            let runs = runs(&answers);
+            assert_eq!(find_turns(&answers), wanted, "{answers:?}");
+            let runs = find_runs(&answers);
             let between: Vec<Turn> = runs
                 .windows(2)
                 .map(|two| turn(two[0].last, two[1].first))
@@ -189,7 +189,7 @@ mod tests {
             (run(true, 1, 1), false, false, "true on 6.12"),
             (run(true, 1, 3), false, false, "true from 6.12 to 7.1"),
         ] {
-            assert_eq!(describe(&run, first, last, &releases), words);
+            assert_eq!(describe_run(&run, first, last, &releases), words);
         }
     }
 }

@@ -5,8 +5,8 @@ use qed_evidence::redact::{is_redacted, mask_unknown_words};
 use qed_evidence::resolve::{Catalog, Indexed};
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::disclosure::{strip_numbers, words_of};
-use crate::evidence::verdict_files::withheld_control;
+use crate::evidence::disclosure::{claim_words, strip_numbers};
+use crate::evidence::verdict_files::redact_control;
 
 /// A verdict as it may be shown.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl<'a> RawJudge<'a> {
             .loaded
             .iter()
             .zip(&book_data.indexed)
-            .map(|(machine, shown)| match machine.raw.to_judge() {
+            .map(|(machine, shown)| match machine.raw.for_judging() {
                 Some(raw) => Indexed::new(raw),
                 None => shown.clone(),
             })
@@ -51,17 +51,15 @@ impl<'a> RawJudge<'a> {
             .map(|(raw, (shown, loaded))| {
                 let judgement = judge(claim, &book_data.catalog(), shown);
                 let supported = judgement.verdict;
-                let travelled = loaded.verdicts.as_ref().and_then(|v| v.on(claim));
-                let judgement = match (loaded.raw.to_judge(), travelled) {
-                    (Some(_), _) => {
-                        without_raw_values(judge(claim, &catalog, raw), judgement, claim)
-                    }
+                let travelled = loaded.verdicts.as_ref().and_then(|v| v.verdict_on(claim));
+                let judgement = match (loaded.raw.for_judging(), travelled) {
+                    (Some(_), _) => strip_raw_values(judge(claim, &catalog, raw), judgement, claim),
                     (None, Some((verdict, travelled))) => {
                         let redacted = is_redacted(&loaded.evidence);
-                        let judgement = merge_travelled(verdict, redacted, judgement);
+                        let judgement = merge_portable_verdict(verdict, redacted, judgement);
                         match verdict == supported || judgement.verdict != verdict {
                             true => judgement,
-                            false => travelled.fill(judgement),
+                            false => travelled.complete(judgement),
                         }
                     }
                     (None, None) => judgement,
@@ -77,7 +75,7 @@ impl<'a> RawJudge<'a> {
 
 /// The judgement for evidence that was imported with a verdict. The verdict is trusted only if the claim needs withheld values;
 /// otherwise the claim is judged again, with the same result, or it is an ERROR.
-fn merge_travelled(verdict: Verdict, redacted: bool, judgement: Judgement) -> Judgement {
+fn merge_portable_verdict(verdict: Verdict, redacted: bool, judgement: Judgement) -> Judgement {
     if verdict == judgement.verdict {
         return judgement;
     }
@@ -101,12 +99,12 @@ fn merge_travelled(verdict: Verdict, redacted: bool, judgement: Judgement) -> Ju
 }
 
 /// The judgement on raw evidence, without anything that the one on redacted evidence does not contain.
-fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -> Judgement {
+fn strip_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -> Judgement {
     if raw.verdict == judgement.verdict {
         return judgement;
     }
     let when = claim.when.as_ref().map(|when| when.text());
-    let words = words_of(claim.expression.text(), when);
+    let words = claim_words(claim.expression.text(), when);
     let without_values =
         |text: &str| mask_unknown_words(&strip_numbers(text), &|word| words.contains(word));
     judgement.verdict = raw.verdict;
@@ -115,7 +113,7 @@ fn without_raw_values(raw: Judgement, mut judgement: Judgement, claim: &Claim) -
         Verdict::Pass | Verdict::Fail => None,
         _ => raw.reason.as_deref().map(without_values),
     };
-    judgement.control = raw.control.map(withheld_control);
+    judgement.control = raw.control.map(redact_control);
     judgement.insensitive_to = raw.insensitive_to;
     judgement.diagnostic = raw.diagnostic.map(|mut diagnostic| {
         diagnostic.message = without_values(&diagnostic.message);
@@ -165,7 +163,7 @@ mod tests {
             (Pass, false, Unverified, Error),
             (Pass, false, Pass, Pass),
         ] {
-            let judgement = merge_travelled(came, redacted, judgement(own, None, "1"));
+            let judgement = merge_portable_verdict(came, redacted, judgement(own, None, "1"));
             assert_eq!(judgement.verdict, expected, "{came} on {own}");
             assert_eq!(judgement.reason.is_some(), expected == Error);
         }
@@ -186,7 +184,7 @@ mod tests {
                 None,
             )
             .unwrap();
-            without_raw_values(
+            strip_raw_values(
                 judgement(verdict, reason, "0xffffffff91234568"),
                 judgement(Verdict::Unverified, Some("withheld"), "pointer#1"),
                 &claim,

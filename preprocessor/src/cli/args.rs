@@ -210,25 +210,25 @@ pub fn command() -> clap::Command {
 
 /// The folder of the book that is named by its folder or its book.toml; for `.`, the nearest folder upwards with a book.
 fn book_folder(text: &str) -> Result<PathBuf, std::convert::Infallible> {
-    Ok(common::book_folder(PathBuf::from(text)))
+    Ok(common::find_book_folder(PathBuf::from(text)))
 }
 
 /// Serve an editor.
-fn lsp(book: Option<PathBuf>) -> u8 {
+fn run_lsp(book: Option<PathBuf>) -> u8 {
     match crate::lsp::run(book) {
         Ok(()) => common::GOOD,
         Err(error) => {
             let problem = Diagnostic::error_without_place(error.to_string());
-            common::refuse(&[problem
+            common::report_bad_input(&[problem
                 .help("this command is for editors to start: see \"In your editor\" in the guide")])
         }
     }
 }
 
 /// Make a new book. `source` is the origin of the program.
-fn init(args: &InitArgs, source: WorkflowSource<'_>) -> u8 {
+fn run_init(args: &InitArgs, source: WorkflowSource<'_>) -> u8 {
     let release = match std::env::current_exe() {
-        Ok(program) => init::Release::of_program(&program),
+        Ok(program) => init::Release::from_program(&program),
         Err(_) => Ok(None),
     };
     let found = release.as_ref().ok().and_then(Option::as_ref);
@@ -278,7 +278,7 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
                 format,
             },
         ),
-        Some(QedSubcommand::Lsp { book, stdio: _ }) => lsp(book),
+        Some(QedSubcommand::Lsp { book, stdio: _ }) => run_lsp(book),
         Some(QedSubcommand::Paths {
             prefix,
             book,
@@ -317,8 +317,8 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
         Some(QedSubcommand::Publish { site, book }) => publish::run(book.as_deref(), &site),
         Some(QedSubcommand::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
         Some(QedSubcommand::Merge { from, book }) => merge::run(&book, &from),
-        Some(QedSubcommand::Init(args)) => init(&args, source),
-        Some(QedSubcommand::Template { name }) => common::template(name.as_deref()),
-        Some(QedSubcommand::Schema { kind }) => common::schema(kind),
+        Some(QedSubcommand::Init(args)) => run_init(&args, source),
+        Some(QedSubcommand::Template { name }) => common::print_template(name.as_deref()),
+        Some(QedSubcommand::Schema { kind }) => common::print_schema(kind),
     }
 }

@@ -8,12 +8,12 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::{Evidence, reader};
 use serde::Serialize;
 
-use crate::claims::bisect::{Bisection, ReleaseVersion, not_served};
+use crate::claims::bisect::{Bisection, ReleaseVersion, unserved_releases};
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::values;
-use crate::claims::timeline::{Answer, summary, turns};
+use crate::claims::sweep::operand_values;
+use crate::claims::timeline::{Answer, find_turns, summarize};
 use crate::cli::common::Format;
-use crate::cli::common::{CANNOT, GOOD, print, refuse, table};
+use crate::cli::common::{CANNOT, GOOD, format_table, print, report_bad_input};
 use crate::cli::swept_book::SweptBook;
 use crate::config::evidence_file_name;
 use crate::evidence::collector::{self, BootableKernel, Collector};
@@ -38,8 +38,8 @@ pub struct BisectRequest<'a> {
     pub format: Format,
 }
 
-/// A reason why nothing was searched.
-enum Refused {
+/// The reason why nothing was searched.
+enum BisectError {
     /// The book, the sweep or the claim is wrong.
     Input(Vec<Diagnostic>),
     /// This machine cannot do it.
@@ -53,25 +53,29 @@ pub fn run(root: &Path, request: BisectRequest<'_>) -> u8 {
             print(&text);
             GOOD
         }
-        Err(Refused::Input(problems)) => refuse(&problems),
-        Err(Refused::Cannot(problem)) => {
-            report::print(&[problem]);
+        Err(BisectError::Input(problems)) => report_bad_input(&problems),
+        Err(BisectError::Cannot(problem)) => {
+            report::print_diagnostics(&[problem]);
             CANNOT
         }
     }
 }
 
-fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, Refused> {
-    let swept = SweptBook::read(root, request.from).map_err(Refused::Input)?;
+fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, BisectError> {
+    let swept = SweptBook::read(root, request.from).map_err(BisectError::Input)?;
     let claim = swept
         .claim(request.id)
-        .map_err(|problem| Refused::Input(vec![problem]))?;
-    let answers: Vec<Answer> = claim.judgements.iter().map(Answer::of).collect();
-    let turns = turns(&answers);
+        .map_err(|problem| BisectError::Input(vec![problem]))?;
+    let answers: Vec<Answer> = claim
+        .judgements
+        .iter()
+        .map(Answer::from_judgement)
+        .collect();
+    let turns = find_turns(&answers);
     let mut found = Vec::new();
     if !turns.is_empty() {
         let cannot = |error: collector::CollectorError| {
-            Refused::Cannot(Diagnostic::error_without_place(format!(
+            BisectError::Cannot(Diagnostic::error_without_place(format!(
                 "`{}` cannot be narrowed down: {error}",
                 request.id
             )))
@@ -80,35 +84,35 @@ fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, Refused> {
         let kernels = collector.kernels().map_err(cannot)?;
         for turn in turns {
             let ends = [turn.before, turn.after];
-            let asker = Asker {
+            let asker = KernelTester {
                 root,
                 request,
                 investigation: &swept.investigation,
                 collector: &collector,
                 ends: ends.map(|at| &swept.evidence_set.loaded[at].evidence),
             };
-            let ends = ends.map(|at| Point::of_sweep(&swept, claim, at, &kernels));
+            let ends = ends.map(|at| JudgedKernel::from_sweep(&swept, claim, at, &kernels));
             found.push(asker.narrow(ends, &kernels)?);
         }
     }
     Ok(match request.format {
-        Format::Json => json(claim, &found),
-        Format::Text => text(claim, &summary(&answers, &swept.releases()), &found),
+        Format::Json => render_json(claim, &found),
+        Format::Text => render_text(claim, &summarize(&answers, &swept.releases()), &found),
     })
 }
 
 /// A kernel on which the claim was judged.
 #[derive(Clone)]
-struct Point {
+struct JudgedKernel {
     machine: String,
     release: String,
     version: ReleaseVersion,
     judgement: Judgement,
 }
 
-impl Point {
+impl JudgedKernel {
     /// The kernel of a sweep.
-    fn of_sweep(
+    fn from_sweep(
         swept: &SweptBook,
         claim: &JudgedClaim,
         at: usize,
@@ -121,7 +125,7 @@ impl Point {
         let listed = kernels
             .iter()
             .find(|kernel| package.is_some() && kernel.package.as_ref() == package)
-            .and_then(version);
+            .and_then(guest_version);
         let from_package =
             package.and_then(|package| ReleaseVersion::parse(package.split(' ').nth(1)?));
         let version = listed
@@ -142,14 +146,14 @@ impl Point {
 }
 
 /// The version in the name of a guest.
-fn version(kernel: &BootableKernel) -> Option<ReleaseVersion> {
+fn guest_version(kernel: &BootableKernel) -> Option<ReleaseVersion> {
     ReleaseVersion::parse(kernel.machine.strip_prefix(DEBIAN)?)
 }
 
 /// A turn, as far as it could be narrowed down.
-struct Narrowed {
-    before: Point,
-    after: Point,
+struct NarrowedTurn {
+    before: JudgedKernel,
+    after: JudgedKernel,
     /// The releases that were judged during the search, in that order.
     judged: Vec<(String, Answer)>,
     /// The releases that could not be captured, or have no answer, with the reason.
@@ -158,16 +162,16 @@ struct Narrowed {
     not_served: Vec<String>,
 }
 
-/// The outcome of asking one kernel.
-enum Asked {
+/// The outcome of testing one kernel.
+enum TestOutcome {
     /// Its release, and the judgement on it.
     Judged(String, Box<Judgement>),
     /// The reason why there is no evidence of it.
     NotHad(String),
 }
 
-/// The way to ask a kernel.
-struct Asker<'a> {
+/// The means to judge the claim on a kernel.
+struct KernelTester<'a> {
     root: &'a Path,
     request: BisectRequest<'a>,
     investigation: &'a Path,
@@ -177,43 +181,43 @@ struct Asker<'a> {
     ends: [&'a Evidence; 2],
 }
 
-impl Asker<'_> {
+impl KernelTester<'_> {
     /// Narrow down the turn between two kernels.
     fn narrow(
         &self,
-        [before, after]: [Point; 2],
+        [before, after]: [JudgedKernel; 2],
         kernels: &[BootableKernel],
-    ) -> Result<Narrowed, Refused> {
-        let between = between(before.version, after.version, kernels);
-        let holds = Answer::of(&before.judgement) == Answer::True;
+    ) -> Result<NarrowedTurn, BisectError> {
+        let between = kernels_between(before.version, after.version, kernels);
+        let holds = Answer::from_judgement(&before.judgement) == Answer::True;
         let mut search = Bisection::new(between.len(), holds);
-        let mut points: Vec<Option<Point>> = vec![None; between.len() + 2];
+        let mut points: Vec<Option<JudgedKernel>> = vec![None; between.len() + 2];
         let last = between.len() + 1;
         (points[0], points[last]) = (Some(before), Some(after));
         let (mut judged, mut not_had) = (Vec::new(), Vec::new());
-        while let Some(index) = search.next() {
+        while let Some(index) = search.next_release() {
             let (kernel_version, kernel) = &between[index - 1];
             let machine = &kernel.machine;
-            let left = search.left();
+            let left = search.remaining_steps();
             let _ = writeln!(
                 std::io::stderr(),
                 "mdbook-qed: asking {machine} (at most {left} to ask)"
             );
-            match self.ask(machine)? {
-                Asked::NotHad(reason) => {
+            match self.test_kernel(machine)? {
+                TestOutcome::NotHad(reason) => {
                     not_had.push((machine.clone(), reason));
-                    search.answer(index, None);
+                    search.record_answer(index, None);
                 }
-                Asked::Judged(release, judgement) => {
-                    let answer = Answer::of(&judgement);
-                    search.answer(index, Some(answer));
+                TestOutcome::Judged(release, judgement) => {
+                    let answer = Answer::from_judgement(&judgement);
+                    search.record_answer(index, Some(answer));
                     if let Answer::Gap(verdict) = answer {
                         let reason = judgement.reason.clone().unwrap_or_default();
                         not_had.push((machine.clone(), format!("{}: {reason}", verdict.name())));
                         continue;
                     }
                     judged.push((machine.clone(), answer));
-                    points[index] = Some(Point {
+                    points[index] = Some(JudgedKernel {
                         machine: machine.clone(),
                         release,
                         version: *kernel_version,
@@ -224,7 +228,7 @@ impl Asker<'_> {
         }
         let (before, after) = search.bounds();
         match (points[before].take(), points[after].take()) {
-            (Some(before), Some(after)) => Ok(Narrowed {
+            (Some(before), Some(after)) => Ok(NarrowedTurn {
                 not_served: find_missing_releases(&before, &after, &not_had),
                 before,
                 after,
@@ -232,17 +236,19 @@ impl Asker<'_> {
                 not_had,
             }),
             // Both bounds have an answer.
-            _ => Err(Refused::Cannot(Diagnostic::error_without_place(
+            _ => Err(BisectError::Cannot(Diagnostic::error_without_place(
                 "the search lost one of its ends",
             ))),
         }
     }
 
     /// The judgement on one kernel.
-    fn ask(&self, machine: &str) -> Result<Asked, Refused> {
+    fn test_kernel(&self, machine: &str) -> Result<TestOutcome, BisectError> {
         let file = PathBuf::from(FOLDER).join(evidence_file_name(machine));
         let path = self.root.join(&file);
-        if let Some(earlier) = read(&path, machine).and_then(|evidence| self.judge(evidence).ok()) {
+        if let Some(earlier) =
+            read_capture(&path, machine).and_then(|evidence| self.judge_evidence(evidence).ok())
+        {
             return Ok(earlier);
         }
         let captured = self.collector.capture(collector::CaptureRequest {
@@ -253,22 +259,22 @@ impl Asker<'_> {
             debuginfo: self.request.debuginfo,
         });
         match captured {
-            Err(collector::CollectorError::Failed { status }) => {
-                Ok(Asked::NotHad(format!("its capture ended with {status}")))
-            }
-            Err(error) => Err(Refused::Cannot(Diagnostic::error_without_place(
+            Err(collector::CollectorError::Failed { status }) => Ok(TestOutcome::NotHad(format!(
+                "its capture ended with {status}"
+            ))),
+            Err(error) => Err(BisectError::Cannot(Diagnostic::error_without_place(
                 error.to_string(),
             ))),
-            Ok(()) => match read(&path, machine) {
-                None => Ok(Asked::NotHad(
+            Ok(()) => match read_capture(&path, machine) {
+                None => Ok(TestOutcome::NotHad(
                     "its capture left no evidence that can be read".into(),
                 )),
-                Some(evidence) => self.judge(evidence).map_err(Refused::Input),
+                Some(evidence) => self.judge_evidence(evidence).map_err(BisectError::Input),
             },
         }
     }
 
-    fn judge(&self, evidence: Evidence) -> Result<Asked, Vec<Diagnostic>> {
+    fn judge_evidence(&self, evidence: Evidence) -> Result<TestOutcome, Vec<Diagnostic>> {
         let release = evidence.kernel.release.clone();
         let mut kernels = vec![evidence];
         let ends = self.ends.iter();
@@ -285,25 +291,25 @@ impl Asker<'_> {
                 "the claim was judged on no kernel",
             )]
         })?;
-        Ok(Asked::Judged(release, Box::new(judgement)))
+        Ok(TestOutcome::Judged(release, Box::new(judgement)))
     }
 }
 
 /// Evidence of a machine that an earlier search left, or this one.
-fn read(path: &Path, machine: &str) -> Option<Evidence> {
+fn read_capture(path: &Path, machine: &str) -> Option<Evidence> {
     let evidence = reader::read(&std::fs::read(path).ok()?).ok()?;
     (evidence.machine.name == machine).then_some(evidence)
 }
 
 /// The kernels between two versions, the oldest first, each once.
-fn between(
+fn kernels_between(
     before: ReleaseVersion,
     after: ReleaseVersion,
     kernels: &[BootableKernel],
 ) -> Vec<(ReleaseVersion, &BootableKernel)> {
     let mut found: Vec<(ReleaseVersion, &BootableKernel)> = kernels
         .iter()
-        .filter_map(|kernel| Some((version(kernel)?, kernel)))
+        .filter_map(|kernel| Some((guest_version(kernel)?, kernel)))
         .filter(|(version, _)| before < *version && *version < after)
         .collect();
     found.sort_by_key(|(version, _)| *version);
@@ -313,8 +319,8 @@ fn between(
 
 /// The releases between the ends of a turn that are neither served nor told as not had.
 fn find_missing_releases(
-    before: &Point,
-    after: &Point,
+    before: &JudgedKernel,
+    after: &JudgedKernel,
     not_had: &[(String, String)],
 ) -> Vec<String> {
     let mut ends = vec![before.version];
@@ -327,11 +333,11 @@ fn find_missing_releases(
     ends.push(after.version);
     ends.sort();
     ends.windows(2)
-        .flat_map(|two| not_served(two[0], two[1]))
+        .flat_map(|two| unserved_releases(two[0], two[1]))
         .collect()
 }
 
-fn text(claim: &JudgedClaim, summary: &str, found: &[Narrowed]) -> String {
+fn render_text(claim: &JudgedClaim, summary: &str, found: &[NarrowedTurn]) -> String {
     let mut out = format!("claim {} in {}\n\n", claim.claim.id, claim.chapter_name);
     for line in claim.claim.expression.text().trim().lines() {
         out.push_str(&format!("    {line}\n"));
@@ -345,9 +351,9 @@ fn text(claim: &JudgedClaim, summary: &str, found: &[Narrowed]) -> String {
             "\nturned between {} and {}: {} on {}, {} on {}\n\n",
             before.version,
             after.version,
-            Answer::of(&before.judgement).word(),
+            Answer::from_judgement(&before.judgement).as_str(),
             before.machine,
-            Answer::of(&after.judgement).word(),
+            Answer::from_judgement(&after.judgement).as_str(),
             after.machine,
         ));
         let mut rows = vec![vec![
@@ -355,14 +361,14 @@ fn text(claim: &JudgedClaim, summary: &str, found: &[Narrowed]) -> String {
             before.release.clone(),
             after.release.clone(),
         ]];
-        for (text, old, new) in operands(turn) {
+        for (text, old, new) in turn_operands(turn) {
             rows.push(vec![format!("  {text}"), old, new]);
         }
-        out.push_str(&table(&rows));
+        out.push_str(&format_table(&rows));
         let asked: Vec<String> = turn
             .judged
             .iter()
-            .map(|(machine, answer)| format!("{machine} ({})", answer.word()))
+            .map(|(machine, answer)| format!("{machine} ({})", answer.as_str()))
             .collect();
         if !asked.is_empty() {
             out.push_str(&format!("\nasked: {}\n", asked.join(", ")));
@@ -379,9 +385,9 @@ fn text(claim: &JudgedClaim, summary: &str, found: &[Narrowed]) -> String {
 }
 
 /// The operands of a claim with their values on both sides of a turn.
-fn operands(turn: &Narrowed) -> Vec<(&str, String, String)> {
-    values(&turn.before.judgement)
-        .zip(values(&turn.after.judgement))
+fn turn_operands(turn: &NarrowedTurn) -> Vec<(&str, String, String)> {
+    operand_values(&turn.before.judgement)
+        .zip(operand_values(&turn.after.judgement))
         .map(|((text, old), (_, new))| (text, old, new))
         .collect()
 }
@@ -429,18 +435,18 @@ struct JsonNotHad<'a> {
     reason: &'a str,
 }
 
-fn json(claim: &JudgedClaim, found: &[Narrowed]) -> String {
-    fn point(point: &Point) -> JsonPoint<'_> {
+fn render_json(claim: &JudgedClaim, found: &[NarrowedTurn]) -> String {
+    fn point(point: &JudgedKernel) -> JsonPoint<'_> {
         JsonPoint {
             machine: &point.machine,
             release: &point.release,
-            answer: Answer::of(&point.judgement).word(),
+            answer: Answer::from_judgement(&point.judgement).as_str(),
         }
     }
     let turns = found.iter().map(|turn| BisectTurn {
         before: point(&turn.before),
         after: point(&turn.after),
-        operands: operands(turn)
+        operands: turn_operands(turn)
             .into_iter()
             .map(|(text, before, after)| JsonOperand {
                 text,
@@ -453,7 +459,7 @@ fn json(claim: &JudgedClaim, found: &[Narrowed]) -> String {
             .iter()
             .map(|(machine, answer)| JsonAsked {
                 machine,
-                answer: answer.word(),
+                answer: answer.as_str(),
             })
             .collect(),
         not_had: turn

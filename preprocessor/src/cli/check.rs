@@ -14,8 +14,10 @@ use serde::Serialize;
 use finding::Finding;
 
 use crate::claims::collect::Claims;
-use crate::claims::sweep::state;
-use crate::cli::common::{BAD_INPUT, CANNOT, FAILED, GOOD, print, refuse, table, try_with_book};
+use crate::claims::sweep::sweep_state;
+use crate::cli::common::{
+    BAD_INPUT, CANNOT, FAILED, GOOD, format_table, print, report_bad_input, try_with_book,
+};
 use crate::evidence::book_data::BookData;
 use crate::evidence::locations::SWEEP;
 use crate::mdbook::check::{CheckedBook, check_book};
@@ -138,11 +140,11 @@ pub fn run(root: &Path, format: CheckFormat) -> u8 {
     );
     checked.unwrap_or_else(|problems| {
         if format.is_report() {
-            let folder = finding::folder(root);
-            let findings = finding::of_problems(&problems, &folder);
+            let folder = finding::folder_in_repository(root);
+            let findings = finding::findings_from_problems(&problems, &folder);
             print_report(report_without_claims(&findings, &folder, format), BAD_INPUT);
         }
-        refuse(&problems)
+        report_bad_input(&problems)
     })
 }
 
@@ -153,9 +155,9 @@ fn report_without_claims(
     format: CheckFormat,
 ) -> serde_json::Result<String> {
     Ok(match format {
-        CheckFormat::Sarif => sarif::write(findings, &settings(folder), BAD_INPUT)?,
-        CheckFormat::Junit => junit::write(findings, None, &BTreeMap::new()),
-        _ => github::write(findings),
+        CheckFormat::Sarif => sarif::render(findings, &settings_path(folder), BAD_INPUT)?,
+        CheckFormat::Junit => junit::render(findings, None, &BTreeMap::new()),
+        _ => github::render(findings),
     })
 }
 
@@ -166,15 +168,15 @@ fn print_report(report: serde_json::Result<String>, status: u8) -> u8 {
             print(&report);
             status
         }
-        Err(error) => refuse(&[Diagnostic::error_without_place(format!(
+        Err(error) => report_bad_input(&[Diagnostic::error_without_place(format!(
             "the report cannot be written as JSON: {error}"
         ))]),
     }
 }
 
 /// The settings of the book in `folder` of its repository.
-fn settings(folder: &Path) -> String {
-    finding::below(folder, Path::new("book.toml"))
+fn settings_path(folder: &Path) -> String {
+    finding::name_in_repository(folder, Path::new("book.toml"))
 }
 
 fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8 {
@@ -194,12 +196,12 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
     };
     match format {
         CheckFormat::Text => {
-            complaints::print(&found.problems);
-            print(&text(book_data, &claims, &found));
+            complaints::print_diagnostics(&found.problems);
+            print(&render_text(book_data, &claims, &found));
         }
-        CheckFormat::Json => print(&json(book_data, &claims, &found, status == GOOD)),
+        CheckFormat::Json => print(&render_json(book_data, &claims, &found, status == GOOD)),
         _ => {
-            let report = report(book, book_data, &claims, &found, format, status);
+            let report = render_report(book, book_data, &claims, &found, format, status);
             return print_report(report, status);
         }
     }
@@ -207,7 +209,7 @@ fn check(book: &LoadedBook, book_data: &BookData<'_>, format: CheckFormat) -> u8
 }
 
 /// The report in one of the formats for programs, with all complaints and gaps in it.
-fn report(
+fn render_report(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     claims: &Claims,
@@ -215,24 +217,29 @@ fn report(
     format: CheckFormat,
     status: u8,
 ) -> serde_json::Result<String> {
-    let folder = finding::folder(&book.paths.root);
-    let mut findings = finding::of_problems(&found.problems, &folder);
-    findings.extend(finding::of_open(&found.unverified, &folder));
-    findings.extend(finding::of_gaps(claims, book_data, &book.paths, &folder));
+    let folder = finding::folder_in_repository(&book.paths.root);
+    let mut findings = finding::findings_from_problems(&found.problems, &folder);
+    findings.extend(finding::findings_from_open(&found.unverified, &folder));
+    findings.extend(finding::findings_from_gaps(
+        claims,
+        book_data,
+        &book.paths,
+        &folder,
+    ));
     Ok(match format {
-        CheckFormat::Sarif => sarif::write(&findings, &settings(&folder), status)?,
+        CheckFormat::Sarif => sarif::render(&findings, &settings_path(&folder), status)?,
         CheckFormat::Junit => {
-            let places = finding::places(claims, &book.paths, &folder);
-            junit::write(&findings, Some((claims, book_data)), &places)
+            let places = finding::claim_locations(claims, &book.paths, &folder);
+            junit::render(&findings, Some((claims, book_data)), &places)
         }
         _ => {
             let summary = claims.summary().map(|line| line + "\n").unwrap_or_default();
-            github::write(&findings) + &summary
+            github::render(&findings) + &summary
         }
     })
 }
 
-fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String {
+fn render_text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String {
     let mut head = vec!["claim".to_owned()];
     head.extend(
         book_data
@@ -243,7 +250,7 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
     );
     head.push("chapter".into());
     let mut rows = vec![head];
-    for judged in claims.in_order() {
+    for judged in claims.iter_in_book_order() {
         let mut row = vec![judged.claim.id.clone()];
         for (machine, judgement) in judged.judgements.iter().enumerate() {
             // The star marks the machine that the chapter shows.
@@ -257,25 +264,25 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
         row.push(judged.chapter_name.clone());
         rows.push(row);
     }
-    let mut out = table(&rows);
+    let mut out = format_table(&rows);
     for (machine, reason) in &book_data.evidence_set.absent {
         out.push_str(&format!("{machine}: not judged, {reason}\n"));
     }
     for loaded in &book_data.evidence_set.loaded {
         let machine = &loaded.machine;
-        if let Some(reasons) = loaded.out_of_date() {
+        if let Some(reasons) = loaded.stale_reasons() {
             out.push_str(&format!("{machine}: out of date, {reasons}\n"));
         }
-        if let Some(what) = loaded.uncompared() {
+        if let Some(what) = loaded.uncompared_parts() {
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }
     if let Some(sweep) = &book_data.evidence_set.sweep {
-        let state = state(sweep, claims);
-        if let Some(reasons) = state.out_of_date() {
+        let state = sweep_state(sweep, claims);
+        if let Some(reasons) = state.stale_reasons() {
             out.push_str(&format!("{SWEEP}: out of date, {reasons}\n"));
         }
-        if let Some(what) = state.uncompared() {
+        if let Some(what) = state.uncompared_parts() {
             out.push_str(&format!("{SWEEP}: not compared, {what}\n"));
         }
     }
@@ -289,14 +296,19 @@ fn text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) -> String
     out
 }
 
-fn json(book_data: &BookData<'_>, claims: &Claims, found: &BookReport, good: bool) -> String {
+fn render_json(
+    book_data: &BookData<'_>,
+    claims: &Claims,
+    found: &BookReport,
+    good: bool,
+) -> String {
     let swept = book_data
         .evidence_set
         .sweep
         .as_ref()
-        .map(|sweep| state(sweep, claims));
+        .map(|sweep| sweep_state(sweep, claims));
     let claims = claims
-        .in_order()
+        .iter_in_book_order()
         .map(|judged| Claim {
             id: &judged.claim.id,
             chapter: &judged.chapter_name,

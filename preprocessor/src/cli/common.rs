@@ -12,7 +12,7 @@ use crate::mdbook::load;
 use crate::templates::BUILT_IN;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
-pub use crate::util::table::table;
+pub use crate::util::table::format_table;
 
 /// All good.
 pub const GOOD: u8 = 0;
@@ -33,8 +33,8 @@ pub enum Format {
 }
 
 /// Say why a command cannot do its work.
-pub fn refuse(problems: &[Diagnostic]) -> u8 {
-    report::print(problems);
+pub fn report_bad_input(problems: &[Diagnostic]) -> u8 {
+    report::print_diagnostics(problems);
     BAD_INPUT
 }
 
@@ -45,7 +45,7 @@ pub fn print(text: &str) {
 }
 
 /// A result as a JSON document for people and programs.
-pub fn pretty(document: &impl serde::Serialize) -> String {
+pub fn to_pretty_json(document: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(document)
         .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
     text.push('\n');
@@ -74,13 +74,13 @@ pub fn schema_text(of: Document) -> String {
 }
 
 /// Print the JSON Schema of a kind of document.
-pub fn schema(of: Document) -> u8 {
+pub fn print_schema(of: Document) -> u8 {
     print(&schema_text(of));
     GOOD
 }
 
 /// One built-in template, or the names of all.
-pub fn template(name: Option<&str>) -> u8 {
+pub fn print_template(name: Option<&str>) -> u8 {
     let names = || BUILT_IN.iter().map(|(name, _)| *name);
     let Some(name) = name else {
         for name in names() {
@@ -95,7 +95,7 @@ pub fn template(name: Option<&str>) -> u8 {
         }
         None => {
             let problem = Diagnostic::error_without_place(format!("there is no template `{name}`"));
-            refuse(&[match nearest(name, names()) {
+            report_bad_input(&[match nearest(name, names()) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
                 None => problem.help("`mdbook-qed template` lists all"),
             }])
@@ -105,7 +105,7 @@ pub fn template(name: Option<&str>) -> u8 {
 
 /// The folder of a book that is named by its folder or by its book.toml; for `.`, this folder or the nearest one above it that holds a
 /// book.
-pub fn book_folder(given: PathBuf) -> PathBuf {
+pub fn find_book_folder(given: PathBuf) -> PathBuf {
     if given.file_name().is_some_and(|name| name == "book.toml") && given.is_file() {
         let parent = given.parent().unwrap_or(Path::new(""));
         return match parent.as_os_str().is_empty() {
@@ -132,7 +132,7 @@ pub fn with_book(
     parallelism: Parallelism,
     work: impl FnOnce(&load::LoadedBook, &BookData<'_>) -> u8,
 ) -> u8 {
-    try_with_book(root, parallelism, work).unwrap_or_else(|problems| refuse(&problems))
+    try_with_book(root, parallelism, work).unwrap_or_else(|problems| report_bad_input(&problems))
 }
 
 /// Does the same. The error is what cannot be loaded.
@@ -153,7 +153,7 @@ pub fn try_with_book(
 }
 
 /// The top of the repository of Git that holds `dir`, and the way from there to `dir`.
-pub fn repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+pub fn find_repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
     let dir = std::path::absolute(dir).ok()?;
     let top = dir
         .ancestors()

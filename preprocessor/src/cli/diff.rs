@@ -11,16 +11,16 @@ use qed_evidence::redact::redact;
 use serde::Serialize;
 
 use crate::claims::collect::Claims;
-use crate::cli::common::{FAILED, GOOD, print, refuse};
+use crate::cli::common::{FAILED, GOOD, print, report_bad_input};
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::disclosure::redact_message;
 use crate::evidence::history::History;
 use crate::evidence::loader;
-use crate::evidence::loader::{EvidenceSet, MachineEvidence, investigation};
+use crate::evidence::loader::{EvidenceSet, MachineEvidence, read_investigation};
 use crate::evidence::locations::Origin;
-use crate::markdown::escape::visible;
+use crate::markdown::escape::escape_invisible;
 use crate::mdbook::load;
 use crate::templates::Templates;
 use crate::util::parallel::Parallelism;
@@ -57,7 +57,7 @@ impl Side {
         }
     }
 
-    fn line(&self) -> String {
+    fn describe(&self) -> String {
         let Side {
             file,
             machine,
@@ -65,13 +65,13 @@ impl Side {
             time,
         } = self;
         let line = format!("{file}: {machine}, Linux {kernel}, {time}");
-        visible(&line).into_owned()
+        escape_invisible(&line).into_owned()
     }
 }
 
 /// The claims of a book, judged on both sides.
 #[derive(Default)]
-struct Turned {
+struct ChangedVerdicts {
     /// The number of claims; `None` without a book.
     judged: Option<usize>,
     changes: Vec<Change>,
@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<ReadEvidence, Diagnostic> {
             path.display()
         ))
     };
-    let (evidence, _) = loader::read(path, &DerivedCache::default())
+    let (evidence, _) = loader::read_evidence(path, &DerivedCache::default())
         .map_err(|error| problem(error.to_string()))?
         .ok_or_else(|| problem("there is no such file".into()))?;
     loader::redact_live(evidence, Addresses::Auto, redact)
@@ -115,15 +115,15 @@ pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: DiffF
         (Ok(before), Ok(after)) => (before, after),
         (before, after) => {
             let problems = [before.err(), after.err()];
-            return refuse(&problems.into_iter().flatten().collect::<Vec<_>>());
+            return report_bad_input(&problems.into_iter().flatten().collect::<Vec<_>>());
         }
     };
     let sides = (Side::new(old, &before.0), Side::new(new, &after.0));
     let mut changes = diff::diff(&before.0, &after.0);
     let turned = match (book, has_book(Path::new("."))) {
-        (Some(root), _) => turned(root, before, after),
-        (None, true) => turned(Path::new("."), before, after),
-        (None, false) => Ok(Turned::default()),
+        (Some(root), _) => compare_verdicts(root, before, after),
+        (None, true) => compare_verdicts(Path::new("."), before, after),
+        (None, false) => Ok(ChangedVerdicts::default()),
     };
     let turned = match turned {
         Ok(turned) => turned,
@@ -132,11 +132,11 @@ pub fn run(old: &Path, new: &Path, all: bool, book: Option<&Path>, format: DiffF
             let message = "the book in this folder cannot be read, so its claims were not judged";
             let warning = Diagnostic::error_without_place(message).help("name another with --book");
             let warnings: Vec<Diagnostic> = problems.into_iter().map(Diagnostic::warning).collect();
-            report::print(&warnings);
-            report::print(&[warning.warning()]);
-            Turned::default()
+            report::print_diagnostics(&warnings);
+            report::print_diagnostics(&[warning.warning()]);
+            ChangedVerdicts::default()
         }
-        Err(problems) => return refuse(&problems),
+        Err(problems) => return report_bad_input(&problems),
     };
     changes.extend(turned.changes);
     let report = Report::new(changes, if all { &[] } else { Report::FOLDED });
@@ -163,18 +163,18 @@ fn render(
     match format {
         DiffFormat::Text => {
             let body = diff::text(report);
-            let lines: Vec<_> = body.lines().map(|line| visible(line)).collect();
+            let lines: Vec<_> = body.lines().map(|line| escape_invisible(line)).collect();
             format!(
                 "- {}\n+ {}\n{}\n{claims}",
-                old.line(),
-                new.line(),
+                old.describe(),
+                new.describe(),
                 lines.join("\n")
             )
         }
         DiffFormat::Markdown => format!(
             "was: {}  \nis: {}\n\n{}\n{claims}",
-            crate::markdown::escape::markdown(&old.line()),
-            crate::markdown::escape::markdown(&new.line()),
+            crate::markdown::escape::markdown(&old.describe()),
+            crate::markdown::escape::markdown(&new.describe()),
             diff::markdown(report)
         ),
         DiffFormat::Json => {
@@ -194,7 +194,11 @@ fn render(
 }
 
 /// Judge the claims of the book in `root` on both captures.
-fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, Vec<Diagnostic>> {
+fn compare_verdicts(
+    root: &Path,
+    old: ReadEvidence,
+    new: ReadEvidence,
+) -> Result<ChangedVerdicts, Vec<Diagnostic>> {
     let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
     let side = |(evidence, raw): ReadEvidence| MachineEvidence {
         machine: evidence.machine.name.clone(),
@@ -209,7 +213,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
         digest: None,
     };
     let evidence_set = EvidenceSet {
-        investigation: investigation(&book.paths.root, &book.config)?,
+        investigation: read_investigation(&book.paths.root, &book.config)?,
         loaded: vec![side(old), side(new)],
         absent: Vec::new(),
         history: History::default(),
@@ -220,9 +224,9 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
     let book_data = BookData::new(&book.config, &evidence_set);
     // `check` reports what is wrong with a claim; here only its verdict on each side counts.
     let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
-    let mut turned = Turned::default();
+    let mut turned = ChangedVerdicts::default();
     let mut judged = 0;
-    for claim in claims.in_order() {
+    for claim in claims.iter_in_book_order() {
         let [old, new] = &claim.judgements[..] else {
             continue;
         };
@@ -230,10 +234,10 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
         if old.verdict != new.verdict {
             turned.changes.push(Change {
                 path: format!("claims.{}", claim.claim.id),
-                class: class(old.verdict, new.verdict),
+                class: drift_class(old.verdict, new.verdict),
                 what: ChangeKind::Verdict,
-                old: verdict(old),
-                new: verdict(new),
+                old: describe_verdict(old),
+                new: describe_verdict(new),
             });
         }
     }
@@ -243,7 +247,7 @@ fn turned(root: &Path, old: ReadEvidence, new: ReadEvidence) -> Result<Turned, V
 
 /// The class of a changed verdict: whether a claim holds must never change; whether this machine can show it depends
 /// on its kernel.
-fn class(old: Verdict, new: Verdict) -> Drift {
+fn drift_class(old: Verdict, new: Verdict) -> Drift {
     if old.is_failure() || new.is_failure() {
         Drift::Invariant
     } else {
@@ -252,7 +256,7 @@ fn class(old: Verdict, new: Verdict) -> Drift {
 }
 
 /// A verdict with the reason, or with what was measured.
-fn verdict(judgement: &Judgement) -> String {
+fn describe_verdict(judgement: &Judgement) -> String {
     let measured = || {
         let values: Vec<String> = judgement
             .operands

@@ -8,10 +8,12 @@ use serde_json::json;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::cli::common::{FAILED, Format, GOOD, pretty, print, refuse, with_book};
+use crate::cli::common::{
+    FAILED, Format, GOOD, print, report_bad_input, to_pretty_json, with_book,
+};
 use crate::evidence::book_data::BookData;
-use crate::exhibits::explanation::explanation;
-use crate::mdbook::build::finish;
+use crate::exhibits::explanation::explain_claim;
+use crate::mdbook::build::finish_report;
 use crate::mdbook::load::LoadedBook;
 use crate::render::book::BookReport;
 use crate::util::parallel::Parallelism;
@@ -32,12 +34,12 @@ fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str, format: Format
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help("`mdbook-qed check` lists all claims"),
         });
-        finish(&mut found, &book.paths);
-        return refuse(&found.problems);
+        finish_report(&mut found, &book.paths);
+        return report_bad_input(&found.problems);
     };
     match format {
-        Format::Text => print(&explanation(judged, book_data)),
-        Format::Json => print(&pretty(&json(judged, book_data))),
+        Format::Text => print(&explain_claim(judged, book_data)),
+        Format::Json => print(&to_pretty_json(&to_json(judged, book_data))),
     }
     if judged.judgements.iter().any(|j| j.verdict.is_failure()) {
         FAILED
@@ -47,7 +49,7 @@ fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str, format: Format
 }
 
 /// The same as a document: the claim, and its judgement on each machine.
-fn json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value {
+fn to_json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value {
     let operand = |operand: &Operand| {
         json!({
             "text": operand.text,

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::cli::common::{Document, GOOD, print, refuse, repository, schema_text};
+use crate::cli::common::{Document, GOOD, find_repository, print, report_bad_input, schema_text};
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::capture::{forget_attempts, refresh};
 use crate::evidence::freshness::LocalMachine;
@@ -18,8 +18,8 @@ use crate::mdbook::load;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
 pub use release::{Release, ReleaseError};
-use workflow::workflow;
-pub use workflow::{ActionPlace, WorkflowSource, is_in_registry};
+use workflow::render_workflow;
+pub use workflow::{ActionRef, WorkflowSource, is_in_registry};
 
 /// A file of a new book; a book that is there has its own of these, or lacks none.
 struct InitFile {
@@ -67,7 +67,7 @@ const RECORDED: &str = include_str!("../../templates/init/guest-debian-6.1.json"
 const WORKFLOW: &str = ".github/workflows/book.yml";
 
 /// The settings of a book as far as they matter here.
-struct Existing {
+struct ExistingSettings {
     text: String,
     build_dir: String,
     has_table: bool,
@@ -75,7 +75,7 @@ struct Existing {
     watches: bool,
 }
 
-impl Existing {
+impl ExistingSettings {
     /// From the text of its settings.
     fn read(text: String) -> Result<Self, toml::de::Error> {
         let table: toml::Table = text.parse()?;
@@ -84,7 +84,7 @@ impl Existing {
             .and_then(|build| build.get("build-dir")?.as_str())
             .unwrap_or("book");
         let ours = table.get("preprocessor").and_then(|all| all.get("qed"));
-        Ok(Existing {
+        Ok(ExistingSettings {
             build_dir: build_dir.to_owned(),
             has_table: ours.is_some(),
             has_investigation: ours.is_some_and(|ours| ours.get("investigation").is_some()),
@@ -115,7 +115,7 @@ enum BookTomlError {
 }
 
 /// Read the settings of the book in `dir`, if there is one. mdBook needs no settings where chapters are in `src`.
-fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
+fn read_existing_settings(dir: &Path) -> Result<Option<ExistingSettings>, BookTomlError> {
     let path = dir.join("book.toml");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -127,12 +127,12 @@ fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
         }
         Err(error) => return Err(BookTomlError::Unreadable { path, error }),
     };
-    let book = match Existing::read(text) {
+    let book = match ExistingSettings::read(text) {
         Ok(book) => book,
         Err(error) => return Err(BookTomlError::Form { path, error }),
     };
     if !book.has_table {
-        let both = format!("{}{}", book.text, addition(&book, false));
+        let both = format!("{}{}", book.text, added_settings(&book, false));
         if let Err(error) = both.parse::<toml::Table>() {
             return Err(BookTomlError::NoRoom { path, error });
         }
@@ -141,8 +141,8 @@ fn existing(dir: &Path) -> Result<Option<Existing>, BookTomlError> {
 }
 
 /// The settings that are added to those of an existing book.
-fn addition(existing: &Existing, recorded: bool) -> String {
-    let settings = settings(recorded);
+fn added_settings(existing: &ExistingSettings, recorded: bool) -> String {
+    let settings = new_settings(recorded);
     let table = &settings[settings.find("[preprocessor.qed]").unwrap_or(0)..];
     let gap = match existing.text.as_str() {
         "" => "",
@@ -155,11 +155,11 @@ fn addition(existing: &Existing, recorded: bool) -> String {
 /// Run the command.
 pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
     let recorded = new.recorded;
-    let existing = match existing(dir) {
+    let existing = match read_existing_settings(dir) {
         Ok(existing) => existing,
         Err(error) => {
             let message = error.to_string();
-            return refuse(&[Diagnostic::error_without_place(message.trim_end())
+            return report_bad_input(&[Diagnostic::error_without_place(message.trim_end())
                 .help("mend it, or name another folder; nothing was changed")]);
         }
     };
@@ -168,28 +168,28 @@ pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
             "the book in {} has an investigation of its own, and what is recorded is of a new book's",
             dir.display()
         );
-        return refuse(&[Diagnostic::error_without_place(message)
+        return report_bad_input(&[Diagnostic::error_without_place(message)
             .help("name another folder, or leave out --recorded: then what the book asks for is captured; nothing was changed")]);
     }
     let new = NewBook {
-        captures: new.captures && existing.is_none() && local_files::collector().is_some(),
+        captures: new.captures && existing.is_none() && local_files::find_collector().is_some(),
         ..new
     };
-    let within = repository(dir).filter(|(_, inside)| inside.components().next().is_some());
-    match fill(dir, existing.as_ref(), new, within.as_ref()) {
+    let within = find_repository(dir).filter(|(_, inside)| inside.components().next().is_some());
+    match write_missing_files(dir, existing.as_ref(), new, within.as_ref()) {
         Ok(()) => {
             if !recorded {
-                print(&doctor());
+                print(&run_doctor());
             }
             if new.captures {
                 // The book is written, whatever becomes of its first capture.
-                report::print(&capture(dir));
+                report::print_diagnostics(&capture(dir));
             }
             GOOD
         }
         Err((path, error)) => {
             let message = format!("{} cannot be written: {error}", path.display());
-            refuse(&[Diagnostic::error_without_place(message).help(
+            report_bad_input(&[Diagnostic::error_without_place(message).help(
                 "name a folder of your own; what is listed as created is there, and stays as it is when you run this again",
             )])
         }
@@ -224,13 +224,13 @@ fn capture(dir: &Path) -> Vec<Diagnostic> {
 }
 
 /// The settings of a new book, of one that shows what was recorded if `recorded`.
-fn settings(recorded: bool) -> String {
+fn new_settings(recorded: bool) -> String {
     SETTINGS.replace("{{capture}}", CAPTURE[usize::from(recorded)])
 }
 
 /// The collector's complaints about this machine.
-fn doctor() -> String {
-    let Some(program) = local_files::collector() else {
+fn run_doctor() -> String {
+    let Some(program) = local_files::find_collector() else {
         return "\nThere is no qed-collector in PATH or beside this program, and so nothing is captured here: install it, or show what \
                 was recorded with --recorded.\n"
             .into();
@@ -256,38 +256,43 @@ fn doctor() -> String {
 }
 
 /// Write the missing files and list them. The error is the file that could not be written, with the reason.
-fn fill(
+fn write_missing_files(
     dir: &Path,
-    existing: Option<&Existing>,
+    existing: Option<&ExistingSettings>,
     new: NewBook<'_>,
     within: Option<&(PathBuf, PathBuf)>,
 ) -> Result<(), (PathBuf, std::io::Error)> {
     let NewBook {
         source, recorded, ..
     } = new;
-    create(
+    create_file(
         dir,
         "book.toml",
-        settings(recorded).into(),
+        new_settings(recorded).into(),
         existing.is_none(),
     )?;
     for file in FILES {
-        create(dir, file.path, file.text.into(), existing.is_none())?;
+        create_file(dir, file.path, file.text.into(), existing.is_none())?;
     }
     let lacks = existing.is_none_or(|book| !book.has_investigation);
     let text = include_str!("../../templates/init/first.toml");
-    create(dir, INVESTIGATION, text.into(), lacks)?;
+    create_file(dir, INVESTIGATION, text.into(), lacks)?;
     for (path, document) in SCHEMAS {
         let wanted = existing.is_none() || (lacks && *document == Document::Investigation);
-        create(dir, path, schema_text(*document).into(), wanted)?;
+        create_file(dir, path, schema_text(*document).into(), wanted)?;
     }
     if recorded {
-        create(dir, "recorded/guest-debian-6.1.json", RECORDED.into(), true)?;
+        create_file(dir, "recorded/guest-debian-6.1.json", RECORDED.into(), true)?;
     }
     let site = existing.map_or("site", |book| book.build_dir.as_str());
     let inside = within.map_or(Cow::default(), |(_, inside)| inside.to_string_lossy());
     let is_new = !dir.join(WORKFLOW).exists();
-    create(dir, WORKFLOW, workflow(source, site, &inside).into(), true)?;
+    create_file(
+        dir,
+        WORKFLOW,
+        render_workflow(source, site, &inside).into(),
+        true,
+    )?;
     if let Some(book) = existing.filter(|book| !book.has_table) {
         let path = dir.join("book.toml");
         std::fs::OpenOptions::new()
@@ -295,10 +300,10 @@ fn fill(
             .create(true)
             .open(&path)
             .and_then(|mut file| {
-                std::io::Write::write_all(&mut file, addition(book, recorded).as_bytes())
+                std::io::Write::write_all(&mut file, added_settings(book, recorded).as_bytes())
             })
             .map_err(|error| (path, error))?;
-        let added = indented(&addition(book, recorded));
+        let added = indent(&added_settings(book, recorded));
         print(&format!("added    to book.toml:\n{added}"));
         if !book.watches {
             print(
@@ -307,9 +312,9 @@ fn fill(
             );
         }
     }
-    print(&next(existing.is_some(), dir, new));
+    print(&next_steps(existing.is_some(), dir, new));
     if is_new {
-        print(&about_the_workflow(
+        print(&workflow_instructions(
             new,
             within.map(|(top, _)| top.as_path()),
         ));
@@ -318,7 +323,7 @@ fn fill(
 }
 
 /// Create a file if it is `wanted`, unless it is there.
-fn create(
+fn create_file(
     dir: &Path,
     name: &str,
     text: Cow<'_, str>,
@@ -339,7 +344,7 @@ fn create(
     Ok(())
 }
 
-fn indented(text: &str) -> String {
+fn indent(text: &str) -> String {
     text.lines()
         .filter(|line| !line.is_empty())
         .map(|line| format!("    {line}\n"))
@@ -347,13 +352,13 @@ fn indented(text: &str) -> String {
 }
 
 /// The next steps for the author.
-fn next(existing: bool, dir: &Path, new: NewBook<'_>) -> String {
+fn next_steps(existing: bool, dir: &Path, new: NewBook<'_>) -> String {
     let chapter = if existing {
         "write a value into a chapter, {{qed first.outcome.returned}}, and "
     } else {
         ""
     };
-    let dir = for_the_shell(&dir.to_string_lossy());
+    let dir = shell_quote(&dir.to_string_lossy());
     let captures = match (new.recorded, new.captures) {
         (true, _) => {
             "It shows what was recorded; `capture = \"if-stale\"` in book.toml captures here."
@@ -369,7 +374,7 @@ fn next(existing: bool, dir: &Path, new: NewBook<'_>) -> String {
 }
 
 /// A word of a command line.
-fn for_the_shell(word: &str) -> String {
+fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._/+:@%".contains(c);
     if word.chars().all(plain) {
         return word.to_owned();
@@ -378,7 +383,7 @@ fn for_the_shell(word: &str) -> String {
 }
 
 /// Instructions for the workflow. `top` is that of the repository, if the book is deeper in it.
-fn about_the_workflow(new: NewBook<'_>, top: Option<&Path>) -> String {
+fn workflow_instructions(new: NewBook<'_>, top: Option<&Path>) -> String {
     let evidence = match new.recorded {
         true => "Commit recorded/, too: it is shown where nothing can be captured.",
         false => {
@@ -407,7 +412,7 @@ fn about_the_workflow(new: NewBook<'_>, top: Option<&Path>) -> String {
         WorkflowSource::Release { version, .. } => format!(
             "  It installs the release {version} of QED, by the digest of its archive, and does not know where that is:\n  \
              replace {}, twice, by QED's repository on GitHub, and the zeros by the commit of the release.\n",
-            ActionPlace::UNKNOWN.repository
+            ActionRef::UNKNOWN.repository
         ),
         WorkflowSource::Unknown => {
             "  It does not know where QED comes from: write that into the lines QED_REPOSITORY and QED_COMMIT.\n".to_owned()
@@ -431,8 +436,8 @@ mod tests {
     /// Check that a folder is told as a shell reads it.
     #[test]
     fn shell() {
-        assert_eq!(for_the_shell("docs/my-book"), "docs/my-book");
-        assert_eq!(for_the_shell("a book"), "'a book'");
-        assert_eq!(for_the_shell("it's"), "'it'\\''s'");
+        assert_eq!(shell_quote("docs/my-book"), "docs/my-book");
+        assert_eq!(shell_quote("a book"), "'a book'");
+        assert_eq!(shell_quote("it's"), "'it'\\''s'");
     }
 }

@@ -12,19 +12,19 @@ use qed_evidence::reader;
 use qed_evidence::redact::is_redacted;
 use qed_programs::atomic;
 
-use crate::cli::common::{GOOD, print, refuse};
+use crate::cli::common::{GOOD, print, report_bad_input};
 use crate::config::{Config, evidence_file_name};
 use crate::evidence::freshness::LocalMachine;
-use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
+use crate::evidence::verdict_files::{PortableVerdicts, VERDICTS_EXTENSION};
 use crate::evidence::{loader, locations};
 use crate::mdbook::load;
 use crate::util::files::{self, SiteFile};
 use crate::util::parallel::Parallelism;
 use error::{HandoverError, MergeError};
-use sweep::Swept;
+use sweep::IncomingKernel;
 
-/// The evidence of one machine, on its way.
-struct Taken {
+/// The evidence of one machine, to be taken over.
+struct IncomingEvidence {
     bytes: Vec<u8>,
     verdicts: Vec<u8>,
     /// Its origin.
@@ -34,9 +34,9 @@ struct Taken {
 /// All that is taken over.
 struct Handover {
     /// Evidence with its verdicts, by machine; none: the book's own stays.
-    machines: BTreeMap<String, Taken>,
+    machines: BTreeMap<String, IncomingEvidence>,
     /// The kernels of a sweep; none: the sweep that is there stays.
-    sweep: Vec<Swept>,
+    sweep: Vec<IncomingKernel>,
 }
 
 /// Runs the command. The evidence that the book had before is replaced as a whole, or not at all.
@@ -47,14 +47,14 @@ pub fn run(root: &Path, from: &Path) -> u8 {
                 print(&format!("{machine}: taken over from {}\n", taken.from));
             }
             for swept in &taken.sweep {
-                let Swept { machine, from, .. } = swept;
+                let IncomingKernel { machine, from, .. } = swept;
                 print(&format!(
                     "{machine}: taken over from {from}, for the sweep\n"
                 ));
             }
             GOOD
         }
-        Err(problem) => refuse(&[*problem]),
+        Err(problem) => report_bad_input(&[*problem]),
     }
 }
 
@@ -66,10 +66,10 @@ fn merge(root: &Path, from: &Path) -> Result<Handover, Box<Diagnostic>> {
 
 fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handover, MergeError> {
     let investigation =
-        loader::investigation(root, &book.config).map_err(|_| MergeError::Investigation)?;
+        loader::read_investigation(root, &book.config).map_err(|_| MergeError::Investigation)?;
     let found = files::read(from)?;
-    let (of_sweep, found) = sweep::split(found);
-    let here = sweep::Here {
+    let (of_sweep, found) = sweep::split_sweep_files(found);
+    let here = sweep::MergeTarget {
         investigation: &investigation.digest,
         lock: match &book.config.lock {
             None => None,
@@ -78,9 +78,9 @@ fn take_over(book: &load::LoadedBook, root: &Path, from: &Path) -> Result<Handov
                 qed_programs::digest(&root.join(LOCK_FILE)).map_err(MergeError::Lock)?,
             )),
         },
-        object: LocalMachine::read().present.object().ok(),
+        object: LocalMachine::read().present.object_digest().ok(),
     };
-    let sweep = sweep::collect(&of_sweep, &here).map_err(|error| MergeError::Sweep {
+    let sweep = sweep::collect_kernels(&of_sweep, &here).map_err(|error| MergeError::Sweep {
         from: from.to_owned(),
         error,
     })?;
@@ -126,8 +126,8 @@ fn check_handover(
     config: &Config,
     investigation: &str,
     found: &[SiteFile],
-) -> Result<BTreeMap<String, Taken>, HandoverError> {
-    let mut out: BTreeMap<String, Taken> = BTreeMap::new();
+) -> Result<BTreeMap<String, IncomingEvidence>, HandoverError> {
+    let mut out: BTreeMap<String, IncomingEvidence> = BTreeMap::new();
     let mut used = 0;
     for file in found.iter().filter(|file| file.name.ends_with(".json")) {
         let name = &file.name;
@@ -149,7 +149,7 @@ fn check_handover(
             });
         }
         // The sender has already disclosed its addresses; they must not spread further.
-        if config.addresses.hide(&evidence) && !is_redacted(&evidence) {
+        if config.addresses.hides_addresses(&evidence) && !is_redacted(&evidence) {
             return Err(HandoverError::Raw(name.clone()));
         }
         if evidence.run.investigation_digest != investigation {
@@ -160,14 +160,14 @@ fn check_handover(
             .iter()
             .find(|other| Path::new(&other.name) == beside)
             .ok_or_else(|| HandoverError::NoVerdicts(name.clone()))?;
-        TravellingVerdicts::read(&verdicts.bytes, &evidence).map_err(|error| {
+        PortableVerdicts::read(&verdicts.bytes, &evidence).map_err(|error| {
             HandoverError::Verdicts {
                 file: verdicts.name.clone(),
                 error,
             }
         })?;
         used += 2;
-        let taken = Taken {
+        let taken = IncomingEvidence {
             bytes: file.bytes.clone(),
             verdicts: verdicts.bytes.clone(),
             from: name.clone(),

@@ -7,10 +7,12 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
-use crate::cli::common::{Format, GOOD, pretty, print, refuse, table, with_book};
+use crate::cli::common::{
+    Format, GOOD, format_table, print, report_bad_input, to_pretty_json, with_book,
+};
 use crate::evidence::book_data::BookData;
 use crate::evidence::format;
-use crate::evidence::path_list::repeats;
+use crate::evidence::path_list::is_redundant_hit_path;
 use crate::util::parallel::Parallelism;
 
 /// The longest value that is printed whole in a table, in characters.
@@ -44,11 +46,11 @@ struct Row<'a> {
 /// Run the command.
 pub fn run(root: &Path, request: &PathsRequest<'_>) -> u8 {
     with_book(root, Parallelism::default(), |_, book_data| {
-        list(book_data, request)
+        list_paths(book_data, request)
     })
 }
 
-fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
+fn list_paths(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
     let mut machines: Vec<usize> = (0..book_data.evidence_set.loaded.len()).collect();
     if let Some(name) = request.machine {
         let known = || {
@@ -63,7 +65,7 @@ fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
             let message = format!("there is no evidence of the machine `{name}`");
             let problem = Diagnostic::error_without_place(message);
             let all = known().collect::<Vec<_>>().join(", ");
-            return refuse(&[problem.help(format!("there is {all}"))]);
+            return report_bad_input(&[problem.help(format!("there is {all}"))]);
         }
     }
     let leaves = |index: &usize| &book_data.indexed[*index].leaves;
@@ -73,15 +75,15 @@ fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
             let prefix = request.prefix;
             rest.is_empty() || prefix.is_empty() || prefix.ends_with('.') || rest.starts_with('.')
         });
-        below && !repeats(name, request.prefix, &names)
+        below && !is_redundant_hit_path(name, request.prefix, &names)
     };
     let shown: Vec<&str> = names.iter().copied().filter(shown).collect();
     if shown.is_empty() {
-        return refuse(&[nothing_below(request.prefix, &names)]);
+        return report_bad_input(&[no_paths_error(request.prefix, &names)]);
     }
     if request.short {
         match request.format {
-            Format::Json => print(&pretty(&shown)),
+            Format::Json => print(&to_pretty_json(&shown)),
             Format::Text => shown.iter().for_each(|path| print(&format!("{path}\n"))),
         }
         return GOOD;
@@ -104,13 +106,13 @@ fn list(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
         })
         .collect();
     match request.format {
-        Format::Json => print(&pretty(&rows)),
-        Format::Text => print(&text(&rows)),
+        Format::Json => print(&to_pretty_json(&rows)),
+        Format::Text => print(&render_text(&rows)),
     }
     GOOD
 }
 
-fn nothing_below(prefix: &str, names: &BTreeSet<&str>) -> Diagnostic {
+fn no_paths_error(prefix: &str, names: &BTreeSet<&str>) -> Diagnostic {
     let known: BTreeSet<&str> = names.iter().filter_map(|n| n.split('.').next()).collect();
     let near = nearest(prefix, names.iter().copied().chain(known.iter().copied()));
     let problem = Diagnostic::error_without_place(format!("no path begins with `{prefix}`"));
@@ -123,7 +125,7 @@ fn nothing_below(prefix: &str, names: &BTreeSet<&str>) -> Diagnostic {
     }
 }
 
-fn text(rows: &[Row<'_>]) -> String {
+fn render_text(rows: &[Row<'_>]) -> String {
     let heading = ["path", "type", "value", "machine"];
     let mut lines = vec![heading.map(str::to_owned).to_vec()];
     for row in rows {
@@ -134,7 +136,7 @@ fn text(rows: &[Row<'_>]) -> String {
                 why.as_deref().unwrap_or_default()
             ),
         };
-        let mut value = crate::markdown::escape::visible(&value).into_owned();
+        let mut value = crate::markdown::escape::escape_invisible(&value).into_owned();
         if value.chars().count() > MAX_VALUE {
             value = value.chars().take(MAX_VALUE - 1).chain(['…']).collect();
         }
@@ -146,5 +148,5 @@ fn text(rows: &[Row<'_>]) -> String {
             row.machine.to_owned(),
         ]);
     }
-    table(&lines)
+    format_table(&lines)
 }

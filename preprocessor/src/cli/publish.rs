@@ -7,8 +7,10 @@ use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::redact::is_redacted;
 use qed_evidence::{Evidence, reader};
 
-use crate::claims::sweep::state;
-use crate::cli::common::{BAD_INPUT, FAILED, GOOD, book_folder, print, refuse, with_book};
+use crate::claims::sweep::sweep_state;
+use crate::cli::common::{
+    BAD_INPUT, FAILED, GOOD, find_book_folder, print, report_bad_input, with_book,
+};
 use crate::config::evidence_file_name;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
@@ -19,10 +21,10 @@ use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
 use crate::mdbook::load::LoadedBook;
-use crate::publish::manifest::json;
-use crate::publish::quotations::Quoted;
+use crate::publish::manifest::to_json;
+use crate::publish::quotations::QuotedBlocks;
 use crate::publish::regenerate::PublishedSite;
-use crate::publish::reproduce::{Reproduction, folders, reproduce};
+use crate::publish::reproduce::{Reproduction, page_folders, reproduce};
 use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
 use crate::publish::{age, leak_check, manifest};
 use crate::render::book::FilledBook;
@@ -38,11 +40,11 @@ mod error;
 pub fn run(root: Option<&Path>, site: &Path) -> u8 {
     let root = match root {
         Some(root) => root.to_owned(),
-        None => match book_of(site) {
+        None => match find_book(site) {
             Some(root) => root,
             None => {
                 let message = format!("there is no book here, and none above {}", site.display());
-                return refuse(&[Diagnostic::error_without_place(message)
+                return report_bad_input(&[Diagnostic::error_without_place(message)
                     .help("name the folder that holds its book.toml with --book")]);
             }
         },
@@ -54,7 +56,7 @@ pub fn run(root: Option<&Path>, site: &Path) -> u8 {
 
 /// The folder of the book that the site in `site` was probably built from: this one; else the nearest one above the site; else the
 /// nearest one above this folder. Whether it was is found out later.
-fn book_of(site: &Path) -> Option<PathBuf> {
+fn find_book(site: &Path) -> Option<PathBuf> {
     let has_book = |folder: &Path| folder.join("book.toml").is_file();
     let here = PathBuf::from(".");
     if has_book(&here) {
@@ -71,7 +73,7 @@ fn book_of(site: &Path) -> Option<PathBuf> {
             print(&format!("the book is that in {}\n", shown.display()));
             Some(folder.to_owned())
         }
-        None => Some(book_folder(here)).filter(|folder| has_book(folder)),
+        None => Some(find_book_folder(here)).filter(|folder| has_book(folder)),
     }
 }
 
@@ -89,16 +91,17 @@ fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
                 problem.severity = Severity::Error;
             }
         }
-        crate::mdbook::build::finish(&mut report, &book.paths);
-        crate::util::report::print(&report.problems);
+        crate::mdbook::build::finish_report(&mut report, &book.paths);
+        crate::util::report::print_diagnostics(&report.problems);
         return if report.false_claim {
             FAILED
         } else {
             BAD_INPUT
         };
     }
-    write(book, book_data, &outcome, site)
-        .unwrap_or_else(|error| refuse(&[Diagnostic::error_without_place(error.to_string())]))
+    write_site(book, book_data, &outcome, site).unwrap_or_else(|error| {
+        report_bad_input(&[Diagnostic::error_without_place(error.to_string())])
+    })
 }
 
 /// The files that are published beside the pages.
@@ -133,17 +136,17 @@ fn collect_extras(
     about.titles = book.titles.clone();
     about.on_stale = book.config.on_stale;
     about.active_html = book.config.active_html;
-    about.states = states(book_data, pages);
+    about.states = evidence_states(book_data, pages);
     let swept = book_data
         .evidence_set
         .sweep
         .as_ref()
-        .map(|sweep| state(sweep, &outcome.claims));
+        .map(|sweep| sweep_state(sweep, &outcome.claims));
     about.sweep = swept.unwrap_or_default();
     about.rendered = book
-        .rendered(&outcome.texts)
+        .apply_other_preprocessors(&outcome.texts)
         .map_err(|error| PublishError::Rendered(error.message))?;
-    let own = book_data.evidence_set.templates.own();
+    let own = book_data.evidence_set.templates.own_templates();
     Ok(SiteExtras {
         investigation,
         claims,
@@ -159,7 +162,7 @@ fn collect_extras(
 }
 
 /// The statements of the pages about each machine's evidence: ages are those of the build.
-fn states(
+fn evidence_states(
     book_data: &BookData<'_>,
     pages: &[SiteFile],
 ) -> std::collections::BTreeMap<String, EvidenceState> {
@@ -200,12 +203,12 @@ fn write_extras(
             manifest::INVESTIGATION.to_owned(),
             extras.investigation.clone(),
         ),
-        (manifest::CLAIMS.to_owned(), json(&extras.claims)?),
-        (manifest::VERDICTS.to_owned(), json(&extras.verdicts)?),
-        (manifest::HISTORY.to_owned(), json(&extras.history)?),
+        (manifest::CLAIMS.to_owned(), to_json(&extras.claims)?),
+        (manifest::VERDICTS.to_owned(), to_json(&extras.verdicts)?),
+        (manifest::HISTORY.to_owned(), to_json(&extras.history)?),
     ];
     if let Some(sweep) = &extras.sweep {
-        out.push((manifest::SWEEP.to_owned(), json(&sweep.record)?));
+        out.push((manifest::SWEEP.to_owned(), to_json(&sweep.record)?));
     }
     out.extend(extras.source.files()?);
     for loaded in &book_data.evidence_set.loaded {
@@ -236,13 +239,13 @@ fn write_extras(
 
 /// Make the site again from the published files, as a verifier will. Return the folder of the pages: the first one whose
 /// pages are those that the book makes.
-fn rehearse(
+fn check_reproducible(
     pages: &[SiteFile],
     book_data: &BookData<'_>,
     extras: &mut SiteExtras,
     addresses: crate::config::Addresses,
 ) -> Result<Reproduction, PublishError> {
-    let folders = folders(pages, &extras.source.about.book);
+    let folders = page_folders(pages, &extras.source.about.book);
     let evidence: Vec<Evidence> = book_data
         .evidence_set
         .loaded
@@ -277,7 +280,7 @@ fn rehearse(
     Ok(done)
 }
 
-fn write(
+fn write_site(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     outcome: &FilledBook,
@@ -288,10 +291,10 @@ fn write(
         return Err(PublishError::NoPage(site.to_owned()));
     }
     let mut extras = collect_extras(book, book_data, outcome, &pages)?;
-    let rehearsed = rehearse(&pages, book_data, &mut extras, book.config.addresses)?;
+    let rehearsed = check_reproducible(&pages, book_data, &mut extras, book.config.addresses)?;
     write_extras(site, book_data, &extras)?;
     let all = files::read(site)?;
-    let manifest = manifest::manifest(
+    let manifest = manifest::build_manifest(
         all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice())),
         book_data
             .evidence_set
@@ -301,9 +304,9 @@ fn write(
         book.config.addresses,
         rehearsed.levels.clone(),
     );
-    let text = json(&manifest)?;
+    let text = to_json(&manifest)?;
     let digest = crate::util::digest::sha256_hex(&text);
-    let bad = leaks(book, book_data, &extras, &all);
+    let bad = find_leaks(book, book_data, &extras, &all);
     let mut refused = !bad.is_empty();
     for line in &bad {
         print(&format!("{line}\n"));
@@ -327,14 +330,14 @@ fn write(
         error,
     })?;
     for loaded in &book_data.evidence_set.loaded {
-        if let Some(reasons) = loaded.out_of_date() {
+        if let Some(reasons) = loaded.stale_reasons() {
             let machine = &loaded.machine;
             print(&format!(
                 "the evidence of {machine} is out of date, and the pages say so: {reasons}\n"
             ));
         }
     }
-    keep_history(&book.paths.root, &extras.history)?;
+    save_history(&book.paths.root, &extras.history)?;
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
@@ -351,8 +354,8 @@ fn write(
 }
 
 /// Keep the history of captures, which the next build continues. The site is complete without it.
-fn keep_history(root: &Path, history: &History) -> Result<(), PublishError> {
-    let text = json(history)?;
+fn save_history(root: &Path, history: &History) -> Result<(), PublishError> {
+    let text = to_json(history)?;
     if let Err(error) = crate::util::state::write(&root.join(HISTORY), &[&text]) {
         let message = format!(
             "{HISTORY} cannot be written: {error}; the site is sealed, but the next build of this book will not know these \
@@ -363,19 +366,19 @@ fn keep_history(root: &Path, history: &History) -> Result<(), PublishError> {
             manifest::HISTORY
         );
         let problem = Diagnostic::error_without_place(message).help(help);
-        crate::util::report::print(&[problem.warning()]);
+        crate::util::report::print_diagnostics(&[problem.warning()]);
     }
     Ok(())
 }
 
 /// Every leak in the files that go out, a line each.
-fn leaks(
+fn find_leaks(
     book: &LoadedBook,
     book_data: &BookData<'_>,
     extras: &SiteExtras,
     all: &[SiteFile],
 ) -> Vec<String> {
-    let raw = |loaded: &loader::MachineEvidence| loaded.raw.to_search(&loaded.evidence).clone();
+    let raw = |loaded: &loader::MachineEvidence| loaded.raw.for_searching(&loaded.evidence).clone();
     let raw: Vec<Evidence> = book_data.evidence_set.loaded.iter().map(raw).collect();
     let src = book.paths.root.join(&book.paths.src);
     // What another preprocessor wrote, it may have measured.
@@ -384,16 +387,16 @@ fn leaks(
         text.replace("\r\n", "\n")
             .contains(&block.replace("\r\n", "\n"))
     };
-    let quoted = Quoted::read(&extras.source, &is_authors);
-    let checks = leak_check::checks(&raw, book.config.addresses, &extras.history, &quoted);
-    if let Some(note) = quoted.note().filter(|_| !checks.is_empty()) {
+    let quoted = QuotedBlocks::read(&extras.source, &is_authors);
+    let checks = leak_check::prepare_checks(&raw, book.config.addresses, &extras.history, &quoted);
+    if let Some(note) = quoted.describe_places().filter(|_| !checks.is_empty()) {
         print(&format!("{note}\n"));
     }
     let mut leaks = Vec::new();
     for check in checks {
         print(&format!("{}\n", check.describe()));
         for file in all {
-            leaks.extend(check.file(&file.name, &file.bytes));
+            leaks.extend(check.check_file(&file.name, &file.bytes));
         }
     }
     leaks

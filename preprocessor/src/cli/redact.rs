@@ -7,16 +7,16 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::{Evidence, reader};
 
 use crate::claims::collect::Claims;
-use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, refuse, with_book};
+use crate::cli::common::{BAD_INPUT, FAILED, GOOD, print, report_bad_input, with_book};
 use crate::config::evidence_file_name;
 use crate::evidence::book_data::{BookData, UnknownMachine};
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION};
+use crate::evidence::verdict_files::{PortableVerdicts, VERDICTS_EXTENSION};
 use crate::exhibits::block::Target;
-use crate::mdbook::build::finish;
+use crate::mdbook::build::finish_report;
 use crate::mdbook::load::LoadedBook;
 use crate::publish::leak_check;
-use crate::publish::quotations::Quoted;
+use crate::publish::quotations::QuotedBlocks;
 use crate::render::book::fill_all;
 use crate::util::parallel::Parallelism;
 
@@ -27,14 +27,14 @@ pub fn run(root: &Path, to: &Path, machines: &[String]) -> u8 {
         Parallelism::default(),
         |book, book_data| match choose_machines(book_data, machines) {
             Ok(chosen) => redact(book, book_data, &chosen, to),
-            Err(error) => refuse(&[Diagnostic::error_without_place(error.to_string())]),
+            Err(error) => report_bad_input(&[Diagnostic::error_without_place(error.to_string())]),
         },
     )
 }
 
 /// A machine whose evidence cannot be written.
 #[derive(Debug, thiserror::Error)]
-enum ChoiceError {
+enum MachineChoiceError {
     #[error(transparent)]
     Unknown(#[from] UnknownMachine),
     #[error("there is no evidence of `{machine}` yet; capture: {capture}")]
@@ -43,7 +43,7 @@ enum ChoiceError {
 
 /// A file that cannot leave this machine, because it cannot be written.
 #[derive(Debug, thiserror::Error)]
-enum LeaveError {
+enum RedactWriteError {
     #[error("{file} cannot be written: {error}")]
     Form {
         file: String,
@@ -63,7 +63,7 @@ struct Leaks(String);
 fn choose_machines(
     book_data: &BookData<'_>,
     names: &[String],
-) -> Result<Vec<MachineId>, ChoiceError> {
+) -> Result<Vec<MachineId>, MachineChoiceError> {
     if names.is_empty() {
         return Ok(book_data.machine_ids().collect());
     }
@@ -71,9 +71,9 @@ fn choose_machines(
         .iter()
         .map(|name| match book_data.find_machine(name)? {
             Some(machine) => Ok(machine),
-            None => Err(ChoiceError::NoEvidence {
+            None => Err(MachineChoiceError::NoEvidence {
                 machine: name.clone(),
-                capture: crate::evidence::loader::capture_line(book_data.config, name),
+                capture: crate::evidence::loader::capture_command(book_data.config, name),
             }),
         })
         .collect()
@@ -83,18 +83,18 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[MachineId], t
     let outcome = fill_all(&book.chapters, book_data, Target::Text);
     if outcome.report.has_errors() {
         let mut report = outcome.report;
-        finish(&mut report, &book.paths);
-        crate::util::report::print(&report.problems);
+        finish_report(&mut report, &book.paths);
+        crate::util::report::print_diagnostics(&report.problems);
         return if report.false_claim {
             FAILED
         } else {
             BAD_INPUT
         };
     }
-    let written = files(book_data, machines, &outcome.claims)
+    let written = outgoing_files(book_data, machines, &outcome.claims)
         .map(|files| check_leaks(book_data, files))
         .and_then(|files| match files {
-            Ok(files) => write(to, &files).map(|()| GOOD),
+            Ok(files) => write_files(to, &files).map(|()| GOOD),
             Err(leaks) => {
                 print(&leaks.0);
                 Ok(FAILED)
@@ -113,28 +113,28 @@ fn redact(book: &LoadedBook, book_data: &BookData<'_>, machines: &[MachineId], t
             }
             status
         }
-        Err(error) => refuse(&[Diagnostic::error_without_place(error.to_string())]),
+        Err(error) => report_bad_input(&[Diagnostic::error_without_place(error.to_string())]),
     }
 }
 
 /// Name and content of a file that leaves this machine.
-type Leaving = (String, String);
+type OutgoingFile = (String, String);
 
 /// The files that leave this machine.
-fn files(
+fn outgoing_files(
     book_data: &BookData<'_>,
     machines: &[MachineId],
     claims: &Claims,
-) -> Result<Vec<Leaving>, LeaveError> {
+) -> Result<Vec<OutgoingFile>, RedactWriteError> {
     let mut files = Vec::new();
     for machine in machines {
         let loaded = book_data.machine(*machine);
         let name = evidence_file_name(&loaded.machine);
         let verdicts = claims
             .iter()
-            .map(|judged| (&judged.claim, judged.on(*machine).verdict));
-        let travelled = TravellingVerdicts::new(&loaded.evidence, verdicts);
-        let problem = |error| LeaveError::Form {
+            .map(|judged| (&judged.claim, judged.judgement_on(*machine).verdict));
+        let travelled = PortableVerdicts::new(&loaded.evidence, verdicts);
+        let problem = |error| RedactWriteError::Form {
             file: name.clone(),
             error,
         };
@@ -148,17 +148,20 @@ fn files(
 }
 
 /// The files, if no byte of them says what must not be known; else what was found, a line each.
-fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leaving>, Leaks> {
+fn check_leaks(
+    book_data: &BookData<'_>,
+    files: Vec<OutgoingFile>,
+) -> Result<Vec<OutgoingFile>, Leaks> {
     let raw: Vec<Evidence> = book_data
         .evidence_set
         .loaded
         .iter()
-        .map(|loaded| loaded.raw.to_search(&loaded.evidence).clone())
+        .map(|loaded| loaded.raw.for_searching(&loaded.evidence).clone())
         .collect();
     let mut leaks = String::new();
     // No chapter leaves with the evidence.
-    let none = Quoted::default();
-    for check in leak_check::checks(
+    let none = QuotedBlocks::default();
+    for check in leak_check::prepare_checks(
         &raw,
         book_data.config.addresses,
         &book_data.evidence_set.history,
@@ -166,7 +169,7 @@ fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leav
     ) {
         print(&format!("{}\n", check.describe()));
         for (name, text) in &files {
-            for leak in check.file(name, text.as_bytes()) {
+            for leak in check.check_file(name, text.as_bytes()) {
                 leaks.push_str(&leak);
                 leaks.push('\n');
             }
@@ -180,12 +183,12 @@ fn check_leaks(book_data: &BookData<'_>, files: Vec<Leaving>) -> Result<Vec<Leav
     }
 }
 
-fn write(to: &Path, files: &[Leaving]) -> Result<(), LeaveError> {
+fn write_files(to: &Path, files: &[OutgoingFile]) -> Result<(), RedactWriteError> {
     for (name, text) in files {
         let file = to.join(name);
         std::fs::create_dir_all(to)
             .and_then(|()| std::fs::write(&file, text))
-            .map_err(|error| LeaveError::Write { file, error })?;
+            .map_err(|error| RedactWriteError::Write { file, error })?;
     }
     Ok(())
 }

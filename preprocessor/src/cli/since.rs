@@ -10,12 +10,14 @@ use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{recorded, state, swept_claim, unjudged};
-use crate::claims::sweep_failures::{SweptFailure, complaints, contradiction, failures};
-use crate::claims::timeline::{Answer, Turn, series, summary, turns};
+use crate::claims::sweep::{missing_answer_reason, recorded_answers, sweep_state, swept_claim};
+use crate::claims::sweep_failures::{
+    SweptFailure, failure_diagnostics, find_contradiction, find_failures,
+};
+use crate::claims::timeline::{Answer, Turn, find_turns, series, summarize};
 use crate::cli::common::Format;
-use crate::cli::common::{FAILED, GOOD, pretty, print, refuse, table};
-use crate::cli::swept_book::{CAPTURED_SWEEP, MAKE_SWEEP, SweptBook, claim_called};
+use crate::cli::common::{FAILED, GOOD, format_table, print, report_bad_input, to_pretty_json};
+use crate::cli::swept_book::{CAPTURED_SWEEP, MAKE_SWEEP, SweptBook, find_claim};
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
@@ -43,46 +45,46 @@ pub struct SinceRequest<'a> {
 /// Run the command on the claims of the book in `root`.
 pub fn run(root: &Path, request: SinceRequest<'_>) -> u8 {
     let from = request.from.unwrap_or(Path::new(CAPTURED_SWEEP));
-    let recorded = request.from.is_none() && !request.record && !holds_sweep(&root.join(from));
+    let recorded = request.from.is_none() && !request.record && !has_evidence(&root.join(from));
     let told = match recorded && root.join(SWEEP).is_file() {
-        true => of_record(root, request),
-        false => of_sweep(root, from, request),
+        true => answers_from_record(root, request),
+        false => answers_from_sweep(root, from, request),
     };
     match told {
         Ok(answers) => {
             print(&answers.text);
-            report::print(&answers.failures);
+            report::print_diagnostics(&answers.failures);
             match answers.failures.is_empty() {
                 true => GOOD,
                 false => FAILED,
             }
         }
-        Err(problems) => refuse(&problems),
+        Err(problems) => report_bad_input(&problems),
     }
 }
 
 /// What the command prints.
-struct Answers {
+struct SinceOutput {
     text: String,
     /// The claims that fail on kernels of the sweep.
     failures: Vec<Diagnostic>,
 }
 
 /// The answers that a sweep gives, whose evidence is at hand.
-fn of_sweep(
+fn answers_from_sweep(
     root: &Path,
     from: &Path,
     request: SinceRequest<'_>,
-) -> Result<Answers, Vec<Diagnostic>> {
+) -> Result<SinceOutput, Vec<Diagnostic>> {
     let swept = SweptBook::read(root, from)?;
-    let wanted = wanted(&swept.claims, request.id).map_err(|problem| vec![problem])?;
+    let wanted = select_claims(&swept.claims, request.id).map_err(|problem| vec![problem])?;
     if request.record {
-        record::write(root, &swept.evidence_set, &swept.claims)
+        record::write_record(root, &swept.evidence_set, &swept.claims)
             .map_err(|problem| vec![*problem])?;
-    } else if let Some(problem) = recorded_before(&swept.evidence_set, &swept.claims) {
-        report::print(&[problem]);
+    } else if let Some(problem) = outdated_record_diagnostic(&swept.evidence_set, &swept.claims) {
+        report::print_diagnostics(&[problem]);
     }
-    let rows: Vec<Row<'_>> = wanted.into_iter().map(Row::of_sweep).collect();
+    let rows: Vec<ClaimRow<'_>> = wanted.into_iter().map(ClaimRow::from_sweep).collect();
     let releases = swept.releases();
     let table = SinceTable {
         source: Source::Evidence,
@@ -90,11 +92,14 @@ fn of_sweep(
         releases: &releases,
         rows: &rows,
     };
-    Ok(table.answers(request))
+    Ok(table.render(request))
 }
 
 /// The answers that a book recorded of a sweep, whose evidence is not at hand.
-fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<Answers, Vec<Diagnostic>> {
+fn answers_from_record(
+    root: &Path,
+    request: SinceRequest<'_>,
+) -> Result<SinceOutput, Vec<Diagnostic>> {
     let book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
     let (here, cache) = (LocalMachine::read(), DerivedCache::default());
     let evidence_set = loader::load(&book.paths, &book.config, &here, Ahead::new(), cache)?;
@@ -118,24 +123,24 @@ fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<Answers, Vec<Diag
     let book_data = BookData::new(&book.config, &evidence_set);
     // `check` reports complaints about chapters.
     let claims = Claims::collect(&book.chapters, &book_data, &mut Vec::new());
-    let wanted = wanted(&claims, request.id).map_err(|problem| vec![problem])?;
+    let wanted = select_claims(&claims, request.id).map_err(|problem| vec![problem])?;
     let contradictions: Vec<Diagnostic> = wanted
         .iter()
-        .filter_map(|judged| contradiction(judged, sweep))
+        .filter_map(|judged| find_contradiction(judged, sweep))
         .collect();
     if !contradictions.is_empty() {
         return Err(contradictions);
     }
-    let state = state(sweep, &claims);
+    let state = sweep_state(sweep, &claims);
     let told = format!("there is no sweep in `{CAPTURED_SWEEP}`: this is from `{SWEEP}`");
-    let told = match state.out_of_date() {
+    let told = match state.stale_reasons() {
         None => told,
         Some(reasons) => format!("{told}, which is out of date: {reasons}"),
     };
-    report::print(&[Diagnostic::error_without_place(told).warning()]);
-    let rows: Vec<Row<'_>> = wanted
+    report::print_diagnostics(&[Diagnostic::error_without_place(told).warning()]);
+    let rows: Vec<ClaimRow<'_>> = wanted
         .into_iter()
-        .map(|judged| Row::of_record(judged, &sweep.record))
+        .map(|judged| ClaimRow::from_record(judged, &sweep.record))
         .collect();
     let kernels = sweep.record.kernels.iter();
     let releases: Vec<&str> = kernels.map(|kernel| kernel.release.as_str()).collect();
@@ -145,33 +150,36 @@ fn of_record(root: &Path, request: SinceRequest<'_>) -> Result<Answers, Vec<Diag
         releases: &releases,
         rows: &rows,
     };
-    Ok(table.answers(request))
+    Ok(table.render(request))
 }
 
 /// True if there is evidence in a folder.
-fn holds_sweep(folder: &Path) -> bool {
+fn has_evidence(folder: &Path) -> bool {
     let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.any(|entry| entry.path().extension().is_some_and(|end| end == "json"))
 }
 
 /// The claims to tell of.
-fn wanted<'c>(claims: &'c Claims, id: Option<&str>) -> Result<Vec<&'c JudgedClaim>, Diagnostic> {
+fn select_claims<'c>(
+    claims: &'c Claims,
+    id: Option<&str>,
+) -> Result<Vec<&'c JudgedClaim>, Diagnostic> {
     Ok(match id {
-        Some(id) => vec![claim_called(claims, id)?],
-        None => claims.in_order().collect(),
+        Some(id) => vec![find_claim(claims, id)?],
+        None => claims.iter_in_book_order().collect(),
     })
 }
 
 /// A complaint about the record that the book has, if it is out of date.
-fn recorded_before(evidence_set: &EvidenceSet, claims: &Claims) -> Option<Diagnostic> {
-    let reasons = state(evidence_set.sweep.as_ref()?, claims).out_of_date()?;
+fn outdated_record_diagnostic(evidence_set: &EvidenceSet, claims: &Claims) -> Option<Diagnostic> {
+    let reasons = sweep_state(evidence_set.sweep.as_ref()?, claims).stale_reasons()?;
     let message = format!("the record of an earlier sweep, `{SWEEP}`, is out of date: {reasons}");
     let problem = Diagnostic::error_without_place(message).warning();
     Some(problem.help("record this one: `mdbook-qed since --record`"))
 }
 
 /// A claim with its answers, the oldest kernel first.
-struct Row<'c> {
+struct ClaimRow<'c> {
     claim: &'c JudgedClaim,
     /// Its operands and verdicts; `None`: a record says nothing of this claim.
     swept: Option<Cow<'c, SweptClaim>>,
@@ -181,33 +189,37 @@ struct Row<'c> {
     unjudged: Option<&'static str>,
 }
 
-impl<'c> Row<'c> {
+impl<'c> ClaimRow<'c> {
     /// The claim as the evidence of a sweep has it.
-    fn of_sweep(claim: &'c JudgedClaim) -> Self {
-        Row {
+    fn from_sweep(claim: &'c JudgedClaim) -> Self {
+        ClaimRow {
             claim,
             swept: Some(Cow::Owned(swept_claim(&claim.claim, &claim.judgements))),
-            answers: claim.judgements.iter().map(Answer::of).collect(),
+            answers: claim
+                .judgements
+                .iter()
+                .map(Answer::from_judgement)
+                .collect(),
             unjudged: None,
         }
     }
 
     /// The claim as a record has it.
-    fn of_record(claim: &'c JudgedClaim, record: &'c SweepRecord) -> Self {
+    fn from_record(claim: &'c JudgedClaim, record: &'c SweepRecord) -> Self {
         let swept = record.claims.get(&claim.claim.id);
-        let answers = swept.and_then(|swept| recorded(&claim.claim, swept, record));
+        let answers = swept.and_then(|swept| recorded_answers(&claim.claim, swept, record));
         match (answers, swept) {
-            (Some(answers), Some(swept)) => Row {
+            (Some(answers), Some(swept)) => ClaimRow {
                 claim,
                 swept: Some(Cow::Borrowed(swept)),
                 answers,
                 unjudged: None,
             },
-            _ => Row {
+            _ => ClaimRow {
                 claim,
                 swept: None,
                 answers: Vec::new(),
-                unjudged: Some(unjudged(swept)),
+                unjudged: Some(missing_answer_reason(swept)),
             },
         }
     }
@@ -216,14 +228,14 @@ impl<'c> Row<'c> {
     fn summary(&self, releases: &[&str]) -> String {
         match self.unjudged {
             Some(reason) => reason.to_owned(),
-            None => summary(&self.answers, releases),
+            None => summarize(&self.answers, releases),
         }
     }
 
     /// Its failures, a line for each: `FAIL on 7.0.13: still true on …`.
     fn failures(&self, releases: &[&str]) -> String {
         let swept = self.swept.as_deref();
-        let found = swept.map(failures).unwrap_or_default();
+        let found = swept.map(find_failures).unwrap_or_default();
         let line = |failure: &SweptFailure<'_>| {
             let reason = failure
                 .reason
@@ -259,45 +271,45 @@ struct SinceTable<'a> {
     source: Source,
     out_of_date: Vec<String>,
     releases: &'a [&'a str],
-    rows: &'a [Row<'a>],
+    rows: &'a [ClaimRow<'a>],
 }
 
 impl SinceTable<'_> {
-    fn answers(&self, request: SinceRequest<'_>) -> Answers {
-        let failures = |row: &Row<'_>| {
+    fn render(&self, request: SinceRequest<'_>) -> SinceOutput {
+        let failures = |row: &ClaimRow<'_>| {
             let swept = row.swept.as_deref();
             swept.map_or_else(Vec::new, |swept| {
-                complaints(row.claim, swept, self.releases)
+                failure_diagnostics(row.claim, swept, self.releases)
             })
         };
-        Answers {
-            text: self.show(request),
+        SinceOutput {
+            text: self.render_text(request),
             failures: self.rows.iter().flat_map(failures).collect(),
         }
     }
 
-    fn show(&self, request: SinceRequest<'_>) -> String {
+    fn render_text(&self, request: SinceRequest<'_>) -> String {
         match (request.format, self.rows) {
-            (Format::Json, _) => self.json(),
-            (Format::Text, [row]) if request.id.is_some() => one(row, self.releases),
-            (Format::Text, rows) => all(rows, self.releases),
+            (Format::Json, _) => self.render_json(),
+            (Format::Text, [row]) if request.id.is_some() => render_claim(row, self.releases),
+            (Format::Text, rows) => render_all_claims(rows, self.releases),
         }
     }
 
-    fn json(&self) -> String {
-        let claims = self.rows.iter().map(|row| claim(row, self.releases));
+    fn render_json(&self) -> String {
+        let claims = self.rows.iter().map(|row| json_claim(row, self.releases));
         let document = SinceDocument {
             source: self.source,
             out_of_date: &self.out_of_date,
             kernels: self.releases,
             claims: claims.collect(),
         };
-        pretty(&document)
+        to_pretty_json(&document)
     }
 }
 
 /// One claim: its answers, and what its operands were on both sides of each turn.
-fn one(row: &Row<'_>, releases: &[&str]) -> String {
+fn render_claim(row: &ClaimRow<'_>, releases: &[&str]) -> String {
     let claim = &row.claim.claim;
     let mut out = format!("claim {} in {}\n\n", claim.id, row.claim.chapter_name);
     for line in claim.expression.text().trim().lines() {
@@ -323,19 +335,19 @@ fn one(row: &Row<'_>, releases: &[&str]) -> String {
                 Answer::Gap(_) => verdict.reason.clone().unwrap_or_default(),
                 _ => String::new(),
             };
-            vec![format!("  {release}"), answer.word().into(), reason]
+            vec![format!("  {release}"), answer.as_str().into(), reason]
         })
         .collect();
     out.push('\n');
-    out.push_str(&table(&lines));
-    for turn in turns(&row.answers) {
-        out.push_str(&turned(turn, row, releases));
+    out.push_str(&format_table(&lines));
+    for turn in find_turns(&row.answers) {
+        out.push_str(&render_turn(turn, row, releases));
     }
     out
 }
 
 /// The operands on both sides of a turn.
-fn turned(turn: Turn, row: &Row<'_>, releases: &[&str]) -> String {
+fn render_turn(turn: Turn, row: &ClaimRow<'_>, releases: &[&str]) -> String {
     let (before, after) = (releases[turn.before], releases[turn.after]);
     let mut rows = vec![vec![String::new(), before.to_owned(), after.to_owned()]];
     for operand in row.operands(turn) {
@@ -349,12 +361,12 @@ fn turned(turn: Turn, row: &Row<'_>, releases: &[&str]) -> String {
         "\nturned between {} and {}\n{}",
         series(before),
         series(after),
-        table(&rows)
+        format_table(&rows)
     )
 }
 
 /// All claims, one line each; then those that turned.
-fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
+fn render_all_claims(rows: &[ClaimRow<'_>], releases: &[&str]) -> String {
     let sign = |answer: Option<&Answer>| match answer {
         Some(Answer::True) => "true",
         Some(Answer::False) => "false",
@@ -371,19 +383,19 @@ fn all(rows: &[Row<'_>], releases: &[&str]) -> String {
             .chain(answers)
             .collect()
     }));
-    let mut out = table(&lines);
+    let mut out = format_table(&lines);
     let turned = rows
         .iter()
-        .filter(|row| !turns(&row.answers).is_empty())
+        .filter(|row| !find_turns(&row.answers).is_empty())
         .count();
     out.push_str(&format!(
         "\n{} claims on {} kernels, of which {turned} turned\n",
         rows.len(),
         releases.len(),
     ));
-    let told = |row: &&Row<'_>| {
+    let told = |row: &&ClaimRow<'_>| {
         row.unjudged.is_some()
-            || !turns(&row.answers).is_empty()
+            || !find_turns(&row.answers).is_empty()
             || !row.failures(releases).is_empty()
     };
     for row in rows.iter().filter(told) {
@@ -455,10 +467,10 @@ struct SinceOperand<'a> {
     after: &'a str,
 }
 
-fn claim<'a>(row: &'a Row<'a>, releases: &[&'a str]) -> JsonClaim<'a> {
+fn json_claim<'a>(row: &'a ClaimRow<'a>, releases: &[&'a str]) -> JsonClaim<'a> {
     let claim = &row.claim.claim;
     let swept = row.swept.as_deref();
-    let turns = turns(&row.answers).into_iter().map(|turn| SinceTurn {
+    let turns = find_turns(&row.answers).into_iter().map(|turn| SinceTurn {
         before: releases[turn.before],
         after: releases[turn.after],
         operands: row.operands(turn),
@@ -470,11 +482,11 @@ fn claim<'a>(row: &'a Row<'a>, releases: &[&'a str]) -> JsonClaim<'a> {
         when: claim.when.as_ref().map(|when| when.text()),
         holds: claim.holds.as_ref().map(|holds| holds.text()),
         operands: swept.map_or(&[], |swept| &swept.operands),
-        answers: row.answers.iter().map(|answer| answer.word()).collect(),
+        answers: row.answers.iter().map(|answer| answer.as_str()).collect(),
         verdicts: swept.map_or(&[], |swept| &swept.verdicts),
         turns: turns.collect(),
         failures: swept
-            .map(failures)
+            .map(find_failures)
             .unwrap_or_default()
             .iter()
             .map(|failure| releases[failure.kernel])

@@ -67,7 +67,7 @@ impl SweptBook {
             DerivedCache::default(),
         )?;
         let stale = evidence_set.loaded.iter().filter_map(|loaded| {
-            let reason = loaded.out_of_date()?;
+            let reason = loaded.stale_reasons()?;
             let message = format!(
                 "the sweep's evidence of {} is out of date: {reason}",
                 loaded.machine
@@ -102,7 +102,7 @@ impl SweptBook {
     /// # Errors
     /// When no chapter makes it, with the nearest that one does.
     pub fn claim(&self, id: &str) -> Result<&JudgedClaim, Diagnostic> {
-        claim_called(&self.claims, id)
+        find_claim(&self.claims, id)
     }
 }
 
@@ -110,7 +110,7 @@ impl SweptBook {
 ///
 /// # Errors
 /// When no chapter makes it, with the nearest that one does.
-pub fn claim_called<'c>(claims: &'c Claims, id: &str) -> Result<&'c JudgedClaim, Diagnostic> {
+pub fn find_claim<'c>(claims: &'c Claims, id: &str) -> Result<&'c JudgedClaim, Diagnostic> {
     claims.get(id).ok_or_else(|| {
         let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
         match nearest(id, claims.ids()) {

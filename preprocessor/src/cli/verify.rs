@@ -12,26 +12,27 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::path_index::{Leaves, leaves};
 use qed_evidence::redact::is_redacted;
 
-use crate::cli::common::{FAILED, GOOD, print, refuse};
+use crate::cli::common::{FAILED, GOOD, print, report_bad_input};
 use crate::config::Addresses;
 use crate::evidence::history::History;
 use crate::evidence::sweep_record::SweepRecord;
 use crate::evidence::verdict_files::{PublishedClaim, Verdicts};
 use crate::publish::leak_check;
 use crate::publish::manifest::{self, Manifest};
-use crate::publish::quotations::Quoted;
-use crate::publish::regenerate::{PublishedSite, published_mentions};
+use crate::publish::quotations::QuotedBlocks;
+use crate::publish::regenerate::{PublishedSite, read_published_mentions};
 use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
-    document, evidence, history_of, investigation, published, redact_live_evidence, sweep_of,
+    read_document, read_evidence, read_evidence_folder, read_history, read_investigation,
+    read_sweep, redact_live_evidence,
 };
 use crate::publish::site_text::SitePage;
 use crate::publish::source::BookSource;
 use crate::publish::values::{self, SiteFindings};
 use crate::util::files::{self, SiteFile};
 use crate::util::report::pluralize;
-use beside::{CNAME, added_domain, sites_inside};
-use book::with_sources;
+use beside::{CNAME, cname_domain, nested_sites};
+use book::compare_with_sources;
 use error::VerifyError;
 
 mod beside;
@@ -40,8 +41,8 @@ mod error;
 mod freshness;
 mod sweep;
 
-fn complain(message: String, help: &str) -> u8 {
-    refuse(&[Diagnostic::error_without_place(message).help(help)])
+fn report_error(message: String, help: &str) -> u8 {
+    report_bad_input(&[Diagnostic::error_without_place(message).help(help)])
 }
 
 /// Options of the check of a site.
@@ -59,7 +60,7 @@ pub struct VerifyOptions<'o> {
 pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
     if site.is_file() {
         let message = format!("{} is a file", site.display());
-        return complain(
+        return report_error(
             message,
             "unpack it, and name the folder that holds the pages",
         );
@@ -68,19 +69,19 @@ pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
         Ok(files) => files,
         Err(reason) => {
             let message = format!("nothing was verified: {reason}");
-            return complain(message, "name the folder that holds the pages");
+            return report_error(message, "name the folder that holds the pages");
         }
     };
     // What a checkout has beside the site.
     let all = files.len();
     files.retain(|file| file.name != ".git" && !file.name.starts_with(".git/"));
     let in_git = all - files.len();
-    let domain = added_domain(&files);
+    let domain = cname_domain(&files);
     files.retain(|file| domain.is_none() || file.name != CNAME);
-    let raw = match options.evidence.map(evidence).transpose() {
+    let raw = match options.evidence.map(read_evidence_folder).transpose() {
         Ok(raw) => raw,
         Err(error) => {
-            return complain(error.to_string(), "say where it is: --evidence FOLDER");
+            return report_error(error.to_string(), "say where it is: --evidence FOLDER");
         }
     };
     match check_all(&files, raw, options) {
@@ -98,7 +99,7 @@ pub fn run(site: &Path, options: VerifyOptions<'_>) -> u8 {
             }
             print_findings(&found)
         }
-        Err(error) => complain(
+        Err(error) => report_error(
             error.to_string(),
             "say where the evidence is: --evidence FOLDER; `mdbook-qed publish` puts it into the site",
         ),
@@ -111,7 +112,7 @@ fn check_all(
     raw: Option<Vec<Evidence>>,
     options: VerifyOptions<'_>,
 ) -> Result<SiteFindings, VerifyError> {
-    let inside = sites_inside(files);
+    let inside = nested_sites(files);
     if inside.is_empty() {
         return check(files, files, raw, options);
     }
@@ -163,13 +164,13 @@ fn check(
     options: VerifyOptions<'_>,
 ) -> Result<SiteFindings, VerifyError> {
     let mut found = SiteFindings::default();
-    let manifest: Option<Manifest> = document(own, manifest::MANIFEST, &mut found.wrong);
+    let manifest: Option<Manifest> = read_document(own, manifest::MANIFEST, &mut found.wrong);
     let addresses = options
         .addresses
         .or(manifest.as_ref().map(|manifest| manifest.addresses))
         .unwrap_or_default();
-    let published = published(own, &mut found.wrong);
-    let history = history_of(own, &mut found.wrong);
+    let published = read_evidence(own, &mut found.wrong);
+    let history = read_history(own, &mut found.wrong);
     let names = own.iter().map(|file| file.name.as_str());
     found.wrong.extend(manifest::unknown_files(names));
     let shown = match &raw {
@@ -180,7 +181,7 @@ fn check(
         return Err(VerifyError::NoEvidence);
     }
     let checks = match &raw {
-        Some(raw) => secrets(
+        Some(raw) => search_secrets(
             (all, own),
             raw,
             &published,
@@ -191,11 +192,11 @@ fn check(
         ),
         None => Vec::new(),
     };
-    found.wrong.extend(not_redacted(&published, addresses));
+    found.wrong.extend(find_unredacted(&published, addresses));
     match &manifest {
         Some(manifest) => {
             let list = all.iter().map(|f| (f.name.as_str(), f.bytes.as_slice()));
-            let wrong = manifest::against_manifest(manifest, list, &published);
+            let wrong = manifest::compare_with_manifest(manifest, list, &published);
             found.wrong.extend(wrong);
         }
         None if published.is_empty() => {}
@@ -204,18 +205,19 @@ fn check(
             found.wrong.push(missing);
         }
     }
-    let claims: Option<Vec<PublishedClaim>> = document(own, manifest::CLAIMS, &mut found.wrong);
-    let verdicts: Option<Verdicts> = document(own, manifest::VERDICTS, &mut found.wrong);
+    let claims: Option<Vec<PublishedClaim>> =
+        read_document(own, manifest::CLAIMS, &mut found.wrong);
+    let verdicts: Option<Verdicts> = read_document(own, manifest::VERDICTS, &mut found.wrong);
     if let (Some(claims), Some(verdicts)) = (&claims, &verdicts) {
-        judge_again(own, &published, claims, verdicts, &mut found);
+        rejudge_claims(own, &published, claims, verdicts, &mut found);
         let documents = (published.as_slice(), claims.as_slice());
         freshness::compare(own, documents, raw.as_deref(), options.book, &mut found);
         sweep::check(own, claims, addresses, options.evidence, &mut found);
         if let Some(history) = &history {
             let captures = &history.captures;
-            found
-                .wrong
-                .extend(manifest::against_history(captures, &published, verdicts));
+            found.wrong.extend(manifest::compare_with_history(
+                captures, &published, verdicts,
+            ));
         }
     }
     if !published.is_empty() {
@@ -225,27 +227,27 @@ fn check(
             claims: claims.as_deref().unwrap_or_default(),
             verdicts: verdicts.clone().unwrap_or_default(),
             history: history.clone().unwrap_or_default(),
-            sweep: sweep_of(own, &mut found.wrong),
+            sweep: read_sweep(own, &mut found.wrong),
             addresses,
         };
         reproduce_site(own, &site, options.book, &mut found);
     }
-    texts(
+    check_texts(
         own,
         &shown,
         claims.as_deref(),
         verdicts.as_ref(),
         &mut found,
     );
-    conceal(&checks, &mut found.wrong);
+    redact_lines(&checks, &mut found.wrong);
     Ok(found)
 }
 
 /// Complaints about published evidence of live machines that is as it was captured.
-fn not_redacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
+fn find_unredacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
     published
         .iter()
-        .filter(|evidence| addresses.hide(evidence) && !is_redacted(evidence))
+        .filter(|evidence| addresses.hides_addresses(evidence) && !is_redacted(evidence))
         .map(|evidence| {
             let name = &evidence.machine.name;
             format!("the published evidence of {name} is not redacted")
@@ -254,7 +256,7 @@ fn not_redacted(published: &[Evidence], addresses: Addresses) -> Vec<String> {
 }
 
 /// Take out of each line what must not be known: the lines go into logs, too.
-fn conceal(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
+fn redact_lines(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
     for line in lines {
         if checks.iter().any(|check| check.has_secret(line)) {
             let what = line.split(" shows `").next().unwrap_or_default();
@@ -267,7 +269,7 @@ fn conceal(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
 }
 
 /// Search all files for secrets of a machine, and compare the published evidence with the captured one.
-fn secrets(
+fn search_secrets(
     (all, own): (&[SiteFile], &[SiteFile]),
     raw: &[Evidence],
     published: &[Evidence],
@@ -278,18 +280,20 @@ fn secrets(
 ) -> Vec<leak_check::LeakCheck> {
     // `publish` only permitted numbers in blocks that are in the author's own file.
     let quoted = match BookSource::read(own) {
-        Ok(Some(source)) => Quoted::read(&source, &|_, _| true),
-        _ => Quoted::default(),
+        Ok(Some(source)) => QuotedBlocks::read(&source, &|_, _| true),
+        _ => QuotedBlocks::default(),
     };
     let none = History::default();
-    let checks = leak_check::checks(raw, addresses, history.unwrap_or(&none), &quoted);
+    let checks = leak_check::prepare_checks(raw, addresses, history.unwrap_or(&none), &quoted);
     found
         .notes
-        .extend(quoted.note().filter(|_| !checks.is_empty()));
+        .extend(quoted.describe_places().filter(|_| !checks.is_empty()));
     for check in &checks {
         found.notes.push(check.describe());
         for file in all {
-            found.wrong.extend(check.file(&file.name, &file.bytes));
+            found
+                .wrong
+                .extend(check.check_file(&file.name, &file.bytes));
         }
     }
     for evidence in published {
@@ -336,12 +340,12 @@ fn reproduce_site(
             return;
         }
     };
-    let Some((text, investigation)) = investigation(files) else {
+    let Some((text, investigation)) = read_investigation(files) else {
         return;
     };
     if let Some(root) = book {
         let addresses = site.manifest.map(|manifest| manifest.addresses);
-        match with_sources(root, &source, text, addresses) {
+        match compare_with_sources(root, &source, text, addresses) {
             Ok(wrong) => {
                 if wrong.is_empty() {
                     let root = root.display();
@@ -376,7 +380,7 @@ fn reproduce_site(
 }
 
 /// Look at every value, verdict and placeholder in the texts of a site, each by itself.
-fn texts(
+fn check_texts(
     files: &[SiteFile],
     shown: &[Evidence],
     claims: Option<&[PublishedClaim]>,
@@ -404,16 +408,16 @@ fn texts(
         let page = file.name.ends_with(".html").then(|| SitePage::new(&text));
         values::find_leftovers(&file.name, (&text, page.as_ref()), &mut known, found);
         if let Some(page) = &page {
-            values::page(&file.name, (&text, page), &machines, verdicts, found);
+            values::check_page(&file.name, (&text, page), &machines, verdicts, found);
             if let (Some(claims), Some(verdicts)) = (claims, verdicts) {
-                values::badges(&file.name, page, claims, verdicts, found);
+                values::check_badges(&file.name, page, claims, verdicts, found);
             }
         }
     }
 }
 
 /// Judge the published claims on the published evidence.
-fn judge_again(
+fn rejudge_claims(
     files: &[SiteFile],
     published: &[Evidence],
     claims: &[PublishedClaim],
@@ -421,13 +425,13 @@ fn judge_again(
     found: &mut SiteFindings,
 ) {
     let name = manifest::INVESTIGATION;
-    match investigation(files) {
+    match read_investigation(files) {
         None if files.iter().any(|file| file.name == name) => {
             found.wrong.push(format!("{name}: it cannot be read"));
         }
         None => found.wrong.push(format!("{name}: it is missing")),
         Some((_, investigation)) => {
-            let book_mentions = published_mentions(files, claims);
+            let book_mentions = read_published_mentions(files, claims);
             let again =
                 manifest::rejudge(&investigation, published, &book_mentions, claims, verdicts);
             found.wrong.extend(again.wrong);
@@ -459,7 +463,7 @@ fn print_findings(found: &SiteFindings) -> u8 {
         found.wrong.len()
     ));
     if found.wrong.is_empty() && found.compared + found.repeated == 0 {
-        return complain(
+        return report_error(
             "no value and no verdict was found in the site, so nothing was verified".into(),
             "name the folder that holds the pages",
         );

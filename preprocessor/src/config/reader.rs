@@ -21,14 +21,14 @@ pub(super) const MDBOOK_KEYS: &[&str] = &[
     "optional",
 ];
 
-/// Read the table of the book in the current folder; see [`read_in`].
+/// Read the table of the book in the current folder; see [`read_from_root`].
 pub fn read(table: &serde_json::Value, book_toml: Option<&str>) -> Result<Config, Diagnostic> {
-    read_in(Path::new(""), table, book_toml)
+    read_from_root(Path::new(""), table, book_toml)
 }
 
 /// Read the table, with mdBook's own keys left out. `root` is the book's folder, from which images of kernels are named;
 /// `book_toml` is the file's text, to point into it.
-pub fn read_in(
+pub fn read_from_root(
     root: &Path,
     table: &serde_json::Value,
     book_toml: Option<&str>,
@@ -41,9 +41,9 @@ pub fn read_in(
     }
     let parsed: Result<Config, _> = serde_json::from_value(table);
     let problem = match parsed {
-        Ok(mut config) => match name_machines(&mut config, root) {
+        Ok(mut config) => match resolve_machine_names(&mut config, root) {
             Ok(()) => {
-                config.lock = lock_file(root)
+                config.lock = read_lock_file(root)
                     .map_err(|error| Diagnostic::error_without_place(error.to_string()))?;
                 return Ok(config);
             }
@@ -111,7 +111,7 @@ enum MachinesError {
 }
 
 /// Read the lock file of the book in `root`, if there is one.
-fn lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
+fn read_lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
     match crate::util::files::read_text(&root.join(LOCK_FILE)) {
         Ok(text) => Ok(Some(Lock::parse(&text)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -120,7 +120,7 @@ fn lock_file(root: &Path) -> Result<Option<Lock>, LockFileError> {
 }
 
 /// Find out how the machines are called. No two may share a name, or the file of their evidence.
-fn name_machines(config: &mut Config, root: &Path) -> Result<(), MachinesError> {
+fn resolve_machine_names(config: &mut Config, root: &Path) -> Result<(), MachinesError> {
     if config.requests.is_empty() {
         return Err(MachinesError::None);
     }
@@ -261,7 +261,8 @@ mod tests {
             std::fs::write(root.path().join(folder).join("vmlinuz"), content).unwrap();
         }
         let read = |machines: serde_json::Value| {
-            read_in(root.path(), &json!({ "machines": machines }), None).map_err(|e| e.message)
+            read_from_root(root.path(), &json!({ "machines": machines }), None)
+                .map_err(|e| e.message)
         };
         let config = read(json!([
             "host",
@@ -279,8 +280,11 @@ mod tests {
                 "guest:mine"
             ]
         );
-        assert_eq!(config.request("guest:mine"), "guest:mine=copy/vmlinuz");
-        assert_eq!(config.request("host"), "host");
+        assert_eq!(
+            config.collector_argument("guest:mine"),
+            "guest:mine=copy/vmlinuz"
+        );
+        assert_eq!(config.collector_argument("host"), "host");
         for (machines, wrong) in [
             (
                 json!(["guest:x+y/vmlinuz", "guest:copy/vmlinuz"]),

@@ -16,8 +16,8 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::evidence::loader::{EvidenceSet, MachineEvidence};
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::names::Names;
-use crate::markdown::style::As;
+use crate::evidence::names::ObservedNames;
+use crate::markdown::style::ValueFormat;
 
 /// A path on one machine.
 #[derive(Clone, Debug)]
@@ -55,12 +55,12 @@ pub struct BookData<'a> {
     /// Machine per experiment.
     chosen: HashMap<String, MachineId>,
     looked_up: Mutex<HashMap<(String, Option<MachineId>), LookupResult>>,
-    observed: OnceLock<Names<'a>>,
+    observed: OnceLock<ObservedNames<'a>>,
 }
 
 /// True if an experiment ran on this machine, all its required probes attached and nothing was lost.
 pub fn is_complete(evidence: &Evidence, experiment: &str) -> bool {
-    why_incomplete(evidence, experiment).is_none()
+    incompleteness_reason(evidence, experiment).is_none()
 }
 
 /// An experiment that a machine shows nothing of. The message is a phrase that can follow "because".
@@ -140,7 +140,7 @@ pub fn sound_experiment<'e>(
 }
 
 /// The reason that an experiment is not complete on this machine; `None` if it is complete.
-pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
+pub fn incompleteness_reason(evidence: &Evidence, name: &str) -> Option<String> {
     let experiment = match sound_experiment(evidence, name) {
         Ok(experiment) => experiment,
         Err(unsound) => return Some(unsound.to_string()),
@@ -161,7 +161,7 @@ pub fn why_incomplete(evidence: &Evidence, name: &str) -> Option<String> {
 }
 
 /// The first machine like this.
-fn position(
+fn find_position(
     loaded: &[MachineEvidence],
     wanted: impl Fn(&MachineEvidence) -> bool,
 ) -> Option<MachineId> {
@@ -179,7 +179,7 @@ impl<'a> BookData<'a> {
             .collect();
         let complete = |machine: &MachineEvidence, name: &str| is_complete(&machine.evidence, name);
         let position =
-            |wanted: &dyn Fn(&MachineEvidence) -> bool| position(&evidence_set.loaded, wanted);
+            |wanted: &dyn Fn(&MachineEvidence) -> bool| find_position(&evidence_set.loaded, wanted);
         let chosen = names
             .iter()
             .map(|name| {
@@ -217,7 +217,7 @@ impl<'a> BookData<'a> {
     }
 
     /// The paths of a machine's evidence and their values.
-    pub fn indexed(&self, machine: MachineId) -> &Indexed<'a> {
+    pub fn path_index(&self, machine: MachineId) -> &Indexed<'a> {
         &self.indexed[machine.index()]
     }
 
@@ -246,14 +246,14 @@ impl<'a> BookData<'a> {
         let all = |m: &MachineEvidence| experiments.iter().all(|e| is_complete(&m.evidence, e));
         match experiments.first() {
             None => self.whole,
-            Some(first) => position(&self.evidence_set.loaded, all)
+            Some(first) => find_position(&self.evidence_set.loaded, all)
                 .unwrap_or_else(|| self.default_machine(first)),
         }
     }
 
     /// The machine that an author names; the error explains what is wrong with the name.
     pub fn find_machine(&self, name: &str) -> Result<Option<MachineId>, UnknownMachine> {
-        if let Some(machine) = position(&self.evidence_set.loaded, |m| m.machine == name) {
+        if let Some(machine) = find_position(&self.evidence_set.loaded, |m| m.machine == name) {
             return Ok(Some(machine));
         }
         if self.config.machines.iter().any(|m| m == name) {
@@ -273,7 +273,7 @@ impl<'a> BookData<'a> {
     }
 
     /// The value of `path`: on `machine`, or on the machine that is shown to the reader.
-    pub fn show(&self, path: &Path, machine: Option<MachineId>) -> LookupResult {
+    pub fn resolve(&self, path: &Path, machine: Option<MachineId>) -> LookupResult {
         let key = (path.as_str().to_owned(), machine);
         // Whoever panicked with it had nothing half done in it.
         let looked_up = || {
@@ -284,14 +284,18 @@ impl<'a> BookData<'a> {
         if let Some(known) = looked_up().get(&key) {
             return Arc::clone(known);
         }
-        let shown = Arc::new(self.look_up(path, machine));
+        let shown = Arc::new(self.resolve_uncached(path, machine));
         looked_up().insert(key, Arc::clone(&shown));
         shown
     }
 
-    fn look_up(&self, path: &Path, machine: Option<MachineId>) -> Result<ShownPath, PathError> {
+    fn resolve_uncached(
+        &self,
+        path: &Path,
+        machine: Option<MachineId>,
+    ) -> Result<ShownPath, PathError> {
         let index = machine.unwrap_or_else(|| self.default_machine(path.first()));
-        let mut shown = self.on(path, index)?;
+        let mut shown = self.resolve_on(path, index)?;
         // What belongs to no experiment may be missing on the preferred machine alone.
         if machine.is_none() && SECTIONS.contains(&path.first()) {
             for other in self.machine_ids() {
@@ -301,7 +305,7 @@ impl<'a> BookData<'a> {
                 {
                     break;
                 }
-                let candidate = self.on(path, other)?;
+                let candidate = self.resolve_on(path, other)?;
                 if matches!(candidate.what, PathValue::Value(..)) {
                     shown = candidate;
                 }
@@ -310,8 +314,8 @@ impl<'a> BookData<'a> {
         Ok(shown)
     }
 
-    fn on(&self, path: &Path, index: MachineId) -> Result<ShownPath, PathError> {
-        let what = match self.catalog().resolve(self.indexed(index), path)? {
+    fn resolve_on(&self, path: &Path, index: MachineId) -> Result<ShownPath, PathError> {
+        let what = match self.catalog().resolve(self.path_index(index), path)? {
             Resolved::Value(value, drift) => PathValue::Value(value.into_owned(), drift),
             Resolved::Missing(reason) => PathValue::Missing(reason),
             Resolved::Broken(reason) => PathValue::Broken(reason),
@@ -323,23 +327,23 @@ impl<'a> BookData<'a> {
     }
 
     /// True if this machine's addresses must not be known: its evidence is redacted.
-    pub fn hides(&self, machine: MachineId) -> bool {
+    pub fn hides_addresses(&self, machine: MachineId) -> bool {
         is_redacted(&self.machine(machine).evidence)
     }
 
     /// The word and the reason that a reader gets for a value that is not there. Of one that is withheld, with
     /// the same value from the first machine that may show it.
-    pub fn gap(
+    pub fn describe_gap(
         &self,
         path: &Path,
         machine: Option<MachineId>,
         missing: &Missing,
-        format: Option<As>,
+        format: Option<ValueFormat>,
     ) -> (&'static str, String) {
         let Some(reason) = missing.withheld_reason() else {
             return ("UNVERIFIED", missing.to_string());
         };
-        let reason = match self.elsewhere(path, machine.unwrap_or(MachineId::new(0)), format) {
+        let reason = match self.find_elsewhere(path, machine.unwrap_or(MachineId::new(0)), format) {
             Some((other, text)) => format!("{reason}; on {other} it is {text}"),
             None => reason.to_owned(),
         };
@@ -347,10 +351,15 @@ impl<'a> BookData<'a> {
     }
 
     /// The same value on the first other machine that may show it: its name and the text.
-    fn elsewhere(&self, path: &Path, not: MachineId, format: Option<As>) -> Option<(&str, String)> {
+    fn find_elsewhere(
+        &self,
+        path: &Path,
+        not: MachineId,
+        format: Option<ValueFormat>,
+    ) -> Option<(&str, String)> {
         self.machine_ids()
-            .filter(|index| *index != not && !self.hides(*index))
-            .find_map(|index| match self.on(path, index).ok()?.what {
+            .filter(|index| *index != not && !self.hides_addresses(*index))
+            .find_map(|index| match self.resolve_on(path, index).ok()?.what {
                 PathValue::Value(value, _) => {
                     let text = crate::evidence::format::format(&value, format).ok()?;
                     Some((self.machine(index).machine.as_str(), text))
@@ -360,14 +369,14 @@ impl<'a> BookData<'a> {
     }
 
     /// All names that the captures observed, on any machine.
-    pub fn observed(&self) -> &Names<'a> {
+    pub fn observed_names(&self) -> &ObservedNames<'a> {
         self.observed.get_or_init(|| {
             let machines = self
                 .evidence_set
                 .loaded
                 .iter()
                 .map(|loaded| &loaded.evidence);
-            crate::evidence::names::observed(&self.evidence_set.investigation, machines)
+            crate::evidence::names::collect_observed(&self.evidence_set.investigation, machines)
         })
     }
 
@@ -377,17 +386,14 @@ impl<'a> BookData<'a> {
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
             |_| loaded.evidence.run.time.clone(),
-            crate::evidence::format::minute,
+            crate::evidence::format::format_minute,
         );
         let mut text = format!(
             "{} · Linux {} · {time}",
             loaded.machine, loaded.evidence.kernel.release
         );
         if let Some(age) = loaded.age_s {
-            text.push_str(&format!(
-                " · {}",
-                crate::evidence::loader::age_in_words(age)
-            ));
+            text.push_str(&format!(" · {}", crate::evidence::loader::format_age(age)));
         }
         text + self.reservations(machine)
     }

@@ -39,7 +39,7 @@ impl DerivedCache {
     /// For the book in `root`. A book without captures gets no folder for it.
     pub fn for_book(root: &Path) -> Self {
         let captured = root.join(crate::evidence::locations::CAPTURED).is_dir();
-        let program = if captured { program() } else { None };
+        let program = if captured { program_identity() } else { None };
         DerivedCache {
             location: program.map(|program| (root.join(CACHE_FOLDER), program)),
         }
@@ -51,7 +51,7 @@ impl DerivedCache {
     }
 
     /// The file of what is made from `inputs`, and their digest.
-    fn file(&self, inputs: &[&[u8]]) -> Option<(PathBuf, Sha256Digest)> {
+    fn entry_file(&self, inputs: &[&[u8]]) -> Option<(PathBuf, Sha256Digest)> {
         let (folder, program) = self.location.as_ref()?;
         let mut digest = Sha256::new();
         digest.update(program);
@@ -65,7 +65,7 @@ impl DerivedCache {
 
     /// The result of an earlier build from `inputs`. An entry that cannot be read, or was damaged, is not there.
     pub fn get(&self, inputs: &[&[u8]]) -> Option<Vec<u8>> {
-        let (file, key) = self.file(inputs)?;
+        let (file, key) = self.entry_file(inputs)?;
         let file = File::open(file).ok()?;
         let mut found = crate::util::files::buffer_for(&file, MAX_BYTES);
         file.take(MAX_BYTES).read_to_end(&mut found).ok()?;
@@ -75,7 +75,7 @@ impl DerivedCache {
 
     /// Keep what was made from `inputs`. If that cannot be, it is made again next time.
     pub fn put(&self, inputs: &[&[u8]], bytes: &[u8]) {
-        if let Some((file, key)) = self.file(inputs) {
+        if let Some((file, key)) = self.entry_file(inputs) {
             let _ = state::write(&file, &[&checksum(&key, bytes), bytes]);
             let _ = file.parent().map_or(Ok(()), evict_oldest);
         }
@@ -90,7 +90,7 @@ fn checksum(key: &Sha256Digest, bytes: &[u8]) -> Sha256Digest {
 
 /// The identity of this program, different for each build of the same version. It is not a digest of its bytes, which would
 /// take longer to read than the cached results take to make. `None` where its file cannot be told from another one by anything else.
-fn program() -> Option<Sha256Digest> {
+fn program_identity() -> Option<Sha256Digest> {
     let own = Stamp::from_path(&std::env::current_exe().ok()?)?;
     let build = format!("{} {own:?}", env!("CARGO_PKG_VERSION"));
     Some(sha256(build.as_bytes()))
@@ -155,8 +155,8 @@ mod tests {
         let (book, cache) = cache();
         cache.put(&[b"a"], b"made");
         cache.put(&[b"b"], b"other");
-        let (a, _) = cache.file(&[b"a"]).unwrap();
-        let (b, _) = cache.file(&[b"b"]).unwrap();
+        let (a, _) = cache.entry_file(&[b"a"]).unwrap();
+        let (b, _) = cache.entry_file(&[b"b"]).unwrap();
         let whole = std::fs::read(&a).unwrap();
         for at in 0..whole.len() {
             let mut changed = whole.clone();

@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use crate::config::{CaptureMode, Config, evidence_file_name};
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::{FreshnessInput, LocalMachine, compare_freshness};
-use crate::evidence::loader::{Ahead, ReadResult, investigation, read};
-use crate::evidence::local_files::collector;
+use crate::evidence::loader::{Ahead, ReadResult, read_evidence, read_investigation};
+use crate::evidence::local_files::find_collector;
 use crate::evidence::locations::{CAPTURED, Origin, RECORDED, STATE};
 use crate::util::state;
 
@@ -45,7 +45,7 @@ impl CaptureError {
 }
 
 /// The file that remembers a capture which this machine could not do.
-fn marker(root: &Path, machine: &str) -> PathBuf {
+fn attempt_marker(root: &Path, machine: &str) -> PathBuf {
     root.join(STATE)
         .join(format!("{}.tried", evidence_file_name(machine)))
 }
@@ -54,7 +54,7 @@ fn marker(root: &Path, machine: &str) -> PathBuf {
 pub fn forget_attempts(root: &Path, config: &Config) {
     for machine in &config.machines {
         // One that cannot be removed is told of by that build.
-        let _ = std::fs::remove_file(marker(root, machine));
+        let _ = std::fs::remove_file(attempt_marker(root, machine));
     }
 }
 
@@ -74,11 +74,11 @@ pub fn refresh(
         return Default::default();
     }
     // Mistakes in the investigation are reported when it is loaded.
-    let Ok(investigation) = investigation(root, config) else {
+    let Ok(investigation) = read_investigation(root, config) else {
         return Default::default();
     };
     let warn = |message: String| Diagnostic::error_without_place(message).warning();
-    let _lock = match lock(root) {
+    let _lock = match lock_captures(root) {
         Ok(lock) => lock,
         Err(error) => {
             let warning = warn(format!(
@@ -94,10 +94,10 @@ pub fn refresh(
         // What was looked up before the capture need not hold after it.
         let now = here.without_lookups();
         let is_fresh = || {
-            let found = read(&file, &DerivedCache::default());
+            let found = read_evidence(&file, &DerivedCache::default());
             is_fresh(&found, machine, root, &investigation, config, &now)
         };
-        let Some(collector) = collector() else {
+        let Some(collector) = find_collector() else {
             warnings.push(
                 warn(format!(
                     "nothing was captured on {machine}, because there is no qed-collector in PATH"
@@ -106,7 +106,7 @@ pub fn refresh(
             );
             continue;
         };
-        let marker = marker(root, machine);
+        let marker = attempt_marker(root, machine);
         let attempt = attempt_digest(root, machine, config, &investigation, here, &collector);
         let last = std::fs::read_to_string(&marker).unwrap_or_default();
         if let Some((_, output)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {
@@ -121,7 +121,7 @@ pub fn refresh(
             );
             continue;
         }
-        let why = match (run(&collector, root, config, machine), is_fresh()) {
+        let why = match (run_collector(&collector, root, config, machine), is_fresh()) {
             (Err(why), false) => why,
             (Ok(()), false) => CaptureError::Stale,
             (outcome, true) => {
@@ -167,7 +167,7 @@ fn describe_failure(machine: &str, why: &CaptureError, is_error: bool) -> Diagno
 }
 
 /// Wait for the right to capture for this book.
-fn lock(root: &Path) -> std::io::Result<File> {
+fn lock_captures(root: &Path) -> std::io::Result<File> {
     let folder = root.join(".qed");
     state::create_folder(&folder)?;
     let file = OpenOptions::new()
@@ -189,7 +189,7 @@ fn split_by_freshness<'c>(
 ) -> (Vec<&'c String>, Ahead) {
     let all = config.parallelism.map(&config.machines, |_, machine| {
         let file = Path::new(CAPTURED).join(evidence_file_name(machine));
-        let found = read(&root.join(&file), cache);
+        let found = read_evidence(&root.join(&file), cache);
         let fresh = is_fresh(&found, machine, root, investigation, config, here);
         (fresh, file, found)
     });
@@ -245,7 +245,7 @@ fn is_recorded(
     here: &LocalMachine,
 ) -> bool {
     let file = root.join(RECORDED).join(evidence_file_name(machine));
-    let found = read(&file, &DerivedCache::default());
+    let found = read_evidence(&file, &DerivedCache::default());
     let input = FreshnessInput {
         root,
         machine,
@@ -285,7 +285,12 @@ fn attempt_digest(
 }
 
 /// Run the collector; its progress goes to standard error, for standard output belongs to mdBook.
-fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), CaptureError> {
+fn run_collector(
+    collector: &Path,
+    root: &Path,
+    config: &Config,
+    machine: &str,
+) -> Result<(), CaptureError> {
     let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
     let mut command = Command::new(collector);
     command.arg("capture");
@@ -302,7 +307,7 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
     command
         .arg("--investigation")
         .arg(config.investigation.as_deref().unwrap_or(Path::new("")))
-        .args(["--on", &config.request(machine), "-o"])
+        .args(["--on", &config.collector_argument(machine), "-o"])
         .arg(Path::new(CAPTURED).join(evidence_file_name(machine)))
         .current_dir(root)
         .stdin(Stdio::null())
@@ -313,7 +318,10 @@ fn run(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<
         command.env(PROGRESS, "lines");
     }
     let mut child = command.spawn().map_err(start)?;
-    let message = child.stderr.take().map(|from| passed_on(from, machine));
+    let message = child
+        .stderr
+        .take()
+        .map(|from| forward_output(from, machine));
     let message = message.unwrap_or_default();
     let status = child.wait().map_err(start)?;
     if status.success() {
@@ -329,8 +337,8 @@ const KEPT: usize = 4 << 10;
 /// The variable by which the collector is asked for its progress as lines, which a pipe can take.
 const PROGRESS: &str = "QED_PROGRESS";
 
-/// Pass on the collector's output as it arrives, and return the end of it, without progress lines.
-fn passed_on(from: impl Read, machine: &str) -> String {
+/// Forward the collector's output as it arrives, and return the end of it, without progress lines.
+fn forward_output(from: impl Read, machine: &str) -> String {
     let mut retained = String::new();
     let progress = format!("{machine}: ");
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {

@@ -74,7 +74,7 @@ impl Collector {
     /// # Errors
     /// [`CollectorError::Missing`].
     pub fn find() -> Result<Self, CollectorError> {
-        let program = local_files::collector().ok_or(CollectorError::Missing)?;
+        let program = local_files::find_collector().ok_or(CollectorError::Missing)?;
         // Where PATH names a folder relative to here, and the program is run elsewhere.
         let program = std::path::absolute(&program).unwrap_or(program);
         Ok(Self { program })
@@ -90,7 +90,7 @@ impl Collector {
             .args(["kernels", "--format", "json"])
             .stdin(Stdio::null())
             .stderr(Stdio::inherit());
-        let output = command.output().map_err(|error| self.start(error))?;
+        let output = command.output().map_err(|error| self.start_error(error))?;
         if !output.status.success() {
             return Err(CollectorError::Failed {
                 status: output.status,
@@ -114,14 +114,14 @@ impl Collector {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
-            .map_err(|error| self.start(error))?;
+            .map_err(|error| self.start_error(error))?;
         match status.success() {
             true => Ok(()),
             false => Err(CollectorError::Failed { status }),
         }
     }
 
-    fn start(&self, error: std::io::Error) -> CollectorError {
+    fn start_error(&self, error: std::io::Error) -> CollectorError {
         CollectorError::Start {
             program: self.program.clone(),
             error,

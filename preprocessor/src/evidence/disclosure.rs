@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use qed_evidence::redact::{mask_unknown_words, remove_addresses};
 
 /// The words of a claim itself.
-pub fn words_of<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c str> {
+pub fn claim_words<'c>(expression: &'c str, when: Option<&'c str>) -> BTreeSet<&'c str> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let texts = [expression, when.unwrap_or_default()].into_iter();
     texts
@@ -20,7 +20,7 @@ pub fn strip_numbers(reason: &str) -> String {
         .split_inclusive('`')
         .enumerate()
         .map(|(index, piece)| match index % 2 {
-            0 => replaced(piece, is_number),
+            0 => replace_words(piece, is_number),
             _ => piece.to_owned(),
         })
         .collect()
@@ -43,13 +43,13 @@ pub fn redact_message(message: &str) -> String {
 pub fn strip_addresses(message: &str) -> String {
     let long = |word: &str| word.len() >= 5 && word.bytes().any(|b| b.is_ascii_digit());
     let is_hex = |word: &str| word.chars().all(|c| c.is_ascii_hexdigit() || c == 'x');
-    replaced(&remove_addresses(message), |word| {
+    replace_words(&remove_addresses(message), |word| {
         long(word) && is_hex(word)
     })
 }
 
 /// A text with an ellipsis in the place of such words.
-fn replaced(text: &str, is_one: impl Fn(&str) -> bool) -> String {
+fn replace_words(text: &str, is_one: impl Fn(&str) -> bool) -> String {
     text.split_inclusive(|c: char| !c.is_ascii_alphanumeric())
         .map(|piece| {
             let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());

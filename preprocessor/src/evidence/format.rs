@@ -3,7 +3,7 @@
 use qed_evidence::Value;
 use qed_evidence::value::{Datum, LineRole};
 
-use crate::markdown::style::{As, FORMATS};
+use crate::markdown::style::{FORMATS, ValueFormat};
 
 /// A value that cannot be written as asked. The message is a phrase that can follow "because".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub struct FormatError {
 }
 
 /// Write `value` as asked.
-pub fn format(value: &Value, format: Option<As>) -> Result<String, FormatError> {
+pub fn format(value: &Value, format: Option<ValueFormat>) -> Result<String, FormatError> {
     let Some(format) = format else {
         return Ok(value.to_string());
     };
@@ -38,80 +38,82 @@ pub fn is_whole(text: &str) -> bool {
         && digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-fn try_format(value: &Value, format: As) -> Option<String> {
+fn try_format(value: &Value, format: ValueFormat) -> Option<String> {
     let number = value.as_integer();
     Some(match (format, value) {
-        (As::Hex, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
+        (ValueFormat::Hex, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
             value.to_string()
         }
-        (As::Hex, Value::Bytes { value }) => hex::encode(&value.0),
-        (As::Hex | As::Bytes, Value::CutBytes { value: bytes, .. }) => {
+        (ValueFormat::Hex, Value::Bytes { value }) => hex::encode(&value.0),
+        (ValueFormat::Hex | ValueFormat::Bytes, Value::CutBytes { value: bytes, .. }) => {
             format!("{}{}", hex::encode(&bytes.0), value.cut_mark())
         }
-        (As::Hex, _) => {
+        (ValueFormat::Hex, _) => {
             let number = number?;
             let sign = if number < 0 { "-" } else { "" };
             format!("{sign}{:#x}", number.unsigned_abs())
         }
-        (As::Dec, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
+        (ValueFormat::Dec, Value::Address { value, .. } | Value::Symbol { address: value, .. }) => {
             if value.is_pseudonym() {
                 value.to_string()
             } else {
                 value.0.to_string()
             }
         }
-        (As::Dec, _) => number?.to_string(),
-        (As::Mib, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => mib(number?),
-        (As::Bytes, Value::Bytes { value }) => hex::encode(&value.0),
-        (As::Bytes, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => {
+        (ValueFormat::Dec, _) => number?.to_string(),
+        (ValueFormat::Mib, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => {
+            format_mib(number?)
+        }
+        (ValueFormat::Bytes, Value::Bytes { value }) => hex::encode(&value.0),
+        (ValueFormat::Bytes, Value::Size { .. } | Value::Offset { .. } | Value::Int { .. }) => {
             let number = number?;
             let unit = if number == 1 { "byte" } else { "bytes" };
-            format!("{} {unit}", grouped(number))
+            format!("{} {unit}", group_digits(number))
         }
-        (As::Symbol, Value::Symbol { .. }) => value.to_string(),
+        (ValueFormat::Symbol, Value::Symbol { .. }) => value.to_string(),
         (
-            As::Symbol,
+            ValueFormat::Symbol,
             Value::Address {
                 symbol: Some(symbol),
                 ..
             },
         ) => symbol.clone(),
         (
-            As::Name,
+            ValueFormat::Name,
             Value::Enum {
                 name: Some(name), ..
             }
             | Value::Errno { name, .. },
         ) => name.clone(),
-        (As::Name, Value::Symbol { name, .. }) => name.clone(),
+        (ValueFormat::Name, Value::Symbol { name, .. }) => name.clone(),
         (
-            As::Name,
+            ValueFormat::Name,
             Value::Address {
                 symbol: Some(symbol),
                 ..
             },
         ) => symbol.split('+').next().unwrap_or_default().to_owned(),
-        (As::Name, Value::Location { value }) => value.function.clone(),
-        (As::Name, Value::Flags { names, .. }) if !names.is_empty() => names.join("|"),
-        (As::Errno, Value::Errno { value, name }) => format!("{value} ({name})"),
-        (As::Time, Value::Time { ns }) => duration(*ns),
-        (As::Time, Value::Text { value }) => {
+        (ValueFormat::Name, Value::Location { value }) => value.function.clone(),
+        (ValueFormat::Name, Value::Flags { names, .. }) if !names.is_empty() => names.join("|"),
+        (ValueFormat::Errno, Value::Errno { value, name }) => format!("{value} ({name})"),
+        (ValueFormat::Time, Value::Time { ns }) => format_duration(*ns),
+        (ValueFormat::Time, Value::Text { value }) => {
             let time: jiff::Timestamp = value.parse().ok()?;
-            minute(time)
+            format_minute(time)
         }
-        (As::File, Value::Location { value }) => value.file.clone(),
-        (As::Line, Value::Location { value }) => value.line.to_string(),
+        (ValueFormat::File, Value::Location { value }) => value.file.clone(),
+        (ValueFormat::Line, Value::Location { value }) => value.line.to_string(),
         _ => return None,
     })
 }
 
 /// A time stamp by the minute, in UTC.
-pub fn minute(time: jiff::Timestamp) -> String {
+pub fn format_minute(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Bytes in MiB, with as many decimals as it takes to be exact (at most twenty, since 2^20 bytes are one MiB).
-fn mib(bytes: i128) -> String {
+fn format_mib(bytes: i128) -> String {
     const MIB: u128 = 1 << 20;
     let sign = if bytes < 0 { "-" } else { "" };
     let bytes = bytes.unsigned_abs();
@@ -130,7 +132,7 @@ fn mib(bytes: i128) -> String {
 }
 
 /// A number with a comma every three digits.
-fn grouped(number: i128) -> String {
+fn group_digits(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut out = String::from(if number < 0 { "-" } else { "" });
     for (index, digit) in digits.chars().enumerate() {
@@ -143,7 +145,7 @@ fn grouped(number: i128) -> String {
 }
 
 /// A duration in the largest unit of which it has at least one, rounded to three decimals.
-pub fn duration(ns: u64) -> String {
+pub fn format_duration(ns: u64) -> String {
     // What would be rounded to a thousand of one unit is one of the next.
     let (unit, name) = match ns {
         0..1_000 => return format!("{ns} ns"),
@@ -181,7 +183,7 @@ pub fn describe(value: &Value) -> String {
 }
 
 /// A datum on one line, for lists: the value, or `unavailable` and why.
-pub fn datum(datum: &Datum) -> String {
+pub fn format_datum(datum: &Datum) -> String {
     match datum {
         Datum::Value(value) => value.to_string(),
         Datum::Missing(u) => format!("unavailable, because {}", u),
@@ -260,7 +262,7 @@ mod tests {
             (999_999_500, "1.000 s"),
             (1_999_999_999, "2.000 s"),
         ] {
-            assert_eq!(duration(ns), shown);
+            assert_eq!(format_duration(ns), shown);
         }
         assert_eq!(
             show(&Value::text("2026-01-02T03:04:05Z"), "time").unwrap(),
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn styles() {
         let read = |text: &str| {
-            crate::markdown::syntax::words(text, 0..text.len()).and_then(|w| Style::read(&w))
+            crate::markdown::syntax::split_words(text, 0..text.len()).and_then(|w| Style::read(&w))
         };
         let style = read(r#"width="6" align="right""#).unwrap();
         assert_eq!(style.pad("µs"), "    µs");

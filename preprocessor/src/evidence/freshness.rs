@@ -109,35 +109,35 @@ pub fn compare_freshness(
         investigation_digest: Some(investigation.digest.clone()),
         collector: Some(env!("CARGO_PKG_VERSION").to_owned()),
         object_digest: match from {
-            Origin::Captured => here.present.object().into(),
+            Origin::Captured => here.present.object_digest().into(),
             Origin::Recorded => {
                 DigestNow::Unknown("it is that of the machine that it was captured on".into())
             }
         },
         image_digest: (config.image(machine))
-            .map(|path| here.present.image(&root.join(path)).into()),
+            .map(|path| here.present.image_digest(&root.join(path)).into()),
         pin: config.pin(machine).cloned(),
-        programs: here.present.programs(
+        programs: here.present.current_programs(
             evidence,
             from,
             investigation,
             file.as_deref().and_then(Path::parent),
         ),
         time: here.time,
-        max_age: greatest_age(config),
+        max_age: max_evidence_age(config),
     };
     compare_to_current_state(evidence, &now)
 }
 
 /// The greatest age of evidence that the book allows.
-fn greatest_age(config: &Config) -> Option<Duration> {
+fn max_evidence_age(config: &Config) -> Option<Duration> {
     let max_age = config.max_age.as_ref()?;
     Some(Duration::from_secs(max_age.seconds.unsigned_abs()))
 }
 
 /// The state that the record of a sweep is compared with. What is not known is not compared.
 #[derive(Clone, Copy, Debug)]
-pub struct SweepNow<'a> {
+pub struct SweepContext<'a> {
     /// SHA-256 of the investigation, hex.
     pub investigation: &'a str,
     /// Version of the collector.
@@ -152,14 +152,14 @@ pub struct SweepNow<'a> {
 
 /// One way in which the record of a sweep is stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SweepStale<'r> {
+pub struct SweepStaleReason<'r> {
     /// The machine, if it is about one of them.
     pub machine: Option<&'r str>,
     /// The reason.
     pub reason: StaleReason,
 }
 
-impl fmt::Display for SweepStale<'_> {
+impl fmt::Display for SweepStaleReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(machine) = self.machine {
             write!(f, "{machine}: ")?;
@@ -173,10 +173,10 @@ impl fmt::Display for SweepStale<'_> {
 /// and what could not be compared.
 pub fn compare_sweep<'r>(
     record: &'r SweepRecord,
-    now: &SweepNow<'_>,
-) -> (Vec<SweepStale<'r>>, Vec<String>) {
+    now: &SweepContext<'_>,
+) -> (Vec<SweepStaleReason<'r>>, Vec<String>) {
     let (mut found, mut not_compared) = (Vec::new(), Vec::new());
-    let whole = |reason| SweepStale {
+    let whole = |reason| SweepStaleReason {
         machine: None,
         reason,
     };
@@ -195,7 +195,7 @@ pub fn compare_sweep<'r>(
     // The age of the oldest kernel stands for all.
     let mut oldest: Option<(u64, u64)> = None;
     for kernel in &record.kernels {
-        let of_kernel = |reason| SweepStale {
+        let of_kernel = |reason| SweepStaleReason {
             machine: Some(&kernel.machine),
             reason,
         };
@@ -228,19 +228,16 @@ pub fn compare_recorded_sweep(
     config: &Config,
     here: &LocalMachine,
 ) -> LoadedSweep {
-    let now = SweepNow {
+    let now = SweepContext {
         investigation: &investigation.digest,
         collector: Some(env!("CARGO_PKG_VERSION")),
         lock: config.lock.as_ref(),
         time: here.time,
-        max_age: greatest_age(config),
+        max_age: max_evidence_age(config),
     };
     let (stale, not_compared) = compare_sweep(&record, &now);
     let state = SweepState {
-        stale: stale
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        stale: stale.iter().map(ToString::to_string).collect(),
         not_compared,
     };
     LoadedSweep { record, state }

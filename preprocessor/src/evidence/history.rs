@@ -59,7 +59,7 @@ impl PastCapture {
 }
 
 /// The changes from a capture of a machine to its next, a phrase each.
-pub fn changes(before: &PastCapture, after: &PastCapture) -> Vec<String> {
+pub fn describe_changes(before: &PastCapture, after: &PastCapture) -> Vec<String> {
     let mut out = Vec::new();
     if before.kernel != after.kernel {
         out.push(format!("kernel {} → {}", before.kernel, after.kernel));
@@ -101,14 +101,14 @@ pub fn read(bytes: &[u8]) -> Result<History, HistoryError> {
     match history
         .captures
         .iter()
-        .find(|capture| time(capture).is_none())
+        .find(|capture| capture_time(capture).is_none())
     {
         Some(capture) => Err(HistoryError::Time(capture.time.clone())),
         None => Ok(history),
     }
 }
 
-fn time(capture: &PastCapture) -> Option<Timestamp> {
+fn capture_time(capture: &PastCapture) -> Option<Timestamp> {
     capture.time.parse().ok()
 }
 
@@ -123,7 +123,7 @@ pub fn extend_history(mut history: History, captures: Vec<PastCapture>) -> Histo
             None => history.captures.push(capture),
         }
     }
-    history.captures.sort_by_key(time);
+    history.captures.sort_by_key(capture_time);
     let surplus = history.captures.len().saturating_sub(BOUND);
     history.captures.drain(..surplus);
     history
@@ -167,11 +167,11 @@ mod tests {
         let before = capture(1, "2026-01-01T00:00:00Z");
         let mut after = capture(1, "2026-01-02T00:00:00Z");
         after.slide = None;
-        assert!(changes(&before, &after).is_empty());
+        assert!(describe_changes(&before, &after).is_empty());
         after.kernel = "6.12".into();
         after.verdicts = BTreeMap::from([("FAIL".into(), 1)]);
         assert_eq!(
-            changes(&before, &after),
+            describe_changes(&before, &after),
             ["kernel 6.1 → 6.12", "FAIL 0 → 1", "PASS 1 → 0"]
         );
     }

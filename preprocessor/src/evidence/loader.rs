@@ -19,7 +19,7 @@ use crate::evidence::history::{self, History, HistoryError};
 use crate::evidence::locations::{CAPTURED, HISTORY, Origin, RECORDED, SWEEP};
 use crate::evidence::raw::RawEvidence;
 use crate::evidence::sweep_record::{self, LoadedSweep, MAKE, SweepRecord, SweepRecordError};
-use crate::evidence::verdict_files::{TravellingVerdicts, VERDICTS_EXTENSION, VerdictsError};
+use crate::evidence::verdict_files::{PortableVerdicts, VERDICTS_EXTENSION, VerdictsError};
 use crate::templates::Templates;
 use crate::util::files::{self, buffer_for};
 
@@ -37,7 +37,7 @@ pub struct MachineEvidence {
     /// The raw evidence, if `evidence` is redacted.
     pub raw: RawEvidence,
     /// The verdicts that came with evidence which was redacted where it was captured.
-    pub verdicts: Option<TravellingVerdicts>,
+    pub verdicts: Option<PortableVerdicts>,
     /// Its origin.
     pub origin: Origin,
     /// The file, relative to the book's root.
@@ -88,12 +88,12 @@ impl EvidenceSet {
 
 impl MachineEvidence {
     /// The reasons for being out of date, in words; `None` if it is not.
-    pub fn out_of_date(&self) -> Option<String> {
+    pub fn stale_reasons(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
     }
 
     /// The parts of what ran there that could not be compared, in words; `None` if everything could be.
-    pub fn uncompared(&self) -> Option<String> {
+    pub fn uncompared_parts(&self) -> Option<String> {
         // Which collector would capture only matters to a machine that captures.
         let open = self
             .not_compared
@@ -111,7 +111,7 @@ fn age_in_seconds(evidence: &Evidence, here: &LocalMachine) -> Option<i64> {
 }
 
 /// Read the investigation that the book names.
-pub fn investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<Diagnostic>> {
+pub fn read_investigation(root: &Path, config: &Config) -> Result<Investigation, Vec<Diagnostic>> {
     let Some(path) = &config.investigation else {
         return Err(vec![
             Diagnostic::error_without_place("book.toml names no investigation")
@@ -181,12 +181,12 @@ pub fn load(
     ahead: Ahead,
     cache: DerivedCache,
 ) -> Result<EvidenceSet, Vec<Diagnostic>> {
-    let investigation = investigation(&paths.root, config)?;
-    load_for(investigation, paths, config, here, ahead, cache)
+    let investigation = read_investigation(&paths.root, config)?;
+    load_for_investigation(investigation, paths, config, here, ahead, cache)
 }
 
 /// The same for an investigation that has been read.
-pub fn load_for(
+pub fn load_for_investigation(
     investigation: Investigation,
     paths: &BookPaths,
     config: &Config,
@@ -246,7 +246,7 @@ pub fn load_for(
             ))
             .help(format!(
                 "capture: {}",
-                capture_line(config, &config.machines[0])
+                capture_command(config, &config.machines[0])
             )),
         ]);
     }
@@ -273,14 +273,21 @@ impl Sources<'_> {
             let file = Path::new(folder).join(&name);
             let found = ahead
                 .remove(&file)
-                .unwrap_or_else(|| read(&self.root.join(&file), &self.evidence_set.cache));
+                .unwrap_or_else(|| read_evidence(&self.root.join(&file), &self.evidence_set.cache));
             match found {
                 Ok(None) => continue,
                 Ok(Some(document)) => {
-                    return self.check(machine, origin, file, document).map(Some);
+                    return self
+                        .check_evidence(machine, origin, file, document)
+                        .map(Some);
                 }
                 Err(reason) => {
-                    return Err(refuse(self.config, machine, &file, &reason.to_string()));
+                    return Err(evidence_error(
+                        self.config,
+                        machine,
+                        &file,
+                        &reason.to_string(),
+                    ));
                 }
             }
         }
@@ -288,7 +295,7 @@ impl Sources<'_> {
     }
 
     /// The evidence in `file`, if it is of this machine and of this book's investigation, as it may be shown.
-    fn check(
+    fn check_evidence(
         &self,
         machine: &str,
         origin: Origin,
@@ -305,7 +312,7 @@ impl Sources<'_> {
         let investigation = &self.evidence_set.investigation;
         if let Some((at, reason)) = find_contradiction(investigation, &evidence) {
             let reason = format!("at `{at}`: {reason}");
-            return Err(refuse(self.config, machine, &file, &reason));
+            return Err(evidence_error(self.config, machine, &file, &reason));
         }
         let about = FreshnessInput {
             root: self.root,
@@ -352,15 +359,16 @@ pub fn describe_absence(machine: &str) -> (String, String) {
 }
 
 /// The complaint about evidence that is none.
-fn refuse(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
+fn evidence_error(config: &Config, machine: &str, file: &Path, reason: &str) -> Diagnostic {
     // A message about raw evidence must not disclose its content.
     let reason = match machine.starts_with("guest:") {
         true => reason.to_owned(),
         false => redact_message(reason),
     };
     let file = file.display();
-    Diagnostic::error_without_place(format!("the evidence `{file}` was refused: {reason}"))
-        .help(format!("capture again: {}", capture_line(config, machine)))
+    Diagnostic::error_without_place(format!("the evidence `{file}` was refused: {reason}")).help(
+        format!("capture again: {}", capture_command(config, machine)),
+    )
 }
 
 /// Read what was captured on all other machines at once: documents are large.
@@ -373,7 +381,7 @@ fn read_ahead(root: &Path, config: &Config, cache: &DerivedCache, ahead: &mut Ah
         .collect();
     let found = config
         .parallelism
-        .map(&files, |_, file| read(&root.join(file), cache));
+        .map(&files, |_, file| read_evidence(&root.join(file), cache));
     ahead.extend(files.into_iter().zip(found));
 }
 
@@ -383,7 +391,7 @@ pub fn redact_live(
     addresses: Addresses,
     redact: impl FnOnce(&Evidence) -> Result<Evidence, RedactError>,
 ) -> Result<(Evidence, Option<Evidence>), RedactError> {
-    if !addresses.hide(&evidence) || is_redacted(&evidence) {
+    if !addresses.hides_addresses(&evidence) || is_redacted(&evidence) {
         return Ok((evidence, None));
     }
     Ok((redact(&evidence)?, Some(evidence)))
@@ -435,14 +443,14 @@ fn read_sweep(file: &Path) -> Result<Option<SweepRecord>, FileError<SweepRecordE
 fn read_verdicts(
     file: &Path,
     evidence: &Evidence,
-) -> Result<Option<TravellingVerdicts>, VerdictsFileError> {
+) -> Result<Option<PortableVerdicts>, VerdictsFileError> {
     let file = file.with_extension(VERDICTS_EXTENSION);
     let bytes = match files::read_file(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(VerdictsFileError::Unreadable { file, error }),
     };
-    match TravellingVerdicts::read(&bytes, evidence) {
+    match PortableVerdicts::read(&bytes, evidence) {
         Ok(verdicts) => Ok(Some(verdicts)),
         // Evidence that holds everything is judged here anyway; it may have been captured anew since.
         Err(_) if !is_redacted(evidence) => Ok(None),
@@ -451,7 +459,7 @@ fn read_verdicts(
 }
 
 /// The command that captures on a machine.
-pub fn capture_line(config: &Config, machine: &str) -> String {
+pub fn capture_command(config: &Config, machine: &str) -> String {
     let investigation = config
         .investigation
         .as_deref()
@@ -459,13 +467,13 @@ pub fn capture_line(config: &Config, machine: &str) -> String {
     format!(
         "qed-collector capture --investigation {} --on {} -o {CAPTURED}/{}",
         investigation.display(),
-        config.request(machine),
+        config.collector_argument(machine),
         evidence_file_name(machine)
     )
 }
 
 /// Read one file; `None` if there is none.
-pub fn read(path: &Path, cache: &DerivedCache) -> ReadResult {
+pub fn read_evidence(path: &Path, cache: &DerivedCache) -> ReadResult {
     use std::io::Read;
     let file = match files::open(path) {
         Ok(file) => file,
@@ -484,7 +492,7 @@ pub fn read(path: &Path, cache: &DerivedCache) -> ReadResult {
 }
 
 /// An age in words, coarse enough not to change with every build.
-pub fn age_in_words(seconds: i64) -> String {
+pub fn format_age(seconds: i64) -> String {
     let plural = |n: i64, unit: &str| format!("{n} {unit}{} old", if n == 1 { "" } else { "s" });
     match seconds {
         i64::MIN..0 => "from the future".into(),

@@ -90,7 +90,7 @@ impl LocalFiles {
     }
 
     /// SHA-256 of a kernel image, hex, or why it is not known. The reason does not tell the file: readers may see it.
-    pub fn image(&self, path: &Path) -> std::io::Result<String> {
+    pub fn image_digest(&self, path: &Path) -> std::io::Result<String> {
         crate::util::files::open(path)?;
         let digest = self.digests.sha256(path);
         self.digests.save();
@@ -98,17 +98,17 @@ impl LocalFiles {
     }
 
     /// SHA-256 of the eBPF object of the collector that would capture here, hex; or why it is not known.
-    pub fn object(&self) -> Result<String, ObjectError> {
-        let look = || match collector() {
+    pub fn object_digest(&self) -> Result<String, ObjectError> {
+        let look = || match find_collector() {
             None => Err(ObjectError::Missing),
-            Some(path) => object_in(&path, &self.digests),
+            Some(path) => cached_object_digest(&path, &self.digests),
         };
         self.object.get_or_init(look).clone()
     }
 
     /// The files of everything that `investigation` runs, for comparison with `evidence`. `folder` is the investigation's,
     /// where paths begin that are relative; `None`: it is not known.
-    pub fn programs(
+    pub fn current_programs(
         &self,
         evidence: &Evidence,
         origin: Origin,
@@ -135,7 +135,7 @@ impl LocalFiles {
                     "it has files that are named relative to the investigation's folder".into(),
                 ),
                 Some(folder) => {
-                    self.program_now(&format!("{on:?} {workload:?}"), origin, folder, || {
+                    self.current_program(&format!("{on:?} {workload:?}"), origin, folder, || {
                         let digests = &*self.digests;
                         let mut parts =
                             workload_files(digests, workload, &experiment.span, folder, on)?;
@@ -150,24 +150,25 @@ impl LocalFiles {
         });
         let commands = investigation.commands.iter().map(|command| {
             let root = Path::new("/");
-            let here = self.program_now(&format!("{on:?} {:?}", command.run), origin, root, || {
-                let program = command.run.first().ok_or(ProgramsError::Nothing)?;
-                let named = |error| ProgramsError::Program {
-                    program: file_name(program).to_owned(),
-                    error,
-                };
-                let mut parts =
-                    qed_programs::parts_from(&*self.digests, program, root).map_err(named)?;
-                // A guest only contains the files of its programs.
-                if on == RunsOn::Host {
-                    parts.extend(qed_programs::argument_files(
-                        &*self.digests,
-                        &command.run,
-                        root,
-                    ));
-                }
-                Ok(parts)
-            });
+            let here =
+                self.current_program(&format!("{on:?} {:?}", command.run), origin, root, || {
+                    let program = command.run.first().ok_or(ProgramsError::Nothing)?;
+                    let named = |error| ProgramsError::Program {
+                        program: file_name(program).to_owned(),
+                        error,
+                    };
+                    let mut parts =
+                        qed_programs::parts_from(&*self.digests, program, root).map_err(named)?;
+                    // A guest only contains the files of its programs.
+                    if on == RunsOn::Host {
+                        parts.extend(qed_programs::argument_files(
+                            &*self.digests,
+                            &command.run,
+                            root,
+                        ));
+                    }
+                    Ok(parts)
+                });
             (ProgramRunner::Command(command.name.clone()), here)
         });
         let found = workloads.chain(commands).collect();
@@ -196,7 +197,7 @@ impl LocalFiles {
     }
 
     /// The files that `find` finds of `what`.
-    fn program_now(
+    fn current_program(
         &self,
         what: &str,
         origin: Origin,
@@ -243,7 +244,7 @@ fn file_name(program: &str) -> &str {
 }
 
 /// The collector: in `PATH`, else beside this program.
-pub fn collector() -> Option<PathBuf> {
+pub fn find_collector() -> Option<PathBuf> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|own| Some(own.parent()?.to_owned()));
@@ -259,10 +260,10 @@ pub fn collector() -> Option<PathBuf> {
 /// # Errors
 /// A sentence that says why there is none.
 pub fn object(collector: &Path) -> Result<String, ObjectError> {
-    object_in(collector, &DigestCache::default())
+    cached_object_digest(collector, &DigestCache::default())
 }
 
-fn object_in(collector: &Path, digests: &DigestCache) -> Result<String, ObjectError> {
+fn cached_object_digest(collector: &Path, digests: &DigestCache) -> Result<String, ObjectError> {
     let found = digests.find_text("object", collector, |bytes| {
         let pattern = format!("{OBJECT_MARK}([0-9a-f]{{64}})");
         let found = Regex::new(&pattern).ok()?.captures(bytes)?.get(1)?;
@@ -297,11 +298,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vmlinuz");
         let here = LocalFiles::default();
-        let why = here.image(&path).unwrap_err().to_string();
+        let why = here.image_digest(&path).unwrap_err().to_string();
         assert!(!why.contains("vmlinuz") && !why.contains("/tmp"), "{why}");
         std::fs::write(&path, "a").unwrap();
-        let first = here.image(&path).unwrap();
+        let first = here.image_digest(&path).unwrap();
         std::fs::write(&path, "b").unwrap();
-        assert!(first.len() == 64 && here.image(&path).unwrap() != first);
+        assert!(first.len() == 64 && here.image_digest(&path).unwrap() != first);
     }
 }

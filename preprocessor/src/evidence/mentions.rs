@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use qed_evidence::claim::{Mentions, Scope};
 
-use crate::evidence::names::{names, words};
+use crate::evidence::names::{find_identifiers, split_words};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
 use crate::markdown::syntax::{self, SpannedWord, SyntaxError};
@@ -28,20 +28,20 @@ pub struct Fold {
 
 /// The lines of an exhibit `coverage`.
 #[derive(Clone, Debug, Default)]
-pub struct Lines {
+pub struct CoverageLines {
     /// Functions that the text explains with all that they call.
     pub below: Vec<SpannedWord>,
     /// The functions that it leaves out, in order.
     pub folds: Vec<Fold>,
 }
 
-impl Lines {
+impl CoverageLines {
     /// Read the lines of a body, each with its place in the chapter.
     ///
     /// # Errors
     /// The first line that is neither `below` nor `fold`, that names no function, or that folds without a reason.
     pub fn read(body: &[(String, Range<usize>)]) -> Result<Self, SyntaxError> {
-        let mut lines = Lines::default();
+        let mut lines = CoverageLines::default();
         for (line, span) in body {
             let wrong = |message: &str| {
                 Err(SyntaxError::new(
@@ -55,7 +55,7 @@ impl Lines {
             };
             let at = span.start + word.len() + 1;
             match (word, rest.split_once(':')) {
-                ("below", None) => match functions(rest, at) {
+                ("below", None) => match parse_functions(rest, at) {
                     Some(functions) => lines.below.extend(functions),
                     None => return wrong("`below` needs names of functions"),
                 },
@@ -63,7 +63,7 @@ impl Lines {
                     return wrong("`below` needs no reason: the text tells what it is about");
                 }
                 ("fold", Some((list, reason))) if !reason.trim().is_empty() => {
-                    let Some(functions) = functions(list, at) else {
+                    let Some(functions) = parse_functions(list, at) else {
                         return wrong("`fold` needs names of functions");
                     };
                     lines.folds.push(Fold {
@@ -80,7 +80,7 @@ impl Lines {
 }
 
 /// Names with commas between them, which begin at byte `at` of the chapter; `None` if one of them cannot be a function's.
-fn functions(list: &str, at: usize) -> Option<Vec<SpannedWord>> {
+fn parse_functions(list: &str, at: usize) -> Option<Vec<SpannedWord>> {
     let mut out = Vec::new();
     let mut start = at;
     for part in list.split(',') {
@@ -103,7 +103,7 @@ fn functions(list: &str, at: usize) -> Option<Vec<SpannedWord>> {
 #[derive(Debug)]
 struct CoverageExhibit {
     experiment: String,
-    lines: Lines,
+    lines: CoverageLines,
 }
 
 /// The mentions of one chapter.
@@ -132,7 +132,7 @@ impl BookMentions {
         if !chapters.iter().any(asks) {
             return BookMentions::default();
         }
-        let chapters: Vec<ChapterMentions> = chapters.iter().map(read).collect();
+        let chapters: Vec<ChapterMentions> = chapters.iter().map(read_chapter).collect();
         let named = chapters
             .iter()
             .flat_map(|chapter| chapter.named.iter().cloned());
@@ -143,12 +143,12 @@ impl BookMentions {
     }
 
     /// The mentions of an experiment's functions by the chapter of this name, or by the book.
-    pub fn of(&self, scope: Scope, chapter: &str, experiment: &str) -> Mentions {
+    pub fn for_experiment(&self, scope: Scope, chapter: &str, experiment: &str) -> Mentions {
         let own = self.chapters.iter().find(|one| one.name == chapter);
         let (named, lines) = match scope {
-            Scope::Book => (&self.named, self.lines(None, experiment)),
+            Scope::Book => (&self.named, self.lines_about(None, experiment)),
             Scope::Chapter => match own {
-                Some(own) => (&own.named, self.lines(Some(chapter), experiment)),
+                Some(own) => (&own.named, self.lines_about(Some(chapter), experiment)),
                 None => return Mentions::default(),
             },
         };
@@ -166,7 +166,7 @@ impl BookMentions {
     }
 
     /// The lines about an experiment: of one chapter, or of all.
-    pub fn lines(&self, chapter: Option<&str>, experiment: &str) -> Vec<&Lines> {
+    pub fn lines_about(&self, chapter: Option<&str>, experiment: &str) -> Vec<&CoverageLines> {
         let chapters = self.chapters.iter();
         let chapters = chapters.filter(|one| chapter.is_none_or(|name| one.name == name));
         chapters
@@ -178,19 +178,22 @@ impl BookMentions {
 }
 
 /// Read one chapter. It names what stands as code in its text, and what its claims and other exhibits say.
-fn read(chapter: &Chapter) -> ChapterMentions {
+fn read_chapter(chapter: &Chapter) -> ChapterMentions {
     let source = chapter.source.text.as_str();
-    let mut named: BTreeSet<String> = names(chapter).into_iter().map(|one| one.name).collect();
+    let mut named: BTreeSet<String> = find_identifiers(chapter)
+        .into_iter()
+        .map(|one| one.name)
+        .collect();
     let mut exhibits = Vec::new();
     for block in &chapter.blocks {
         let exhibit = (block.kind == BlockKind::Exhibit)
-            .then(|| syntax::words(source, block.info.clone()).ok())
+            .then(|| syntax::split_words(source, block.info.clone()).ok())
             .flatten();
         let requested =
             exhibit.filter(|words| matches!(&words.words[..], [name] if name.text == EXHIBIT));
         match requested {
             Some(words) => {
-                let lines = Lines::read(&block.lines(source));
+                let lines = CoverageLines::read(&block.lines(source));
                 if let (Some(experiment), Ok(lines)) = (words.option("experiment"), lines) {
                     exhibits.push(CoverageExhibit {
                         experiment: experiment.value.text.clone(),
@@ -200,7 +203,7 @@ fn read(chapter: &Chapter) -> ChapterMentions {
             }
             None => {
                 let body = block.body.iter().map(|piece| &source[piece.clone()]);
-                named.extend(body.flat_map(words).map(|(_, word)| word.to_owned()));
+                named.extend(body.flat_map(split_words).map(|(_, word)| word.to_owned()));
             }
         }
     }

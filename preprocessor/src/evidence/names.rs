@@ -56,13 +56,13 @@ impl Glossary {
         for chapter in chapters {
             let name = chapter.source.name.rsplit(['/', '\\']).next();
             if name == Some(GLOSSARY) {
-                glossary.chapter(&chapter.source.text);
+                glossary.read_chapter(&chapter.source.text);
             }
         }
         glossary
     }
 
-    fn chapter(&mut self, text: &str) {
+    fn read_chapter(&mut self, text: &str) {
         let mut options = MarkdownOptions::default();
         options.smart_punctuation = false;
         let mut title: Option<String> = None;
@@ -123,7 +123,7 @@ impl Glossary {
 }
 
 /// The names that a chapter uses, in order, each only the first time.
-pub fn names(chapter: &Chapter) -> Vec<Identifier> {
+pub fn find_identifiers(chapter: &Chapter) -> Vec<Identifier> {
     let text = chapter.source.text.as_str();
     let mut seen = BTreeSet::new();
     let mut out = Vec::new();
@@ -150,10 +150,10 @@ pub fn names(chapter: &Chapter) -> Vec<Identifier> {
                 let raw = &text[range.clone()];
                 let inner = raw.trim_matches('`');
                 let at = range.start + (raw.len() - raw.trim_start_matches('`').len());
-                code(inner, at, &mut add);
+                find_code_names(inner, at, &mut add);
             }
             Event::Text(_) if in_block == 0 => {
-                capitals(&text[range.clone()], range.start, &mut add)
+                find_capitals(&text[range.clone()], range.start, &mut add)
             }
             _ => {}
         }
@@ -166,7 +166,7 @@ fn is_word(c: char) -> bool {
 }
 
 /// Words of a text with their places.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn split_words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + text[at..].find(is_word)?;
@@ -179,7 +179,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The names in a code span.
-fn code<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, usize)) {
+fn find_code_names<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, usize)) {
     let whole = inner.trim();
     let lead = inner.len() - inner.trim_start().len();
     let command = whole
@@ -191,7 +191,7 @@ fn code<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, usize)) {
         return;
     }
     let mut tag: Option<(usize, &str)> = None;
-    for (start, word) in words(inner) {
+    for (start, word) in split_words(inner) {
         if word.starts_with(|c: char| c.is_ascii_digit()) {
             tag = None;
             continue;
@@ -211,8 +211,8 @@ fn code<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, usize)) {
 }
 
 /// Words of two or more capitals in running text: RAX, SIGKILL, CONFIG_PHYSICAL_START.
-fn capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
-    for (start, word) in words(text) {
+fn find_capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
+    for (start, word) in split_words(text) {
         let word = word.strip_suffix('s').unwrap_or(word);
         let capital = word.starts_with(|c: char| c.is_ascii_uppercase());
         let all = word
@@ -226,14 +226,14 @@ fn capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
 }
 
 /// Names that captures observed.
-pub type Names<'a> = HashSet<Cow<'a, str>, FixedState>;
+pub type ObservedNames<'a> = HashSet<Cow<'a, str>, FixedState>;
 
 /// All names that captures observed.
-pub fn observed<'a>(
+pub fn collect_observed<'a>(
     investigation: &'a Investigation,
     machines: impl Iterator<Item = &'a Evidence>,
-) -> Names<'a> {
-    let mut names = Observed::default();
+) -> ObservedNames<'a> {
+    let mut names = NameCollector::default();
     for evidence in machines {
         for option in evidence.kernel.config.keys() {
             let option = format!("CONFIG_{}", option.to_uppercase());
@@ -246,12 +246,12 @@ pub fn observed<'a>(
             if experiment.unavailable.is_some() {
                 continue;
             }
-            names.c(&experiment.workload);
+            names.add_c(&experiment.workload);
             let traced = experiment.graph.iter().flat_map(|graph| &graph.functions);
             traced.for_each(|function| names.add(function));
             for (probe_name, probe) in &experiment.probes {
                 if probe.backend.is_some() {
-                    names.probe(probe);
+                    names.add_probe(probe);
                     let planned = investigation
                         .experiment(name)
                         .and_then(|e| e.probe(probe_name));
@@ -264,7 +264,7 @@ pub fn observed<'a>(
                         for (read, refused) in entry.chain(exit) {
                             if !refused.contains_key(&read.name) {
                                 for (path, _) in read.paths() {
-                                    names.c(path);
+                                    names.add_c(path);
                                 }
                             }
                         }
@@ -276,9 +276,9 @@ pub fn observed<'a>(
                 .iter()
                 .flat_map(|ledger| &ledger.allocations)
             {
-                names.stack(&allocation.stack);
+                names.add_stack(&allocation.stack);
                 if let Some(free) = &allocation.freed {
-                    names.stack(&free.stack);
+                    names.add_stack(&free.stack);
                 }
             }
         }
@@ -287,13 +287,13 @@ pub fn observed<'a>(
 }
 
 #[derive(Default)]
-struct Observed<'a> {
-    names: Names<'a>,
+struct NameCollector<'a> {
+    names: ObservedNames<'a>,
     /// Pieces of C that were looked at: there are few types, and they come again and again.
     pieces: HashSet<&'a str, FixedState>,
 }
 
-impl<'a> Observed<'a> {
+impl<'a> NameCollector<'a> {
     fn add(&mut self, name: &'a str) {
         if !name.is_empty() {
             self.names.insert(name.into());
@@ -301,13 +301,13 @@ impl<'a> Observed<'a> {
     }
 
     /// Names in a piece of C.
-    fn c(&mut self, text: &'a str) {
+    fn add_c(&mut self, text: &'a str) {
         if self.pieces.insert(text) {
-            code(text, 0, &mut |name, _| self.add(name));
+            find_code_names(text, 0, &mut |name, _| self.add(name));
         }
     }
 
-    fn location(&mut self, location: &'a Location) {
+    fn add_location(&mut self, location: &'a Location) {
         self.add(&location.function);
         self.add(&location.file);
         for frame in &location.inlined_into {
@@ -315,38 +315,38 @@ impl<'a> Observed<'a> {
         }
     }
 
-    fn stack(&mut self, frames: &'a [Frame]) {
+    fn add_stack(&mut self, frames: &'a [Frame]) {
         for frame in frames {
             if let Some(symbol) = &frame.symbol {
-                self.symbol(symbol);
+                self.add_symbol(symbol);
             }
             if let Some(site) = &frame.site {
-                self.location(site);
+                self.add_location(site);
             }
         }
     }
 
     /// A symbol without the distance from it.
-    fn symbol(&mut self, symbol: &'a str) {
+    fn add_symbol(&mut self, symbol: &'a str) {
         self.add(symbol.split('+').next().unwrap_or(symbol));
     }
 
-    fn probe(&mut self, probe: &'a Probe) {
+    fn add_probe(&mut self, probe: &'a Probe) {
         match &probe.target {
             Target::Function(name) | Target::Tracepoint(name) | Target::Lsm(name) => self.add(name),
             // `static:SYMBOL` and `live:SYMBOL` name a symbol; a number names nothing.
             Target::Address(place) => {
                 if let Some((_, symbol)) = place.split_once(':') {
-                    self.symbol(symbol);
+                    self.add_symbol(symbol);
                 }
             }
         }
         for parameter in &probe.parameters {
             self.add(&parameter.name);
-            self.c(&parameter.type_name);
+            self.add_c(&parameter.type_name);
         }
         if let Some(returns) = &probe.returns {
-            self.c(returns);
+            self.add_c(returns);
         }
         for member in probe
             .members
@@ -354,8 +354,8 @@ impl<'a> Observed<'a> {
             .values()
             .chain(probe.members.exit.values())
         {
-            self.c(&member.structure);
-            self.c(&member.name);
+            self.add_c(&member.structure);
+            self.add_c(&member.name);
         }
         let mut data: Vec<&'a qed_evidence::value::Datum> = probe.definition.iter().collect();
         for hit in &probe.hits {
@@ -379,36 +379,36 @@ impl<'a> Observed<'a> {
             );
         }
         for value in data.into_iter().filter_map(|datum| datum.value()) {
-            self.value(value);
+            self.add_value(value);
         }
     }
 
-    fn value(&mut self, value: &'a Value) {
+    fn add_value(&mut self, value: &'a Value) {
         match value {
             Value::Address {
                 type_name, symbol, ..
             } => {
                 if let Some(type_name) = type_name {
-                    self.c(type_name);
+                    self.add_c(type_name);
                 }
                 if let Some(symbol) = symbol {
-                    self.symbol(symbol);
+                    self.add_symbol(symbol);
                 }
             }
             Value::Int {
                 type_name: Some(name),
                 ..
-            } => self.c(name),
+            } => self.add_c(name),
             Value::Enum {
                 type_name, name, ..
             } => {
-                self.c(type_name);
+                self.add_c(type_name);
                 self.add(name.as_deref().unwrap_or_default());
             }
             Value::Errno { name, .. } | Value::Symbol { name, .. } => self.add(name),
             Value::Flags { names, .. } => names.iter().for_each(|name| self.add(name)),
-            Value::Location { value } => self.location(value),
-            Value::Stack { value } | Value::CutStack { value, .. } => self.stack(value),
+            Value::Location { value } => self.add_location(value),
+            Value::Stack { value } | Value::CutStack { value, .. } => self.add_stack(value),
             _ => {}
         }
     }
@@ -424,7 +424,7 @@ mod tests {
     }
 
     fn named(text: &str) -> Vec<String> {
-        names(&chapter("c.md", text))
+        find_identifiers(&chapter("c.md", text))
             .into_iter()
             .map(|n| n.name)
             .collect()
@@ -452,7 +452,7 @@ mod tests {
             ]
         );
         let text = "a `b` c";
-        let found = &names(&chapter("c.md", text))[0];
+        let found = &find_identifiers(&chapter("c.md", text))[0];
         assert_eq!(&text[found.span.clone()], "b");
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use qed_evidence::path::hit_number;
 
 /// True if a path without the number of its hit says the same, and the number was not asked for: of a probe that fired once.
-pub fn repeats(name: &str, prefix: &str, names: &BTreeSet<&str>) -> bool {
+pub fn is_redundant_hit_path(name: &str, prefix: &str, names: &BTreeSet<&str>) -> bool {
     let is_number = |part: &&str| hit_number(part).is_some();
     if prefix.split('.').any(|part| is_number(&part)) {
         return false;

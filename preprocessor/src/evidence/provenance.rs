@@ -22,7 +22,7 @@ pub struct Use {
 
 impl Use {
     /// A path that a claim or an exhibit depends on, but does not show as a value of its own.
-    pub fn rests_on(path: impl Into<String>, machine: MachineId) -> Self {
+    pub fn new_dependency(path: impl Into<String>, machine: MachineId) -> Self {
         Use {
             path: path.into(),
             machine: Some(machine),
@@ -85,7 +85,7 @@ impl Use {
 }
 
 /// The machines that a page shows, in the book's order.
-pub fn machines(uses: &[Use], more: &[MachineId]) -> Vec<MachineId> {
+pub fn used_machines(uses: &[Use], more: &[MachineId]) -> Vec<MachineId> {
     let mut machines: Vec<MachineId> = uses
         .iter()
         .filter_map(|u| u.machine)

@@ -17,12 +17,12 @@ impl RawEvidence {
     }
 
     /// What claims are judged on, if it is not what is shown.
-    pub fn to_judge(&self) -> Option<&Evidence> {
+    pub fn for_judging(&self) -> Option<&Evidence> {
         self.0.as_ref()
     }
 
     /// What must not be found in anything that is published. Without raw evidence, what is `shown` is all that is known.
-    pub fn to_search<'a>(&'a self, shown: &'a Evidence) -> &'a Evidence {
+    pub fn for_searching<'a>(&'a self, shown: &'a Evidence) -> &'a Evidence {
         self.0.as_ref().unwrap_or(shown)
     }
 }

@@ -91,7 +91,7 @@ impl SweptKernel {
     }
 
     /// True if this is what `found`, made from evidence, is; of an earlier record less is known.
-    pub fn is_of(&self, found: &Self) -> bool {
+    pub fn matches(&self, found: &Self) -> bool {
         let mut found = found.clone();
         if self.version.is_none() {
             found.version = None;
@@ -155,7 +155,7 @@ impl<'c> From<&'c PublishedClaim> for ClaimText<'c> {
 
 impl SweptClaim {
     /// True if this is the claim that was judged. The id is not compared.
-    pub fn says(&self, text: ClaimText<'_>) -> bool {
+    pub fn matches(&self, text: ClaimText<'_>) -> bool {
         self.expression == text.expression
             && self.when.as_deref() == text.when
             && self.holds.as_deref() == text.holds
@@ -167,13 +167,16 @@ const LISTED: usize = 4;
 
 impl SweepRecord {
     /// The difference between the claims that were judged and those of a book, in words; `None` if there is none.
-    pub fn other_claims<'c>(&self, claims: impl Iterator<Item = ClaimText<'c>>) -> Option<String> {
+    pub fn describe_changed_claims<'c>(
+        &self,
+        claims: impl Iterator<Item = ClaimText<'c>>,
+    ) -> Option<String> {
         let made: BTreeMap<&str, ClaimText<'c>> = claims.map(|text| (text.id, text)).collect();
         let (mut changed, mut new) = (Vec::new(), Vec::new());
         for (id, text) in &made {
             match self.claims.get(*id) {
                 None => new.push(*id),
-                Some(swept) if !swept.says(*text) => changed.push(*id),
+                Some(swept) if !swept.matches(*text) => changed.push(*id),
                 Some(_) => {}
             }
         }
@@ -183,7 +186,7 @@ impl SweepRecord {
         let parts: Vec<String> = parts
             .into_iter()
             .filter(|(_, ids)| !ids.is_empty())
-            .map(|(what, ids)| format!("{what}: {}", listed(&ids)))
+            .map(|(what, ids)| format!("{what}: {}", format_ids(&ids)))
             .collect();
         (!parts.is_empty()).then(|| {
             format!(
@@ -195,7 +198,7 @@ impl SweepRecord {
 }
 
 /// The first of some ids, and the number of the others.
-fn listed(ids: &[&str]) -> String {
+fn format_ids(ids: &[&str]) -> String {
     let first: Vec<String> = ids
         .iter()
         .take(LISTED)
@@ -241,12 +244,12 @@ impl SweepState {
     }
 
     /// The reasons for being out of date, in words; `None` if it is not.
-    pub fn out_of_date(&self) -> Option<String> {
+    pub fn stale_reasons(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
     }
 
     /// The parts that could not be compared, in words; `None` if everything could be.
-    pub fn uncompared(&self) -> Option<String> {
+    pub fn uncompared_parts(&self) -> Option<String> {
         (!self.not_compared.is_empty()).then(|| self.not_compared.join("; "))
     }
 }
@@ -424,7 +427,7 @@ mod tests {
                 })
                 .collect();
             change(&mut texts);
-            record.other_claims(texts.into_iter())
+            record.describe_changed_claims(texts.into_iter())
         };
         assert_eq!(of(&record, &|_| {}), None);
         type Change = fn(&mut Vec<ClaimText<'_>>);

@@ -51,22 +51,22 @@ pub type Verdicts = BTreeMap<String, BTreeMap<String, PublishedVerdict>>;
 /// The ending of the file in which verdicts travel beside redacted evidence: `host.json`, `host.verdicts`.
 pub const VERDICTS_EXTENSION: &str = "verdicts";
 
-/// Verdicts that were reached where the raw evidence is, on their way with what was redacted there.
+/// Verdicts that were reached where the raw evidence is, kept beside what was redacted there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TravellingVerdicts {
+pub struct PortableVerdicts {
     /// `run.id` of the evidence.
     run: String,
     /// SHA-256 of the evidence as it travels, hex: the verdicts count for exactly this document.
     evidence: String,
     /// By the claims' ids.
-    claims: BTreeMap<String, TravellingVerdict>,
+    claims: BTreeMap<String, PortableVerdict>,
 }
 
 /// One of them. It counts for exactly this claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TravellingVerdict {
+pub struct PortableVerdict {
     expression: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<String>,
@@ -115,15 +115,15 @@ impl PublishedControl {
     }
 }
 
-impl TravellingVerdict {
+impl PortableVerdict {
     /// The judgement, completed with the details that were published with the verdict.
-    pub(crate) fn fill(&self, judgement: Judgement) -> Judgement {
+    pub(crate) fn complete(&self, judgement: Judgement) -> Judgement {
         let control = self.control.as_ref().and_then(|stated| {
-            Some(withheld_control(Control {
+            Some(redact_control(Control {
                 path: stated.path.clone(),
                 was: String::new(),
                 became: String::new(),
-                verdict: verdict_of(&stated.verdict)?,
+                verdict: parse_verdict(&stated.verdict)?,
             }))
         });
         Judgement {
@@ -135,12 +135,12 @@ impl TravellingVerdict {
 }
 
 /// The verdict of this word.
-fn verdict_of(word: &str) -> Option<Verdict> {
+fn parse_verdict(word: &str) -> Option<Verdict> {
     VERDICTS.into_iter().find(|verdict| verdict.name() == word)
 }
 
 /// A control without the values that were changed.
-pub(crate) fn withheld_control(control: Control) -> Control {
+pub(crate) fn redact_control(control: Control) -> Control {
     Control {
         was: "withheld".into(),
         became: "another value".into(),
@@ -157,13 +157,13 @@ const VERDICTS: [Verdict; 5] = [
 ];
 
 /// The digest of a document in the form in which it is written.
-fn digest(evidence: &Evidence) -> String {
+fn evidence_digest(evidence: &Evidence) -> String {
     // What was read can be written; if not, it fits no digest.
     qed_evidence::reader::write(evidence)
         .map_or_else(|_| String::new(), |text| sha256_hex(text.as_bytes()))
 }
 
-impl TravellingVerdicts {
+impl PortableVerdicts {
     /// The verdicts on this machine, for the way.
     pub fn new<'c>(
         evidence: &Evidence,
@@ -171,7 +171,7 @@ impl TravellingVerdicts {
     ) -> Self {
         let claims = verdicts
             .map(|(claim, verdict)| {
-                let travelled = TravellingVerdict {
+                let travelled = PortableVerdict {
                     expression: claim.expression.text().into(),
                     when: claim.when.as_ref().map(|when| when.text().into()),
                     holds: claim.holds.as_ref().map(|holds| holds.text().into()),
@@ -182,9 +182,9 @@ impl TravellingVerdicts {
                 (claim.id.clone(), travelled)
             })
             .collect();
-        TravellingVerdicts {
+        PortableVerdicts {
             run: evidence.run.id.clone(),
-            evidence: digest(evidence),
+            evidence: evidence_digest(evidence),
             claims,
         }
     }
@@ -197,7 +197,7 @@ impl TravellingVerdicts {
     ) -> Self {
         let on = |claim: &PublishedClaim| {
             let stated = verdicts.get(&claim.id)?.get(&evidence.machine.name)?;
-            let travelled = TravellingVerdict {
+            let travelled = PortableVerdict {
                 expression: claim.expression.clone(),
                 when: claim.when.clone(),
                 holds: claim.holds.clone(),
@@ -207,32 +207,32 @@ impl TravellingVerdicts {
             };
             Some((claim.id.clone(), travelled))
         };
-        TravellingVerdicts {
+        PortableVerdicts {
             run: evidence.run.id.clone(),
-            evidence: digest(evidence),
+            evidence: evidence_digest(evidence),
             claims: claims.iter().filter_map(on).collect(),
         }
     }
 
     /// Read what came with this evidence. The error is a reason.
     pub fn read(bytes: &[u8], evidence: &Evidence) -> Result<Self, VerdictsError> {
-        let read: TravellingVerdicts = serde_json::from_slice(bytes)?;
+        let read: PortableVerdicts = serde_json::from_slice(bytes)?;
         if read.run != evidence.run.id {
             return Err(VerdictsError::OtherCapture);
         }
-        if read.evidence != digest(evidence) {
+        if read.evidence != evidence_digest(evidence) {
             return Err(VerdictsError::Changed);
         }
         Ok(read)
     }
 
     /// The verdict on exactly this claim, with the details that may be published.
-    pub(crate) fn on(&self, claim: &Claim) -> Option<(Verdict, &TravellingVerdict)> {
+    pub(crate) fn verdict_on(&self, claim: &Claim) -> Option<(Verdict, &PortableVerdict)> {
         let found = self.claims.get(&claim.id)?;
         let same = found.expression == claim.expression.text()
             && found.when.as_deref() == claim.when.as_ref().map(|when| when.text())
             && found.holds.as_deref() == claim.holds.as_ref().map(|holds| holds.text());
-        let verdict = verdict_of(&found.verdict);
+        let verdict = parse_verdict(&found.verdict);
         verdict.filter(|_| same).map(|verdict| (verdict, found))
     }
 }

@@ -39,6 +39,6 @@ pub struct RenderedBlock {
 }
 
 /// Note a problem at a place of the chapter.
-pub fn note(problems: &mut Vec<Diagnostic>, chapter: &Chapter, error: SyntaxError) {
+pub fn report(problems: &mut Vec<Diagnostic>, chapter: &Chapter, error: SyntaxError) {
     problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
 }

@@ -4,7 +4,7 @@
 use qed_evidence::Value;
 use serde::Serialize;
 
-use crate::evidence::provenance::{Use, machines};
+use crate::evidence::provenance::{Use, used_machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::ShownRow;
 use crate::exhibits::request::ExhibitRequest;
@@ -29,7 +29,7 @@ struct BytesView {
 }
 
 /// Each byte, and whether it differs from the byte at the same place of `first`.
-fn compare(bytes: &[u8], first: &[u8]) -> Vec<Byte> {
+fn mark_differences(bytes: &[u8], first: &[u8]) -> Vec<Byte> {
     bytes
         .iter()
         .enumerate()
@@ -41,7 +41,7 @@ fn compare(bytes: &[u8], first: &[u8]) -> Vec<Byte> {
 }
 
 /// A row without markup: bytes that differ are in square brackets.
-fn plain(bytes: &[Byte]) -> String {
+fn row_text(bytes: &[Byte]) -> String {
     let marked = |byte: &Byte| match byte.differs {
         true => format!("[{}]", byte.hex),
         false => format!(" {} ", byte.hex),
@@ -50,7 +50,7 @@ fn plain(bytes: &[Byte]) -> String {
 }
 
 /// The remark on a row: how it differs from the first, and where it was cut.
-fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
+fn describe_difference(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
     let differs = match bytes.iter().filter(|byte| byte.differs).count() {
         _ if index == 0 => None,
         0 if cut.is_some() => Some("as in the first row, as far as it was kept".into()),
@@ -64,7 +64,7 @@ fn verdict(index: usize, bytes: &[Byte], cut: Option<String>) -> String {
 
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let values = request.rows()?;
+    let values = request.parse_rows()?;
     let mut first: Option<Vec<u8>> = None;
     let mut rows = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
@@ -82,11 +82,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             None => None,
         };
         let compared = match &bytes {
-            Some(bytes) => compare(bytes, first.get_or_insert_with(|| bytes.clone())),
+            Some(bytes) => mark_differences(bytes, first.get_or_insert_with(|| bytes.clone())),
             None => Vec::new(),
         };
         rows.push(BytesRow {
-            verdict: verdict(
+            verdict: describe_difference(
                 index,
                 &compared,
                 value.value().and_then(Value::describe_cut),
@@ -103,15 +103,15 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
                 "{}  {}\n {}",
                 row.value.label,
                 row.verdict,
-                plain(&row.bytes)
+                row_text(&row.bytes)
             )
             .replace("  \n", "\n"),
         })
         .collect();
-    let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.used()).collect();
+    let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.to_use()).collect();
     Ok(RenderedBlock {
         text: text.join("\n"),
-        machines: machines(&uses, &[]),
+        machines: used_machines(&uses, &[]),
         html: request
             .book_data
             .evidence_set
@@ -130,22 +130,22 @@ mod tests {
     #[test]
     fn marks_what_differs() {
         let first = [0x0f, 0x1f, 0x44];
-        let hooked = compare(&[0xe8, 0x1f, 0x10], &first);
-        assert_eq!(plain(&hooked), "[e8] 1f [10]");
-        assert_eq!(verdict(1, &hooked, None), "2 bytes differ");
+        let hooked = mark_differences(&[0xe8, 0x1f, 0x10], &first);
+        assert_eq!(row_text(&hooked), "[e8] 1f [10]");
+        assert_eq!(describe_difference(1, &hooked, None), "2 bytes differ");
         let cut = || Some("cut after 3 bytes".to_owned());
-        assert_eq!(verdict(0, &hooked, cut()), "cut after 3 bytes");
+        assert_eq!(describe_difference(0, &hooked, cut()), "cut after 3 bytes");
         assert_eq!(
-            verdict(1, &compare(&first, &first), cut()),
+            describe_difference(1, &mark_differences(&first, &first), cut()),
             "as in the first row, as far as it was kept, cut after 3 bytes"
         );
         assert_eq!(
-            verdict(2, &compare(&first, &first), None),
+            describe_difference(2, &mark_differences(&first, &first), None),
             "as in the first row"
         );
-        assert_eq!(plain(&compare(&[0x0f], &first)), " 0f ");
+        assert_eq!(row_text(&mark_differences(&[0x0f], &first)), " 0f ");
         assert_eq!(
-            plain(&compare(&[0x0f, 0x1f, 0x44, 0x01], &first)),
+            row_text(&mark_differences(&[0x0f, 0x1f, 0x44, 0x01], &first)),
             " 0f  1f  44 [01]"
         );
     }

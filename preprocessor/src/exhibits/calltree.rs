@@ -4,13 +4,13 @@ use qed_evidence::document::{Experiment, Target};
 use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
-use crate::evidence::format::duration;
+use crate::evidence::format::format_duration;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::pieces::{Piece, is_long_number, pieces};
+use crate::exhibits::pieces::{Piece, is_long_number, split_pieces};
 use crate::exhibits::request::{ExhibitRequest, caption};
-use crate::exhibits::tree::{CallKind, ProbedCall, interrupt, leads, tree};
+use crate::exhibits::tree::{CallKind, ProbedCall, build_tree, describe_interrupt, tree_prefixes};
 use crate::markdown::syntax::SyntaxError;
 
 /// One line of the tree.
@@ -34,20 +34,22 @@ impl CallLine {
             lead,
             depth,
             name: name.to_owned(),
-            pieces: pieces(&rest, is_long_number),
+            pieces: split_pieces(&rest, is_long_number),
             rest,
         }
     }
 }
 
-fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallLine> {
-    let nodes = tree(experiment);
-    let leads = leads(&nodes);
+fn call_lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallLine> {
+    let nodes = build_tree(experiment);
+    let leads = tree_prefixes(&nodes);
     nodes
         .iter()
         .zip(leads)
         .map(|(node, lead)| match &node.what {
-            CallKind::Call(call) => CallLine::new(lead, node.depth, &call.name, rest(call, write)),
+            CallKind::Call(call) => {
+                CallLine::new(lead, node.depth, &call.name, describe_call(call, write))
+            }
             CallKind::Inlined(function, line) => CallLine::new(
                 lead,
                 node.depth,
@@ -59,7 +61,7 @@ fn lines(experiment: &Experiment, write: &dyn Fn(&Value) -> String) -> Vec<CallL
 }
 
 /// Arguments, result, time and call site of a call.
-fn rest(call: &ProbedCall<'_>, write: &dyn Fn(&Value) -> String) -> String {
+fn describe_call(call: &ProbedCall<'_>, write: &dyn Fn(&Value) -> String) -> String {
     let shown = |datum: &Datum| datum.value().map_or_else(|| "?".to_owned(), write);
     let mut rest = String::new();
     let args: Vec<String> = call
@@ -80,26 +82,26 @@ fn rest(call: &ProbedCall<'_>, write: &dyn Fn(&Value) -> String) -> String {
     if let (Some(from), Some(to)) = (call.hit.time_ns, call.hit.return_time_ns)
         && let Some(ns) = to.checked_sub(from)
     {
-        rest.push_str(&format!(" · {}", duration(ns)));
+        rest.push_str(&format!(" · {}", format_duration(ns)));
     }
     if call.jumped {
         rest.push_str(" · reached by a jump");
     } else if let Some(Value::Location { value }) = call.hit.site.as_ref().and_then(Datum::value) {
         rest.push_str(&format!(" · from {}:{}", value.file, value.line));
     }
-    if let Some(interrupt) = interrupt(call.hit) {
+    if let Some(interrupt) = describe_interrupt(call.hit) {
         rest.push_str(&format!(" · {interrupt}"));
     }
     rest
 }
 
 /// The values that the tree shows.
-pub(super) fn uses(name: &str, machine: MachineId, experiment: &Experiment) -> Vec<Use> {
+pub(super) fn collect_uses(name: &str, machine: MachineId, experiment: &Experiment) -> Vec<Use> {
     let shown = ["args", "return", "order", "duration_ns"];
     let probes = experiment.probes.keys();
     probes
         .flat_map(|probe| shown.map(|leaf| format!("{name}.{probe}.{leaf}")))
-        .map(|path| Use::rests_on(path, machine))
+        .map(|path| Use::new_dependency(path, machine))
         .collect()
 }
 
@@ -128,7 +130,7 @@ fn describe_uncalled(experiment: &Experiment) -> Option<String> {
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     request.show_experiment(|machine, name, experiment| {
-        let lines = lines(experiment, &|value| value.to_string());
+        let lines = call_lines(experiment, &|value| value.to_string());
         let caption = caption(book_data, machine, &experiment.workload);
         let mut text = caption.clone();
         for line in &lines {
@@ -145,7 +147,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             html: book_data.evidence_set.templates.render("calltree", &data),
             text,
             machines: vec![machine],
-            uses: uses(name, machine, experiment),
+            uses: collect_uses(name, machine, experiment),
             ..RenderedBlock::default()
         })
     })

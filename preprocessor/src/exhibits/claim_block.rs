@@ -25,7 +25,7 @@ struct Operand {
 }
 
 #[derive(Serialize)]
-struct OnMachine {
+struct MachineVerdict {
     name: String,
     class: &'static str,
     badge: String,
@@ -56,11 +56,11 @@ struct ClaimView {
     rests_on: Vec<String>,
     control: Option<String>,
     judged: Option<String>,
-    others: Vec<OnMachine>,
+    others: Vec<MachineVerdict>,
 }
 
 /// The class of a verdict in the style sheet.
-pub fn class(verdict: Verdict) -> &'static str {
+pub fn css_class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "qed-pass",
         Verdict::Fail => "qed-fail",
@@ -83,7 +83,7 @@ pub fn badge(verdict: Verdict) -> String {
 }
 
 /// The description of a value; of an address, also where it leads, because that is what claims ask of it.
-fn kind(value: &Value) -> String {
+fn describe_value(value: &Value) -> String {
     let kind = format::describe(value);
     match value {
         Value::Address {
@@ -100,7 +100,7 @@ pub fn is_long(text: &str) -> bool {
 }
 
 /// The reason that a claim has no verdict on a machine, without the paths: each reason once. `explain` has them all.
-pub fn why(judgement: &Judgement) -> Option<String> {
+pub fn missing_verdict_reason(judgement: &Judgement) -> Option<String> {
     let operands = judgement.when_operands.iter().chain(&judgement.operands);
     let mut reasons: Vec<&str> = Vec::new();
     for reason in operands
@@ -120,19 +120,23 @@ pub fn why(judgement: &Judgement) -> Option<String> {
 
 /// True if the value of this path is withheld, because the machine is live.
 fn is_withheld(path: &str, book_data: &BookData<'_>, machine: MachineId) -> bool {
-    let leaf = book_data.indexed(machine).leaves.get(path);
+    let leaf = book_data.path_index(machine).leaves.get(path);
     leaf.is_some_and(|leaf| matches!(&*leaf.datum, Datum::Missing(Missing::Withheld(_))))
 }
 
 /// The operands of a judgement, each path once.
-fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: MachineId) -> Vec<Operand> {
+fn operand_views(
+    judgement: &Judgement,
+    book_data: &BookData<'_>,
+    machine: MachineId,
+) -> Vec<Operand> {
     let mut out: Vec<Operand> = Vec::new();
     for operand in judgement.when_operands.iter().chain(&judgement.operands) {
         if out.iter().any(|known| known.text == operand.text) {
             continue;
         }
         let (value, kind) = match (&operand.value, &operand.missing) {
-            (Some(value), _) => (value.to_string(), kind(value)),
+            (Some(value), _) => (value.to_string(), describe_value(value)),
             (None, Some(reason)) if is_withheld(&operand.text, book_data, machine) => {
                 (reason.clone(), String::new())
             }
@@ -140,7 +144,7 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: MachineId)
             (None, None) => ("not evaluated".to_owned(), String::new()),
         };
         let is_leaf = book_data
-            .indexed(machine)
+            .path_index(machine)
             .leaves
             .get(&operand.text)
             .and_then(|leaf| leaf.datum.value())
@@ -158,7 +162,7 @@ fn operands(judgement: &Judgement, book_data: &BookData<'_>, machine: MachineId)
 }
 
 /// A note about a verdict on evidence that is not shown unredacted.
-fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
+fn judging_note(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
     let machine = book_data.machine(judged.shown);
     let verdict = judged.judgement().verdict;
     if !machine.raw.exists() && machine.verdicts.is_none() {
@@ -179,8 +183,8 @@ fn how_judged(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> 
 }
 
 /// The classes of a claim's box: a verdict on evidence that is out of date does not look like one of now.
-fn class_of(verdict: Verdict, machine: MachineId, book_data: &BookData<'_>) -> String {
-    let of_verdict = class(verdict);
+fn box_classes(verdict: Verdict, machine: MachineId, book_data: &BookData<'_>) -> String {
+    let of_verdict = css_class(verdict);
     match book_data.machine(machine).stale.is_empty() {
         true => of_verdict.to_owned(),
         false => format!("{of_verdict} qed-old"),
@@ -191,11 +195,11 @@ fn class_of(verdict: Verdict, machine: MachineId, book_data: &BookData<'_>) -> S
 const SAME: &str = "for the same reason";
 
 /// The judgements on the other machines; one for `own_reason`, that of the machine which is shown, says so.
-fn others(
+fn other_verdicts(
     judged: &JudgedClaim,
     book_data: &BookData<'_>,
     own_reason: Option<&str>,
-) -> Vec<OnMachine> {
+) -> Vec<MachineVerdict> {
     book_data
         .evidence_set
         .loaded
@@ -204,13 +208,13 @@ fn others(
         .enumerate()
         .filter(|(index, _)| *index != judged.shown.index())
         .map(|(_, (machine, judgement))| {
-            let reason = match why(judgement) {
+            let reason = match missing_verdict_reason(judgement) {
                 same if same.is_some() && same.as_deref() == own_reason => Some(SAME.to_owned()),
                 other => other,
             };
-            OnMachine {
+            MachineVerdict {
                 name: machine.machine.clone(),
-                class: class(judgement.verdict),
+                class: css_class(judgement.verdict),
                 badge: badge(judgement.verdict),
                 outside: judgement.outside.clone(),
                 long: reason.as_deref().is_some_and(is_long),
@@ -223,9 +227,9 @@ fn others(
 /// A claim with its verdicts, as it stands in its chapter.
 pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let judgement = judged.judgement();
-    let operands = operands(judgement, book_data, judged.shown);
+    let operands = operand_views(judgement, book_data, judged.shown);
     // What the operands say is not said again.
-    let own_reason = why(judgement);
+    let own_reason = missing_verdict_reason(judgement);
     let is_told = judgement.verdict == Verdict::Unverified
         && own_reason.as_deref().is_some_and(|reason| {
             let is_shown = |part| {
@@ -235,7 +239,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
             };
             reason.split("; ").all(is_shown)
         });
-    let others = others(judged, book_data, own_reason.as_deref());
+    let others = other_verdicts(judged, book_data, own_reason.as_deref());
     let control = judgement.control.as_ref().map(|control| {
         format!(
             "control: with another value of {} the {} is {}",
@@ -250,7 +254,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     });
     let data = ClaimView {
         id: judged.claim.id.clone(),
-        class: class_of(judgement.verdict, judged.shown, book_data),
+        class: box_classes(judgement.verdict, judged.shown, book_data),
         badge: badge(judgement.verdict),
         expression: judged.claim.expression.text().trim().to_owned(),
         when: judged
@@ -269,17 +273,17 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
         reason: judgement.reason.clone().filter(|_| !is_told),
         rests_on: judgement.rests_on.clone(),
         control,
-        judged: how_judged(judged, book_data),
+        judged: judging_note(judged, book_data),
         operands,
         others,
     };
     let uses = judged
         .claim
         .reads()
-        .map(|read| Use::rests_on(&read.path, judged.shown))
+        .map(|read| Use::new_dependency(&read.path, judged.shown))
         .collect();
     RenderedBlock {
-        text: text(&data),
+        text: render_text(&data),
         html: book_data.evidence_set.templates.render("claim", &data),
         machines: vec![judged.shown],
         uses,
@@ -287,7 +291,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     }
 }
 
-fn text(data: &ClaimView) -> String {
+fn render_text(data: &ClaimView) -> String {
     let mut lines = vec![
         format!("claim {}: {} ({})", data.id, data.badge, data.origin),
         data.expression.clone(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claim_block::{badge, is_long, why};
+use crate::exhibits::claim_block::{badge, is_long, missing_verdict_reason};
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
@@ -29,7 +29,7 @@ struct Reason {
 fn reasons(judged: &JudgedClaim, machines: &[String]) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
     for (machine, judgement) in machines.iter().zip(&judged.judgements) {
-        let Some(text) = why(judgement) else {
+        let Some(text) = missing_verdict_reason(judgement) else {
             continue;
         };
         match out.iter_mut().find(|reason| reason.text == text) {
@@ -72,7 +72,7 @@ const NOT_IN_PATHS: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// The link from one chapter to a claim in another. mdBook turns `.md` into `.html`, and README into index.
-pub(super) fn link(from: &str, judged: &JudgedClaim) -> String {
+pub(super) fn claim_link(from: &str, judged: &JudgedClaim) -> String {
     let up = "../".repeat(from.matches('/').count());
     let target = &judged.chapter_name;
     let target = match target.strip_suffix("README.md") {
@@ -98,12 +98,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let mut counts = std::collections::BTreeMap::new();
     let rows: Vec<ClaimsRow> = request
         .claims
-        .in_order()
+        .iter_in_book_order()
         .map(|judged| {
             *counts.entry(judged.judgement().verdict).or_insert(0_usize) += 1;
             ClaimsRow {
                 id: judged.claim.id.clone(),
-                href: link(request.chapter, judged),
+                href: claim_link(request.chapter, judged),
                 chapter: judged.chapter_name.clone(),
                 badges: judged.judgements.iter().map(|j| badge(j.verdict)).collect(),
                 reasons: reasons(judged, &machines),

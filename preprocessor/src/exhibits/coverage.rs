@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::config::Lint;
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::mentions::{Fold, Lines};
+use crate::evidence::mentions::{CoverageLines, Fold};
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::graph::{planned, traced};
+use crate::exhibits::graph::{find_call_tree, planned_graph};
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::syntax::{SpannedWord, SyntaxError};
 use crate::util::report::pluralize;
@@ -93,23 +93,23 @@ impl std::fmt::Display for Limit {
 }
 
 /// The tree of a machine and its coverage, or the reason why there is none.
-type OnMachine<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
+type MachineCoverage<'b> = (MachineId, Result<(&'b Graph, Coverage), ExhibitGap>);
 
 /// Render the exhibit; the lint `untold` complains about more unmentioned functions than it allows.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let experiment = planned(request)?;
-    let scope = scope(request)?;
-    let limit = limit(request)?;
-    let own = Lines::read(request.body)?;
+    let experiment = planned_graph(request)?;
+    let scope = parse_scope(request)?;
+    let limit = parse_limit(request)?;
+    let own = CoverageLines::read(request.body)?;
     let book_mentions = request.claims.book_mentions();
-    let mentions = book_mentions.of(scope, request.chapter, experiment);
+    let mentions = book_mentions.for_experiment(scope, request.chapter, experiment);
     refuse_unnamed(&own, &mentions, scope)?;
     let book_data = request.book_data;
     let requested = request.machine()?;
-    let all: Vec<OnMachine<'_>> = book_data
+    let all: Vec<MachineCoverage<'_>> = book_data
         .machine_ids()
         .map(|machine| {
-            let graph = traced(book_data, machine, experiment);
+            let graph = find_call_tree(book_data, machine, experiment);
             (
                 machine,
                 graph.map(|(_, graph)| (graph, mentions.cover(graph))),
@@ -139,16 +139,16 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         return Ok(render_gap(book_data, first, &why));
     };
     let lines = match scope {
-        Scope::Chapter => book_mentions.lines(Some(request.chapter), experiment),
-        Scope::Book => book_mentions.lines(None, experiment),
+        Scope::Chapter => book_mentions.lines_about(Some(request.chapter), experiment),
+        Scope::Book => book_mentions.lines_about(None, experiment),
     };
     let folds: Vec<&Fold> = lines.iter().flat_map(|lines| &lines.folds).collect();
     let workload = &book_data.machine(machine).evidence.experiments[experiment].workload;
     let view = CoverageView {
         caption: caption(book_data, machine, workload),
-        summary: summary(coverage, scope),
-        parts: parts(graph, coverage, &folds),
-        machines: rows(request, &all),
+        summary: summarize(coverage, scope),
+        parts: part_views(graph, coverage, &folds),
+        machines: machine_rows(request, &all),
         notes: vec![
             "A function is one that the kernel's tracer sees: it is not inlined, and may be traced. What interrupts ran is left out."
                 .to_owned(),
@@ -159,14 +159,14 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .filter(|(_, covered)| covered.is_ok())
         .map(|(machine, _)| *machine)
         .collect();
-    let mut problems = untold(request, &all, limit);
-    problems.extend(unmatched_lines(request, &own, &all));
+    let mut problems = limit_diagnostics(request, &all, limit);
+    problems.extend(unmatched_line_warnings(request, &own, &all));
     Ok(RenderedBlock {
-        text: text(&view),
+        text: render_text(&view),
         html: book_data.evidence_set.templates.render("coverage", &view),
         uses: shown
             .iter()
-            .map(|machine| Use::rests_on(format!("{experiment}.graph"), *machine))
+            .map(|machine| Use::new_dependency(format!("{experiment}.graph"), *machine))
             .collect(),
         machines: shown,
         problems,
@@ -174,7 +174,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 }
 
 /// The value of `scope`.
-fn scope(request: &ExhibitRequest<'_, '_>) -> Result<Scope, SyntaxError> {
+fn parse_scope(request: &ExhibitRequest<'_, '_>) -> Result<Scope, SyntaxError> {
     let Some(option) = request.words.option("scope") else {
         return Ok(Scope::Chapter);
     };
@@ -188,7 +188,7 @@ fn scope(request: &ExhibitRequest<'_, '_>) -> Result<Scope, SyntaxError> {
 }
 
 /// The value of `untold`; without it, nothing may be left untold.
-fn limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
+fn parse_limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
     let Some(option) = request.words.option("untold") else {
         return Ok(Limit::Functions(0));
     };
@@ -202,7 +202,11 @@ fn limit(request: &ExhibitRequest<'_, '_>) -> Result<Limit, SyntaxError> {
 }
 
 /// Refuse `below` of a function that the text does not name.
-fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), SyntaxError> {
+fn refuse_unnamed(
+    own: &CoverageLines,
+    mentions: &Mentions,
+    scope: Scope,
+) -> Result<(), SyntaxError> {
     match own
         .below
         .iter()
@@ -221,13 +225,13 @@ fn refuse_unnamed(own: &Lines, mentions: &Mentions, scope: Scope) -> Result<(), 
 }
 
 /// The complaints about machines with more unmentioned functions than allowed.
-fn untold(
+fn limit_diagnostics(
     request: &ExhibitRequest<'_, '_>,
-    all: &[OnMachine<'_>],
+    all: &[MachineCoverage<'_>],
     limit: Limit,
 ) -> Vec<Diagnostic> {
     let config = request.book_data.config;
-    let complaint = |(machine, covered): &OnMachine<'_>| {
+    let complaint = |(machine, covered): &MachineCoverage<'_>| {
         let (graph, coverage) = covered.as_ref().ok()?;
         if limit.allows(coverage) {
             return None;
@@ -249,21 +253,21 @@ fn untold(
             "name them as code in the text, tell them `below` a function that it names, or `fold` them with a reason: {}",
             names.join(", ")
         );
-        Some(config.set_severity(Lint::Untold, problem.help(help)))
+        Some(config.apply_severity(Lint::Untold, problem.help(help)))
     };
     all.iter().filter_map(complaint).collect()
 }
 
 /// Warnings about lines whose function did not run on any machine, if every machine whose tree may be published has one.
-fn unmatched_lines(
+fn unmatched_line_warnings(
     request: &ExhibitRequest<'_, '_>,
-    own: &Lines,
-    all: &[OnMachine<'_>],
+    own: &CoverageLines,
+    all: &[MachineCoverage<'_>],
 ) -> Vec<Diagnostic> {
     let book_data = request.book_data;
     let silent = all
         .iter()
-        .any(|(machine, covered)| covered.is_err() && !book_data.hides(*machine));
+        .any(|(machine, covered)| covered.is_err() && !book_data.hides_addresses(*machine));
     if silent || !book_data.evidence_set.absent.is_empty() {
         return Vec::new();
     }
@@ -305,7 +309,7 @@ fn counts(coverage: &Coverage) -> Vec<usize> {
     ]
 }
 
-fn summary(coverage: &Coverage, scope: Scope) -> String {
+fn summarize(coverage: &Coverage, scope: Scope) -> String {
     let [named, below, folded, untold, all] = counts(coverage)[..] else {
         return String::new();
     };
@@ -319,7 +323,7 @@ fn summary(coverage: &Coverage, scope: Scope) -> String {
 }
 
 /// The four ways in which the text covers functions, with the functions of each.
-fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
+fn part_views(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
     let name = |at: usize| graph.functions[at].clone();
     let (mut named, mut untold) = (Vec::new(), Vec::new());
     let (mut below, mut folded): (Vec<Group>, Vec<Group>) = (Vec::new(), Vec::new());
@@ -329,11 +333,11 @@ fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
             Mention::Nowhere => untold.push(name(*at)),
             Mention::Below(above) => {
                 let head = format!("{} and what it calls", name(*above));
-                add(&mut below, head, name(*at));
+                add_to_group(&mut below, head, name(*at));
             }
             Mention::Folded(above) => {
-                let reason = reason(folds, &name(*above));
-                add(&mut folded, reason, name(*at));
+                let reason = fold_reason(folds, &name(*above));
+                add_to_group(&mut folded, reason, name(*at));
             }
         }
     }
@@ -359,7 +363,7 @@ fn parts(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
 }
 
 /// Add a function to the group with this head.
-fn add(groups: &mut Vec<Group>, head: String, function: String) {
+fn add_to_group(groups: &mut Vec<Group>, head: String, function: String) {
     let known = groups
         .iter_mut()
         .find(|group| group.head.as_ref() == Some(&head));
@@ -373,7 +377,7 @@ fn add(groups: &mut Vec<Group>, head: String, function: String) {
 }
 
 /// The reason why the function with this symbol is left out.
-fn reason(folds: &[&Fold], symbol: &str) -> String {
+fn fold_reason(folds: &[&Fold], symbol: &str) -> String {
     let is_of = |fold: &&&Fold| {
         let names = fold.functions.iter().map(|one| one.text.clone());
         let mentions = Mentions {
@@ -387,8 +391,8 @@ fn reason(folds: &[&Fold], symbol: &str) -> String {
 }
 
 /// The rows of all machines.
-fn rows(request: &ExhibitRequest<'_, '_>, all: &[OnMachine<'_>]) -> Vec<MachineRow> {
-    let row = |(machine, covered): &OnMachine<'_>| MachineRow {
+fn machine_rows(request: &ExhibitRequest<'_, '_>, all: &[MachineCoverage<'_>]) -> Vec<MachineRow> {
+    let row = |(machine, covered): &MachineCoverage<'_>| MachineRow {
         machine: request.book_data.machine(*machine).machine.clone(),
         counts: covered
             .as_ref()
@@ -399,7 +403,7 @@ fn rows(request: &ExhibitRequest<'_, '_>, all: &[OnMachine<'_>]) -> Vec<MachineR
 }
 
 /// The same without markup.
-fn text(view: &CoverageView) -> String {
+fn render_text(view: &CoverageView) -> String {
     let mut text = format!("{}\n{}", view.caption, view.summary);
     for row in &view.machines {
         let _ = match (&row.why, &row.counts[..]) {

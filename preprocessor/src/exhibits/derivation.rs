@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::claims::judged::JudgedClaim;
 use crate::config::Lint;
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::names::names;
+use crate::evidence::names::find_identifiers;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claim_block::{badge, class};
+use crate::exhibits::claim_block::{badge, css_class};
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
@@ -37,7 +37,7 @@ struct DerivationView {
 
 /// The verdict of a claim for its chapter: as shown there, or where it does not apply to that machine, on the first
 /// one that it applies to. A failure on any machine is one.
-fn verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
+fn chapter_verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
     let all = &judged.judgements;
     if let Some(at) = all.iter().position(|j| j.verdict.is_failure()) {
         return (all[at].verdict, Some(MachineId::new(at)));
@@ -52,7 +52,7 @@ fn verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
 }
 
 /// The status of a chapter with these verdicts and this many undefined names.
-fn status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
+fn chapter_status(verdicts: &[Verdict], undefined: usize) -> (Verdict, String) {
     let count = |wanted: Verdict| verdicts.iter().filter(|v| **v == wanted).count();
     let failed = verdicts.iter().filter(|v| v.is_failure()).count();
     let (pass, open) = (
@@ -98,11 +98,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
                 .iter()
                 .any(|e| e.name == name || e.probe(name).is_some())
     };
-    let observed = book_data.observed();
+    let observed = book_data.observed_names();
     let mut problems = Vec::new();
     let mut undefined = Vec::new();
     let (mut seen, mut defined) = (0, 0);
-    for named in names(request.page) {
+    for named in find_identifiers(request.page) {
         let name = named.name.as_str();
         if own(name) || crate::exhibits::block::GAPS.contains(&name) || VERDICTS.contains(&name) {
             continue;
@@ -131,18 +131,21 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     let of_chapter: Vec<&JudgedClaim> = request
         .claims
-        .in_order()
+        .iter_in_book_order()
         .filter(|judged| judged.chapter_name == request.chapter)
         .collect();
-    let verdicts: Vec<Verdict> = of_chapter.iter().map(|judged| verdict(judged).0).collect();
+    let verdicts: Vec<Verdict> = of_chapter
+        .iter()
+        .map(|judged| chapter_verdict(judged).0)
+        .collect();
     let inferences: Vec<Inference> = of_chapter
         .iter()
         .filter_map(|judged| {
-            let (verdict, at) = verdict(judged);
+            let (verdict, at) = chapter_verdict(judged);
             let open = matches!(verdict, Verdict::Unverified | Verdict::NotApplicable);
             let at = at.filter(|_| open)?;
             let reason = judged
-                .on(at)
+                .judgement_on(at)
                 .reason
                 .as_deref()
                 .unwrap_or("it applies to no machine");
@@ -152,24 +155,24 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             })
         })
         .collect();
-    let (verdict, reason) = status(&verdicts, undefined.len());
+    let (verdict, reason) = chapter_status(&verdicts, undefined.len());
     let data = DerivationView {
         introduced: format!("{seen} names observed by captures, {defined} defined in the glossary"),
         undefined,
         inferences,
-        class: class(verdict),
+        class: css_class(verdict),
         badge: badge(verdict),
         reason,
     };
     Ok(RenderedBlock {
-        text: text(&data),
+        text: render_text(&data),
         html: book_data.evidence_set.templates.render("derivation", &data),
         problems,
         ..RenderedBlock::default()
     })
 }
 
-fn text(data: &DerivationView) -> String {
+fn render_text(data: &DerivationView) -> String {
     let mut lines = vec![format!(
         "New things introduced without derivation ({}):",
         data.introduced
@@ -202,7 +205,7 @@ mod tests {
     #[test]
     fn only_all_is_pass() {
         use Verdict::{Error, Fail, NotApplicable, Pass, Unverified};
-        let of = |verdicts: &[Verdict], undefined| status(verdicts, undefined).0;
+        let of = |verdicts: &[Verdict], undefined| chapter_status(verdicts, undefined).0;
         assert_eq!(of(&[Pass, Pass], 0), Pass);
         assert_eq!(of(&[Pass, Pass], 1), Unverified);
         assert_eq!(of(&[], 0), Unverified);

@@ -26,10 +26,12 @@ struct DisassemblyView {
 
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
+    request.show_experiment(|machine, name, experiment| {
+        render_experiment(request, machine, name, experiment)
+    })
 }
 
-fn show(
+fn render_experiment(
     request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     name: &str,
@@ -69,7 +71,7 @@ fn show(
     let uses = rows
         .iter()
         .flat_map(|row| [&row.address, &row.bytes, &row.instruction])
-        .filter_map(ShownRow::used)
+        .filter_map(ShownRow::to_use)
         .collect();
     Ok(RenderedBlock {
         html: book_data

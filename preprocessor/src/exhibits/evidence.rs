@@ -16,7 +16,7 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::machine_id::MachineId;
 use crate::exhibits::block::{RenderedBlock, Target};
 use crate::exhibits::request::{ExhibitRequest, caption};
-use crate::markdown::escape::visible;
+use crate::markdown::escape::escape_invisible;
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ struct EvidenceView {
 }
 
 /// The leaves by their first name, without those that `hit1` shows a second time.
-fn groups<'l>(leaves: &'l Leaves<'_>) -> Vec<(&'l str, Vec<(&'l str, &'l Leaf<'l>)>)> {
+fn group_leaves<'l>(leaves: &'l Leaves<'_>) -> Vec<(&'l str, Vec<(&'l str, &'l Leaf<'l>)>)> {
     let mut out: Vec<(&str, Vec<(&str, &Leaf<'_>)>)> = Vec::new();
     for (path, leaf) in leaves.iter() {
         if path.contains(".hit1.") && leaves.contains(&path.replace(".hit1.", ".")) {
@@ -70,7 +70,7 @@ enum DownloadError {
 }
 
 /// The document, packed.
-fn download(evidence: &qed_evidence::Evidence) -> Result<Download, DownloadError> {
+fn pack_download(evidence: &qed_evidence::Evidence) -> Result<Download, DownloadError> {
     let text = qed_evidence::reader::write(evidence)?;
     // Packing well takes longer than all the rest of a page, at every build.
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
@@ -87,7 +87,7 @@ fn download(evidence: &qed_evidence::Evidence) -> Result<Download, DownloadError
 
 /// All values as text, by experiment.
 fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
-    groups(leaves)
+    group_leaves(leaves)
         .into_iter()
         .map(|(name, leaves)| {
             let width = leaves.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
@@ -101,7 +101,7 @@ fn list_groups(leaves: &Leaves<'_>) -> Vec<Group> {
                         }
                         (None, qed_evidence::value::Datum::Value(_)) => String::new(),
                     };
-                    format!("{path:<width$}  {}", visible(&text))
+                    format!("{path:<width$}  {}", escape_invisible(&text))
                 })
                 .collect();
             Group {
@@ -127,7 +127,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     let caption = caption(book_data, machine, "All that was captured");
     // All that it is made of. The template of a book can go wrong, which has to be said each time.
-    let shown = format!("{:?}, hidden: {}", request.target, book_data.hides(machine));
+    let shown = format!(
+        "{:?}, hidden: {}",
+        request.target,
+        book_data.hides_addresses(machine)
+    );
     let inputs = loaded.digest.as_ref().map(|sum| {
         [
             b"exhibit evidence",
@@ -142,10 +146,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let written = match earlier.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(written) => written,
         None => {
-            let data = data(book_data, machine, caption.clone());
+            let data = machine_view(book_data, machine, caption.clone());
             let written = match request.target {
                 Target::Html => book_data.evidence_set.templates.render("evidence", &data),
-                Target::Text | Target::Nothing => plain(&data),
+                Target::Text | Target::Nothing => render_text(&data),
             };
             if let Some(inputs) = inputs {
                 book_data
@@ -169,15 +173,15 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 }
 
 /// The part of the exhibit for one machine.
-fn data(book_data: &BookData<'_>, machine: MachineId, caption: String) -> EvidenceView {
+fn machine_view(book_data: &BookData<'_>, machine: MachineId, caption: String) -> EvidenceView {
     let loaded = book_data.machine(machine);
-    let leaves = &book_data.indexed(machine).leaves;
-    let hidden = book_data.hides(machine);
+    let leaves = &book_data.path_index(machine).leaves;
+    let hidden = book_data.hides_addresses(machine);
     // Packing takes as long as writing all values out, so both are done at once.
     let (groups, packed) = std::thread::scope(|scope| {
-        let packing = (!hidden).then(|| scope.spawn(|| download(&loaded.evidence)));
+        let packing = (!hidden).then(|| scope.spawn(|| pack_download(&loaded.evidence)));
         let groups = list_groups(leaves);
-        (groups, packing.map(crate::util::parallel::join))
+        (groups, packing.map(crate::util::parallel::join_thread))
     });
     let (download, withheld) = match packed {
         None => {
@@ -204,7 +208,7 @@ fn data(book_data: &BookData<'_>, machine: MachineId, caption: String) -> Eviden
 }
 
 /// The same without markup; there is no download.
-fn plain(data: &EvidenceView) -> String {
+fn render_text(data: &EvidenceView) -> String {
     let mut text = data.caption.clone();
     for group in &data.groups {
         text.push_str(&format!("\n\n{}\n{}", group.title, group.text));
@@ -240,7 +244,7 @@ mod tests {
             .iter()
             .map(|name| ((*name).to_owned(), leaf()))
             .collect();
-        let groups = groups(&leaves);
+        let groups = group_leaves(&leaves);
         let names: Vec<(&str, usize)> = groups
             .iter()
             .map(|(name, list)| (*name, list.len()))

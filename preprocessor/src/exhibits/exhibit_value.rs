@@ -13,7 +13,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::style::{STYLE_OPTIONS, Style};
-use crate::markdown::syntax::{SyntaxError, only_options, words};
+use crate::markdown::syntax::{SyntaxError, refuse_unknown_options, split_words};
 
 /// A value in an exhibit, as a template shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -43,13 +43,13 @@ impl ShownRow {
     }
 
     /// For the page's list of what it shows.
-    pub fn used(&self) -> Option<Use> {
+    pub fn to_use(&self) -> Option<Use> {
         self.used.clone()
     }
 }
 
 /// The line of an exhibit's body: `LABEL: PATH as="…"`, the label and the options if wanted.
-pub fn line(
+pub fn parse_row(
     request: &ExhibitRequest<'_, '_>,
     line: &str,
     span: &Range<usize>,
@@ -59,8 +59,8 @@ pub fn line(
     let colon = line.find(':').filter(|at| !line[..*at].contains('"'));
     let label = colon.map(|at| line[..at].trim().to_owned());
     let start = span.start + colon.map_or(0, |at| at + 1);
-    let words = words(request.source, start..span.end)?;
-    only_options(&words, STYLE_OPTIONS)?;
+    let words = split_words(request.source, start..span.end)?;
+    refuse_unknown_options(&words, STYLE_OPTIONS)?;
     let [name] = &words.words[..] else {
         return Err(SyntaxError::new(span.clone(), "a row has one path", None));
     };
@@ -70,7 +70,7 @@ pub fn line(
         .map_err(|m: ParsePathError| SyntaxError::new(name.span.clone(), m.to_string(), None))?;
     let style = Style::read(&words)?;
     let written = words.option("as").map(|option| option.value.text.clone());
-    let mut shown = value(
+    let mut shown = build_row(
         request.book_data,
         &path,
         machine,
@@ -92,10 +92,10 @@ pub fn row_at(
 ) -> Result<ShownRow, ExhibitGap> {
     let path: Path = path.parse()?;
     let style = Style::default();
-    value(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(ExhibitGap::Shown)
+    build_row(book_data, &path, Some(machine), &style, None, &(0..0)).map_err(ExhibitGap::Shown)
 }
 
-fn value(
+fn build_row(
     book_data: &BookData<'_>,
     path: &Path,
     machine: Option<MachineId>,
@@ -103,7 +103,7 @@ fn value(
     written: Option<String>,
     span: &Range<usize>,
 ) -> Result<ShownRow, SyntaxError> {
-    let shown = book_data.show(path, machine);
+    let shown = book_data.resolve(path, machine);
     let shown = shown.as_ref().as_ref().map_err(|error| {
         let help = error.nearest.as_ref();
         let help = help.map(|near| format!("did you mean `{near}`?"));
@@ -123,7 +123,7 @@ fn value(
             }
         },
         PathValue::Missing(reason) => {
-            let (word, reason) = book_data.gap(path, shown.machine, reason, style.format);
+            let (word, reason) = book_data.describe_gap(path, shown.machine, reason, style.format);
             (format!("{word} ({reason})"), word.into(), true)
         }
         PathValue::Broken(reason) => (format!("ERROR ({reason})"), "ERROR".into(), true),

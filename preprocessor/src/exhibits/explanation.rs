@@ -4,10 +4,10 @@ use crate::claims::judged::JudgedClaim;
 use crate::evidence::book_data::BookData;
 use crate::evidence::format::describe;
 use crate::exhibits::claim_block::badge;
-use crate::util::table::table;
+use crate::util::table::format_table;
 
 /// The claim, and on each machine its verdict, its operands and why: plain text in several lines.
-pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
+pub fn explain_claim(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
     let mut out = format!("claim {} in {}\n\n", judged.claim.id, judged.chapter_name);
     for line in judged.claim.expression.text().trim().lines() {
         out.push_str(&format!("    {line}\n"));
@@ -48,7 +48,7 @@ pub fn explanation(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
                 vec![format!("  {}", operand.text), value, kind]
             })
             .collect();
-        out.push_str(&table(&rows));
+        out.push_str(&format_table(&rows));
         if let Some(outside) = &judgement.outside {
             out.push_str(&format!("  {outside}\n"));
         }

@@ -10,12 +10,12 @@ use qed_evidence::document::{Experiment, Graph, Target};
 use serde::Serialize;
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::format::duration;
+use crate::evidence::format::format_duration;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
-use crate::exhibits::graph::rows::{MAX_ROWS, Rows, RunRow, rows};
+use crate::exhibits::graph::rows::{MAX_ROWS, Rows, RunRow, build_rows};
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
 use crate::markdown::syntax::SyntaxError;
 
@@ -70,18 +70,18 @@ struct Options<'a> {
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let options = Options {
-        experiment: planned(request)?,
+        experiment: planned_graph(request)?,
         below: request
             .words
             .option("below")
             .map(|below| below.value.text.as_str()),
-        levels: levels(request)?,
+        levels: parse_levels(request)?,
     };
     let book_data = request.book_data;
     let requested = request.machine()?;
     let first = requested.unwrap_or_else(|| book_data.default_machine(options.experiment));
-    let why = match show(book_data, first, &options) {
-        Ok(view) => return Ok(block(book_data, first, &options, view)),
+    let why = match machine_view(book_data, first, &options) {
+        Ok(view) => return Ok(render_block(book_data, first, &options, view)),
         Err(why) => why,
     };
     // The tree of a live machine is not published, so that of another machine is shown. If the author names a machine, no other
@@ -90,17 +90,19 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .machine_ids()
         .filter(|other| requested.is_none() && *other != first);
     for other in others {
-        if let Ok(mut view) = show(book_data, other, &options) {
+        if let Ok(mut view) = machine_view(book_data, other, &options) {
             let name = &book_data.machine(first).machine;
             view.notes.push(format!("There is none of {name}: {why}"));
-            return Ok(block(book_data, other, &options, view));
+            return Ok(render_block(book_data, other, &options, view));
         }
     }
     Ok(render_gap(book_data, first, &why.to_string()))
 }
 
 /// The name of the experiment, which the investigation plans with a graph.
-pub(super) fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxError> {
+pub(super) fn planned_graph<'r>(
+    request: &'r ExhibitRequest<'_, '_>,
+) -> Result<&'r str, SyntaxError> {
     let planned = request.planned_experiment()?;
     if !planned.graph {
         let message = format!("experiment `{}` records no tree of its call", planned.name);
@@ -111,7 +113,7 @@ pub(super) fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str
 }
 
 /// The value of `levels`.
-fn levels(request: &ExhibitRequest<'_, '_>) -> Result<usize, SyntaxError> {
+fn parse_levels(request: &ExhibitRequest<'_, '_>) -> Result<usize, SyntaxError> {
     let Some(option) = request.words.option("levels") else {
         return Ok(OPEN_LEVELS);
     };
@@ -127,7 +129,7 @@ fn levels(request: &ExhibitRequest<'_, '_>) -> Result<usize, SyntaxError> {
 }
 
 /// An experiment on a machine, and the tree of its call there.
-pub(super) fn traced<'b>(
+pub(super) fn find_call_tree<'b>(
     book_data: &BookData<'b>,
     machine: MachineId,
     name: &str,
@@ -144,7 +146,7 @@ pub(super) fn traced<'b>(
         return gap(why.clone());
     }
     let Some(graph) = &experiment.graph else {
-        return match book_data.hides(machine) {
+        return match book_data.hides_addresses(machine) {
             true => Err(ExhibitGap::WithheldGraph),
             false => gap(format!(
                 "the evidence does not hold the tree of `{name}`: capture it again"
@@ -158,15 +160,15 @@ pub(super) fn traced<'b>(
 }
 
 /// The view of one machine's tree.
-fn show(
+fn machine_view(
     book_data: &BookData<'_>,
     machine: MachineId,
     options: &Options<'_>,
 ) -> Result<GraphView, ExhibitGap> {
     let gap = |why: String| Err(ExhibitGap::Unavailable(why));
     let name = options.experiment;
-    let (experiment, graph) = traced(book_data, machine, name)?;
-    let found = rows(graph, options.below, MAX_ROWS);
+    let (experiment, graph) = find_call_tree(book_data, machine, name)?;
+    let found = build_rows(graph, options.below, MAX_ROWS);
     if let (Some(below), true) = (options.below, found.rows.is_empty()) {
         if graph.has_interrupt_run(below) {
             return gap(format!(
@@ -181,7 +183,7 @@ fn show(
         Some(below) => format!("{below} in {}", experiment.workload),
         None => experiment.workload.clone(),
     };
-    Ok(view(
+    Ok(build_view(
         caption(book_data, machine, &what),
         graph,
         experiment,
@@ -190,7 +192,7 @@ fn show(
     ))
 }
 
-fn view(
+fn build_view(
     caption: String,
     graph: &Graph,
     experiment: &Experiment,
@@ -216,7 +218,7 @@ fn view(
     let summary = format!(
         "{calls} calls of {at_least}{} functions, {} with tracing",
         functions.len(),
-        duration(found.total_ns)
+        format_duration(found.total_ns)
     );
     let mut notes = Vec::new();
     if found.left_out > 0 {
@@ -244,17 +246,17 @@ fn view(
             depth: row.level,
             name: name.clone(),
             probed: watched.contains(&name.as_str()),
-            rest: rest(row),
+            rest: describe_run(row),
             time: row
                 .duration_ns
-                .map_or_else(|| "did not return".to_owned(), duration),
+                .map_or_else(|| "did not return".to_owned(), format_duration),
             mark: row.interrupt.then_some("interrupt: "),
             heading: (whole && row.after_exit && !before)
                 .then_some("On the way back to user space:"),
             branch: row.has_rows,
             open: row.level + 1 < options.levels,
-            from: percent(row.bar.0),
-            width: percent(row.bar.1),
+            from: format_percent(row.bar.0),
+            width: format_percent(row.bar.1),
             closes: match row.has_rows {
                 true => Vec::new(),
                 false => vec![(); row.level - next],
@@ -269,7 +271,7 @@ fn view(
     }
 }
 
-fn rest(row: &RunRow) -> String {
+fn describe_run(row: &RunRow) -> String {
     let mut rest = String::new();
     if row.times > 1 {
         let _ = write!(rest, " ×{}", row.times);
@@ -285,21 +287,21 @@ fn rest(row: &RunRow) -> String {
 }
 
 /// `1234` → `12.34`
-fn percent(hundredths: u32) -> String {
+fn format_percent(hundredths: u32) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-fn block(
+fn render_block(
     book_data: &BookData<'_>,
     machine: MachineId,
     options: &Options<'_>,
     view: GraphView,
 ) -> RenderedBlock {
     RenderedBlock {
-        text: text(&view, options.levels),
+        text: render_text(&view, options.levels),
         html: book_data.evidence_set.templates.render("graph", &view),
         machines: vec![machine],
-        uses: vec![Use::rests_on(
+        uses: vec![Use::new_dependency(
             format!("{}.graph", options.experiment),
             machine,
         )],
@@ -308,7 +310,7 @@ fn block(
 }
 
 /// The same without markup, `levels` deep.
-fn text(view: &GraphView, levels: usize) -> String {
+fn render_text(view: &GraphView, levels: usize) -> String {
     let mut text = format!("{}\n{}", view.caption, view.summary);
     for row in &view.rows {
         if let Some(heading) = row.heading {

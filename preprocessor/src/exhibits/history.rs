@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::evidence::format::minute;
+use crate::evidence::format::format_minute;
 use crate::evidence::history::{self, PastCapture};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::ExhibitRequest;
@@ -27,13 +27,13 @@ struct HistoryView {
     sum: String,
 }
 
-fn row(captures: &[PastCapture], index: usize) -> HistoryRow {
+fn build_row(captures: &[PastCapture], index: usize) -> HistoryRow {
     let capture = &captures[index];
     let before = captures[..index]
         .iter()
         .rev()
         .find(|other| other.machine == capture.machine);
-    let changed = before.map(|before| history::changes(before, capture));
+    let changed = before.map(|before| history::describe_changes(before, capture));
     let verdicts: Vec<String> = capture
         .verdicts
         .iter()
@@ -43,7 +43,7 @@ fn row(captures: &[PastCapture], index: usize) -> HistoryRow {
         time: capture
             .time
             .parse()
-            .map_or_else(|_| capture.time.clone(), minute),
+            .map_or_else(|_| capture.time.clone(), format_minute),
         machine: capture.machine.clone(),
         kernel: capture.kernel.clone(),
         verdicts: verdicts.join(", "),
@@ -67,7 +67,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let rows: Vec<HistoryRow> = (0..captures.len())
         .rev()
         .take(SHOWN)
-        .map(|index| row(&captures, index))
+        .map(|index| build_row(&captures, index))
         .collect();
     let sum = match captures.len() - rows.len() {
         0 => format!("{} captures.", rows.len()),

@@ -49,7 +49,7 @@ struct LayoutView {
 
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let name = planned(request)?;
+    let name = planned_type(request)?;
     let book_data = request.book_data;
     let machine = request.machine()?;
     let machine = machine.unwrap_or_else(|| book_data.default_machine("types"));
@@ -67,12 +67,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             }
         },
     };
-    let facts = match laid_out(book_data, machine, name) {
+    let facts = match find_layout(book_data, machine, name) {
         Ok(facts) => facts,
         Err(why) => return Ok(render_gap(book_data, machine, &why.to_string())),
     };
     let other = match beside
-        .map(|other| laid_out(book_data, other, name))
+        .map(|other| find_layout(book_data, other, name))
         .transpose()
     {
         Ok(other) => other,
@@ -84,22 +84,22 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             ));
         }
     };
-    let view = view(book_data, (machine, beside), name, facts, other);
+    let view = build_view(book_data, (machine, beside), name, facts, other);
     Ok(RenderedBlock {
-        text: text(&view),
+        text: render_text(&view),
         html: book_data.evidence_set.templates.render("layout", &view),
         machines: [machine].into_iter().chain(beside).collect(),
         uses: [machine]
             .into_iter()
             .chain(beside)
-            .map(|machine| Use::rests_on(format!("types.{name}.size"), machine))
+            .map(|machine| Use::new_dependency(format!("types.{name}.size"), machine))
             .collect(),
         ..RenderedBlock::default()
     })
 }
 
 /// The type that the option names, which the investigation has among its facts.
-fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxError> {
+fn planned_type<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxError> {
     let Some(option) = request.words.option("type") else {
         let help =
             "write type=\"NAME\", of a type that `[facts]` of the investigation names".to_owned();
@@ -123,7 +123,7 @@ fn planned<'r>(request: &'r ExhibitRequest<'_, '_>) -> Result<&'r str, SyntaxErr
 }
 
 /// The facts of a type that has members on a machine.
-fn laid_out<'b>(
+fn find_layout<'b>(
     book_data: &BookData<'b>,
     machine: MachineId,
     name: &str,
@@ -152,7 +152,7 @@ fn laid_out<'b>(
     Ok(facts)
 }
 
-fn view(
+fn build_view(
     book_data: &BookData<'_>,
     (machine, beside): (MachineId, Option<MachineId>),
     name: &str,
@@ -165,7 +165,7 @@ fn view(
         .and_then(|kind| kind.value())
         .map(ToString::to_string);
     let beside = beside.map(|other| book_data.machine(other).machine.clone());
-    let reads = reads(&book_data.machine(machine).evidence, name);
+    let reads = read_members(&book_data.machine(machine).evidence, name);
     let mut notes = vec![format!(
         "{} bytes, {} members",
         size(facts),
@@ -214,7 +214,7 @@ fn size(facts: &TypeFacts) -> u64 {
 }
 
 /// The members of the type that experiments of a machine have read.
-fn reads<'e>(evidence: &'e Evidence, name: &str) -> Vec<&'e str> {
+fn read_members<'e>(evidence: &'e Evidence, name: &str) -> Vec<&'e str> {
     let probes = evidence
         .experiments
         .values()
@@ -247,10 +247,10 @@ fn rows(facts: &TypeFacts, other: Option<&TypeFacts>, reads: &[&str]) -> Vec<Lay
     let (mut end, mut line) = (0, 0);
     for (name, member) in members {
         let start = member.offset * 8 + member.bit.unwrap_or(0);
-        hole(&mut rows, end, start);
+        push_hole(&mut rows, end, start);
         if member.offset / LINE > line {
             line = member.offset / LINE;
-            rows.push(note(
+            rows.push(note_row(
                 line * LINE,
                 String::new(),
                 format!("cache line {line}"),
@@ -273,15 +273,17 @@ fn rows(facts: &TypeFacts, other: Option<&TypeFacts>, reads: &[&str]) -> Vec<Lay
             type_name: member.type_name.clone(),
             read: reads.iter().any(|read| is_within(read, name)),
             gap: false,
-            moved: other.map_or_else(String::new, |other| moved(member, other.members.get(name))),
+            moved: other.map_or_else(String::new, |other| {
+                describe_differences(member, other.members.get(name))
+            }),
         });
     }
-    hole(&mut rows, end, size(facts) * 8);
+    push_hole(&mut rows, end, size(facts) * 8);
     rows
 }
 
 /// A row for the place between `end` and `start`, in bits, if nothing is there.
-fn hole(rows: &mut Vec<LayoutRow>, end: u64, start: u64) {
+fn push_hole(rows: &mut Vec<LayoutRow>, end: u64, start: u64) {
     let bits = start.saturating_sub(end);
     if bits == 0 {
         return;
@@ -290,10 +292,10 @@ fn hole(rows: &mut Vec<LayoutRow>, end: u64, start: u64) {
         0 => (bits / 8).to_string(),
         _ => format!("{bits} bits"),
     };
-    rows.push(note(end / 8, size, "hole".to_owned()));
+    rows.push(note_row(end / 8, size, "hole".to_owned()));
 }
 
-fn note(offset: u64, size: String, name: String) -> LayoutRow {
+fn note_row(offset: u64, size: String, name: String) -> LayoutRow {
     LayoutRow {
         offset: offset.to_string(),
         size,
@@ -306,7 +308,7 @@ fn note(offset: u64, size: String, name: String) -> LayoutRow {
 }
 
 /// The differences of a member on the other machine, in words.
-fn moved(member: &MemberFacts, other: Option<&MemberFacts>) -> String {
+fn describe_differences(member: &MemberFacts, other: Option<&MemberFacts>) -> String {
     let Some(other) = other else {
         return "is not there".to_owned();
     };
@@ -326,7 +328,7 @@ fn moved(member: &MemberFacts, other: Option<&MemberFacts>) -> String {
     out.join(", ")
 }
 
-fn text(view: &LayoutView) -> String {
+fn render_text(view: &LayoutView) -> String {
     let mut text = view.caption.clone();
     for row in &view.rows {
         let _ = write!(text, "\n{:>6} {:>8}  {}", row.offset, row.size, row.name);

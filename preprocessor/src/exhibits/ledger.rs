@@ -4,7 +4,7 @@ use qed_evidence::document::{Allocation, Experiment};
 use qed_evidence::value::Frame;
 use serde::Serialize;
 
-use crate::evidence::format::duration;
+use crate::evidence::format::format_duration;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
@@ -53,7 +53,7 @@ fn describe_fate(allocation: &Allocation) -> String {
             };
             format!(
                 "freed after {} by {task}: {}",
-                duration(after),
+                format_duration(after),
                 caller_names(&free.stack)
             )
         }
@@ -64,10 +64,12 @@ fn describe_fate(allocation: &Allocation) -> String {
 
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    request.show_experiment(|machine, name, experiment| show(request, machine, name, experiment))
+    request.show_experiment(|machine, name, experiment| {
+        render_experiment(request, machine, name, experiment)
+    })
 }
 
-fn show(
+fn render_experiment(
     request: &ExhibitRequest<'_, '_>,
     machine: MachineId,
     name: &str,
@@ -110,7 +112,7 @@ fn show(
             .render("ledger", &LedgerView { caption, rows, sum }),
         text,
         machines: vec![machine],
-        uses: vec![Use::rests_on(format!("{name}.objects"), machine)],
+        uses: vec![Use::new_dependency(format!("{name}.objects"), machine)],
         ..RenderedBlock::default()
     })
 }

@@ -16,7 +16,7 @@ mod picture;
 
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::linkage::map::read;
+use crate::exhibits::linkage::map::read_map;
 use crate::exhibits::linkage::picture::draw;
 use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::markdown::syntax::SyntaxError;
@@ -32,7 +32,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             help,
         ));
     }
-    let (objects, machine) = read(request)?;
+    let (objects, machine) = read_map(request)?;
     let title = match request.words.option("title") {
         Some(title) => title.value.text.clone(),
         None => "Linkage map".to_owned(),
@@ -61,7 +61,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 mod tests {
     use super::*;
     use crate::evidence::machine_id::MachineId;
-    use crate::exhibits::linkage::layout::text;
+    use crate::exhibits::linkage::layout::render_text;
     use crate::exhibits::linkage::map::{Object, Pointer};
 
     fn used(text: &str) -> Use {
@@ -112,14 +112,17 @@ mod tests {
     /// Check the text of a map, with arrows down and back up, and a pointer that leads elsewhere.
     #[test]
     fn golden() {
-        insta::assert_snapshot!(text(&map("0xffff888100000000", "0xffff888100000040")));
+        insta::assert_snapshot!(render_text(&map(
+            "0xffff888100000000",
+            "0xffff888100000040"
+        )));
     }
 
     /// Check that the drawing keeps its shape whatever the values are: as wide, or narrower, or withheld.
     #[test]
     fn stays_aligned() {
         let drawing = |file: &str, socket: &str| -> Vec<String> {
-            let text = text(&map(file, socket));
+            let text = render_text(&map(file, socket));
             // All heads of arrows are in the column in which the drawing begins.
             let heads = text
                 .lines()

@@ -12,7 +12,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
-use crate::markdown::escape::visible;
+use crate::markdown::escape::escape_invisible;
 use crate::markdown::syntax::SyntaxError;
 
 /// An output of more lines is folded.
@@ -56,7 +56,7 @@ struct LogView {
 }
 
 /// A line as `grep -n` prints it, or why there is none.
-fn line(
+fn format_line(
     book_data: &BookData<'_>,
     machine: MachineId,
     reading: &Reading,
@@ -65,7 +65,7 @@ fn line(
         Datum::Missing(why) => Err(ExhibitGap::Unavailable(why.to_string())),
         // A release is not a secret; all else that a machine reads of itself here says where its kernel is.
         Datum::Value(_)
-            if book_data.hides(machine)
+            if book_data.hides_addresses(machine)
                 && reading.by == Reader::Machine
                 && reading.key != "release" =>
         {
@@ -79,7 +79,7 @@ fn line(
 }
 
 /// The lines that were read, grouped by file.
-fn files(
+fn collect_readings(
     book_data: &BookData<'_>,
     machine: MachineId,
     wanted: &dyn Fn(&str) -> bool,
@@ -106,7 +106,7 @@ fn files(
                 });
                 files.len() - 1
             });
-        match line(book_data, machine, reading) {
+        match format_line(book_data, machine, reading) {
             Ok(line) => files[index].lines.push(line),
             // What holds for the whole file is said once.
             Err(gap) => {
@@ -121,7 +121,7 @@ fn files(
 }
 
 /// The result of one command.
-fn run(command: &CommandRun) -> CommandResult {
+fn command_result(command: &CommandRun) -> CommandResult {
     let mut gaps = Vec::new();
     let mut known_text = |datum: &Datum| match datum {
         Datum::Value(value) => Some(value.to_string()),
@@ -135,9 +135,12 @@ fn run(command: &CommandRun) -> CommandResult {
     };
     let status = known_text(&command.exit).filter(|status| status != "0");
     let output = known_text(&command.output).unwrap_or_default();
-    let output: Vec<String> = output.lines().map(|line| visible(line).into()).collect();
+    let output: Vec<String> = output
+        .lines()
+        .map(|line| escape_invisible(line).into())
+        .collect();
     CommandResult {
-        line: visible(&command.command_line()).into(),
+        line: escape_invisible(&command.command_line()).into(),
         folded: (output.len() > LONG).then_some(output.len()),
         output,
         status,
@@ -146,7 +149,7 @@ fn run(command: &CommandRun) -> CommandResult {
 }
 
 /// The commands that are wanted, in the order of the investigation: first those of the machine.
-fn places(
+fn collect_commands(
     book_data: &BookData<'_>,
     machine: MachineId,
     wanted: &dyn Fn(&str) -> bool,
@@ -173,10 +176,10 @@ fn places(
             continue;
         };
         for leaf in ["run", "exit", "output"] {
-            uses.push(Use::rests_on(format!("{path}.{leaf}"), machine));
+            uses.push(Use::new_dependency(format!("{path}.{leaf}"), machine));
         }
         let place = usize::from(command.by == Reader::Builder);
-        places[place].runs.push(run(command));
+        places[place].runs.push(command_result(command));
     }
     places.retain(|place| !place.runs.is_empty());
     (places, uses)
@@ -220,10 +223,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             .unwrap_or_else(|| book_data.default_machine("kaslr")),
     };
     let wanted: Vec<&str> = request.body.iter().map(|(line, _)| line.as_str()).collect();
-    let (places, uses) = places(book_data, machine, &|path| {
+    let (places, uses) = collect_commands(book_data, machine, &|path| {
         wanted.is_empty() || wanted.contains(&path)
     });
-    let files = files(book_data, machine, &|file| {
+    let files = collect_readings(book_data, machine, &|file| {
         wanted.is_empty() || wanted.iter().any(|start| file.starts_with(start))
     });
     if files.is_empty() && places.is_empty() {
@@ -284,7 +287,7 @@ mod tests {
     #[test]
     fn transcripts() {
         let text = |text: &str| -> Datum { Value::text(text).into() };
-        let spaces = run(&command(
+        let spaces = command_result(&command(
             &["grep", "Kernel code", "/proc/iomem"],
             Value::int(0).into(),
             text("  01000000-01ffffff : Kernel code\n"),
@@ -296,15 +299,15 @@ mod tests {
                 "      01000000-01ffffff : Kernel code"
             ]
         );
-        let failed = run(&command(&["false"], Value::int(1).into(), text("")));
+        let failed = command_result(&command(&["false"], Value::int(1).into(), text("")));
         assert_eq!(transcript(&failed), ["    $ false", "    exit status 1"]);
         let why = || Datum::unavailable("it could not be started");
-        let missing = run(&command(&["nm"], why(), why()));
+        let missing = command_result(&command(&["nm"], why(), why()));
         assert_eq!(
             transcript(&missing),
             ["    $ nm", "    UNVERIFIED: it could not be started"]
         );
-        let long = run(&command(
+        let long = command_result(&command(
             &["x"],
             Value::int(0).into(),
             text(&"l\n".repeat(17)),

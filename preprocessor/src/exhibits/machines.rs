@@ -5,9 +5,9 @@ use qed_evidence::investigation::Experiment;
 use qed_evidence::value::Datum;
 use serde::Serialize;
 
-use crate::evidence::book_data::why_incomplete;
-use crate::evidence::format::{datum, minute};
-use crate::evidence::loader::{MachineEvidence, age_in_words};
+use crate::evidence::book_data::incompleteness_reason;
+use crate::evidence::format::{format_datum, format_minute};
+use crate::evidence::loader::{MachineEvidence, format_age};
 use crate::evidence::locations::Origin;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::ExhibitRequest;
@@ -29,7 +29,7 @@ impl Fact {
     }
 
     /// `2 options`, and which.
-    fn list(name: &'static str, what: &str, list: Vec<String>) -> Self {
+    fn from_list(name: &'static str, what: &str, list: Vec<String>) -> Self {
         let plural = if list.len() == 1 { "" } else { "s" };
         let text = format!("{} {what}{plural}", list.len());
         Fact { name, text, list }
@@ -61,7 +61,7 @@ impl Fact {
     }
 
     /// Without anything folded.
-    fn line(&self) -> String {
+    fn to_line(&self) -> String {
         match self.list.as_slice() {
             [] => self.text.clone(),
             list => format!("{}: {}", self.text, list.join("; ")),
@@ -90,16 +90,16 @@ fn kernel_facts(kernel: &Kernel) -> Vec<Fact> {
             .clone()
             .map(|package| Fact::new("package", package)),
     );
-    list.push(Fact::new("build id", datum(&kernel.build_id)));
+    list.push(Fact::new("build id", format_datum(&kernel.build_id)));
     list.push(Fact::from_datum("debug information", &kernel.debuginfo));
     list.push(Fact::from_datum("lockdown", &kernel.lockdown));
     let config: Vec<String> = kernel
         .config
         .iter()
-        .map(|(name, value)| format!("{}={}", name.to_uppercase(), datum(value)))
+        .map(|(name, value)| format!("{}={}", name.to_uppercase(), format_datum(value)))
         .collect();
     if !config.is_empty() {
-        list.push(Fact::list("configuration", "option", config));
+        list.push(Fact::from_list("configuration", "option", config));
     }
     list
 }
@@ -117,10 +117,13 @@ fn processor_facts(machine: &document::Machine) -> Vec<Fact> {
 fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact> {
     let evidence = &loaded.evidence;
     let run = &evidence.run;
-    let time = run.time.parse().map_or_else(|_| run.time.clone(), minute);
+    let time = run
+        .time
+        .parse()
+        .map_or_else(|_| run.time.clone(), format_minute);
     let age = loaded
         .age_s
-        .map(|age| format!(", {}", age_in_words(age)))
+        .map(|age| format!(", {}", format_age(age)))
         .unwrap_or_default();
     let origin = match loaded.origin {
         Origin::Captured => "captured",
@@ -130,7 +133,7 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
     let mut list = vec![Fact::new("evidence", made)];
     list.extend(
         loaded
-            .out_of_date()
+            .stale_reasons()
             .map(|reasons| Fact::new("out of date", reasons)),
     );
     let (mut events, mut lost, mut missed) = (0_u64, 0_u64, 0_u64);
@@ -143,7 +146,7 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
     list.push(Fact::new("events", counts));
     let gaps: Vec<String> = planned
         .iter()
-        .filter_map(|experiment| why_incomplete(evidence, &experiment.name))
+        .filter_map(|experiment| incompleteness_reason(evidence, &experiment.name))
         .collect();
     let complete = format!(
         "{} of {} complete",
@@ -152,7 +155,7 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
     );
     list.push(Fact::new("experiments", complete));
     if !gaps.is_empty() {
-        list.push(Fact::list("not complete", "experiment", gaps));
+        list.push(Fact::from_list("not complete", "experiment", gaps));
     }
     list
 }
@@ -186,7 +189,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             machine
                 .facts
                 .iter()
-                .map(|f| format!("  {:<18} {}", f.name, f.line())),
+                .map(|f| format!("  {:<18} {}", f.name, f.to_line())),
         );
     }
     Ok(RenderedBlock {
@@ -208,17 +211,20 @@ mod tests {
     #[test]
     fn folded() {
         let options = vec!["A=y".to_owned(), "B=n".to_owned()];
-        let options = Fact::list("configuration", "option", options);
+        let options = Fact::from_list("configuration", "option", options);
         assert_eq!(options.text, "2 options");
-        assert_eq!(options.line(), "2 options: A=y; B=n");
-        assert_eq!(Fact::list("x", "option", vec!["A".into()]).text, "1 option");
+        assert_eq!(options.to_line(), "2 options: A=y; B=n");
+        assert_eq!(
+            Fact::from_list("x", "option", vec!["A".into()]).text,
+            "1 option"
+        );
         let none = Fact::from_datum(
             "debug information",
             &Datum::unavailable("not here; not there"),
         );
         assert_eq!((none.text.as_str(), none.list.len()), ("not known", 2));
         let run = Fact::with_remark("run by", "emulated (no KVM: assert (x) failed)");
-        assert_eq!(run.line(), "emulated: no KVM: assert (x) failed");
-        assert_eq!(Fact::with_remark("run by", "KVM").line(), "KVM");
+        assert_eq!(run.to_line(), "emulated: no KVM: assert (x) failed");
+        assert_eq!(Fact::with_remark("run by", "KVM").to_line(), "KVM");
     }
 }

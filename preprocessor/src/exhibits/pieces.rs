@@ -23,7 +23,7 @@ pub(super) fn is_long_number(word: &str) -> bool {
 }
 
 /// The pieces of a text: its numbers, by what `is_number` says of each word, and what is between them.
-pub(super) fn pieces(text: &str, is_number: fn(&str) -> bool) -> Vec<Piece> {
+pub(super) fn split_pieces(text: &str, is_number: fn(&str) -> bool) -> Vec<Piece> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut out = Vec::new();
     for part in text.split_inclusive(',') {
@@ -60,7 +60,7 @@ mod tests {
     /// number of it.
     #[test]
     fn numbers_stay_whole() {
-        let found = pieces(
+        let found = split_pieces(
             ".Values.0xff113ceb1bbb6000,-12,__x64_sys_f,,a.c:7",
             is_number,
         );
@@ -88,7 +88,7 @@ mod tests {
     /// Check that of a text beside an address nothing else is a piece of its own.
     #[test]
     fn addresses_alone() {
-        let found = pieces("(res=0xff79ce74c065bd30) = 0 · 3.673 µs", is_long_number);
+        let found = split_pieces("(res=0xff79ce74c065bd30) = 0 · 3.673 µs", is_long_number);
         let shown: Vec<(&str, bool)> = found.iter().map(|one| (&*one.text, one.number)).collect();
         assert_eq!(
             shown,

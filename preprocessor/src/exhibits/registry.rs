@@ -5,7 +5,7 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 use crate::claims::collect::Claims;
 use crate::evidence::book_data::BookData;
 use crate::evidence::names::Glossary;
-use crate::exhibits::block::{RenderedBlock, Target, note};
+use crate::exhibits::block::{RenderedBlock, Target, report};
 use crate::exhibits::request::{ExhibitRequest, render_without_evidence};
 use crate::exhibits::{
     bytes, calltree, claims, coverage, derivation, disassembly, evidence, graph, history, layout,
@@ -13,7 +13,7 @@ use crate::exhibits::{
 };
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
-use crate::markdown::syntax::{SyntaxError, only_options, words};
+use crate::markdown::syntax::{SyntaxError, refuse_unknown_options, split_words};
 
 /// Something that [`ExhibitRequest`]s are made to.
 struct Exhibit {
@@ -181,7 +181,7 @@ pub fn render(
     match try_render(chapter, block, book, target) {
         Ok(rendered) => Some(rendered),
         Err(error) => {
-            note(problems, chapter, error);
+            report(problems, chapter, error);
             None
         }
     }
@@ -194,7 +194,7 @@ fn try_render(
     target: Target,
 ) -> Result<RenderedBlock, SyntaxError> {
     let source = chapter.source.text.as_str();
-    let words = words(source, block.info.clone())?;
+    let words = split_words(source, block.info.clone())?;
     let name = match &words.words[..] {
         [name] => name,
         _ => {
@@ -218,7 +218,7 @@ fn try_render(
             Some(help),
         ));
     };
-    only_options(&words, exhibit.options)?;
+    refuse_unknown_options(&words, exhibit.options)?;
     let body = block.lines(source);
     if let (false, Some((_, span))) = (exhibit.takes_body, body.first()) {
         let message = format!(

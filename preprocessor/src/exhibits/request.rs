@@ -17,7 +17,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::{RenderedBlock, Target};
 use crate::exhibits::gap::ExhibitGap;
 use crate::markdown::chapter::Chapter;
-use crate::markdown::style::As;
+use crate::markdown::style::ValueFormat;
 use crate::markdown::syntax::{SpannedWord, SyntaxError, Words};
 
 /// The request for an exhibit.
@@ -55,7 +55,7 @@ impl<'f> ExhibitRequest<'_, 'f> {
             Ok(Some(index)) => Ok(Some(index)),
             Ok(None) => {
                 let message = format!("there is no evidence of `{}` yet", option.value.text);
-                let help = crate::evidence::loader::capture_line(
+                let help = crate::evidence::loader::capture_command(
                     self.book_data.config,
                     &option.value.text,
                 );
@@ -119,16 +119,16 @@ pub struct ShownValue {
 
 impl ExhibitRequest<'_, '_> {
     /// The value of a path that stands in the body: on `machine`, or on the one that the reader is shown.
-    pub fn look(
+    pub fn resolve(
         &self,
         name: &SpannedWord,
         machine: Option<MachineId>,
-        style: (Option<As>, Option<&str>),
+        style: (Option<ValueFormat>, Option<&str>),
     ) -> Result<ShownValue, SyntaxError> {
         let path: Path = name.text.parse().map_err(|m: ParsePathError| {
             SyntaxError::new(name.span.clone(), m.to_string(), None)
         })?;
-        let shown = self.book_data.show(&path, machine);
+        let shown = self.book_data.resolve(&path, machine);
         let shown = shown.as_ref().as_ref().map_err(|error| {
             let near = error.nearest.as_ref();
             let help = near.map(|near| format!("did you mean `{near}`?"));
@@ -144,7 +144,9 @@ impl ExhibitRequest<'_, '_> {
                 }
             },
             PathValue::Missing(why) => {
-                let (word, reason) = self.book_data.gap(&path, shown.machine, why, style.0);
+                let (word, reason) =
+                    self.book_data
+                        .describe_gap(&path, shown.machine, why, style.0);
                 (format!("{word} ({reason})"), word.into(), true)
             }
             PathValue::Broken(why) => (format!("ERROR ({why})"), "ERROR".into(), true),
@@ -175,17 +177,18 @@ pub fn render_without_evidence(book_data: &BookData<'_>, machine: &str) -> Rende
         .iter()
         .find(|(name, _)| name == machine);
     let why = known.map_or("there is no evidence of it", |(_, why)| why.as_str());
-    unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
+    render_unverified(format!("UNVERIFIED on {machine}: {why}"), Vec::new())
 }
 
 /// An exhibit that has nothing to show, and why.
 pub fn render_gap(book_data: &BookData<'_>, machine: MachineId, why: &str) -> RenderedBlock {
     let name = &book_data.machine(machine).machine;
-    unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
+    render_unverified(format!("UNVERIFIED on {name}: {why}"), vec![machine])
 }
 
-fn unverified(text: String, machines: Vec<MachineId>) -> RenderedBlock {
-    let html = crate::templates::with_code(&crate::markdown::escape::visible(&text));
+fn render_unverified(text: String, machines: Vec<MachineId>) -> RenderedBlock {
+    let html =
+        crate::templates::render_code_spans(&crate::markdown::escape::escape_invisible(&text));
     RenderedBlock {
         html: format!("<div class=\"qed-exhibit qed-unverified\"><p>{html}</p></div>"),
         text,
@@ -195,7 +198,7 @@ fn unverified(text: String, machines: Vec<MachineId>) -> RenderedBlock {
 }
 
 /// The caption of an exhibit whose values have paths of their own: the machines that they are of. `None` where none has one.
-pub fn measured_on(book_data: &BookData<'_>, machines: &[MachineId]) -> Option<String> {
+pub fn origins_caption(book_data: &BookData<'_>, machines: &[MachineId]) -> Option<String> {
     let origins: Vec<String> = (machines.iter())
         .map(|machine| book_data.origin(*machine))
         .collect();

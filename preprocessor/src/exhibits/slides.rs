@@ -11,7 +11,7 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
-use crate::markdown::style::As;
+use crate::markdown::style::ValueFormat;
 use crate::markdown::syntax::SyntaxError;
 
 /// The room that the kernel image has, in bytes: the slide is below it. `KERNEL_IMAGE_SIZE`,
@@ -75,7 +75,7 @@ struct SlidesView {
 }
 
 /// The place of a slide on the axis.
-fn x(slide: i128) -> i128 {
+fn axis_x(slide: i128) -> i128 {
     LEFT + slide.clamp(0, MAX_SLIDE) * AXIS / MAX_SLIDE
 }
 
@@ -83,7 +83,7 @@ fn x(slide: i128) -> i128 {
 const MAX_EARLIER: usize = 16;
 
 /// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
-fn earlier(book_data: &BookData<'_>, machine: MachineId) -> Vec<(String, i64)> {
+fn earlier_slides(book_data: &BookData<'_>, machine: MachineId) -> Vec<(String, i64)> {
     let now = book_data.machine(machine);
     book_data
         .evidence_set
@@ -108,14 +108,14 @@ struct Column<'a, 'f> {
 
 impl Column<'_, '_> {
     /// The value at `path` as a cell, and as a number.
-    fn cell(
+    fn build_cell(
         &mut self,
         path: &str,
-        format: As,
+        format: ValueFormat,
         style: &'static str,
     ) -> Result<(SlidesCell, i128), ExhibitGap> {
         let parsed: Path = path.parse()?;
-        let shown = self.book_data.show(&parsed, Some(self.machine));
+        let shown = self.book_data.resolve(&parsed, Some(self.machine));
         let value = match shown.as_ref() {
             Ok(shown) => match &shown.what {
                 PathValue::Value(value, _) => value.clone(),
@@ -160,7 +160,7 @@ impl SlidesRow {
             label,
             y,
             text_y: y + 4,
-            x: x(slide),
+            x: axis_x(slide),
             slide: cells
                 .get(1)
                 .map_or_else(String::new, |cell| cell.text.clone()),
@@ -189,7 +189,7 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
     let mut rows = Vec::new();
     let mut gaps = Vec::new();
     for (label, slide, physical) in std::iter::once(own).chain(others) {
-        let (hex, number) = match column.cell(&slide, As::Hex, "hex") {
+        let (hex, number) = match column.build_cell(&slide, ValueFormat::Hex, "hex") {
             Ok(cell) => cell,
             Err(reason) => {
                 gaps.push(format!("{slide}: {reason}"));
@@ -198,7 +198,12 @@ fn measured_rows(column: &mut Column<'_, '_>) -> (Vec<SlidesRow>, Vec<String>) {
         };
         let mut cells = vec![hex];
         for path in [&slide, &physical] {
-            cells.extend(column.cell(path, As::Mib, "mib").ok().map(|cell| cell.0));
+            cells.extend(
+                column
+                    .build_cell(path, ValueFormat::Mib, "mib")
+                    .ok()
+                    .map(|cell| cell.0),
+            );
         }
         rows.push(SlidesRow::new(rows.len(), label, number, cells));
     }
@@ -210,7 +215,7 @@ fn earlier_cells(slide: i64) -> Vec<SlidesCell> {
     let value = Value::Offset {
         value: slide.into(),
     };
-    [(As::Hex, "hex"), (As::Mib, "mib")]
+    [(ValueFormat::Hex, "hex"), (ValueFormat::Mib, "mib")]
         .into_iter()
         .filter_map(|(format, style)| {
             Some(SlidesCell {
@@ -249,7 +254,7 @@ fn description(machine: &str, count: usize, has_earlier: bool, gaps: &[String]) 
 }
 
 /// The same as plain text.
-fn text(caption: &str, rows: &[SlidesRow], gaps: &[String]) -> String {
+fn render_text(caption: &str, rows: &[SlidesRow], gaps: &[String]) -> String {
     let mut text = vec![caption.to_owned(), format!("boot  {COLUMNS}")];
     for row in rows {
         let cells: Vec<String> = row
@@ -267,7 +272,7 @@ fn text(caption: &str, rows: &[SlidesRow], gaps: &[String]) -> String {
 fn ticks() -> Vec<Tick> {
     [0, 256, 512, 768, 1024]
         .map(|mib| Tick {
-            x: x(mib << 20),
+            x: axis_x(mib << 20),
             label: if mib == 1024 {
                 "1024 MiB".into()
             } else {
@@ -288,7 +293,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             .find(has_boots)
             .unwrap_or_else(|| book_data.default_machine("boots")),
     };
-    if book_data.hides(machine) {
+    if book_data.hides_addresses(machine) {
         return Ok(render_gap(
             book_data,
             machine,
@@ -306,7 +311,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         uses: Vec::new(),
     };
     let (mut rows, gaps) = measured_rows(&mut column);
-    let earlier = earlier(book_data, machine);
+    let earlier = earlier_slides(book_data, machine);
     for (label, slide) in &earlier {
         let cells = earlier_cells(*slide);
         rows.push(SlidesRow::new(
@@ -321,7 +326,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let caption = caption(book_data, machine, &title);
     let name = book_data.machine(machine).machine.clone();
     let bottom = TOP + rows.len() * ROW;
-    let text = text(&caption, &rows, &gaps);
+    let text = render_text(&caption, &rows, &gaps);
     let data = SlidesView {
         title: "The slide of each boot".into(),
         desc: description(&name, rows.len(), !earlier.is_empty(), &gaps),

@@ -4,10 +4,10 @@
 use qed_evidence::Value;
 use serde::Serialize;
 
-use crate::evidence::provenance::{Use, machines};
+use crate::evidence::provenance::{Use, used_machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::ShownRow;
-use crate::exhibits::request::{ExhibitRequest, measured_on};
+use crate::exhibits::request::{ExhibitRequest, origins_caption};
 use crate::markdown::syntax::SyntaxError;
 
 /// Height of one row of the picture, in its own units; it is 360 of them wide.
@@ -39,7 +39,7 @@ struct SlotView {
     description: String,
 }
 
-fn number(value: &Value) -> Option<u64> {
+fn address_number(value: &Value) -> Option<u64> {
     match value {
         Value::Address { value, .. } | Value::Symbol { address: value, .. } => Some(value.0),
         _ => None,
@@ -47,7 +47,7 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 /// The symbol that the address leads to, or its text.
-fn name(value: Option<&Value>, text: &str) -> String {
+fn symbol_name(value: Option<&Value>, text: &str) -> String {
     let full = match value {
         Some(Value::Address {
             symbol: Some(symbol),
@@ -63,7 +63,7 @@ fn name(value: Option<&Value>, text: &str) -> String {
 }
 
 /// The rows as text, each a line.
-fn lines(rows: &[SlotRow]) -> Vec<String> {
+fn format_rows(rows: &[SlotRow]) -> Vec<String> {
     let width = rows
         .iter()
         .map(|row| row.value.label.chars().count())
@@ -82,11 +82,11 @@ fn lines(rows: &[SlotRow]) -> Vec<String> {
 
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let values = request.rows()?;
+    let values = request.parse_rows()?;
     let mut seen: Vec<u64> = Vec::new();
     let mut rows = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
-        let address = match value.value().map(|v| (number(v), v.kind())) {
+        let address = match value.value().map(|v| (address_number(v), v.kind())) {
             None => None,
             Some((Some(address), _)) => Some(address),
             Some((None, kind)) => {
@@ -112,7 +112,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         };
         let y = index * ROW;
         rows.push(SlotRow {
-            name: name(
+            name: symbol_name(
                 value.value(),
                 if value.missing {
                     "not known"
@@ -129,14 +129,14 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             value,
         });
     }
-    let text = lines(&rows);
-    let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.used()).collect();
+    let text = format_rows(&rows);
+    let uses: Vec<Use> = rows.iter().filter_map(|row| row.value.to_use()).collect();
     let description: Vec<String> = rows
         .iter()
         .map(|row| format!("{}: {} ({})", row.value.label, row.letter, row.name))
         .collect();
-    let machines = machines(&uses, &[]);
-    let caption = measured_on(request.book_data, &machines);
+    let machines = used_machines(&uses, &[]);
+    let caption = origins_caption(request.book_data, &machines);
     let text: Vec<String> = caption.iter().cloned().chain(text).collect();
     let data = SlotView {
         caption,
@@ -171,9 +171,12 @@ mod tests {
             type_name: None,
             symbol: symbol.map(str::to_owned),
         };
-        assert_eq!(name(Some(&address(Some("f+0x3"))), "0x10"), "f+0x3");
-        assert_eq!(name(Some(&address(None)), "pointer#1"), "pointer#1");
+        assert_eq!(symbol_name(Some(&address(Some("f+0x3"))), "0x10"), "f+0x3");
+        assert_eq!(symbol_name(Some(&address(None)), "pointer#1"), "pointer#1");
         let long = "x".repeat(50);
-        assert_eq!(name(Some(&address(Some(&long))), "").chars().count(), FITS);
+        assert_eq!(
+            symbol_name(Some(&address(Some(&long))), "").chars().count(),
+            FITS
+        );
     }
 }

@@ -16,8 +16,8 @@ use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{ExhibitRequest, caption, render_gap};
-use crate::markdown::style::As;
-use crate::markdown::syntax::{SyntaxError, words};
+use crate::markdown::style::ValueFormat;
+use crate::markdown::syntax::{SyntaxError, split_words};
 
 /// The region of the kernel image on x86-64, which is drawn unless the author says otherwise: 512 MiB before KASLR,
 /// one GiB with it (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L66>).
@@ -88,7 +88,7 @@ struct SpaceLine {
     to: Option<(Path, Range<usize>)>,
 }
 
-fn lines(request: &ExhibitRequest<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
+fn parse_lines(request: &ExhibitRequest<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError> {
     let mut lines = Vec::new();
     for (line, span) in request.body {
         let Some((label, rest)) = line.split_once(':') else {
@@ -101,7 +101,7 @@ fn lines(request: &ExhibitRequest<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError
         };
         let start = span.start + label.len() + 1;
         let path = |text: &str, at: usize| -> Result<(Path, Range<usize>), SyntaxError> {
-            let words = words(request.source, at..at + text.len())?;
+            let words = split_words(request.source, at..at + text.len())?;
             let [name] = &words.words[..] else {
                 let place = at..at + text.len();
                 return Err(SyntaxError::new(place, "there is one path here", None));
@@ -137,7 +137,7 @@ fn lines(request: &ExhibitRequest<'_, '_>) -> Result<Vec<SpaceLine>, SyntaxError
 }
 
 /// The region to draw: the options `from` and `to`, the last address.
-fn region(request: &ExhibitRequest<'_, '_>) -> Result<Range<u64>, SyntaxError> {
+fn parse_region(request: &ExhibitRequest<'_, '_>) -> Result<Range<u64>, SyntaxError> {
     let bound = |name: &str, usual: u64| match request.words.option(name) {
         None => Ok(usual),
         Some(option) => option
@@ -161,7 +161,7 @@ fn region(request: &ExhibitRequest<'_, '_>) -> Result<Range<u64>, SyntaxError> {
 }
 
 /// The complaint about a path that does not exist.
-fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
+fn unknown_path_error(span: &Range<usize>, error: &PathError) -> SyntaxError {
     let near = error.nearest.as_ref();
     let help = near.map(|near| format!("did you mean `{near}`?"));
     let message = format!("unknown path: {}", error.message);
@@ -169,16 +169,16 @@ fn unknown_path(span: &Range<usize>, error: &PathError) -> SyntaxError {
 }
 
 /// The address of a path on `machine`; inside, why it cannot be drawn. An address that is shown is added to `uses`.
-fn find(
+fn find_address(
     book_data: &BookData<'_>,
     machine: MachineId,
     region: &Range<u64>,
     (path, span): &(Path, Range<usize>),
     uses: &mut Vec<Use>,
 ) -> Result<Result<u64, ExhibitGap>, SyntaxError> {
-    let shown = book_data.show(path, Some(machine));
+    let shown = book_data.resolve(path, Some(machine));
     let shown = shown.as_ref().as_ref();
-    let value = match &shown.map_err(|error| unknown_path(span, error))?.what {
+    let value = match &shown.map_err(|error| unknown_path_error(span, error))?.what {
         PathValue::Value(value, _) => value.clone(),
         PathValue::Missing(reason) => return Ok(Err(ExhibitGap::Unavailable(reason.to_string()))),
         PathValue::Broken(reason) => return Ok(Err(ExhibitGap::Unavailable(reason.clone()))),
@@ -190,7 +190,7 @@ fn find(
         );
         return Err(SyntaxError::new(span.clone(), message, None::<String>));
     };
-    if book_data.hides(machine) {
+    if book_data.hides_addresses(machine) {
         return Ok(Err(ExhibitGap::Withheld));
     }
     if !(region.start..=region.end).contains(&address.0) {
@@ -210,17 +210,17 @@ fn find(
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let (lines, region) = (lines(request)?, region(request)?);
+    let (lines, region) = (parse_lines(request)?, parse_region(request)?);
     let (first, span) = &lines[0].from;
     let machine = match request.machine()? {
         Some(machine) => machine,
-        None => match book_data.show(first, None).as_ref() {
+        None => match book_data.resolve(first, None).as_ref() {
             Ok(shown) => shown.machine.unwrap_or(MachineId::new(0)),
-            Err(error) => return Err(unknown_path(span, error)),
+            Err(error) => return Err(unknown_path_error(span, error)),
         },
     };
     let mut uses = Vec::new();
-    let mut find = |place| find(book_data, machine, &region, place, &mut uses);
+    let mut find = |place| find_address(book_data, machine, &region, place, &mut uses);
     let mut gaps = Vec::new();
     let (mut marked, mut spans) = (Vec::new(), Vec::new());
     for line in &lines {
@@ -239,7 +239,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     let data = draw(request, machine, &region, marked, &spans, gaps);
     Ok(RenderedBlock {
-        text: text(&data),
+        text: render_text(&data),
         html: book_data.evidence_set.templates.render("space", &data),
         machines: vec![machine],
         uses,
@@ -248,7 +248,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 }
 
 /// The same as plain text.
-fn text(data: &SpaceView) -> String {
+fn render_text(data: &SpaceView) -> String {
     let mut text = vec![
         data.caption.clone(),
         format!("from {}\nto   {}", data.low, data.high),
@@ -271,12 +271,12 @@ fn place_on_bar(region: &Range<u64>, at: u64) -> u64 {
 }
 
 /// The side at which a text begins that stands at this place, so that it stays inside of the drawing.
-fn anchor(at: u64) -> &'static str {
+fn text_anchor(at: u64) -> &'static str {
     if at > WIDTH / 2 { "end" } else { "start" }
 }
 
 /// The mark number `index` below the bar.
-fn mark(
+fn address_mark(
     index: usize,
     x: u64,
     address: u64,
@@ -295,21 +295,21 @@ fn mark(
         to_y: label_y + 16,
         label_y,
         text_x: if x > WIDTH / 2 { x - 5 } else { x + 5 },
-        anchor: anchor(x),
+        anchor: text_anchor(x),
     }
 }
 
 /// The unit in which a distance is read at a glance: MiB where three decimals say it exactly, else bytes.
-fn unit(bytes: i128) -> As {
+fn distance_unit(bytes: i128) -> ValueFormat {
     const MIB: u128 = 1 << 20;
     match (bytes.unsigned_abs() * 1000).is_multiple_of(MIB) {
-        true => As::Mib,
-        false => As::Bytes,
+        true => ValueFormat::Mib,
+        false => ValueFormat::Bytes,
     }
 }
 
 /// The distance number `index` above the bar, from one address to another.
-fn arrow(
+fn distance_arrow(
     index: usize,
     region: &Range<u64>,
     (from, to, line): &(u64, u64, &SpaceLine),
@@ -318,7 +318,11 @@ fn arrow(
     let bytes = i128::from(*to) - i128::from(*from);
     let offset = Integer::new(bytes).map(|value| Value::Offset { value });
     let write = |how| offset.as_ref().and_then(|o| format(o, Some(how)).ok());
-    let sum = [write(As::Hex), write(As::Bytes), write(As::Mib)];
+    let sum = [
+        write(ValueFormat::Hex),
+        write(ValueFormat::Bytes),
+        write(ValueFormat::Mib),
+    ];
     let sum: Vec<String> = sum.into_iter().flatten().collect();
     let (from, to) = (place_on_bar(region, *from), place_on_bar(region, *to));
     let y = index as u64 * ARROW + ARROW - 6;
@@ -333,7 +337,7 @@ fn arrow(
         label: format!(
             "{} = {}",
             line.label,
-            write(unit(bytes)).unwrap_or_default()
+            write(distance_unit(bytes)).unwrap_or_default()
         ),
         from,
         to,
@@ -345,7 +349,7 @@ fn arrow(
             from.min(to)
         },
         text_y: y - 8,
-        anchor: anchor(middle),
+        anchor: text_anchor(middle),
         sum: sum.join(" = "),
     }
 }
@@ -372,12 +376,14 @@ fn draw(
     let marks: Vec<AddressMark> = marked
         .iter()
         .enumerate()
-        .map(|(index, (at, line))| mark(index, place_on_bar(region, *at), *at, line, wide, bar_y))
+        .map(|(index, (at, line))| {
+            address_mark(index, place_on_bar(region, *at), *at, line, wide, bar_y)
+        })
         .collect();
     let arrows: Vec<DistanceArrow> = spans
         .iter()
         .enumerate()
-        .map(|(index, span)| arrow(index, region, span, wide))
+        .map(|(index, span)| distance_arrow(index, region, span, wide))
         .collect();
     let title = format!("{} to {}", Address(region.start), Address(region.end));
     let mut desc: Vec<String> = marks
@@ -420,7 +426,11 @@ mod tests {
             (-101_664, false),
             (1, false),
         ] {
-            assert_eq!(matches!(unit(bytes), As::Mib), mib, "{bytes}");
+            assert_eq!(
+                matches!(distance_unit(bytes), ValueFormat::Mib),
+                mib,
+                "{bytes}"
+            );
         }
     }
 }

@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::evidence::format::is_whole;
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::provenance::{Use, machines};
+use crate::evidence::provenance::{Use, used_machines};
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claim_block::{badge, class};
-use crate::exhibits::claims::link;
-use crate::exhibits::request::{ExhibitRequest, measured_on};
+use crate::exhibits::claim_block::{badge, css_class};
+use crate::exhibits::claims::claim_link;
+use crate::exhibits::request::{ExhibitRequest, origins_caption};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
-use crate::markdown::syntax::{SpannedWord, SyntaxError, only_options, words};
+use crate::markdown::syntax::{SpannedWord, SyntaxError, refuse_unknown_options, split_words};
 
 #[derive(Serialize)]
 struct StepValue {
@@ -55,7 +55,7 @@ struct StepsView {
 }
 
 /// The verdict of a step with these claims: the worst of them.
-fn worst(verdicts: &[Verdict]) -> Verdict {
+fn worst_verdict(verdicts: &[Verdict]) -> Verdict {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Error => 4,
         Verdict::Fail => 3,
@@ -71,7 +71,7 @@ fn worst(verdicts: &[Verdict]) -> Verdict {
 }
 
 /// The parts of `text[span]` between `separator`s that stand outside quotes, with their places.
-fn split(text: &str, span: Range<usize>, separator: char) -> Vec<Range<usize>> {
+fn split_outside_quotes(text: &str, span: Range<usize>, separator: char) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut start, mut quoted) = (span.start, false);
     for (at, c) in text[span.clone()].char_indices() {
@@ -101,7 +101,7 @@ struct Steps {
 
 impl Steps {
     /// Read one line of the body.
-    fn add(
+    fn add_line(
         &mut self,
         request: &ExhibitRequest<'_, '_>,
         machine: Option<MachineId>,
@@ -114,25 +114,25 @@ impl Steps {
         let paths = rest.start..rest.start + semicolon;
         let claims = rest.start + semicolon + 1..rest.end;
         let mut values = Vec::new();
-        for part in split(request.source, paths, ',') {
-            values.push(self.value(request, machine, part)?);
+        for part in split_outside_quotes(request.source, paths, ',') {
+            values.push(self.parse_value(request, machine, part)?);
         }
         let mut verdicts = Vec::new();
         let mut proofs = Vec::new();
-        for part in split(request.source, claims, ',') {
-            let (verdict, proof) = self.proof(request, machine, part)?;
+        for part in split_outside_quotes(request.source, claims, ',') {
+            let (verdict, proof) = self.parse_proof(request, machine, part)?;
             verdicts.push(verdict);
             proofs.push(proof);
         }
         if proofs.is_empty() {
             return Err(wrong());
         }
-        let verdict = worst(&verdicts);
+        let verdict = worst_verdict(&verdicts);
         self.steps.push(Step {
             number: format!("{:02}", self.steps.len() + 1),
             title: line[..colon].trim().to_owned(),
             badge: badge(verdict),
-            class: class(verdict),
+            class: css_class(verdict),
             values,
             proofs,
         });
@@ -140,20 +140,20 @@ impl Steps {
     }
 
     /// The value whose path and style stand in `part` of the source.
-    fn value(
+    fn parse_value(
         &mut self,
         request: &ExhibitRequest<'_, '_>,
         machine: Option<MachineId>,
         part: Range<usize>,
     ) -> Result<StepValue, SyntaxError> {
-        let parsed = words(request.source, part.clone())?;
-        only_options(&parsed, STYLE_OPTIONS)?;
+        let parsed = split_words(request.source, part.clone())?;
+        refuse_unknown_options(&parsed, STYLE_OPTIONS)?;
         let [path] = &parsed.words[..] else {
             return Err(SyntaxError::new(part, "one path between two commas", None));
         };
         let style = Style::read(&parsed)?;
         let style_text = parsed.option("as").map(|o| o.value.text.as_str());
-        let looked = request.look(path, machine, (style.format, style_text))?;
+        let looked = request.resolve(path, machine, (style.format, style_text))?;
         let shown = StepValue {
             path: looked.used.path.clone(),
             machine: looked.used.machine_name(request.book_data),
@@ -168,7 +168,7 @@ impl Steps {
     }
 
     /// The claim whose id stands in `part` of the source.
-    fn proof(
+    fn parse_proof(
         &mut self,
         request: &ExhibitRequest<'_, '_>,
         machine: Option<MachineId>,
@@ -187,12 +187,12 @@ impl Steps {
             return Err(SyntaxError::new(id.span, message, help));
         };
         let on = machine.unwrap_or(judged.shown);
-        let verdict = judged.on(on).verdict;
+        let verdict = judged.judgement_on(on).verdict;
         self.machines.push(on);
         let proof = Proof {
-            href: link(request.chapter, judged),
+            href: claim_link(request.chapter, judged),
             badge: badge(verdict),
-            class: class(verdict),
+            class: css_class(verdict),
             id: id.text,
         };
         Ok((verdict, proof))
@@ -200,7 +200,7 @@ impl Steps {
 }
 
 /// The same as plain text.
-fn text(steps: &[Step]) -> String {
+fn render_text(steps: &[Step]) -> String {
     let mut text = Vec::new();
     for step in steps {
         text.push(format!("{} {}  {}", step.number, step.title, step.badge));
@@ -238,16 +238,16 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     }
     let mut found = Steps::default();
     for line in request.body {
-        found.add(request, machine, line)?;
+        found.add_line(request, machine, line)?;
     }
     let Steps {
         steps,
         uses,
         machines: shown_on,
     } = found;
-    let machines = machines(&uses, &shown_on);
-    let caption = measured_on(request.book_data, &machines);
-    let lines = caption.iter().cloned().chain([text(&steps)]);
+    let machines = used_machines(&uses, &shown_on);
+    let caption = origins_caption(request.book_data, &machines);
+    let lines = caption.iter().cloned().chain([render_text(&steps)]);
     Ok(RenderedBlock {
         text: lines.collect::<Vec<_>>().join("\n"),
         machines,
@@ -269,19 +269,22 @@ mod tests {
     #[test]
     fn worst_wins() {
         use Verdict::{Error, Fail, NotApplicable, Pass, Unverified};
-        assert_eq!(worst(&[Pass, Pass]), Pass);
-        assert_eq!(worst(&[Pass, NotApplicable]), NotApplicable);
-        assert_eq!(worst(&[NotApplicable, Unverified, Pass]), Unverified);
-        assert_eq!(worst(&[Fail, Unverified]), Fail);
-        assert_eq!(worst(&[Fail, Error, Pass]), Error);
-        assert_eq!(worst(&[]), Unverified);
+        assert_eq!(worst_verdict(&[Pass, Pass]), Pass);
+        assert_eq!(worst_verdict(&[Pass, NotApplicable]), NotApplicable);
+        assert_eq!(
+            worst_verdict(&[NotApplicable, Unverified, Pass]),
+            Unverified
+        );
+        assert_eq!(worst_verdict(&[Fail, Unverified]), Fail);
+        assert_eq!(worst_verdict(&[Fail, Error, Pass]), Error);
+        assert_eq!(worst_verdict(&[]), Unverified);
     }
 
     /// Check that separators inside quotes do not separate, and that places are true.
     #[test]
     fn splits() {
         let text = "x a as=\"b,c\", d ,";
-        let parts: Vec<&str> = split(text, 2..text.len(), ',')
+        let parts: Vec<&str> = split_outside_quotes(text, 2..text.len(), ',')
             .into_iter()
             .map(|r| &text[r])
             .collect();

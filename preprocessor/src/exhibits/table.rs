@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::evidence::provenance::{Use, machines};
+use crate::evidence::provenance::{Use, used_machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::exhibit_value::{self, ShownRow};
-use crate::exhibits::request::{ExhibitRequest, measured_on};
+use crate::exhibits::request::{ExhibitRequest, origins_caption};
 use crate::markdown::syntax::SyntaxError;
 
 #[derive(Serialize)]
@@ -16,8 +16,8 @@ struct TableView {
 
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
-    let rows = request.rows()?;
-    let uses: Vec<Use> = rows.iter().filter_map(ShownRow::used).collect();
+    let rows = request.parse_rows()?;
+    let uses: Vec<Use> = rows.iter().filter_map(ShownRow::to_use).collect();
     let width = rows
         .iter()
         .map(|row| row.label.chars().count())
@@ -27,8 +27,8 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .iter()
         .map(|row| format!("{:<width$}  {}", row.label, row.text))
         .collect();
-    let machines = machines(&uses, &[]);
-    let caption = measured_on(request.book_data, &machines);
+    let machines = used_machines(&uses, &[]);
+    let caption = origins_caption(request.book_data, &machines);
     Ok(RenderedBlock {
         text: (caption.iter().cloned())
             .chain(text)
@@ -47,7 +47,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 
 impl ExhibitRequest<'_, '_> {
     /// The values that the lines of the body name; at least one.
-    pub(super) fn rows(&self) -> Result<Vec<ShownRow>, SyntaxError> {
+    pub(super) fn parse_rows(&self) -> Result<Vec<ShownRow>, SyntaxError> {
         let machine = self.machine()?;
         if self.body.is_empty() {
             let help = "write one path in each line between the fences".to_owned();
@@ -59,7 +59,7 @@ impl ExhibitRequest<'_, '_> {
         }
         self.body
             .iter()
-            .map(|(line, span)| exhibit_value::line(self, line, span, machine))
+            .map(|(line, span)| exhibit_value::parse_row(self, line, span, machine))
             .collect()
     }
 }

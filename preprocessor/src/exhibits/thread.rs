@@ -12,8 +12,8 @@ use crate::evidence::book_data::sound_experiment;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::{ExhibitRequest, caption};
-use crate::exhibits::tree::{CallKind, ProbedCall, leads, tree};
-use crate::markdown::syntax::{SyntaxError, only_options, words};
+use crate::exhibits::tree::{CallKind, ProbedCall, build_tree, tree_prefixes};
+use crate::markdown::syntax::{SyntaxError, refuse_unknown_options, split_words};
 
 #[derive(Serialize)]
 struct ThreadLine {
@@ -57,11 +57,15 @@ fn describe_uses(call: &ProbedCall<'_>, wanted: u64) -> Vec<String> {
 }
 
 /// The calls of an experiment with the relation of each to the value, and the paths at which it occurs.
-fn follow(experiment: &Experiment, name: &str, wanted: u64) -> (Vec<ThreadLine>, Vec<String>) {
-    let nodes = tree(experiment);
+fn follow_value(
+    experiment: &Experiment,
+    name: &str,
+    wanted: u64,
+) -> (Vec<ThreadLine>, Vec<String>) {
+    let nodes = build_tree(experiment);
     let mut paths = Vec::new();
     let mut lines = Vec::new();
-    for (node, lead) in nodes.iter().zip(leads(&nodes)) {
+    for (node, lead) in nodes.iter().zip(tree_prefixes(&nodes)) {
         let (name, met) = match &node.what {
             CallKind::Inlined(function, _) => (format!("{function} (inlined)"), Vec::new()),
             CallKind::Call(call) => {
@@ -101,8 +105,8 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             help,
         ));
     };
-    let parsed = words(request.source, span.clone())?;
-    only_options(&parsed, &[])?;
+    let parsed = split_words(request.source, span.clone())?;
+    refuse_unknown_options(&parsed, &[])?;
     let [name] = &parsed.words[..] else {
         return Err(SyntaxError::new(
             span.clone(),
@@ -110,7 +114,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             None,
         ));
     };
-    let looked = request.look(name, request.machine()?, (None, None))?;
+    let looked = request.resolve(name, request.machine()?, (None, None))?;
     let first = name.text.split('.').next().unwrap_or_default();
     let machine = looked
         .used
@@ -139,9 +143,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         Ok(experiment) => experiment,
         Err(unsound) => return nothing(&unsound.to_string()),
     };
-    let (lines, met) = follow(experiment, first, wanted);
+    let (lines, met) = follow_value(experiment, first, wanted);
     let mut uses: Vec<Use> = vec![looked.used.clone()];
-    uses.extend(met.into_iter().map(|path| Use::rests_on(path, machine)));
+    uses.extend(
+        met.into_iter()
+            .map(|path| Use::new_dependency(path, machine)),
+    );
     let caption = caption(
         book_data,
         machine,

@@ -4,12 +4,12 @@ use qed_evidence::diagnostic::nearest;
 use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
-use crate::claims::sweep::{recorded, state, unjudged};
-use crate::claims::timeline::{Answer, Turn, series, summary, turns};
-use crate::evidence::format::minute;
+use crate::claims::sweep::{missing_answer_reason, recorded_answers, sweep_state};
+use crate::claims::timeline::{Answer, Turn, find_turns, series, summarize};
+use crate::evidence::format::format_minute;
 use crate::evidence::sweep_record::{MAKE, SweepRecord, SweepState, SweptClaim};
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claims::link;
+use crate::exhibits::claims::claim_link;
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
@@ -54,7 +54,7 @@ struct TimelineView {
     sum: String,
 }
 
-fn row(
+fn build_row(
     judged: &JudgedClaim,
     request: &ExhibitRequest<'_, '_>,
     record: &SweepRecord,
@@ -62,15 +62,16 @@ fn row(
     let id = judged.claim.id.clone();
     let swept = record.claims.get(&id);
     let releases: Vec<&str> = record.kernels.iter().map(|k| k.release.as_str()).collect();
-    let href = link(request.chapter, judged);
-    let answered = swept.and_then(|swept| Some((recorded(&judged.claim, swept, record)?, swept)));
+    let href = claim_link(request.chapter, judged);
+    let answered =
+        swept.and_then(|swept| Some((recorded_answers(&judged.claim, swept, record)?, swept)));
     let Some((answers, swept)) = answered else {
         return TimelineRow {
             id,
             href,
             cells: Vec::new(),
             width: releases.len(),
-            summary: unjudged(swept).into(),
+            summary: missing_answer_reason(swept).into(),
             turns: Vec::new(),
         };
     };
@@ -95,15 +96,15 @@ fn row(
             })
             .collect(),
         width: releases.len(),
-        summary: summary(&answers, &releases),
-        turns: turns(&answers)
+        summary: summarize(&answers, &releases),
+        turns: find_turns(&answers)
             .into_iter()
-            .map(|turn| turned(turn, swept, &releases))
+            .map(|turn| turn_view(turn, swept, &releases))
             .collect(),
     }
 }
 
-fn turned(turn: Turn, swept: &SweptClaim, releases: &[&str]) -> TurnView {
+fn turn_view(turn: Turn, swept: &SweptClaim, releases: &[&str]) -> TurnView {
     let (before, after) = (&swept.verdicts[turn.before], &swept.verdicts[turn.after]);
     let values = before.values.iter().zip(&after.values);
     TurnView {
@@ -127,7 +128,7 @@ fn selected_claims<'c>(
     request: &ExhibitRequest<'c, '_>,
 ) -> Result<Vec<&'c JudgedClaim>, SyntaxError> {
     if request.body.is_empty() {
-        return Ok(request.claims.in_order().collect());
+        return Ok(request.claims.iter_in_book_order().collect());
     }
     let named = request.body.iter().map(|(line, span)| {
         let id = line.trim();
@@ -173,12 +174,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     };
     let rows = selected_claims(request)?
         .into_iter()
-        .map(|judged| row(judged, request, record))
+        .map(|judged| build_row(judged, request, record))
         .filter(|row| !only_turned || !row.turns.is_empty());
     let rows: Vec<TimelineRow> = rows.collect();
     let turned = rows.iter().filter(|row| !row.turns.is_empty()).count();
     let kernels: Vec<String> = record.kernels.iter().map(|k| series(&k.release)).collect();
-    let since = captured(record);
+    let since = capture_note(record);
     let sum = format!(
         "{} claims on {} kernels, {} to {}; {turned} of them turned.{since}",
         rows.len(),
@@ -186,8 +187,8 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         kernels.first().map_or("?", String::as_str),
         kernels.last().map_or("?", String::as_str),
     );
-    let notices = notices(&state(sweep, request.claims));
-    let text = text(&notices, &rows, &sum);
+    let notices = notices(&sweep_state(sweep, request.claims));
+    let text = render_text(&notices, &rows, &sum);
     let view = TimelineView {
         notices,
         kernels,
@@ -203,10 +204,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 
 /// Notices that the reader must see before believing the record.
 fn notices(state: &SweepState) -> Vec<String> {
-    let old = state.out_of_date();
+    let old = state.stale_reasons();
     let old =
         old.map(|reasons| format!("Out of date: this sweep was captured earlier, and {reasons}."));
-    let open = state.uncompared();
+    let open = state.uncompared_parts();
     let open = open.map(|what| {
         format!(
             "Not compared: whether a sweep would find the same now is not known everywhere: {what}."
@@ -216,7 +217,7 @@ fn notices(state: &SweepState) -> Vec<String> {
 }
 
 /// The sentence that says when the kernels were captured, and by which collector.
-fn captured(record: &SweepRecord) -> String {
+fn capture_note(record: &SweepRecord) -> String {
     let times = record.kernels.iter();
     let first = times.filter_map(|kernel| kernel.time.parse::<jiff::Timestamp>().ok());
     let Some(first) = first.min() else {
@@ -226,10 +227,10 @@ fn captured(record: &SweepRecord) -> String {
     let by = by.map_or_else(String::new, |version| {
         format!(" by qed-collector {version}")
     });
-    format!(" Captured from {} on{by}.", minute(first))
+    format!(" Captured from {} on{by}.", format_minute(first))
 }
 
-fn text(notices: &[String], rows: &[TimelineRow], sum: &str) -> String {
+fn render_text(notices: &[String], rows: &[TimelineRow], sum: &str) -> String {
     let mut lines = notices.to_vec();
     for row in rows {
         lines.push(format!("{}: {}", row.id, row.summary));

@@ -21,15 +21,15 @@ use serde::Serialize;
 
 use crate::evidence::names::Glossary;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::calltree::uses;
+use crate::exhibits::calltree::collect_uses;
 use crate::exhibits::gap::ExhibitGap;
 use crate::exhibits::request::{ExhibitRequest, caption};
 use crate::exhibits::trace_record::{RecordKind, StepRecord};
-use crate::exhibits::tree::{CallKind, ProbedCall, interrupt, tree};
+use crate::exhibits::tree::{CallKind, ProbedCall, build_tree, describe_interrupt};
 use crate::markdown::syntax::SyntaxError;
-use constants::constants;
-use line::Line;
-use table::{INLINED, StepRow, TraceStep, lines, rows};
+use constants::find_constants;
+use line::RecordLine;
+use table::{INLINED, StepRow, TraceStep, build_rows, format_rows};
 
 /// The argument registers of a system call on x86-64, in order
 /// (<https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L59>).
@@ -43,7 +43,7 @@ const ARGUMENTS: [&str; 6] = [
 ];
 
 /// The sources of records.
-struct Material<'a> {
+struct TraceSources<'a> {
     experiment: &'a Experiment,
     planned: &'a investigation::Experiment,
     /// The purpose of functions, from the body.
@@ -53,7 +53,7 @@ struct Material<'a> {
     write: &'a dyn Fn(&Value) -> String,
 }
 
-impl Material<'_> {
+impl TraceSources<'_> {
     fn write_datum(&self, datum: Option<&Datum>) -> String {
         match datum.map(|datum| datum.value()) {
             Some(Some(value)) => (self.write)(value),
@@ -62,7 +62,7 @@ impl Material<'_> {
         }
     }
 
-    fn work(&self, name: &str) -> String {
+    fn work_of_function(&self, name: &str) -> String {
         self.work_of_hit(None, name)
     }
 
@@ -79,7 +79,7 @@ impl Material<'_> {
 }
 
 /// A record without its number.
-fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
+fn new_record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
     StepRecord {
         number: 0,
         kind,
@@ -90,14 +90,18 @@ fn record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
 
 /// The arguments of the workload's only call as it names them: `AF_INET`, `SOCK_STREAM`, `0`. None of another workload, or where
 /// the evidence is of one that the investigation no longer has.
-fn arguments(material: &Material<'_>) -> Option<Vec<String>> {
+fn workload_arguments(material: &TraceSources<'_>) -> Option<Vec<String>> {
     let same = material.experiment.workload == material.planned.workload_text();
     let requested = material.planned.workload.argument_texts();
     requested.filter(|_| same)
 }
 
 /// The arguments of a call, by their names.
-fn data(probe: &Probe, hit: &Hit, constants: &HashMap<String, (i128, String)>) -> String {
+fn format_arguments(
+    probe: &Probe,
+    hit: &Hit,
+    constants: &HashMap<String, (i128, String)>,
+) -> String {
     let names: Vec<String> = probe
         .parameters
         .iter()
@@ -112,10 +116,10 @@ fn data(probe: &Probe, hit: &Hit, constants: &HashMap<String, (i128, String)>) -
             }
         })
         .collect();
-    join(&names)
+    join_parts(&names)
 }
 
-fn join(parts: &[String]) -> String {
+fn join_parts(parts: &[String]) -> String {
     if parts.is_empty() {
         "void".into()
     } else {
@@ -124,7 +128,7 @@ fn join(parts: &[String]) -> String {
 }
 
 /// The error that a returned value is, if it is one.
-fn error(returned: Option<&Datum>) -> String {
+fn error_name(returned: Option<&Datum>) -> String {
     match returned.and_then(Datum::value) {
         Some(Value::Errno { value, name }) if *value != 0 => name.clone(),
         Some(value) => match value.as_integer().and_then(|n| u32::try_from(-n).ok()) {
@@ -136,7 +140,7 @@ fn error(returned: Option<&Datum>) -> String {
     }
 }
 
-fn place(datum: Option<&Datum>) -> String {
+fn format_place(datum: Option<&Datum>) -> String {
     match datum.and_then(Datum::value) {
         Some(Value::Location { value }) => format!("{}:{}", value.file, value.line),
         _ => "not known".into(),
@@ -144,7 +148,7 @@ fn place(datum: Option<&Datum>) -> String {
 }
 
 fn probed_step(
-    material: &Material<'_>,
+    material: &TraceSources<'_>,
     call: &ProbedCall<'_>,
     constants: &HashMap<String, (i128, String)>,
 ) -> TraceStep {
@@ -172,33 +176,37 @@ fn probed_step(
         Target::Address(_) => (RecordKind::Call, call.name.as_str()),
         Target::Tracepoint(name) | Target::Lsm(name) => (RecordKind::Event, name.as_str()),
     };
-    let interrupt = interrupt(hit);
+    let interrupt = describe_interrupt(hit);
     let work = material.work_of_hit(Some(&call.name), function);
     let returned = hit.return_value.as_ref();
     // Where the kernel's types do not know a function, it looks as if it had neither parameters nor a result.
     let unknown =
         kind == RecordKind::Call && probe.parameters.is_empty() && probe.returns.is_none();
     let void = if unknown { "not known" } else { "void" };
-    let record = record(
+    let record = new_record(
         kind,
         function,
         [
-            if unknown { void.into() } else { join(&values) },
             if unknown {
                 void.into()
             } else {
-                data(probe, hit, constants)
+                join_parts(&values)
+            },
+            if unknown {
+                void.into()
+            } else {
+                format_arguments(probe, hit, constants)
             },
             work,
-            error(returned),
+            error_name(returned),
             if probe.returns.is_some() {
                 material.write_datum(returned)
             } else {
                 void.into()
             },
             probe.returns.clone().unwrap_or_else(|| void.into()),
-            place(hit.site.as_ref()),
-            place(probe.definition.as_ref()),
+            format_place(hit.site.as_ref()),
+            format_place(probe.definition.as_ref()),
             material.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
     );
@@ -211,7 +219,12 @@ fn probed_step(
 }
 
 /// A register at a hit of `probe`, by the expression of the read that took it.
-fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Option<String> {
+fn find_register(
+    material: &TraceSources<'_>,
+    probe: &str,
+    hit: &Hit,
+    wanted: &str,
+) -> Option<String> {
     let reads = material.planned.probe(probe)?;
     let read = reads
         .entry
@@ -226,8 +239,8 @@ fn register(material: &Material<'_>, probe: &str, hit: &Hit, wanted: &str) -> Op
 }
 
 /// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
-fn gates(
-    material: &Material<'_>,
+fn syscall_steps(
+    material: &TraceSources<'_>,
     calls: &[&ProbedCall<'_>],
     requested: &[String],
 ) -> (Option<TraceStep>, Option<TraceStep>) {
@@ -251,17 +264,17 @@ fn gates(
     let defined = calls
         .iter()
         .find(|call| matches!(&call.probe.target, Target::Function(f) if *f == own));
-    let current = place(defined.and_then(|call| call.probe.definition.as_ref()));
+    let current = format_place(defined.and_then(|call| call.probe.definition.as_ref()));
     let seen = || "not read".to_owned();
     let going_in = tracepoint("sys_enter");
     let user = going_in
-        .and_then(|(probe, hit)| register(material, probe, hit, "regs->ip"))
+        .and_then(|(probe, hit)| find_register(material, probe, hit, "regs->ip"))
         .unwrap_or_else(|| "user space".into());
     let enter = going_in.map(|(probe, hit)| {
         let values: Vec<String> = ARGUMENTS
             .iter()
             .take(requested.len())
-            .map(|wanted| register(material, probe, hit, wanted).unwrap_or_else(seen))
+            .map(|wanted| find_register(material, probe, hit, wanted).unwrap_or_else(seen))
             .collect();
         let arguments = requested.iter().zip(&values);
         let arguments = arguments.map(|(word, value)| match word == value {
@@ -269,15 +282,15 @@ fn gates(
             false => format!("{word} ({value})"),
         });
         let arguments = arguments.collect();
-        let record = record(
+        let record = new_record(
             RecordKind::Call,
             &title,
             [
-                join(&values),
-                join(requested),
-                material.work(&title),
+                join_parts(&values),
+                join_parts(requested),
+                material.work_of_function(&title),
                 "None".into(),
-                register(material, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
+                find_register(material, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
                 "regs->orig_ax".into(),
                 "user space".into(),
                 current.clone(),
@@ -295,14 +308,14 @@ fn gates(
             .returned
             .value()
             .map_or("long", Value::kind);
-        TraceStep::of(record(
+        TraceStep::new(new_record(
             RecordKind::Return,
             &title,
             [
                 value.clone(),
                 kind.to_owned(),
-                material.work("RETURN"),
-                error(returned),
+                material.work_of_function("RETURN"),
+                error_name(returned),
                 value,
                 "regs->ax".into(),
                 "0".into(),
@@ -315,8 +328,8 @@ fn gates(
 }
 
 /// All steps in order.
-fn steps(material: &Material<'_>) -> Vec<TraceStep> {
-    let nodes = tree(material.experiment);
+fn collect_steps(material: &TraceSources<'_>) -> Vec<TraceStep> {
+    let nodes = build_tree(material.experiment);
     let calls: Vec<&ProbedCall<'_>> = nodes
         .iter()
         .filter_map(|node| match &node.what {
@@ -326,9 +339,9 @@ fn steps(material: &Material<'_>) -> Vec<TraceStep> {
             CallKind::Inlined(..) => None,
         })
         .collect();
-    let requested = arguments(material).unwrap_or_default();
-    let constants = constants(&calls, &material.planned.workload, &requested);
-    let (enter, exit) = gates(material, &calls, &requested);
+    let requested = workload_arguments(material).unwrap_or_default();
+    let constants = find_constants(&calls, &material.planned.workload, &requested);
+    let (enter, exit) = syscall_steps(material, &calls, &requested);
     let nothing = || INLINED.to_owned();
     // Those of the only call are its first and its last step.
     let is_gate = |target: &Target| {
@@ -340,13 +353,13 @@ fn steps(material: &Material<'_>) -> Vec<TraceStep> {
     let between = nodes.iter().filter_map(|node| match &node.what {
         CallKind::Call(call) if is_gate(&call.probe.target) => None,
         CallKind::Call(call) => Some(probed_step(material, call, &constants)),
-        CallKind::Inlined(function, line) => Some(TraceStep::of(record(
+        CallKind::Inlined(function, line) => Some(TraceStep::new(new_record(
             RecordKind::Call,
             function,
             [
                 nothing(),
                 nothing(),
-                material.work(function),
+                material.work_of_function(function),
                 "None".into(),
                 nothing(),
                 nothing(),
@@ -367,7 +380,7 @@ fn steps(material: &Material<'_>) -> Vec<TraceStep> {
 struct TraceView {
     caption: String,
     rows: Vec<StepRow>,
-    records: Vec<Line>,
+    records: Vec<RecordLine>,
     absent: Vec<String>,
 }
 
@@ -379,7 +392,7 @@ enum Form {
 }
 
 /// The look that the option `form` asks for.
-fn form(request: &ExhibitRequest<'_, '_>) -> Result<Form, SyntaxError> {
+fn parse_form(request: &ExhibitRequest<'_, '_>) -> Result<Form, SyntaxError> {
     let Some(option) = request.words.option("form") else {
         return Ok(Form::Steps);
     };
@@ -395,7 +408,10 @@ fn form(request: &ExhibitRequest<'_, '_>) -> Result<Form, SyntaxError> {
 }
 
 /// Refuse a line for a function that has no record: it would be lost in silence.
-fn refuse_lost_lines(request: &ExhibitRequest<'_, '_>, used: &[String]) -> Result<(), SyntaxError> {
+fn refuse_unused_lines(
+    request: &ExhibitRequest<'_, '_>,
+    used: &[String],
+) -> Result<(), SyntaxError> {
     if !used.is_empty() {
         for (line, span) in request.body {
             let name = line.split(':').next().unwrap_or_default().trim();
@@ -414,7 +430,7 @@ fn refuse_lost_lines(request: &ExhibitRequest<'_, '_>, used: &[String]) -> Resul
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let form = form(request)?;
+    let form = parse_form(request)?;
     let mut work = HashMap::new();
     for (line, span) in request.body {
         let Some((name, purpose)) = line.split_once(':') else {
@@ -431,14 +447,14 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let rendered = request.show_experiment(|machine, name, experiment| {
         let planned = book_data.evidence_set.investigation.experiment(name);
         let planned = planned.ok_or(ExhibitGap::Unplanned)?;
-        let material = Material {
+        let material = TraceSources {
             experiment,
             planned,
             work: &work,
             glossary: request.glossary,
             write: &|value| value.to_string(),
         };
-        let steps = steps(&material);
+        let steps = collect_steps(&material);
         let absent: Vec<String> = experiment
             .probes
             .values()
@@ -459,7 +475,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
                 }),
         );
         let (rows, records): (_, Vec<StepRecord>) = match form {
-            Form::Steps => (rows(&steps), Vec::new()),
+            Form::Steps => (build_rows(&steps), Vec::new()),
             Form::Records => (
                 Vec::new(),
                 steps.into_iter().map(TraceStep::into_record).collect(),
@@ -467,13 +483,13 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         };
         let data = TraceView {
             caption: caption(book_data, machine, &experiment.workload),
-            records: records.iter().map(Line::of).collect(),
+            records: records.iter().map(RecordLine::new).collect(),
             rows,
             absent,
         };
         let mut text = data.caption.clone();
         let records = records.iter().map(StepRecord::to_string);
-        for line in lines(&data.rows).into_iter().chain(records) {
+        for line in format_rows(&data.rows).into_iter().chain(records) {
             text.push_str(&format!("\n{line}"));
         }
         for absent in &data.absent {
@@ -483,10 +499,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
             html: book_data.evidence_set.templates.render("trace", &data),
             text,
             machines: vec![machine],
-            uses: uses(name, machine, experiment),
+            uses: collect_uses(name, machine, experiment),
             ..RenderedBlock::default()
         })
     })?;
-    refuse_lost_lines(request, &used)?;
+    refuse_unused_lines(request, &used)?;
     Ok(rendered)
 }

@@ -39,7 +39,7 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             RecordKind::Call => "Call",
             RecordKind::Event => "Event",
@@ -94,7 +94,7 @@ pub enum RecordError {
 }
 
 /// Write a text so that it is ASCII and can be read back.
-fn write(text: &str, out: &mut String) {
+fn write_escaped(text: &str, out: &mut String) {
     for (at, byte) in text.bytes().enumerate() {
         let begins_a_field = byte == b'.'
             && FIELDS.iter().any(|name| {
@@ -111,7 +111,7 @@ fn write(text: &str, out: &mut String) {
 }
 
 /// Read a text back.
-fn read(text: &str) -> Result<String, RecordError> {
+fn unescape(text: &str) -> Result<String, RecordError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -131,11 +131,11 @@ fn read(text: &str) -> Result<String, RecordError> {
 
 impl fmt::Display for StepRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = format!("#{}.{}.", self.number, self.kind.word());
-        write(&self.name, &mut line);
+        let mut line = format!("#{}.{}.", self.number, self.kind.as_str());
+        write_escaped(&self.name, &mut line);
         for (name, text) in FIELDS.iter().zip(&self.fields) {
             line.push_str(&format!(".{name}."));
-            write(text, &mut line);
+            write_escaped(text, &mut line);
         }
         f.write_str(&line)
     }
@@ -164,10 +164,10 @@ impl std::str::FromStr for StepRecord {
         for name in FIELDS {
             let mark = format!(".{name}.");
             let (text, tail) = rest.split_once(&mark).ok_or(RecordError::Missing(name))?;
-            texts.push(read(text)?);
+            texts.push(unescape(text)?);
             rest = tail;
         }
-        texts.push(read(rest)?);
+        texts.push(unescape(rest)?);
         let name = texts.remove(0);
         let fields = texts.try_into().map_err(|_| RecordError::Fields)?;
         Ok(StepRecord {

@@ -19,7 +19,7 @@ pub(super) struct ProbedCall<'a> {
 }
 
 /// The calls in the order of their entries, each with its depth.
-pub(super) fn calls(experiment: &Experiment) -> Vec<ProbedCall<'_>> {
+pub(super) fn collect_calls(experiment: &Experiment) -> Vec<ProbedCall<'_>> {
     let mut hits: Vec<(u64, String, &Probe, &Hit)> = experiment
         .probes
         .iter()
@@ -70,7 +70,7 @@ pub(super) fn calls(experiment: &Experiment) -> Vec<ProbedCall<'_>> {
 }
 
 /// What to say of a hit that an interrupt caused on top of the task.
-pub(super) fn interrupt(hit: &Hit) -> Option<String> {
+pub(super) fn describe_interrupt(hit: &Hit) -> Option<String> {
     let context = hit.context?;
     matches!(context, Context::Hardirq | Context::Softirq)
         .then(|| format!("in an interrupt ({})", context.name()))
@@ -94,7 +94,7 @@ pub(super) enum CallKind<'a> {
 
 /// The inlined functions between a call and the function that the processor sees making it, the outermost first,
 /// each with the line of its call.
-fn inlined(site: &Location) -> Vec<(String, String)> {
+fn inlined_functions(site: &Location) -> Vec<(String, String)> {
     let functions =
         std::iter::once(&site.function).chain(site.inlined_into.iter().map(|f| &f.function));
     let mut chain: Vec<(String, String)> = functions
@@ -106,17 +106,17 @@ fn inlined(site: &Location) -> Vec<(String, String)> {
 }
 
 /// The tree of an experiment.
-pub(super) fn tree(experiment: &Experiment) -> Vec<CallNode<'_>> {
+pub(super) fn build_tree(experiment: &Experiment) -> Vec<CallNode<'_>> {
     let mut out = Vec::new();
     // The inlined functions that are open, by the depth of the call that they lead to, and that call.
     type Open<'a> = (Vec<(String, String)>, Option<(&'a Probe, &'a Hit)>);
     let mut open: Vec<Open<'_>> = Vec::new();
-    for call in calls(experiment) {
+    for call in collect_calls(experiment) {
         open.resize(call.depth + 1, (Vec::new(), None));
         let chain = match call.hit.site.as_ref().and_then(Datum::value) {
             // A jump leaves no call site; the recorded one is that of the function that jumped.
             _ if call.jumped => Vec::new(),
-            Some(Value::Location { value }) => inlined(value),
+            Some(Value::Location { value }) => inlined_functions(value),
             _ => Vec::new(),
         };
         let lengths = open[..call.depth].iter().map(|(chain, _)| chain.len());
@@ -146,7 +146,7 @@ pub(super) fn tree(experiment: &Experiment) -> Vec<CallNode<'_>> {
 }
 
 /// The lines that lead to each node: `│  └─ `.
-pub(super) fn leads(nodes: &[CallNode<'_>]) -> Vec<String> {
+pub(super) fn tree_prefixes(nodes: &[CallNode<'_>]) -> Vec<String> {
     let depths: Vec<usize> = nodes.iter().map(|node| node.depth).collect();
     let lead = |(index, depth): (usize, &usize)| {
         let part = |level: usize| {
@@ -188,14 +188,14 @@ mod tests {
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(
-            inlined(&site),
+            inlined_functions(&site),
             [pair("middle", "s.c:10"), pair("inner", "s.c:20")]
         );
         let plain = Location {
             inlined_into: vec![],
             ..site
         };
-        assert_eq!(inlined(&plain), []);
+        assert_eq!(inlined_functions(&plain), []);
     }
 
     /// Check that a call made twice from the same place does not appear to come out of one call of the function inlined around it.
@@ -223,7 +223,7 @@ mod tests {
             ..hit.clone()
         };
         let count = |experiment: &Experiment| {
-            let nodes = tree(experiment);
+            let nodes = build_tree(experiment);
             let inlined = |node: &&CallNode<'_>| matches!(node.what, CallKind::Inlined(..));
             nodes.iter().filter(inlined).count()
         };
@@ -252,6 +252,6 @@ mod tests {
                 what: CallKind::Inlined(String::new(), String::new()),
             })
             .collect();
-        assert_eq!(leads(&nodes), ["", "├─ ", "│  └─ ", "└─ ", ""]);
+        assert_eq!(tree_prefixes(&nodes), ["", "├─ ", "│  └─ ", "└─ ", ""]);
     }
 }

@@ -5,7 +5,7 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 
 use crate::config::Lint;
 use crate::lint::findings::LintFindings;
-use crate::lint::text_map::{MarkKind, Reading};
+use crate::lint::text_map::{ChapterText, MarkKind};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
 
@@ -24,7 +24,7 @@ pub fn makes_claim(chapter: &Chapter) -> bool {
 }
 
 /// Complain about blocks whose name is almost that of a claim or an exhibit: they are shown as plain code.
-pub fn misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
+pub fn report_misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
     for range in &chapter.misnamed_blocks {
         let word = &chapter.source.text[range.clone()];
         let message = format!(
@@ -44,7 +44,7 @@ pub fn misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
 /// is mostly about other things has many.
 pub fn check(
     chapter: &Chapter,
-    reading: &Reading,
+    reading: &ChapterText,
     claims_nothing: bool,
     without_claim: &mut Vec<Diagnostic>,
     found: &mut LintFindings<'_>,
@@ -78,7 +78,7 @@ pub fn check(
         let text = &chapter.source.text[range.clone()];
         let mut at = range.start;
         for line in text.split_inclusive('\n') {
-            if let Some(fence) = claim_fence(line) {
+            if let Some(fence) = find_claim_fence(line) {
                 let place = at + fence..at + line.trim_end().len();
                 let message = "this claim is never judged: it stands inside of HTML, where Markdown does not look";
                 let complaint = Diagnostic::error(&chapter.source, place, message).help(
@@ -123,7 +123,7 @@ pub fn report_chapters_without_claim(without_claim: &[Diagnostic], found: &mut L
 }
 
 /// The place on this line where a fence of a claim begins, if one does.
-fn claim_fence(line: &str) -> Option<usize> {
+fn find_claim_fence(line: &str) -> Option<usize> {
     let fence = line.find(['`', '~'])?;
     let rest = &line[fence..];
     let info = rest.trim_start_matches(['`', '~']);

@@ -13,6 +13,6 @@ pub struct LintFindings<'a> {
 impl LintFindings<'_> {
     pub fn report(&mut self, lint: Lint, complaint: Diagnostic) {
         self.problems
-            .push(self.config.set_severity(lint, complaint));
+            .push(self.config.apply_severity(lint, complaint));
     }
 }

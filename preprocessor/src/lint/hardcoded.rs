@@ -9,16 +9,16 @@ use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config::Lint;
 use crate::lint::findings::LintFindings;
-use crate::lint::hardcoded::literal::{Literal, Looks, find};
-use crate::lint::hardcoded::measured::{Measured, MeasuredAt};
-use crate::lint::text_map::{Mark, MarkKind, Reading, Stretch};
+use crate::lint::hardcoded::literal::{Literal, LiteralKind, find_literals};
+use crate::lint::hardcoded::measured::{MeasuredValues, MeasurementSite};
+use crate::lint::text_map::{ChapterText, Mark, MarkKind, Stretch};
 use crate::markdown::chapter::Chapter;
 
 /// Complain once about each stretch that holds typed values, and about marks that excuse none.
 pub fn check(
     chapter: &Chapter,
-    reading: &Reading,
-    measured: &impl Deref<Target = Measured>,
+    reading: &ChapterText,
+    measured: &impl Deref<Target = MeasuredValues>,
     found: &mut LintFindings<'_>,
 ) {
     let marks: Vec<_> = reading
@@ -28,7 +28,7 @@ pub fn check(
         .collect();
     let mut needed = vec![false; marks.len()];
     for stretch in &reading.stretches {
-        let literals = find(&stretch.text, stretch.code);
+        let literals = find_literals(&stretch.text, stretch.code);
         let mut typed = literals.iter().filter_map(|literal| {
             let place = stretch.locate(&literal.range);
             let mark = marks
@@ -51,10 +51,10 @@ pub fn check(
         };
         let message = format!(
             "`{text}` is typed by hand and looks like {}{more}",
-            literal.looks.words()
+            literal.looks.as_phrase()
         );
         let help = match origin {
-            Some(MeasuredAt { path, machine }) => format!(
+            Some(MeasurementSite { path, machine }) => format!(
                 "this is `{path}` of {machine}: write {{{{qed {path}}}}}, or say before the block why it is quoted: \
                  <!-- qed:literal REASON -->"
             ),
@@ -88,9 +88,9 @@ fn holds_number(text: &str) -> bool {
 /// True for a value that may be typed by hand: a constant, or one with a citation. It does not matter whether a number happens
 /// to equal a measured one, because that would be different after the next boot. An id or a digest that equals a measured one
 /// is reported: such a value is never typed by chance.
-fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&MeasuredAt>) -> bool {
-    let vouched = literal.looks == Looks::Line || literal.round;
+fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&MeasurementSite>) -> bool {
+    let vouched = literal.looks == LiteralKind::Line || literal.round;
     literal.constant
         || vouched && stretch.cites
-        || literal.looks == Looks::Measured && origin.is_none()
+        || literal.looks == LiteralKind::Measured && origin.is_none()
 }

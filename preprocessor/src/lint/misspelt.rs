@@ -10,8 +10,8 @@ use crate::markdown::chapter::Chapter;
 const WORD: &str = "qed";
 
 /// A warning for each of them in a chapter.
-pub fn placeholders(chapter: &Chapter) -> Vec<Diagnostic> {
-    let found = misspelt(&chapter.source.text).into_iter();
+pub fn misspelt_placeholders(chapter: &Chapter) -> Vec<Diagnostic> {
+    let found = misspelt_ranges(&chapter.source.text).into_iter();
     let warnings = found.map(|span| {
         let message = "this is not a placeholder, and is published as it is";
         Diagnostic::error(&chapter.source, span, message)
@@ -22,7 +22,7 @@ pub fn placeholders(chapter: &Chapter) -> Vec<Diagnostic> {
 }
 
 /// Two braces and the word behind them where it is in capitals, behind a space, or before a colon or the like.
-fn misspelt(text: &str) -> Vec<Range<usize>> {
+fn misspelt_ranges(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (start, _) in text.match_indices("{{") {
         let rest = &text[start + 2..];
@@ -67,7 +67,7 @@ mod tests {
             ("{{\tqed x}}", "{{\tqed"),
             ("{{qed.x}}", "{{qed"),
         ] {
-            let found = misspelt(text);
+            let found = misspelt_ranges(text);
             assert_eq!(found.len(), 1, "{text}");
             assert_eq!(
                 &text[found[0].clone()],
@@ -86,7 +86,7 @@ mod tests {
             "{{",
             "{{é",
         ] {
-            assert!(misspelt(text).is_empty(), "{text}");
+            assert!(misspelt_ranges(text).is_empty(), "{text}");
         }
     }
 }

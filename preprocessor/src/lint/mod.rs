@@ -16,14 +16,14 @@ use crate::config::Config;
 use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
 use crate::lint::findings::LintFindings;
-use crate::lint::hardcoded::measured::Measured;
+use crate::lint::hardcoded::measured::MeasuredValues;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 
 pub use exposed::find_exposed;
 pub use orphans::find_orphans;
 
 /// Look at all chapters. `book_data` is given if the book shows any evidence.
-pub fn chapters(
+pub fn check_chapters(
     chapters: &[Chapter],
     config: &Config,
     book_data: Option<&BookData<'_>>,
@@ -33,11 +33,14 @@ pub fn chapters(
         problems: Vec::new(),
     };
     let mut without_claim = Vec::new();
-    let measured = std::cell::LazyCell::new(|| book_data.map(Measured::new).unwrap_or_default());
+    let measured =
+        std::cell::LazyCell::new(|| book_data.map(MeasuredValues::new).unwrap_or_default());
     for chapter in chapters {
         let text = chapter.source.text.as_str();
-        chapters::misnamed_blocks(chapter, &mut found);
-        found.problems.extend(misspelt::placeholders(chapter));
+        chapters::report_misnamed_blocks(chapter, &mut found);
+        found
+            .problems
+            .extend(misspelt::misspelt_placeholders(chapter));
         let claims_nothing = !chapters::makes_claim(chapter);
         if !hardcoded::literal::may_hold(text) && !text_map::may_hold_marks(text) {
             // All chapters that have nothing of QED share one complaint: only the first of them is parsed as a whole.
@@ -52,7 +55,7 @@ pub fn chapters(
             }
         }
         let placeholders = chapter.placeholder_ranges();
-        let reading = text_map::read(text, &placeholders, &chapter.markdown.options());
+        let reading = text_map::read_chapter(text, &placeholders, &chapter.markdown.options());
         for problem in &reading.problems {
             let problem = to_diagnostic(&chapter.source, problem.clone());
             found.problems.push(problem);
@@ -72,13 +75,13 @@ pub fn chapters(
 
 /// The blocks of a chapter that are marked with `qed:literal`, without the mark. A block with a claim or an exhibit in it is
 /// not included: these show measured values, whatever mark precedes them.
-pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
+pub fn literal_blocks(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
     let text = chapter.source.text.as_str();
     if !text_map::may_hold_marks(text) {
         return Vec::new();
     }
     let options = chapter.markdown.options();
-    let marks = text_map::read(text, &chapter.placeholder_ranges(), &options).marks;
+    let marks = text_map::read_chapter(text, &chapter.placeholder_ranges(), &options).marks;
     let is_ours = |covers: &std::ops::Range<usize>| {
         let mut blocks = chapter.blocks.iter().map(|block| &block.range);
         blocks.any(|block| block.start < covers.end && covers.start < block.end)
@@ -91,7 +94,7 @@ pub fn quoted(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Look for evidence that nothing uses. `uses` is everything that the book shows.
-pub fn unused(uses: &[Vec<Use>], book_data: &BookData<'_>) -> Vec<Diagnostic> {
+pub fn find_unused(uses: &[Vec<Use>], book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut found = LintFindings {
         config: book_data.config,
         problems: Vec::new(),

@@ -41,24 +41,24 @@ pub fn find_orphans(paths: &BookPaths, chapters: &[Chapter], config: &Config) ->
             for chapter in chapters {
                 let path = paths.src.join(&chapter.source.name);
                 shown.extend(
-                    source_map::files(&path, read)
+                    source_map::author_files(&path, read)
                         .into_iter()
                         .map(|(path, _)| path),
                 );
             }
         }
         if !shown.contains(&paths.src.join(name)) {
-            complaints.extend(claims_of(&paths.src.join(name), &text, first));
+            complaints.extend(orphan_diagnostics(&paths.src.join(name), &text, first));
         }
     }
     complaints
         .into_iter()
-        .map(|complaint| config.set_severity(Lint::UnshownClaim, complaint))
+        .map(|complaint| config.apply_severity(Lint::UnshownClaim, complaint))
         .collect()
 }
 
 /// A complaint for each claim of a file that does not belong to the book.
-fn claims_of(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic> {
+fn orphan_diagnostics(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic> {
     let stray = Chapter::parse(&path.display().to_string(), text, like.markdown);
     stray
         .blocks

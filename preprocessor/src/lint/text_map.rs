@@ -10,7 +10,7 @@ use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use qed_evidence::diagnostic::nearest;
 
-use crate::markdown::structure::mask;
+use crate::markdown::structure::mask_placeholders;
 use crate::markdown::syntax::SyntaxError;
 
 /// A stretch of text that is read in one go: a paragraph, a heading, a table cell, a block of code.
@@ -77,7 +77,7 @@ pub struct Mark {
 
 /// A chapter, read.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct ChapterText {
     /// Its text, in order.
     pub stretches: Vec<Stretch>,
     /// Its marks, in order.
@@ -102,11 +102,15 @@ pub fn has_text(text: &str) -> bool {
 }
 
 /// Read a chapter in which these (sorted) are its placeholders: no text of the author's.
-pub fn read(text: &str, placeholders: &[Range<usize>], options: &MarkdownOptions) -> Reading {
-    let masked = mask(text, placeholders);
+pub fn read_chapter(
+    text: &str,
+    placeholders: &[Range<usize>],
+    options: &MarkdownOptions,
+) -> ChapterText {
+    let masked = mask_placeholders(text, placeholders);
     let mut walk = TextWalk {
         text: &masked,
-        out: Reading::default(),
+        out: ChapterText::default(),
         open: Stretch::default(),
         links: Vec::new(),
         row: None,
@@ -115,7 +119,7 @@ pub fn read(text: &str, placeholders: &[Range<usize>], options: &MarkdownOptions
         block: None,
     };
     for (event, range) in new_cmark_parser(&masked, options).into_offset_iter() {
-        walk.event(&event, range);
+        walk.handle_event(&event, range);
     }
     walk.close();
     walk.out.marks.append(&mut walk.pending);
@@ -160,7 +164,7 @@ fn cite_code(stretches: &mut [Stretch]) {
 
 struct TextWalk<'a> {
     text: &'a str,
-    out: Reading,
+    out: ChapterText,
     open: Stretch,
     /// Open links and images; whether each is a citation.
     links: Vec<bool>,
@@ -175,15 +179,15 @@ struct TextWalk<'a> {
 }
 
 impl TextWalk<'_> {
-    fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
+    fn handle_event(&mut self, event: &Event<'_>, range: Range<usize>) {
         match event {
-            Event::Start(tag) => self.start(tag, range),
-            Event::End(tag) => self.end(*tag),
-            Event::Text(_) | Event::Code(_) => self.read(range),
+            Event::Start(tag) => self.handle_start(tag, range),
+            Event::End(tag) => self.handle_end(*tag),
+            Event::Text(_) | Event::Code(_) => self.handle_text(range),
             Event::SoftBreak | Event::HardBreak => self.open.push("\n", range.start),
             Event::InlineHtml(html) => {
                 self.out.html.push(range.clone());
-                if html.trim_start().starts_with("<!--") && names_mark(html).is_some() {
+                if html.trim_start().starts_with("<!--") && mark_name(html).is_some() {
                     self.out.problems.push(SyntaxError::new(
                         range,
                         "put the mark on its own line, before the block that it applies to",
@@ -201,13 +205,13 @@ impl TextWalk<'_> {
     }
 
     /// A link's text is the name of its target, so the text of a citation is not checked.
-    fn read(&mut self, range: Range<usize>) {
+    fn handle_text(&mut self, range: Range<usize>) {
         if !self.ours && !self.links.contains(&true) {
             self.open.push(&self.text[range.clone()], range.start);
         }
     }
 
-    fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+    fn handle_start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
         match tag {
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
                 let cites = is_permalink(dest_url);
@@ -223,7 +227,7 @@ impl TextWalk<'_> {
             _ => {}
         }
         self.close();
-        if !matches!(tag, Tag::HtmlBlock) || names_mark(&self.text[range.clone()]).is_none() {
+        if !matches!(tag, Tag::HtmlBlock) || mark_name(&self.text[range.clone()]).is_none() {
             for mut mark in self.pending.drain(..) {
                 mark.covers = range.clone();
                 self.out.marks.push(mark);
@@ -242,7 +246,7 @@ impl TextWalk<'_> {
         }
     }
 
-    fn end(&mut self, tag: TagEnd) {
+    fn handle_end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Link | TagEnd::Image => {
                 self.links.pop();
@@ -255,7 +259,7 @@ impl TextWalk<'_> {
             | TagEnd::Subscript => return,
             TagEnd::HtmlBlock => {
                 if let Some(block) = self.block.take() {
-                    self.html(block);
+                    self.handle_html(block);
                 }
             }
             _ => {}
@@ -271,9 +275,9 @@ impl TextWalk<'_> {
     }
 
     /// A block of HTML: a mark, or text between tags.
-    fn html(&mut self, block: Range<usize>) {
+    fn handle_html(&mut self, block: Range<usize>) {
         let text = &self.text[block.clone()];
-        if let Some(name) = names_mark(text) {
+        if let Some(name) = mark_name(text) {
             let range = block.start..block.start + text.trim_end().len();
             match read_mark(text, name) {
                 Ok(kind) => self.pending.push(Mark {
@@ -308,7 +312,7 @@ impl TextWalk<'_> {
 }
 
 /// The name behind `qed:` if the text begins with a comment that is meant as a mark.
-fn names_mark(text: &str) -> Option<&str> {
+fn mark_name(text: &str) -> Option<&str> {
     let inner = text.trim_start().strip_prefix("<!--")?.trim_start();
     let rest = inner.strip_prefix("qed:")?;
     let end = rest
@@ -359,8 +363,8 @@ fn read_mark(text: &str, name: &str) -> Result<MarkKind, (String, Option<String>
 mod tests {
     use super::*;
 
-    fn reading(text: &str) -> Reading {
-        read(text, &[], &MarkdownOptions::default())
+    fn reading(text: &str) -> ChapterText {
+        read_chapter(text, &[], &MarkdownOptions::default())
     }
 
     /// Check that each block is one stretch without its markup, that a place in it leads back to the chapter, and that

@@ -16,9 +16,9 @@ use crate::lint::findings::LintFindings;
 /// Complain once about each experiment of the investigation that captures what nothing uses.
 pub fn check(uses: &[Vec<Use>], book_data: &BookData<'_>, found: &mut LintFindings<'_>) {
     let investigation = &book_data.evidence_set.investigation;
-    let mut used = Used::new(uses.iter().flatten().map(|used| used.path.as_str()));
+    let mut used = UsedPaths::new(uses.iter().flatten().map(|used| used.path.as_str()));
     used.add_silent_holders(book_data);
-    for gap in gaps(investigation, &used) {
+    for gap in find_unused_parts(investigation, &used) {
         let complaint = Diagnostic::error(&investigation.source, gap.span.clone(), gap.message())
             .help(gap.help());
         found.report(Lint::UnusedEvidence, complaint);
@@ -26,11 +26,11 @@ pub fn check(uses: &[Vec<Use>], book_data: &BookData<'_>, found: &mut LintFindin
 }
 
 /// All paths that the book uses, without the numbers of hits.
-struct Used(BTreeSet<String>);
+struct UsedPaths(BTreeSet<String>);
 
-impl Used {
+impl UsedPaths {
     fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
-        Used(paths.map(plain).collect())
+        UsedPaths(paths.map(strip_hit_numbers).collect())
     }
 
     /// Add the probes whose silence rules out inlined copies of functions that the book counts.
@@ -40,7 +40,7 @@ impl Used {
                 let counted = experiment
                     .probes
                     .iter()
-                    .filter(|(probe, _)| self.any(&format!("{name}.{probe}.hits")));
+                    .filter(|(probe, _)| self.uses(&format!("{name}.{probe}.hits")));
                 let holders: Vec<String> = counted
                     .flat_map(|(_, probe)| excluding_probes(machine.evidence, experiment, probe))
                     .map(|holder| format!("{name}.{holder}.hits"))
@@ -51,7 +51,7 @@ impl Used {
     }
 
     /// True if the book uses this path, anything below it, or all of something above it.
-    fn any(&self, path: &str) -> bool {
+    fn uses(&self, path: &str) -> bool {
         let below = format!("{path}.");
         let mut above = path;
         loop {
@@ -71,7 +71,7 @@ impl Used {
 }
 
 /// A path without its `hitN`; of `create.alloc#leaked`, what a claim reads of one probe's ledger, the leaf.
-fn plain(path: &str) -> String {
+fn strip_hit_numbers(path: &str) -> String {
     let names: Vec<&str> = path
         .split(['.', '#'])
         .filter(|name| hit_number(name).is_none())
@@ -81,7 +81,7 @@ fn plain(path: &str) -> String {
 
 /// The unused parts of one experiment.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Gap {
+struct UnusedParts {
     /// The experiment; empty for what belongs to none.
     experiment: String,
     /// The place of the first of it in the investigation.
@@ -94,7 +94,7 @@ struct Gap {
     others: Vec<String>,
 }
 
-impl Gap {
+impl UnusedParts {
     fn message(&self) -> String {
         let experiment = &self.experiment;
         if self.whole {
@@ -136,17 +136,17 @@ impl Gap {
         }
     }
 
-    fn at(&mut self, span: &Range<usize>) {
+    fn extend_to(&mut self, span: &Range<usize>) {
         if self.span.is_empty() || span.start < self.span.start {
             self.span = span.clone();
         }
     }
 }
 
-/// All gaps, in the order of the file. An inherited probe or read is used if one of the experiments uses it, and is reported
+/// All, in the order of the file. An inherited probe or read is used if one of the experiments uses it, and is reported
 /// where it is written.
-fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
-    let mut gaps: Vec<Gap> = Vec::new();
+fn find_unused_parts(investigation: &Investigation, used: &UsedPaths) -> Vec<UnusedParts> {
+    let mut gaps: Vec<UnusedParts> = Vec::new();
     // Where each probe is written: the first experiment that has it, and all that have it.
     let mut written: BTreeMap<usize, Vec<(&Experiment, &Probe)>> = BTreeMap::new();
     for experiment in &investigation.experiments {
@@ -158,11 +158,11 @@ fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
         }
     }
     for experiment in &investigation.experiments {
-        let mut gap = Gap {
+        let mut gap = UnusedParts {
             experiment: experiment.name.clone(),
-            ..Gap::default()
+            ..UnusedParts::default()
         };
-        if !used.any(&experiment.name) && !is_witness(experiment, investigation, used) {
+        if !used.uses(&experiment.name) && !is_witness(experiment, investigation, used) {
             gap.whole = true;
             gap.span = experiment.span.clone();
             gaps.push(gap);
@@ -179,7 +179,7 @@ fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
                 .iter()
                 .any(|(e, p)| uses_probe(e, p, investigation, used))
             {
-                gap.at(&probe.span);
+                gap.extend_to(&probe.span);
                 gap.probes.push(format!("{}.{}", first.name, probe.name));
                 continue;
             }
@@ -188,13 +188,13 @@ fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
                     let path = |e: &Experiment, p: &Probe| {
                         format!("{}.{}.{at}.{}", e.name, p.name, read.name)
                     };
-                    if !all.iter().any(|(e, p)| used.any(&path(e, p))) {
+                    if !all.iter().any(|(e, p)| used.uses(&path(e, p))) {
                         let span = if read.span.is_empty() {
                             &probe.span
                         } else {
                             &read.span
                         };
-                        gap.at(span);
+                        gap.extend_to(span);
                         gap.reads.push(path(first, probe));
                     }
                 }
@@ -204,7 +204,7 @@ fn gaps(investigation: &Investigation, used: &Used) -> Vec<Gap> {
             gaps.push(gap);
         }
     }
-    gaps.extend(others(investigation, used));
+    gaps.extend(find_unused_values(investigation, used));
     gaps.sort_by_key(|gap| gap.span.start);
     gaps
 }
@@ -215,12 +215,12 @@ fn uses_probe(
     experiment: &Experiment,
     probe: &Probe,
     investigation: &Investigation,
-    used: &Used,
+    used: &UsedPaths,
 ) -> bool {
     let acts = probe.signal.is_some() || probe.deny.is_some();
     let keeps_ledger = probe.allocates.is_some() || probe.frees.is_some();
-    acts || used.any(&format!("{}.{}", experiment.name, probe.name))
-        || keeps_ledger && used.any(&format!("{}.objects", experiment.name))
+    acts || used.uses(&format!("{}.{}", experiment.name, probe.name))
+        || keeps_ledger && used.uses(&format!("{}.objects", experiment.name))
         || is_counterpart_of_silence(experiment, probe, investigation, used)
 }
 
@@ -229,17 +229,17 @@ fn is_counterpart_of_silence(
     experiment: &Experiment,
     probe: &Probe,
     investigation: &Investigation,
-    used: &Used,
+    used: &UsedPaths,
 ) -> bool {
     investigation.experiments.iter().any(|other| {
         other.name != experiment.name
             && other.probes.iter().any(|p| {
-                p.has_same_target(probe) && used.any(&format!("{}.{}.hits", other.name, p.name))
+                p.has_same_target(probe) && used.uses(&format!("{}.{}.hits", other.name, p.name))
             })
     })
 }
 
-fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &Used) -> bool {
+fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &UsedPaths) -> bool {
     experiment
         .probes
         .iter()
@@ -247,7 +247,7 @@ fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &Use
 }
 
 /// Symbols, options and commands that nothing uses, and unused values in a command's output.
-fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
+fn find_unused_values(investigation: &Investigation, used: &UsedPaths) -> Option<UnusedParts> {
     let named = investigation
         .symbols
         .iter()
@@ -258,10 +258,10 @@ fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
                 .iter()
                 .map(|name| (name, format!("kernel.config.{name}"))),
         );
-    let mut gap = Gap::default();
-    for (name, path) in named.filter(|(_, path)| !used.any(path)) {
+    let mut gap = UnusedParts::default();
+    for (name, path) in named.filter(|(_, path)| !used.uses(path)) {
         if let Some(at) = investigation.source.text.find(&format!("\"{name}\"")) {
-            gap.at(&(at + 1..at + 1 + name.len()));
+            gap.extend_to(&(at + 1..at + 1 + name.len()));
         }
         gap.others.push(path);
     }
@@ -269,13 +269,13 @@ fn others(investigation: &Investigation, used: &Used) -> Option<Gap> {
         let path = format!("commands.{}", command.name);
         let values = command.values.iter();
         let values = values.map(|value| format!("{path}.values.{}", value.name));
-        let gaps: Vec<String> = if used.any(&path) {
-            values.filter(|value| !used.any(value)).collect()
+        let gaps: Vec<String> = if used.uses(&path) {
+            values.filter(|value| !used.uses(value)).collect()
         } else {
             vec![path]
         };
         if !gaps.is_empty() {
-            gap.at(&command.span);
+            gap.extend_to(&command.span);
             gap.others.extend(gaps);
         }
     }
@@ -321,8 +321,8 @@ function = "d"
     fn complaints(paths: &[&str]) -> Vec<String> {
         let investigation = qed_evidence::investigation::parse("t.toml", INVESTIGATION)
             .unwrap_or_else(|e| panic!("{e:?}"));
-        let used = Used::new(paths.iter().copied());
-        gaps(&investigation, &used)
+        let used = UsedPaths::new(paths.iter().copied());
+        find_unused_parts(&investigation, &used)
             .iter()
             .map(|gap| {
                 let line = INVESTIGATION[..gap.span.start].lines().count();
@@ -381,8 +381,8 @@ function = "d"
             qed_evidence::investigation::parse("t.toml", &text).unwrap_or_else(|e| panic!("{e:?}"));
         let all = ["one", "two", "three"];
         let missing = |more: &[&str]| -> Vec<String> {
-            let used = Used::new(all.iter().chain(more).copied());
-            let gaps = gaps(&investigation, &used);
+            let used = UsedPaths::new(all.iter().chain(more).copied());
+            let gaps = find_unused_parts(&investigation, &used);
             gaps.into_iter().flat_map(|gap| gap.others).collect()
         };
         assert_eq!(missing(&[]), ["commands.c"]);
@@ -397,14 +397,14 @@ function = "d"
         assert_eq!(complaints(&never), [] as [&str; 0]);
         let text = INVESTIGATION.replace("function = \"d\"", "function = \"b\"");
         let investigation = qed_evidence::investigation::parse("t.toml", &text).unwrap();
-        let used = Used::new(["one.a", "one.b.hits", "two", "kaslr"].into_iter());
-        assert_eq!(gaps(&investigation, &used), []);
+        let used = UsedPaths::new(["one.a", "one.b.hits", "two", "kaslr"].into_iter());
+        assert_eq!(find_unused_parts(&investigation, &used), []);
     }
 
     /// Check that names with hits, ledgers of one probe and names that merely begin alike are told apart.
     #[test]
     fn paths() {
-        let used = Used::new(["e.p.hit3.return", "e.alloc#leaked", "f"].into_iter());
+        let used = UsedPaths::new(["e.p.hit3.return", "e.alloc#leaked", "f"].into_iter());
         for (path, expected) in [
             ("e.p.return", true),
             ("e.p", true),
@@ -414,7 +414,7 @@ function = "d"
             ("f.q.entry.x", true),
             ("g", false),
         ] {
-            assert_eq!(used.any(path), expected, "{path}");
+            assert_eq!(used.uses(path), expected, "{path}");
         }
     }
 }

@@ -15,18 +15,18 @@ use qed_evidence::investigation::Investigation;
 use crate::lsp::book_index::BookIndex;
 use crate::lsp::complete::{Candidate, CandidateKind, complete};
 use crate::lsp::files::{Documents, to_file};
-use crate::lsp::hover::{about_experiment, about_probe, hover};
+use crate::lsp::hover::{describe_experiment, describe_probe, hover};
 use crate::lsp::mentions;
 use crate::lsp::places::{
-    NamedItem, definition, mentions, named_in_chapter, named_in_investigation,
+    NamedItem, definition_span, find_mentions, item_in_chapter, item_in_investigation,
 };
 use crate::lsp::position;
 use crate::lsp::rename::{RenameError, rename};
 use crate::lsp::workspace::Workspace;
 use crate::markdown::chapter::Chapter;
 
-/// The answers to requests, with the data that they are made from.
-pub struct Answerer<'w, 'b, 'a> {
+/// The handler of requests about a book, with the data that answers are made from.
+pub struct RequestHandler<'w, 'b, 'a> {
     /// The index of the book, from which answers are taken.
     pub known: BookIndex<'b, 'a>,
     /// Its files.
@@ -35,10 +35,10 @@ pub struct Answerer<'w, 'b, 'a> {
     last: Option<(PathBuf, i32, Rc<Chapter>)>,
 }
 
-impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
+impl<'w, 'b, 'a> RequestHandler<'w, 'b, 'a> {
     /// Answer from the index of a book.
     pub fn new(known: BookIndex<'b, 'a>, workspace: &'w Workspace) -> Self {
-        Answerer {
+        RequestHandler {
             known,
             workspace,
             last: None,
@@ -46,7 +46,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
     }
 
     /// A chapter, and the byte at a position of it.
-    fn chapter(
+    fn chapter_at(
         &mut self,
         uri: &Uri,
         at: Position,
@@ -74,7 +74,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         at: Position,
         documents: &Documents,
     ) -> Vec<CompletionItem> {
-        let Some((chapter, offset)) = self.chapter(uri, at, documents) else {
+        let Some((chapter, offset)) = self.chapter_at(uri, at, documents) else {
             return Vec::new();
         };
         let text = chapter.source.text.as_str();
@@ -90,22 +90,22 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
 
     /// The hover text for the name at a position.
     pub fn hover(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Option<Hover> {
-        let (about, range) = match self.investigation(uri, documents) {
+        let (about, range) = match self.open_investigation(uri, documents) {
             Some(investigation) => {
                 let text = investigation.source.text.as_str();
                 let offset = position::offset(text, at);
-                let (named, span) = named_in_investigation(&investigation, offset)?;
+                let (named, span) = item_in_investigation(&investigation, offset)?;
                 let about = match &named {
-                    NamedItem::Experiment(name) => about_experiment(name, &self.known)?,
+                    NamedItem::Experiment(name) => describe_experiment(name, &self.known)?,
                     NamedItem::Probe(experiment, name) => {
-                        about_probe(experiment, name, &self.known)?
+                        describe_probe(experiment, name, &self.known)?
                     }
                     NamedItem::Command(_) | NamedItem::Claim(_) => return None,
                 };
                 (about, position::range(text, &span))
             }
             None => {
-                let (chapter, offset) = self.chapter(uri, at, documents)?;
+                let (chapter, offset) = self.chapter_at(uri, at, documents)?;
                 let (about, span) = hover(&chapter, offset, &self.known)?;
                 (about, position::range(&chapter.source.text, &span))
             }
@@ -120,7 +120,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
     }
 
     /// The investigation as it is open, if `uri` is its file and it can be parsed.
-    fn investigation(&self, uri: &Uri, documents: &Documents) -> Option<Investigation> {
+    fn open_investigation(&self, uri: &Uri, documents: &Documents) -> Option<Investigation> {
         let file = to_file(uri)?;
         let is_it = self.workspace.investigation_file()? == file;
         let read = || self.workspace.read_investigation(documents).ok();
@@ -128,35 +128,35 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
     }
 
     /// The item that is named at a position, the current investigation, and true if the position is that of its definition.
-    fn named(
+    fn named_item_at(
         &mut self,
         uri: &Uri,
         at: Position,
         documents: &Documents,
     ) -> Option<(NamedItem, Investigation, bool)> {
-        if let Some(investigation) = self.investigation(uri, documents) {
+        if let Some(investigation) = self.open_investigation(uri, documents) {
             let offset = position::offset(&investigation.source.text, at);
-            let (named, span) = named_in_investigation(&investigation, offset)?;
-            let is_here = definition(&named, &investigation) == Some(span);
+            let (named, span) = item_in_investigation(&investigation, offset)?;
+            let is_here = definition_span(&named, &investigation) == Some(span);
             return Some((named, investigation, is_here));
         }
-        let (chapter, offset) = self.chapter(uri, at, documents)?;
+        let (chapter, offset) = self.chapter_at(uri, at, documents)?;
         let current = self.workspace.read_investigation(documents);
         let investigation =
             current.unwrap_or_else(|_| self.known.book_data.evidence_set.investigation.clone());
-        let named = named_in_chapter(&chapter, offset, &investigation)?;
+        let named = item_in_chapter(&chapter, offset, &investigation)?;
         Some((named, investigation, false))
     }
 
     /// The definition of the name at a position; at the definition itself, all places that mention it.
     pub fn definition(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Vec<Location> {
-        let Some((named, investigation, is_here)) = self.named(uri, at, documents) else {
+        let Some((named, investigation, is_here)) = self.named_item_at(uri, at, documents) else {
             return Vec::new();
         };
         match is_here {
-            true => self.mentions(&named, &investigation, documents),
+            true => self.mention_locations(&named, &investigation, documents),
             false => self
-                .defined(&named, &investigation, documents)
+                .definition_location(&named, &investigation, documents)
                 .into_iter()
                 .collect(),
         }
@@ -164,16 +164,16 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
 
     /// All places that mention the name at a position, and its definition.
     pub fn references(&mut self, uri: &Uri, at: Position, documents: &Documents) -> Vec<Location> {
-        let Some((named, investigation, _)) = self.named(uri, at, documents) else {
+        let Some((named, investigation, _)) = self.named_item_at(uri, at, documents) else {
             return Vec::new();
         };
-        let mut places = self.mentions(&named, &investigation, documents);
-        let defined = self.defined(&named, &investigation, documents);
+        let mut places = self.mention_locations(&named, &investigation, documents);
+        let defined = self.definition_location(&named, &investigation, documents);
         places.extend(defined.filter(|defined| !places.contains(defined)));
         places
     }
 
-    fn defined(
+    fn definition_location(
         &self,
         named: &NamedItem,
         investigation: &Investigation,
@@ -182,17 +182,17 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         if let NamedItem::Claim(id) = named {
             let chapters = self.workspace.chapters(documents);
             let made = |(file, chapter): &(PathBuf, Chapter)| {
-                let span = mentions::of_claim(chapter, id)?;
-                location(file, &chapter.source.text, &span, documents)
+                let span = mentions::claim_definition(chapter, id)?;
+                to_location(file, &chapter.source.text, &span, documents)
             };
             return chapters.iter().find_map(made);
         }
-        let span = definition(named, investigation)?;
+        let span = definition_span(named, investigation)?;
         let file = self.workspace.investigation_file()?;
-        location(&file, &investigation.source.text, &span, documents)
+        to_location(&file, &investigation.source.text, &span, documents)
     }
 
-    fn mentions(
+    fn mention_locations(
         &self,
         named: &NamedItem,
         investigation: &Investigation,
@@ -201,9 +201,9 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         let chapters = self.workspace.chapters(documents);
         let place = |(file, span): (PathBuf, Range<usize>)| {
             let (_, chapter) = chapters.iter().find(|(one, _)| *one == file)?;
-            location(&file, &chapter.source.text, &span, documents)
+            to_location(&file, &chapter.source.text, &span, documents)
         };
-        let found = mentions(named, investigation, &chapters);
+        let found = find_mentions(named, investigation, &chapters);
         found.into_iter().filter_map(place).collect()
     }
 
@@ -217,19 +217,19 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         at: Position,
         documents: &Documents,
     ) -> Result<PrepareRenameResponse, RenameError> {
-        let (_, probe) = self.probe(uri, at, documents)?;
-        if let Some(investigation) = self.investigation(uri, documents) {
+        let (_, probe) = self.probe_at(uri, at, documents)?;
+        if let Some(investigation) = self.open_investigation(uri, documents) {
             let text = investigation.source.text.as_str();
             let offset = position::offset(text, at);
             let (_, span) =
-                named_in_investigation(&investigation, offset).ok_or(RenameError::NoProbe)?;
+                item_in_investigation(&investigation, offset).ok_or(RenameError::NoProbe)?;
             return Ok(PrepareRenameResponse::RangeWithPlaceholder {
                 range: position::range(text, &span),
                 placeholder: probe,
             });
         }
         let (chapter, offset) = self
-            .chapter(uri, at, documents)
+            .chapter_at(uri, at, documents)
             .ok_or(RenameError::NoProbe)?;
         let text = chapter.source.text.as_str();
         let words = mentions::path_words(&chapter);
@@ -246,13 +246,13 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
     }
 
     /// The experiment and the probe that are named at a position.
-    fn probe(
+    fn probe_at(
         &mut self,
         uri: &Uri,
         at: Position,
         documents: &Documents,
     ) -> Result<(String, String), RenameError> {
-        match self.named(uri, at, documents) {
+        match self.named_item_at(uri, at, documents) {
             Some((NamedItem::Probe(experiment, probe), _, _)) => Ok((experiment, probe)),
             _ => Err(RenameError::NoProbe),
         }
@@ -273,7 +273,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
         new: &str,
         documents: &Documents,
     ) -> Result<WorkspaceEdit, RenameError> {
-        let (experiment, probe) = self.probe(uri, at, documents)?;
+        let (experiment, probe) = self.probe_at(uri, at, documents)?;
         let investigation = self
             .workspace
             .read_investigation(documents)
@@ -306,7 +306,7 @@ impl<'w, 'b, 'a> Answerer<'w, 'b, 'a> {
     }
 }
 
-fn location(
+fn to_location(
     file: &Path,
     text: &str,
     span: &Range<usize>,

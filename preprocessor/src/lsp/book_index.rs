@@ -8,7 +8,7 @@ use qed_evidence::investigation::Probe;
 use qed_evidence::path::SECTIONS;
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::path_list::repeats;
+use crate::evidence::path_list::is_redundant_hit_path;
 
 /// The claims that the last check judged, explained, by id.
 pub type Explanations = BTreeMap<String, String>;
@@ -36,7 +36,7 @@ impl<'b, 'a> BookIndex<'b, 'a> {
 
     /// The names that can follow `base`, which is empty or ends with a dot, and whether each names a value by itself.
     pub fn children(&self, base: &str) -> BTreeMap<String, bool> {
-        let mut children = self.captured(base);
+        let mut children = self.captured_children(base);
         let mut planned = |name: &str, is_leaf: bool| {
             children.entry(name.to_owned()).or_insert(is_leaf);
         };
@@ -79,15 +79,15 @@ impl<'b, 'a> BookIndex<'b, 'a> {
                     with_reads.for_each(|(side, _)| planned(side, false));
                 }
             }
-            [_, _, "entry"] => reads(probe().map(|one| &one.entry), &mut planned),
-            [_, _, "exit"] => reads(probe().map(|one| &one.exit), &mut planned),
+            [_, _, "entry"] => add_reads(probe().map(|one| &one.entry), &mut planned),
+            [_, _, "exit"] => add_reads(probe().map(|one| &one.exit), &mut planned),
             _ => {}
         }
         children
     }
 
     /// The same, as far as any machine has values there.
-    fn captured(&self, base: &str) -> BTreeMap<String, bool> {
+    fn captured_children(&self, base: &str) -> BTreeMap<String, bool> {
         let mut children = BTreeMap::new();
         let mut from = base.to_owned();
         while let Some(name) = self.names.range(from.as_str()..).next().copied() {
@@ -95,7 +95,7 @@ impl<'b, 'a> BookIndex<'b, 'a> {
                 break;
             };
             let child = rest.split('.').next().unwrap_or(rest);
-            if !repeats(name, base, &self.names) {
+            if !is_redundant_hit_path(name, base, &self.names) {
                 children.insert(child.to_owned(), child.len() == rest.len());
             }
             // Behind everything below the child: a slash comes right after a dot, and no name has one.
@@ -108,7 +108,7 @@ impl<'b, 'a> BookIndex<'b, 'a> {
     }
 }
 
-fn reads(
+fn add_reads(
     reads: Option<&Vec<qed_evidence::investigation::Read>>,
     planned: &mut impl FnMut(&str, bool),
 ) {
@@ -118,7 +118,7 @@ fn reads(
 }
 
 /// The target of a probe, in words.
-pub fn target(probe: &Probe) -> String {
+pub fn describe_target(probe: &Probe) -> String {
     match &probe.target {
         Target::Function(name) => format!("function {name}"),
         Target::Tracepoint(name) => format!("tracepoint {name}"),

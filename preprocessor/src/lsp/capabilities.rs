@@ -7,7 +7,7 @@ use lsp_types::{
 };
 
 /// The capabilities that the server announces.
-pub fn capabilities() -> ServerCapabilities {
+pub fn server_capabilities() -> ServerCapabilities {
     ServerCapabilities {
         text_document_sync: Some(TextDocumentSyncCapability::Options(
             TextDocumentSyncOptions {

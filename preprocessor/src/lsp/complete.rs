@@ -7,9 +7,9 @@ use qed_evidence::claim::FUNCTIONS;
 
 use crate::claims::parse::CLAIM_OPTIONS;
 use crate::exhibits::registry;
-use crate::lsp::book_index::{BookIndex, target};
-use crate::lsp::cursor::{Holder, Spot, spot};
-use crate::lsp::values::shown;
+use crate::lsp::book_index::{BookIndex, describe_target};
+use crate::lsp::cursor::{CursorContext, OptionOwner, context_at};
+use crate::lsp::values::shown_value;
 use crate::markdown::chapter::{Chapter, placeholder_options};
 use crate::markdown::style::{FORMATS, SIDES};
 
@@ -48,32 +48,39 @@ pub struct Candidate {
 /// The completions at byte `at` of a chapter.
 pub fn complete(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Vec<Candidate> {
     let text = chapter.source.text.as_str();
-    match spot(chapter, at) {
-        Some(Spot::Path(span)) => paths(text, &span, at, known),
-        Some(Spot::Expression(span)) => {
-            let mut found = paths(text, &span, at, known);
+    match context_at(chapter, at) {
+        Some(CursorContext::Path(span)) => path_candidates(text, &span, at, known),
+        Some(CursorContext::Expression(span)) => {
+            let mut found = path_candidates(text, &span, at, known);
             if !text[span.start..at].contains('.') {
-                found.extend(functions(&span));
+                found.extend(function_candidates(&span));
             }
             found
         }
-        Some(Spot::Exhibit(span)) => words(registry::names(), &span),
-        Some(Spot::Fence(span)) => words(["qed-claim", "qed-exhibit"], &span),
-        Some(Spot::Option(holder, span)) => options(holder, &span),
-        Some(Spot::Value(holder, name, span)) => values(holder, name, &span, known),
-        Some(Spot::Claim(_)) | None => Vec::new(),
+        Some(CursorContext::Exhibit(span)) => word_candidates(registry::names(), &span),
+        Some(CursorContext::Fence(span)) => word_candidates(["qed-claim", "qed-exhibit"], &span),
+        Some(CursorContext::Option(holder, span)) => option_candidates(holder, &span),
+        Some(CursorContext::Value(holder, name, span)) => {
+            value_candidates(holder, name, &span, known)
+        }
+        Some(CursorContext::Claim(_)) | None => Vec::new(),
     }
 }
 
 /// The names that can follow the last dot before `at`.
-fn paths(text: &str, word: &Range<usize>, at: usize, known: &BookIndex<'_, '_>) -> Vec<Candidate> {
+fn path_candidates(
+    text: &str,
+    word: &Range<usize>,
+    at: usize,
+    known: &BookIndex<'_, '_>,
+) -> Vec<Candidate> {
     let before = &text[word.start..at];
     let base = &before[..before.rfind('.').map_or(0, |dot| dot + 1)];
     let start = word.start + base.len();
     let rest = &text[at..word.end];
     let span = start..at + rest.find('.').unwrap_or(rest.len());
     let candidate = |(name, is_leaf): (String, bool)| Candidate {
-        detail: detail(base, &name, is_leaf, known),
+        detail: describe_name(base, &name, is_leaf, known),
         insert: name.clone(),
         label: name,
         span: span.clone(),
@@ -87,7 +94,12 @@ fn paths(text: &str, word: &Range<usize>, at: usize, known: &BookIndex<'_, '_>) 
 }
 
 /// A few words about a name: the value on the machine that pages show, or what an experiment runs, or a probe watches.
-fn detail(base: &str, name: &str, is_leaf: bool, known: &BookIndex<'_, '_>) -> Option<String> {
+fn describe_name(
+    base: &str,
+    name: &str,
+    is_leaf: bool,
+    known: &BookIndex<'_, '_>,
+) -> Option<String> {
     let path = format!("{base}{name}");
     let investigation = &known.book_data.evidence_set.investigation;
     let mut names = path.split('.');
@@ -97,9 +109,9 @@ fn detail(base: &str, name: &str, is_leaf: bool, known: &BookIndex<'_, '_>) -> O
         (Some(experiment), Some(name), None) if !is_leaf => investigation
             .experiment(experiment)?
             .probe(name)
-            .map(target),
+            .map(describe_target),
         _ if is_leaf => {
-            let value = shown(known.book_data, &path.parse::<Path>().ok()?)?;
+            let value = shown_value(known.book_data, &path.parse::<Path>().ok()?)?;
             Some(match value.kind {
                 Some(kind) => format!("{} ({kind})", value.text),
                 None => value.text,
@@ -109,7 +121,7 @@ fn detail(base: &str, name: &str, is_leaf: bool, known: &BookIndex<'_, '_>) -> O
     }
 }
 
-fn functions(span: &Range<usize>) -> impl Iterator<Item = Candidate> {
+fn function_candidates(span: &Range<usize>) -> impl Iterator<Item = Candidate> {
     let span = span.clone();
     FUNCTIONS.iter().map(move |function| Candidate {
         label: function.name.to_owned(),
@@ -121,11 +133,11 @@ fn functions(span: &Range<usize>) -> impl Iterator<Item = Candidate> {
     })
 }
 
-fn options(holder: Holder<'_>, span: &Range<usize>) -> Vec<Candidate> {
+fn option_candidates(holder: OptionOwner<'_>, span: &Range<usize>) -> Vec<Candidate> {
     let names: Vec<&str> = match holder {
-        Holder::Placeholder => placeholder_options().collect(),
-        Holder::Claim => CLAIM_OPTIONS.to_vec(),
-        Holder::Exhibit(name) => registry::options(name).unwrap_or_default().to_vec(),
+        OptionOwner::Placeholder => placeholder_options().collect(),
+        OptionOwner::Claim => CLAIM_OPTIONS.to_vec(),
+        OptionOwner::Exhibit(name) => registry::options(name).unwrap_or_default().to_vec(),
     };
     let option = |name: &str| Candidate {
         label: name.to_owned(),
@@ -139,29 +151,36 @@ fn options(holder: Holder<'_>, span: &Range<usize>) -> Vec<Candidate> {
 }
 
 /// The values of an option, where there is a closed set of them.
-fn values(
-    holder: Holder<'_>,
+fn value_candidates(
+    holder: OptionOwner<'_>,
     name: &str,
     span: &Range<usize>,
     known: &BookIndex<'_, '_>,
 ) -> Vec<Candidate> {
     let investigation = &known.book_data.evidence_set.investigation;
     match (holder, name) {
-        (_, "machine") | (Holder::Exhibit(_), "beside") => {
-            words(known.book_data.config.machines.iter(), span)
+        (_, "machine") | (OptionOwner::Exhibit(_), "beside") => {
+            word_candidates(known.book_data.config.machines.iter(), span)
         }
-        (Holder::Placeholder, "as") => words(FORMATS.iter().map(|(name, _)| name), span),
-        (Holder::Placeholder, "align") => words(SIDES.iter().map(|(name, _)| name), span),
-        (Holder::Claim, "unverified") => words(["error", "show"], span),
-        (Holder::Exhibit(_), "experiment") => {
-            words(investigation.experiments.iter().map(|one| &one.name), span)
+        (OptionOwner::Placeholder, "as") => {
+            word_candidates(FORMATS.iter().map(|(name, _)| name), span)
         }
-        (Holder::Exhibit(_), "type") => words(&investigation.facts.types, span),
+        (OptionOwner::Placeholder, "align") => {
+            word_candidates(SIDES.iter().map(|(name, _)| name), span)
+        }
+        (OptionOwner::Claim, "unverified") => word_candidates(["error", "show"], span),
+        (OptionOwner::Exhibit(_), "experiment") => {
+            word_candidates(investigation.experiments.iter().map(|one| &one.name), span)
+        }
+        (OptionOwner::Exhibit(_), "type") => word_candidates(&investigation.facts.types, span),
         _ => Vec::new(),
     }
 }
 
-fn words(words: impl IntoIterator<Item = impl ToString>, span: &Range<usize>) -> Vec<Candidate> {
+fn word_candidates(
+    words: impl IntoIterator<Item = impl ToString>,
+    span: &Range<usize>,
+) -> Vec<Candidate> {
     let word = |word: String| Candidate {
         label: word.clone(),
         insert: word,

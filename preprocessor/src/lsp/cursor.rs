@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::partial::{PlaceholderPart, part_at};
 use crate::markdown::structure::{Block, BlockKind};
-use crate::markdown::syntax::{OPEN, Occurrence, find, inner};
+use crate::markdown::syntax::{OPEN, Occurrence, find_placeholders, inner_range};
 
-/// The item at a place. Each span covers the whole word there, which may be empty.
+/// The item at the cursor. Each span covers the whole word there, which may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Spot<'t> {
+pub enum CursorContext<'t> {
     /// A path.
     Path(Range<usize>),
     /// A path or the name of a function, in the expression of a claim.
@@ -19,16 +19,16 @@ pub enum Spot<'t> {
     /// The name of an exhibit.
     Exhibit(Range<usize>),
     /// The name of an option.
-    Option(Holder<'t>, Range<usize>),
+    Option(OptionOwner<'t>, Range<usize>),
     /// The value of an option.
-    Value(Holder<'t>, &'t str, Range<usize>),
+    Value(OptionOwner<'t>, &'t str, Range<usize>),
     /// The first word of a fence.
     Fence(Range<usize>),
 }
 
-/// The holder of an option.
+/// The owner of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder<'t> {
+pub enum OptionOwner<'t> {
     /// A placeholder.
     Placeholder,
     /// A claim.
@@ -38,28 +38,30 @@ pub enum Holder<'t> {
 }
 
 /// The item at byte `at` of a chapter, which may be unfinished.
-pub fn spot(chapter: &Chapter, at: usize) -> Option<Spot<'_>> {
+pub fn context_at(chapter: &Chapter, at: usize) -> Option<CursorContext<'_>> {
     let text = chapter.source.text.as_str();
     if let Some(words) = placeholder_at(text, at) {
         return Some(match part_at(text, words, at) {
-            PlaceholderPart::First(_) => Spot::Path(word_at(text, at)),
-            PlaceholderPart::Name(span) => Spot::Option(Holder::Placeholder, span),
-            PlaceholderPart::Value { name, span } => Spot::Value(Holder::Placeholder, name, span),
+            PlaceholderPart::First(_) => CursorContext::Path(word_at(text, at)),
+            PlaceholderPart::Name(span) => CursorContext::Option(OptionOwner::Placeholder, span),
+            PlaceholderPart::Value { name, span } => {
+                CursorContext::Value(OptionOwner::Placeholder, name, span)
+            }
         });
     }
     let inside = |block: &&Block| (block.info.start..=block.range.end).contains(&at);
     match chapter.blocks.iter().find(inside) {
-        Some(block) if at <= block.info.end => in_info(text, block, at),
-        Some(block) => in_body(text, block, at),
-        None => fence_at(text, at).map(Spot::Fence),
+        Some(block) if at <= block.info.end => context_in_info(text, block, at),
+        Some(block) => context_in_body(text, block, at),
+        None => fence_at(text, at).map(CursorContext::Fence),
     }
 }
 
 /// The bytes between the prefix of the placeholder at `at` and its end, or the end of its line.
 fn placeholder_at(text: &str, at: usize) -> Option<Range<usize>> {
-    find(text).into_iter().find_map(|found| {
+    find_placeholders(text).into_iter().find_map(|found| {
         let words = match found {
-            Occurrence::Placeholder(range) => inner(&range),
+            Occurrence::Placeholder(range) => inner_range(&range),
             Occurrence::Unclosed(range) => range.start + OPEN.len()..range.end,
             _ => return None,
         };
@@ -67,48 +69,50 @@ fn placeholder_at(text: &str, at: usize) -> Option<Range<usize>> {
     })
 }
 
-fn in_info<'t>(text: &'t str, block: &Block, at: usize) -> Option<Spot<'t>> {
+fn context_in_info<'t>(text: &'t str, block: &Block, at: usize) -> Option<CursorContext<'t>> {
     let first = match part_at(text, block.info.clone(), block.info.end.min(at)) {
         PlaceholderPart::First(span) => {
             return Some(match block.kind {
-                BlockKind::Claim => Spot::Claim(span),
-                BlockKind::Exhibit => Spot::Exhibit(span),
+                BlockKind::Claim => CursorContext::Claim(span),
+                BlockKind::Exhibit => CursorContext::Exhibit(span),
             });
         }
         part => part,
     };
     let holder = match block.kind {
-        BlockKind::Claim => Holder::Claim,
+        BlockKind::Claim => OptionOwner::Claim,
         BlockKind::Exhibit => {
             let name = text[block.info.clone()].split_whitespace().next();
-            Holder::Exhibit(name.unwrap_or_default())
+            OptionOwner::Exhibit(name.unwrap_or_default())
         }
     };
     Some(match first {
-        PlaceholderPart::Value { name: "when", span } if holder == Holder::Claim => {
-            return in_expression(text, span.start, at);
+        PlaceholderPart::Value { name: "when", span } if holder == OptionOwner::Claim => {
+            return context_in_expression(text, span.start, at);
         }
-        PlaceholderPart::Value { name, span } => Spot::Value(holder, name, span),
-        PlaceholderPart::Name(span) | PlaceholderPart::First(span) => Spot::Option(holder, span),
+        PlaceholderPart::Value { name, span } => CursorContext::Value(holder, name, span),
+        PlaceholderPart::Name(span) | PlaceholderPart::First(span) => {
+            CursorContext::Option(holder, span)
+        }
     })
 }
 
-fn in_body<'t>(text: &'t str, block: &Block, at: usize) -> Option<Spot<'t>> {
+fn context_in_body<'t>(text: &'t str, block: &Block, at: usize) -> Option<CursorContext<'t>> {
     let line = text[block.info.end..at].contains('\n');
     match block.kind {
         _ if !line => None,
-        BlockKind::Claim => in_expression(text, block.info.end, at),
-        BlockKind::Exhibit => Some(Spot::Path(word_at(text, at))),
+        BlockKind::Claim => context_in_expression(text, block.info.end, at),
+        BlockKind::Exhibit => Some(CursorContext::Path(word_at(text, at))),
     }
 }
 
 /// The word at `at` of an expression that begins at `start`, unless it is inside of a text.
-fn in_expression(text: &str, start: usize, at: usize) -> Option<Spot<'_>> {
-    (!is_quoted(&text[start..at])).then(|| Spot::Expression(word_at(text, at)))
+fn context_in_expression(text: &str, start: usize, at: usize) -> Option<CursorContext<'_>> {
+    (!ends_inside_quotes(&text[start..at])).then(|| CursorContext::Expression(word_at(text, at)))
 }
 
 /// True if a text is open at the end of an expression.
-pub fn is_quoted(expression: &str) -> bool {
+pub fn ends_inside_quotes(expression: &str) -> bool {
     let mut open = None;
     let mut chars = expression.chars();
     while let Some(c) = chars.next() {
@@ -127,14 +131,14 @@ pub fn is_quoted(expression: &str) -> bool {
 }
 
 /// True for the characters of paths.
-fn is_path(c: char) -> bool {
+fn is_path_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '.'
 }
 
 /// The word of characters of paths around `at`.
 fn word_at(text: &str, at: usize) -> Range<usize> {
-    let before = text[..at].trim_end_matches(is_path).len();
-    let after = text[at..].find(|c| !is_path(c));
+    let before = text[..at].trim_end_matches(is_path_char).len();
+    let after = text[at..].find(|c| !is_path_char(c));
     before..after.map_or(text.len(), |n| at + n)
 }
 
@@ -142,9 +146,9 @@ fn word_at(text: &str, at: usize) -> Range<usize> {
 pub fn words_in(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut at = range.start;
-    while let Some(lead) = text[at..range.end].find(is_path) {
+    while let Some(lead) = text[at..range.end].find(is_path_char) {
         let start = at + lead;
-        let length = text[start..range.end].find(|c| !is_path(c));
+        let length = text[start..range.end].find(|c| !is_path_char(c));
         at = length.map_or(range.end, |n| start + n);
         words.push(start..at);
     }
@@ -172,17 +176,19 @@ mod tests {
         let at = marked.find('¦').unwrap();
         let text = marked.replace('¦', "");
         let chapter = Chapter::parse("c.md", &text, Markdown::default());
-        match spot(&chapter, at) {
+        match context_at(&chapter, at) {
             None => "nothing".into(),
-            Some(Spot::Path(span)) => format!("path {}", &text[span]),
-            Some(Spot::Expression(span)) => format!("expression {}", &text[span]),
-            Some(Spot::Claim(span)) => format!("claim {}", &text[span]),
-            Some(Spot::Exhibit(span)) => format!("exhibit {}", &text[span]),
-            Some(Spot::Option(holder, span)) => format!("option {holder:?} {}", &text[span]),
-            Some(Spot::Value(holder, name, span)) => {
+            Some(CursorContext::Path(span)) => format!("path {}", &text[span]),
+            Some(CursorContext::Expression(span)) => format!("expression {}", &text[span]),
+            Some(CursorContext::Claim(span)) => format!("claim {}", &text[span]),
+            Some(CursorContext::Exhibit(span)) => format!("exhibit {}", &text[span]),
+            Some(CursorContext::Option(holder, span)) => {
+                format!("option {holder:?} {}", &text[span])
+            }
+            Some(CursorContext::Value(holder, name, span)) => {
                 format!("value {holder:?} {name} {}", &text[span])
             }
-            Some(Spot::Fence(span)) => format!("fence {}", &text[span]),
+            Some(CursorContext::Fence(span)) => format!("fence {}", &text[span]),
         }
     }
 
@@ -254,7 +260,7 @@ mod tests {
                 at -= 1;
             }
             let chapter = Chapter::parse("c.md", text, Markdown::default());
-            if let Some(Spot::Path(span) | Spot::Expression(span)) = spot(&chapter, at) {
+            if let Some(CursorContext::Path(span) | CursorContext::Expression(span)) = context_at(&chapter, at) {
                 prop_assert!(span.start <= at && at <= span.end);
             }
         }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use qed_evidence::diagnostic::Diagnostic;
 
-use crate::claims::gaps::gaps;
+use crate::claims::gaps::collect_gaps;
 use crate::evidence::book_data::BookData;
-use crate::exhibits::explanation::explanation;
+use crate::exhibits::explanation::explain_claim;
 use crate::lsp::book_index::Explanations;
 use crate::lsp::files::Documents;
 use crate::lsp::workspace::Workspace;
-use crate::mdbook::build::{finish_in, move_to_authors_files};
+use crate::mdbook::build::{finish_report_with, move_to_authors_files};
 use crate::mdbook::check::check_book;
 use crate::mdbook::load::{self, LoadedBook};
 use crate::render::book::BookReport;
@@ -29,7 +29,7 @@ pub struct CheckJob {
 
 /// The outcome of a check.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct CheckOutcome {
     /// The problems found, in the author's own files.
     pub problems: Vec<Diagnostic>,
     /// The claims that could not be decided, in the author's own files.
@@ -59,12 +59,12 @@ impl<'b, 'a> Checker<'b, 'a> {
     }
 
     /// Check the book with these documents.
-    pub fn check(&mut self, job: &CheckJob) -> Findings {
+    pub fn check(&mut self, job: &CheckJob) -> CheckOutcome {
         let mut report = BookReport {
             problems: job.problems.clone(),
             ..BookReport::default()
         };
-        self.take_documents(job, &mut report.problems);
+        self.apply_documents(job, &mut report.problems);
         let paths = &self.workspace.paths;
         let read = self.workspace.reader(&job.documents);
         if self.book_data.evidence_set.loaded.is_empty() {
@@ -74,20 +74,23 @@ impl<'b, 'a> Checker<'b, 'a> {
                 .iter()
                 .flat_map(|chapter| chapter.problems.iter().cloned());
             report.problems.extend(unread);
-            finish_in(&mut report, paths, &read);
-            return Findings {
+            finish_report_with(&mut report, paths, &read);
+            return CheckOutcome {
                 problems: report.problems,
-                ..Findings::default()
+                ..CheckOutcome::default()
             };
         }
         let checked = check_book(&self.book.chapters, paths, self.book_data, &read);
         report.problems.extend(checked.report.problems);
-        let mut open = gaps(&checked.claims, self.book_data);
+        let mut open = collect_gaps(&checked.claims, self.book_data);
         move_to_authors_files(&mut open, paths, &read);
         let explained = |judged: &crate::claims::judged::JudgedClaim| {
-            (judged.claim.id.clone(), explanation(judged, self.book_data))
+            (
+                judged.claim.id.clone(),
+                explain_claim(judged, self.book_data),
+            )
         };
-        Findings {
+        CheckOutcome {
             problems: report.problems,
             gaps: open,
             claims: checked.claims.iter().map(explained).collect(),
@@ -95,7 +98,7 @@ impl<'b, 'a> Checker<'b, 'a> {
     }
 
     /// Put the documents in the place of the files on disk.
-    fn take_documents(&mut self, job: &CheckJob, problems: &mut Vec<Diagnostic>) {
+    fn apply_documents(&mut self, job: &CheckJob, problems: &mut Vec<Diagnostic>) {
         let src = self.workspace.paths.root.join(&self.workspace.paths.src);
         let name = |file: &Path| Some(file.strip_prefix(&src).ok()?.display().to_string());
         let open: BTreeSet<String> = job

@@ -52,7 +52,7 @@ impl Documents {
 
     /// The text of a file: that of its document, else that on disk; nothing if it cannot be read.
     pub fn text(&self, file: &Path) -> Option<String> {
-        match self.get(&clean(file)) {
+        match self.get(&canonical_path(file)) {
             Some(document) => Some(document.text.to_string()),
             None => read_text(file).ok(),
         }
@@ -60,7 +60,7 @@ impl Documents {
 
     /// The name of a file in the protocol: the editor's own, where it has the file open.
     pub fn uri(&self, file: &Path) -> Option<Uri> {
-        let file = clean(file);
+        let file = canonical_path(file);
         match self.get(&file) {
             Some(document) => Some(document.uri.clone()),
             None => to_uri(&file),
@@ -87,7 +87,7 @@ pub fn to_file(uri: &Uri) -> Option<PathBuf> {
         [b'/', ..] => &path[..],
         _ => return None,
     };
-    Some(clean(Path::new(path)))
+    Some(canonical_path(Path::new(path)))
 }
 
 /// The URI of a file.
@@ -100,7 +100,7 @@ fn to_uri(file: &Path) -> Option<Uri> {
 }
 
 /// The same file by the name that it has without links on the way to it and without `..`.
-pub fn clean(file: &Path) -> PathBuf {
+pub fn canonical_path(file: &Path) -> PathBuf {
     let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
     match (folder, file.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn open_wins() {
         let folder = tempfile::tempdir().unwrap();
-        let file = clean(&folder.path().join("a.md"));
+        let file = canonical_path(&folder.path().join("a.md"));
         std::fs::write(&file, "disk").unwrap();
         std::fs::create_dir(folder.path().join("b")).unwrap();
         let around = folder.path().join("b/../a.md");

@@ -6,31 +6,31 @@ use qed_evidence::Path;
 use qed_evidence::claim::FUNCTIONS;
 
 use crate::exhibits::registry;
-use crate::lsp::book_index::{BookIndex, target};
-use crate::lsp::cursor::{Spot, spot};
-use crate::lsp::values::{drift_in_words, on_machine, shorten};
+use crate::lsp::book_index::{BookIndex, describe_target};
+use crate::lsp::cursor::{CursorContext, context_at};
+use crate::lsp::values::{describe_drift, shorten, value_on_machine};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::escape::{code_block, code_span, markdown};
 
 /// Markdown about something, and the bytes that it is about.
-pub type Hovered = (String, Range<usize>);
+pub type HoverText = (String, Range<usize>);
 
 /// The hover text for byte `at` of a chapter.
-pub fn hover(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Option<Hovered> {
+pub fn hover(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Option<HoverText> {
     let text = chapter.source.text.as_str();
-    match spot(chapter, at)? {
-        Spot::Path(span) => Some((about_path(&text[span.clone()], known)?, span)),
-        Spot::Expression(span) => {
+    match context_at(chapter, at)? {
+        CursorContext::Path(span) => Some((describe_path(&text[span.clone()], known)?, span)),
+        CursorContext::Expression(span) => {
             let word = &text[span.clone()];
             let is_call = text[span.end..].trim_start().starts_with('(');
             let about = match FUNCTIONS.iter().find(|function| function.name == word) {
                 Some(function) if is_call => format!("`{}`\n\n{}", function.usage, function.help),
-                _ => about_path(word, known)?,
+                _ => describe_path(word, known)?,
             };
             Some((about, span))
         }
-        Spot::Claim(span) => Some((explanation(&text[span.clone()], known)?, span)),
-        Spot::Exhibit(span) => {
+        CursorContext::Claim(span) => Some((find_explanation(&text[span.clone()], known)?, span)),
+        CursorContext::Exhibit(span) => {
             let options = registry::options(&text[span.clone()])?;
             let options: Vec<String> = options.iter().map(|name| format!("`{name}`")).collect();
             let options = match options.is_empty() {
@@ -42,28 +42,28 @@ pub fn hover(chapter: &Chapter, at: usize, known: &BookIndex<'_, '_>) -> Option<
                 span,
             ))
         }
-        Spot::Option(..) | Spot::Value(..) | Spot::Fence(_) => None,
+        CursorContext::Option(..) | CursorContext::Value(..) | CursorContext::Fence(_) => None,
     }
 }
 
 /// A path: its values, or the experiment or probe that it names.
-fn about_path(word: &str, known: &BookIndex<'_, '_>) -> Option<String> {
+fn describe_path(word: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     if let Some(id) = word.strip_prefix("claims.") {
-        return explanation(id, known);
+        return find_explanation(id, known);
     }
     let path: Path = word.parse().ok()?;
     let names: Vec<&str> = path.segments().collect();
     match names[..] {
-        [name] => about_experiment(name, known),
+        [name] => describe_experiment(name, known),
         [experiment, probe] => {
-            about_probe(experiment, probe, known).or_else(|| about_value(&path, known))
+            describe_probe(experiment, probe, known).or_else(|| describe_value(&path, known))
         }
-        _ => about_value(&path, known),
+        _ => describe_value(&path, known),
     }
 }
 
 /// The value of a path on each machine.
-fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
+fn describe_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     book_data.catalog().check(path).ok()?;
     let mut out = format!("`{path}`\n\n");
@@ -71,14 +71,17 @@ fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
         out.push_str("There is no evidence that could be shown: capture first.\n");
         return Some(out);
     }
-    let preferred = book_data.show(path, None);
+    let preferred = book_data.resolve(path, None);
     let preferred = preferred.as_ref().as_ref().ok().and_then(|one| one.machine);
     out.push_str("| machine | value | type |\n| --- | --- | --- |\n");
     let mut drifts = Vec::new();
     for machine in book_data.machine_ids() {
-        let Some(value) = on_machine(book_data, path, machine) else {
+        let Some(value) = value_on_machine(book_data, path, machine) else {
             let hits = "it fired more than once: say which hit, `hit1`, `hit2`, …";
-            out.push_str(&format!("| {} | {hits} | |\n", name(machine, known)));
+            out.push_str(&format!(
+                "| {} | {hits} | |\n",
+                machine_name(machine, known)
+            ));
             continue;
         };
         let star = if Some(machine) == preferred {
@@ -88,7 +91,7 @@ fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
         };
         out.push_str(&format!(
             "| {}{star} | `{}` | {} |\n",
-            name(machine, known),
+            machine_name(machine, known),
             code_span(&value.text, true),
             value.kind.map_or_else(String::new, |kind| markdown(&kind)),
         ));
@@ -103,7 +106,7 @@ fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
     }
     out.push('\n');
     if let Some(drift) = drifts.first() {
-        out.push_str(&format!("{}. ", drift_in_words(*drift)));
+        out.push_str(&format!("{}. ", describe_drift(*drift)));
     }
     out.push_str("\\* shown in the chapter. Measured on:\n\n");
     for machine in book_data.machine_ids() {
@@ -112,12 +115,15 @@ fn about_value(path: &Path, known: &BookIndex<'_, '_>) -> Option<String> {
     Some(out)
 }
 
-fn name(machine: crate::evidence::machine_id::MachineId, known: &BookIndex<'_, '_>) -> String {
+fn machine_name(
+    machine: crate::evidence::machine_id::MachineId,
+    known: &BookIndex<'_, '_>,
+) -> String {
     markdown(&known.book_data.machine(machine).machine)
 }
 
 /// The description of an experiment: its workload and its probes.
-pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
+pub fn describe_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let experiment = known
         .book_data
         .evidence_set
@@ -137,7 +143,7 @@ pub fn about_experiment(name: &str, known: &BookIndex<'_, '_>) -> Option<String>
 }
 
 /// The description of a probe: its target, its reads, and its outcome on each machine.
-pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
+pub fn describe_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let book_data = known.book_data;
     let probe = book_data
         .evidence_set
@@ -146,7 +152,7 @@ pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> O
         .probe(name)?;
     let mut out = format!(
         "probe `{experiment}.{name}`: {}\n\n",
-        markdown(&target(probe))
+        markdown(&describe_target(probe))
     );
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
@@ -174,7 +180,7 @@ pub fn about_probe(experiment: &str, name: &str, known: &BookIndex<'_, '_>) -> O
 }
 
 /// A claim as the last check judged it.
-fn explanation(id: &str, known: &BookIndex<'_, '_>) -> Option<String> {
+fn find_explanation(id: &str, known: &BookIndex<'_, '_>) -> Option<String> {
     let text = known.claims.get(id)?;
     Some(format!("```text\n{}\n```\n", code_block(text, "")))
 }

@@ -2,19 +2,19 @@
 
 use std::ops::Range;
 
-use crate::lsp::cursor::{is_quoted, words_in};
+use crate::lsp::cursor::{ends_inside_quotes, words_in};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::partial::{PlaceholderPart, part_at};
 use crate::markdown::structure::BlockKind;
-use crate::markdown::syntax::{Occurrence, find, inner, words};
+use crate::markdown::syntax::{Occurrence, find_placeholders, inner_range, split_words};
 
 /// Every word of a chapter in a place for paths: in placeholders, claims and exhibits.
 pub fn path_words(chapter: &Chapter) -> Vec<Range<usize>> {
     let text = chapter.source.text.as_str();
     let mut found = Vec::new();
-    for occurrence in find(text) {
+    for occurrence in find_placeholders(text) {
         if let Occurrence::Placeholder(range) = occurrence {
-            let words = inner(&range);
+            let words = inner_range(&range);
             if let PlaceholderPart::First(span) =
                 part_at(text, words.clone(), first_byte(text, words))
             {
@@ -35,11 +35,12 @@ pub fn path_words(chapter: &Chapter) -> Vec<Range<usize>> {
         let Some(end) = block.body.last().map(|line| line.end) else {
             continue;
         };
-        let when = words(text, block.info.clone()).ok();
+        let when = split_words(text, block.info.clone()).ok();
         let when = when.and_then(|words| Some(words.option("when")?.value.span.clone()));
         let body = std::iter::once(block.info.end..end);
         for expression in when.into_iter().chain(body) {
-            let plain = |word: &Range<usize>| !is_quoted(&text[expression.start..word.start]);
+            let plain =
+                |word: &Range<usize>| !ends_inside_quotes(&text[expression.start..word.start]);
             found.extend(words_in(text, expression.clone()).into_iter().filter(plain));
         }
     }
@@ -52,7 +53,7 @@ fn first_byte(text: &str, range: Range<usize>) -> usize {
 }
 
 /// The places where a chapter names a probe of one of these experiments: the name of the probe alone, in order.
-pub fn of_probe(chapter: &Chapter, experiments: &[&str], probe: &str) -> Vec<Range<usize>> {
+pub fn probe_mentions(chapter: &Chapter, experiments: &[&str], probe: &str) -> Vec<Range<usize>> {
     let text = chapter.source.text.as_str();
     let name = |word: Range<usize>| {
         let mut names = text[word.clone()].split('.');
@@ -67,7 +68,7 @@ pub fn of_probe(chapter: &Chapter, experiments: &[&str], probe: &str) -> Vec<Ran
 }
 
 /// The places where a chapter names an experiment: in paths, and in the option `experiment` of exhibits.
-pub fn of_experiment(chapter: &Chapter, experiment: &str) -> Vec<Range<usize>> {
+pub fn experiment_mentions(chapter: &Chapter, experiment: &str) -> Vec<Range<usize>> {
     let text = chapter.source.text.as_str();
     let name = |word: Range<usize>| {
         let is_it = text[word.clone()].split('.').next() == Some(experiment);
@@ -75,7 +76,7 @@ pub fn of_experiment(chapter: &Chapter, experiment: &str) -> Vec<Range<usize>> {
     };
     let mut found: Vec<Range<usize>> = path_words(chapter).into_iter().filter_map(name).collect();
     for block in &chapter.blocks {
-        let Ok(words) = words(text, block.info.clone()) else {
+        let Ok(words) = split_words(text, block.info.clone()) else {
             continue;
         };
         let option = words.option("experiment").map(|option| &option.value);
@@ -89,7 +90,7 @@ pub fn of_experiment(chapter: &Chapter, experiment: &str) -> Vec<Range<usize>> {
 }
 
 /// The id of the claim in a chapter that is called so, where it is made.
-pub fn of_claim(chapter: &Chapter, id: &str) -> Option<Range<usize>> {
+pub fn claim_definition(chapter: &Chapter, id: &str) -> Option<Range<usize>> {
     let text = chapter.source.text.as_str();
     let claims = chapter
         .blocks
@@ -123,13 +124,13 @@ mod tests {
     #[test]
     fn probes() {
         let chapter = Chapter::parse("c.md", CHAPTER, Markdown::default());
-        let found = of_probe(&chapter, &["create"], "p");
+        let found = probe_mentions(&chapter, &["create"], "p");
         assert_eq!(found.len(), 6, "{found:?}");
         for span in &found {
             assert_eq!(&CHAPTER[span.clone()], "p");
             assert!(CHAPTER[..span.start].ends_with("create."));
         }
-        let of_experiment = of_experiment(&chapter, "create");
+        let of_experiment = experiment_mentions(&chapter, "create");
         assert_eq!(of_experiment.len(), found.len() + 3, "{of_experiment:?}");
     }
 
@@ -137,8 +138,8 @@ mod tests {
     #[test]
     fn claims() {
         let chapter = Chapter::parse("c.md", CHAPTER, Markdown::default());
-        let span = of_claim(&chapter, "one").unwrap();
+        let span = claim_definition(&chapter, "one").unwrap();
         assert!(CHAPTER[..span.start].ends_with("```qed-claim "));
-        assert_eq!(of_claim(&chapter, "on"), None);
+        assert_eq!(claim_definition(&chapter, "on"), None);
     }
 }

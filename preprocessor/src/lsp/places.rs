@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use qed_evidence::investigation::Investigation;
 
-use crate::lsp::cursor::{Spot, spot};
+use crate::lsp::cursor::{CursorContext, context_at};
 use crate::lsp::mentions;
 use crate::markdown::chapter::Chapter;
 
@@ -23,16 +23,18 @@ pub enum NamedItem {
 }
 
 /// The item that is named at byte `at` of a chapter.
-pub fn named_in_chapter(
+pub fn item_in_chapter(
     chapter: &Chapter,
     at: usize,
     investigation: &Investigation,
 ) -> Option<NamedItem> {
     let text = chapter.source.text.as_str();
-    match spot(chapter, at)? {
-        Spot::Claim(span) => Some(NamedItem::Claim(text[span].to_owned())),
-        Spot::Value(_, "experiment", span) => Some(NamedItem::Experiment(text[span].to_owned())),
-        Spot::Path(span) | Spot::Expression(span) => {
+    match context_at(chapter, at)? {
+        CursorContext::Claim(span) => Some(NamedItem::Claim(text[span].to_owned())),
+        CursorContext::Value(_, "experiment", span) => {
+            Some(NamedItem::Experiment(text[span].to_owned()))
+        }
+        CursorContext::Path(span) | CursorContext::Expression(span) => {
             let names: Vec<&str> = text[span.clone()].split('.').collect();
             let is_first = !text[span.start..at].contains('.');
             let experiment = |name| investigation.experiment(name);
@@ -55,7 +57,7 @@ pub fn named_in_chapter(
 }
 
 /// The item that is named at byte `at` of an investigation, and its span there.
-pub fn named_in_investigation(
+pub fn item_in_investigation(
     investigation: &Investigation,
     at: usize,
 ) -> Option<(NamedItem, Range<usize>)> {
@@ -71,11 +73,14 @@ pub fn named_in_investigation(
             return Some((named, probe.span.clone()));
         }
     }
-    inherited(investigation, at)
+    inherited_experiment(investigation, at)
 }
 
 /// The experiment that `inherit = "…"` names at byte `at`.
-fn inherited(investigation: &Investigation, at: usize) -> Option<(NamedItem, Range<usize>)> {
+fn inherited_experiment(
+    investigation: &Investigation,
+    at: usize,
+) -> Option<(NamedItem, Range<usize>)> {
     let text = investigation.source.text.as_str();
     let start = text[..at].rfind('"')? + 1;
     let end = at + text[at..].find('"')?;
@@ -87,7 +92,7 @@ fn inherited(investigation: &Investigation, at: usize) -> Option<(NamedItem, Ran
 }
 
 /// The place of a definition in the investigation.
-pub fn definition(named: &NamedItem, investigation: &Investigation) -> Option<Range<usize>> {
+pub fn definition_span(named: &NamedItem, investigation: &Investigation) -> Option<Range<usize>> {
     match named {
         NamedItem::Experiment(name) => Some(investigation.experiment(name)?.span.clone()),
         NamedItem::Probe(experiment, probe) => {
@@ -100,7 +105,7 @@ pub fn definition(named: &NamedItem, investigation: &Investigation) -> Option<Ra
 }
 
 /// The experiments that have this probe in their paths: the one that defines it, and those that inherit it.
-fn holders<'i>(
+fn experiments_with_probe<'i>(
     investigation: &'i Investigation,
     experiment: &str,
     probe: &str,
@@ -119,22 +124,23 @@ fn holders<'i>(
 }
 
 /// Every place in the chapters where something is named.
-pub fn mentions(
+pub fn find_mentions(
     named: &NamedItem,
     investigation: &Investigation,
     chapters: &[(PathBuf, Chapter)],
 ) -> Vec<(PathBuf, Range<usize>)> {
     let in_chapter = |chapter: &Chapter| -> Vec<Range<usize>> {
         match named {
-            NamedItem::Experiment(name) => mentions::of_experiment(chapter, name),
+            NamedItem::Experiment(name) => mentions::experiment_mentions(chapter, name),
             NamedItem::Probe(experiment, probe) => {
-                let holders: Vec<&str> = holders(investigation, experiment, probe).collect();
-                mentions::of_probe(chapter, &holders, probe)
+                let holders: Vec<&str> =
+                    experiments_with_probe(investigation, experiment, probe).collect();
+                mentions::probe_mentions(chapter, &holders, probe)
             }
-            NamedItem::Command(name) => mentions::of_probe(chapter, &["commands"], name),
+            NamedItem::Command(name) => mentions::probe_mentions(chapter, &["commands"], name),
             NamedItem::Claim(id) => {
-                let made = mentions::of_claim(chapter, id);
-                let read = mentions::of_probe(chapter, &["claims"], id);
+                let made = mentions::claim_definition(chapter, id);
+                let read = mentions::probe_mentions(chapter, &["claims"], id);
                 made.into_iter().chain(read).collect()
             }
         }
@@ -163,7 +169,7 @@ mod tests {
         let in_chapter = |marked: &str| {
             let at = marked.find('¦').unwrap();
             let chapter = Chapter::parse("c.md", &marked.replace('¦', ""), Markdown::default());
-            named_in_chapter(&chapter, at, &investigation)
+            item_in_chapter(&chapter, at, &investigation)
         };
         let probe = || Some(NamedItem::Probe("again".into(), "sock_alloc".into()));
         assert_eq!(
@@ -180,7 +186,7 @@ mod tests {
         assert_eq!(in_chapter("prose ag¦ain"), None);
         let in_investigation = |word: &str| {
             let at = INVESTIGATION.rfind(word).unwrap() + 1;
-            named_in_investigation(&investigation, at).map(|(named, _)| named)
+            item_in_investigation(&investigation, at).map(|(named, _)| named)
         };
         assert_eq!(
             in_investigation("sock_alloc"),

@@ -7,14 +7,14 @@ use lsp_types::{DiagnosticSeverity, NumberOrString, PublishDiagnosticsParams, Ra
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 
 use crate::config::BookPaths;
-use crate::lsp::files::{Documents, clean};
+use crate::lsp::files::{Documents, canonical_path};
 use crate::lsp::position;
 
 /// The files that an editor shows diagnostics in.
 #[derive(Debug, Default)]
-pub struct Published(BTreeSet<PathBuf>);
+pub struct PublishedFiles(BTreeSet<PathBuf>);
 
-impl Published {
+impl PublishedFiles {
     /// The notifications after which an editor shows exactly these diagnostics: the problems as errors and warnings, the gaps
     /// as information.
     pub fn replace(
@@ -39,11 +39,11 @@ impl Published {
             Severity::Warning => (problem, DiagnosticSeverity::WARNING),
         });
         for (diagnostic, severity) in of_problems.chain(of_gaps) {
-            let (file, range) = place(diagnostic, paths, documents);
+            let (file, range) = locate(diagnostic, paths, documents);
             by_file
                 .entry(file)
                 .or_default()
-                .push(convert(diagnostic, severity, range));
+                .push(to_lsp_diagnostic(diagnostic, severity, range));
         }
         self.0 = by_file
             .iter()
@@ -62,7 +62,7 @@ impl Published {
 }
 
 /// The file and the range of a diagnostic. One without a place is shown at the settings of the preprocessor.
-fn place(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (PathBuf, Range) {
+fn locate(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (PathBuf, Range) {
     let Some((source, span)) = &diagnostic.place else {
         let file = paths.root.join("book.toml");
         let text = documents.text(&file).unwrap_or_default();
@@ -77,10 +77,10 @@ fn place(diagnostic: &Diagnostic, paths: &BookPaths, documents: &Documents) -> (
         true => file,
         false => paths.root.join(&paths.src).join(name),
     };
-    (clean(&file), position::range(&source.text, span))
+    (canonical_path(&file), position::range(&source.text, span))
 }
 
-fn convert(
+fn to_lsp_diagnostic(
     diagnostic: &Diagnostic,
     severity: DiagnosticSeverity,
     range: Range,
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn by_file() {
         let folder = tempfile::tempdir().unwrap();
-        let root = crate::lsp::files::clean(&folder.path().join("x"))
+        let root = crate::lsp::files::canonical_path(&folder.path().join("x"))
             .parent()
             .unwrap()
             .to_owned();
@@ -132,7 +132,7 @@ mod tests {
                 text: "😀x".into(),
             })
         };
-        let mut published = Published::default();
+        let mut published = PublishedFiles::default();
         let documents = Documents::default();
         let reported = [
             Diagnostic::error(&source("src/a.md"), 4..5, "a")

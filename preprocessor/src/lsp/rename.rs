@@ -58,11 +58,11 @@ pub fn rename(
     if found.and_then(|one| one.probe(probe)).is_none() {
         return Err(RenameError::NoProbe);
     }
-    let experiments = family(investigation, experiment, probe);
-    let edits = in_investigation(investigation, &experiments, probe, new)?;
+    let experiments = experiments_sharing_probe(investigation, experiment, probe);
+    let edits = investigation_edits(investigation, &experiments, probe, new)?;
     let mut others = Edits::new();
     for (file, chapter) in chapters {
-        let spans = mentions::of_probe(chapter, &experiments, probe);
+        let spans = mentions::probe_mentions(chapter, &experiments, probe);
         let edits = spans.into_iter().map(|span| TextEdit {
             span,
             text: new.to_owned(),
@@ -76,7 +76,11 @@ pub fn rename(
 }
 
 /// The experiments in which the probe has the same name: those that inherit it, unchanged or redefined.
-fn family<'i>(investigation: &'i Investigation, experiment: &str, probe: &str) -> Vec<&'i str> {
+fn experiments_sharing_probe<'i>(
+    investigation: &'i Investigation,
+    experiment: &str,
+    probe: &str,
+) -> Vec<&'i str> {
     let heir_of = |one: &'i Experiment| {
         let parent = investigation.experiment(one.inherits.as_deref()?)?;
         parent.probe(probe).map(|_| parent)
@@ -96,7 +100,7 @@ fn family<'i>(investigation: &'i Investigation, experiment: &str, probe: &str) -
 }
 
 /// The edits of the investigation that rename the probe in these experiments.
-fn in_investigation(
+fn investigation_edits(
     investigation: &Investigation,
     experiments: &[&str],
     probe: &str,
@@ -110,7 +114,10 @@ fn in_investigation(
     spans.sort_by_key(|span| span.start);
     spans.dedup();
     let text = investigation.source.text.as_str();
-    let edits: Vec<TextEdit> = spans.iter().map(|span| edit(text, span, new)).collect();
+    let edits: Vec<TextEdit> = spans
+        .iter()
+        .map(|span| rename_edit(text, span, new))
+        .collect();
     let mut renamed = text.to_owned();
     for edit in edits.iter().rev() {
         renamed.replace_range(edit.span.clone(), &edit.text);
@@ -141,7 +148,7 @@ fn in_investigation(
 }
 
 /// The edit that renames the probe whose name or target is at `span` to `new`.
-fn edit(text: &str, span: &Range<usize>, new: &str) -> TextEdit {
+fn rename_edit(text: &str, span: &Range<usize>, new: &str) -> TextEdit {
     let line = text[..span.start].rfind('\n').map_or(0, |n| n + 1);
     let key = text[line..span.start].trim_end_matches([' ', '\t', '=']);
     let is_named = key

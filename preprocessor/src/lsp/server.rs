@@ -16,16 +16,16 @@ use crate::config::{BookPaths, Config};
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
-use crate::evidence::loader::{Ahead, EvidenceSet, load_for};
-use crate::lsp::answers::Answerer;
+use crate::evidence::loader::{Ahead, EvidenceSet, load_for_investigation};
+use crate::lsp::answers::RequestHandler;
 use crate::lsp::book_index::{BookIndex, Explanations};
-use crate::lsp::capabilities::capabilities;
-use crate::lsp::diagnose::{CheckJob, Checker, Findings};
-use crate::lsp::files::{clean, to_file};
-use crate::lsp::publish::Published;
+use crate::lsp::capabilities::server_capabilities;
+use crate::lsp::diagnose::{CheckJob, CheckOutcome, Checker};
+use crate::lsp::files::{canonical_path, to_file};
+use crate::lsp::publish::PublishedFiles;
 use crate::lsp::session::{EditorSession, Generation, Next};
 use crate::lsp::watch::Watch;
-use crate::lsp::workspace::{Workspace, folders_of_broken};
+use crate::lsp::workspace::{Workspace, broken_book_paths};
 use crate::mdbook::load::{self, LoadedBook};
 use crate::util::parallel::Parallelism;
 
@@ -76,20 +76,20 @@ fn serve(connection: &Connection, root: Option<PathBuf>) -> Result<bool, Protoco
     let (id, params) = connection.initialize_start()?;
     let params: InitializeParams = serde_json::from_value(params).unwrap_or_default();
     let about = serde_json::json!({
-        "capabilities": capabilities(),
+        "capabilities": server_capabilities(),
         "serverInfo": { "name": "mdbook-qed", "version": env!("CARGO_PKG_VERSION") },
     });
     connection.initialize_finish(id, about)?;
     let mut session = EditorSession::new(connection);
     session.root = root
-        .or_else(|| folder(&params))
-        .map(|root| clean_folder(&root));
-    let published = Mutex::new(Published::default());
+        .or_else(|| workspace_folder(&params))
+        .map(|root| canonical_folder(&root));
+    let published = Mutex::new(PublishedFiles::default());
     let mut last = None;
     loop {
         let next = match session.root.clone() {
             None => session.serve(None, Generation::without_book(Watch::nothing())),
-            Some(root) => with_book(&mut session, &root, &published, &mut last),
+            Some(root) => serve_book(&mut session, &root, &published, &mut last),
         };
         if next == Next::Exit {
             return Ok(session.is_shut_down);
@@ -98,7 +98,7 @@ fn serve(connection: &Connection, root: Option<PathBuf>) -> Result<bool, Protoco
 }
 
 /// The folder of the book by its whole name.
-fn clean_folder(root: &Path) -> PathBuf {
+fn canonical_folder(root: &Path) -> PathBuf {
     root.canonicalize().unwrap_or_else(|_| root.to_owned())
 }
 
@@ -107,7 +107,7 @@ fn clean_folder(root: &Path) -> PathBuf {
     deprecated,
     reason = "an editor may know no other way to name its folder"
 )]
-fn folder(params: &InitializeParams) -> Option<PathBuf> {
+fn workspace_folder(params: &InitializeParams) -> Option<PathBuf> {
     let folders = params.workspace_folders.iter().flatten();
     let uris: Vec<&Uri> = folders
         .map(|folder| &folder.uri)
@@ -115,16 +115,16 @@ fn folder(params: &InitializeParams) -> Option<PathBuf> {
         .collect();
     let folders = uris.into_iter().filter_map(to_file);
     folders
-        .map(|folder| clean(&folder))
+        .map(|folder| canonical_path(&folder))
         .find(|folder| folder.join("book.toml").is_file())
 }
 
 /// Serve with the current state of the book in `root`, until it has to be reloaded. `last` is the last investigation that
 /// could be parsed.
-fn with_book(
+fn serve_book(
     session: &mut EditorSession<'_>,
     root: &Path,
-    published: &Mutex<Published>,
+    published: &Mutex<PublishedFiles>,
     last: &mut Option<Investigation>,
 ) -> Next {
     let publish = |session: &EditorSession<'_>, problems: &[Diagnostic], paths: &BookPaths| {
@@ -134,8 +134,8 @@ fn with_book(
         }
     };
     // Recorded before the files are read, so that a change during reading is noticed.
-    let paths = folders_of_broken(root);
-    let mut before = Watch::of_broken(&paths);
+    let paths = broken_book_paths(root);
+    let mut before = Watch::for_broken_book(&paths);
     let book = match load::load(root, Parallelism::from_items(PARALLEL_FROM)) {
         Ok(book) => book,
         Err(problem) => {
@@ -146,23 +146,23 @@ fn with_book(
     let workspace = Workspace::new(&book);
     let config = book.config.clone();
     let watch = Watch::new(&workspace.paths, &config);
-    if before.changed().is_some() {
+    if before.take_change().is_some() {
         return Next::Reload;
     }
     let mut generation = Generation::new(watch, workspace.clone(), Vec::new());
-    let evidence_set = evidence(session, &workspace, &config, last, &mut generation);
+    let evidence_set = load_evidence(session, &workspace, &config, last, &mut generation);
     let book_data = BookData::new(&config, &evidence_set);
-    let about = Checked {
+    let about = CheckInput {
         book,
         workspace: &workspace,
         book_data: &book_data,
         published,
     };
-    checked(session, about, generation)
+    serve_with_checks(session, about, generation)
 }
 
 /// The evidence of a book as far as it can be used. What is wrong with it and with the investigation is noted in `generation`.
-fn evidence(
+fn load_evidence(
     session: &EditorSession<'_>,
     workspace: &Workspace,
     config: &Config,
@@ -177,13 +177,13 @@ fn evidence(
         Err(wrong) => {
             generation.unread = wrong;
             // While it cannot be parsed, answers use its last valid version.
-            last.clone().unwrap_or_else(nothing_planned)
+            last.clone().unwrap_or_else(empty_investigation)
         }
     };
     let here = LocalMachine::read();
     let paths = &workspace.paths;
     let (ahead, cache) = (Ahead::new(), DerivedCache::default());
-    let loaded = load_for(investigation.clone(), paths, config, &here, ahead, cache);
+    let loaded = load_for_investigation(investigation.clone(), paths, config, &here, ahead, cache);
     loaded.unwrap_or_else(|wrong| {
         generation.problems = wrong;
         EvidenceSet::new(investigation)
@@ -191,7 +191,7 @@ fn evidence(
 }
 
 /// An investigation that plans nothing.
-fn nothing_planned() -> Investigation {
+fn empty_investigation() -> Investigation {
     Investigation {
         source: Arc::new(qed_evidence::diagnostic::SourceText {
             name: String::new(),
@@ -209,31 +209,31 @@ fn nothing_planned() -> Investigation {
     }
 }
 
-/// A book and its evidence, to be checked beside the answers.
-struct Checked<'s, 'a> {
+/// A book and its evidence, to be checked while requests are answered.
+struct CheckInput<'s, 'a> {
     book: LoadedBook,
     workspace: &'s Workspace,
     book_data: &'s BookData<'a>,
-    published: &'s Mutex<Published>,
+    published: &'s Mutex<PublishedFiles>,
 }
 
 /// Serves, and checks the book beside that whenever a document changes.
-fn checked(
+fn serve_with_checks(
     session: &mut EditorSession<'_>,
-    about: Checked<'_, '_>,
+    about: CheckInput<'_, '_>,
     generation: Generation,
 ) -> Next {
     let claims: Mutex<Arc<Explanations>> = Mutex::default();
     let connection = session.connection();
     let (jobs, todo) = channel();
-    let Checked {
+    let CheckInput {
         book,
         workspace,
         book_data,
         published,
     } = about;
     let checker = Checker::new(book, workspace.clone(), book_data);
-    let tell = |findings: Findings, job: &CheckJob| {
+    let tell = |findings: CheckOutcome, job: &CheckJob| {
         *claims.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(findings.claims);
         let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
         let (problems, gaps) = (&findings.problems, &findings.gaps);
@@ -245,20 +245,20 @@ fn checked(
     };
     std::thread::scope(|scope| {
         let tell = &tell;
-        scope.spawn(move || check_all(checker, &todo, tell));
+        scope.spawn(move || run_checks(checker, &todo, tell));
         let mut generation = generation;
         generation.jobs = Some(jobs);
-        generation.ask_for_check(&session.documents, false);
-        let answerer = Answerer::new(BookIndex::new(book_data), workspace);
+        generation.request_check(&session.documents, false);
+        let answerer = RequestHandler::new(BookIndex::new(book_data), workspace);
         session.serve(Some((answerer, &claims)), generation)
     })
 }
 
 /// Run one check for all jobs that arrive without a pause between them, until all senders are gone.
-fn check_all(
+fn run_checks(
     mut checker: Checker<'_, '_>,
     todo: &Receiver<CheckJob>,
-    tell: &dyn Fn(Findings, &CheckJob),
+    tell: &dyn Fn(CheckOutcome, &CheckJob),
 ) {
     while let Ok(mut job) = todo.recv() {
         while let Ok(next) = todo.recv_timeout(PAUSE) {
@@ -277,7 +277,7 @@ mod tests {
     /// Check that nothing is planned by the stand-in for an investigation that was never read.
     #[test]
     fn stand_in() {
-        let set = EvidenceSet::new(nothing_planned());
+        let set = EvidenceSet::new(empty_investigation());
         let config = Config::lenient();
         let book_data = BookData::new(&config, &set);
         let known = BookIndex::new(&book_data);

@@ -23,7 +23,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::lsp::answers::Answerer;
+use crate::lsp::answers::RequestHandler;
 use crate::lsp::book_index::Explanations;
 use crate::lsp::diagnose::CheckJob;
 use crate::lsp::files::{Document, Documents, to_file};
@@ -84,8 +84,8 @@ impl Generation {
         }
     }
 
-    /// Ask for a check with these documents.
-    pub fn ask_for_check(&self, documents: &Documents, reread: bool) {
+    /// Request a check with these documents.
+    pub fn request_check(&self, documents: &Documents, reread: bool) {
         let problems = self.problems.iter().chain(&self.unread).cloned();
         let job = CheckJob {
             documents: documents.clone(),
@@ -100,7 +100,7 @@ impl Generation {
 }
 
 /// The answers about a book, and the claims that its checks explain.
-pub type Answers<'s, 'b, 'a> = (Answerer<'s, 'b, 'a>, &'s Mutex<Arc<Explanations>>);
+pub type BookAnswers<'s, 'b, 'a> = (RequestHandler<'s, 'b, 'a>, &'s Mutex<Arc<Explanations>>);
 
 /// The conversation with one editor.
 pub struct EditorSession<'c> {
@@ -141,7 +141,7 @@ impl<'c> EditorSession<'c> {
     /// Serve until the book has to be loaded anew, or until the end.
     pub fn serve(
         &mut self,
-        mut answers: Option<Answers<'_, '_, '_>>,
+        mut answers: Option<BookAnswers<'_, '_, '_>>,
         mut generation: Generation,
     ) -> Next {
         let mut looked = Instant::now();
@@ -151,11 +151,11 @@ impl<'c> EditorSession<'c> {
                 .map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
             match self.connection.receiver.recv_timeout(due.min(LOOK)) {
                 Ok(Message::Request(request)) => {
-                    let response = self.respond(request, answers.as_mut());
+                    let response = self.handle_request(request, answers.as_mut());
                     let _ = self.connection.sender.send(Message::Response(response));
                 }
                 Ok(Message::Notification(notification)) => {
-                    if let Some(next) = self.take(notification, &mut generation) {
+                    if let Some(next) = self.handle_notification(notification, &mut generation) {
                         return next;
                     }
                 }
@@ -169,17 +169,17 @@ impl<'c> EditorSession<'c> {
                 match workspace.map(|one| one.read_investigation(&self.documents)) {
                     Some(Err(unread)) => {
                         generation.unread = unread;
-                        generation.ask_for_check(&self.documents, false);
+                        generation.request_check(&self.documents, false);
                     }
                     _ => return Next::Reload,
                 }
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                match generation.watch.changed() {
+                match generation.watch.take_change() {
                     None => {}
                     Some(BookChange::Chapters) if generation.jobs.is_some() => {
-                        generation.ask_for_check(&self.documents, true);
+                        generation.request_check(&self.documents, true);
                     }
                     Some(_) => return Next::Reload,
                 }
@@ -188,12 +188,22 @@ impl<'c> EditorSession<'c> {
     }
 
     /// Handle a notification of the editor.
-    fn take(&mut self, notice: Notification, generation: &mut Generation) -> Option<Next> {
+    fn handle_notification(
+        &mut self,
+        notice: Notification,
+        generation: &mut Generation,
+    ) -> Option<Next> {
         let taken = match notice.method.as_str() {
             Exit::METHOD => return Some(Next::Exit),
-            DidOpenTextDocument::METHOD => read(notice).map(|params| self.open(params)),
-            DidChangeTextDocument::METHOD => read(notice).map(|params| self.change(params)),
-            DidCloseTextDocument::METHOD => read(notice).map(|params| self.close(params)),
+            DidOpenTextDocument::METHOD => {
+                parse_params(notice).map(|params| self.open_document(params))
+            }
+            DidChangeTextDocument::METHOD => {
+                parse_params(notice).map(|params| self.change_document(params))
+            }
+            DidCloseTextDocument::METHOD => {
+                parse_params(notice).map(|params| self.close_document(params))
+            }
             _ => return None,
         };
         let file = match taken {
@@ -216,7 +226,7 @@ impl<'c> EditorSession<'c> {
         if investigation.as_ref() == Some(&file) {
             generation.reload_at = Some(Instant::now() + PAUSE);
         } else if file.starts_with(root) {
-            generation.ask_for_check(&self.documents, false);
+            generation.request_check(&self.documents, false);
         } else {
             let message = format!(
                 "{} is not part of the book in {}: start the editor in the folder of its own book",
@@ -232,7 +242,7 @@ impl<'c> EditorSession<'c> {
         self.notify(LogMessage::METHOD, LogMessageParams { typ: kind, message });
     }
 
-    fn open(&mut self, params: DidOpenTextDocumentParams) -> Option<PathBuf> {
+    fn open_document(&mut self, params: DidOpenTextDocumentParams) -> Option<PathBuf> {
         let document = params.text_document;
         let file = to_file(&document.uri)?;
         let document = Document {
@@ -244,7 +254,7 @@ impl<'c> EditorSession<'c> {
         Some(file)
     }
 
-    fn change(&mut self, params: DidChangeTextDocumentParams) -> Option<PathBuf> {
+    fn change_document(&mut self, params: DidChangeTextDocumentParams) -> Option<PathBuf> {
         let file = to_file(&params.text_document.uri)?;
         let mut document = self.documents.get(&file)?.clone();
         for change in params.content_changes {
@@ -266,14 +276,18 @@ impl<'c> EditorSession<'c> {
         Some(file)
     }
 
-    fn close(&mut self, params: DidCloseTextDocumentParams) -> Option<PathBuf> {
+    fn close_document(&mut self, params: DidCloseTextDocumentParams) -> Option<PathBuf> {
         let file = to_file(&params.text_document.uri)?;
         self.documents.close(&file);
         Some(file)
     }
 
-    /// Answer a request.
-    fn respond(&mut self, request: Request, answers: Option<&mut Answers<'_, '_, '_>>) -> Response {
+    /// Handle a request of the editor.
+    fn handle_request(
+        &mut self,
+        request: Request,
+        answers: Option<&mut BookAnswers<'_, '_, '_>>,
+    ) -> Response {
         if self.is_shut_down {
             let message = "the server was shut down".to_owned();
             return Response::new_err(request.id, ErrorCode::InvalidRequest as i32, message);
@@ -288,21 +302,21 @@ impl<'c> EditorSession<'c> {
         };
         about.known.claims = Arc::clone(&claims.lock().unwrap_or_else(PoisonError::into_inner));
         match request.method.as_str() {
-            Completion::METHOD => answer::<Completion>(request, |params| {
+            Completion::METHOD => answer_request::<Completion>(request, |params| {
                 let at = params.text_document_position;
                 let items = about.complete(&at.text_document.uri, at.position, documents);
                 Ok(Some(CompletionResponse::Array(items)))
             }),
-            HoverRequest::METHOD => answer::<HoverRequest>(request, |params| {
+            HoverRequest::METHOD => answer_request::<HoverRequest>(request, |params| {
                 let at = params.text_document_position_params;
                 Ok(about.hover(&at.text_document.uri, at.position, documents))
             }),
-            GotoDefinition::METHOD => answer::<GotoDefinition>(request, |params| {
+            GotoDefinition::METHOD => answer_request::<GotoDefinition>(request, |params| {
                 let at = params.text_document_position_params;
                 let places = about.definition(&at.text_document.uri, at.position, documents);
                 Ok(Some(GotoDefinitionResponse::Array(places)))
             }),
-            References::METHOD => answer::<References>(request, |params| {
+            References::METHOD => answer_request::<References>(request, |params| {
                 let at = params.text_document_position;
                 Ok(Some(about.references(
                     &at.text_document.uri,
@@ -310,11 +324,11 @@ impl<'c> EditorSession<'c> {
                     documents,
                 )))
             }),
-            PrepareRenameRequest::METHOD => answer::<PrepareRenameRequest>(request, |at| {
+            PrepareRenameRequest::METHOD => answer_request::<PrepareRenameRequest>(request, |at| {
                 let prepared = about.prepare_rename(&at.text_document.uri, at.position, documents);
                 prepared.map(Some)
             }),
-            Rename::METHOD => answer::<Rename>(request, |params| {
+            Rename::METHOD => answer_request::<Rename>(request, |params| {
                 let at = params.text_document_position;
                 let uri = &at.text_document.uri;
                 let renamed = about.rename(uri, at.position, &params.new_name, documents);
@@ -328,12 +342,12 @@ impl<'c> EditorSession<'c> {
     }
 }
 
-fn read<T: DeserializeOwned>(notice: Notification) -> Result<T, serde_json::Error> {
+fn parse_params<T: DeserializeOwned>(notice: Notification) -> Result<T, serde_json::Error> {
     serde_json::from_value(notice.params)
 }
 
 /// Answer one request. A mistake of this program costs an answer, not the session.
-fn answer<R: lsp_types::request::Request>(
+fn answer_request<R: lsp_types::request::Request>(
     request: Request,
     work: impl FnOnce(R::Params) -> Result<R::Result, RenameError>,
 ) -> Response {

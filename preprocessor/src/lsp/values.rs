@@ -6,7 +6,7 @@ use qed_evidence::path_index::Drift;
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::{describe, format};
 use crate::evidence::machine_id::MachineId;
-use crate::markdown::escape::visible;
+use crate::markdown::escape::escape_invisible;
 
 /// The longest value that is shown whole, in characters.
 const MAX_VALUE: usize = 80;
@@ -23,12 +23,12 @@ pub struct MachineValue {
 }
 
 /// The value of a path on a machine; nothing for what is no path of a value.
-pub fn on_machine(
+pub fn value_on_machine(
     book_data: &BookData<'_>,
     path: &Path,
     machine: MachineId,
 ) -> Option<MachineValue> {
-    let shown = book_data.show(path, Some(machine));
+    let shown = book_data.resolve(path, Some(machine));
     let gap = |word: &str, reason: &str| MachineValue {
         text: shorten(&format!("{word}: {reason}")),
         kind: None,
@@ -44,7 +44,7 @@ pub fn on_machine(
             drift: Some(*drift),
         },
         PathValue::Missing(missing) => {
-            let (word, reason) = book_data.gap(path, Some(machine), missing, None);
+            let (word, reason) = book_data.describe_gap(path, Some(machine), missing, None);
             gap(word, &reason)
         }
         PathValue::Broken(reason) => gap("ERROR", reason),
@@ -52,15 +52,15 @@ pub fn on_machine(
 }
 
 /// The value of a path on the machine that pages show; nothing for what is no path of a value, or without any evidence.
-pub fn shown(book_data: &BookData<'_>, path: &Path) -> Option<MachineValue> {
+pub fn shown_value(book_data: &BookData<'_>, path: &Path) -> Option<MachineValue> {
     book_data.machine_ids().next()?;
-    let shown = book_data.show(path, None);
-    on_machine(book_data, path, shown.as_ref().as_ref().ok()?.machine?)
+    let shown = book_data.resolve(path, None);
+    value_on_machine(book_data, path, shown.as_ref().as_ref().ok()?.machine?)
 }
 
 /// The text on one line, with invisible characters escaped, and shortened if it is long.
 pub fn shorten(text: &str) -> String {
-    let text = visible(text.trim_end_matches('\n'));
+    let text = escape_invisible(text.trim_end_matches('\n'));
     match text.chars().count() > MAX_VALUE {
         true => text.chars().take(MAX_VALUE - 1).chain(['…']).collect(),
         false => text.into_owned(),
@@ -68,7 +68,7 @@ pub fn shorten(text: &str) -> String {
 }
 
 /// When a value may change, in words.
-pub fn drift_in_words(drift: Drift) -> &'static str {
+pub fn describe_drift(drift: Drift) -> &'static str {
     match drift {
         Drift::PerRun => "may change with every run",
         Drift::PerBoot => "may change with every boot",

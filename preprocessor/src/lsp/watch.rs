@@ -11,7 +11,7 @@ use crate::evidence::locations::{CAPTURED, HISTORY, RECORDED, SWEEP};
 use crate::evidence::verdict_files::VERDICTS_EXTENSION;
 
 /// The state of files: when each was written, and how long it is; nothing of one that is not there.
-type State = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
+type FileStates = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
 
 /// The part of a book that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum BookChange {
 #[derive(Debug)]
 pub struct Watch {
     paths: Option<BookPaths>,
-    book: State,
-    chapters: State,
+    book: FileStates,
+    chapters: FileStates,
 }
 
 impl Watch {
@@ -47,18 +47,20 @@ impl Watch {
         }
         let files = files.into_iter().map(|file| root.join(file));
         Watch {
-            book: files.map(|file| (file.clone(), state(&file))).collect(),
-            chapters: chapters(paths),
+            book: files
+                .map(|file| (file.clone(), file_state(&file)))
+                .collect(),
+            chapters: chapter_states(paths),
             paths: Some(paths.clone()),
         }
     }
 
     /// Watch the settings and the chapters of a book that could not be loaded.
-    pub fn of_broken(paths: &BookPaths) -> Self {
+    pub fn for_broken_book(paths: &BookPaths) -> Self {
         let file = paths.root.join("book.toml");
         Watch {
-            book: BTreeMap::from([(file.clone(), state(&file))]),
-            chapters: chapters(paths),
+            book: BTreeMap::from([(file.clone(), file_state(&file))]),
+            chapters: chapter_states(paths),
             paths: Some(paths.clone()),
         }
     }
@@ -67,20 +69,20 @@ impl Watch {
     pub fn nothing() -> Self {
         Watch {
             paths: None,
-            book: State::new(),
-            chapters: State::new(),
+            book: FileStates::new(),
+            chapters: FileStates::new(),
         }
     }
 
     /// The part that has changed since this was asked last.
-    pub fn changed(&mut self) -> Option<BookChange> {
+    pub fn take_change(&mut self) -> Option<BookChange> {
         let paths = self.paths.as_ref()?;
-        let book: State = self
+        let book: FileStates = self
             .book
             .keys()
-            .map(|file| (file.clone(), state(file)))
+            .map(|file| (file.clone(), file_state(file)))
             .collect();
-        let chapters = chapters(paths);
+        let chapters = chapter_states(paths);
         let change = match (book != self.book, chapters != self.chapters) {
             (true, _) => Some(BookChange::Book),
             (false, true) => Some(BookChange::Chapters),
@@ -91,14 +93,14 @@ impl Watch {
     }
 }
 
-fn state(file: &Path) -> Option<(SystemTime, u64)> {
+fn file_state(file: &Path) -> Option<(SystemTime, u64)> {
     let about = std::fs::metadata(file).ok()?;
     Some((about.modified().ok()?, about.len()))
 }
 
 /// The files of chapters, those in folders among them.
-fn chapters(paths: &BookPaths) -> State {
-    let mut found = State::new();
+fn chapter_states(paths: &BookPaths) -> FileStates {
+    let mut found = FileStates::new();
     let mut queue = vec![paths.root.join(&paths.src)];
     while let Some(folder) = queue.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -109,7 +111,7 @@ fn chapters(paths: &BookPaths) -> State {
             if kind.is_dir() {
                 queue.push(path);
             } else if path.extension().is_some_and(|ending| ending == "md") {
-                found.insert(path.clone(), state(&path));
+                found.insert(path.clone(), file_state(&path));
             }
         }
     }
@@ -133,13 +135,13 @@ mod tests {
         config.machines = vec!["guest:test".into()];
         std::fs::create_dir_all(folder.path().join("src/a")).unwrap();
         let mut watch = Watch::new(&paths, &config);
-        assert_eq!(watch.changed(), None);
+        assert_eq!(watch.take_change(), None);
         std::fs::write(folder.path().join("src/a/b.md"), "c").unwrap();
-        assert_eq!(watch.changed(), Some(BookChange::Chapters));
-        assert_eq!(watch.changed(), None);
+        assert_eq!(watch.take_change(), Some(BookChange::Chapters));
+        assert_eq!(watch.take_change(), None);
         std::fs::create_dir_all(folder.path().join(CAPTURED)).unwrap();
         std::fs::write(folder.path().join(CAPTURED).join("guest-test.json"), "c").unwrap();
-        assert_eq!(watch.changed(), Some(BookChange::Book));
-        assert_eq!(watch.changed(), None);
+        assert_eq!(watch.take_change(), Some(BookChange::Book));
+        assert_eq!(watch.take_change(), None);
     }
 }

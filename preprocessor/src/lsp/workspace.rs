@@ -7,14 +7,14 @@ use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 
 use crate::config::BookPaths;
-use crate::lsp::files::{Documents, clean};
+use crate::lsp::files::{Documents, canonical_path};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
 use crate::markdown::source_map;
 use crate::mdbook::load::LoadedBook;
 
 /// The folders of a book that could not be loaded, as far as its settings tell them.
-pub fn folders_of_broken(root: &Path) -> BookPaths {
+pub fn broken_book_paths(root: &Path) -> BookPaths {
     let text = crate::util::files::read_text(&root.join("book.toml")).unwrap_or_default();
     let settings: toml::Table = text.parse().unwrap_or_default();
     let src = settings
@@ -59,7 +59,7 @@ impl Workspace {
     /// The whole path of the investigation.
     pub fn investigation_file(&self) -> Option<PathBuf> {
         let name = self.investigation.as_ref()?;
-        Some(clean(&self.paths.root.join(name)))
+        Some(canonical_path(&self.paths.root.join(name)))
     }
 
     /// The investigation as its author has it now.
@@ -105,7 +105,7 @@ impl Workspace {
         let files = self
             .chapters
             .iter()
-            .flat_map(|chapter| source_map::files(chapter, &read));
+            .flat_map(|chapter| source_map::author_files(chapter, &read));
         let files: BTreeSet<PathBuf> = files.map(|(file, _)| self.paths.root.join(file)).collect();
         files
             .into_iter()

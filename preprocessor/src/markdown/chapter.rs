@@ -8,12 +8,17 @@ use qed_evidence::diagnostic::{Diagnostic, SourceText};
 use qed_evidence::path::ParsePathError;
 
 use crate::markdown::dialect::Markdown;
-use crate::markdown::footnotes::dropped;
+use crate::markdown::footnotes::dropped_definitions;
 use crate::markdown::html_rules::HtmlFindings;
 use crate::markdown::placeholder_context::PlaceholderContext;
-use crate::markdown::structure::{Block, BlockKind, html_findings, mask, structure};
+use crate::markdown::structure::{
+    Block, BlockKind, check_html, mask_placeholders, parse_structure,
+};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
-use crate::markdown::syntax::{Occurrence, SyntaxError, Words, find, inner, only_options, words};
+use crate::markdown::syntax::{
+    Occurrence, SyntaxError, Words, find_placeholders, inner_range, refuse_unknown_options,
+    split_words,
+};
 
 /// One placeholder.
 #[derive(Debug)]
@@ -77,7 +82,7 @@ impl Chapter {
             markdown,
         };
         let mut ranges = Vec::new();
-        for found in find(text) {
+        for found in find_placeholders(text) {
             match found {
                 Occurrence::Placeholder(range) => ranges.push(range),
                 Occurrence::Escaped(backslash) => chapter.escapes.push(backslash),
@@ -102,31 +107,31 @@ impl Chapter {
                 }
             }
         }
-        if ranges.is_empty() && !mentions_blocks(text) {
+        if ranges.is_empty() && !may_hold_blocks(text) {
             if text.contains(['<', '{']) {
-                chapter.take_html(html_findings(text, &markdown.options()));
+                chapter.add_html_findings(check_html(text, &markdown.options()));
             }
             return chapter;
         }
-        let structure = structure(text, &ranges, &markdown.options(), markdown.math());
+        let structure = parse_structure(text, &ranges, &markdown.options(), markdown.math());
         chapter.blocks = structure.blocks;
         chapter.first_heading = structure.first_heading;
         chapter.misnamed_blocks = structure.misnamed_blocks;
-        chapter.take_html(structure.html);
+        chapter.add_html_findings(structure.html);
         chapter.refuse_unshown(&ranges);
         for (range, context) in ranges.into_iter().zip(structure.contexts) {
             match read_placeholder(text, range, context) {
                 Ok(placeholder) => chapter.placeholders.push(placeholder),
-                Err(error) => chapter.problem(error),
+                Err(error) => chapter.push_problem(error),
             }
         }
         chapter
     }
 
     /// Note the complaints about raw HTML.
-    fn take_html(&mut self, found: HtmlFindings) {
+    fn add_html_findings(&mut self, found: HtmlFindings) {
         for error in found.refused {
-            self.problem(error);
+            self.push_problem(error);
         }
         for error in found.active {
             let complaint = to_diagnostic(&self.source, error).warning();
@@ -140,8 +145,8 @@ impl Chapter {
         if !self.blocks.iter().any(|block| claim(&block)) {
             return;
         }
-        let masked = mask(&self.source.text, placeholders);
-        let dropped = dropped(&masked, &self.markdown.options());
+        let masked = mask_placeholders(&self.source.text, placeholders);
+        let dropped = dropped_definitions(&masked, &self.markdown.options());
         let inside = |block: &&Block| dropped.iter().any(|note| note.contains(&block.range.start));
         for block in self.blocks.iter().filter(claim).filter(inside) {
             let message =
@@ -161,7 +166,7 @@ impl Chapter {
 
     /// The places of its placeholders, those included that could not be read.
     pub fn placeholder_ranges(&self) -> Vec<Range<usize>> {
-        find(&self.source.text)
+        find_placeholders(&self.source.text)
             .into_iter()
             .filter_map(|found| match found {
                 Occurrence::Placeholder(range) => Some(range),
@@ -171,7 +176,7 @@ impl Chapter {
     }
 
     /// Note what could not be read.
-    pub fn problem(&mut self, error: SyntaxError) {
+    pub fn push_problem(&mut self, error: SyntaxError) {
         let diagnostic = to_diagnostic(&self.source, error);
         self.problems.push(diagnostic);
     }
@@ -187,7 +192,7 @@ pub fn to_diagnostic(source: &Arc<SourceText>, error: SyntaxError) -> Diagnostic
 }
 
 /// True if the text could hold a claim or an exhibit.
-pub fn mentions_blocks(text: &str) -> bool {
+pub fn may_hold_blocks(text: &str) -> bool {
     // Also if its author has misspelled it.
     ["qed-", "Qed-", "QED-"]
         .iter()
@@ -204,9 +209,9 @@ fn read_placeholder(
     range: Range<usize>,
     context: PlaceholderContext,
 ) -> Result<Placeholder, SyntaxError> {
-    let words: Words = words(text, inner(&range))?;
+    let words: Words = split_words(text, inner_range(&range))?;
     let known: Vec<&str> = placeholder_options().collect();
-    only_options(&words, &known)?;
+    refuse_unknown_options(&words, &known)?;
     let name = match &words.words[..] {
         [name] => name,
         [] => {

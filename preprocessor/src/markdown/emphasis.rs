@@ -58,7 +58,7 @@ pub fn mark_bare(
     if doubtful.is_empty() {
         return;
     }
-    let expected = outline(masked, options, &[]);
+    let expected = markup_outline(masked, options, &[]);
     // As few as are enough: none, those that a letter hugs, all.
     for bare in [|_| false, |hugged: bool| hugged, |_| true] {
         let (bare, tagged): (Vec<_>, Vec<_>) =
@@ -69,7 +69,7 @@ pub fn mark_bare(
             let inside = "q".repeat(tag.len() - 2);
             trial.replace_range((*tag).clone(), &format!("<{inside}>"));
         }
-        if tags.is_empty() || outline(&trial, options, &tags) == expected {
+        if tags.is_empty() || markup_outline(&trial, options, &tags) == expected {
             for (index, _) in bare {
                 if let PlaceholderContext::Prose { bare, .. } = &mut contexts[index] {
                     *bare = true;
@@ -95,7 +95,7 @@ fn open_declarations(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The beginnings and ends of markup in a text, with their places. `tags` are tags that count as words.
-fn outline(
+fn markup_outline(
     text: &str,
     options: &MarkdownOptions,
     tags: &[&Range<usize>],

@@ -26,16 +26,16 @@ fn push_visible(out: &mut String, c: char) {
 }
 
 /// The text on one line, with invisible characters escaped.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    replace(text, is_treacherous)
+pub fn escape_invisible(text: &str) -> Cow<'_, str> {
+    escape_where(text, is_treacherous)
 }
 
 /// The same for several lines: line ends and tabs stay.
-pub fn visible_lines(text: &str) -> Cow<'_, str> {
-    replace(text, |c| c != '\n' && c != '\t' && is_treacherous(c))
+pub fn escape_invisible_lines(text: &str) -> Cow<'_, str> {
+    escape_where(text, |c| c != '\n' && c != '\t' && is_treacherous(c))
 }
 
-fn replace(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escape_where(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
     // In a page, a value that looks like a placeholder could not be distinguished from one that was not filled.
     let text: Cow<'_, str> = if text.contains(OPEN) {
         let shown = format!("{}\\u{{20}}", OPEN.trim_end());
@@ -106,7 +106,7 @@ pub fn url(text: &str) -> String {
 
 /// For prose in Markdown that stays Markdown: backslashes only where something would be understood otherwise.
 pub fn markdown(text: &str) -> String {
-    let text = visible(text);
+    let text = escape_invisible(text);
     let mut out = String::with_capacity(text.len() + 8);
     let mut previous = None;
     let mut only_digits = true;
@@ -149,7 +149,7 @@ pub fn tex(text: &str) -> String {
 /// For a code span, which knows no escapes. A backtick could end the span, so it is written out.
 pub fn code_span(text: &str, in_table: bool) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in visible(text).chars() {
+    for c in escape_invisible(text).chars() {
         match c {
             '`' => push_visible(&mut out, c),
             // Inside a table `\|` is the only way to write a bar, and `\\|` would be read in two ways.
@@ -164,7 +164,7 @@ pub fn code_span(text: &str, in_table: bool) -> String {
 /// For a code block, which knows no escapes. `prefix` is what stands before the placeholder in its line: if it
 /// is nothing but indentation and quote marks, further lines get the same, else line ends are written out.
 pub fn code_block(text: &str, prefix: &str) -> String {
-    let text = visible_lines(text.strip_suffix('\n').unwrap_or(text));
+    let text = escape_invisible_lines(text.strip_suffix('\n').unwrap_or(text));
     let alone = prefix.chars().all(|c| matches!(c, ' ' | '\t' | '>'));
     let could_close = text
         .lines()
@@ -220,7 +220,7 @@ mod tests {
         /// Check that a value in prose is read as exactly its characters, alone in its paragraph and in a sentence.
         #[test]
         fn prose_is_inert(text in hostile()) {
-            let shown = visible(&text).trim().to_owned();
+            let shown = escape_invisible(&text).trim().to_owned();
             prop_assume!(!shown.is_empty());
             for escaped in [html(&shown), markdown(&shown)] {
                 let source = format!("a {escaped} b");

@@ -10,7 +10,7 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 /// the same name. References count wherever they are read, also inside of a note that is dropped for want of one; the
 /// text of an image and a second definition are not read
 /// (<https://github.com/rust-lang/mdBook/blob/v0.5.4/crates/mdbook-html/src/html/tree.rs#L472-L488>).
-pub fn dropped(text: &str, options: &MarkdownOptions) -> Vec<Range<usize>> {
+pub fn dropped_definitions(text: &str, options: &MarkdownOptions) -> Vec<Range<usize>> {
     if !text.contains("[^") {
         return Vec::new();
     }
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn finds_dropped_notes() {
         let names = |text: &str| -> Vec<String> {
-            dropped(text, &MarkdownOptions::default())
+            dropped_definitions(text, &MarkdownOptions::default())
                 .into_iter()
                 .map(|range| text[range].trim().to_owned())
                 .collect()

@@ -65,7 +65,7 @@ const UNSEEN: &[&str] = &[
 
 impl TokenKind {
     /// True if more of its element follows.
-    pub fn opens(&self) -> bool {
+    pub fn opens_element(&self) -> bool {
         match self {
             TokenKind::Start { name, closed, .. } => !closed && !VOID.contains(&name.as_str()),
             _ => false,
@@ -73,7 +73,7 @@ impl TokenKind {
     }
 
     /// True if it is the start tag of an element that can hold anything.
-    pub fn may_hold(&self) -> bool {
+    pub fn can_have_content(&self) -> bool {
         matches!(self, TokenKind::Start { name, .. } if !VOID.contains(&name.as_str()))
     }
 
@@ -87,7 +87,7 @@ impl TokenKind {
     }
 
     /// True if it is the start tag of something that this preprocessor writes, or that looks like it.
-    pub fn is_ours(&self) -> bool {
+    pub fn is_own_output(&self) -> bool {
         let TokenKind::Start { attributes, .. } = self else {
             return false;
         };
@@ -102,7 +102,7 @@ impl TokenKind {
     }
 
     /// True if its content cannot be seen.
-    pub fn hides(&self) -> bool {
+    pub fn hides_content(&self) -> bool {
         let TokenKind::Start { name, .. } = self else {
             return false;
         };
@@ -115,7 +115,7 @@ impl TokenKind {
     }
 
     /// The text of the token as HTML, for messages.
-    pub fn shown(&self) -> String {
+    pub fn to_html(&self) -> String {
         match self {
             TokenKind::Start {
                 name, attributes, ..
@@ -134,7 +134,7 @@ impl TokenKind {
 
 /// The tokenizer's state behind a start tag, which the parser of the document has to say
 /// (<https://html.spec.whatwg.org/multipage/parsing.html#parsing-html-fragments>).
-fn behind(name: &str) -> TokenSinkResult<()> {
+fn tokenizer_state_after(name: &str) -> TokenSinkResult<()> {
     match name {
         "script" => TokenSinkResult::RawData(RawKind::ScriptData),
         "style" | "xmp" | "iframe" | "noembed" | "noframes" => {
@@ -148,12 +148,12 @@ fn behind(name: &str) -> TokenSinkResult<()> {
 
 /// A sink that collects tokens.
 #[derive(Default)]
-struct Sink {
+struct TokenCollector {
     tokens: RefCell<Vec<Token>>,
 }
 
-impl Sink {
-    fn text(&self, line: u64, more: &str) {
+impl TokenCollector {
+    fn add_text(&self, line: u64, more: &str) {
         let mut tokens = self.tokens.borrow_mut();
         if let Some(Token {
             kind: TokenKind::Text(text),
@@ -168,7 +168,7 @@ impl Sink {
         tokens.push(Token { line, kind });
     }
 
-    fn tag(&self, line: u64, tag: Tag) -> TokenSinkResult<()> {
+    fn add_tag(&self, line: u64, tag: Tag) -> TokenSinkResult<()> {
         let name = tag.name.to_string();
         let (kind, next) = match tag.kind {
             TagKind::EndTag => (TokenKind::End(name), TokenSinkResult::Continue),
@@ -179,7 +179,7 @@ impl Sink {
                     .map(|a| (a.name.local.to_string(), a.value.to_string()))
                     .collect();
                 attributes.sort();
-                let next = behind(&name);
+                let next = tokenizer_state_after(&name);
                 let kind = TokenKind::Start {
                     name,
                     attributes,
@@ -194,14 +194,14 @@ impl Sink {
     }
 }
 
-impl TokenSink for Sink {
+impl TokenSink for TokenCollector {
     type Handle = ();
 
     fn process_token(&self, token: Html, line: u64) -> TokenSinkResult<()> {
         match token {
-            Html::TagToken(tag) => return self.tag(line, tag),
-            Html::CharacterTokens(text) => self.text(line, &text),
-            Html::NullCharacterToken => self.text(line, "\0"),
+            Html::TagToken(tag) => return self.add_tag(line, tag),
+            Html::CharacterTokens(text) => self.add_text(line, &text),
+            Html::NullCharacterToken => self.add_text(line, "\0"),
             Html::CommentToken(text) => {
                 let kind = TokenKind::Comment(text.to_string());
                 self.tokens.borrow_mut().push(Token { line, kind });
@@ -223,19 +223,19 @@ fn feed<S: TokenSink<Handle = ()>>(tokenizer: &Tokenizer<S>, html: &str) {
 }
 
 fn tokenize(html: &str, options: TokenizerOpts) -> Vec<Token> {
-    let tokenizer = Tokenizer::new(Sink::default(), options);
+    let tokenizer = Tokenizer::new(TokenCollector::default(), options);
     feed(&tokenizer, html);
     tokenizer.end();
     tokenizer.sink.tokens.take()
 }
 
 /// All tokens of a page or of a piece of one, as a browser reads them.
-pub fn tokens(html: &str) -> Vec<Token> {
+pub fn tokenize_html(html: &str) -> Vec<Token> {
     tokenize(html, TokenizerOpts::default())
 }
 
 /// Resolve character references in text that has no markup.
-pub fn decode(text: &str) -> String {
+pub fn decode_references(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }
@@ -279,7 +279,7 @@ impl TokenSink for PieceSink {
                 let starts = tag.kind == TagKind::StartTag;
                 seen.in_raw = starts && RAW.contains(&&*tag.name);
                 if starts {
-                    return behind(&tag.name);
+                    return tokenizer_state_after(&tag.name);
                 }
             }
             Html::CharacterTokens(_) | Html::NullCharacterToken => seen.text = true,
@@ -357,7 +357,7 @@ mod tests {
             ("&; & &unknown; &", "&; & &unknown; &"),
             ("&#xffffffff;", "\u{fffd}"),
         ] {
-            assert_eq!(decode(text), expected, "{text}");
+            assert_eq!(decode_references(text), expected, "{text}");
         }
     }
 }

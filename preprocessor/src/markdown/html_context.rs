@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::markdown::html::{RAW, Token, TokenKind, tokens};
+use crate::markdown::html::{RAW, Token, TokenKind, tokenize_html};
 
 /// A place in raw HTML where a value may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ const FOREIGN: &[&str] = &["svg", "math"];
 /// A place in HTML where no value may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.reason())]
-pub enum RefusedPlace {
+pub enum ForbiddenPosition {
     /// The content of one of [`RAW`].
     NoText,
     /// A value would name something.
@@ -62,18 +62,20 @@ pub enum RefusedPlace {
     Code,
 }
 
-impl RefusedPlace {
+impl ForbiddenPosition {
     /// What the place is.
     pub fn reason(self) -> &'static str {
         match self {
-            RefusedPlace::NoText => {
+            ForbiddenPosition::NoText => {
                 "a script, a style or another element whose content is not text; a data- attribute can hold it"
             }
-            RefusedPlace::Name => "the name of a tag or of an attribute",
-            RefusedPlace::Nowhere => {
+            ForbiddenPosition::Name => "the name of a tag or of an attribute",
+            ForbiddenPosition::Nowhere => {
                 "a tag that does not end, an end tag, or an attribute that its element has already: browsers leave it out"
             }
-            RefusedPlace::Code => "an attribute that holds code; a data- attribute can hold it",
+            ForbiddenPosition::Code => {
+                "an attribute that holds code; a data- attribute can hold it"
+            }
         }
     }
 }
@@ -88,9 +90,9 @@ pub struct OpenElements {
 
 impl OpenElements {
     /// The position of its text.
-    pub fn text(&self) -> Result<HtmlPosition, RefusedPlace> {
+    pub fn text_position(&self) -> Result<HtmlPosition, ForbiddenPosition> {
         match self.raw {
-            Some(_) => Err(RefusedPlace::NoText),
+            Some(_) => Err(ForbiddenPosition::NoText),
             None => Ok(HtmlPosition::Text {
                 plain: !self.plain.is_empty(),
             }),
@@ -98,7 +100,7 @@ impl OpenElements {
     }
 
     /// True if it is in nothing but a link or a button.
-    pub fn in_link(&self) -> bool {
+    pub fn is_in_link(&self) -> bool {
         !self.plain.is_empty()
             && self
                 .plain
@@ -136,7 +138,7 @@ impl OpenElements {
     }
 
     /// The element whose content the tokenizer reads in a way of its own, if one is open.
-    fn unlike_text(&self) -> Option<&str> {
+    fn raw_text_element(&self) -> Option<&str> {
         let titled = || {
             let last = self.plain.last().map(String::as_str);
             last.filter(|name| ["title", "textarea"].contains(name))
@@ -146,29 +148,30 @@ impl OpenElements {
 }
 
 /// The beginning of a placeholder, and its position.
-pub type Placed = (usize, Result<HtmlPosition, RefusedPlace>);
+pub type PlacedPosition = (usize, Result<HtmlPosition, ForbiddenPosition>);
 
-/// [`places`] or [`places_in_tag`].
-pub type Find = fn(&str, Range<usize>, &[Range<usize>], &mut OpenElements) -> Vec<Placed>;
+/// [`find_positions`] or [`find_positions_in_tag`].
+pub type FindPositions =
+    fn(&str, Range<usize>, &[Range<usize>], &mut OpenElements) -> Vec<PlacedPosition>;
 
-/// The place of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
+/// The position of each of `placeholders` that lies inside `range` of `text`, by its start. The text is that
 /// of one HTML block or one inline tag. `open`: the open elements, updated to those after the text.
 ///
 /// html5ever does not say where a token stands, so each placeholder is given to it as a word of its own, and found again in
 /// its tokens.
-pub fn places(
+pub fn find_positions(
     text: &str,
     range: Range<usize>,
     placeholders: &[Range<usize>],
     open: &mut OpenElements,
-) -> Vec<Placed> {
+) -> Vec<PlacedPosition> {
     let first = placeholders.partition_point(|p| p.start < range.start);
     let inside: Vec<&Range<usize>> = placeholders[first..]
         .iter()
         .take_while(|p| p.end <= range.end)
         .collect();
-    let words = WordStarts::new(&text[range.clone()]);
-    let before = open.unlike_text().map(|name| format!("<{name}>"));
+    let words = PlaceholderWords::new(&text[range.clone()]);
+    let before = open.raw_text_element().map(|name| format!("<{name}>"));
     let read = |ending: &str| {
         let mut html = before.clone().unwrap_or_default();
         let mut at = range.start;
@@ -179,18 +182,18 @@ pub fn places(
             at = placeholder.end;
         }
         html.push_str(&text[at..range.end]);
-        let mut tokens = tokens(&html);
+        let mut tokens = tokenize_html(&html);
         tokens.drain(..usize::from(before.is_some()).min(tokens.len()));
         tokens
     };
-    let mut found = vec![Err(RefusedPlace::Nowhere); inside.len()];
+    let mut found = vec![Err(ForbiddenPosition::Nowhere); inside.len()];
     let mut in_attribute = false;
     for token in read("") {
-        in_attribute |= words.place(&token.kind, open, &mut found);
+        in_attribute |= words.place_token(&token.kind, open, &mut found);
     }
     if in_attribute {
         // Outside of quotes, a space ends the value.
-        for index in words.quoted(&read(SPACED)) {
+        for index in words.quoted_placeholders(&read(SPACED)) {
             if let Some(Ok(HtmlPosition::Attribute { quoted })) = found.get_mut(index) {
                 *quoted = true;
             }
@@ -202,21 +205,21 @@ pub fn places(
 
 /// The same for tags in a line of Markdown. Where the content of an element is not text, Markdown and HTML disagree on what
 /// is a tag, so no value may stand in one.
-pub fn places_in_tag(
+pub fn find_positions_in_tag(
     text: &str,
     range: Range<usize>,
     placeholders: &[Range<usize>],
     open: &mut OpenElements,
-) -> Vec<Placed> {
+) -> Vec<PlacedPosition> {
     let in_raw = open.raw.is_some();
     let tags = text[range.clone()].to_ascii_lowercase();
     let begins = |name: &&str| tags.contains(&format!("<{name}"));
     let refused = in_raw || RAW.iter().any(begins);
-    let mut found = places(text, range, placeholders, open);
+    let mut found = find_positions(text, range, placeholders, open);
     if refused {
         found
             .iter_mut()
-            .for_each(|(_, place)| *place = Err(RefusedPlace::NoText));
+            .for_each(|(_, place)| *place = Err(ForbiddenPosition::NoText));
     }
     found
 }
@@ -225,18 +228,18 @@ pub fn places_in_tag(
 const SPACED: &str = " z";
 
 /// Words for placeholders that the text does not have.
-struct WordStarts {
+struct PlaceholderWords {
     begin: String,
 }
 
-impl WordStarts {
+impl PlaceholderWords {
     fn new(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         let mut begin = "qedword".to_owned();
         while text.contains(&begin) {
             begin.push('x');
         }
-        WordStarts { begin }
+        PlaceholderWords { begin }
     }
 
     fn word(&self, index: usize) -> String {
@@ -250,13 +253,13 @@ impl WordStarts {
     }
 
     /// Take in a token: into `found`, the places of the placeholders in it. True if one is the value of an attribute.
-    fn place(
+    fn place_token(
         &self,
         kind: &TokenKind,
         open: &mut OpenElements,
-        found: &mut [Result<HtmlPosition, RefusedPlace>],
+        found: &mut [Result<HtmlPosition, ForbiddenPosition>],
     ) -> bool {
-        let mut set = |text: &str, place: Result<HtmlPosition, RefusedPlace>| {
+        let mut set = |text: &str, place: Result<HtmlPosition, ForbiddenPosition>| {
             for index in self.find(text) {
                 if let Some(found) = found.get_mut(index) {
                     *found = place.clone();
@@ -264,10 +267,10 @@ impl WordStarts {
             }
         };
         match kind {
-            TokenKind::Text(text) => set(text, open.text()),
+            TokenKind::Text(text) => set(text, open.text_position()),
             TokenKind::Comment(text) => set(text, Ok(HtmlPosition::Comment)),
             TokenKind::End(name) => {
-                set(name, Err(RefusedPlace::Name));
+                set(name, Err(ForbiddenPosition::Name));
                 open.end(name);
             }
             TokenKind::Start {
@@ -276,10 +279,10 @@ impl WordStarts {
                 closed,
                 ..
             } => {
-                set(name, Err(RefusedPlace::Name));
+                set(name, Err(ForbiddenPosition::Name));
                 for (name, value) in attributes {
-                    set(value, in_attribute(name));
-                    set(name, Err(RefusedPlace::Name));
+                    set(value, attribute_position(name));
+                    set(name, Err(ForbiddenPosition::Name));
                 }
                 open.start(name, *closed);
                 let mut values = attributes.iter().map(|(_, value)| value);
@@ -290,7 +293,7 @@ impl WordStarts {
     }
 
     /// Placeholders whose attribute value continues after them (quoted).
-    fn quoted(&self, tokens: &[Token]) -> Vec<usize> {
+    fn quoted_placeholders(&self, tokens: &[Token]) -> Vec<usize> {
         let mut out = Vec::new();
         for token in tokens {
             let TokenKind::Start { attributes, .. } = &token.kind else {
@@ -306,9 +309,9 @@ impl WordStarts {
 }
 
 /// The place of the value of an attribute.
-fn in_attribute(name: &str) -> Result<HtmlPosition, RefusedPlace> {
+fn attribute_position(name: &str) -> Result<HtmlPosition, ForbiddenPosition> {
     if name.starts_with("on") || name == "style" || name == "srcdoc" {
-        Err(RefusedPlace::Code)
+        Err(ForbiddenPosition::Code)
     } else if URLS.contains(&name) {
         Ok(HtmlPosition::Url)
     } else {
@@ -320,11 +323,11 @@ fn in_attribute(name: &str) -> Result<HtmlPosition, RefusedPlace> {
 mod tests {
     use super::*;
 
-    fn place(html: &str) -> Result<HtmlPosition, RefusedPlace> {
+    fn place(html: &str) -> Result<HtmlPosition, ForbiddenPosition> {
         let at = html.find("qqq").unwrap();
         let placeholder = at..at + 3;
         let placeholders = std::slice::from_ref(&placeholder);
-        places(
+        find_positions(
             html,
             0..html.len(),
             placeholders,

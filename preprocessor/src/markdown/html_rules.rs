@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
-use crate::markdown::html::{TokenKind, tokens};
+use crate::markdown::html::{TokenKind, tokenize_html};
 use crate::markdown::syntax::SyntaxError;
 pub use visible_elements::OpenElement;
 
@@ -56,16 +56,16 @@ impl<'a> HtmlRules<'a> {
     }
 
     /// Take the next event, at `range`.
-    pub fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
+    pub fn handle_event(&mut self, event: &Event<'_>, range: Range<usize>) {
         match event {
             Event::Start(Tag::HtmlBlock) => self.block = Some(Vec::new()),
             Event::End(TagEnd::HtmlBlock) => {
                 let lines = self.block.take().unwrap_or_default();
-                self.html(&lines);
+                self.check_html(&lines);
             }
             Event::Start(tag) => {
                 self.containers.push(self.open.len());
-                self.start(tag, range);
+                self.handle_start(tag, range);
             }
             Event::End(_) => {
                 let depth = self.containers.pop().unwrap_or_default();
@@ -74,31 +74,31 @@ impl<'a> HtmlRules<'a> {
             Event::Html(html) | Event::InlineHtml(html) => {
                 let text = self.text.get(range.clone()).unwrap_or_default();
                 let place = range.start..range.start + text.trim_end().len();
-                let line = (self.with_placeholders(html, &range), place);
+                let line = (self.mark_placeholders(html, &range), place);
                 match &mut self.block {
                     Some(lines) => lines.push(line),
-                    None => self.html(&[line]),
+                    None => self.check_html(&[line]),
                 }
             }
-            Event::Text(_) | Event::Code(_) => self.values(&range),
+            Event::Text(_) | Event::Code(_) => self.check_values(&range),
             _ => {}
         }
     }
 
-    fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+    fn handle_start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
         match tag {
             Tag::Heading {
                 id, classes, attrs, ..
             } => {
                 let line = first_line(self.text, &range);
                 for class in classes {
-                    self.name(&line, "class", class);
+                    self.check_name(&line, "class", class);
                 }
                 if let Some(id) = id {
-                    self.name(&line, "id", id);
+                    self.check_name(&line, "id", id);
                 }
                 for (name, value) in attrs {
-                    self.name(&line, name, value.as_deref().unwrap_or_default());
+                    self.check_name(&line, name, value.as_deref().unwrap_or_default());
                 }
             }
             Tag::CodeBlock(CodeBlockKind::Fenced(info)) => {
@@ -108,7 +108,7 @@ impl<'a> HtmlRules<'a> {
                 match words.next() {
                     Some("qed-claim") => self.refuse_unshown(&line, "a claim"),
                     Some("qed-exhibit") => self.refuse_unshown(&line, "an exhibit"),
-                    _ => words.for_each(|class| self.name(&line, "class", class)),
+                    _ => words.for_each(|class| self.check_name(&line, "class", class)),
                 }
             }
             _ => {}
@@ -116,13 +116,13 @@ impl<'a> HtmlRules<'a> {
     }
 
     /// The text of a line of HTML, with a mark for each placeholder in it.
-    fn with_placeholders(&self, html: &str, range: &Range<usize>) -> String {
+    fn mark_placeholders(&self, html: &str, range: &Range<usize>) -> String {
         if self.text.get(range.clone()) != Some(html) {
             return html.to_owned();
         }
         let mut out = String::new();
         let mut at = range.start;
-        for placeholder in self.inside(range) {
+        for placeholder in self.placeholders_in(range) {
             out.push_str(&self.text[at..placeholder.start]);
             out.push(PLACEHOLDER);
             at = placeholder.end;
@@ -132,26 +132,26 @@ impl<'a> HtmlRules<'a> {
     }
 
     /// The placeholders that lie in `range`.
-    fn inside(&self, range: &Range<usize>) -> &'a [Range<usize>] {
+    fn placeholders_in(&self, range: &Range<usize>) -> &'a [Range<usize>] {
         let first = self.placeholders.partition_point(|p| p.start < range.start);
         let rest = &self.placeholders[first..];
         &rest[..rest.partition_point(|p| p.end <= range.end)]
     }
 
     /// Values in text or code at `range`.
-    fn values(&mut self, range: &Range<usize>) {
-        if let Some(first) = self.inside(range).first() {
+    fn check_values(&mut self, range: &Range<usize>) {
+        if let Some(first) = self.placeholders_in(range).first() {
             self.refuse_unshown(first, "a value");
         }
     }
 
     /// Take in a piece of HTML.
-    fn html(&mut self, lines: &[(String, Range<usize>)]) {
+    fn check_html(&mut self, lines: &[(String, Range<usize>)]) {
         let html: String = lines.iter().map(|(line, _)| line.as_str()).collect();
-        for token in tokens(&html) {
-            let at = place(lines, token.line);
+        for token in tokenize_html(&html) {
+            let at = line_range(lines, token.line);
             match &token.kind {
-                TokenKind::Start { .. } => self.element(&token.kind, &at),
+                TokenKind::Start { .. } => self.check_element(&token.kind, &at),
                 TokenKind::End(name) => {
                     let floor = self.containers.last().copied().unwrap_or_default();
                     let innermost = self.open.last().is_some_and(|open| open.name == *name);
@@ -168,7 +168,7 @@ impl<'a> HtmlRules<'a> {
     }
 
     /// Take in a start tag.
-    fn element(&mut self, kind: &TokenKind, at: &Range<usize>) {
+    fn check_element(&mut self, kind: &TokenKind, at: &Range<usize>) {
         let TokenKind::Start {
             name,
             attributes,
@@ -179,9 +179,9 @@ impl<'a> HtmlRules<'a> {
             return;
         };
         for (attribute, value) in attributes {
-            self.name(at, attribute, value);
+            self.check_name(at, attribute, value);
         }
-        if let Some(what) = visible_elements::active(name, attributes) {
+        if let Some(what) = visible_elements::find_active_part(name, attributes) {
             self.found.active.push(SyntaxError::new(
                 at.clone(),
                 format!("{what} can change what the page shows of claims and values, and nothing checks it"),
@@ -193,14 +193,14 @@ impl<'a> HtmlRules<'a> {
         let in_foreign = self.open.iter().any(|open| open.is_foreign());
         let around = OpenElement::new(name, attributes, in_foreign);
         // Browsers let elements of HTML not end themselves, and mdBook does.
-        let ended = *closed && (around.is_foreign() || in_foreign || !around.hides());
-        if kind.may_hold() && !ended {
+        let ended = *closed && (around.is_foreign() || in_foreign || !around.hides_claims());
+        if kind.can_have_content() && !ended {
             self.open.push(around);
         }
     }
 
     /// Refuse a name that is reserved for this program's own output.
-    fn name(&mut self, at: &Range<usize>, attribute: &str, value: &str) {
+    fn check_name(&mut self, at: &Range<usize>, attribute: &str, value: &str) {
         let starts = |word: &str, start: &str| {
             word.get(..start.len())
                 .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
@@ -226,7 +226,7 @@ impl<'a> HtmlRules<'a> {
     /// Refuse a claim, exhibit or value that a reader might not see.
     fn refuse_unshown(&mut self, at: &Range<usize>, what: &str) {
         let value = what == "a value";
-        let Some(around) = self.open.iter().find_map(|open| open.why(value)) else {
+        let Some(around) = self.open.iter().find_map(|open| open.refusal_reason(value)) else {
             return;
         };
         self.found.refused.push(SyntaxError::new(
@@ -245,7 +245,7 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
 }
 
 /// The place of line `number`, from 1, of a piece of HTML.
-fn place(lines: &[(String, Range<usize>)], number: u64) -> Range<usize> {
+fn line_range(lines: &[(String, Range<usize>)], number: u64) -> Range<usize> {
     let mut left = usize::try_from(number).unwrap_or(usize::MAX);
     for (line, range) in lines {
         let ends = line.matches('\n').count().max(1);

@@ -3,21 +3,21 @@
 /// True if text is inside of a formula, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
 /// (<https://docs.mathjax.org/en/v2.7/tex.html#tex-and-latex-math-delimiters>).
 #[derive(Default)]
-pub struct Math {
+pub struct MathState {
     /// The delimiter that ends it.
     until: Option<&'static str>,
     /// A backslash or dollar at the end of the text before.
     last: String,
 }
 
-impl Math {
+impl MathState {
     /// True inside of a formula.
     pub fn is_open(&self) -> bool {
         self.until.is_some()
     }
 
     /// Take in text as the reader sees it, or as the author wrote it.
-    pub fn pass(&mut self, text: &str) {
+    pub fn feed(&mut self, text: &str) {
         const DELIMITERS: [(&str, &str); 3] = [("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$")];
         for c in text.chars() {
             self.last.push(c);

@@ -15,7 +15,11 @@ const HORIZON: usize = 16 << 10;
 const MAX_FILES: usize = 200;
 
 /// The place in `files` that looks most like `span` in `text`: index of the file, and its bytes.
-pub fn find(text: &str, span: &Range<usize>, files: &[&str]) -> Option<(usize, Range<usize>)> {
+pub fn find_in_files(
+    text: &str,
+    span: &Range<usize>,
+    files: &[&str],
+) -> Option<(usize, Range<usize>)> {
     if let Some(whole) = files.iter().position(|file| *file == text) {
         return Some((whole, span.clone()));
     }
@@ -36,7 +40,7 @@ pub fn find(text: &str, span: &Range<usize>, files: &[&str]) -> Option<(usize, R
             .flat_map(|(file, content)| {
                 content.match_indices(wanted).map(move |(at, _)| (file, at))
             })
-            .map(|(file, at)| (likeness(text, &needle, files[file], at), file, at))
+            .map(|(file, at)| (similarity(text, &needle, files[file], at), file, at))
             // Of equals, the first.
             .max_by_key(|(score, file, at)| (*score, std::cmp::Reverse((*file, *at))));
         if let Some((_, file, at)) = best {
@@ -48,7 +52,7 @@ pub fn find(text: &str, span: &Range<usize>, files: &[&str]) -> Option<(usize, R
 }
 
 /// The number of bytes around the two places that are the same.
-fn likeness(text: &str, span: &Range<usize>, other: &str, at: usize) -> usize {
+fn similarity(text: &str, span: &Range<usize>, other: &str, at: usize) -> usize {
     let before = text.as_bytes()[..span.start].iter().rev();
     let before = before.zip(other.as_bytes()[..at].iter().rev());
     let after = text.as_bytes()[span.start..]
@@ -59,7 +63,7 @@ fn likeness(text: &str, span: &Range<usize>, other: &str, at: usize) -> usize {
 }
 
 /// The paths that a file includes, as mdBook's `links` reads them, relative to the file's folder.
-fn includes(text: &str) -> impl Iterator<Item = &str> {
+fn included_paths(text: &str) -> impl Iterator<Item = &str> {
     ["{{#include", "{{#rustdoc_include", "{{#playground"]
         .into_iter()
         .flat_map(move |open| {
@@ -71,7 +75,10 @@ fn includes(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The author's own files of a chapter: itself and everything that it includes. `read` gives a file's text.
-pub fn files(chapter: &Path, read: impl Fn(&Path) -> Option<String>) -> Vec<(PathBuf, String)> {
+pub fn author_files(
+    chapter: &Path,
+    read: impl Fn(&Path) -> Option<String>,
+) -> Vec<(PathBuf, String)> {
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     let mut queue = std::collections::VecDeque::from([chapter.to_owned()]);
     while let Some(path) = queue.pop_front() {
@@ -80,14 +87,14 @@ pub fn files(chapter: &Path, read: impl Fn(&Path) -> Option<String>) -> Vec<(Pat
         }
         let Some(text) = read(&path) else { continue };
         let folder = path.parent().unwrap_or(Path::new(""));
-        queue.extend(includes(&text).map(|include| clean(&folder.join(include))));
+        queue.extend(included_paths(&text).map(|include| normalize_path(&folder.join(include))));
         files.push((path, text));
     }
     files
 }
 
 /// The path without `.` and `..` where they cancel out.
-fn clean(path: &Path) -> PathBuf {
+fn normalize_path(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
@@ -102,12 +109,12 @@ fn clean(path: &Path) -> PathBuf {
 }
 
 /// Move a diagnostic from the chapter `text` to the author's file. `files` are named relative to the book's root.
-pub fn diagnostic(problem: &mut Diagnostic, files: &[Arc<SourceText>]) {
+pub fn move_diagnostic(problem: &mut Diagnostic, files: &[Arc<SourceText>]) {
     let Some((source, span)) = &problem.place else {
         return;
     };
     let texts: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
-    match find(&source.text, span, &texts) {
+    match find_in_files(&source.text, span, &texts) {
         Some((file, span)) => problem.place = Some((Arc::clone(&files[file]), span)),
         None => {
             let note = "the place is counted in the chapter as other preprocessors left it";
@@ -131,7 +138,7 @@ mod tests {
         let text = raw.replace("{{#include a.md}}", included);
         for (needle, file, line) in [("two {{qed", 1, 2), ("other {{qed", 0, 7)] {
             let at = text.find(needle).unwrap() + needle.len() - 5;
-            let (found, span) = find(&text, &(at..at + 9), &[raw, included]).unwrap();
+            let (found, span) = find_in_files(&text, &(at..at + 9), &[raw, included]).unwrap();
             let content = [raw, included][found];
             assert_eq!(
                 (found, content[..span.start].matches('\n').count() + 1),
@@ -141,23 +148,25 @@ mod tests {
         }
         let last = text.rfind("same {{qed").unwrap();
         assert_eq!(
-            find(&text, &(last..last + 14), &[raw, included]).unwrap().0,
+            find_in_files(&text, &(last..last + 14), &[raw, included])
+                .unwrap()
+                .0,
             0
         );
         let first = text.find("same {{qed").unwrap();
         assert_eq!(
-            find(&text, &(first..first + 14), &[raw, included])
+            find_in_files(&text, &(first..first + 14), &[raw, included])
                 .unwrap()
                 .0,
             1
         );
-        assert_eq!(find("zzz", &(0..3), &[raw]), None);
+        assert_eq!(find_in_files("zzz", &(0..3), &[raw]), None);
     }
 
     /// Check that includes are followed, also in circles and upwards.
     #[test]
     fn follows_includes() {
-        let found = files(Path::new("a/b.md"), |path| match path.to_str()? {
+        let found = author_files(Path::new("a/b.md"), |path| match path.to_str()? {
             "a/b.md" => Some("{{#include ../c.md:1:2}} {{ #include no }}".into()),
             "c.md" => Some("{{#include a/b.md}} {{#include a/missing.md}}".into()),
             _ => None,

@@ -16,14 +16,14 @@ pub struct Edit {
 /// # Panics
 /// If edits overlap: that would be a mistake in this crate.
 pub fn apply(text: &str, edits: Vec<Edit>) -> String {
-    apply_noting(text, edits).0
+    apply_with_insertions(text, edits).0
 }
 
 /// The same, with the places of the insertions in the new text, in order.
 ///
 /// # Panics
 /// If edits overlap: that would be a mistake in this crate.
-pub fn apply_noting(text: &str, mut edits: Vec<Edit>) -> (String, Vec<Range<usize>>) {
+pub fn apply_with_insertions(text: &str, mut edits: Vec<Edit>) -> (String, Vec<Range<usize>>) {
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let grown: usize = edits.iter().map(|edit| edit.text.len()).sum();
     let mut out = String::with_capacity(text.len() + grown);
@@ -57,7 +57,7 @@ pub fn line_prefix(text: &str, start: usize) -> String {
 
 /// The edit that puts one line of HTML in the place of a block. HTML in Markdown ends at a blank line: one is
 /// added where the author left none.
-pub fn html_block(text: &str, range: Range<usize>, html: &str) -> Edit {
+pub fn html_block_edit(text: &str, range: Range<usize>, html: &str) -> Edit {
     let prefix = line_prefix(text, range.start);
     let next = text[range.end..]
         .trim_start_matches('\r')
@@ -76,7 +76,7 @@ pub fn html_block(text: &str, range: Range<usize>, html: &str) -> Edit {
 }
 
 /// The edit that puts a block of plain text in the place of a block, as a fence.
-pub fn text_block(text: &str, range: Range<usize>, content: &str) -> Edit {
+pub fn text_block_edit(text: &str, range: Range<usize>, content: &str) -> Edit {
     let prefix = line_prefix(text, range.start);
     let longest = content.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
@@ -100,9 +100,9 @@ mod tests {
         let text = "> - ```x\n>   ```\n> next\n";
         let range = text.find("```x").unwrap()..text.find("\n> next").unwrap();
         assert_eq!(line_prefix(text, range.start), ">   ");
-        let edit = html_block(text, range.clone(), "<div></div>");
+        let edit = html_block_edit(text, range.clone(), "<div></div>");
         assert_eq!(apply(text, vec![edit]), "> - <div></div>\n>\n> next\n");
-        let edit = text_block(text, range, "a ``` b\nc");
+        let edit = text_block_edit(text, range, "a ``` b\nc");
         assert_eq!(
             apply(text, vec![edit]),
             "> - ````text\n>   a ``` b\n>   c\n>   ````\n> next\n"

@@ -16,13 +16,13 @@ mod walk;
 /// The structure of `text`, where `placeholders` (sorted) stand for something that is not there yet: they are
 /// parsed as if each were a word, because what they hold (quotes, spaces) is not what will stand there. `math`: the
 /// book's pages are read by MathJax.
-pub fn structure(
+pub fn parse_structure(
     text: &str,
     placeholders: &[Range<usize>],
     options: &MarkdownOptions,
     math: bool,
 ) -> ChapterStructure {
-    let masked = mask(text, placeholders);
+    let masked = mask_placeholders(text, placeholders);
     let mut walk = ContextWalk::new(&masked, placeholders, math);
     let mut rules = HtmlRules::new(&masked, placeholders);
     let parser = new_cmark_parser(&masked, options);
@@ -32,8 +32,8 @@ pub fn structure(
         .map(|(_, d)| d.span.clone())
         .collect();
     for (event, range) in parser.into_offset_iter() {
-        rules.event(&event, range.clone());
-        walk.event(&event, range);
+        rules.handle_event(&event, range.clone());
+        walk.handle_event(&event, range);
     }
     let mut structure = walk.finish(&definitions);
     structure.html = rules.finish();
@@ -42,16 +42,16 @@ pub fn structure(
 }
 
 /// The complaints about the HTML in a chapter without anything that is filled in.
-pub fn html_findings(text: &str, options: &MarkdownOptions) -> HtmlFindings {
+pub fn check_html(text: &str, options: &MarkdownOptions) -> HtmlFindings {
     let mut rules = HtmlRules::new(text, &[]);
     for (event, range) in new_cmark_parser(text, options).into_offset_iter() {
-        rules.event(&event, range);
+        rules.handle_event(&event, range);
     }
     rules.finish()
 }
 
 /// Replace each placeholder by letters of the same length.
-pub fn mask(text: &str, placeholders: &[Range<usize>]) -> String {
+pub fn mask_placeholders(text: &str, placeholders: &[Range<usize>]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
     for range in placeholders {
@@ -68,17 +68,17 @@ mod tests {
     use super::*;
     use crate::markdown::html_context;
     use crate::markdown::placeholder_context::PlaceholderContext;
-    use crate::markdown::syntax::{Occurrence, find};
+    use crate::markdown::syntax::{Occurrence, find_placeholders};
 
     fn contexts(text: &str) -> Vec<PlaceholderContext> {
-        let placeholders: Vec<_> = find(text)
+        let placeholders: Vec<_> = find_placeholders(text)
             .into_iter()
             .filter_map(|f| match f {
                 Occurrence::Placeholder(range) => Some(range),
                 _ => None,
             })
             .collect();
-        structure(text, &placeholders, &MarkdownOptions::default(), true).contexts
+        parse_structure(text, &placeholders, &MarkdownOptions::default(), true).contexts
     }
 
     /// Check that each kind of place is recognised, although placeholders hold spaces and quotes.
@@ -192,7 +192,7 @@ mod tests {
     fn blocks() {
         let text =
             "> ```qed-claim an_id when=\"a\"\n> x ==\n>   y\n> ```\n\n~~~ qed-exhibit b\n~~~\n";
-        let found = structure(text, &[], &MarkdownOptions::default(), false).blocks;
+        let found = parse_structure(text, &[], &MarkdownOptions::default(), false).blocks;
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].kind, BlockKind::Claim);
         assert_eq!(&text[found[0].info.clone()], " an_id when=\"a\"");
@@ -204,7 +204,7 @@ mod tests {
         );
         assert_eq!(&text[found[1].info.clone()], " b");
         assert!(
-            structure(
+            parse_structure(
                 "```c\n```qed-claim\n",
                 &[],
                 &MarkdownOptions::default(),

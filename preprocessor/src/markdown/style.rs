@@ -4,7 +4,7 @@ use crate::markdown::syntax::{Attribute, SyntaxError, Words};
 
 /// The values of `as="…"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum As {
+pub enum ValueFormat {
     /// A number or a pointer as `0x…`.
     Hex,
     /// A number or a pointer in decimal.
@@ -28,17 +28,17 @@ pub enum As {
 }
 
 /// Every `as=` by name, in the order in which the author's guide lists them.
-pub const FORMATS: &[(&str, As)] = &[
-    ("hex", As::Hex),
-    ("dec", As::Dec),
-    ("mib", As::Mib),
-    ("bytes", As::Bytes),
-    ("symbol", As::Symbol),
-    ("name", As::Name),
-    ("errno", As::Errno),
-    ("time", As::Time),
-    ("file", As::File),
-    ("line", As::Line),
+pub const FORMATS: &[(&str, ValueFormat)] = &[
+    ("hex", ValueFormat::Hex),
+    ("dec", ValueFormat::Dec),
+    ("mib", ValueFormat::Mib),
+    ("bytes", ValueFormat::Bytes),
+    ("symbol", ValueFormat::Symbol),
+    ("name", ValueFormat::Name),
+    ("errno", ValueFormat::Errno),
+    ("time", ValueFormat::Time),
+    ("file", ValueFormat::File),
+    ("line", ValueFormat::Line),
 ];
 
 /// On which side of a value the padding goes.
@@ -63,7 +63,7 @@ pub const SIDES: &[(&str, Align)] = &[
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// `as`.
-    pub format: Option<As>,
+    pub format: Option<ValueFormat>,
     /// `width`, in characters.
     pub width: Option<usize>,
     /// `align`.
@@ -76,7 +76,7 @@ pub const STYLE_OPTIONS: &[&str] = &["as", "width", "align"];
 /// The widest padding, in characters.
 const MAX_WIDTH: usize = 200;
 
-fn one_of<T: Copy>(option: &Attribute, known: &[(&str, T)]) -> Result<T, SyntaxError> {
+fn parse_one_of<T: Copy>(option: &Attribute, known: &[(&str, T)]) -> Result<T, SyntaxError> {
     let given = option.value.text.as_str();
     known
         .iter()
@@ -95,10 +95,13 @@ fn one_of<T: Copy>(option: &Attribute, known: &[(&str, T)]) -> Result<T, SyntaxE
 impl Style {
     /// Read the style from a placeholder's options.
     pub fn read(words: &Words) -> Result<Style, SyntaxError> {
-        let format = words.option("as").map(|o| one_of(o, FORMATS)).transpose()?;
+        let format = words
+            .option("as")
+            .map(|o| parse_one_of(o, FORMATS))
+            .transpose()?;
         let align = words
             .option("align")
-            .map(|o| one_of(o, SIDES))
+            .map(|o| parse_one_of(o, SIDES))
             .transpose()?;
         let width = match words.option("width") {
             None => None,

@@ -31,7 +31,7 @@ pub struct Attribute {
 }
 
 /// The error of an option whose value, at the beginning of `rest`, is not in double quotes.
-fn unquoted(option: &str, text: &str, rest: Range<usize>) -> SyntaxError {
+fn unquoted_error(option: &str, text: &str, rest: Range<usize>) -> SyntaxError {
     let end = text[rest.clone()]
         .find(char::is_whitespace)
         .map_or(rest.end, |n| rest.start + n);
@@ -107,7 +107,7 @@ pub enum Occurrence {
 }
 
 /// Find all placeholders, in order.
-pub fn find(text: &str) -> Vec<Occurrence> {
+pub fn find_placeholders(text: &str) -> Vec<Occurrence> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(offset) = text[at..].find(WORD) {
@@ -136,7 +136,7 @@ pub fn find(text: &str) -> Vec<Occurrence> {
             at = inner;
             continue;
         }
-        match end_of_placeholder(text, inner) {
+        match find_placeholder_end(text, inner) {
             Some(end) => {
                 found.push(Occurrence::Placeholder(start..end));
                 at = end;
@@ -154,8 +154,8 @@ pub fn find(text: &str) -> Vec<Occurrence> {
     found
 }
 
-/// True if JSON can hold anything that [`find`] finds in one of its strings.
-pub fn is_in_json(json: &str) -> bool {
+/// True if JSON can hold anything that [`find_placeholders`] finds in one of its strings.
+pub fn may_be_in_json(json: &str) -> bool {
     json.match_indices(WORD).any(|(at, _)| {
         let rest = &json[at + WORD.len()..];
         rest.starts_with(char::is_whitespace) || rest.starts_with('\\')
@@ -163,7 +163,7 @@ pub fn is_in_json(json: &str) -> bool {
 }
 
 /// The end of the placeholder whose content begins at `inner`; quotes may hold braces.
-fn end_of_placeholder(text: &str, inner: usize) -> Option<usize> {
+fn find_placeholder_end(text: &str, inner: usize) -> Option<usize> {
     let mut quoted = false;
     let mut plain_end = None;
     for (index, byte) in text.as_bytes()[inner..].iter().enumerate() {
@@ -185,7 +185,7 @@ fn end_of_placeholder(text: &str, inner: usize) -> Option<usize> {
 }
 
 /// Split the content of a placeholder or an info string. `text[range]` is what is split.
-pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
+pub fn split_words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
     let mut out = Words::default();
     let mut at = range.start;
     let end = range.end;
@@ -226,7 +226,7 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
         }
         let value_start = word_end + 1;
         let Some(quoted) = text[value_start..end].strip_prefix('"') else {
-            return Err(unquoted(&word.text, text, value_start..end));
+            return Err(unquoted_error(&word.text, text, value_start..end));
         };
         let Some(length) = quoted.find('"') else {
             return Err(SyntaxError::new(
@@ -260,7 +260,7 @@ pub fn words(text: &str, range: Range<usize>) -> Result<Words, SyntaxError> {
 }
 
 /// Refuse options that are not among `known`.
-pub fn only_options(words: &Words, known: &[&str]) -> Result<(), SyntaxError> {
+pub fn refuse_unknown_options(words: &Words, known: &[&str]) -> Result<(), SyntaxError> {
     for option in &words.options {
         if !known.contains(&option.name.text.as_str()) {
             let near = qed_evidence::diagnostic::nearest(&option.name.text, known.iter().copied());
@@ -280,7 +280,7 @@ pub fn only_options(words: &Words, known: &[&str]) -> Result<(), SyntaxError> {
 }
 
 /// The content of a placeholder: what stands between the prefix and the closing braces.
-pub fn inner(placeholder: &Range<usize>) -> Range<usize> {
+pub fn inner_range(placeholder: &Range<usize>) -> Range<usize> {
     placeholder.start + OPEN.len()..placeholder.end - CLOSE.len()
 }
 
@@ -290,27 +290,40 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<Words, String> {
-        words(text, 0..text.len()).map_err(|e| format!("{} at {:?}", e.message, e.span))
+        split_words(text, 0..text.len()).map_err(|e| format!("{} at {:?}", e.message, e.span))
     }
 
     /// Check that placeholders are found by their prefix alone, escapes and unclosed ones told apart, and other
     /// tools' braces left alone.
     #[test]
     fn finds_by_prefix() {
-        assert_eq!(find("a {{qed x.y}} b"), [Occurrence::Placeholder(2..13)]);
         assert_eq!(
-            find(r#"{{qed x as="}}"}}"#),
+            find_placeholders("a {{qed x.y}} b"),
+            [Occurrence::Placeholder(2..13)]
+        );
+        assert_eq!(
+            find_placeholders(r#"{{qed x as="}}"}}"#),
             [Occurrence::Placeholder(0..17)]
         );
-        assert_eq!(find(r"\{{qed x}}"), [Occurrence::Escaped(0)]);
-        assert_eq!(find(r"\\{{qed x}}"), [Occurrence::Placeholder(2..11)]);
-        assert_eq!(find("{{qed x\n}}"), [Occurrence::Unclosed(0..7)]);
+        assert_eq!(find_placeholders(r"\{{qed x}}"), [Occurrence::Escaped(0)]);
+        assert_eq!(
+            find_placeholders(r"\\{{qed x}}"),
+            [Occurrence::Placeholder(2..11)]
+        );
+        assert_eq!(
+            find_placeholders("{{qed x\n}}"),
+            [Occurrence::Unclosed(0..7)]
+        );
         for spaced in ["{{qed\nx}}", "{{qed\r\nx}}", "{{qed\tx}}", "{{qed\u{a0}x}}"] {
-            assert_eq!(find(spaced), [Occurrence::Spaced(0..5)], "{spaced}");
-            assert_eq!(find(&format!("\\{spaced}")), [], "{spaced}");
-            assert!(is_in_json(&serde_json::to_string(spaced).unwrap()));
+            assert_eq!(
+                find_placeholders(spaced),
+                [Occurrence::Spaced(0..5)],
+                "{spaced}"
+            );
+            assert_eq!(find_placeholders(&format!("\\{spaced}")), [], "{spaced}");
+            assert!(may_be_in_json(&serde_json::to_string(spaced).unwrap()));
         }
-        assert!(!is_in_json(r#""{{qed}} {{qedx y}}""#));
+        assert!(!may_be_in_json(r#""{{qed}} {{qedx y}}""#));
         for other in [
             "{{closure}}",
             "${{ qed x }}",
@@ -319,7 +332,7 @@ mod tests {
             "{{qedx y}}",
             "{{ qed x}}",
         ] {
-            assert_eq!(find(other), [], "{other}");
+            assert_eq!(find_placeholders(other), [], "{other}");
         }
     }
 
@@ -328,13 +341,13 @@ mod tests {
     fn escaped_quotes() {
         for quote in QUOTES {
             let text = format!("a as={quote}hex{quote}");
-            let help = words(&text, 0..text.len()).unwrap_err().help.unwrap();
+            let help = split_words(&text, 0..text.len()).unwrap_err().help.unwrap();
             assert!(
                 help.contains("before = [") && !help.contains(quote),
                 "{text}: {help}"
             );
         }
-        let help = words("a as=hex", 0..8).unwrap_err().help.unwrap();
+        let help = split_words("a as=hex", 0..8).unwrap_err().help.unwrap();
         assert_eq!(help, "write as=\"hex\"");
     }
 
@@ -360,7 +373,7 @@ mod tests {
             assert!(error.ends_with(why), "{bad}: {error}");
         }
         let words = read(r#"a az="x""#).unwrap();
-        let error = only_options(&words, &["as", "width"]).unwrap_err();
+        let error = refuse_unknown_options(&words, &["as", "width"]).unwrap_err();
         assert_eq!(error.help.unwrap(), "did you mean `as`?");
     }
 
@@ -368,12 +381,12 @@ mod tests {
         /// Check that splitting never panics and that spans give back the words.
         #[test]
         fn spans_are_true(text in "[a-z=\"' }{\\\\qed\n]{0,40}") {
-            for hit in find(&text) {
+            for hit in find_placeholders(&text) {
                 if let Occurrence::Placeholder(range) = hit {
                     prop_assert!(text[range.clone()].starts_with(OPEN) && text[range].ends_with("}}"));
                 }
             }
-            if let Ok(words) = words(&text, 0..text.len()) {
+            if let Ok(words) = split_words(&text, 0..text.len()) {
                 for word in &words.words {
                     prop_assert_eq!(&text[word.span.clone()], &word.text);
                 }

@@ -16,8 +16,8 @@ use crate::exhibits::block::Target;
 use crate::lint;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
-use crate::markdown::syntax::{Occurrence, find};
-use crate::render::book::{BookReport, FilledBook, fill_all, unescape};
+use crate::markdown::syntax::{Occurrence, find_placeholders};
+use crate::render::book::{BookReport, FilledBook, fill_all, remove_escapes};
 
 /// Build a book whose chapters are `texts`.
 pub fn build(
@@ -53,13 +53,13 @@ pub fn build(
                     problems,
                     ..BookReport::default()
                 };
-                finish(&mut report, paths);
+                finish_report(&mut report, paths);
                 return Err(report);
             }
         }
     } else {
         FilledBook {
-            texts: chapters.iter().map(|c| unescape(c, target)).collect(),
+            texts: chapters.iter().map(|c| remove_escapes(c, target)).collect(),
             written: Vec::new(),
             uses: Vec::new(),
             claims: Claims::default(),
@@ -67,7 +67,7 @@ pub fn build(
                 problems: chapters
                     .iter()
                     .flat_map(|c| c.problems.iter().cloned())
-                    .chain(lint::chapters(chapters, config, None))
+                    .chain(lint::check_chapters(chapters, config, None))
                     .collect(),
                 ..BookReport::default()
             },
@@ -77,7 +77,7 @@ pub fn build(
     outcome.report.problems.extend(strays);
     let exposed = lint::find_exposed(paths, config);
     outcome.report.problems.extend(exposed);
-    finish(&mut outcome.report, paths);
+    finish_report(&mut outcome.report, paths);
     if config.on_fail == OnFail::Warn {
         outcome.report.false_claim = false;
     }
@@ -103,7 +103,7 @@ fn find_unreachable(paths: &BookPaths, read: &ReadText<'_>) -> Vec<Diagnostic> {
         let Some(text) = read(&path) else { continue };
         let name = path.display().to_string();
         let source = Arc::new(SourceText { name, text });
-        for found in find(&source.text) {
+        for found in find_placeholders(&source.text) {
             if let Occurrence::Placeholder(span)
             | Occurrence::Unclosed(span)
             | Occurrence::Spaced(span) = found
@@ -117,12 +117,12 @@ fn find_unreachable(paths: &BookPaths, read: &ReadText<'_>) -> Vec<Diagnostic> {
 }
 
 /// Move every complaint to the author's own file, and sort them.
-pub fn finish(report: &mut BookReport, paths: &BookPaths) {
-    finish_in(report, paths, &paths.reader());
+pub fn finish_report(report: &mut BookReport, paths: &BookPaths) {
+    finish_report_with(report, paths, &paths.reader());
 }
 
 /// The same, where `read` gives the texts of the author's files.
-pub fn finish_in(report: &mut BookReport, paths: &BookPaths, read: &ReadText<'_>) {
+pub fn finish_report_with(report: &mut BookReport, paths: &BookPaths, read: &ReadText<'_>) {
     move_to_authors_files(&mut report.problems, paths, read);
     move_to_authors_files(&mut report.unverified, paths, read);
     report.problems.extend(find_unreachable(paths, read));
@@ -147,7 +147,7 @@ pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths, rea
             .any(|(chapter, _)| Arc::ptr_eq(chapter, &source))
         {
             let path = paths.src.join(&source.name);
-            let files = source_map::files(&path, read)
+            let files = source_map::author_files(&path, read)
                 .into_iter()
                 .map(|(path, text)| {
                     Arc::new(SourceText {
@@ -162,7 +162,7 @@ pub fn move_to_authors_files(problems: &mut [Diagnostic], paths: &BookPaths, rea
             .iter()
             .find(|(chapter, _)| Arc::ptr_eq(chapter, &source))
         {
-            source_map::diagnostic(problem, files);
+            source_map::move_diagnostic(problem, files);
         }
     }
 }

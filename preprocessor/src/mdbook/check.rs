@@ -10,7 +10,7 @@ use crate::exhibits::block::Target;
 use crate::lint;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::BlockKind;
-use crate::mdbook::build::finish_in;
+use crate::mdbook::build::finish_report_with;
 use crate::render::book::{BookReport, FilledBook, fill_all};
 
 /// The outcome of a check.
@@ -63,7 +63,7 @@ pub fn check_book(
     found.problems.extend(strays);
     let exposed = lint::find_exposed(paths, book_data.config);
     found.problems.extend(exposed);
-    finish_in(&mut found, paths, read);
+    finish_report_with(&mut found, paths, read);
     CheckedBook {
         claims,
         report: found,

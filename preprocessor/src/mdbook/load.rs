@@ -15,25 +15,25 @@ use qed_evidence::diagnostic::Diagnostic;
 use crate::config::{self, BookPaths, Config};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
-use crate::mdbook::protocol::{chapters, theme};
+use crate::mdbook::protocol::{chapters_mut, theme_folder};
 use crate::mdbook::settings::Settings;
-use crate::render::book::parse;
+use crate::render::book::parse_all;
 use crate::util::parallel::Parallelism;
 
 /// Stands in for this preprocessor: keeps the book as it came, and fills it with the texts that it is given, if any.
-struct Keep {
+struct CapturingPreprocessor {
     came: Rc<RefCell<Book>>,
     filled: Vec<String>,
 }
 
-impl Preprocessor for Keep {
+impl Preprocessor for CapturingPreprocessor {
     fn name(&self) -> &str {
         "qed"
     }
 
     fn run(&self, _: &PreprocessorContext, mut book: Book) -> Result<Book> {
         *self.came.borrow_mut() = book.clone();
-        for ((_, text), filled) in chapters(&mut book).into_iter().zip(&self.filled) {
+        for ((_, text), filled) in chapters_mut(&mut book).into_iter().zip(&self.filled) {
             text.clone_from(filled);
         }
         Ok(book)
@@ -41,9 +41,9 @@ impl Preprocessor for Keep {
 }
 
 /// For preprocessors that ask what they work for.
-struct Html;
+struct HtmlRenderer;
 
-impl Renderer for Html {
+impl Renderer for HtmlRenderer {
     fn name(&self) -> &str {
         "html"
     }
@@ -109,25 +109,30 @@ impl LoadedBook {
         book.push_item(one);
         let mut book = LinkPreprocessor::new()
             .run(&self.context, book)
-            .map_err(|error| plain(&error))?;
-        let expanded = chapters(&mut book).into_iter().next();
+            .map_err(|error| to_diagnostic(&error))?;
+        let expanded = chapters_mut(&mut book).into_iter().next();
         Ok(expanded.map_or_else(String::new, |(_, text)| text.clone()))
     }
 
     /// The book as it is rendered when its chapters are filled with `filled`; `None` if no other preprocessor changes it.
-    pub fn rendered(&self, filled: &[String]) -> std::result::Result<Option<Book>, Diagnostic> {
+    pub fn apply_other_preprocessors(
+        &self,
+        filled: &[String],
+    ) -> std::result::Result<Option<Book>, Diagnostic> {
         if !self.has_others {
             return Ok(None);
         }
-        let (mut book, _) = open(&self.paths.root)?;
+        let (mut book, _) = open_book(&self.paths.root)?;
         let came = Rc::new(RefCell::new(Book::default()));
-        book.with_preprocessor(Keep {
+        book.with_preprocessor(CapturingPreprocessor {
             came: Rc::clone(&came),
             filled: filled.to_vec(),
         });
-        let (rendered, _) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
+        let (rendered, _) = book
+            .preprocess_book(&HtmlRenderer)
+            .map_err(|error| to_diagnostic(&error))?;
         let mut unchanged = self.book.clone();
-        for ((_, text), filled) in chapters(&mut unchanged).into_iter().zip(filled) {
+        for ((_, text), filled) in chapters_mut(&mut unchanged).into_iter().zip(filled) {
             text.clone_from(filled);
         }
         Ok((rendered != unchanged).then_some(rendered))
@@ -135,27 +140,34 @@ impl LoadedBook {
 }
 
 fn read_config(text: &str) -> std::result::Result<mdbook_driver::config::Config, Diagnostic> {
-    let mut config: mdbook_driver::config::Config = text.parse().map_err(|error| plain(&error))?;
-    config.update_from_env().map_err(|error| plain(&error))?;
+    let mut config: mdbook_driver::config::Config =
+        text.parse().map_err(|error| to_diagnostic(&error))?;
+    config
+        .update_from_env()
+        .map_err(|error| to_diagnostic(&error))?;
     Ok(config)
 }
 
-fn table(root: &Path, book: &MDBook, text: &str) -> std::result::Result<Config, Diagnostic> {
+fn read_qed_config(
+    root: &Path,
+    book: &MDBook,
+    text: &str,
+) -> std::result::Result<Config, Diagnostic> {
     let table = book
         .config
         .get::<serde_json::Value>("preprocessor.qed")
-        .map_err(|error| plain(&error))?
+        .map_err(|error| to_diagnostic(&error))?
         .unwrap_or_default();
-    config::reader::read_in(root, &table, Some(text))
+    config::reader::read_from_root(root, &table, Some(text))
 }
 
-fn plain(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
+fn to_diagnostic(error: &mdbook_preprocessor::errors::Error) -> Diagnostic {
     let message = format!("the book cannot be loaded: {error:#}");
     Diagnostic::error_without_place(message.trim_end())
 }
 
 /// Open the book in `root`; its book.toml comes along.
-fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
+fn open_book(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
     let path = root.join("book.toml");
     let text = crate::util::files::read_text(&path).map_err(|error| {
         Diagnostic::error_without_place(format!(
@@ -167,26 +179,28 @@ fn open(root: &Path) -> std::result::Result<(MDBook, String), Diagnostic> {
     let mut config = read_config(&text)?;
     // Looking at a book must not write into it.
     config.build.create_missing = false;
-    let book = MDBook::load_with_config(root, config).map_err(|error| plain(&error))?;
+    let book = MDBook::load_with_config(root, config).map_err(|error| to_diagnostic(&error))?;
     Ok((book, text))
 }
 
 /// Load the book in `root`; other preprocessors that come first are run.
 pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<LoadedBook, Diagnostic> {
-    let (mut book, text) = open(root)?;
-    let mut config = table(root, &book, &text)?;
+    let (mut book, text) = open_book(root)?;
+    let mut config = read_qed_config(root, &book, &text)?;
     config.parallelism = parallelism;
     let retained = Rc::new(RefCell::new(Book::default()));
-    book.with_preprocessor(Keep {
+    book.with_preprocessor(CapturingPreprocessor {
         came: Rc::clone(&retained),
         filled: Vec::new(),
     });
-    let (_, context) = book.preprocess_book(&Html).map_err(|error| plain(&error))?;
+    let (_, context) = book
+        .preprocess_book(&HtmlRenderer)
+        .map_err(|error| to_diagnostic(&error))?;
     let titles = context.chapter_titles.take().into_iter().collect();
     let value = |name| book.config.get::<serde_json::Value>(name).ok().flatten();
     let html = value("output.html");
     let others = book.config.preprocessors::<serde_json::Value>();
-    let others = others.map_err(|error| plain(&error))?;
+    let others = others.map_err(|error| to_diagnostic(&error))?;
     let has_others = others
         .keys()
         .any(|name| !["qed", "links", "index"].contains(&name.as_str()));
@@ -196,10 +210,10 @@ pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<Loaded
     let settings = Settings::new(&about, &html.clone().unwrap_or_default(), edition);
     let mut retained = retained.take();
     let came = retained.clone();
-    let texts = chapters(&mut retained);
+    let texts = chapters_mut(&mut retained);
     let markdown = Markdown::read(html.as_ref());
     Ok(LoadedBook {
-        chapters: parse(&texts, markdown, parallelism),
+        chapters: parse_all(&texts, markdown, parallelism),
         markdown,
         context,
         book: came,
@@ -209,7 +223,7 @@ pub fn load(root: &Path, parallelism: Parallelism) -> std::result::Result<Loaded
         paths: BookPaths {
             root: root.to_owned(),
             src: book.config.book.src.clone(),
-            theme: theme(html.as_ref()),
+            theme: theme_folder(html.as_ref()),
         },
         config,
     })

@@ -68,7 +68,7 @@ pub enum ProtocolError {
 }
 
 /// Read the input. The version is read first, from untyped JSON, so that another version is reported as such.
-pub fn read(input: &str) -> Result<Input<'_>, ProtocolError> {
+pub fn read_input(input: &str) -> Result<Input<'_>, ProtocolError> {
     let (context, book): (&RawValue, &RawValue) =
         serde_json::from_str(input).map_err(ProtocolError::Input)?;
     let context: Value = serde_json::from_str(context.get()).map_err(ProtocolError::Context)?;
@@ -88,7 +88,7 @@ pub fn read(input: &str) -> Result<Input<'_>, ProtocolError> {
     Ok(Input {
         context: BookContext {
             src: src.into(),
-            theme: theme(typed.config.pointer("/output/html")),
+            theme: theme_folder(typed.config.pointer("/output/html")),
             table: typed
                 .config
                 .pointer("/preprocessor/qed")
@@ -109,7 +109,7 @@ pub fn read(input: &str) -> Result<Input<'_>, ProtocolError> {
 }
 
 /// The folder of the theme, from `[output.html]`, with mdBook's default.
-pub fn theme(html: Option<&Value>) -> PathBuf {
+pub fn theme_folder(html: Option<&Value>) -> PathBuf {
     html.and_then(|h| h.get("theme"))
         .and_then(Value::as_str)
         .unwrap_or("theme")
@@ -126,13 +126,13 @@ fn check_version(theirs: Option<&str>) -> Result<(), ProtocolError> {
 }
 
 /// True if the book, as JSON, can hold anything that this program replaces. If not, it is given back as it came.
-pub fn mentions_us(book: &str) -> bool {
+pub fn needs_processing(book: &str) -> bool {
     // A producer that writes letters as escapes could hide one.
     let hides = [
         "\\u007b", "\\u007B", "\\u0071", "\\u0020", "\\u002d", "\\u002D",
     ];
-    crate::markdown::syntax::is_in_json(book)
-        || crate::markdown::chapter::mentions_blocks(book)
+    crate::markdown::syntax::may_be_in_json(book)
+        || crate::markdown::chapter::may_hold_blocks(book)
         || hides.iter().any(|escape| book.contains(escape))
 }
 
@@ -143,7 +143,7 @@ pub fn read_book(json: &str) -> Result<Book, ProtocolError> {
 
 /// Name and text of every chapter that has a text, in the order of the book. The name is that of the author's
 /// own file, relative to `src`.
-pub fn chapters(book: &mut Book) -> Vec<(String, &mut String)> {
+pub fn chapters_mut(book: &mut Book) -> Vec<(String, &mut String)> {
     fn collect<'a>(items: &'a mut [BookItem], out: &mut Vec<(String, &'a mut String)>) {
         for item in items {
             if let BookItem::Chapter(chapter) = item {
@@ -174,9 +174,9 @@ mod tests {
     #[test]
     fn versions() {
         for good in ["0.5.0", "0.5.4", "0.5.99"] {
-            assert!(read(&input(&format!(r#","mdbook_version":"{good}""#))).is_ok());
+            assert!(read_input(&input(&format!(r#","mdbook_version":"{good}""#))).is_ok());
         }
-        let error = read(&input(r#","mdbook_version":"0.4.52""#))
+        let error = read_input(&input(r#","mdbook_version":"0.4.52""#))
             .err()
             .unwrap()
             .to_string();
@@ -184,15 +184,15 @@ mod tests {
             error.contains("0.4.52") && error.contains(mdbook_preprocessor::MDBOOK_VERSION),
             "{error}"
         );
-        assert!(read(&input("")).is_err());
+        assert!(read_input(&input("")).is_err());
         // Another version may have another context altogether.
-        let error = read(r#"[{"mdbook_version":"1.0.0"},{}]"#)
+        let error = read_input(r#"[{"mdbook_version":"1.0.0"},{}]"#)
             .err()
             .unwrap()
             .to_string();
         assert!(error.contains("1.0.0"), "{error}");
         assert!(
-            read("")
+            read_input("")
                 .err()
                 .unwrap()
                 .to_string()
@@ -215,7 +215,7 @@ mod tests {
             chapter("x", "\"README.md\"", "")
         );
         let mut book = read_book(&json).unwrap();
-        let names: Vec<String> = chapters(&mut book)
+        let names: Vec<String> = chapters_mut(&mut book)
             .into_iter()
             .map(|(name, _)| name)
             .collect();

@@ -50,14 +50,14 @@ impl Settings {
     /// The settings of these tables that are published.
     pub fn new(book: &Value, html: &Value, edition: Option<String>) -> Self {
         Settings {
-            book: only(book, BOOK_KEYS),
-            html: only(html, HTML_KEYS),
+            book: select_keys(book, BOOK_KEYS),
+            html: select_keys(html, HTML_KEYS),
             edition,
         }
     }
 
     /// The settings of a site, without anything that this program would not have published.
-    pub fn publishable(self) -> Self {
+    pub fn into_publishable(self) -> Self {
         let Settings {
             book,
             html,
@@ -67,7 +67,7 @@ impl Settings {
     }
 }
 
-fn only(table: &Value, keys: &[&str]) -> Map<String, Value> {
+fn select_keys(table: &Value, keys: &[&str]) -> Map<String, Value> {
     let known = |(key, value): (&String, &Value)| {
         let wanted = keys.contains(&key.as_str()) && !value.is_null();
         wanted.then(|| (key.clone(), value.clone()))

@@ -33,7 +33,7 @@ struct PrintedWarnings {
 impl PrintedWarnings {
     /// Split off the warnings that are printed when `renderer` has its turn, and remember them. `before` is what the
     /// last run left.
-    fn next(
+    fn split_off_printed(
         before: Option<PrintedWarnings>,
         parent: &str,
         outputs: &[String],
@@ -81,7 +81,7 @@ pub fn drop_printed(
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let (left, printed) =
-        PrintedWarnings::next(before, &parent, outputs, renderer, problems);
+        PrintedWarnings::split_off_printed(before, &parent, outputs, renderer, problems);
     // A run without warnings is stored, too: otherwise the next build could not be distinguished from this one. If storing
     // fails, warnings are printed again.
     if let Ok(text) = serde_json::to_vec(&printed) {
@@ -104,8 +104,13 @@ mod tests {
         let mut before = None;
         let printed = runs.iter().map(|(parent, renderer, texts)| {
             let problems = texts.iter().map(|text| warning(text)).collect();
-            let (left, printed) =
-                PrintedWarnings::next(before.take(), parent, &outputs, renderer, problems);
+            let (left, printed) = PrintedWarnings::split_off_printed(
+                before.take(),
+                parent,
+                &outputs,
+                renderer,
+                problems,
+            );
             before = Some(printed);
             left.into_iter().map(|problem| problem.message).collect()
         });
@@ -134,12 +139,18 @@ mod tests {
     fn never_lost() {
         let outputs = ["a".to_owned(), "b".to_owned()];
         let problems = || vec![warning("w"), Diagnostic::error_without_place("e")];
-        let (_, printed) = PrintedWarnings::next(None, "1", &outputs, "a", problems());
-        let (left, _) =
-            PrintedWarnings::next(Some(printed.clone()), "1", &outputs, "b", problems());
+        let (_, printed) = PrintedWarnings::split_off_printed(None, "1", &outputs, "a", problems());
+        let (left, _) = PrintedWarnings::split_off_printed(
+            Some(printed.clone()),
+            "1",
+            &outputs,
+            "b",
+            problems(),
+        );
         assert_eq!(left, [Diagnostic::error_without_place("e")]);
         let more = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
-        let (left, _) = PrintedWarnings::next(Some(printed), "1", &more, "b", problems());
+        let (left, _) =
+            PrintedWarnings::split_off_printed(Some(printed), "1", &more, "b", problems());
         assert_eq!(left, problems());
     }
 }

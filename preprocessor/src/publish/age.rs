@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use qed_evidence::Evidence;
 
-use crate::evidence::loader::age_in_words;
-use crate::markdown::html::decode;
+use crate::evidence::loader::format_age;
+use crate::markdown::html::decode_references;
 use crate::util::files::SiteFile;
 
 /// The smallest age in seconds whose words this text begins with.
-fn seconds(text: &str) -> Option<i64> {
+fn parse_age(text: &str) -> Option<i64> {
     let fixed = ["less than an hour old", "from the future"];
     if let Some(at) = fixed.iter().position(|words| text.starts_with(words)) {
         return Some([0, -1][at]);
@@ -24,7 +24,7 @@ fn seconds(text: &str) -> Option<i64> {
         _ => return None,
     };
     let age = number.checked_mul(unit)?;
-    text.starts_with(&age_in_words(age)).then_some(age)
+    text.starts_with(&format_age(age)).then_some(age)
 }
 
 /// The age of the evidence of each machine, as the first page says that has it.
@@ -37,7 +37,7 @@ pub fn read_ages<'e>(
             let time = evidence.run.time.parse::<jiff::Timestamp>();
             let time = time.map_or_else(
                 |_| evidence.run.time.clone(),
-                crate::evidence::format::minute,
+                crate::evidence::format::format_minute,
             );
             let name = evidence.machine.name.as_str();
             let release = &evidence.kernel.release;
@@ -53,10 +53,10 @@ pub fn read_ages<'e>(
         if !text.contains("qed") {
             continue;
         }
-        let text = decode(&text);
+        let text = decode_references(&text);
         wanted.retain(|(name, before)| {
             let mut places = text.match_indices(before.as_str());
-            let age = places.find_map(|(at, _)| seconds(&text[at + before.len()..]));
+            let age = places.find_map(|(at, _)| parse_age(&text[at + before.len()..]));
             out.extend(age.map(|age| ((*name).to_owned(), age)));
             age.is_none()
         });
@@ -83,12 +83,12 @@ mod tests {
             172_800,
             86_400 * 400,
         ] {
-            let words = age_in_words(age);
-            let read = seconds(&format!("{words} · out of date")).unwrap();
-            assert_eq!(age_in_words(read), words);
+            let words = format_age(age);
+            let read = parse_age(&format!("{words} · out of date")).unwrap();
+            assert_eq!(format_age(read), words);
         }
         for none in ["", "old", "3 weeks old", "1 hours old", "x hours old"] {
-            assert_eq!(seconds(none), None, "{none}");
+            assert_eq!(parse_age(none), None, "{none}");
         }
     }
 }

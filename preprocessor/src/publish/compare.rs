@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::page_parser::{Fragment, fragments, main_of, same, tokens};
+use super::page_parser::{Fragment, are_same_tokens, find_fragments, main_content, page_tokens};
 use super::search_index;
 use super::served_pages::{self, ServedForm};
-use crate::markdown::escape::visible;
+use crate::markdown::escape::escape_invisible;
 use crate::markdown::html::Token;
 use crate::publish::manifest::{Level, is_no_jekyll};
 use crate::util::files::SiteFile;
@@ -15,7 +15,7 @@ const QUOTED: usize = 120;
 
 /// The result of the comparison.
 #[derive(Debug, Default)]
-pub struct Compared {
+pub struct SiteComparison {
     /// The level at which each file equals the one that was made again.
     pub levels: BTreeMap<String, Level>,
     /// Pages that are the same at a weaker level than the whole: name, level, and where they differ.
@@ -49,21 +49,21 @@ impl Expected<'_> {
         self.pages.contains(name) || BESIDE_CHAPTERS.contains(&name)
     }
 
-    fn demanded(&self, name: &str) -> Option<Level> {
+    fn demanded_level(&self, name: &str) -> Option<Level> {
         self.demanded?.get(name).copied()
     }
 }
 
 /// Compare the files of a folder of pages, by their names in it.
-pub fn compare(expected: &Expected<'_>, site: &[(&str, &SiteFile)]) -> Compared {
-    let mut compared = Compared::default();
+pub fn compare(expected: &Expected<'_>, site: &[(&str, &SiteFile)]) -> SiteComparison {
+    let mut compared = SiteComparison::default();
     let actual: BTreeMap<&str, &SiteFile> = site.iter().copied().collect();
     for made in expected.made {
         match actual.get(made.name.as_str()) {
             Some(found) => compared.compare_file(expected, made, found),
             None if is_no_jekyll(&made.name) => {}
             None => {
-                let demanded = expected.demanded(&made.name).is_some();
+                let demanded = expected.demanded_level(&made.name).is_some();
                 if demanded || expected.is_of_theme(&made.name) {
                     let name = &made.name;
                     let line = format!("{name}: it is missing, and the book has such a file");
@@ -82,7 +82,7 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &SiteFile)]) -> Compared 
             compared.check_added_file(expected, name, file, &actual);
         }
     }
-    compared.uneven(expected, &actual);
+    compared.report_uneven_levels(expected, &actual);
     for name in expected.demanded.into_iter().flat_map(BTreeMap::keys) {
         let has_line = |line: &String| line.starts_with(&format!("{name}:"));
         let known = made.contains_key(name.as_str()) || compared.levels.contains_key(name);
@@ -96,8 +96,8 @@ pub fn compare(expected: &Expected<'_>, site: &[(&str, &SiteFile)]) -> Compared 
 }
 
 /// Compare files outside the folder of pages, by their names in the site.
-pub fn compare_outside(expected: &Expected<'_>, outside: &[&SiteFile]) -> Compared {
-    let mut compared = Compared::default();
+pub fn compare_outside(expected: &Expected<'_>, outside: &[&SiteFile]) -> SiteComparison {
+    let mut compared = SiteComparison::default();
     let all: BTreeMap<&str, &SiteFile> = (outside.iter().copied())
         .map(|file| (file.name.as_str(), file))
         .collect();
@@ -114,10 +114,14 @@ fn has_digest(name: &str) -> bool {
     digest.is_some_and(|d| d.len() == 8 && d.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-impl Compared {
+impl SiteComparison {
     /// Complain about pages that are the same at a weaker level than other pages of the same template: neither a theme nor
     /// another version of mdBook explains that, whatever the manifest says of them.
-    fn uneven(&mut self, expected: &Expected<'_>, actual: &BTreeMap<&str, &SiteFile>) {
+    fn report_uneven_levels(
+        &mut self,
+        expected: &Expected<'_>,
+        actual: &BTreeMap<&str, &SiteFile>,
+    ) {
         let pages: Vec<(&SiteFile, Level)> = expected
             .made
             .iter()
@@ -132,7 +136,7 @@ impl Compared {
             let Some(found) = actual.get(name.as_str()).filter(|_| level < best) else {
                 continue;
             };
-            if let Err(why) = page(&lossy(made), &lossy(found), Some(best)) {
+            if let Err(why) = compare_pages(&lossy_text(made), &lossy_text(found), Some(best)) {
                 self.levels.remove(name);
                 self.weaker.retain(|(weaker, _, _)| weaker != name);
                 self.wrong.push(format!(
@@ -152,20 +156,20 @@ impl Compared {
         if is_no_jekyll(name) && actual.bytes.is_empty() {
             return;
         }
-        let demanded = expected.demanded(name);
+        let demanded = expected.demanded_level(name);
         if name.ends_with(".html") {
-            let pages = (lossy(made), lossy(actual));
-            match page(&pages.0, &pages.1, demanded) {
+            let pages = (lossy_text(made), lossy_text(actual));
+            match compare_pages(&pages.0, &pages.1, demanded) {
                 Ok(level) => {
                     self.levels.insert(name.clone(), level);
-                    if let Err(why) = page(&pages.0, &pages.1, Some(Level::Whole)) {
+                    if let Err(why) = compare_pages(&pages.0, &pages.1, Some(Level::Whole)) {
                         self.weaker.push((name.clone(), level, why.to_string()));
                     }
                 }
                 Err(why) => self.wrong.push(format!("{name}:{why}")),
             }
         } else if demanded.is_some() || is_no_jekyll(name) || has_digest(name) {
-            let line = first_line(&lossy(made), &lossy(actual));
+            let line = first_differing_line(&lossy_text(made), &lossy_text(actual));
             self.wrong
                 .push(format!("{name}:{line}: it is not what mdBook writes"));
         } else {
@@ -173,7 +177,7 @@ impl Compared {
         }
     }
 
-    fn page_without_source(&mut self, name: &str) {
+    fn report_page_without_source(&mut self, name: &str) {
         self.uncovered.push(name.to_owned());
         self.added_pages.push(name.to_owned());
     }
@@ -194,13 +198,13 @@ impl Compared {
             }
             return;
         }
-        if search_index::is_one(name) {
+        if search_index::is_search_index(name) {
             let index = expected
                 .made
                 .iter()
-                .find(|made| search_index::is_one(&made.name));
+                .find(|made| search_index::is_search_index(&made.name));
             let same = index.map_or(Err(search_index::IndexError::None), |made| {
-                search_index::compare(&lossy(made), &lossy(file))
+                search_index::compare(&lossy_text(made), &lossy_text(file))
             });
             match (same, expected.demanded) {
                 (Ok(()), _) => {
@@ -208,17 +212,23 @@ impl Compared {
                 }
                 // One that could not be made again is not trusted to be right.
                 (Err(_), None) => self.uncovered.push(name.to_owned()),
-                (Err(_), Some(known)) if !known.keys().any(|known| search_index::is_one(known)) => {
+                (Err(_), Some(known))
+                    if !known
+                        .keys()
+                        .any(|known| search_index::is_search_index(known)) =>
+                {
                     self.uncovered.push(name.to_owned());
                 }
                 (Err(why), Some(_)) => self.wrong.push(format!("{name}: {why}")),
             }
             return;
         }
-        let text = match served_pages::as_page(name, &file.bytes) {
+        let text = match served_pages::served_form(name, &file.bytes) {
             ServedForm::No => return self.uncovered.push(name.to_owned()),
             // Another form of a file beside it.
-            ServedForm::Packed(of, text) if site.get(of).is_some_and(|of| lossy(of) == text) => {
+            ServedForm::Packed(of, text)
+                if site.get(of).is_some_and(|of| lossy_text(of) == text) =>
+            {
                 return;
             }
             ServedForm::Packed(of, _) if site.contains_key(of) => {
@@ -226,20 +236,20 @@ impl Compared {
                 return self.wrong.push(line);
             }
             ServedForm::Packed(_, text) | ServedForm::Page(text) => text,
-            ServedForm::Unreadable => return self.page_without_source(name),
+            ServedForm::Unreadable => return self.report_page_without_source(name),
         };
-        if !mentions_us(&text) {
-            return self.page_without_source(name);
+        if !may_be_own_output(&text) {
+            return self.report_page_without_source(name);
         }
-        let all = tokens(&text);
-        let shown = fragments(&all);
+        let all = page_tokens(&text);
+        let shown = find_fragments(&all);
         let Some(first) = shown.first() else {
-            return self.page_without_source(name);
+            return self.report_page_without_source(name);
         };
         let translation = |page: &&SiteFile| name.ends_with(&format!("/{}", page.name));
         let of = expected.made.iter().find(translation);
-        let original = of.map(|page| tokens(&lossy(page)));
-        match original.as_deref().map(fragments) {
+        let original = of.map(|page| page_tokens(&lossy_text(page)));
+        match original.as_deref().map(find_fragments) {
             Some(original) => match first_difference(&original, &shown) {
                 None => self.translated.push(name.to_owned()),
                 Some(why) => self.wrong.push(format!("{name}:{why}")),
@@ -253,12 +263,12 @@ impl Compared {
     }
 }
 
-fn lossy(file: &SiteFile) -> std::borrow::Cow<'_, str> {
+fn lossy_text(file: &SiteFile) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(&file.bytes)
 }
 
 /// True if a text could hold anything that this preprocessor writes.
-fn mentions_us(text: &str) -> bool {
+fn may_be_own_output(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     // As a character reference, too.
     lower.contains("qed") || lower.contains("&#")
@@ -277,13 +287,16 @@ enum PageError {
 }
 
 /// Compare a page with the one that was made again; the error says where they differ.
-fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, PageError> {
-    let (made_tokens, actual_tokens) = (tokens(made), tokens(actual));
-    let chapter = main_of(&made_tokens).unwrap_or(&made_tokens);
-    let level = match position(chapter, &actual_tokens) {
+fn compare_pages(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, PageError> {
+    let (made_tokens, actual_tokens) = (page_tokens(made), page_tokens(actual));
+    let chapter = main_content(&made_tokens).unwrap_or(&made_tokens);
+    let level = match find_tokens(chapter, &actual_tokens) {
         Some(at) => {
             let (before, behind) = (&actual_tokens[..at], &actual_tokens[at + chapter.len()..]);
-            if let Some(more) = fragments(before).first().or(fragments(behind).first()) {
+            if let Some(more) = find_fragments(before)
+                .first()
+                .or(find_fragments(behind).first())
+            {
                 return Err(PageError::Beside {
                     line: more.line(),
                     name: more.name(),
@@ -292,7 +305,7 @@ fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, Page
             Level::Content
         }
         None => {
-            let (made, actual) = (fragments(&made_tokens), fragments(&actual_tokens));
+            let (made, actual) = (find_fragments(&made_tokens), find_fragments(&actual_tokens));
             if let Some(difference) = first_difference(&made, &actual) {
                 return Err(PageError::Chapter(difference));
             }
@@ -302,11 +315,11 @@ fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, Page
     match demanded {
         Some(demanded) if level < demanded => Err(match level {
             Level::Fragments => {
-                let actual = main_of(&actual_tokens).unwrap_or(&actual_tokens);
-                PageError::Chapter(difference(chapter, actual))
+                let actual = main_content(&actual_tokens).unwrap_or(&actual_tokens);
+                PageError::Chapter(token_difference(chapter, actual))
             }
             _ => PageError::Around {
-                line: first_line(made, actual),
+                line: first_differing_line(made, actual),
             },
         }),
         _ => Ok(level),
@@ -314,16 +327,16 @@ fn page(made: &str, actual: &str, demanded: Option<Level>) -> Result<Level, Page
 }
 
 /// The place of one list of tokens in another, whole.
-fn position(wanted: &[Token], all: &[Token]) -> Option<usize> {
+fn find_tokens(wanted: &[Token], all: &[Token]) -> Option<usize> {
     if wanted.is_empty() {
         return Some(0);
     }
     all.windows(wanted.len())
-        .position(|window| same(wanted, window))
+        .position(|window| are_same_tokens(wanted, window))
 }
 
 /// The first line in which two texts differ, from 1.
-fn first_line(a: &str, b: &str) -> usize {
+fn first_differing_line(a: &str, b: &str) -> usize {
     let same = a.lines().zip(b.lines()).take_while(|(a, b)| a == b);
     same.count() + 1
 }
@@ -333,9 +346,9 @@ fn first_difference(made: &[Fragment<'_>], actual: &[Fragment<'_>]) -> Option<St
     let at = made
         .iter()
         .zip(actual)
-        .position(|(made, actual)| !made.same(actual));
+        .position(|(made, actual)| !made.has_same_tokens(actual));
     match at {
-        Some(at) => Some(difference(made[at].tokens, actual[at].tokens)),
+        Some(at) => Some(token_difference(made[at].tokens, actual[at].tokens)),
         None if made.len() < actual.len() => {
             let more = &actual[made.len()];
             Some(format!(
@@ -354,7 +367,7 @@ fn first_difference(made: &[Fragment<'_>], actual: &[Fragment<'_>]) -> Option<St
 }
 
 /// The first difference between two lists of tokens, with its line.
-fn difference(made: &[Token], actual: &[Token]) -> String {
+fn token_difference(made: &[Token], actual: &[Token]) -> String {
     let equal = made
         .iter()
         .zip(actual)
@@ -363,15 +376,15 @@ fn difference(made: &[Token], actual: &[Token]) -> String {
     let (expected, found) = (made.get(equal), actual.get(equal));
     let line = found.or(actual.last()).map_or(1, |token| token.line);
     let inside = |tokens: &[Token]| {
-        let all = fragments(tokens);
+        let all = find_fragments(tokens);
         let around = all
             .iter()
             .find(|f| (f.start..f.start + f.tokens.len()).contains(&equal));
         around.map(Fragment::name)
     };
     let place = inside(actual).or(inside(made));
-    let shown = |token: Option<&Token>| token.map_or("nothing".to_owned(), |t| t.kind.shown());
-    let (expected, found) = quoted(&shown(expected), &shown(found));
+    let shown = |token: Option<&Token>| token.map_or("nothing".to_owned(), |t| t.kind.to_html());
+    let (expected, found) = differing_excerpts(&shown(expected), &shown(found));
     format!(
         "{line}: {}: found `{found}`, expected `{expected}`",
         place.as_deref().unwrap_or("the text")
@@ -379,21 +392,21 @@ fn difference(made: &[Token], actual: &[Token]) -> String {
 }
 
 /// The part of two texts in which they differ, with some text before it.
-fn quoted(a: &str, b: &str) -> (String, String) {
+fn differing_excerpts(a: &str, b: &str) -> (String, String) {
     let equal = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     let from = equal.saturating_sub(QUOTED / 3);
     let part = |text: &str| {
         let part: String = text.chars().skip(from).take(QUOTED).collect();
         let more = |is: bool| if is { "…" } else { "" };
         let cut = text.chars().count() > from + QUOTED;
-        visible(&format!("{}{part}{}", more(from > 0), more(cut))).into_owned()
+        escape_invisible(&format!("{}{part}{}", more(from > 0), more(cut))).into_owned()
     };
     (part(a), part(b))
 }
 
 /// True if the claim whose element has this id is in the page where a reader can see it.
-pub fn stands(page: &SiteFile, id: &str) -> bool {
-    let tokens = tokens(&lossy(page));
+pub fn shows_claim(page: &SiteFile, id: &str) -> bool {
+    let tokens = page_tokens(&lossy_text(page));
     super::page_parser::visible_claims(&tokens).contains(&id)
 }
 

@@ -12,7 +12,7 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::find_contradiction;
 
 use crate::config::{Config, OnMissing};
-use crate::evidence::freshness::{SweepNow, compare_sweep};
+use crate::evidence::freshness::{SweepContext, compare_sweep};
 use crate::evidence::local_files::LocalFiles;
 use crate::evidence::locations::Origin;
 use crate::evidence::sweep_record::{ClaimText, SweepRecord};
@@ -28,20 +28,20 @@ pub struct FreshnessFindings {
     pub notes: Vec<String>,
 }
 
-/// The book of a site, if it is available.
+/// The book of a site on this machine.
 #[derive(Clone, Copy, Debug)]
-pub struct BookAtHand<'b> {
+pub struct LocalBook<'b> {
     /// Its folder.
     pub root: &'b Path,
     /// Its settings.
     pub config: &'b Config,
 }
 
-impl BookAtHand<'_> {
+impl LocalBook<'_> {
     /// The image that a machine of the book boots; nothing if it has none.
     fn image(&self, machine: &str, present: &LocalFiles) -> Option<DigestNow> {
         let path = self.root.join(self.config.image(machine)?);
-        Some(present.image(&path).into())
+        Some(present.image_digest(&path).into())
     }
 
     /// The folder of its investigation.
@@ -59,7 +59,7 @@ pub fn verify(
     investigation: &Investigation,
     origin: Origin,
     time: Timestamp,
-    book: Option<BookAtHand<'_>>,
+    book: Option<LocalBook<'_>>,
 ) -> FreshnessFindings {
     let mut found = FreshnessFindings::default();
     let folder = book.and_then(|book| book.investigation_folder());
@@ -82,7 +82,7 @@ pub fn verify(
             investigation_digest: Some(investigation.digest.clone()),
             collector: None,
             object_digest: match origin {
-                Origin::Captured => present.object().into(),
+                Origin::Captured => present.object_digest().into(),
                 Origin::Recorded => {
                     DigestNow::Unknown("it is that of the machine that it was captured on".into())
                 }
@@ -99,13 +99,13 @@ pub fn verify(
                     })
                 }),
             pin: book.and_then(|book| book.config.pin(machine).cloned()),
-            programs: present.programs(evidence, origin, investigation, folder.as_deref()),
+            programs: present.current_programs(evidence, origin, investigation, folder.as_deref()),
             time,
             max_age: None,
         };
         let published_reasons = record.states.get(machine);
         let published_reasons = published_reasons.map_or(&[][..], |state| state.stale.as_slice());
-        judge(
+        apply_on_stale(
             on_stale,
             machine,
             published_reasons,
@@ -123,12 +123,12 @@ pub fn verify_sweep(
     sweep: &SweepRecord,
     (investigation, claims): (&Investigation, &[PublishedClaim]),
     time: Timestamp,
-    book: Option<BookAtHand<'_>>,
+    book: Option<LocalBook<'_>>,
 ) -> FreshnessFindings {
     let what = "the record of the sweep";
     let mut found = FreshnessFindings::default();
     let on_stale = stricter_policy(record, book);
-    let now = SweepNow {
+    let now = SweepContext {
         investigation: &investigation.digest,
         collector: None,
         lock: book.and_then(|book| book.config.lock.as_ref()),
@@ -137,7 +137,7 @@ pub fn verify_sweep(
     };
     let (stale, not_compared) = compare_sweep(sweep, &now);
     let published_reasons = &record.sweep.stale;
-    found.published(on_stale, what, published_reasons);
+    found.add_published_reasons(on_stale, what, published_reasons);
     for one in stale {
         let reason = one.to_string();
         if !published_reasons.contains(&reason) {
@@ -145,19 +145,19 @@ pub fn verify_sweep(
                 one.reason,
                 StaleReason::Investigation | StaleReason::Time { .. }
             );
-            found.unpublished(on_stale, what, &reason, refused);
+            found.add_unpublished_reason(on_stale, what, &reason, refused);
         }
     }
-    let reason = sweep.other_claims(claims.iter().map(ClaimText::from));
+    let reason = sweep.describe_changed_claims(claims.iter().map(ClaimText::from));
     if let Some(reason) = reason.filter(|reason| !published_reasons.contains(reason)) {
-        found.unpublished(on_stale, what, &reason, true);
+        found.add_unpublished_reason(on_stale, what, &reason, true);
     }
-    found.not_compared(what, &not_compared.join("; "));
+    found.add_uncompared(what, &not_compared.join("; "));
     found
 }
 
 /// The effect of evidence that is out of date: the stricter word counts of the site's and the book's.
-fn stricter_policy(record: &BookRecord, book: Option<BookAtHand<'_>>) -> OnMissing {
+fn stricter_policy(record: &BookRecord, book: Option<LocalBook<'_>>) -> OnMissing {
     match book.map(|book| book.config.on_stale) {
         Some(OnMissing::Error) => OnMissing::Error,
         _ => record.on_stale,
@@ -165,7 +165,7 @@ fn stricter_policy(record: &BookRecord, book: Option<BookAtHand<'_>>) -> OnMissi
 }
 
 /// Apply `on-stale` to evidence that is out of date.
-fn judge(
+fn apply_on_stale(
     on_stale: OnMissing,
     machine: &str,
     published_reasons: &[String],
@@ -173,23 +173,23 @@ fn judge(
     found: &mut FreshnessFindings,
 ) {
     let what = format!("the evidence of {machine}");
-    found.published(on_stale, &what, published_reasons);
+    found.add_published_reasons(on_stale, &what, published_reasons);
     for reason in compared.stale {
         let line = reason.to_string();
         match reason {
             _ if published_reasons.contains(&line) => {}
             // Told where the pages are made again.
             StaleReason::Investigation => {}
-            StaleReason::Time { .. } => found.unpublished(on_stale, &what, &line, true),
-            _ => found.unpublished(on_stale, &what, &line, false),
+            StaleReason::Time { .. } => found.add_unpublished_reason(on_stale, &what, &line, true),
+            _ => found.add_unpublished_reason(on_stale, &what, &line, false),
         }
     }
-    found.not_compared(&what, &compared.not_compared.join("; "));
+    found.add_uncompared(&what, &compared.not_compared.join("; "));
 }
 
 impl FreshnessFindings {
     /// Tell the reasons for being out of date that the pages tell.
-    fn published(&mut self, on_stale: OnMissing, what: &str, reasons: &[String]) {
+    fn add_published_reasons(&mut self, on_stale: OnMissing, what: &str, reasons: &[String]) {
         if reasons.is_empty() {
             return;
         }
@@ -205,7 +205,13 @@ impl FreshnessFindings {
     }
 
     /// Tell a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
-    fn unpublished(&mut self, on_stale: OnMissing, what: &str, reason: &str, refused: bool) {
+    fn add_unpublished_reason(
+        &mut self,
+        on_stale: OnMissing,
+        what: &str,
+        reason: &str,
+        refused: bool,
+    ) {
         let line = format!("{what} is out of date: {reason}");
         match on_stale {
             OnMissing::Show if !refused => self.notes.push(line),
@@ -214,7 +220,7 @@ impl FreshnessFindings {
     }
 
     /// Tell the parts that could not be compared, if there are any.
-    fn not_compared(&mut self, what: &str, open: &str) {
+    fn add_uncompared(&mut self, what: &str, open: &str) {
         if !open.is_empty() {
             let line = format!("{what} was not compared with all that is here: {open}");
             self.notes.push(line);
@@ -234,7 +240,7 @@ mod tests {
             not_compared: vec!["the collector's eBPF object: none".into()],
         };
         let mut found = FreshnessFindings::default();
-        judge(on_stale, "m", &published_reasons, compared, &mut found);
+        apply_on_stale(on_stale, "m", &published_reasons, compared, &mut found);
         (found.wrong.len(), found.notes.len())
     }
 

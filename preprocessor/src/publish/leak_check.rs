@@ -13,7 +13,7 @@ use qed_evidence::secrets::{
 
 use crate::config::Addresses;
 use crate::evidence::history::History;
-use crate::publish::quotations::{Counts, Quoted};
+use crate::publish::quotations::{Counts, QuotedBlocks};
 
 /// The beginning of a packed document that a page offers for download.
 const PACKED: &str = "data:application/gzip;base64,";
@@ -30,18 +30,18 @@ pub struct LeakCheck {
     others: usize,
     /// The number of possible slides that would not be searched for if this machine had them.
     open_slides: usize,
-    quoted: Quoted,
+    quoted: QuotedBlocks,
     /// The number of times that the chapters quote each secret.
     counts: Counts,
 }
 
 /// Prepare the search: for each machine of `raw` that must not be known, all that its evidence says of addresses. A
 /// slide that `history` has of a throwaway guest is not a secret: there are only some hundred slides.
-pub fn checks(
+pub fn prepare_checks(
     raw: &[Evidence],
     addresses: Addresses,
     history: &History,
-    quoted: &Quoted,
+    quoted: &QuotedBlocks,
 ) -> Vec<LeakCheck> {
     let of_guests: BTreeSet<Secret> = history
         .captures
@@ -50,19 +50,20 @@ pub fn checks(
         .filter_map(|capture| u64::try_from(capture.slide?).ok())
         .map(Secret::slide)
         .collect();
-    let secret = |evidence: &&Evidence| addresses.hide(evidence) && !is_redacted(evidence);
+    let secret =
+        |evidence: &&Evidence| addresses.hides_addresses(evidence) && !is_redacted(evidence);
     raw.iter()
         .filter(secret)
         .map(|evidence| {
             let mut open = of_guests.clone();
-            for other in raw.iter().filter(|other| !addresses.hide(other)) {
+            for other in raw.iter().filter(|other| !addresses.hides_addresses(other)) {
                 open.extend(known_secrets(other));
                 open.extend(withheld_texts(other).into_keys());
             }
             let machine = evidence.machine.name.clone();
             let mut all = collect_secrets(evidence);
             all.extend(withheld_texts(evidence));
-            let published = raw.iter().filter(|other| !addresses.hide(other));
+            let published = raw.iter().filter(|other| !addresses.hides_addresses(other));
             open.extend(find_coincidental_slides(published, &all));
             let guessable = all.iter().filter(|(secret, _)| secret.is_guessable());
             let guessable: BTreeMap<Secret, String> = guessable
@@ -92,9 +93,7 @@ fn find_coincidental_slides<'a>(
     let texts: Vec<String> = published
         .filter_map(|other| qed_evidence::reader::write(other).ok())
         .collect();
-    let own = secrets
-        .keys()
-        .filter(|secret| secret.is_guessable());
+    let own = secrets.keys().filter(|secret| secret.is_guessable());
     let all = slides().map(Secret::slide).chain(own.cloned());
     let all = all.map(|secret| (secret, String::new())).collect();
     let searcher = Searcher::new(&all, &BTreeSet::new());
@@ -126,24 +125,21 @@ impl LeakCheck {
 
     /// Every leak in one file, a line each. The secret itself is not in it. A page is read as a reader sees it, too:
     /// without markup and character references between digits.
-    pub fn file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
+    pub fn check_file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         let mut found: Vec<(String, SecretMatch)> = self
             .find_unquoted(name, bytes)
             .into_iter()
             .map(|found| (format!("byte {}", found.offset), found))
             .collect();
         if name.ends_with(".html") {
-            let text = crate::publish::site_text::text_of(&String::from_utf8_lossy(bytes));
+            let text = crate::publish::site_text::page_text(&String::from_utf8_lossy(bytes));
             for hit in self.find_unquoted(name, text.as_bytes()) {
-                if !found
-                    .iter()
-                    .any(|(_, known)| known.secret == hit.secret)
-                {
+                if !found.iter().any(|(_, known)| known.secret == hit.secret) {
                     found.push(("in its text".into(), hit));
                 }
             }
         }
-        for (at, document) in packed(bytes) {
+        for (at, document) in unpack_documents(bytes) {
             for hit in self.searcher.find(&document) {
                 found.push((format!("byte {at}, unpacked"), hit));
             }
@@ -179,7 +175,7 @@ impl LeakCheck {
         found.retain(|found| {
             let here = places.iter().filter(|place| place.secret == found.secret);
             let quoted = self.counts.get(&found.secret);
-            let allowed = quoted.map_or(0, |counts| self.quoted.allowed(name, counts));
+            let allowed = quoted.map_or(0, |counts| self.quoted.allowed_count(name, counts));
             here.count() > allowed
         });
         found
@@ -188,12 +184,12 @@ impl LeakCheck {
 
 /// The packed documents in a file, and where they begin. One that cannot be unpacked holds nothing that anybody could
 /// unpack.
-fn packed(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
+fn unpack_documents(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
     use std::io::Read as _;
     let mut out = Vec::new();
     let mut from = 0;
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"+/=".contains(b);
-    while let Some(at) = find(&bytes[from..], PACKED.as_bytes()) {
+    while let Some(at) = find_bytes(&bytes[from..], PACKED.as_bytes()) {
         let start = from + at + PACKED.len();
         let length = bytes[start..].iter().take_while(|b| is_part(b)).count();
         from = start + length;
@@ -209,7 +205,7 @@ fn packed(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
     out
 }
 
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+fn find_bytes(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes
         .windows(wanted.len())
         .position(|window| window == wanted)
@@ -230,7 +226,7 @@ mod tests {
             "<a href=\"{PACKED}{whole}\">x</a> {PACKED}{} {PACKED}?",
             &whole[..40]
         );
-        let found = packed(page.as_bytes());
+        let found = unpack_documents(page.as_bytes());
         assert_eq!(found.len(), 3);
         assert_eq!(found[0].1.len(), 1300);
         assert!(found[1].1.len() < 1300 && found[2].1.is_empty());

@@ -82,7 +82,7 @@ pub fn collect_claims(
 ) -> (Vec<PublishedClaim>, Verdicts) {
     let mut list = Vec::new();
     let mut verdicts = Verdicts::new();
-    for judged in claims.in_order() {
+    for judged in claims.iter_in_book_order() {
         let claim = &judged.claim;
         list.push(PublishedClaim {
             id: claim.id.clone(),
@@ -117,14 +117,14 @@ pub fn collect_claims(
 }
 
 /// A document as it is written into a site.
-pub fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub fn to_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text.into_bytes())
 }
 
 /// The digests of the parts of a document: `kaslr`, `create`, `create.sock_alloc`.
-pub fn parts(evidence: &Evidence) -> BTreeMap<String, String> {
+pub fn part_digests(evidence: &Evidence) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let short =
         |value: &serde_json::Value| sha256_hex(value.to_string().as_bytes())[..16].to_owned();
@@ -167,7 +167,7 @@ fn is_hidden(name: &str) -> bool {
 }
 
 /// The manifest over these files: paths and contents, without the manifest itself.
-pub fn manifest<'f>(
+pub fn build_manifest<'f>(
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
     evidence: impl Iterator<Item = &'f Evidence>,
     addresses: Addresses,
@@ -181,14 +181,14 @@ pub fn manifest<'f>(
             .map(|(name, bytes)| (name.to_owned(), sha256_hex(bytes)))
             .collect(),
         parts: evidence
-            .map(|evidence| (evidence.machine.name.clone(), parts(evidence)))
+            .map(|evidence| (evidence.machine.name.clone(), part_digests(evidence)))
             .collect(),
         made,
     }
 }
 
 /// The differences between the files of a site and its manifest, a line each.
-pub fn against_manifest<'f>(
+pub fn compare_with_manifest<'f>(
     manifest: &Manifest,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
     evidence: &[Evidence],
@@ -236,7 +236,7 @@ pub fn against_manifest<'f>(
             wrong.push(format!("{MANIFEST}: it knows no machine {machine}"));
             continue;
         };
-        let found = parts(evidence);
+        let found = part_digests(evidence);
         let names: std::collections::BTreeSet<&String> =
             expected.keys().chain(found.keys()).collect();
         for name in names {
@@ -260,7 +260,7 @@ pub struct Rejudgement {
 }
 
 /// The claim that was published, with what the published chapters tell.
-pub(super) fn read_again(
+pub(super) fn parse_published_claim(
     published: &PublishedClaim,
     book_mentions: &BookMentions,
 ) -> Result<Claim, Vec<Diagnostic>> {
@@ -282,8 +282,9 @@ pub(super) fn read_again(
         Some(holds) => claim.with_interval(holds, &place(holds))?,
         None => claim,
     };
-    let tell =
-        |scope: Scope, experiment: &str| book_mentions.of(scope, &published.chapter, experiment);
+    let tell = |scope: Scope, experiment: &str| {
+        book_mentions.for_experiment(scope, &published.chapter, experiment)
+    };
     Ok(claim.with_mentions(&tell))
 }
 
@@ -309,7 +310,7 @@ pub fn rejudge(
                 .push(format!("claim `{id}`: {VERDICTS} has no verdict on it"));
             continue;
         };
-        let claim = match read_again(published, book_mentions) {
+        let claim = match parse_published_claim(published, book_mentions) {
             Ok(claim) => claim,
             Err(problems) => {
                 let message = problems.first().map_or("", |p| p.message.as_str());
@@ -365,7 +366,7 @@ pub fn rejudge(
 
 /// The contradictions between a site's history and its evidence and verdicts, a line each. The captures that the site
 /// shows have to be in it as they are, and no slide of a machine that lives on.
-pub fn against_history(
+pub fn compare_with_history(
     captures: &[PastCapture],
     evidence: &[Evidence],
     verdicts: &Verdicts,

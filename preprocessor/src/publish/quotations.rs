@@ -21,7 +21,7 @@ const NAMED: usize = 8;
 
 /// The marked blocks of a book.
 #[derive(Clone, Debug, Default)]
-pub struct Quoted {
+pub struct QuotedBlocks {
     /// In the order of the book.
     chapters: Vec<QuotedChapter>,
     /// The source holds the book as other preprocessors left it, too.
@@ -39,7 +39,7 @@ struct QuotedChapter {
 }
 
 impl QuotedChapter {
-    fn page(&self) -> String {
+    fn page_name(&self) -> String {
         let stem = self.path.strip_suffix(".md").unwrap_or(&self.path);
         format!("{stem}.html")
     }
@@ -48,7 +48,7 @@ impl QuotedChapter {
 /// The number of times that the marked blocks of each chapter have a secret. Two secrets of one leaf, such as a command's output, are two.
 pub type Counts = BTreeMap<Secret, Vec<usize>>;
 
-impl Quoted {
+impl QuotedBlocks {
     /// The blocks of the chapters of `source`, as far as `is_authors` says that a block stands in the author's own file: by
     /// the file's path in the book's folder of sources, and the block.
     pub fn read(source: &BookSource, is_authors: &dyn Fn(&str, &str) -> bool) -> Self {
@@ -59,7 +59,7 @@ impl Quoted {
             let own = chapter.source_path.as_deref().and_then(|own| own.to_str());
             let own = own.unwrap_or(&path).to_owned();
             let text = source.chapters.get(&path)?.clone();
-            let mut blocks = lint::quoted(&Chapter::parse(&own, &text, markdown));
+            let mut blocks = lint::literal_blocks(&Chapter::parse(&own, &text, markdown));
             blocks.retain(|block| is_authors(&own, text[block.clone()].trim_end()));
             Some(QuotedChapter {
                 path,
@@ -68,7 +68,7 @@ impl Quoted {
                 blocks,
             })
         });
-        Quoted {
+        QuotedBlocks {
             chapters: chapters.collect(),
             rendered: source.about.rendered.is_some(),
         }
@@ -89,7 +89,7 @@ impl Quoted {
     }
 
     /// The number of times that a file may have what the blocks of the chapters have `counts` times.
-    pub fn allowed(&self, file: &str, counts: &[usize]) -> usize {
+    pub fn allowed_count(&self, file: &str, counts: &[usize]) -> usize {
         let name = file.rsplit('/').next().unwrap_or(file);
         let total = || counts.iter().sum();
         let ends = |path: &str| {
@@ -99,7 +99,7 @@ impl Quoted {
         let chapters = self.chapters.iter().enumerate();
         // A translation has the page of a chapter in a folder of its own.
         let of_chapter = chapters
-            .filter(|(_, chapter)| ends(&chapter.path) || ends(&chapter.page()))
+            .filter(|(_, chapter)| ends(&chapter.path) || ends(&chapter.page_name()))
             .max_by_key(|(_, chapter)| chapter.path.len());
         if let Some((index, _)) = of_chapter {
             return counts.get(index).copied().unwrap_or_default();
@@ -128,7 +128,7 @@ impl Quoted {
     }
 
     /// A line that names the places of the blocks; nothing without any.
-    pub fn note(&self) -> Option<String> {
+    pub fn describe_places(&self) -> Option<String> {
         let places: Vec<String> = self
             .chapters
             .iter()
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    fn counts(quoted: &Quoted) -> Vec<usize> {
+    fn counts(quoted: &QuotedBlocks) -> Vec<usize> {
         let secrets = BTreeMap::from([(Secret::slide(0x11a0_0000), "slide".to_owned())]);
         let mut counts = quoted.counts(&Searcher::new(&secrets, &BTreeSet::new()));
         counts
@@ -190,7 +190,8 @@ mod tests {
     /// Check that what a chapter quotes may stand as often where that chapter's text goes, and nowhere else.
     #[test]
     fn where_it_may_stand() {
-        let quoted = Quoted::read(&source(), &|file, block| file == "one.md" && block == BLOCK);
+        let quoted =
+            QuotedBlocks::read(&source(), &|file, block| file == "one.md" && block == BLOCK);
         let counts = counts(&quoted);
         assert_eq!(counts, [2, 0]);
         for (file, allowed) in [
@@ -209,7 +210,7 @@ mod tests {
             ("anyone.html", 0),
             ("one.txt", 0),
         ] {
-            assert_eq!(quoted.allowed(file, &counts), allowed, "{file}");
+            assert_eq!(quoted.allowed_count(file, &counts), allowed, "{file}");
         }
         let rest = quoted.blank_blocks("qed/source/chapters/one.md").unwrap();
         let rest = String::from_utf8(rest).unwrap();
@@ -218,13 +219,13 @@ mod tests {
             "{rest}"
         );
         assert_eq!(quoted.blank_blocks("one.md"), None);
-        assert!(quoted.note().unwrap().ends_with(": one.md:2"));
+        assert!(quoted.describe_places().unwrap().ends_with(": one.md:2"));
     }
 
     /// Check that a block that another program put into the chapter counts for nothing.
     #[test]
     fn of_another_preprocessor() {
-        let quoted = Quoted::read(&source(), &|_, _| false);
-        assert!(counts(&quoted).is_empty() && quoted.note().is_none());
+        let quoted = QuotedBlocks::read(&source(), &|_, _| false);
+        assert!(counts(&quoted).is_empty() && quoted.describe_places().is_none());
     }
 }

@@ -18,14 +18,14 @@ use crate::evidence::locations::Origin;
 use crate::evidence::mentions::{self, BookMentions};
 use crate::evidence::raw::RawEvidence;
 use crate::evidence::sweep_record::{LoadedSweep, SweepRecord};
-use crate::evidence::verdict_files::{PublishedClaim, TravellingVerdicts, Verdicts};
+use crate::evidence::verdict_files::{PortableVerdicts, PublishedClaim, Verdicts};
 use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
-use crate::markdown::structure::html_findings;
-use crate::mdbook::protocol::chapters;
+use crate::markdown::structure::check_html;
+use crate::mdbook::protocol::chapters_mut;
 use crate::publish::manifest;
-use crate::render::book::{FilledBook, fill_all, parse};
+use crate::render::book::{FilledBook, fill_all, parse_all};
 use crate::templates::Templates;
 use crate::util::files::SiteFile;
 use crate::util::parallel::Parallelism;
@@ -115,8 +115,8 @@ pub fn regenerate(
     let source = published.source;
     let mut book = source.book().map_err(|error| vec![error.into()])?;
     let parsed = parse_chapters(source, &mut book);
-    let mut texts = chapters(&mut book);
-    let config = config(source, published.addresses);
+    let mut texts = chapters_mut(&mut book);
+    let config = regeneration_config(source, published.addresses);
     let evidence_set = build_evidence_set(published)?;
     let book_data = BookData::new(&config, &evidence_set);
     let outcome = fill_all(&parsed, &book_data, Target::Html);
@@ -135,8 +135,8 @@ pub fn regenerate(
     let mut not_covered = Vec::new();
     for complaint in parsed.iter().flat_map(|chapter| &chapter.active) {
         match source.about.active_html {
-            true => not_covered.push(in_one_line(complaint)),
-            false => wrong.push(in_one_line(complaint)),
+            true => not_covered.push(format_on_one_line(complaint)),
+            false => wrong.push(format_on_one_line(complaint)),
         }
     }
     let (claims, verdicts) = manifest::collect_claims(&book_data, &outcome.claims);
@@ -147,7 +147,7 @@ pub fn regenerate(
     let book = match &source.about.rendered {
         None => book,
         Some(rendered) => {
-            wrong.extend(lost_fragments(&book, rendered, &outcome));
+            wrong.extend(find_lost_fragments(&book, rendered, &outcome));
             rendered.clone()
         }
     };
@@ -167,7 +167,7 @@ pub fn regenerate(
 
 /// Reads what the published chapters tell of functions, if a claim asks for it: a site says so nowhere else. Chapters that are missing
 /// or cannot be read tell nothing here, and are complained of where the pages are made again.
-pub fn published_mentions(files: &[SiteFile], claims: &[PublishedClaim]) -> BookMentions {
+pub fn read_published_mentions(files: &[SiteFile], claims: &[PublishedClaim]) -> BookMentions {
     let asks = |claim: &PublishedClaim| {
         let condition = claim.when.as_deref().unwrap_or_default();
         [claim.expression.as_str(), condition]
@@ -189,11 +189,11 @@ pub fn published_mentions(files: &[SiteFile], claims: &[PublishedClaim]) -> Book
 fn parse_chapters(source: &BookSource, book: &mut Book) -> Vec<Chapter> {
     let html = serde_json::Value::Object(source.about.settings.html.clone());
     let markdown = Markdown::read(Some(&html));
-    parse(&chapters(book), markdown, Parallelism::default())
+    parse_all(&chapters_mut(book), markdown, Parallelism::default())
 }
 
 /// A complaint about a chapter with its place.
-fn in_one_line(complaint: &Diagnostic) -> String {
+fn format_on_one_line(complaint: &Diagnostic) -> String {
     let message = &complaint.message;
     match &complaint.place {
         None => message.clone(),
@@ -206,7 +206,7 @@ fn in_one_line(complaint: &Diagnostic) -> String {
 }
 
 /// The settings of this preprocessor. That a claim is false stops a build; here it only has to be shown.
-fn config(source: &BookSource, addresses: Addresses) -> Config {
+fn regeneration_config(source: &BookSource, addresses: Addresses) -> Config {
     let mut config = Config::lenient();
     config.machines.clone_from(&source.about.machines);
     config.addresses = addresses;
@@ -229,15 +229,21 @@ fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<R
         match (found, about.states.get(machine)) {
             (Some(at), Some(state)) => {
                 let evidence = unused.remove(at).clone();
-                wrong.extend(contradiction(&evidence, state, &evidence_set.investigation));
+                wrong.extend(find_contradiction(
+                    &evidence,
+                    state,
+                    &evidence_set.investigation,
+                ));
                 let verdicts = (state.judged_before && is_redacted(&evidence)).then(|| {
-                    TravellingVerdicts::from_published(
+                    PortableVerdicts::from_published(
                         &evidence,
                         published.claims,
                         published.verdicts,
                     )
                 });
-                evidence_set.loaded.push(loaded(evidence, state, verdicts));
+                evidence_set
+                    .loaded
+                    .push(machine_evidence(evidence, state, verdicts));
             }
             (None, None) => evidence_set.absent.push(loader::describe_absence(machine)),
             (Some(_), None) => wrong.push(RegenerateError::Unstated(machine.clone())),
@@ -266,7 +272,7 @@ fn build_evidence_set(published: PublishedSite<'_>) -> Result<EvidenceSet, Vec<R
 }
 
 /// A statement of the site about evidence that the evidence itself denies.
-fn contradiction(
+fn find_contradiction(
     evidence: &Evidence,
     state: &EvidenceState,
     investigation: &Investigation,
@@ -284,10 +290,10 @@ fn contradiction(
     }
 }
 
-fn loaded(
+fn machine_evidence(
     evidence: Evidence,
     state: &EvidenceState,
-    verdicts: Option<TravellingVerdicts>,
+    verdicts: Option<PortableVerdicts>,
 ) -> MachineEvidence {
     MachineEvidence {
         machine: evidence.machine.name.clone(),
@@ -309,7 +315,7 @@ fn loaded(
 
 /// The pieces that other preprocessors changed: every piece of HTML that was filled in must be in the rendered chapter, in
 /// its order, and nothing else that looks like one.
-fn lost_fragments(filled: &Book, rendered: &Book, outcome: &FilledBook) -> Vec<String> {
+fn find_lost_fragments(filled: &Book, rendered: &Book, outcome: &FilledBook) -> Vec<String> {
     let mut rendered = rendered.clone();
     let Ok(texts) = take_texts(&mut rendered) else {
         return vec![format!("{BOOK}: two rendered chapters have the same path")];
@@ -345,7 +351,7 @@ fn lost_fragments(filled: &Book, rendered: &Book, outcome: &FilledBook) -> Vec<S
             }
         }
         let markdown = Markdown::read(None).options();
-        let count = |text: &str| html_findings(text, &markdown).refused.len();
+        let count = |text: &str| check_html(text, &markdown).refused.len();
         if count(text) != count(&chapter.content) {
             wrong.push(format!(
                 "{BOOK}: another preprocessor wrote what looks like this one's in {name}"

@@ -11,7 +11,7 @@ use mdbook_renderer::{RenderContext, Renderer};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::source::stays_below;
+use super::source::is_plain_relative;
 use crate::mdbook::settings::Settings;
 use crate::util::files::{self, FilesError, SiteFile};
 
@@ -69,7 +69,7 @@ pub fn render(
     site: &[(&str, &SiteFile)],
 ) -> Result<Vec<SiteFile>, RenderError> {
     let root = tempfile::tempdir().map_err(RenderError::Folder)?;
-    let config = config(settings, root.path(), site)?;
+    let config = mdbook_config(settings, root.path(), site)?;
     std::fs::create_dir_all(root.path().join(&config.book.src)).map_err(RenderError::Folder)?;
     let made = root.path().join("made");
     let mut context = RenderContext::new(root.path(), book, config, &made);
@@ -85,7 +85,7 @@ pub fn render(
 }
 
 /// The configuration of mdBook; files that it needs are put below `root`.
-fn config(
+fn mdbook_config(
     settings: &Settings,
     root: &Path,
     site: &[(&str, &SiteFile)],
@@ -93,7 +93,7 @@ fn config(
     let mut config = Config::default();
     let book: BookConfig = serde_json::from_value(Value::Object(settings.book.clone()))
         .map_err(SettingsError::Book)?;
-    if !stays_below(&book.src) {
+    if !is_plain_relative(&book.src) {
         return Err(SettingsError::Src(book.src));
     }
     config.book = book;
@@ -103,13 +103,13 @@ fn config(
     }
     let mut html = settings.html.clone();
     for key in ["additional-css", "additional-js"] {
-        let files = additional(&html, key, root, site)?;
+        let files = put_additional_files(&html, key, root, site)?;
         html.insert(key.into(), files);
     }
     if let Some(Value::Object(redirects)) = html.get_mut("redirect") {
         redirects.retain(|from, _| {
             let path = from.trim_start_matches('/').split('#').next();
-            path.is_some_and(|path| stays_below(Path::new(path)))
+            path.is_some_and(|path| is_plain_relative(Path::new(path)))
         });
     }
     config
@@ -120,7 +120,7 @@ fn config(
 
 /// Those of the additional files under `key` that the site has, with their content put below `root`. What they hold is not
 /// made again, but the pages name it.
-fn additional(
+fn put_additional_files(
     html: &Map<String, Value>,
     key: &str,
     root: &Path,
@@ -130,7 +130,10 @@ fn additional(
     let mut files = Vec::new();
     for name in names.into_iter().flatten().filter_map(Value::as_str) {
         let path = Path::new(name);
-        let Some(file) = stays_below(path).then(|| in_site(name, site)).flatten() else {
+        let Some(file) = is_plain_relative(path)
+            .then(|| find_in_site(name, site))
+            .flatten()
+        else {
             continue;
         };
         let place = root.join(path);
@@ -157,7 +160,7 @@ pub fn is_additional(settings: &Settings, file: &str) -> bool {
 }
 
 /// The file of the site that an additional file became: under its own name, or with its digest before the ending.
-fn in_site<'f>(name: &str, site: &[(&str, &'f SiteFile)]) -> Option<&'f SiteFile> {
+fn find_in_site<'f>(name: &str, site: &[(&str, &'f SiteFile)]) -> Option<&'f SiteFile> {
     let (stem, ending) = name.split_once('.')?;
     let hashed = |found: &str| {
         let digest = found.strip_prefix(stem).and_then(|rest| {
@@ -210,7 +213,7 @@ mod tests {
         assert!(page.contains("own-") && !page.contains("gone"), "{page}");
         assert!(
             made.iter()
-                .any(|file| crate::publish::search_index::is_one(&file.name))
+                .any(|file| crate::publish::search_index::is_search_index(&file.name))
         );
         let out = Settings::new(&json!({"src": "/etc"}), &json!({}), None);
         let refused = render(&out, &BTreeMap::new(), Book::new(), &[])

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mdbook_preprocessor::book::Book;
 
-use super::compare::{Compared, Expected, compare, compare_outside, stands};
+use super::compare::{Expected, SiteComparison, compare, compare_outside, shows_claim};
 use super::regenerate::{PublishedSite, RegeneratedSite, regenerate};
 use super::search_index;
 use super::source::{BOOK, BookSource};
@@ -46,7 +46,7 @@ impl<'a> SiteFiles<'a> {
         };
         let own = format!("{FOLDER}/");
         for file in files.iter().filter(|file| !file.name.starts_with(&own)) {
-            match site.below(&file.name) {
+            match site.name_in_folder(&file.name) {
                 Some(name) => site.pages.push((name, file)),
                 None => site.outside.push(file),
             }
@@ -55,7 +55,7 @@ impl<'a> SiteFiles<'a> {
     }
 
     /// The name of a file below the folder of the pages.
-    fn below<'n>(&self, name: &'n str) -> Option<&'n str> {
+    fn name_in_folder<'n>(&self, name: &'n str) -> Option<&'n str> {
         let rest = name.strip_prefix(self.folder)?;
         match self.folder.is_empty() {
             true => Some(rest),
@@ -64,7 +64,7 @@ impl<'a> SiteFiles<'a> {
     }
 
     /// The name in the site of a file below the folder.
-    fn full(&self, name: &str) -> String {
+    fn name_in_site(&self, name: &str) -> String {
         match self.folder {
             "" => name.to_owned(),
             folder => format!("{folder}/{name}"),
@@ -98,14 +98,14 @@ pub fn reproduce(
             };
         }
     };
-    search_index::adopt(&mut made.files, &site.pages);
+    search_index::adopt_index(&mut made.files, &site.pages);
     let demanded: Option<BTreeMap<String, Level>> = demanded.map(|demanded| {
         let known = demanded.iter();
         known
-            .filter_map(|(name, level)| Some((site.below(name)?.to_owned(), *level)))
+            .filter_map(|(name, level)| Some((site.name_in_folder(name)?.to_owned(), *level)))
             .collect()
     });
-    let pages = pages(&source.about.book);
+    let pages = chapter_pages(&source.about.book);
     let expected = Expected {
         made: &made.files,
         pages: &pages.values().cloned().collect(),
@@ -113,9 +113,9 @@ pub fn reproduce(
     };
     let compared = compare(&expected, &site.pages);
     let outside = compare_outside(&expected, &site.outside);
-    let full = |name: &str| site.full(name);
+    let full = |name: &str| site.name_in_site(name);
     let mut out = Reproduction {
-        notes: notes(&compared, &outside, &full),
+        notes: comparison_notes(&compared, &outside, &full),
         levels: compared
             .levels
             .iter()
@@ -132,14 +132,14 @@ pub fn reproduce(
         .extend(compared.wrong.iter().map(|line| full(line)));
     out.wrong.extend(outside.wrong);
     out.wrong
-        .extend(unlike(&made, &told_claims, &told_verdicts));
+        .extend(claim_differences(&made, &told_claims, &told_verdicts));
     if made.history != told_history {
         out.wrong.push(format!(
             "{}: its entries differ from the captures of the site",
             manifest::HISTORY
         ));
     }
-    out.wrong.extend(hidden_claims(&made, &pages, &site));
+    out.wrong.extend(find_hidden_claims(&made, &pages, &site));
     if !out.wrong.is_empty() && source.about.program != env!("CARGO_PKG_VERSION") {
         out.notes.push(with_version(String::new(), source));
     }
@@ -147,7 +147,7 @@ pub fn reproduce(
 }
 
 /// Complaints about claims that no page of the site shows. `pages` has the pages by chapter.
-fn hidden_claims(
+fn find_hidden_claims(
     made: &RegeneratedSite,
     pages: &BTreeMap<String, String>,
     site: &SiteFiles<'_>,
@@ -158,10 +158,10 @@ fn hidden_claims(
         let page = pages.get(&claim.chapter).cloned().unwrap_or_default();
         let id = format!("claim-{}", claim.id);
         let file = by_name.get(page.as_str());
-        if !file.is_some_and(|file| stands(file, &id)) {
+        if !file.is_some_and(|file| shows_claim(file, &id)) {
             wrong.push(format!(
                 "{}: claim `{}` of {} is on no page where a reader could see it",
-                site.full(&page),
+                site.name_in_site(&page),
                 claim.id,
                 claim.chapter
             ));
@@ -184,7 +184,7 @@ fn with_version(line: String, source: &BookSource) -> String {
 }
 
 /// The pages of chapters, by the name of the chapter's own file.
-fn pages(book: &Book) -> BTreeMap<String, String> {
+fn chapter_pages(book: &Book) -> BTreeMap<String, String> {
     let chapters = book.chapters();
     chapters
         .filter_map(|chapter| {
@@ -197,8 +197,8 @@ fn pages(book: &Book) -> BTreeMap<String, String> {
 }
 
 /// The folders of a site in which the pages of all chapters are, the outermost first.
-pub fn folders(files: &[SiteFile], book: &Book) -> Vec<String> {
-    let pages: BTreeSet<String> = pages(book).into_values().collect();
+pub fn page_folders(files: &[SiteFile], book: &Book) -> Vec<String> {
+    let pages: BTreeSet<String> = chapter_pages(book).into_values().collect();
     let Some(first) = pages.first() else {
         return Vec::new();
     };
@@ -220,7 +220,11 @@ pub fn folders(files: &[SiteFile], book: &Book) -> Vec<String> {
 }
 
 /// Notes on what was compared, and what was not.
-fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String) -> Vec<String> {
+fn comparison_notes(
+    compared: &SiteComparison,
+    outside: &SiteComparison,
+    full: &dyn Fn(&str) -> String,
+) -> Vec<String> {
     let count = |wanted: Level| compared.levels.values().filter(|l| **l == wanted).count();
     let mut out = vec![format!(
         "{} made again from the published chapters and evidence: {} whole, {} in the chapter or the search, {} in what was \
@@ -237,7 +241,7 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
             "{pages} of a translation show what the chapters show"
         ));
     }
-    out.extend(weaker(compared, full));
+    out.extend(weaker_level_notes(compared, full));
     let mut uncovered: Vec<String> = compared.uncovered.iter().map(|name| full(name)).collect();
     uncovered.extend(outside.uncovered.iter().cloned());
     out.push(
@@ -268,7 +272,7 @@ fn notes(compared: &Compared, outside: &Compared, full: &dyn Fn(&str) -> String)
 }
 
 /// Notes on the pages of which less than the whole is what was made again, with the reason.
-fn weaker(compared: &Compared, full: &dyn Fn(&str) -> String) -> Vec<String> {
+fn weaker_level_notes(compared: &SiteComparison, full: &dyn Fn(&str) -> String) -> Vec<String> {
     let of = |wanted: Level| {
         let pages = compared.weaker.iter();
         pages.filter(move |(_, level, _)| *level == wanted)
@@ -287,7 +291,7 @@ fn weaker(compared: &Compared, full: &dyn Fn(&str) -> String) -> Vec<String> {
 }
 
 /// The differences between published claims and verdicts and those of the chapters.
-fn unlike(
+fn claim_differences(
     made: &RegeneratedSite,
     claims: &[crate::evidence::verdict_files::PublishedClaim],
     verdicts: &crate::evidence::verdict_files::Verdicts,
@@ -347,7 +351,7 @@ fn describe_claim(claim: &crate::evidence::verdict_files::PublishedClaim) -> Str
     let when = when.map_or_else(String::new, |when| format!(" when `{when}`"));
     let holds = claim.holds.as_ref();
     let holds = holds.map_or_else(String::new, |holds| format!(" holds `{holds}`"));
-    let expression = crate::markdown::escape::visible(&claim.expression);
+    let expression = crate::markdown::escape::escape_invisible(&claim.expression);
     format!(
         "`{expression}`{when}{holds}, shown on {} in {}",
         claim.shown, claim.chapter
@@ -356,7 +360,7 @@ fn describe_claim(claim: &crate::evidence::verdict_files::PublishedClaim) -> Str
 
 /// The differences between a book on disk and the sources that a site publishes, a line each. `addresses` is what the
 /// site's manifest says of them.
-pub fn against_book(
+pub fn compare_with_book(
     source: &BookSource,
     book: &crate::mdbook::load::LoadedBook,
     templates: &crate::templates::Templates,
@@ -367,7 +371,7 @@ pub fn against_book(
     let texts = super::source::take_texts(&mut came)?;
     let mut wrong = Vec::new();
     let own: BTreeMap<String, String> = templates
-        .own()
+        .own_templates()
         .map(|(name, text)| (name, text.to_owned()))
         .collect();
     for (folder, ours, theirs) in [

@@ -10,12 +10,12 @@ const BEFORE: &str = "JSON.parse('";
 const AFTER: &str = "'));";
 
 /// True if a file of this name, without its folder, is a search index.
-pub fn is_one(name: &str) -> bool {
+pub fn is_search_index(name: &str) -> bool {
     name.starts_with("searchindex") && name.ends_with(".js")
 }
 
 /// The index in a file, and the code before it; nothing if it is none.
-fn index(file: &str) -> Option<(&str, Value)> {
+fn parse_index(file: &str) -> Option<(&str, Value)> {
     let (code, rest) = file.trim_end().split_once(BEFORE)?;
     let quoted = rest.strip_suffix(AFTER)?;
     let mut text = String::with_capacity(quoted.len());
@@ -58,10 +58,10 @@ pub enum IndexError {
 
 /// Compare what a search finds; the error is the first difference.
 pub fn compare(made: &str, actual: &str) -> Result<(), IndexError> {
-    let Some((code, made)) = index(made) else {
+    let Some((code, made)) = parse_index(made) else {
         return Err(IndexError::Made);
     };
-    let Some((_, actual)) = index(actual).filter(|(found, _)| *found == code) else {
+    let Some((_, actual)) = parse_index(actual).filter(|(found, _)| *found == code) else {
         return Err(IndexError::Form);
     };
     if made == actual {
@@ -101,11 +101,11 @@ pub fn compare(made: &str, actual: &str) -> Result<(), IndexError> {
 
 /// Put the search index of a site in the place of the one that was made again, if a search finds the same in both: the
 /// order of its parts is not the same in every build of mdBook, and the name that other files call it by has its digest.
-pub fn adopt(made: &mut [SiteFile], site: &[(&str, &SiteFile)]) {
-    let Some((name, theirs)) = site.iter().find(|(name, _)| is_one(name)) else {
+pub fn adopt_index(made: &mut [SiteFile], site: &[(&str, &SiteFile)]) {
+    let Some((name, theirs)) = site.iter().find(|(name, _)| is_search_index(name)) else {
         return;
     };
-    let Some(ours) = made.iter_mut().find(|file| is_one(&file.name)) else {
+    let Some(ours) = made.iter_mut().find(|file| is_search_index(&file.name)) else {
         return;
     };
     let same = ours.bytes == theirs.bytes
@@ -126,7 +126,7 @@ pub fn adopt(made: &mut [SiteFile], site: &[(&str, &SiteFile)]) {
     for file in texts.filter(|file| [".html", ".js"].iter().any(|end| file.name.ends_with(end))) {
         if let Ok(text) = std::str::from_utf8(&file.bytes)
             && text.contains(&before)
-            && !is_one(&file.name)
+            && !is_search_index(&file.name)
         {
             file.bytes = text.replace(&before, name).into_bytes();
         }
@@ -166,7 +166,7 @@ mod tests {
                 named("searcher.js", "load('searchindex-1.js')".into()),
             ];
             let theirs = named("searchindex-2.js", theirs);
-            adopt(&mut made, &[("searchindex-2.js", &theirs)]);
+            adopt_index(&mut made, &[("searchindex-2.js", &theirs)]);
             assert_eq!(made[0].bytes == theirs.bytes, adopted);
             let names = String::from_utf8_lossy(&made[1].bytes).contains("searchindex-2.js");
             assert_eq!(

@@ -29,7 +29,7 @@ pub enum ServedForm<'f> {
 }
 
 /// Find out how a server may show the file of this name.
-pub fn as_page<'f>(name: &'f str, bytes: &'f [u8]) -> ServedForm<'f> {
+pub fn served_form<'f>(name: &'f str, bytes: &'f [u8]) -> ServedForm<'f> {
     let lower = name.to_ascii_lowercase();
     let ending = PACKED.iter().find(|ending| lower.ends_with(**ending));
     let plain = ending.map_or(name, |ending| &name[..name.len() - ending.len()]);
@@ -39,7 +39,7 @@ pub fn as_page<'f>(name: &'f str, bytes: &'f [u8]) -> ServedForm<'f> {
     };
     match ending {
         None if *page != ".svgz" => ServedForm::Page(String::from_utf8_lossy(bytes)),
-        Some(&".gz") | None => match unpacked(bytes) {
+        Some(&".gz") | None => match unpack(bytes) {
             Some(text) if ending.is_some() => ServedForm::Packed(plain, text.into()),
             Some(text) => ServedForm::Page(text.into()),
             None => ServedForm::Unreadable,
@@ -49,7 +49,7 @@ pub fn as_page<'f>(name: &'f str, bytes: &'f [u8]) -> ServedForm<'f> {
 }
 
 /// The text of a packed file; `None` of one that cannot be unpacked whole.
-fn unpacked(bytes: &[u8]) -> Option<String> {
+fn unpack(bytes: &[u8]) -> Option<String> {
     let mut text = Vec::new();
     let read = GzDecoder::new(bytes).take(LONGEST).read_to_end(&mut text);
     let whole = read.is_ok_and(|length| (length as u64) < LONGEST);
@@ -70,24 +70,27 @@ mod tests {
         let packed = packer.finish().unwrap();
         for name in ["a.html", "a.HTML", "b/a.shtml", "a.Svg", "a.htm"] {
             assert_eq!(
-                as_page(name, b"<p>"),
+                served_form(name, b"<p>"),
                 ServedForm::Page("<p>".into()),
                 "{name}"
             );
         }
-        assert_eq!(as_page("a.svgz", &packed), ServedForm::Page("<p>".into()));
+        assert_eq!(
+            served_form("a.svgz", &packed),
+            ServedForm::Page("<p>".into())
+        );
         let expected = ServedForm::Packed("a.HTML", "<p>".into());
-        assert_eq!(as_page("a.HTML.gz", &packed), expected);
+        assert_eq!(served_form("a.HTML.gz", &packed), expected);
         for (name, bytes) in [
             ("a.html.br", &packed[..]),
             ("a.html.zst", &packed),
             ("a.html.gz", b"<p>"),
             ("a.html.gz", &packed[..packed.len() - 9]),
         ] {
-            assert_eq!(as_page(name, bytes), ServedForm::Unreadable, "{name}");
+            assert_eq!(served_form(name, bytes), ServedForm::Unreadable, "{name}");
         }
         for name in ["a.css", "html", "a.html.txt", "a.tar.gz", "a.json.gz", ""] {
-            assert_eq!(as_page(name, &packed), ServedForm::No, "{name}");
+            assert_eq!(served_form(name, &packed), ServedForm::No, "{name}");
         }
     }
 }

@@ -41,7 +41,7 @@ pub enum EvidenceFolderError {
 }
 
 /// The evidence in a folder, by machine.
-pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
+pub fn read_evidence_folder(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
     let entries = std::fs::read_dir(folder).map_err(|error| EvidenceFolderError::Unreadable {
         folder: folder.to_owned(),
         error,
@@ -50,12 +50,13 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
     for entry in entries {
         let path = entry.map_err(EvidenceFolderError::Entry)?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            let read = loader::read(&path, &DerivedCache::default()).map_err(|reason| {
-                EvidenceFolderError::Refused {
-                    file: path.clone(),
-                    reason: crate::evidence::disclosure::redact_message(&reason.to_string()),
-                }
-            })?;
+            let read =
+                loader::read_evidence(&path, &DerivedCache::default()).map_err(|reason| {
+                    EvidenceFolderError::Refused {
+                        file: path.clone(),
+                        reason: crate::evidence::disclosure::redact_message(&reason.to_string()),
+                    }
+                })?;
             out.extend(read.map(|(evidence, _)| evidence));
         }
     }
@@ -63,7 +64,7 @@ pub fn evidence(folder: &Path) -> Result<Vec<Evidence>, EvidenceFolderError> {
 }
 
 /// The file of this name, read as JSON; what cannot be read is a finding.
-pub fn document<T: serde::de::DeserializeOwned + Serialize>(
+pub fn read_document<T: serde::de::DeserializeOwned + Serialize>(
     files: &[SiteFile],
     name: &str,
     wrong: &mut Vec<String>,
@@ -72,7 +73,7 @@ pub fn document<T: serde::de::DeserializeOwned + Serialize>(
     match serde_json::from_slice::<T>(&file.bytes) {
         Ok(document) => {
             // What is said twice, for example, is read once.
-            if manifest::json(&document).is_ok_and(|again| again != file.bytes) {
+            if manifest::to_json(&document).is_ok_and(|again| again != file.bytes) {
                 wrong.push(format!(
                     "{name}: it holds more than this program reads, such as a key twice"
                 ));
@@ -87,7 +88,7 @@ pub fn document<T: serde::de::DeserializeOwned + Serialize>(
 }
 
 /// The history that a site publishes.
-pub fn history_of(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<History> {
+pub fn read_history(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<History> {
     let file = files.iter().find(|file| file.name == manifest::HISTORY)?;
     match crate::evidence::history::read(&file.bytes) {
         Ok(history) => Some(history),
@@ -99,11 +100,11 @@ pub fn history_of(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<History
 }
 
 /// The record of a sweep that a site publishes.
-pub fn sweep_of(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<SweepRecord> {
+pub fn read_sweep(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<SweepRecord> {
     let file = files.iter().find(|file| file.name == manifest::SWEEP)?;
     match crate::evidence::sweep_record::read(&file.bytes) {
         Ok(record) => {
-            if manifest::json(&record).is_ok_and(|again| again != file.bytes) {
+            if manifest::to_json(&record).is_ok_and(|again| again != file.bytes) {
                 wrong.push(format!(
                     "{}: it holds more than this program reads, such as a key twice",
                     manifest::SWEEP
@@ -119,7 +120,7 @@ pub fn sweep_of(files: &[SiteFile], wrong: &mut Vec<String>) -> Option<SweepReco
 }
 
 /// The evidence that a site publishes.
-pub fn published(files: &[SiteFile], wrong: &mut Vec<String>) -> Vec<Evidence> {
+pub fn read_evidence(files: &[SiteFile], wrong: &mut Vec<String>) -> Vec<Evidence> {
     let mut out = Vec::new();
     for file in files {
         let Some(name) = file.name.strip_prefix(manifest::EVIDENCE) else {
@@ -147,7 +148,7 @@ pub fn redact_live_evidence(
 ) -> Result<Vec<Evidence>, RedactError> {
     raw.iter()
         .map(|evidence| {
-            if addresses.hide(evidence) && !is_redacted(evidence) {
+            if addresses.hides_addresses(evidence) && !is_redacted(evidence) {
                 redact(evidence)
             } else {
                 Ok(evidence.clone())
@@ -157,7 +158,7 @@ pub fn redact_live_evidence(
 }
 
 /// The investigation that a site publishes: its text, and its parsed form.
-pub fn investigation(files: &[SiteFile]) -> Option<(&[u8], Investigation)> {
+pub fn read_investigation(files: &[SiteFile]) -> Option<(&[u8], Investigation)> {
     let name = manifest::INVESTIGATION;
     let file = files.iter().find(|file| file.name == name)?;
     let text = String::from_utf8_lossy(&file.bytes);

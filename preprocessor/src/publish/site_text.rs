@@ -1,6 +1,6 @@
 //! Reading of a rendered page: the values that it shows, and the origin that it states for each.
 
-use crate::markdown::html::{RAW, Token, TokenKind, decode, tokens};
+use crate::markdown::html::{RAW, Token, TokenKind, decode_references, tokenize_html};
 
 /// A value that a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct SitePage {
 impl SitePage {
     /// Read a page.
     pub fn new(html: &str) -> Self {
-        let tokens = tokens(html);
+        let tokens = tokenize_html(html);
         SitePage { tokens }
     }
 
@@ -45,7 +45,7 @@ impl SitePage {
                 machine: attribute("data-qed-on").unwrap_or_default(),
                 style: attribute("data-qed-as"),
                 listed: listed.is_some(),
-                text: listed.unwrap_or_else(|| content(&self.tokens[index..])),
+                text: listed.unwrap_or_else(|| element_text(&self.tokens[index..])),
             });
         }
         out
@@ -63,7 +63,7 @@ impl SitePage {
             if classes.any(|class| class == "qed-badge-own")
                 && let Some(id) = claim.take()
             {
-                let badge = content(&self.tokens[index..]);
+                let badge = element_text(&self.tokens[index..]);
                 let word = badge.split_whitespace().next_back().unwrap_or_default();
                 out.push((id.to_owned(), word.to_owned()));
             }
@@ -85,7 +85,7 @@ impl SitePage {
     /// Its comments.
     pub fn comments(&self) -> impl Iterator<Item = String> {
         self.tokens.iter().filter_map(|token| match &token.kind {
-            TokenKind::Comment(text) => Some(decode(text)),
+            TokenKind::Comment(text) => Some(decode_references(text)),
             _ => None,
         })
     }
@@ -97,9 +97,9 @@ impl SitePage {
         let mut in_raw = false;
         for token in &self.tokens {
             match &token.kind {
-                TokenKind::Text(text) if in_raw => out.push_str(&decode(text)),
+                TokenKind::Text(text) if in_raw => out.push_str(&decode_references(text)),
                 TokenKind::Text(text) => out.push_str(text),
-                TokenKind::Comment(text) => out.push_str(&decode(text)),
+                TokenKind::Comment(text) => out.push_str(&decode_references(text)),
                 TokenKind::End(_) => in_raw = false,
                 TokenKind::Start {
                     name, attributes, ..
@@ -129,20 +129,22 @@ impl SitePage {
 
 /// The text inside of the element that begins the tokens, up to its own end tag: part of a value may stand in an element
 /// of its own.
-fn content(tokens: &[Token]) -> String {
+fn element_text(tokens: &[Token]) -> String {
     let mut out = String::new();
     let Some(kind @ TokenKind::Start { name: element, .. }) =
         tokens.first().map(|token| &token.kind)
     else {
         return out;
     };
-    if !kind.opens() {
+    if !kind.opens_element() {
         return out;
     }
     let mut depth = 1_usize;
     for token in &tokens[1..] {
         match &token.kind {
-            kind @ TokenKind::Start { name, .. } if name == element && kind.opens() => depth += 1,
+            kind @ TokenKind::Start { name, .. } if name == element && kind.opens_element() => {
+                depth += 1
+            }
             TokenKind::End(name) if name == element => depth -= 1,
             TokenKind::Text(text) => out.push_str(text),
             _ => {}
@@ -156,12 +158,12 @@ fn content(tokens: &[Token]) -> String {
 
 /// The page as a reader sees it, for the search for what must not be known: its text and its attributes. Of a page with
 /// attributes that a browser leaves out, all of it follows with its character references resolved.
-pub fn text_of(html: &str) -> String {
+pub fn page_text(html: &str) -> String {
     let page = SitePage::new(html);
     let mut text = page.text();
     if page.has_repeated_attributes() {
         text.push('\n');
-        text.push_str(&decode(html));
+        text.push_str(&decode_references(html));
     }
     text
 }
@@ -202,7 +204,7 @@ mod tests {
             SitePage::new("<dd data-qed=\"a\">66 <b class=\"x\">e8</b> <b>57</b></dd><b>no</b>");
         let marked = marked.shown_values();
         assert_eq!(marked[0].text, "66 e8 57");
-        let text = text_of(html);
+        let text = page_text(html);
         assert!(
             text.contains("a < ") && text.contains("5 \"") && text.contains("0x1."),
             "{text}"
@@ -225,7 +227,7 @@ mod tests {
             "<a \"><b>",
         ] {
             SitePage::new(html).shown_values();
-            text_of(html);
+            page_text(html);
         }
     }
 
@@ -258,7 +260,7 @@ mod tests {
             "<b TITLE=&#120;yz>",
             "<textarea>&#120;yz",
         ] {
-            assert!(text_of(html).contains("xyz"), "{html}");
+            assert!(page_text(html).contains("xyz"), "{html}");
         }
     }
 }

@@ -109,7 +109,7 @@ impl BookRecord {
 }
 
 /// True if a path leads nowhere but below the folder that it is put into.
-pub fn stays_below(path: &Path) -> bool {
+pub fn is_plain_relative(path: &Path) -> bool {
     let mut parts = path.components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
@@ -142,10 +142,10 @@ pub enum TextsError {
 }
 
 /// The path of a chapter as a name with `/`; an error if it leads out of the book.
-fn name_of(chapter: &Chapter) -> Result<String, ChapterError> {
+fn chapter_name(chapter: &Chapter) -> Result<String, ChapterError> {
     let path = chapter.path.as_deref().unwrap_or(Path::new(""));
     match path.to_str() {
-        Some(name) if stays_below(path) => Ok(name.to_owned()),
+        Some(name) if is_plain_relative(path) => Ok(name.to_owned()),
         _ => Err(ChapterError::Outside {
             chapter: chapter.name.clone(),
             path: path.to_owned(),
@@ -159,7 +159,7 @@ pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, ChapterEr
     let mut problem = None;
     book.for_each_chapter_mut(|chapter| {
         let text = std::mem::take(&mut chapter.content);
-        match name_of(chapter) {
+        match chapter_name(chapter) {
             Ok(name) => match texts.get(&name) {
                 Some(known) if *known != text => {
                     problem = Some(ChapterError::SamePath(name));
@@ -177,7 +177,7 @@ pub fn take_texts(book: &mut Book) -> Result<BTreeMap<String, String>, ChapterEr
 /// Gives each chapter its text back.
 pub fn put_texts(book: &mut Book, texts: &BTreeMap<String, String>) -> Result<(), TextsError> {
     let mut problem = None;
-    book.for_each_chapter_mut(|chapter| match name_of(chapter) {
+    book.for_each_chapter_mut(|chapter| match chapter_name(chapter) {
         Ok(name) => match texts.get(&name) {
             Some(text) => chapter.content.clone_from(text),
             None => problem = Some(TextsError::Missing(name)),
@@ -275,7 +275,7 @@ impl BookSource {
             };
         };
         let published = about.settings.clone();
-        about.settings = about.settings.publishable();
+        about.settings = about.settings.into_publishable();
         if about.settings != published {
             return Err(vec![SourceError::Settings]);
         }

@@ -6,7 +6,7 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::redact::RedactError;
 use qed_evidence::resolve::{Catalog, Indexed};
 
-use super::manifest::{SWEEP, read_again};
+use super::manifest::{SWEEP, parse_published_claim};
 use super::site_reader::redact_live_evidence;
 use crate::claims::sweep::swept_claim;
 use crate::config::Addresses;
@@ -43,7 +43,7 @@ pub struct SweepFindings {
 ///
 /// # Errors
 /// When evidence cannot be redacted.
-pub fn against_evidence(
+pub fn compare_with_evidence(
     record: &SweepRecord,
     sources: &SweepSources<'_>,
 ) -> Result<SweepFindings, RedactError> {
@@ -56,7 +56,9 @@ pub fn against_evidence(
         let mut at_hand = at_hand.filter(|(evidence, _)| evidence.machine.name == *machine);
         match at_hand.next() {
             Some((evidence, shown)) => {
-                found.wrong.extend(other_kernel(record, kernel, shown));
+                found
+                    .wrong
+                    .extend(kernel_differences(record, kernel, shown));
                 own.push(evidence);
             }
             None => missing.push(machine.as_str()),
@@ -68,13 +70,17 @@ pub fn against_evidence(
             "the verdicts of the sweep were not judged again: there is no evidence of {missing}"
         ));
     } else if found.wrong.is_empty() {
-        judge_again(record, sources, &own, &mut found);
+        rejudge_claims(record, sources, &own, &mut found);
     }
     Ok(found)
 }
 
 /// The differences between the record of a kernel and the kernel's evidence.
-fn other_kernel(record: &SweepRecord, kernel: &SweptKernel, evidence: &Evidence) -> Option<String> {
+fn kernel_differences(
+    record: &SweepRecord,
+    kernel: &SweptKernel,
+    evidence: &Evidence,
+) -> Option<String> {
     let run = &evidence.run;
     let other =
         |known: &Option<String>, found: &String| known.as_ref().is_some_and(|known| known != found);
@@ -83,7 +89,7 @@ fn other_kernel(record: &SweepRecord, kernel: &SweptKernel, evidence: &Evidence)
         Ok(found) if found.evidence != kernel.evidence => {
             "it was recorded from other evidence, the digest is another".into()
         }
-        Ok(found) if !kernel.is_of(&found) => "its evidence is of another kernel or time".into(),
+        Ok(found) if !kernel.matches(&found) => "its evidence is of another kernel or time".into(),
         Ok(_)
             if other(&record.collector, &run.collector)
                 || other(&record.object, &run.object_digest) =>
@@ -96,7 +102,7 @@ fn other_kernel(record: &SweepRecord, kernel: &SweptKernel, evidence: &Evidence)
 }
 
 /// Judge the claims of the record again that the book still makes. `own` is the evidence of each kernel, in their order.
-fn judge_again(
+fn rejudge_claims(
     record: &SweepRecord,
     sources: &SweepSources<'_>,
     own: &[&Evidence],
@@ -109,12 +115,13 @@ fn judge_again(
     };
     let (mut repeated, mut others) = (0, 0);
     for (id, swept) in &record.claims {
-        let same = |claim: &&PublishedClaim| claim.id == *id && swept.says(ClaimText::from(*claim));
+        let same =
+            |claim: &&PublishedClaim| claim.id == *id && swept.matches(ClaimText::from(*claim));
         let Some(published) = sources.claims.iter().find(same) else {
             others += 1;
             continue;
         };
-        let claim = match read_again(published, sources.book_mentions) {
+        let claim = match parse_published_claim(published, sources.book_mentions) {
             Ok(claim) => claim,
             // Complained of where the verdicts of the book are judged again.
             Err(_) => continue,
@@ -122,11 +129,14 @@ fn judge_again(
         let judged = |machine: &Indexed<'_>| judge(&claim, &catalog, machine);
         let judgements: Vec<Judgement> = machines.iter().map(judged).collect();
         let again = swept_claim(&claim, &judgements);
-        let whole: Vec<bool> = own.iter().map(|e| !sources.addresses.hide(e)).collect();
+        let whole: Vec<bool> = own
+            .iter()
+            .map(|e| !sources.addresses.hides_addresses(e))
+            .collect();
         let before = found.wrong.len();
         found
             .wrong
-            .extend(differences(id, record, swept, &again, &whole));
+            .extend(claim_differences(id, record, swept, &again, &whole));
         if found.wrong.len() == before {
             repeated += again.verdicts.len();
         }
@@ -140,7 +150,7 @@ fn judge_again(
 
 /// The differences between a claim as it was recorded and as it is judged again. `whole` says of each kernel whether its
 /// evidence may be shown as it is; of the others, operands and reasons are withheld.
-fn differences(
+fn claim_differences(
     id: &str,
     record: &SweepRecord,
     swept: &SweptClaim,

@@ -57,7 +57,7 @@ pub fn is_text(name: &str) -> bool {
 }
 
 /// Compare one page, its text and what was read of it, with the evidence.
-pub fn page(
+pub fn check_page(
     name: &str,
     (html, page): (&str, &SitePage),
     machines: &BTreeMap<String, Vec<Leaves<'_>>>,
@@ -104,7 +104,7 @@ pub fn page(
             continue;
         }
         found.compared += 1;
-        if let Err(why) = compare(&value, machines) {
+        if let Err(why) = compare_value(&value, machines) {
             found.wrong.push(format!(
                 "{name}: `{}` of {} shows `{}`: {why}",
                 value.path, value.machine, value.text
@@ -141,7 +141,7 @@ enum ValueError {
     NoValue,
 }
 
-fn compare(
+fn compare_value(
     value: &SiteValue,
     machines: &BTreeMap<String, Vec<Leaves<'_>>>,
 ) -> Result<(), ValueError> {
@@ -162,10 +162,12 @@ fn compare(
         };
         let text = crate::evidence::format::format(measured, format)?;
         let line =
-            crate::markdown::escape::visible(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
-        let block =
-            crate::markdown::escape::visible_lines(text.strip_suffix('\n').unwrap_or(&text))
+            crate::markdown::escape::escape_invisible(text.strip_suffix('\n').unwrap_or(&text))
                 .into_owned();
+        let block = crate::markdown::escape::escape_invisible_lines(
+            text.strip_suffix('\n').unwrap_or(&text),
+        )
+        .into_owned();
         if [line.as_str(), block.as_str()].contains(&value.text.trim_end_matches('\n').trim())
             || [line.trim(), block.trim()].contains(&value.text.trim())
         {
@@ -180,7 +182,7 @@ fn compare(
 }
 
 /// Compare the verdicts that a page shows in its claims.
-pub fn badges(
+pub fn check_badges(
     name: &str,
     page: &SitePage,
     claims: &[PublishedClaim],

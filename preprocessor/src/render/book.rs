@@ -6,7 +6,7 @@ use qed_evidence::observation::notes;
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::rule_of;
-use crate::claims::sweep::state;
+use crate::claims::sweep::sweep_state;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
 use crate::evidence::locations::SWEEP;
@@ -63,7 +63,7 @@ impl BookReport {
 }
 
 /// A book's chapters, taken apart.
-pub fn parse(
+pub fn parse_all(
     chapters: &[(String, &mut String)],
     markdown: Markdown,
     parallelism: Parallelism,
@@ -91,12 +91,12 @@ pub struct FilledBook {
 pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) -> FilledBook {
     let mut report = BookReport::default();
     if target == Target::Nothing {
-        book_data.evidence_set.templates.set_unseen();
+        book_data.evidence_set.templates.discard_output();
     }
     let mut texts = Vec::new();
     let mut written = Vec::new();
     let mut uses = Vec::new();
-    let lint = || lint::chapters(chapters, book_data.config, Some(book_data));
+    let lint = || lint::check_chapters(chapters, book_data.config, Some(book_data));
     let parallelism = book_data.config.parallelism;
     let (claims, filled, complaints) = std::thread::scope(|scope| {
         // It looks at no claim, and so takes what time the others leave.
@@ -108,12 +108,16 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         let filled = parallelism.map(chapters, |number, chapter| {
             fill(chapter, number, book_data, &claims, &glossary, target)
         });
-        (claims, filled, linting.map_or_else(lint, parallel::join))
+        (
+            claims,
+            filled,
+            linting.map_or_else(lint, parallel::join_thread),
+        )
     });
     report.false_claim = claims
         .iter()
         .any(|c| c.judgements.iter().any(|j| j.verdict.is_failure()))
-        || report.problems.iter().any(of_false_claim);
+        || report.problems.iter().any(is_false_claim);
     for (chapter, filled) in chapters.iter().zip(filled) {
         report.problems.extend(chapter.problems.iter().cloned());
         if !book_data.config.active_html {
@@ -132,7 +136,9 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         written.push(places);
         uses.push(shown);
     }
-    report.problems.extend(stale(book_data, &claims));
+    report
+        .problems
+        .extend(stale_diagnostics(book_data, &claims));
     let machines: Vec<_> = book_data
         .evidence_set
         .loaded
@@ -143,12 +149,12 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
     report.problems.extend(noted);
     report
         .problems
-        .extend(book_data.evidence_set.templates.problems());
+        .extend(book_data.evidence_set.templates.take_problems());
     // What could not be read uses nothing that could be known.
     let all_read = !report.has_errors() || report.false_claim;
     report.problems.extend(complaints);
     if all_read {
-        report.problems.extend(lint::unused(&uses, book_data));
+        report.problems.extend(lint::find_unused(&uses, book_data));
     }
     FilledBook {
         texts,
@@ -160,28 +166,28 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
 }
 
 /// True for a complaint about a claim that is false or broken.
-fn of_false_claim(problem: &Diagnostic) -> bool {
+fn is_false_claim(problem: &Diagnostic) -> bool {
     let rules = [Verdict::Fail, Verdict::Error].map(rule_of);
     problem.rule.is_some_and(|rule| rules.contains(&rule))
 }
 
 /// Complaints about evidence that is out of date.
-fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
+fn stale_diagnostics(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
     let config = book_data.config;
     if config.on_stale == OnMissing::Show {
         return Vec::new();
     }
     let machines = book_data.evidence_set.loaded.iter().filter_map(|loaded| {
-        let reasons = loaded.out_of_date()?;
+        let reasons = loaded.stale_reasons()?;
         let message = format!(
             "the evidence of {} is out of date: {reasons}",
             loaded.machine
         );
-        let line = crate::evidence::loader::capture_line(config, &loaded.machine);
+        let line = crate::evidence::loader::capture_command(config, &loaded.machine);
         Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
     });
     let sweep = book_data.evidence_set.sweep.as_ref().and_then(|sweep| {
-        let reasons = state(sweep, claims).out_of_date()?;
+        let reasons = sweep_state(sweep, claims).stale_reasons()?;
         let message = format!("the record of the sweep, `{SWEEP}`, is out of date: {reasons}");
         Some(Diagnostic::error_without_place(message).help(format!("make it again: {MAKE}")))
     });
@@ -189,12 +195,12 @@ fn stale(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnostic> {
 }
 
 /// Take out the escapes alone: for a book that shows placeholders and fills none.
-pub fn unescape(chapter: &Chapter, target: Target) -> String {
+pub fn remove_escapes(chapter: &Chapter, target: Target) -> String {
     let escapes = chapter.escapes.iter().map(|at| Edit {
         range: *at..at + 1,
         text: String::new(),
     });
-    let edits = crate::render::fill::literals(chapter, target)
+    let edits = crate::render::fill::literals_edit(chapter, target)
         .into_iter()
         .chain(escapes)
         .collect();

@@ -72,12 +72,12 @@ pub fn fill(
                 group.push(next);
             }
         }
-        fill.group(&group);
+        fill.fill_group(&group);
     }
     for (number, block) in chapter.blocks.iter().enumerate() {
         let rendered = match block.kind {
             BlockKind::Claim => claims
-                .at(index, number)
+                .get_by_block(index, number)
                 .map(|judged| claim_block::render(judged, book_data)),
             BlockKind::Exhibit => {
                 let book = (book_data, claims, glossary);
@@ -89,17 +89,17 @@ pub fn fill(
         fill.uses.extend(rendered.uses);
         fill.problems.extend(rendered.problems);
         fill.edits.push(match target {
-            Target::Html => splice::html_block(text, block.range.clone(), &rendered.html),
-            Target::Text => splice::text_block(text, block.range.clone(), &rendered.text),
+            Target::Html => splice::html_block_edit(text, block.range.clone(), &rendered.html),
+            Target::Text => splice::text_block_edit(text, block.range.clone(), &rendered.text),
             Target::Nothing => continue,
         });
     }
     if target == Target::Nothing {
         fill.edits.clear();
     } else {
-        fill.page(&machines);
+        fill.add_page_header(&machines);
     }
-    let (text, written) = splice::apply_noting(text, fill.edits);
+    let (text, written) = splice::apply_with_insertions(text, fill.edits);
     FilledChapter {
         text,
         written,
@@ -122,10 +122,10 @@ struct ChapterFiller<'a, 'f> {
 
 impl ChapterFiller<'_, '_> {
     /// Fill placeholders in the same place: one, or all of one code span.
-    fn group(&mut self, group: &[&Placeholder]) {
+    fn fill_group(&mut self, group: &[&Placeholder]) {
         let mut uses = Vec::new();
         for placeholder in group {
-            let Some(mut used) = self.value(placeholder) else {
+            let Some(mut used) = self.fill_value(placeholder) else {
                 continue;
             };
             used.listed = !matches!(
@@ -133,7 +133,7 @@ impl ChapterFiller<'_, '_> {
                 PlaceholderContext::Prose { bare: false, .. }
                     | PlaceholderContext::Html(HtmlPosition::Text { plain: false })
             );
-            let text = self.write(placeholder, &used);
+            let text = self.escape_in_context(placeholder, &used);
             self.edits.push(Edit {
                 range: placeholder.range.clone(),
                 text,
@@ -151,7 +151,7 @@ impl ChapterFiller<'_, '_> {
             false,
         ) = (self.target, &group[0].context, uses.is_empty())
         {
-            let (open, close) = self.around(&uses, *in_link);
+            let (open, close) = self.code_span_markup(&uses, *in_link);
             self.edits.push(Edit {
                 range: span.start..span.start,
                 text: open,
@@ -165,7 +165,7 @@ impl ChapterFiller<'_, '_> {
     }
 
     /// Look a value up and write it down, or note why not.
-    fn value(&mut self, placeholder: &Placeholder) -> Option<Use> {
+    fn fill_value(&mut self, placeholder: &Placeholder) -> Option<Use> {
         let source = &self.chapter.source;
         let machine = match &placeholder.machine {
             None => None,
@@ -173,7 +173,7 @@ impl ChapterFiller<'_, '_> {
                 Ok(Some(index)) => Some(index),
                 Ok(None) => {
                     let reason = format!("there is no evidence of `{name}` yet");
-                    return self.missing(placeholder, None, &Missing::from(reason));
+                    return self.fill_missing(placeholder, None, &Missing::from(reason));
                 }
                 Err(unknown) => {
                     let message = unknown.to_string();
@@ -184,9 +184,9 @@ impl ChapterFiller<'_, '_> {
             },
         };
         if placeholder.path.first() == "claims" {
-            return self.verdict(placeholder, machine);
+            return self.fill_verdict(placeholder, machine);
         }
-        let shown = self.book_data.show(&placeholder.path, machine);
+        let shown = self.book_data.resolve(&placeholder.path, machine);
         let shown = match shown.as_ref() {
             Ok(shown) => shown,
             Err(error) => {
@@ -224,7 +224,7 @@ impl ChapterFiller<'_, '_> {
                     }
                 }
             }
-            PathValue::Missing(reason) => self.missing(placeholder, shown.machine, reason),
+            PathValue::Missing(reason) => self.fill_missing(placeholder, shown.machine, reason),
             PathValue::Broken(reason) => {
                 let message = format!("`{}` is not reliable: {reason}", placeholder.path);
                 let problem = Diagnostic::error(source, placeholder.range.clone(), message)
@@ -232,12 +232,16 @@ impl ChapterFiller<'_, '_> {
                 let fails = self.book_data.config.on_fail == crate::config::OnFail::Error;
                 self.problems
                     .push(if fails { problem } else { problem.warning() });
-                Some(self.gap(placeholder, shown.machine, "ERROR", reason))
+                Some(self.gap_use(placeholder, shown.machine, "ERROR", reason))
             }
         }
     }
 
-    fn verdict(&mut self, placeholder: &Placeholder, machine: Option<MachineId>) -> Option<Use> {
+    fn fill_verdict(
+        &mut self,
+        placeholder: &Placeholder,
+        machine: Option<MachineId>,
+    ) -> Option<Use> {
         let source = &self.chapter.source;
         match self.claims.verdict(&placeholder.path, machine) {
             Ok((machine, verdict, reason)) => Some(Use {
@@ -260,16 +264,16 @@ impl ChapterFiller<'_, '_> {
         }
     }
 
-    fn missing(
+    fn fill_missing(
         &mut self,
         placeholder: &Placeholder,
         machine: Option<MachineId>,
         missing: &Missing,
     ) -> Option<Use> {
         let format = placeholder.style.format;
-        let (word, reason) = self
-            .book_data
-            .gap(&placeholder.path, machine, missing, format);
+        let (word, reason) =
+            self.book_data
+                .describe_gap(&placeholder.path, machine, missing, format);
         if word == "UNVERIFIED" {
             let message = format!("`{}` is unverified: {reason}", placeholder.path);
             let span = placeholder.range.clone();
@@ -279,11 +283,11 @@ impl ChapterFiller<'_, '_> {
                 OnMissing::Show => self.unverified.push(problem.rule(UNVERIFIED_VALUE)),
             }
         }
-        Some(self.gap(placeholder, machine, word, &reason))
+        Some(self.gap_use(placeholder, machine, word, &reason))
     }
 
     /// The stand-in for a value: in prose with the reason, in code without.
-    fn gap(
+    fn gap_use(
         &self,
         placeholder: &Placeholder,
         machine: Option<MachineId>,
@@ -318,13 +322,13 @@ impl ChapterFiller<'_, '_> {
         let problem = Diagnostic::error(&self.chapter.source, placeholder.range.clone(), message)
             .label(format!("{length} characters do not fit into {width}"));
         self.problems
-            .push(self.book_data.config.set_severity(Lint::TooWide, problem));
+            .push(self.book_data.config.apply_severity(Lint::TooWide, problem));
     }
 
     /// The value's text, made harmless for where it stands.
-    fn write(&self, placeholder: &Placeholder, used: &Use) -> String {
+    fn escape_in_context(&self, placeholder: &Placeholder, used: &Use) -> String {
         let value = used.text.strip_suffix('\n').unwrap_or(&used.text);
-        let line = escape::visible(value);
+        let line = escape::escape_invisible(value);
         match &placeholder.context {
             PlaceholderContext::CodeSpan { in_table, .. } => escape::code_span(value, *in_table),
             PlaceholderContext::CodeBlock => {
@@ -350,12 +354,12 @@ impl ChapterFiller<'_, '_> {
                 escape::html(&line)
             }
             PlaceholderContext::Prose { in_link, .. } if self.target == Target::Html => {
-                self.span(used, &line, *in_link)
+                self.render_value(used, &line, *in_link)
             }
             PlaceholderContext::Html(HtmlPosition::Text { plain: false })
                 if self.target == Target::Html =>
             {
-                self.span(used, &line, false)
+                self.render_value(used, &line, false)
             }
             PlaceholderContext::Html(HtmlPosition::Text { .. }) => escape::html(&line),
             // Plain text has no style sheet that could put the mark there.
@@ -371,9 +375,9 @@ impl ChapterFiller<'_, '_> {
         }
     }
 
-    fn span(&self, used: &Use, line: &str, in_link: bool) -> String {
+    fn render_value(&self, used: &Use, line: &str, in_link: bool) -> String {
         let machine = used.machine_name(self.book_data);
-        let marked = Marked {
+        let marked = ValueView {
             whole: format::is_whole(line),
             missing: GAPS.iter().any(|word| used.note.starts_with(word)),
             stale: used.is_stale(self.book_data),
@@ -391,11 +395,11 @@ impl ChapterFiller<'_, '_> {
     }
 
     /// The markup before and after a code span that shows values.
-    fn around(&self, uses: &[Use], in_link: bool) -> (String, String) {
+    fn code_span_markup(&self, uses: &[Use], in_link: bool) -> (String, String) {
         /// A mark for the code; a word that no escaping changes.
         const CODE: &str = "QedCodeStandsHere";
         let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.book_data)).collect();
-        let marked = Marked {
+        let marked = ValueView {
             whole: false,
             missing: false,
             stale: uses.iter().any(|used| used.is_stale(self.book_data)),
@@ -419,31 +423,36 @@ impl ChapterFiller<'_, '_> {
     }
 
     /// Say at the top of the page where its values come from.
-    fn page(&mut self, more: &[MachineId]) {
+    fn add_page_header(&mut self, more: &[MachineId]) {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         let literal = self.chapter.escapes.len();
-        if !shows_something && crate::render::page_header::recorded(self.book_data).is_empty() {
-            self.edits.extend(literals(self.chapter, self.target));
+        if !shows_something
+            && crate::render::page_header::recorded_machines(self.book_data).is_empty()
+        {
+            self.edits.extend(literals_edit(self.chapter, self.target));
             return;
         }
-        let machines = provenance::machines(&self.uses, more);
+        let machines = provenance::used_machines(&self.uses, more);
         let at = self.chapter.first_heading.as_ref().map_or(0, |heading| {
             let text = &self.chapter.source.text[heading.clone()];
             heading.start + text.trim_end().len()
         });
         let block = match self.target {
             Target::Html if !shows_something => {
-                crate::render::page_header::recorded_html(self.book_data, literal)
+                crate::render::page_header::recorded_header_html(self.book_data, literal)
             }
-            Target::Html => {
-                crate::render::page_header::html(self.book_data, &self.uses, &machines, literal)
-            }
+            Target::Html => crate::render::page_header::header_html(
+                self.book_data,
+                &self.uses,
+                &machines,
+                literal,
+            ),
             Target::Text | Target::Nothing => {
                 let text = match shows_something {
-                    true => crate::render::page_header::text(self.book_data, &machines),
+                    true => crate::render::page_header::header_text(self.book_data, &machines),
                     false => crate::render::page_header::notices(
                         self.book_data,
-                        &crate::render::page_header::recorded(self.book_data),
+                        &crate::render::page_header::recorded_machines(self.book_data),
                     )
                     .join("\n"),
                 };
@@ -472,7 +481,7 @@ impl ChapterFiller<'_, '_> {
 /// The data of the template of a value. The path, machine and format are there for `verify`; a code span, which can
 /// hold several values, has none.
 #[derive(Serialize)]
-struct Marked<'a> {
+struct ValueView<'a> {
     whole: bool,
     missing: bool,
     stale: bool,
@@ -497,10 +506,10 @@ fn segment_span(placeholder: &Placeholder, segment: usize) -> std::ops::Range<us
 }
 
 /// The mark of a chapter that shows placeholders on purpose and none else, for the check of the site.
-pub fn literals(chapter: &Chapter, target: Target) -> Option<Edit> {
+pub fn literals_edit(chapter: &Chapter, target: Target) -> Option<Edit> {
     let count = chapter.escapes.len();
     (count > 0 && target == Target::Html).then(|| Edit {
         range: 0..0,
-        text: format!("{}\n\n", crate::render::page_header::literals_only(count)),
+        text: format!("{}\n\n", crate::render::page_header::literals_mark(count)),
     })
 }

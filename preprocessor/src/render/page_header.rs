@@ -4,7 +4,7 @@ use qed_evidence::redact::is_redacted;
 use serde::Serialize;
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::loader::age_in_words;
+use crate::evidence::loader::format_age;
 use crate::evidence::locations::Origin;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
@@ -30,7 +30,7 @@ struct HeaderView {
 }
 
 /// The mark of a page that shows placeholders on purpose and is otherwise untouched.
-pub fn literals_only(count: usize) -> String {
+pub fn literals_mark(count: usize) -> String {
     format!("<div hidden data-qed-literals=\"{count}\"></div>")
 }
 
@@ -46,14 +46,14 @@ pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> 
         let time = loaded.evidence.run.time.parse::<jiff::Timestamp>();
         let time = time.map_or_else(
             |_| loaded.evidence.run.time.clone(),
-            crate::evidence::format::minute,
+            crate::evidence::format::format_minute,
         );
         if loaded.origin == Origin::Recorded {
             notices.push(format!(
                 "Recorded evidence: the values of {} were not measured when this page was built, but \
                  recorded on {time}; they were {} then.",
                 loaded.machine,
-                loaded.age_s.map_or_else(|| "of unknown age".into(), age_in_words)
+                loaded.age_s.map_or_else(|| "of unknown age".into(), format_age)
             ));
         }
         if is_redacted(&loaded.evidence) {
@@ -63,13 +63,13 @@ pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> 
                 loaded.machine
             ));
         }
-        if let Some(what) = loaded.uncompared() {
+        if let Some(what) = loaded.uncompared_parts() {
             notices.push(format!(
                 "Not compared: whether the values of {} are of what would run now is not known everywhere: {what}.",
                 loaded.machine
             ));
         }
-        if let Some(reasons) = loaded.out_of_date() {
+        if let Some(reasons) = loaded.stale_reasons() {
             old.push(OutOfDate {
                 machine: &loaded.machine,
                 time,
@@ -77,7 +77,7 @@ pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> 
             });
         }
     }
-    notices.extend(out_of_date(&old));
+    notices.extend(out_of_date_notice(&old));
     notices
 }
 
@@ -89,7 +89,7 @@ struct OutOfDate<'a> {
 }
 
 /// One notice for all machines that are out of date; those with the same reasons share them.
-fn out_of_date(old: &[OutOfDate<'_>]) -> Option<String> {
+fn out_of_date_notice(old: &[OutOfDate<'_>]) -> Option<String> {
     let mut groups: Vec<(&str, Vec<&OutOfDate<'_>>)> = Vec::new();
     for one in old {
         match groups
@@ -116,7 +116,7 @@ fn out_of_date(old: &[OutOfDate<'_>]) -> Option<String> {
 
 /// The machines whose evidence was recorded earlier. Each page of the book says that it depends on them, even if it shows no
 /// value.
-pub fn recorded(book_data: &BookData<'_>) -> Vec<MachineId> {
+pub fn recorded_machines(book_data: &BookData<'_>) -> Vec<MachineId> {
     book_data
         .machine_ids()
         .filter(|machine| book_data.machine(*machine).origin == Origin::Recorded)
@@ -124,13 +124,13 @@ pub fn recorded(book_data: &BookData<'_>) -> Vec<MachineId> {
 }
 
 /// The block at the top of a page that shows no value, in a book that rests on recorded evidence.
-pub fn recorded_html(book_data: &BookData<'_>, literals: usize) -> String {
+pub fn recorded_header_html(book_data: &BookData<'_>, literals: usize) -> String {
     book_data.evidence_set.templates.render(
         "page",
         &HeaderView {
-            style: templates::style(),
+            style: templates::style_sheet(),
             summary: "This page shows no measured value".into(),
-            notices: notices(book_data, &recorded(book_data)),
+            notices: notices(book_data, &recorded_machines(book_data)),
             rows: Vec::new(),
             machines: Vec::new(),
             literals,
@@ -140,7 +140,7 @@ pub fn recorded_html(book_data: &BookData<'_>, literals: usize) -> String {
 
 /// The block at the top of a page, on one line. Its text is in attributes, which a style sheet shows: so it is
 /// neither in the search index nor in copied text. Only notices, which must not be missed, are text.
-pub fn html(
+pub fn header_html(
     book_data: &BookData<'_>,
     uses: &[Use],
     machines: &[MachineId],
@@ -182,10 +182,10 @@ pub fn html(
     book_data.evidence_set.templates.render(
         "page",
         &HeaderView {
-            style: templates::style(),
+            style: templates::style_sheet(),
             summary,
             notices: match elsewhere {
-                true => notices(book_data, &recorded(book_data)),
+                true => notices(book_data, &recorded_machines(book_data)),
                 false => notices(book_data, machines),
             },
             rows,
@@ -199,7 +199,7 @@ pub fn html(
 }
 
 /// The same as plain text: one line for each machine, and the notices.
-pub fn text(book_data: &BookData<'_>, machines: &[MachineId]) -> String {
+pub fn header_text(book_data: &BookData<'_>, machines: &[MachineId]) -> String {
     let mut out = String::new();
     for notice in notices(book_data, machines) {
         out.push_str(&notice);
@@ -225,8 +225,8 @@ mod tests {
             time: "noon".into(),
             reasons: reasons.into(),
         };
-        assert_eq!(out_of_date(&[]), None);
-        let reported = out_of_date(&[old("a", "x"), old("b", "y"), old("c", "x")]).unwrap();
+        assert_eq!(out_of_date_notice(&[]), None);
+        let reported = out_of_date_notice(&[old("a", "x"), old("b", "y"), old("c", "x")]).unwrap();
         assert_eq!(
             reported,
             "Out of date: the values of a and c, marked †, were measured on noon, and x; the values of b, marked †, were \

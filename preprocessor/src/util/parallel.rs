@@ -61,7 +61,7 @@ impl Parallelism {
             let threads: Vec<_> = (0..others).map(|_| scope.spawn(run)).collect();
             let mut done = run();
             for thread in threads {
-                done.extend(join(thread));
+                done.extend(join_thread(thread));
             }
             done
         });
@@ -71,7 +71,7 @@ impl Parallelism {
 }
 
 /// The result of a thread; if it panicked, so does this one.
-pub fn join<R>(thread: std::thread::ScopedJoinHandle<'_, R>) -> R {
+pub fn join_thread<R>(thread: std::thread::ScopedJoinHandle<'_, R>) -> R {
     let joined = thread.join();
     joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use qed_evidence::diagnostic::{Diagnostic, Severity, allows_color};
 
 /// Print diagnostics to standard error, and how many there are. A closed standard error is ignored.
-pub fn print(problems: &[Diagnostic]) {
+pub fn print_diagnostics(problems: &[Diagnostic]) {
     if problems.is_empty() {
         return;
     }

@@ -3,7 +3,7 @@
 
 use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
-use mdbook_qed::markdown::syntax::{Occurrence, find};
+use mdbook_qed::markdown::syntax::{Occurrence, find_placeholders};
 
 /// The output of the test book's workload: no character of it needs escaping anywhere.
 pub const VALUE: &str = "QQvalueQQ";
@@ -50,7 +50,7 @@ pub fn without_sources(html: &str) -> String {
 pub fn by_hand(text: &str) -> String {
     let mut out = String::new();
     let mut at = 0;
-    for found in find(text) {
+    for found in find_placeholders(text) {
         match found {
             Occurrence::Placeholder(range) => {
                 out.push_str(&text[at..range.start]);

@@ -39,11 +39,11 @@ pub fn correct_manifest(book: &Book) {
         if name.starts_with(manifest::EVIDENCE)
             && let Ok(evidence) = qed_evidence::reader::read(bytes)
         {
-            let parts = manifest::parts(&evidence);
+            let parts = manifest::part_digests(&evidence);
             manifest.parts.insert(evidence.machine.name.clone(), parts);
         }
     }
-    let text = manifest::json(&manifest).unwrap();
+    let text = manifest::to_json(&manifest).unwrap();
     std::fs::write(book.path("book/qed/manifest.json"), text).unwrap();
 }
 

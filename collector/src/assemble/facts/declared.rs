@@ -8,7 +8,7 @@ use qed_evidence::document::facts::{
 use qed_evidence::instances::Instances;
 use qed_evidence::value::{Datum, Value};
 
-use super::types::{number, of, truth, type_facts};
+use super::types::{bool_datum, existence_only, number_datum, type_facts};
 use crate::assemble::context::Context;
 use crate::btf::{Btf, BtfError, KernelFunction};
 use crate::plan::TracepointFormats;
@@ -21,7 +21,7 @@ use crate::session::raw::RawCapture;
 const NOT_IMPLEMENTED: &str = "sys_ni_syscall";
 
 /// The facts that the investigation names; `None`: it names none. `instances` are the copies of the functions among them.
-pub(in crate::assemble) fn facts(
+pub(in crate::assemble) fn collect_facts(
     raw: &RawCapture,
     context: &Context<'_>,
     instances: &BTreeMap<String, Instances>,
@@ -46,15 +46,17 @@ pub(in crate::assemble) fn facts(
         (Err(why), Ok(None)) => Err(why.to_string().into()),
     };
     let named = |name: &String| name.clone();
-    let absent = not_there(context);
+    let absent = absent_datum(context);
     Some(Facts {
         types: wanted
             .types
             .iter()
             .map(|name| {
                 let facts = match &btf {
-                    Ok(btf) => type_facts(btf, name).unwrap_or_else(|| of(absent.clone())),
-                    Err(why) => of(Datum::unavailable(why.clone())),
+                    Ok(btf) => {
+                        type_facts(btf, name).unwrap_or_else(|| existence_only(absent.clone()))
+                    }
+                    Err(why) => existence_only(Datum::unavailable(why.clone())),
                 };
                 (named(name), facts)
             })
@@ -64,36 +66,36 @@ pub(in crate::assemble) fn facts(
             .iter()
             .map(|name| {
                 let is_nowhere = context.names.check_exists(name).is_err();
-                let facts = function(name, &btf, instances.get(name), is_nowhere, &absent);
+                let facts = function_facts(name, &btf, instances.get(name), is_nowhere, &absent);
                 (named(name), facts)
             })
             .collect(),
         tracepoints: build
             .tracepoints
             .iter()
-            .map(|(name, formats)| (named(name), tracepoint(name, &btf, formats, &absent)))
+            .map(|(name, formats)| (named(name), tracepoint_facts(name, &btf, formats, &absent)))
             .collect(),
         syscalls: build
             .syscalls
             .iter()
             .map(|(name, entry)| {
                 let function = |address| context.names.symbol(address).map(|(name, _)| name);
-                (named(name), syscall(entry.as_ref(), function))
+                (named(name), syscall_facts(entry.as_ref(), function))
             })
             .collect(),
         config: wanted
             .config
             .iter()
-            .map(|name| (named(name), option(name, context)))
+            .map(|name| (named(name), option_facts(name, context)))
             .collect(),
     })
 }
 
 /// The answer for what neither the kernel's image nor a module that is loaded has: it does not exist if the kernel has no modules.
-fn not_there(context: &Context<'_>) -> Datum {
+fn absent_datum(context: &Context<'_>) -> Datum {
     const MODULES: &str = "CONFIG_MODULES";
     match &context.config {
-        Ok(config) => without_modules(config.listed(MODULES)),
+        Ok(config) => absent_by_modules_option(config.get_listed(MODULES)),
         Err(why) => Datum::unavailable(format!(
             "the kernel's image does not have it, and it is not known whether a module may: {why}"
         )),
@@ -102,9 +104,9 @@ fn not_there(context: &Context<'_>) -> Datum {
 
 /// The same, by the value of the option. Each whole configuration lists it: it depends on no other
 /// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/module/Kconfig>).
-fn without_modules(option: Option<&str>) -> Datum {
+fn absent_by_modules_option(option: Option<&str>) -> Datum {
     match option {
-        Some("n") => truth(false),
+        Some("n") => bool_datum(false),
         Some(_) => Datum::unavailable(
             "neither the kernel's image nor a module that is loaded has it; a module that is not loaded may",
         ),
@@ -118,7 +120,7 @@ type Types<'b, 'a> = Result<&'b Btf<'a>, Reason>;
 
 /// The facts of a function. `is_nowhere`: neither symbols nor debug information have anything of that name, and both were looked
 /// through. `absent`: the answer if there is none.
-fn function(
+fn function_facts(
     name: &str,
     btf: &Types<'_, '_>,
     instances: Option<&Instances>,
@@ -133,7 +135,7 @@ fn function(
     let has_code = instances.is_some_and(|all| all.count > 0);
     // Without a copy of its own it may still be inlined everywhere, which only debug information shows.
     let exists = match instances {
-        _ if in_types || has_code => truth(true),
+        _ if in_types || has_code => bool_datum(true),
         _ if is_nowhere => absent.clone(),
         Some(Instances {
             inlined: Some(_), ..
@@ -146,7 +148,7 @@ fn function(
         )),
         None => Datum::unavailable("nobody looked for its copies"),
     };
-    let is_there = exists == truth(true);
+    let is_there = exists == bool_datum(true);
     FunctionFacts {
         exists,
         prototype: is_there.then(|| match (&described, btf) {
@@ -198,7 +200,7 @@ fn declaration(btf: &Btf<'_>, function: &KernelFunction<'_>) -> Result<String, B
     btf.declaration(signature.result, &call)
 }
 
-fn tracepoint(
+fn tracepoint_facts(
     name: &str,
     btf: &Types<'_, '_>,
     formats: &Result<TracepointFormats, Reason>,
@@ -219,15 +221,15 @@ fn tracepoint(
     };
     let with_gap = |why: String| TracepointFacts {
         group: Some(Datum::unavailable(why)),
-        ..none(truth(true))
+        ..none(bool_datum(true))
     };
     match (formats.as_deref(), in_types) {
-        (Ok([(group, text)]), _) => match fields(text) {
+        (Ok([(group, text)]), _) => match parse_fields(text) {
             Some(fields) => TracepointFacts {
                 group: Some(Value::text(group).into()),
                 count: fields.len() as u64,
                 fields,
-                ..none(truth(true))
+                ..none(bool_datum(true))
             },
             None => with_gap(format!("the format of {group}:{name} cannot be understood")),
         },
@@ -248,7 +250,7 @@ fn tracepoint(
 
 /// The fields of a format, without those that all records have, which come before the first blank line
 /// (<https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/trace_events.c>).
-fn fields(format: &str) -> Option<BTreeMap<String, FieldFacts>> {
+fn parse_fields(format: &str) -> Option<BTreeMap<String, FieldFacts>> {
     let (_, behind) = format.split_once("\nformat:\n")?;
     let (_, own) = behind.split_once("\n\n").unwrap_or((behind, ""));
     let mut found = BTreeMap::new();
@@ -290,7 +292,7 @@ fn split_declaration(text: &str) -> Option<(String, String)> {
         .then(|| (format!("{type_name}{array}"), name.to_owned()))
 }
 
-fn syscall(
+fn syscall_facts(
     entry: Result<&RawSyscall, &Reason>,
     symbol: impl Fn(u64) -> Option<String>,
 ) -> SyscallFacts {
@@ -304,14 +306,14 @@ fn syscall(
             };
         }
     };
-    let number = number(entry.number.into());
+    let number = number_datum(entry.number.into());
     let (exists, function) = match entry.function {
-        None => (truth(false), None),
+        None => (bool_datum(false), None),
         Some(address) => match symbol(address) {
             Some(name) if name.ends_with(NOT_IMPLEMENTED) => {
-                (truth(false), Some(Value::text(name).into()))
+                (bool_datum(false), Some(Value::text(name).into()))
             }
-            Some(name) => (truth(true), Some(Value::text(name).into())),
+            Some(name) => (bool_datum(true), Some(Value::text(name).into())),
             None => (
                 Datum::unavailable("the function in the kernel's table has no symbol"),
                 None,
@@ -325,13 +327,13 @@ fn syscall(
     }
 }
 
-fn option(name: &str, context: &Context<'_>) -> OptionFacts {
+fn option_facts(name: &str, context: &Context<'_>) -> OptionFacts {
     let option = format!("CONFIG_{}", name.to_uppercase());
     match &context.config {
         Ok(config) => {
-            let value = config.listed(&option);
+            let value = config.get_listed(&option);
             OptionFacts {
-                exists: truth(value.is_some()),
+                exists: bool_datum(value.is_some()),
                 value: value.map(|value| Value::text(value).into()),
             }
         }
@@ -353,7 +355,7 @@ mod tests {
     /// Check that the fields of a record are read with their types, without those that all records have.
     #[test]
     fn fields_of_a_format() {
-        let found = fields(FORMAT).unwrap();
+        let found = parse_fields(FORMAT).unwrap();
         let one = |name: &str| {
             (
                 found[name].type_name.as_str(),
@@ -365,30 +367,30 @@ mod tests {
         assert_eq!(one("ptr"), ("const void *", 16, 8));
         assert_eq!(one("comm"), ("char[16]", 24, 16));
         assert_eq!(one("name"), ("__data_loc char[]", 40, 4));
-        assert_eq!(fields("name: x\n"), None);
-        assert_eq!(fields(&FORMAT.replace("size:8", "size:x")), None);
+        assert_eq!(parse_fields("name: x\n"), None);
+        assert_eq!(parse_fields(&FORMAT.replace("size:8", "size:x")), None);
     }
 
     /// Check that a tracepoint or function is reported as missing only if that is known, and that missing data gives no answer.
     #[test]
     fn existence() {
         let no_types: Types<'_, '_> = Err("no BTF".into());
-        let no = truth(false);
-        let one = tracepoint(
+        let no = bool_datum(false);
+        let one = tracepoint_facts(
             "x",
             &no_types,
             &Ok(vec![("kmem".into(), FORMAT.into())]),
             &no,
         );
-        assert_eq!((one.exists, one.count), (truth(true), 3));
+        assert_eq!((one.exists, one.count), (bool_datum(true), 3));
         assert!(
-            tracepoint("x", &no_types, &Ok(Vec::new()), &no)
+            tracepoint_facts("x", &no_types, &Ok(Vec::new()), &no)
                 .exists
                 .value()
                 .is_none()
         );
         assert!(
-            tracepoint("x", &no_types, &Err("no tracefs".into()), &no)
+            tracepoint_facts("x", &no_types, &Err("no tracefs".into()), &no)
                 .exists
                 .value()
                 .is_none()
@@ -402,36 +404,36 @@ mod tests {
             unknown: Some("no debug information".into()),
         };
         assert!(
-            function("f", &no_types, Some(&instances), false, &no)
+            function_facts("f", &no_types, Some(&instances), false, &no)
                 .exists
                 .value()
                 .is_none()
         );
         assert_eq!(
-            function("f", &no_types, Some(&instances), true, &no).exists,
-            truth(false)
+            function_facts("f", &no_types, Some(&instances), true, &no).exists,
+            bool_datum(false)
         );
         instances.inlined = Some(vec![]);
         assert_eq!(
-            function("f", &no_types, Some(&instances), false, &no).exists,
-            truth(false)
+            function_facts("f", &no_types, Some(&instances), false, &no).exists,
+            bool_datum(false)
         );
         instances.count = 1;
         assert_eq!(
-            function("f", &no_types, Some(&instances), false, &no).exists,
-            truth(true)
+            function_facts("f", &no_types, Some(&instances), false, &no).exists,
+            bool_datum(true)
         );
     }
 
     /// Check that what the image does not have is said not to exist only of a kernel that is known to have no modules.
     #[test]
     fn modules() {
-        assert_eq!(without_modules(Some("n")), truth(false));
+        assert_eq!(absent_by_modules_option(Some("n")), bool_datum(false));
         let no_types: Types<'_, '_> = Err("no BTF".into());
         for option in [Some("y"), None] {
-            let absent = without_modules(option);
+            let absent = absent_by_modules_option(option);
             assert!(absent.value().is_none(), "{option:?}");
-            let nowhere = function("f", &no_types, None, true, &absent);
+            let nowhere = function_facts("f", &no_types, None, true, &absent);
             assert_eq!(nowhere.exists, absent, "{option:?}");
         }
     }
@@ -449,18 +451,27 @@ mod tests {
             2 => Some("__x64_sys_socket".to_owned()),
             _ => None,
         };
-        assert_eq!(syscall(Ok(&entry(None)), symbol).exists, truth(false));
-        assert_eq!(syscall(Ok(&entry(Some(1))), symbol).exists, truth(false));
-        let one = syscall(Ok(&entry(Some(2))), symbol);
-        assert_eq!((one.exists, one.number), (truth(true), number(41)));
+        assert_eq!(
+            syscall_facts(Ok(&entry(None)), symbol).exists,
+            bool_datum(false)
+        );
+        assert_eq!(
+            syscall_facts(Ok(&entry(Some(1))), symbol).exists,
+            bool_datum(false)
+        );
+        let one = syscall_facts(Ok(&entry(Some(2))), symbol);
+        assert_eq!(
+            (one.exists, one.number),
+            (bool_datum(true), number_datum(41))
+        );
         assert!(
-            syscall(Ok(&entry(Some(3))), symbol)
+            syscall_facts(Ok(&entry(Some(3))), symbol)
                 .exists
                 .value()
                 .is_none()
         );
         assert!(
-            syscall(Err(&"no symbols".into()), symbol)
+            syscall_facts(Err(&"no symbols".into()), symbol)
                 .exists
                 .value()
                 .is_none()

@@ -6,5 +6,5 @@
 mod declared;
 mod types;
 
-pub(super) use declared::facts;
+pub(super) use declared::collect_facts;
 pub use types::{member_facts, type_facts};

@@ -21,12 +21,12 @@ pub fn type_facts(btf: &Btf<'_>, name: &str) -> Option<TypeFacts> {
         let ids = btf.find(*wanted, name);
         (!ids.is_empty()).then_some((ids, *kind))
     })?;
-    let facts = described(btf, &ids, kind);
-    Some(facts.unwrap_or_else(|error| of(Datum::unavailable(error.to_string()))))
+    let facts = describe_types(btf, &ids, kind);
+    Some(facts.unwrap_or_else(|error| existence_only(Datum::unavailable(error.to_string()))))
 }
 
 /// Facts of which only the existence is known, or not even that.
-pub(super) fn of(exists: Datum) -> TypeFacts {
+pub(super) fn existence_only(exists: Datum) -> TypeFacts {
     TypeFacts {
         exists,
         kind: None,
@@ -39,16 +39,16 @@ pub(super) fn of(exists: Datum) -> TypeFacts {
 }
 
 /// The type with these numbers: several where compilation units have types of one name, which may differ.
-fn described(btf: &Btf<'_>, ids: &[TypeId], kind: &str) -> Result<TypeFacts, BtfError> {
+fn describe_types(btf: &Btf<'_>, ids: &[TypeId], kind: &str) -> Result<TypeFacts, BtfError> {
     let mut all = Vec::new();
     for id in ids {
-        let one = one(btf, *id, kind)?;
+        let one = describe_type(btf, *id, kind)?;
         if !all.contains(&one) {
             all.push(one);
         }
     }
     if all.len() > 1 {
-        let mut facts = of(truth(true));
+        let mut facts = existence_only(bool_datum(true));
         facts.kind = Some(Value::text(kind).into());
         facts.size = Some(Datum::unavailable(format!(
             "{} different types of this kernel have this name",
@@ -59,14 +59,16 @@ fn described(btf: &Btf<'_>, ids: &[TypeId], kind: &str) -> Result<TypeFacts, Btf
     Ok(all.remove(0))
 }
 
-fn one(btf: &Btf<'_>, id: TypeId, kind: &str) -> Result<TypeFacts, BtfError> {
-    let mut facts = of(truth(true));
+fn describe_type(btf: &Btf<'_>, id: TypeId, kind: &str) -> Result<TypeFacts, BtfError> {
+    let mut facts = existence_only(bool_datum(true));
     facts.kind = Some(Value::text(kind).into());
     if let Type::Typedef { target, .. } = btf.get(id)? {
         facts.names = Some(Value::text(btf.type_name(target)?).into());
     }
     facts.size = Some(match btf.size_of(id)? {
-        Some(size) => number(size.into()).unwrap_or_else(|| Datum::unavailable("it is too large")),
+        Some(size) => {
+            number_datum(size.into()).unwrap_or_else(|| Datum::unavailable("it is too large"))
+        }
         None => Datum::unavailable("it has no size"),
     });
     match btf.strip(id)?.ty {
@@ -122,19 +124,20 @@ fn enumerators(
     let values = enumeration.values(btf)?.into_iter();
     Ok(values
         .map(|(name, value)| {
-            let value = number(value).unwrap_or_else(|| Datum::unavailable("it is too large"));
+            let value =
+                number_datum(value).unwrap_or_else(|| Datum::unavailable("it is too large"));
             (name.to_owned(), EnumeratorFacts { value })
         })
         .collect())
 }
 
 /// Yes or no.
-pub(super) fn truth(value: bool) -> Datum {
+pub(super) fn bool_datum(value: bool) -> Datum {
     Value::Bool { value }.into()
 }
 
 /// A number without a type.
-pub(super) fn number(value: i128) -> Option<Datum> {
+pub(super) fn number_datum(value: i128) -> Option<Datum> {
     let value = Integer::new(value)?;
     let type_name = None;
     Some(Value::Int { value, type_name }.into())

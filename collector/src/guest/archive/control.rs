@@ -51,10 +51,10 @@ impl ServedPackage {
 /// ```
 #[must_use]
 pub fn parse(text: &str) -> Vec<ServedPackage> {
-    text.split("\n\n").filter_map(paragraph).collect()
+    text.split("\n\n").filter_map(parse_paragraph).collect()
 }
 
-fn paragraph(text: &str) -> Option<ServedPackage> {
+fn parse_paragraph(text: &str) -> Option<ServedPackage> {
     let field = |wanted: &str| {
         text.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
@@ -90,7 +90,7 @@ fn paragraph(text: &str) -> Option<ServedPackage> {
 /// linux-binary-7.3.4 | 7.3.4-1 | http://mirror.example.org/debian sid/main amd64 Packages
 /// ```
 pub fn add_origins(packages: &mut [ServedPackage], printed: &str) {
-    for (name, version, origin) in printed.lines().filter_map(origin) {
+    for (name, version, origin) in printed.lines().filter_map(parse_origin) {
         let of_line =
             |served: &&mut ServedPackage| served.name == name && served.version == version;
         for served in packages.iter_mut().filter(of_line) {
@@ -101,18 +101,18 @@ pub fn add_origins(packages: &mut [ServedPackage], printed: &str) {
     }
 }
 
-fn origin(line: &str) -> Option<(&str, &str, String)> {
+fn parse_origin(line: &str) -> Option<(&str, &str, String)> {
     let mut columns = line.split('|').map(str::trim);
     let (name, version) = (columns.next()?, columns.next()?);
     let mut words = columns.next()?.split_whitespace();
     let (uri, suite) = (words.next()?, words.next()?);
     let suite = suite.rsplit_once('/').map_or(suite, |(suite, _)| suite);
     (words.next_back() == Some("Packages"))
-        .then(|| (name, version, format!("{} {suite}", without_user(uri))))
+        .then(|| (name, version, format!("{} {suite}", strip_user(uri))))
 }
 
 /// An address without the name and password of a user.
-fn without_user(uri: &str) -> String {
+fn strip_user(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return uri.to_owned();
     };

@@ -37,7 +37,7 @@ pub struct Mirrors {
 /// Third-party archives also use Debian's names of suites. A mirror whose path ends like Debian's is preferred; anything that
 /// is not signed with Debian's keys is refused later.
 #[must_use]
-pub fn of_targets(targets: &str) -> Option<Mirrors> {
+pub fn from_targets(targets: &str) -> Option<Mirrors> {
     let rows: Vec<(&str, &str)> = targets
         .lines()
         .filter_map(|line| {
@@ -123,14 +123,14 @@ mod tests {
             main: "http://mirror.example.org/debian/".into(),
             security: Some("http://security.example.org/debian-security/".into()),
         };
-        assert_eq!(of_targets(&rows.join("\n")), Some(expected.clone()));
+        assert_eq!(from_targets(&rows.join("\n")), Some(expected.clone()));
         let reversed: Vec<&str> = rows.into_iter().rev().collect();
-        assert_eq!(of_targets(&reversed.join("\n")), Some(expected));
-        let alone = of_targets("http://mirror.example.org/debian trixie main\n").unwrap();
+        assert_eq!(from_targets(&reversed.join("\n")), Some(expected));
+        let alone = from_targets("http://mirror.example.org/debian trixie main\n").unwrap();
         let beside = "http://mirror.example.org/debian-security/";
         assert_eq!(alone.security.as_deref(), Some(beside));
-        assert_eq!(of_targets("https://x.example.org/ jammy main\n"), None);
-        let odd = of_targets("file:/srv/pool trixie main\n").unwrap();
+        assert_eq!(from_targets("https://x.example.org/ jammy main\n"), None);
+        let odd = from_targets("file:/srv/pool trixie main\n").unwrap();
         assert_eq!((odd.main.as_str(), odd.security), ("file:/srv/pool", None));
     }
 

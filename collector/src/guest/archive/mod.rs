@@ -73,11 +73,11 @@ enum Role {
 /// True if a package can hold a part of a kernel of this flavour.
 #[must_use]
 pub fn is_candidate(name: &str) -> bool {
-    role(name).is_some()
+    parse_role(name).is_some()
 }
 
 /// The release and the role that a package's name says.
-fn role(name: &str) -> Option<(&str, Role)> {
+fn parse_role(name: &str) -> Option<(&str, Role)> {
     let of_flavour = |release: &&str| {
         release.ends_with(FLAVOUR) && release.starts_with(|c: char| c.is_ascii_digit())
     };
@@ -102,7 +102,7 @@ fn role(name: &str) -> Option<(&str, Role)> {
 
 /// Series and patch release of a package version such as `6.1.192-2` or `1:7.3-1`; `None` for a release candidate.
 #[must_use]
-pub fn upstream(version: &str) -> Option<(Series, u32)> {
+pub fn parse_upstream_version(version: &str) -> Option<(Series, u32)> {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     let upstream = version
         .split_once('-')
@@ -135,13 +135,13 @@ pub fn holds_image(package: &Package) -> bool {
 /// The release of the kernel that a package is a part of: what `uname -r` prints.
 #[must_use]
 pub fn release_of(package: &Package) -> Option<&str> {
-    role(&package.name).map(|(release, _)| release)
+    parse_role(&package.name).map(|(release, _)| release)
 }
 
 /// True if a package is of a kernel that `selector` can mean.
 #[must_use]
-pub fn fits(package: &Package, selector: Selector) -> bool {
-    upstream(&package.version).is_some_and(|version| matches(selector, version))
+pub fn matches_selector(package: &Package, selector: Selector) -> bool {
+    parse_upstream_version(&package.version).is_some_and(|version| matches(selector, version))
 }
 
 fn matches(selector: Selector, version: (Series, u32)) -> bool {
@@ -154,10 +154,10 @@ fn matches(selector: Selector, version: (Series, u32)) -> bool {
 
 /// The kernels among these packages, the oldest first. Metapackages and release candidates are left out.
 #[must_use]
-pub fn kernels(served: &[ServedPackage]) -> Vec<ServedKernel> {
+pub fn find_kernels(served: &[ServedPackage]) -> Vec<ServedKernel> {
     let mut by_release: BTreeMap<&str, BTreeMap<Role, &ServedPackage>> = BTreeMap::new();
     for package in served {
-        let Some((release, role)) = role(&package.name) else {
+        let Some((release, role)) = parse_role(&package.name) else {
             continue;
         };
         if matches!(role, Role::Signed | Role::Unsigned) && package.depends_on(is_image) {
@@ -174,15 +174,15 @@ pub fn kernels(served: &[ServedPackage]) -> Vec<ServedKernel> {
     }
     let mut kernels: Vec<ServedKernel> = by_release
         .into_iter()
-        .filter_map(|(release, parts)| kernel(release, &parts))
+        .filter_map(|(release, parts)| kernel_from_parts(release, &parts))
         .collect();
-    sort(&mut kernels);
+    sort_kernels(&mut kernels);
     kernels
 }
 
 /// Kernels of an answer that is not whole, and those of the answer before whose release is not among them.
 #[must_use]
-pub fn with_those_before(
+pub fn merge_previous(
     mut kernels: Vec<ServedKernel>,
     before: Vec<ServedKernel>,
 ) -> Vec<ServedKernel> {
@@ -191,12 +191,12 @@ pub fn with_those_before(
             kernels.push(old);
         }
     }
-    sort(&mut kernels);
+    sort_kernels(&mut kernels);
     kernels
 }
 
 /// Sort, the oldest first.
-fn sort(kernels: &mut [ServedKernel]) {
+fn sort_kernels(kernels: &mut [ServedKernel]) {
     kernels.sort_by(|a, b| {
         (a.series, a.patch)
             .cmp(&(b.series, b.patch))
@@ -206,13 +206,16 @@ fn sort(kernels: &mut [ServedKernel]) {
 
 /// A dependency on the image of a kernel.
 fn is_image(name: &str) -> bool {
-    role(name).is_some_and(|(_, role)| matches!(role, Role::Signed | Role::Unsigned))
+    parse_role(name).is_some_and(|(_, role)| matches!(role, Role::Signed | Role::Unsigned))
 }
 
-fn kernel(release: &str, parts: &BTreeMap<Role, &ServedPackage>) -> Option<ServedKernel> {
+fn kernel_from_parts(
+    release: &str,
+    parts: &BTreeMap<Role, &ServedPackage>,
+) -> Option<ServedKernel> {
     let part = |role| parts.get(&role).map(|package| (*package).clone());
     let image = part(Role::Unsigned).or_else(|| part(Role::Signed))?;
-    let (series, patch) = upstream(&image.version)?;
+    let (series, patch) = parse_upstream_version(&image.version)?;
     Some(ServedKernel {
         series,
         patch,
@@ -234,7 +237,7 @@ pub fn select(kernels: &[ServedKernel], selector: Selector) -> Option<&ServedKer
 
 /// The series that are served, each with its newest patch release, in words: `6.1 (6.1.192), 6.12 (6.12.117)`.
 #[must_use]
-pub fn overview(kernels: &[ServedKernel]) -> String {
+pub fn format_series(kernels: &[ServedKernel]) -> String {
     let mut newest: BTreeMap<Series, u32> = BTreeMap::new();
     for kernel in kernels {
         newest.insert(kernel.series, kernel.patch);
@@ -248,11 +251,11 @@ pub fn overview(kernels: &[ServedKernel]) -> String {
 
 /// The reason why a selector fits nothing that is served, with the nearest that does.
 #[must_use]
-pub fn not_served(kernels: &[ServedKernel], selector: Selector) -> String {
+pub fn not_served_reason(kernels: &[ServedKernel], selector: Selector) -> String {
     if kernels.is_empty() {
         return "the package lists name no kernel".into();
     }
-    let all = overview(kernels);
+    let all = format_series(kernels);
     let near = match selector {
         Selector::Release(series, _) => {
             let patches: Vec<String> = kernels
@@ -261,7 +264,7 @@ pub fn not_served(kernels: &[ServedKernel], selector: Selector) -> String {
                 .map(|kernel| format!("{series}.{}", kernel.patch))
                 .collect();
             if patches.is_empty() {
-                nearest(kernels, series)
+                nearest_series(kernels, series)
             } else {
                 format!(
                     "older patch releases leave the archive as new ones arrive; of {series} it serves {}",
@@ -269,14 +272,14 @@ pub fn not_served(kernels: &[ServedKernel], selector: Selector) -> String {
                 )
             }
         }
-        Selector::Series(series) => nearest(kernels, series),
+        Selector::Series(series) => nearest_series(kernels, series),
         Selector::Newest => String::new(),
     };
     format!("Debian serves no kernel {selector}; {near}. Series that are served: {all}")
 }
 
 /// The series next to one that is not served.
-fn nearest(kernels: &[ServedKernel], wanted: Series) -> String {
+fn nearest_series(kernels: &[ServedKernel], wanted: Series) -> String {
     let distance = |series: &Series| {
         (
             series.major.abs_diff(wanted.major),

@@ -87,7 +87,7 @@ fn archive() -> Vec<ServedPackage> {
 }
 
 fn find(text: &str) -> Option<(String, String, bool, bool)> {
-    let all = kernels(&archive());
+    let all = find_kernels(&archive());
     select(&all, text.parse().unwrap()).map(|kernel| {
         (
             kernel.release.clone(),
@@ -102,7 +102,7 @@ fn find(text: &str) -> Option<(String, String, bool, bool)> {
 /// other flavours nor release candidates are kernels.
 #[test]
 fn generations() {
-    let all = kernels(&archive());
+    let all = find_kernels(&archive());
     let releases: Vec<&str> = all.iter().map(|kernel| kernel.release.as_str()).collect();
     assert_eq!(
         releases,
@@ -157,8 +157,8 @@ fn generations() {
 /// Check that what is not served is told with the nearest and with all that are.
 #[test]
 fn what_is_not_served() {
-    let all = kernels(&archive());
-    let say = |text: &str| not_served(&all, text.parse().unwrap());
+    let all = find_kernels(&archive());
+    let say = |text: &str| not_served_reason(&all, text.parse().unwrap());
     assert!(
         say("6.1.100").contains("of 6.1 it serves 6.1.27, 6.1.192"),
         "{}",
@@ -173,7 +173,7 @@ fn what_is_not_served() {
         "Series that are served: 6.1 (6.1.192), 6.12 (6.12.117), 7.0 (7.0.13), 7.3 (7.3.4)"
     ));
     assert_eq!(
-        not_served(&[], Selector::Newest),
+        not_served_reason(&[], Selector::Newest),
         "the package lists name no kernel"
     );
 }
@@ -182,7 +182,7 @@ fn what_is_not_served() {
 #[test]
 fn newest_version() {
     let name = "linux-image-6.12.117+deb12-cloud-amd64";
-    let all = kernels(&[
+    let all = find_kernels(&[
         served(name, "6.12.117-1", &[]),
         served(name, "6.12.117-1~deb12u1", &[]),
     ]);
@@ -192,13 +192,13 @@ fn newest_version() {
 /// Check that an answer which is not whole does not make kernels vanish that were known before, and brings what is new.
 #[test]
 fn incomplete_answers() {
-    let before = kernels(&archive());
+    let before = find_kernels(&archive());
     let new = served("linux-image-6.1.0-57-cloud-amd64", "6.1.193-1", &[]);
     let again = archive()
         .into_iter()
         .filter(|one| one.version.starts_with("6.1.192"));
-    let answer = kernels(&again.chain([new]).collect::<Vec<_>>());
-    let all = with_those_before(answer, before.clone());
+    let answer = find_kernels(&again.chain([new]).collect::<Vec<_>>());
+    let all = merge_previous(answer, before.clone());
     assert_eq!(all.len(), before.len() + 1);
     let newest = select(&all, "6.1".parse().unwrap()).unwrap();
     assert_eq!(newest.patch, 193);
@@ -215,7 +215,7 @@ proptest::proptest! {
         )
     ) {
         let served: Vec<ServedPackage> = names.iter().map(|(name, version)| served(name, version, &[])).collect();
-        let all = kernels(&served);
+        let all = find_kernels(&served);
         for kernel in &all {
             let found = select(&all, Selector::Release(kernel.series, kernel.patch));
             proptest::prop_assert_eq!(found.map(|k| (k.series, k.patch)), Some((kernel.series, kernel.patch)));

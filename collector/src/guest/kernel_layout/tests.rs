@@ -98,7 +98,7 @@ fn layouts() {
             let at = |path: &str, release: &str| Path::new(root).join(path.replace('R', release));
             let of = |path: &Option<&str>, release| path.map(|path| at(path, release));
             let shown = format!("{root} {image}");
-            let places = CandidatePaths::around(&at(image, R), Some(R));
+            let places = CandidatePaths::for_image(&at(image, R), Some(R));
             let mut there = vec![at(config, R)];
             for part in [map, vmlinux, modules] {
                 there.extend(of(part, R));
@@ -126,7 +126,7 @@ fn layouts() {
 /// Check that a configuration without a release in its name is not taken from a folder of several kernels.
 #[test]
 fn shared_folder() {
-    let places = CandidatePaths::around(Path::new("/boot/vmlinuz-6.1"), Some("6.1"));
+    let places = CandidatePaths::for_image(Path::new("/boot/vmlinuz-6.1"), Some("6.1"));
     let all = [places.config, places.system_map, places.vmlinux].concat();
     for name in ["config", ".config", "System.map", "vmlinux"] {
         assert!(!all.contains(&Path::new("/boot").join(name)), "{name}");
@@ -136,7 +136,7 @@ fn shared_folder() {
 /// Check that an image without a stated release still has what its own name says.
 #[test]
 fn without_a_release() {
-    let places = CandidatePaths::around(Path::new("/boot/vmlinuz-6.1"), None);
+    let places = CandidatePaths::for_image(Path::new("/boot/vmlinuz-6.1"), None);
     assert_eq!(places.config, [Path::new("/boot/config-6.1")]);
     assert!(places.modules.is_empty());
 }
@@ -148,13 +148,13 @@ fn header() {
     start[0x20e..0x210].copy_from_slice(&0x100u16.to_le_bytes());
     let text = b"7.3.4+deb13-cloud-amd64 (debian-kernel@lists.debian.org) #1 SMP\0";
     start[0x300..0x300 + text.len()].copy_from_slice(text);
-    assert_eq!(stated_release(&start).as_deref(), Some(R));
-    assert_eq!(stated_release(&start[..0x2ff]), None);
+    assert_eq!(parse_stated_release(&start).as_deref(), Some(R));
+    assert_eq!(parse_stated_release(&start[..0x2ff]), None);
     start[0x300..0x308].copy_from_slice(b"../../x ");
-    assert_eq!(stated_release(&start), None);
+    assert_eq!(parse_stated_release(&start), None);
     start[0x20e..0x210].copy_from_slice(&0u16.to_le_bytes());
-    assert_eq!(stated_release(&start), None);
-    assert_eq!(stated_release(b""), None);
+    assert_eq!(parse_stated_release(&start), None);
+    assert_eq!(parse_stated_release(b""), None);
 }
 
 proptest! {
@@ -163,7 +163,7 @@ proptest! {
     #[test]
     fn stays_inside(folder in "(/[a-z]{1,4}){0,3}(/boot|/usr/lib/modules/6\\.1|/arch/x86/boot)?", name in "[a-zA-Z.-]{1,9}", release in "[./0-9a-z+-]{0,9}") {
         let image = PathBuf::from(format!("{folder}/{name}"));
-        let places = CandidatePaths::around(&image, Some(&release));
+        let places = CandidatePaths::for_image(&image, Some(&release));
         let all = [places.config, places.system_map, places.vmlinux, places.modules].concat();
         for place in all {
             prop_assert!(!place.components().any(|c| c == std::path::Component::ParentDir), "{place:?}");
@@ -173,7 +173,7 @@ proptest! {
     /// Check that any bytes are a header or none, and that what is stated can stand in a path.
     #[test]
     fn any_header(start in proptest::collection::vec(any::<u8>(), 0..700)) {
-        if let Some(release) = stated_release(&start) {
+        if let Some(release) = parse_stated_release(&start) {
             prop_assert!(is_release(&release) && !release.contains('/'));
         }
     }

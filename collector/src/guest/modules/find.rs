@@ -4,7 +4,7 @@ use super::error::{ListError, ModuleError};
 use super::info;
 use super::order::{Module, ModuleLookup, load_order};
 use super::package;
-use super::tree::Tree;
+use super::tree::ModuleTree;
 use crate::guest::cache::Cache;
 use crate::guest::{KernelImage, ProgressFn};
 
@@ -25,7 +25,8 @@ pub fn find_modules<'w>(
     }
     let (folders, release) = match &kernel.package {
         Some(sidecar) => {
-            let folder = package::folder(sidecar, &kernel.modules, cache, say).map_err(Box::new)?;
+            let folder =
+                package::modules_folder(sidecar, &kernel.modules, cache, say).map_err(Box::new)?;
             (vec![folder], Some(sidecar.release.as_str()))
         }
         None => {
@@ -36,9 +37,9 @@ pub fn find_modules<'w>(
             (folders, kernel.companions.release.as_deref())
         }
     };
-    let mut tree = Tree::read(&folders)?;
+    let mut tree = ModuleTree::read(&folders)?;
     load_order(&wanted, &mut |name| {
-        let Some(bytes) = tree.module(name)? else {
+        let Some(bytes) = tree.read_module(name)? else {
             let list = list_built_in(&mut tree, kernel, cache, say);
             return Ok(match tree.is_built_in(name) {
                 true => ModuleLookup::BuiltIn,
@@ -52,7 +53,7 @@ pub fn find_modules<'w>(
             name: name.to_owned(),
             reason,
         };
-        let info = info::Info::read(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let info = info::ModuleInfo::read(&bytes).map_err(|error| damaged(error.to_string()))?;
         if let (Some(of), Some(release)) = (&info.release, release)
             && of != release
         {
@@ -74,10 +75,14 @@ pub fn find_modules<'w>(
 ///
 /// # Errors
 /// When they are unavailable, or the image is not Debian's.
-pub fn fetch(kernel: &KernelImage, cache: &Cache, say: ProgressFn<'_>) -> Result<(), ModuleError> {
+pub fn fetch_modules(
+    kernel: &KernelImage,
+    cache: &Cache,
+    say: ProgressFn<'_>,
+) -> Result<(), ModuleError> {
     let image = kernel.package.as_ref().ok_or(ModuleError::NoTree)?;
-    let folder = package::folder(image, &kernel.modules, cache, say).map_err(Box::new)?;
-    let mut tree = Tree::read(&[folder])?;
+    let folder = package::modules_folder(image, &kernel.modules, cache, say).map_err(Box::new)?;
+    let mut tree = ModuleTree::read(&[folder])?;
     match list_built_in(&mut tree, kernel, cache, say) {
         Err(ListError::Package(error)) => Err(error.into()),
         _ => Ok(()),
@@ -86,7 +91,7 @@ pub fn fetch(kernel: &KernelImage, cache: &Cache, say: ProgressFn<'_>) -> Result
 
 /// Have a tree know which modules are a part of the kernel, from another package if need be.
 fn list_built_in(
-    tree: &mut Tree,
+    tree: &mut ModuleTree,
     kernel: &KernelImage,
     cache: &Cache,
     say: ProgressFn<'_>,
@@ -95,7 +100,7 @@ fn list_built_in(
         return Ok(());
     }
     let image = kernel.package.as_ref().ok_or(ListError::Absent)?;
-    let list = package::built_in(image, cache, say).map_err(Box::new)?;
+    let list = package::list_built_in(image, cache, say).map_err(Box::new)?;
     tree.set_built_in(&list);
     Ok(())
 }

@@ -8,7 +8,7 @@ use object::{Object as _, ObjectSection as _};
 
 /// The description of itself that a module holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Info {
+pub struct ModuleInfo {
     /// The modules that have to be loaded before it, as the kernel calls them.
     pub depends: Vec<String>,
     /// The release of the kernel that it was built for: the first word of `vermagic`.
@@ -26,7 +26,7 @@ pub enum InfoError {
     NoSection,
 }
 
-impl Info {
+impl ModuleInfo {
     /// Read an unpacked module.
     ///
     /// # Errors
@@ -95,21 +95,26 @@ pub(super) mod tests {
     /// Check that dependencies and release are found, and that another file than a module is refused.
     #[test]
     fn says() {
-        let info = Info::read(&module("6.12.1+deb13-amd64", "inet-diag,udp_diag")).unwrap();
+        let info = ModuleInfo::read(&module("6.12.1+deb13-amd64", "inet-diag,udp_diag")).unwrap();
         assert_eq!(info.depends, ["inet_diag", "udp_diag"]);
         assert_eq!(info.release.as_deref(), Some("6.12.1+deb13-amd64"));
-        assert!(Info::read(&module("6.1", "")).unwrap().depends.is_empty());
-        assert_eq!(Info::read(b"text"), Err(InfoError::Elf));
+        assert!(
+            ModuleInfo::read(&module("6.1", ""))
+                .unwrap()
+                .depends
+                .is_empty()
+        );
+        assert_eq!(ModuleInfo::read(b"text"), Err(InfoError::Elf));
         let program = std::fs::read("/proc/self/exe").unwrap();
-        assert_eq!(Info::read(&program), Err(InfoError::NoSection));
+        assert_eq!(ModuleInfo::read(&program), Err(InfoError::NoSection));
     }
 
     proptest::proptest! {
         /// Check that any bytes are read.
         #[test]
         fn any_section(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            let _ = Info::parse(&bytes);
-            let _ = Info::read(&bytes);
+            let _ = ModuleInfo::parse(&bytes);
+            let _ = ModuleInfo::read(&bytes);
         }
     }
 }

@@ -16,5 +16,5 @@ mod package;
 mod tree;
 
 pub use error::ModuleError;
-pub use find::{fetch, find_modules};
+pub use find::{fetch_modules, find_modules};
 pub use order::Module;

@@ -30,7 +30,7 @@ struct Origin {
 ///
 /// # Errors
 /// When their package is unavailable, or a lock file pins others.
-pub fn folder(
+pub fn modules_folder(
     image: &Sidecar,
     wanted: &ModulesPackage,
     cache: &Cache,
@@ -42,31 +42,33 @@ pub fn folder(
             file: FILE,
         });
     }
-    let target = cache.modules(&image.package);
-    if is_there(&target, wanted) {
+    let target = cache.modules_folder(&image.package);
+    if is_cached(&target, wanted) {
         return Ok(target);
     }
     let lock = cache.lock(say)?;
     // Another collector may have fetched them while this one waited.
-    if is_there(&target, wanted) {
+    if is_cached(&target, wanted) {
         return Ok(target);
     }
     let none = || GuestError::NoModules {
         release: image.release.clone(),
     };
-    let apt = Apt::at(cache.root());
+    let apt = Apt::new(cache.root());
     let package = match wanted {
         ModulesPackage::Pinned(package) => {
-            with_lists(cache, &lock, say, || {
-                Ok(apt.serves(&package.package())?.then_some(()))
+            ask_lists(cache, &lock, say, || {
+                Ok(apt.lists_package(&package.package())?.then_some(()))
             })?;
             package.clone()
         }
-        _ => with_lists(cache, &lock, say, || served(image, &apt))?.ok_or_else(none)?,
+        _ => {
+            ask_lists(cache, &lock, say, || find_modules_package(image, &apt))?.ok_or_else(none)?
+        }
     };
-    let scratch = cache.scratch(&lock)?;
+    let scratch = cache.create_scratch(&lock)?;
     let release = &image.release;
-    let sha256 = fetch::unpacked(&package, &apt, cache, scratch.path(), say, &|path| {
+    let sha256 = fetch::download_and_unpack(&package, &apt, cache, scratch.path(), say, &|path| {
         layout::module_name(path, release)
     })?;
     let mut files = std::fs::read_dir(scratch.path())
@@ -82,7 +84,7 @@ pub fn folder(
 
 /// True if the modules are cached, and are those of the pinned package if there is one. A cache of before did not remember which
 /// package they came from.
-fn is_there(target: &Path, wanted: &ModulesPackage) -> bool {
+fn is_cached(target: &Path, wanted: &ModulesPackage) -> bool {
     match wanted {
         ModulesPackage::Pinned(pinned) => read_json(&target.join(ORIGIN))
             .is_some_and(|origin: Origin| origin.sha256 == pinned.sha256),
@@ -91,14 +93,14 @@ fn is_there(target: &Path, wanted: &ModulesPackage) -> bool {
 }
 
 /// The answer of apt's lists, which are fetched first if there are none, and again if those that are there have no answer.
-fn with_lists<T>(
+fn ask_lists<T>(
     cache: &Cache,
     lock: &File,
     say: ProgressFn<'_>,
     ask: impl Fn() -> Result<Option<T>, GuestError>,
 ) -> Result<Option<T>, GuestError> {
     for refresh in [false, true] {
-        fetch::served(cache, refresh, lock, say)?;
+        fetch::ask_served_kernels(cache, refresh, lock, say)?;
         if let Some(answer) = ask()? {
             return Ok(Some(answer));
         }
@@ -107,15 +109,15 @@ fn with_lists<T>(
 }
 
 /// The package that serves the modules of a kernel, if the lists name it.
-fn served(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestError> {
+fn find_modules_package(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestError> {
     // Since 6.19 they have a package of their own; before, they come with the image.
     let own = Package {
         name: modules_package(&image.release),
         version: image.package.version.clone(),
     };
-    match apt.served(&own)? {
+    match apt.find_package(&own)? {
         Some(own) => Ok(Some(own)),
-        None => with_image(image, apt),
+        None => find_image_package(image, apt),
     }
 }
 
@@ -125,9 +127,16 @@ fn served(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestErro
 ///
 /// # Errors
 /// When its package is unavailable.
-pub fn built_in(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<String, GuestError> {
+pub fn list_built_in(
+    image: &Sidecar,
+    cache: &Cache,
+    say: ProgressFn<'_>,
+) -> Result<String, GuestError> {
     let name = format!("{}-{}", module_files::BUILT_IN, image.release);
-    let file = cache.kernels().join(image.package.folder()).join(&name);
+    let file = cache
+        .kernels_folder()
+        .join(image.package.folder())
+        .join(&name);
     if let Ok(list) = std::fs::read_to_string(&file) {
         return Ok(list);
     }
@@ -139,18 +148,18 @@ pub fn built_in(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<S
     let none = || GuestError::NoBuiltInList {
         release: image.release.clone(),
     };
-    let apt = Apt::at(cache.root());
+    let apt = Apt::new(cache.root());
     let base = Package {
         name: format!("linux-base-{}", image.release),
         version: image.package.version.clone(),
     };
-    let mut package = with_lists(cache, &lock, say, || apt.served(&base))?.ok_or_else(none)?;
+    let mut package = ask_lists(cache, &lock, say, || apt.find_package(&base))?.ok_or_else(none)?;
     // The very one that the configuration came from.
     if let Some(sha256) = &image.base_sha256 {
         package.sha256.clone_from(sha256);
     }
-    let scratch = cache.scratch(&lock)?;
-    fetch::unpacked(&package, &apt, cache, scratch.path(), say, &|path| {
+    let scratch = cache.create_scratch(&lock)?;
+    fetch::download_and_unpack(&package, &apt, cache, scratch.path(), say, &|path| {
         layout::cached_name(path, &image.release).filter(|found| *found == name)
     })?;
     let list = std::fs::read_to_string(scratch.path().join(&name)).map_err(|_| none())?;
@@ -160,11 +169,11 @@ pub fn built_in(image: &Sidecar, cache: &Cache, say: ProgressFn<'_>) -> Result<S
 }
 
 /// The package with the image, where it can hold modules, too: the very one that the image came from.
-fn with_image(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestError> {
+fn find_image_package(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPackage>, GuestError> {
     if !holds_modules(&image.package) {
         return Ok(None);
     }
-    let served = apt.served(&image.package)?;
+    let served = apt.find_package(&image.package)?;
     Ok(served.map(|served| ServedPackage {
         sha256: image.deb_sha256.clone(),
         ..served

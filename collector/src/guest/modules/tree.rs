@@ -10,7 +10,7 @@ use crate::kaslr::vmlinuz;
 
 /// All modules of a kernel.
 #[derive(Debug)]
-pub struct Tree {
+pub struct ModuleTree {
     /// Their files, by the name that the kernel gives them.
     files: BTreeMap<String, PathBuf>,
     /// Those that are a part of the kernel; `None`: no list of them is there.
@@ -18,12 +18,12 @@ pub struct Tree {
 }
 
 /// The modules that a list of those names which are a part of the kernel, a path in each line.
-fn built_in(list: &str) -> impl Iterator<Item = String> + '_ {
+fn parse_built_in(list: &str) -> impl Iterator<Item = String> + '_ {
     list.lines()
         .filter_map(|line| module_name(line.rsplit('/').next()?))
 }
 
-impl Tree {
+impl ModuleTree {
     /// Look through folders and all below them. What an earlier folder holds is preferred.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Tree {
         let mut lists = roots
             .iter()
             .filter_map(|root| std::fs::read_to_string(root.as_ref().join(BUILT_IN)).ok());
-        let built_in = lists.next().map(|list| built_in(&list).collect());
+        let built_in = lists.next().map(|list| parse_built_in(&list).collect());
         Ok(Self { files, built_in })
     }
 
@@ -51,7 +51,7 @@ impl Tree {
     ///
     /// # Errors
     /// When it cannot be read or unpacked.
-    pub fn module(&self, name: &str) -> Result<Option<Vec<u8>>, ModuleError> {
+    pub fn read_module(&self, name: &str) -> Result<Option<Vec<u8>>, ModuleError> {
         let Some(path) = self.files.get(name) else {
             return Ok(None);
         };
@@ -74,7 +74,7 @@ impl Tree {
 
     /// Take a list of the modules that are a part of the kernel from elsewhere.
     pub fn set_built_in(&mut self, list: &str) {
-        self.built_in = Some(built_in(list).collect());
+        self.built_in = Some(parse_built_in(list).collect());
     }
 
     /// True if it is known which modules are a part of the kernel.
@@ -119,14 +119,18 @@ mod tests {
         write(&installed.join("kernel/notes.txt"), b"");
         std::os::unix::fs::symlink(folder.path(), installed.join("build")).unwrap();
         write(&folder.path().join("elsewhere.ko"), &bytes);
-        let tree = Tree::read(&[&installed]).unwrap();
+        let tree = ModuleTree::read(&[&installed]).unwrap();
         assert!(tree.lists_built_in());
         for name in ["tcp_diag", "inet_diag"] {
-            assert_eq!(tree.module(name).unwrap().as_ref(), Some(&bytes), "{name}");
+            assert_eq!(
+                tree.read_module(name).unwrap().as_ref(),
+                Some(&bytes),
+                "{name}"
+            );
         }
         assert!(tree.is_built_in("ext4") && tree.is_built_in("af_x"));
         assert!(!tree.is_built_in("tcp_diag"));
-        assert_eq!(tree.module("elsewhere").unwrap(), None);
+        assert_eq!(tree.read_module("elsewhere").unwrap(), None);
         assert_eq!(tree.nearest("tcp_dia").as_deref(), Some("tcp_diag"));
         // A build tree, where modules stand beside their sources.
         write(&folder.path().join("linux/net/ipv4/tcp_diag.ko"), &bytes);
@@ -135,11 +139,11 @@ mod tests {
             b"net/ipv4/tcp_diag.o\n",
         );
         let linux = folder.path().join("linux");
-        let tree = Tree::read(&[&linux]).unwrap();
-        assert!(tree.module("tcp_diag").unwrap().is_some());
+        let tree = ModuleTree::read(&[&linux]).unwrap();
+        assert!(tree.read_module("tcp_diag").unwrap().is_some());
         assert!(!tree.lists_built_in());
         write(&linux.join("broken.ko.xz"), b"\xfd7zXZ\0nonsense");
-        let error = Tree::read(&[&linux]).unwrap().module("broken");
+        let error = ModuleTree::read(&[&linux]).unwrap().read_module("broken");
         assert!(
             matches!(error, Err(ModuleError::Damaged { .. })),
             "{error:?}"
@@ -162,11 +166,11 @@ mod tests {
             &base.join("modules.builtin"),
             b"kernel/drivers/nvme/host/nvme.ko\n",
         );
-        let tree = Tree::read(&[&modules, &base]).unwrap();
-        assert_eq!(tree.module("tun").unwrap(), Some(bytes));
+        let tree = ModuleTree::read(&[&modules, &base]).unwrap();
+        assert_eq!(tree.read_module("tun").unwrap(), Some(bytes));
         assert!(tree.is_built_in("nvme"));
         assert_eq!(tree.nearest("nvm").as_deref(), Some("nvme"));
-        let mut alone = Tree::read(&[&modules]).unwrap();
+        let mut alone = ModuleTree::read(&[&modules]).unwrap();
         assert!(!alone.is_built_in("nvme") && !alone.lists_built_in());
         alone.set_built_in("kernel/drivers/nvme/host/nvme.ko\n");
         assert!(alone.is_built_in("nvme") && alone.lists_built_in());

@@ -1,10 +1,12 @@
 //! Compilation of a path's tree to the instructions for the eBPF programs.
 
-use super::decode::Decode;
+use super::decode::Decoder;
 use super::parse::{Expr, ExprArgument, ExprNode, Name, parse};
-use super::types::{Compiled, Element, ErrorClass, ExprError, ReadOptions, Returned, Scope};
-use super::value::{Origin, ReadLocation, Room, Ty, Value, ValueSource};
-use crate::btf::{Btf, BtfError, Passing, Type, TypeId, nearest};
+use super::types::{
+    CompiledPath, Element, ErrorClass, ExprError, ReadOptions, ReturnMeaning, Scope,
+};
+use super::value::{Extent, Origin, ReadLocation, Ty, Value, ValueSource};
+use crate::btf::{ArgumentLocation, Btf, BtfError, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;
 use std::cell::{Cell, RefCell};
@@ -27,12 +29,12 @@ const BUILT_IN: [&str; 7] = [
 pub(super) type Result<T> = std::result::Result<T, ExprError>;
 
 /// Compile `path` for a probe with this `scope`.
-pub fn compile(path: &str, scope: &Scope) -> Result<Compiled> {
+pub fn compile(path: &str, scope: &Scope) -> Result<CompiledPath> {
     compile_wanted(path, scope, ReadOptions::default())
 }
 
 /// The same for a read that is asked for more than its path says.
-pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Result<Compiled> {
+pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Result<CompiledPath> {
     let expr = parse(path)?;
     let compiler = Compiler {
         scope,
@@ -41,21 +43,21 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
         wanted: Cell::new(wanted.max),
         element: RefCell::new(None),
     };
-    let value = compiler.value(&expr)?;
+    let value = compiler.compile_expr(&expr)?;
     let member = value.member.clone();
     let origin = value.origin;
-    let mut compiled = compiler.read(value, &expr.span)?;
+    let mut compiled = compiler.compile_read(value, &expr.span)?;
     compiled.retyped = origin >= Origin::Retyped;
     compiled.secret = origin == Origin::Secret;
     compiler.narrow_result(&mut compiled, &expr.span)?;
     if compiler.wanted.get().is_some() {
-        return wrong(
+        return type_error(
             &expr.span,
             "`max` is for text and for arrays, and this is neither",
         );
     }
-    if !wanted.choose.is_empty() && !matches!(compiled.decode, Decode::Structure { .. }) {
-        return wrong(
+    if !wanted.choose.is_empty() && !matches!(compiled.decode, Decoder::Structure { .. }) {
+        return type_error(
             &expr.span,
             "`choose` is for a structure that is read whole, and this is none",
         );
@@ -63,21 +65,21 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
     let elements = compiler.element.into_inner().map(|taken| taken.element);
     match &elements {
         Some(element) if element.flexible && !wanted.elements => {
-            return wrong(
+            return type_error(
                 &element.span,
                 "the kernel's types do not say how many elements this array has: say which path does, \
                  `elements = \"…->count\"`",
             );
         }
         None if wanted.elements => {
-            return wrong(
+            return type_error(
                 &expr.span,
                 "`elements` is for a path that takes an element, `[0]`, of something whose length is not known",
             );
         }
         _ => {}
     }
-    Ok(Compiled {
+    Ok(CompiledPath {
         member,
         elements: elements.filter(|_| wanted.elements),
         ..compiled
@@ -89,25 +91,25 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
 /// # Errors
 /// An [`ErrorClass::Syntax`] error.
 pub fn check(path: &str) -> Result<()> {
-    calls_are_known(&parse(path)?)
+    check_calls(&parse(path)?)
 }
 
-fn calls_are_known(expr: &Expr) -> Result<()> {
+fn check_calls(expr: &Expr) -> Result<()> {
     match &expr.node {
         // A parameter may be called like a built-in.
         ExprNode::Name(_) => Ok(()),
         ExprNode::Call(name, arguments) if is_built_in(name, arguments) => Ok(()),
-        ExprNode::Call(name, _) => Err(unknown_call(name, &expr.span)),
+        ExprNode::Call(name, _) => Err(unknown_call_error(name, &expr.span)),
         ExprNode::Member { of, .. }
         | ExprNode::Index(of, _)
         | ExprNode::Load(of)
         | ExprNode::AddressOf(of)
         | ExprNode::Cast(_, of)
-        | ExprNode::ContainerOf(of, ..) => calls_are_known(of),
+        | ExprNode::ContainerOf(of, ..) => check_calls(of),
     }
 }
 
-/// True if this is one of the forms of a call that [`Compiler::call`] understands.
+/// True if this is one of the forms of a call that [`Compiler::compile_call`] understands.
 fn is_built_in(name: &str, arguments: &[ExprArgument]) -> bool {
     use ExprArgument::{Name, Number};
     matches!(
@@ -119,7 +121,7 @@ fn is_built_in(name: &str, arguments: &[ExprArgument]) -> bool {
     )
 }
 
-fn unknown_call(name: &str, span: &Range<usize>) -> ExprError {
+fn unknown_call_error(name: &str, span: &Range<usize>) -> ExprError {
     if BUILT_IN.contains(&name) {
         return ExprError::new(
             ErrorClass::Syntax,
@@ -132,7 +134,7 @@ fn unknown_call(name: &str, span: &Range<usize>) -> ExprError {
         span,
         format!("`{name}(…)` is not known: a read path cannot call kernel functions"),
     )
-    .near(nearest(name, BUILT_IN))
+    .with_nearest(nearest(name, BUILT_IN))
 }
 
 pub(super) struct Compiler<'c, 's, 'a> {
@@ -144,33 +146,33 @@ pub(super) struct Compiler<'c, 's, 'a> {
     /// [`ReadOptions::max`], until something has been made of it.
     pub wanted: Cell<Option<u32>>,
     /// The element that the path takes of something of unknown length.
-    pub element: RefCell<Option<Taken>>,
+    pub element: RefCell<Option<TakenElement>>,
 }
 
 /// An element that a path takes, and which array it is of: how many pointers were followed to it, and its first byte.
-pub(super) struct Taken {
+pub(super) struct TakenElement {
     pub element: Element,
     pub array: (usize, i64),
 }
 
 /// An [`ErrorClass::Type`] error.
-pub(super) fn wrong<T>(span: &Range<usize>, reason: impl Into<String>) -> Result<T> {
+pub(super) fn type_error<T>(span: &Range<usize>, reason: impl Into<String>) -> Result<T> {
     Err(ExprError::new(ErrorClass::Type, span, reason))
 }
 
 /// An [`ErrorClass::Unknown`] error.
-pub(super) fn unknown(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
+pub(super) fn unknown_error(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
     ExprError::new(ErrorClass::Unknown, span, reason)
 }
 
 /// Attach the place in the path to an error of the BTF.
-pub(super) trait At<T> {
-    fn at(self, span: &Range<usize>) -> Result<T>;
+pub(super) trait WithSpan<T> {
+    fn with_span(self, span: &Range<usize>) -> Result<T>;
 }
 
-impl<T> At<T> for std::result::Result<T, BtfError> {
-    fn at(self, span: &Range<usize>) -> Result<T> {
-        self.map_err(|error| ExprError::btf(span, &error))
+impl<T> WithSpan<T> for std::result::Result<T, BtfError> {
+    fn with_span(self, span: &Range<usize>) -> Result<T> {
+        self.map_err(|error| ExprError::from_btf(span, &error))
     }
 }
 
@@ -179,21 +181,21 @@ impl<'a> Compiler<'_, '_, 'a> {
         self.scope.btf
     }
 
-    pub(super) fn value(&self, expr: &Expr) -> Result<Value> {
+    pub(super) fn compile_expr(&self, expr: &Expr) -> Result<Value> {
         let span = &expr.span;
         match &expr.node {
-            ExprNode::Name(name) => self.name(name, span),
-            ExprNode::Call(name, arguments) => self.call(name, arguments, span),
-            ExprNode::Member { of, arrow, name } => self.member(of, *arrow, name, span),
-            ExprNode::Index(of, index) => self.index(self.value(of)?, *index, span),
-            ExprNode::Load(of) => self.index(self.value(of)?, 0, span),
-            ExprNode::AddressOf(of) => self.address_of(self.value(of)?, &of.span),
-            ExprNode::Cast(ty, of) => self.cast(ty, self.value(of)?, span),
-            ExprNode::ContainerOf(of, ty, members) => self.container_of(of, ty, members),
+            ExprNode::Name(name) => self.compile_name(name, span),
+            ExprNode::Call(name, arguments) => self.compile_call(name, arguments, span),
+            ExprNode::Member { of, arrow, name } => self.compile_member(of, *arrow, name, span),
+            ExprNode::Index(of, index) => self.compile_index(self.compile_expr(of)?, *index, span),
+            ExprNode::Load(of) => self.compile_index(self.compile_expr(of)?, 0, span),
+            ExprNode::AddressOf(of) => self.compile_address_of(self.compile_expr(of)?, &of.span),
+            ExprNode::Cast(ty, of) => self.compile_cast(ty, self.compile_expr(of)?, span),
+            ExprNode::ContainerOf(of, ty, members) => self.compile_container_of(of, ty, members),
         }
     }
 
-    fn name(&self, name: &str, span: &Range<usize>) -> Result<Value> {
+    fn compile_name(&self, name: &str, span: &Range<usize>) -> Result<Value> {
         let parameters = self.scope.parameters;
         let found = parameters
             .iter()
@@ -201,7 +203,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             .find(|(position, parameter)| parameter.name_or_position(*position) == name);
         if let Some((_, parameter)) = found {
             return match parameter.passing {
-                Passing::Register(register) => Ok(Value {
+                ArgumentLocation::Register(register) => Ok(Value {
                     place: ReadLocation {
                         root_index: register,
                         ..ReadLocation::root(root::ARGUMENT)
@@ -209,17 +211,17 @@ impl<'a> Compiler<'_, '_, 'a> {
                     ty: parameter.type_id.into(),
                     holds: ValueSource::Itself,
                     member: None,
-                    room: Room::Free,
+                    room: Extent::Free,
                     origin: Origin::Kernel,
                 }),
-                Passing::Unreadable(reason) => {
-                    wrong(span, format!("parameter `{name}` cannot be read: {reason}"))
+                ArgumentLocation::Unreadable(reason) => {
+                    type_error(span, format!("parameter `{name}` cannot be read: {reason}"))
                 }
             };
         }
         match name {
-            "return" => self.returned(span),
-            "regs" | "task" | "fd" => self.call(name, &[], span),
+            "return" => self.compile_returned(span),
+            "regs" | "task" | "fd" => self.compile_call(name, &[], span),
             "text" | "return_slot" | "container_of" => Err(ExprError::new(
                 ErrorClass::Syntax,
                 span,
@@ -239,54 +241,59 @@ impl<'a> Compiler<'_, '_, 'a> {
                     format!("it has `{}`", names.join("`, `"))
                 };
                 Err(
-                    unknown(span, format!("there is no parameter `{name}` here: {list}"))
-                        .near(near),
+                    unknown_error(span, format!("there is no parameter `{name}` here: {list}"))
+                        .with_nearest(near),
                 )
             }
         }
     }
 
-    fn returned(&self, span: &Range<usize>) -> Result<Value> {
+    fn compile_returned(&self, span: &Range<usize>) -> Result<Value> {
         let type_id = match self.scope.returned {
-            Returned::NotYet => {
-                return wrong(
+            ReturnMeaning::NotYet => {
+                return type_error(
                     span,
                     "`return` is known only where something returns: read it at the exit",
                 );
             }
-            Returned::Unknown => {
-                return wrong(
+            ReturnMeaning::Unknown => {
+                return type_error(
                     span,
                     "the type of what it returns is not known: read the bare register as `(long)regs->ax`",
                 );
             }
-            Returned::Function(TypeId::VOID) => {
-                return wrong(span, "the function returns nothing");
+            ReturnMeaning::Function(TypeId::VOID) => {
+                return type_error(span, "the function returns nothing");
             }
-            Returned::Function(type_id) => type_id,
-            Returned::SystemCall => self.integer(&["long".into()], span)?,
+            ReturnMeaning::Function(type_id) => type_id,
+            ReturnMeaning::SystemCall => self.find_integer(&["long".into()], span)?,
         };
         Ok(Value {
             place: ReadLocation::root(root::RETURN),
             ty: type_id.into(),
             holds: ValueSource::Itself,
             member: None,
-            room: Room::Free,
+            room: Extent::Free,
             origin: Origin::Kernel,
         })
     }
 
-    fn call(&self, name: &str, arguments: &[ExprArgument], span: &Range<usize>) -> Result<Value> {
+    fn compile_call(
+        &self,
+        name: &str,
+        arguments: &[ExprArgument],
+        span: &Range<usize>,
+    ) -> Result<Value> {
         let object = |root, constant, tag| {
             Ok(Value {
                 place: ReadLocation {
                     constant,
                     ..ReadLocation::root(root)
                 },
-                ty: Ty::from(self.tagged("struct", tag, span)?).pointer(false),
+                ty: Ty::from(self.find_tagged("struct", tag, span)?).pointer_to(false),
                 holds: ValueSource::Itself,
                 member: None,
-                room: Room::Free,
+                room: Extent::Free,
                 origin: Origin::Kernel,
             })
         };
@@ -294,16 +301,16 @@ impl<'a> Compiler<'_, '_, 'a> {
             ("regs", []) => object(root::REGISTERS, 0, "pt_regs"),
             ("task", []) => object(root::TASK, 0, "task_struct"),
             ("fd", []) => {
-                self.returns_fd(span)?;
+                self.check_returns_fd(span)?;
                 object(root::RETURNED_FD, 0, "file")
             }
             ("fd", [ExprArgument::Number(number_span, number)]) => {
                 if i32::try_from(*number).is_err() {
-                    return wrong(number_span, format!("{number} is not a file descriptor"));
+                    return type_error(number_span, format!("{number} is not a file descriptor"));
                 }
                 object(root::FD, *number, "file")
             }
-            ("text", [ExprArgument::Name(symbol)]) => self.code(symbol, CODE_BYTES),
+            ("text", [ExprArgument::Name(symbol)]) => self.compile_code(symbol, CODE_BYTES),
             (
                 "text",
                 [
@@ -311,7 +318,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     ExprArgument::Number(number_span, number),
                 ],
             ) => match u32::try_from(*number) {
-                Ok(bytes @ 1..=MAX_READ) => self.code(symbol, bytes),
+                Ok(bytes @ 1..=MAX_READ) => self.compile_code(symbol, bytes),
                 _ => Err(ExprError::new(
                     ErrorClass::Limit,
                     number_span,
@@ -320,52 +327,52 @@ impl<'a> Compiler<'_, '_, 'a> {
             },
             ("return_slot", [ExprArgument::Name(function)]) => Ok(Value {
                 place: ReadLocation {
-                    constant: self.symbol(function)?,
+                    constant: self.find_symbol(function)?,
                     ..ReadLocation::root(root::RETURN_SLOT)
                 },
-                ty: Ty::from(TypeId::VOID).pointer(false),
+                ty: Ty::from(TypeId::VOID).pointer_to(false),
                 holds: ValueSource::Code(0),
                 member: None,
-                room: Room::Free,
+                room: Extent::Free,
                 origin: Origin::Kernel,
             }),
-            _ => Err(unknown_call(name, span)),
+            _ => Err(unknown_call_error(name, span)),
         }
     }
 
-    fn returns_fd(&self, span: &Range<usize>) -> Result<()> {
+    fn check_returns_fd(&self, span: &Range<usize>) -> Result<()> {
         let fits = match self.scope.returned {
-            Returned::NotYet | Returned::Unknown => false,
-            Returned::SystemCall => true,
-            Returned::Function(type_id) => {
-                matches!(self.btf().strip(type_id).at(span)?.ty, Type::Int(int) if int.size >= 4)
+            ReturnMeaning::NotYet | ReturnMeaning::Unknown => false,
+            ReturnMeaning::SystemCall => true,
+            ReturnMeaning::Function(type_id) => {
+                matches!(self.btf().strip(type_id).with_span(span)?.ty, Type::Int(int) if int.size >= 4)
             }
         };
         if fits {
             Ok(())
         } else {
-            wrong(
+            type_error(
                 span,
                 "`fd` is the file at the returned descriptor, and no descriptor is returned here: read it at the exit of a call that returns one, or say `fd(N)`",
             )
         }
     }
 
-    fn code(&self, symbol: &Name, bytes: u32) -> Result<Value> {
+    fn compile_code(&self, symbol: &Name, bytes: u32) -> Result<Value> {
         Ok(Value {
             place: ReadLocation {
-                constant: self.symbol(symbol)?,
+                constant: self.find_symbol(symbol)?,
                 ..ReadLocation::root(root::ADDRESS)
             },
             ty: Ty::from(TypeId::VOID),
             holds: ValueSource::Code(bytes),
             member: None,
-            room: Room::Free,
+            room: Extent::Free,
             origin: Origin::Kernel,
         })
     }
 
-    fn symbol(&self, name: &Name) -> Result<u64> {
+    fn find_symbol(&self, name: &Name) -> Result<u64> {
         (self.scope.symbols)(&name.text).ok_or_else(|| {
             ExprError::new(
                 ErrorClass::Symbol,
@@ -380,7 +387,7 @@ impl<'a> Compiler<'_, '_, 'a> {
 }
 
 /// Some of `members`, in words.
-pub(super) fn list(members: &[&str]) -> String {
+pub(super) fn list_members(members: &[&str]) -> String {
     if members.is_empty() {
         return "no members".into();
     }

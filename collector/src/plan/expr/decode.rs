@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The meaning of the bytes of a read. Type names are as C spells them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Decode {
+pub enum Decoder {
     /// An address, 8 bytes.
     Pointer {
         /// E.g. `struct socket *`
@@ -87,31 +87,31 @@ pub struct StructureField {
     /// Bytes from the start of the structure.
     pub offset: u64,
     /// The meaning of its bytes, or why it has none.
-    pub decode: Result<Decode, Reason>,
+    pub decode: Result<Decoder, Reason>,
 }
 
-impl Decode {
+impl Decoder {
     /// The C type.
     pub fn type_name(&self) -> &str {
         match self {
-            Decode::Pointer { type_name, .. }
-            | Decode::Int { type_name, .. }
-            | Decode::Enum { type_name, .. }
-            | Decode::BitField { type_name, .. }
-            | Decode::Bytes { type_name, .. }
-            | Decode::Structure { type_name, .. } => type_name,
-            Decode::Bool => "bool",
-            Decode::Text { .. } => "text",
+            Decoder::Pointer { type_name, .. }
+            | Decoder::Int { type_name, .. }
+            | Decoder::Enum { type_name, .. }
+            | Decoder::BitField { type_name, .. }
+            | Decoder::Bytes { type_name, .. }
+            | Decoder::Structure { type_name, .. } => type_name,
+            Decoder::Bool => "bool",
+            Decoder::Text { .. } => "text",
         }
     }
 
     /// The meanings of all values that it returns; for a structure, those of its members.
-    pub fn values(&self) -> Vec<&Decode> {
+    pub fn value_decoders(&self) -> Vec<&Decoder> {
         match self {
-            Decode::Structure { fields, .. } => fields
+            Decoder::Structure { fields, .. } => fields
                 .iter()
                 .filter_map(|field| field.decode.as_ref().ok())
-                .flat_map(Decode::values)
+                .flat_map(Decoder::value_decoders)
                 .collect(),
             one => vec![one],
         }
@@ -120,17 +120,17 @@ impl Decode {
     /// The bytes that it takes.
     fn size(&self) -> usize {
         let size = match self {
-            Decode::Pointer { .. } => 8,
-            Decode::Int { size, .. } | Decode::Enum { size, .. } => *size,
-            Decode::Bool => 1,
-            Decode::BitField {
+            Decoder::Pointer { .. } => 8,
+            Decoder::Int { size, .. } | Decoder::Enum { size, .. } => *size,
+            Decoder::Bool => 1,
+            Decoder::BitField {
                 bit_offset, bits, ..
             } => (bit_offset + bits).div_ceil(8),
-            Decode::Text { max, .. } => *max,
-            Decode::Bytes { len, .. } => *len,
-            Decode::Structure { fields, .. } => {
+            Decoder::Text { max, .. } => *max,
+            Decoder::Bytes { len, .. } => *len,
+            Decoder::Structure { fields, .. } => {
                 let end = |field: &StructureField| {
-                    let size = field.decode.as_ref().map_or(0, Decode::size);
+                    let size = field.decode.as_ref().map_or(0, Decoder::size);
                     usize::try_from(field.offset).map_or(usize::MAX, |at| at.saturating_add(size))
                 };
                 return fields.iter().map(end).max().unwrap_or_default();
@@ -142,7 +142,7 @@ impl Decode {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decoded {
+pub enum DecodedValue {
     /// An address.
     Pointer {
         /// The address, 0 for NULL.
@@ -199,49 +199,49 @@ pub enum Decoded {
 }
 
 /// The bytes of one load, and its report: 0, a string's length, or a negative errno.
-pub type Loaded<'e> = (&'e [u8; MAX_READ_BYTES], i32);
+pub type LoadedBytes<'e> = (&'e [u8; MAX_READ_BYTES], i32);
 
 /// Decode the consecutive loads of one read.
-pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
+pub fn decode(loads: &[LoadedBytes<'_>], how: &Decoder) -> DecodedValue {
     let [(bytes, result), more @ ..] = loads else {
-        return Decoded::Broken {
+        return DecodedValue::Broken {
             reason: "nothing was loaded".into(),
         };
     };
-    if let Some(errno) = failure(*result, more, how) {
-        return Decoded::Unread { errno };
+    if let Some(errno) = load_failure(*result, more, how) {
+        return DecodedValue::Unread { errno };
     }
     match how {
-        Decode::Pointer {
+        Decoder::Pointer {
             type_name,
             to_function,
-        } => Decoded::Pointer {
-            address: number(bytes, 0, 64) as u64,
+        } => DecodedValue::Pointer {
+            address: extract_bits(bytes, 0, 64) as u64,
             type_name: type_name.clone(),
             to_function: *to_function,
         },
-        Decode::Int {
+        Decoder::Int {
             size,
             signed,
             big_endian,
             type_name,
-        } => Decoded::Int {
-            value: extend(integer(bytes, *size, *big_endian), size * 8, *signed),
+        } => DecodedValue::Int {
+            value: sign_extend(read_integer(bytes, *size, *big_endian), size * 8, *signed),
             type_name: type_name.clone(),
         },
-        Decode::Bool => boolean(number(bytes, 0, 8)),
-        Decode::Enum {
+        Decoder::Bool => decode_bool(extract_bits(bytes, 0, 8)),
+        Decoder::Enum {
             type_name,
             size,
             signed,
             values,
-        } => named(
-            extend(number(bytes, 0, size * 8), size * 8, *signed),
+        } => decode_enumerator(
+            sign_extend(extract_bits(bytes, 0, size * 8), size * 8, *signed),
             size * 8,
             values,
             type_name,
         ),
-        Decode::BitField {
+        Decoder::BitField {
             bit_offset,
             bits,
             signed,
@@ -249,31 +249,31 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
             boolean: is_bool,
             values,
         } => {
-            let raw = number(bytes, *bit_offset, *bits);
-            let value = extend(raw, *bits, *signed);
+            let raw = extract_bits(bytes, *bit_offset, *bits);
+            let value = sign_extend(raw, *bits, *signed);
             if *is_bool {
-                boolean(raw)
+                decode_bool(raw)
             } else if values.is_empty() {
-                Decoded::Int {
+                DecodedValue::Int {
                     value,
                     type_name: type_name.clone(),
                 }
             } else {
-                named(value, *bits, values, type_name)
+                decode_enumerator(value, *bits, values, type_name)
             }
         }
-        Decode::Text { max, whole } => text(loads, *max, *whole),
-        Decode::Structure { .. } => Decoded::Broken {
+        Decoder::Text { max, whole } => decode_text(loads, *max, *whole),
+        Decoder::Structure { .. } => DecodedValue::Broken {
             reason: "a structure is not one value".into(),
         },
-        Decode::Bytes { len, of, type_name } => {
+        Decoder::Bytes { len, of, type_name } => {
             let mut all: Vec<u8> = loads
                 .iter()
                 .flat_map(|(bytes, _)| bytes.iter())
                 .copied()
                 .collect();
             all.truncate(*len as usize);
-            Decoded::Bytes {
+            DecodedValue::Bytes {
                 cut: ((all.len() as u64) < *of).then_some(Cut { whole: Some(*of) }),
                 bytes: all,
                 type_name: type_name.clone(),
@@ -283,11 +283,11 @@ pub fn decode(loads: &[Loaded<'_>], how: &Decode) -> Decoded {
 }
 
 /// A value of a structure, under its name; or why there is none.
-pub type NamedField<'f> = (&'f str, Result<Decoded, &'f Reason>);
+pub type NamedField<'f> = (&'f str, Result<DecodedValue, &'f Reason>);
 
 /// Decode the consecutive loads of a structure as the values of its members.
 pub fn decode_fields<'f>(
-    loads: &[Loaded<'_>],
+    loads: &[LoadedBytes<'_>],
     fields: &'f [StructureField],
 ) -> Vec<NamedField<'f>> {
     let failed = loads.iter().map(|(_, result)| *result).find(|it| *it < 0);
@@ -296,16 +296,16 @@ pub fn decode_fields<'f>(
         .flat_map(|(bytes, _)| bytes.iter())
         .copied()
         .collect();
-    let value = |field: &'f StructureField| -> Result<Decoded, &'f Reason> {
+    let value = |field: &'f StructureField| -> Result<DecodedValue, &'f Reason> {
         let how = field.decode.as_ref()?;
         if let Some(errno) = failed {
-            return Ok(Decoded::Unread {
+            return Ok(DecodedValue::Unread {
                 errno: errno.saturating_neg(),
             });
         }
         let start = usize::try_from(field.offset).unwrap_or(usize::MAX);
         let Some(own) = whole.get(start..start.saturating_add(how.size())) else {
-            return Ok(Decoded::Broken {
+            return Ok(DecodedValue::Broken {
                 reason: "not all of it was loaded".into(),
             });
         };
@@ -317,7 +317,7 @@ pub fn decode_fields<'f>(
                 bytes
             })
             .collect();
-        let loads: Vec<Loaded<'_>> = pieces.iter().map(|bytes| (bytes, 0)).collect();
+        let loads: Vec<LoadedBytes<'_>> = pieces.iter().map(|bytes| (bytes, 0)).collect();
         Ok(decode(&loads, how))
     };
     fields
@@ -327,7 +327,7 @@ pub fn decode_fields<'f>(
 }
 
 /// `bits` (at most 64) bits from bit `offset` on, little-endian.
-fn number(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
+fn extract_bits(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
     let start = (offset / 8) as usize;
     let mut sixteen = [0; 16];
     for (to, &from) in sixteen.iter_mut().zip(bytes.iter().skip(start)) {
@@ -337,10 +337,10 @@ fn number(bytes: &[u8; MAX_READ_BYTES], offset: u32, bits: u32) -> u128 {
 }
 
 /// The positive errno of the first load that failed, of those that have to succeed.
-fn failure(first: i32, more: &[Loaded<'_>], how: &Decode) -> Option<i32> {
+fn load_failure(first: i32, more: &[LoadedBytes<'_>], how: &Decoder) -> Option<i32> {
     // A later load of a string may fail if the string ended before it.
     let more = match how {
-        Decode::Text { whole: false, .. } => &[],
+        Decoder::Text { whole: false, .. } => &[],
         _ => more,
     };
     let mut results = std::iter::once(first).chain(more.iter().map(|(_, result)| *result));
@@ -348,16 +348,16 @@ fn failure(first: i32, more: &[Loaded<'_>], how: &Decode) -> Option<i32> {
 }
 
 /// The number in the first `size` bytes.
-fn integer(bytes: &[u8; MAX_READ_BYTES], size: u32, big_endian: bool) -> u128 {
+fn read_integer(bytes: &[u8; MAX_READ_BYTES], size: u32, big_endian: bool) -> u128 {
     match bytes.get(..size as usize).filter(|_| big_endian) {
         Some(bytes) => bytes
             .iter()
             .fold(0, |number, byte| number << 8 | u128::from(*byte)),
-        None => number(bytes, 0, size * 8),
+        None => extract_bits(bytes, 0, size * 8),
     }
 }
 
-fn extend(raw: u128, bits: u32, signed: bool) -> i128 {
+fn sign_extend(raw: u128, bits: u32, signed: bool) -> i128 {
     let raw = raw as i128;
     if signed && (1..=64).contains(&bits) && raw >> (bits - 1) & 1 == 1 {
         raw - (1 << bits)
@@ -366,11 +366,11 @@ fn extend(raw: u128, bits: u32, signed: bool) -> i128 {
     }
 }
 
-fn boolean(raw: u128) -> Decoded {
+fn decode_bool(raw: u128) -> DecodedValue {
     match raw {
-        0 => Decoded::Bool(false),
-        1 => Decoded::Bool(true),
-        other => Decoded::Broken {
+        0 => DecodedValue::Bool(false),
+        1 => DecodedValue::Bool(true),
+        other => DecodedValue::Broken {
             reason: format!("{other} is not a value of bool"),
         },
     }
@@ -378,13 +378,22 @@ fn boolean(raw: u128) -> Decoded {
 
 /// The name of `value`. BTF of old tools does not say which enumerations are signed, so a value that no
 /// name has is also tried with the other signedness of its `bits`.
-fn named(value: i128, bits: u32, values: &[(String, i128)], type_name: &str) -> Decoded {
+fn decode_enumerator(
+    value: i128,
+    bits: u32,
+    values: &[(String, i128)],
+    type_name: &str,
+) -> DecodedValue {
     let raw = value as u128 & ((1 << bits.min(64)) - 1);
-    let name = [value, extend(raw, bits, true), extend(raw, bits, false)]
-        .iter()
-        .find_map(|value| values.iter().find(|(_, other)| other == value))
-        .map(|(name, _)| name.clone());
-    Decoded::Enum {
+    let name = [
+        value,
+        sign_extend(raw, bits, true),
+        sign_extend(raw, bits, false),
+    ]
+    .iter()
+    .find_map(|value| values.iter().find(|(_, other)| other == value))
+    .map(|(name, _)| name.clone());
+    DecodedValue::Enum {
         value,
         name,
         type_name: type_name.to_owned(),
@@ -392,7 +401,7 @@ fn named(value: i128, bits: u32, values: &[(String, i128)], type_name: &str) -> 
 }
 
 /// The text of several loads: of bytes, which report 0, or of strings, each of which ends with a NUL where it is truncated.
-fn text(loads: &[Loaded<'_>], max: u32, whole: bool) -> Decoded {
+fn decode_text(loads: &[LoadedBytes<'_>], max: u32, whole: bool) -> DecodedValue {
     let mut found: Vec<u8> = Vec::new();
     let mut ended = false;
     for (bytes, result) in loads {
@@ -415,15 +424,15 @@ fn text(loads: &[Loaded<'_>], max: u32, whole: bool) -> Decoded {
     let cut = (!whole && !ended).then(Cut::default);
     // Cutting may split a character, which is then dropped; anything else that is not UTF-8 is not text.
     match std::str::from_utf8(&found) {
-        Ok(text) => Decoded::Text {
+        Ok(text) => DecodedValue::Text {
             text: text.to_owned(),
             cut,
         },
-        Err(error) if cut.is_some() && error.error_len().is_none() => Decoded::Text {
+        Err(error) if cut.is_some() && error.error_len().is_none() => DecodedValue::Text {
             text: String::from_utf8_lossy(&found[..error.valid_up_to()]).into_owned(),
             cut,
         },
-        Err(_) => Decoded::Bytes {
+        Err(_) => DecodedValue::Bytes {
             bytes: found,
             cut,
             type_name: "char *".into(),

@@ -1,6 +1,6 @@
 //! Look-up of the types that a path names in the kernel's BTF.
 
-use super::compile::{At, Compiler};
+use super::compile::{Compiler, WithSpan};
 use super::parse::TypeText;
 use super::types::{ErrorClass, ExprError};
 use super::value::Ty;
@@ -9,13 +9,15 @@ use std::ops::Range;
 
 impl Compiler<'_, '_, '_> {
     /// The type that `text` writes.
-    pub fn type_of(&self, text: &TypeText) -> Result<Ty, ExprError> {
+    pub fn find_type(&self, text: &TypeText) -> Result<Ty, ExprError> {
         let base = match (text.tag, text.words.as_slice()) {
-            (Some(tag), [name]) => self.tagged(tag, name, &text.span)?,
+            (Some(tag), [name]) => self.find_tagged(tag, name, &text.span)?,
             (None, [name]) if name == "void" => TypeId::VOID,
             (_, words) => match integer_names(words) {
-                Some(_) => self.integer(words, &text.span)?,
-                None => self.one(NameKind::Typedef, "type", &words.join(" "), &text.span)?,
+                Some(_) => self.find_integer(words, &text.span)?,
+                None => {
+                    self.find_unique(NameKind::Typedef, "type", &words.join(" "), &text.span)?
+                }
             },
         };
         Ok(Ty {
@@ -26,17 +28,22 @@ impl Compiler<'_, '_, '_> {
     }
 
     /// `struct NAME`, `union NAME` or `enum NAME`.
-    pub fn tagged(&self, tag: &str, name: &str, span: &Range<usize>) -> Result<TypeId, ExprError> {
+    pub fn find_tagged(
+        &self,
+        tag: &str,
+        name: &str,
+        span: &Range<usize>,
+    ) -> Result<TypeId, ExprError> {
         let wanted = match tag {
             "struct" => NameKind::Struct,
             "union" => NameKind::Union,
             _ => NameKind::Enum,
         };
-        self.one(wanted, tag, name, span)
+        self.find_unique(wanted, tag, name, span)
     }
 
     /// The integer type that `words` write.
-    pub fn integer(&self, words: &[String], span: &Range<usize>) -> Result<TypeId, ExprError> {
+    pub fn find_integer(&self, words: &[String], span: &Range<usize>) -> Result<TypeId, ExprError> {
         let names = integer_names(words).unwrap_or_default();
         names
             .iter()
@@ -51,7 +58,7 @@ impl Compiler<'_, '_, '_> {
     }
 
     /// The one type of this name; several that are laid out alike count as one.
-    fn one(
+    fn find_unique(
         &self,
         wanted: NameKind,
         what: &str,
@@ -62,10 +69,10 @@ impl Compiler<'_, '_, '_> {
         let Some((&first, others)) = found.split_first() else {
             let near = self.btf().nearest(wanted, name);
             let reason = format!("this kernel has no {what} `{name}`");
-            return Err(ExprError::new(ErrorClass::Unknown, span, reason).near(near));
+            return Err(ExprError::new(ErrorClass::Unknown, span, reason).with_nearest(near));
         };
         for &other in others {
-            if !same_layout(self.btf(), first, other).at(span)? {
+            if !is_same_layout(self.btf(), first, other).with_span(span)? {
                 return Err(ExprError::new(
                     ErrorClass::Type,
                     span,
@@ -81,7 +88,7 @@ impl Compiler<'_, '_, '_> {
 }
 
 /// Do two types of one name say the same, as far as a read can tell?
-fn same_layout(btf: &Btf, one: TypeId, other: TypeId) -> Result<bool, BtfError> {
+fn is_same_layout(btf: &Btf, one: TypeId, other: TypeId) -> Result<bool, BtfError> {
     let (one, other) = (btf.strip(one)?, btf.strip(other)?);
     Ok(match (&one.ty, &other.ty) {
         (Type::Struct(left), Type::Struct(right)) | (Type::Union(left), Type::Union(right)) => {

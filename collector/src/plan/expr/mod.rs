@@ -24,7 +24,7 @@
 //!   it describes a two-dimensional table as one array of all its elements.
 //! - `(const char __user *)buf` reads the task's memory. GCC does not record `__user` in BTF, so write it in a cast.
 //!
-//! [`compile`] turns a path into a [`ReadSpec`] for the eBPF programs and a [`Decode`] for what comes back.
+//! [`compile`] turns a path into a [`ReadSpec`] for the eBPF programs and a [`Decoder`] for what comes back.
 
 mod compile;
 mod decode;
@@ -42,7 +42,7 @@ mod types;
 mod value;
 
 pub use compile::{check, compile, compile_wanted};
-pub use decode::{Decode, Decoded, Loaded, StructureField, decode, decode_fields};
+pub use decode::{DecodedValue, Decoder, LoadedBytes, StructureField, decode, decode_fields};
 pub use types::{
-    Compiled, Element, ErrorClass, ExprError, PathMember, ReadOptions, Returned, Scope,
+    CompiledPath, Element, ErrorClass, ExprError, PathMember, ReadOptions, ReturnMeaning, Scope,
 };

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use qed_evidence::secrets::is_secret_member as is_secret;
 
-use super::compile::{At, Compiler, Result};
+use super::compile::{Compiler, Result, WithSpan};
 use super::value::{Origin, Pointee, Shape, Ty, Value};
 use crate::btf::{Type, TypeId};
 
@@ -47,7 +47,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     self.origin_of_unknown(before, to, span)?
                 } else if self.is_void(to, span)? {
                     before.max(Origin::Erased)
-                } else if self.same_memory(from, to, span)? {
+                } else if self.is_same_memory(from, to, span)? {
                     before
                 } else {
                     Origin::Retyped
@@ -70,16 +70,19 @@ impl<'a> Compiler<'_, '_, 'a> {
 
     /// True if a member of a structure of this type holds a secret of the kernel.
     pub(super) fn is_secret(&self, of: Ty, member: &str, span: &Range<usize>) -> Result<bool> {
-        let (written, bare) = (of.name(self.btf()).at(span)?, self.bare_name(of, span)?);
+        let (written, bare) = (
+            of.name(self.btf()).with_span(span)?,
+            self.bare_name(of, span)?,
+        );
         Ok([written, bare].iter().any(|name| is_secret(name, member)))
     }
 
     fn side(&self, ty: Ty, span: &Range<usize>) -> Result<Side> {
-        Ok(match ty.shape(self.btf()).at(span)? {
+        Ok(match ty.shape(self.btf()).with_span(span)? {
             Shape::Pointer(Pointee { ty, .. }) => Side::Pointer(ty),
             Shape::Plain(plain) => match plain.ty {
                 Type::Array { element, .. } => Side::Pointer(element.into()),
-                _ => Side::Number(ty.size(self.btf()).at(span)?.unwrap_or_default()),
+                _ => Side::Number(ty.size(self.btf()).with_span(span)?.unwrap_or_default()),
             },
         })
     }
@@ -88,7 +91,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn origin_of_unknown(&self, before: Origin, to: Ty, span: &Range<usize>) -> Result<Origin> {
         let typed = !self.is_void(to, span)?;
         Ok(
-            match typed && (before > Origin::Kernel || self.number_of(to, span)?.is_some()) {
+            match typed && (before > Origin::Kernel || self.number_size(to, span)?.is_some()) {
                 true => Origin::Retyped,
                 false => before,
             },
@@ -96,15 +99,15 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     fn is_void(&self, ty: Ty, span: &Range<usize>) -> Result<bool> {
-        Ok(ty.stars == 0 && matches!(self.btf().strip(ty.base).at(span)?.ty, Type::Void))
+        Ok(ty.stars == 0 && matches!(self.btf().strip(ty.base).with_span(span)?.ty, Type::Void))
     }
 
     /// The size of a number.
-    fn number_of(&self, ty: Ty, span: &Range<usize>) -> Result<Option<u32>> {
+    fn number_size(&self, ty: Ty, span: &Range<usize>) -> Result<Option<u32>> {
         if ty.stars > 0 {
             return Ok(None);
         }
-        Ok(match self.btf().strip(ty.base).at(span)?.ty {
+        Ok(match self.btf().strip(ty.base).with_span(span)?.ty {
             Type::Int(int) => Some(int.size),
             Type::Enum(enumeration) => Some(enumeration.size),
             _ => None,
@@ -112,18 +115,21 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// True if the same memory can have both types: numbers of one size, or a structure and the one that it begins with.
-    fn same_memory(&self, one: Ty, other: Ty, span: &Range<usize>) -> Result<bool> {
+    fn is_same_memory(&self, one: Ty, other: Ty, span: &Range<usize>) -> Result<bool> {
         if self.bare_name(one, span)? == self.bare_name(other, span)? {
             return Ok(true);
         }
-        let sizes = (self.number_of(one, span)?, self.number_of(other, span)?);
+        let sizes = (self.number_size(one, span)?, self.number_size(other, span)?);
         if let (Some(size), Some(other)) = sizes {
             return Ok(size == other);
         }
         if one.stars > 0 || other.stars > 0 {
             return Ok(false);
         }
-        let (one, other) = (self.complete(one, span)?, self.complete(other, span)?);
+        let (one, other) = (
+            self.complete_type(one, span)?,
+            self.complete_type(other, span)?,
+        );
         Ok(self.begins_with(one.base, other, MAX_DEPTH, span)?
             || self.begins_with(other.base, one, MAX_DEPTH, span)?)
     }
@@ -136,12 +142,12 @@ impl<'a> Compiler<'_, '_, 'a> {
         depth: usize,
         span: &Range<usize>,
     ) -> Result<bool> {
-        let outer = self.btf().strip(outer).at(span)?;
+        let outer = self.btf().strip(outer).with_span(span)?;
         let (Type::Struct(composite) | Type::Union(composite)) = outer.ty else {
             return Ok(false);
         };
         // Those without a name would all be alike.
-        let same = match self.btf().strip(wanted.base).at(span)? {
+        let same = match self.btf().strip(wanted.base).with_span(span)? {
             stripped if stripped.id == outer.id => true,
             _ => {
                 let name = self.bare_name(outer.id.into(), span)?;
@@ -151,7 +157,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         if same || depth == 0 {
             return Ok(same);
         }
-        for member in self.btf().members(&composite).at(span)? {
+        for member in self.btf().members(&composite).with_span(span)? {
             if member.bit_offset == 0
                 && self.begins_with(member.type_id, wanted, depth - 1, span)?
             {
@@ -166,8 +172,10 @@ impl<'a> Compiler<'_, '_, 'a> {
 mod tests {
     use crate::btf::Btf;
     use crate::btf::build::Builder;
-    use crate::btf::{Parameter, Passing, TypeId};
-    use crate::plan::expr::{Compiled, ErrorClass, ExprError, ReadOptions, Returned, Scope};
+    use crate::btf::{ArgumentLocation, Parameter, TypeId};
+    use crate::plan::expr::{
+        CompiledPath, ErrorClass, ExprError, ReadOptions, ReturnMeaning, Scope,
+    };
 
     /// A file, a socket that begins with what all sockets have, a task with its canary, and a key.
     fn types() -> (Vec<u8>, TypeId) {
@@ -222,18 +230,18 @@ mod tests {
         (b.bytes(), file)
     }
 
-    fn read(path: &str) -> Result<Compiled, ExprError> {
+    fn read(path: &str) -> Result<CompiledPath, ExprError> {
         let (data, file) = types();
         let btf = Btf::parse(&data).unwrap();
         let parameter = Parameter {
             name: Some("file"),
             type_id: file,
-            passing: Passing::Register(0),
+            passing: ArgumentLocation::Register(0),
         };
         let scope = Scope {
             btf: &btf,
             parameters: &[parameter],
-            returned: Returned::NotYet,
+            returned: ReturnMeaning::NotYet,
             symbols: &|_| None,
         };
         let wanted = ReadOptions {
@@ -243,7 +251,7 @@ mod tests {
         super::super::compile_wanted(path, &scope, wanted)
     }
 
-    fn compiled(path: &str) -> Compiled {
+    fn compiled(path: &str) -> CompiledPath {
         read(path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
@@ -312,7 +320,7 @@ mod tests {
         for path in ["task->pid", "task->start"] {
             assert!(!compiled(path).secret, "{path}");
         }
-        let crate::plan::expr::Decode::Structure { fields, .. } = compiled("*task").decode else {
+        let crate::plan::expr::Decoder::Structure { fields, .. } = compiled("*task").decode else {
             panic!("no structure");
         };
         for field in fields {

@@ -3,7 +3,7 @@
 //! Own code: a recursive descent of a few levels. A parser of C would accept what has no meaning here, and a generator's messages say which token
 //! it expected and not what to write.
 
-use super::tokens::{Token, syntax, tokens};
+use super::tokens::{Token, syntax_error, tokenize};
 use super::types::ExprError;
 use std::ops::Range;
 
@@ -73,7 +73,7 @@ const INTEGERS: [&str; 10] = [
 /// Parse a whole path.
 pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
     if text.len() > MAX_BYTES {
-        return Err(syntax(
+        return Err(syntax_error(
             &(0..text.len()),
             format!(
                 "the path has {} bytes, at most {MAX_BYTES} are allowed",
@@ -81,16 +81,16 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
             ),
         ));
     }
-    let tokens = tokens(text)?;
+    let tokens = tokenize(text)?;
     let mut parser = Parser {
         tokens: &tokens,
         at: 0,
         depth: 0,
     };
-    let expr = parser.expr()?;
+    let expr = parser.parse_expr()?;
     match parser.peek() {
         Token::End => Ok(expr),
-        _ => Err(parser.unexpected("the end of the path, `->`, `.` or `[`")),
+        _ => Err(parser.unexpected_error("the end of the path, `->`, `.` or `[`")),
     }
 }
 
@@ -107,12 +107,12 @@ struct Parser<'p, 't> {
 }
 
 impl<'t> Parser<'_, 't> {
-    fn ahead(&self, by: usize) -> &Token<'t> {
+    fn peek_ahead(&self, by: usize) -> &Token<'t> {
         self.tokens.get(self.at + by).map_or(&Token::End, |t| &t.1)
     }
 
     fn peek(&self) -> &Token<'t> {
-        self.ahead(0)
+        self.peek_ahead(0)
     }
 
     fn span(&self) -> Range<usize> {
@@ -123,19 +123,19 @@ impl<'t> Parser<'_, 't> {
     }
 
     /// From byte `start` to the end of the last token taken.
-    fn since(&self, start: usize) -> Range<usize> {
+    fn span_since(&self, start: usize) -> Range<usize> {
         let end = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         start..end.map_or(start, |t| t.0.end)
     }
 
-    fn unexpected(&self, wanted: &str) -> ExprError {
+    fn unexpected_error(&self, wanted: &str) -> ExprError {
         let found = match self.peek() {
             Token::Word(word) => format!("`{word}`"),
             Token::Number(number) => format!("`{number}`"),
             Token::Sign(sign) => format!("`{sign}`"),
             Token::End => "the end of the path".into(),
         };
-        syntax(&self.span(), format!("expected {wanted}, found {found}"))
+        syntax_error(&self.span(), format!("expected {wanted}, found {found}"))
     }
 
     fn eat(&mut self, sign: &str) -> bool {
@@ -148,11 +148,11 @@ impl<'t> Parser<'_, 't> {
         if self.eat(sign) {
             Ok(())
         } else {
-            Err(self.unexpected(&format!("`{sign}`")))
+            Err(self.unexpected_error(&format!("`{sign}`")))
         }
     }
 
-    fn name(&mut self, what: &str) -> Result<Name, ExprError> {
+    fn parse_name(&mut self, what: &str) -> Result<Name, ExprError> {
         let span = self.span();
         match *self.peek() {
             Token::Word(word) => {
@@ -162,47 +162,47 @@ impl<'t> Parser<'_, 't> {
                     text: word.to_owned(),
                 })
             }
-            _ => Err(self.unexpected(what)),
+            _ => Err(self.unexpected_error(what)),
         }
     }
 
-    fn expr(&mut self) -> Result<Expr, ExprError> {
+    fn parse_expr(&mut self) -> Result<Expr, ExprError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(syntax(
+            return Err(syntax_error(
                 &self.span(),
                 format!("the path nests more than {MAX_DEPTH} levels deep"),
             ));
         }
         let start = self.span().start;
         let node = if self.eat("*") {
-            ExprNode::Load(Box::new(self.expr()?))
+            ExprNode::Load(Box::new(self.parse_expr()?))
         } else if self.eat("&") {
-            ExprNode::AddressOf(Box::new(self.expr()?))
-        } else if self.at_cast() {
+            ExprNode::AddressOf(Box::new(self.parse_expr()?))
+        } else if self.is_at_cast() {
             self.expect("(")?;
-            let ty = self.type_text()?;
+            let ty = self.parse_type_text()?;
             self.expect(")")?;
-            ExprNode::Cast(ty, Box::new(self.expr()?))
+            ExprNode::Cast(ty, Box::new(self.parse_expr()?))
         } else {
-            let expr = self.postfix()?;
+            let expr = self.parse_postfix()?;
             self.depth -= 1;
             return Ok(expr);
         };
         self.depth -= 1;
         Ok(Expr {
-            span: self.since(start),
+            span: self.span_since(start),
             node,
         })
     }
 
     /// `(` opens a cast if a type's keyword follows, or if what it holds is a lone name with stars and an
     /// operand comes after it. The language has no binary operators, so that is never something else.
-    fn at_cast(&self) -> bool {
+    fn is_at_cast(&self) -> bool {
         if *self.peek() != Token::Sign("(") {
             return false;
         }
-        let Token::Word(word) = *self.ahead(1) else {
+        let Token::Word(word) = *self.peek_ahead(1) else {
             return false;
         };
         if [&QUALIFIERS[..], &TAGS, &INTEGERS].concat().contains(&word) {
@@ -210,20 +210,20 @@ impl<'t> Parser<'_, 't> {
         }
         let mut by = 2;
         while matches!(
-            self.ahead(by),
+            self.peek_ahead(by),
             Token::Sign("*") | Token::Word("__user" | "const")
         ) {
             by += 1;
         }
-        *self.ahead(by) == Token::Sign(")")
+        *self.peek_ahead(by) == Token::Sign(")")
             && (by > 2
                 || matches!(
-                    self.ahead(by + 1),
+                    self.peek_ahead(by + 1),
                     Token::Word(_) | Token::Sign("(" | "*" | "&")
                 ))
     }
 
-    fn type_text(&mut self) -> Result<TypeText, ExprError> {
+    fn parse_type_text(&mut self) -> Result<TypeText, ExprError> {
         let start = self.span().start;
         let mut ty = TypeText {
             span: 0..0,
@@ -251,7 +251,7 @@ impl<'t> Parser<'_, 't> {
                         {
                             ty.words.push(word.to_owned());
                         }
-                        _ => return Err(self.unexpected("`*` or the end of the type")),
+                        _ => return Err(self.unexpected_error("`*` or the end of the type")),
                     }
                 }
                 Token::Sign("*") if !ty.words.is_empty() => ty.stars += 1,
@@ -259,15 +259,15 @@ impl<'t> Parser<'_, 't> {
             }
             self.at += 1;
         }
-        ty.span = self.since(start);
+        ty.span = self.span_since(start);
         if ty.words.is_empty() {
-            return Err(self.unexpected("the name of a type"));
+            return Err(self.unexpected_error("the name of a type"));
         }
         if ty.stars > 4 {
-            return Err(syntax(&ty.span, "a type with more than four stars"));
+            return Err(syntax_error(&ty.span, "a type with more than four stars"));
         }
         if ty.user && ty.stars == 0 {
-            return Err(syntax(
+            return Err(syntax_error(
                 &ty.span,
                 "`__user` says where a pointer points, so a `*` must follow",
             ));
@@ -275,19 +275,19 @@ impl<'t> Parser<'_, 't> {
         Ok(ty)
     }
 
-    fn postfix(&mut self) -> Result<Expr, ExprError> {
+    fn parse_postfix(&mut self) -> Result<Expr, ExprError> {
         let start = self.span().start;
-        let mut expr = self.primary()?;
+        let mut expr = self.parse_primary()?;
         // Each member or index is one level of the tree, which the compiler descends by recursion.
         let mut steps = 0;
         loop {
             let arrow = *self.peek() == Token::Sign("->");
             let step = if self.eat("->") || self.eat(".") {
-                PostfixStep::Member(self.name("the name of a member")?)
+                PostfixStep::Member(self.parse_name("the name of a member")?)
             } else if self.eat("[") {
                 let before = self.eat("-");
                 let Token::Number(number) = *self.peek() else {
-                    return Err(self.unexpected("a number, the index of an element"));
+                    return Err(self.unexpected_error("a number, the index of an element"));
                 };
                 self.at += 1;
                 self.expect("]")?;
@@ -303,36 +303,36 @@ impl<'t> Parser<'_, 't> {
             };
             steps += 1;
             if steps > MAX_DEPTH {
-                return Err(syntax(
-                    &self.since(start),
+                return Err(syntax_error(
+                    &self.span_since(start),
                     format!("the path has more than {MAX_DEPTH} steps"),
                 ));
             }
             expr = Expr {
-                span: self.since(start),
+                span: self.span_since(start),
                 node,
             };
         }
     }
 
-    fn primary(&mut self) -> Result<Expr, ExprError> {
+    fn parse_primary(&mut self) -> Result<Expr, ExprError> {
         let start = self.span().start;
         if self.eat("(") {
-            let inner = self.expr()?;
+            let inner = self.parse_expr()?;
             self.expect(")")?;
             return Ok(inner);
         }
-        let name = self.name("a parameter, `return`, `task`, `regs` or `fd`")?;
+        let name = self.parse_name("a parameter, `return`, `task`, `regs` or `fd`")?;
         let node = if !self.eat("(") {
             ExprNode::Name(name.text)
         } else if name.text == "container_of" {
-            let pointer = self.expr()?;
+            let pointer = self.parse_expr()?;
             self.expect(",")?;
-            let ty = self.type_text()?;
+            let ty = self.parse_type_text()?;
             self.expect(",")?;
-            let mut members = vec![self.name("the name of a member")?];
+            let mut members = vec![self.parse_name("the name of a member")?];
             while self.eat(".") {
-                members.push(self.name("the name of a member")?);
+                members.push(self.parse_name("the name of a member")?);
             }
             self.expect(")")?;
             ExprNode::ContainerOf(Box::new(pointer), ty, members)
@@ -348,13 +348,13 @@ impl<'t> Parser<'_, 't> {
                         self.at += 1;
                         ExprArgument::Number(span, number)
                     }
-                    _ => ExprArgument::Name(self.name("a symbol or a number")?),
+                    _ => ExprArgument::Name(self.parse_name("a symbol or a number")?),
                 });
             }
             ExprNode::Call(name.text, arguments)
         };
         Ok(Expr {
-            span: self.since(start),
+            span: self.span_since(start),
             node,
         })
     }

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use qed_collector_ebpf::{form, root};
 
-use super::compile::{At, Compiler, Result};
-use super::decode::Decode;
-use super::types::{Compiled, Returned};
+use super::compile::{Compiler, Result, WithSpan};
+use super::decode::Decoder;
+use super::types::{CompiledPath, ReturnMeaning};
 use crate::btf::{Type, TypeId};
 use crate::reason::Reason;
 
@@ -18,9 +18,9 @@ use crate::reason::Reason;
 const RESULT: &str = "ax";
 
 /// The part of the register that holds a result which does not fill it, or may not fill it.
-enum Narrow {
+enum ResultLimit {
     /// A value of this many bytes, to be decoded in this way.
-    To(u32, Decode),
+    To(u32, Decoder),
     /// The width of the result is not known.
     Unknown,
 }
@@ -28,19 +28,21 @@ enum Narrow {
 impl Compiler<'_, '_, '_> {
     /// Limit a read of the result's register to the bytes of the function's result. If its type is not known, the number gets
     /// no type either: then no claim takes a 32-bit error for a large number.
-    pub fn narrow_result(&self, compiled: &mut Compiled, span: &Range<usize>) -> Result<()> {
+    pub fn narrow_result(&self, compiled: &mut CompiledPath, span: &Range<usize>) -> Result<()> {
         let spec = &mut compiled.spec;
         let of_registers =
             spec.root == root::REGISTERS && spec.hop_count == 0 && spec.form == form::BYTES;
         if !of_registers {
             return Ok(());
         }
-        let (Some(register), Some(narrow)) = (self.result_register(span)?, self.narrow(span)?)
+        let (Some(register), Some(narrow)) =
+            (self.result_register(span)?, self.result_limit(span)?)
         else {
             return Ok(());
         };
         let start = i64::from(spec.offset);
-        if let (Decode::Int { size: read, .. }, Narrow::To(size, _)) = (&compiled.decode, &narrow)
+        if let (Decoder::Int { size: read, .. }, ResultLimit::To(size, _)) =
+            (&compiled.decode, &narrow)
             && start == register
             && read >= size
         {
@@ -48,25 +50,25 @@ impl Compiler<'_, '_, '_> {
             compiled.retyped = false;
         }
         match (&mut compiled.decode, narrow) {
-            (Decode::Structure { fields, .. }, narrow) => {
+            (Decoder::Structure { fields, .. }, narrow) => {
                 let there = |offset: u64| start.checked_add_unsigned(offset) == Some(register);
                 for field in fields.iter_mut().filter(|field| there(field.offset)) {
                     let decode = field.decode.as_mut().ok();
                     let wide = decode.is_some_and(|decode| is_wider(decode, &narrow));
                     match &narrow {
-                        Narrow::To(_, decode) if wide => field.decode = Ok(decode.clone()),
-                        Narrow::Unknown if wide => field.decode = Err(unknown()),
+                        ResultLimit::To(_, decode) if wide => field.decode = Ok(decode.clone()),
+                        ResultLimit::Unknown if wide => field.decode = Err(unknown_result_reason()),
                         _ => {}
                     }
                 }
             }
             (decode, narrow) if start == register && is_wider(decode, &narrow) => match narrow {
-                Narrow::To(size, result) => {
+                ResultLimit::To(size, result) => {
                     *decode = result;
                     spec.size = size;
                 }
-                Narrow::Unknown => {
-                    if let Decode::Int { type_name, .. } = decode {
+                ResultLimit::Unknown => {
+                    if let Decoder::Int { type_name, .. } = decode {
                         type_name.clear();
                     }
                 }
@@ -78,44 +80,44 @@ impl Compiler<'_, '_, '_> {
 
     /// The offset of the result's register in `struct pt_regs`, if that has a member of its name.
     fn result_register(&self, span: &Range<usize>) -> Result<Option<i64>> {
-        let registers = self.tagged("struct", "pt_regs", span)?;
-        let Type::Struct(composite) = self.btf().strip(registers).at(span)?.ty else {
+        let registers = self.find_tagged("struct", "pt_regs", span)?;
+        let Type::Struct(composite) = self.btf().strip(registers).with_span(span)?.ty else {
             return Ok(None);
         };
-        let found = self.btf().find_member(&composite, RESULT).at(span)?;
+        let found = self.btf().find_member(&composite, RESULT).with_span(span)?;
         Ok(found.and_then(|member| i64::try_from(member.bit_offset / 8).ok()))
     }
 
     /// The limit for reads of the register at this point; `None`: it holds no result, or one that fills it.
-    fn narrow(&self, span: &Range<usize>) -> Result<Option<Narrow>> {
+    fn result_limit(&self, span: &Range<usize>) -> Result<Option<ResultLimit>> {
         let result = match self.scope.returned {
-            Returned::NotYet | Returned::SystemCall => return Ok(None),
-            Returned::Unknown | Returned::Function(TypeId::VOID) => {
-                return Ok(Some(Narrow::Unknown));
+            ReturnMeaning::NotYet | ReturnMeaning::SystemCall => return Ok(None),
+            ReturnMeaning::Unknown | ReturnMeaning::Function(TypeId::VOID) => {
+                return Ok(Some(ResultLimit::Unknown));
             }
-            Returned::Function(result) => result,
+            ReturnMeaning::Function(result) => result,
         };
-        Ok(match self.scalar(result.into(), span)? {
+        Ok(match self.scalar_decoder(result.into(), span)? {
             Some((8, _)) => None,
-            Some((size, decode)) => Some(Narrow::To(size, decode)),
-            None => Some(Narrow::Unknown),
+            Some((size, decode)) => Some(ResultLimit::To(size, decode)),
+            None => Some(ResultLimit::Unknown),
         })
     }
 }
 
 /// True if a number is read of more bytes than the result has.
-fn is_wider(decode: &Decode, narrow: &Narrow) -> bool {
+fn is_wider(decode: &Decoder, narrow: &ResultLimit) -> bool {
     let read = match decode {
-        Decode::Int { size, .. } | Decode::Enum { size, .. } => *size,
+        Decoder::Int { size, .. } | Decoder::Enum { size, .. } => *size,
         _ => return false,
     };
     match narrow {
-        Narrow::To(size, _) => read > *size,
-        Narrow::Unknown => read == 8,
+        ResultLimit::To(size, _) => read > *size,
+        ResultLimit::Unknown => read == 8,
     }
 }
 
-fn unknown() -> Reason {
+fn unknown_result_reason() -> Reason {
     "the type of the function's result is not known, nor therefore how much of the register it fills: read it alone, as \
      `(long)regs->ax`"
         .into()
@@ -163,12 +165,12 @@ mod tests {
     }
 
     /// The meaning of a path at the exit of a function; of one without a name, of which nothing is known.
-    fn at_exit(function: &str, path: &str) -> (u32, Decode) {
+    fn at_exit(function: &str, path: &str) -> (u32, Decoder) {
         let data = types();
         let btf = Btf::parse(&data).unwrap();
         let returned = match btf.functions(function).unwrap().first() {
-            Some(function) => Returned::Function(function.signature.result),
-            None => Returned::Unknown,
+            Some(function) => ReturnMeaning::Function(function.signature.result),
+            None => ReturnMeaning::Unknown,
         };
         let scope = Scope {
             btf: &btf,
@@ -185,11 +187,11 @@ mod tests {
         (compiled.spec.size, compiled.decode)
     }
 
-    fn int(size: u32, signed: bool, type_name: &str) -> (u32, Decode) {
+    fn int(size: u32, signed: bool, type_name: &str) -> (u32, Decoder) {
         let type_name = type_name.into();
         (
             size,
-            Decode::Int {
+            Decoder::Int {
                 size,
                 signed,
                 big_endian: false,
@@ -211,10 +213,10 @@ mod tests {
         ];
         for path in paths {
             assert_eq!(at_exit("ints", path), int(4, true, "int"), "{path}");
-            assert_eq!(at_exit("bools", path), (1, Decode::Bool), "{path}");
+            assert_eq!(at_exit("bools", path), (1, Decoder::Bool), "{path}");
             for function in ["nothing", "pairs", ""] {
                 let (size, decode) = at_exit(function, path);
-                let signed = matches!(decode, Decode::Int { signed: true, .. });
+                let signed = matches!(decode, Decoder::Int { signed: true, .. });
                 assert_eq!((size, decode), int(8, signed, ""), "{function}: {path}");
             }
         }
@@ -245,7 +247,7 @@ mod tests {
     #[test]
     fn among_all_registers() {
         let field = |function: &str, name: &str| {
-            let (size, Decode::Structure { fields, .. }) = at_exit(function, "*regs") else {
+            let (size, Decoder::Structure { fields, .. }) = at_exit(function, "*regs") else {
                 panic!("{function}: no structure");
             };
             assert_eq!(size, 24);

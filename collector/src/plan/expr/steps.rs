@@ -1,22 +1,24 @@
 //! The operators of a path: each turns one [`Value`] into the next.
 
-use super::compile::{At, Compiler, Result, Taken, list, unknown, wrong};
+use super::compile::{
+    Compiler, Result, TakenElement, WithSpan, list_members, type_error, unknown_error,
+};
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
-use super::value::{Origin, Pointee, ReadLocation, Room, Shape, Ty, Value, ValueSource};
+use super::value::{Extent, Origin, Pointee, ReadLocation, Shape, Ty, Value, ValueSource};
 use crate::btf::{BtfMember, Composite, Type, nearest};
 use std::ops::Range;
 
 impl<'a> Compiler<'_, '_, 'a> {
-    pub(super) fn member(
+    pub(super) fn compile_member(
         &self,
         of: &Expr,
         arrow: bool,
         name: &Name,
         span: &Range<usize>,
     ) -> Result<Value> {
-        let value = self.value(of)?;
-        let shape = value.ty.shape(self.btf()).at(&of.span)?;
+        let value = self.compile_expr(of)?;
+        let shape = value.ty.shape(self.btf()).with_span(&of.span)?;
         let origin = value.origin;
         // An arrow leads to another object; a dot stays in the same one.
         let around = value.member.clone().filter(|_| !arrow);
@@ -26,28 +28,32 @@ impl<'a> Compiler<'_, '_, 'a> {
         };
         let (mut place, user, composite) = match (shape, arrow) {
             (Shape::Pointer(target), true) => {
-                let place = self.follow(value, &target, &of.span)?;
-                (place, target.user, self.composite(target.ty, &of.span)?)
+                let place = self.follow_pointer(value, &target, &of.span)?;
+                (
+                    place,
+                    target.user,
+                    self.find_composite(target.ty, &of.span)?,
+                )
             }
             (Shape::Plain(_), false) => {
                 let user = match value.holds {
                     ValueSource::Kernel => false,
                     ValueSource::User => true,
-                    _ => return self.no_members(value.ty, &of.span),
+                    _ => return self.no_members_error(value.ty, &of.span),
                 };
-                let composite = self.composite(value.ty, &of.span)?;
+                let composite = self.find_composite(value.ty, &of.span)?;
                 (value.place, user, composite)
             }
             (Shape::Pointer(_), false) => {
-                let ty = value.ty.name(self.btf()).at(&of.span)?;
-                return wrong(
+                let ty = value.ty.name(self.btf()).with_span(&of.span)?;
+                return type_error(
                     &name.span,
                     format!("`{ty}` is a pointer: write `->{}`", name.text),
                 );
             }
             (Shape::Plain(_), true) => {
-                let ty = value.ty.name(self.btf()).at(&of.span)?;
-                return wrong(
+                let ty = value.ty.name(self.btf()).with_span(&of.span)?;
+                return type_error(
                     &name.span,
                     format!("`{ty}` is not a pointer: `->` does not apply to it"),
                 );
@@ -66,7 +72,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     "the kernel's BTF places it inside a byte",
                 ));
             }
-            (_, true) => return wrong(span, "bit fields in the task's memory cannot be read"),
+            (_, true) => return type_error(span, "bit fields in the task's memory cannot be read"),
             (bits, false) => ValueSource::Bits { bit_offset, bits },
         };
         let bytes = member.bit_offset / 8;
@@ -77,7 +83,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ..around
             },
             None => super::types::PathMember {
-                structure: self.btf().type_name(composite.id).at(span)?,
+                structure: self.btf().type_name(composite.id).with_span(span)?,
                 name: name.text.clone(),
                 offset: bytes,
             },
@@ -87,20 +93,20 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: member.type_id.into(),
             holds,
             member: Some(seen),
-            room: Room::Own,
+            room: Extent::Own,
             origin: self.origin_of_member(origin, owner, &name.text, span)?,
         })
     }
 
     /// Follow the pointer `value`.
-    pub fn follow(
+    pub fn follow_pointer(
         &self,
         mut value: Value,
         target: &Pointee,
         span: &Range<usize>,
     ) -> Result<ReadLocation> {
         if target.percpu {
-            return wrong(
+            return type_error(
                 span,
                 "it is a per-CPU pointer, which is not an address by itself",
             );
@@ -116,71 +122,76 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ));
             }
             ValueSource::Bits { .. } | ValueSource::Code(_) => {
-                return wrong(span, "it is not a pointer");
+                return type_error(span, "it is not a pointer");
             }
         }
         Ok(value.place)
     }
 
     /// The structure or union that `ty` is.
-    fn composite(&self, ty: Ty, span: &Range<usize>) -> Result<Composite<'a>> {
+    fn find_composite(&self, ty: Ty, span: &Range<usize>) -> Result<Composite<'a>> {
         if ty.stars > 0 {
-            return self.no_members(ty, span);
+            return self.no_members_error(ty, span);
         }
-        let ty = self.complete(ty, span)?;
-        match self.btf().strip(ty.base).at(span)?.ty {
+        let ty = self.complete_type(ty, span)?;
+        match self.btf().strip(ty.base).with_span(span)?.ty {
             Type::Struct(composite) | Type::Union(composite) => Ok(composite),
-            Type::Void => wrong(
+            Type::Void => type_error(
                 span,
                 "it is a `void *`: say what it points to with a cast, `((struct NAME *)…)->…`",
             ),
-            _ => self.no_members(ty, span),
+            _ => self.no_members_error(ty, span),
         }
     }
 
     /// `ty` itself, or where it is only declared, its one definition in this kernel.
-    pub(super) fn complete(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
+    pub(super) fn complete_type(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
         if ty.stars == 0
-            && let Type::Forward { name, union } = self.btf().strip(ty.base).at(span)?.ty
+            && let Type::Forward { name, union } = self.btf().strip(ty.base).with_span(span)?.ty
         {
             let tag = if union { "union" } else { "struct" };
-            return Ok(self.tagged(tag, name, span)?.into());
+            return Ok(self.find_tagged(tag, name, span)?.into());
         }
         Ok(ty)
     }
 
-    fn no_members<T>(&self, ty: Ty, span: &Range<usize>) -> Result<T> {
-        let ty = ty.name(self.btf()).at(span)?;
-        wrong(span, format!("`{ty}` has no members"))
+    fn no_members_error<T>(&self, ty: Ty, span: &Range<usize>) -> Result<T> {
+        let ty = ty.name(self.btf()).with_span(span)?;
+        type_error(span, format!("`{ty}` has no members"))
     }
 
     fn find_member(&self, composite: &Composite<'a>, name: &Name) -> Result<BtfMember<'a>> {
         let found = self.btf().find_member(composite, &name.text);
-        if let Some(member) = found.at(&name.span)? {
+        if let Some(member) = found.with_span(&name.span)? {
             return Ok(member);
         }
-        let members = self.btf().member_names(composite).at(&name.span)?;
-        let ty = self.btf().type_name(composite.id).at(&name.span)?;
+        let members = self.btf().member_names(composite).with_span(&name.span)?;
+        let ty = self.btf().type_name(composite.id).with_span(&name.span)?;
         let near = nearest(&name.text, members.iter().copied());
         let mut reason = format!("`{ty}` has no member `{}`", name.text);
         if near.is_empty() {
-            reason.push_str(&format!("; it has {}", list(&members)));
+            reason.push_str(&format!("; it has {}", list_members(&members)));
         }
-        Err(unknown(&name.span, reason).near(near))
+        Err(unknown_error(&name.span, reason).with_nearest(near))
     }
 
     /// Element `index` of an array, or what is `index` elements after a pointer, or before it.
-    pub(super) fn index(&self, value: Value, index: i128, span: &Range<usize>) -> Result<Value> {
+    pub(super) fn compile_index(
+        &self,
+        value: Value,
+        index: i128,
+        span: &Range<usize>,
+    ) -> Result<Value> {
         let (around, origin) = (value.member.clone(), value.origin);
         let mut seen = None;
-        let mut room = Room::Free;
-        let (mut place, element, holds) = match value.ty.shape(self.btf()).at(span)? {
+        let mut room = Extent::Free;
+        let (mut place, element, holds) = match value.ty.shape(self.btf()).with_span(span)? {
             Shape::Pointer(target) => {
                 // `&x` may only be indexed within `x`; how much other pointers lead to is not known.
                 if value.holds == ValueSource::Itself {
                     room = value.room;
                 }
-                let place = self.follow(value, &target, span)?;
+                let place = self.follow_pointer(value, &target, span)?;
                 let holds = if target.user {
                     ValueSource::User
                 } else {
@@ -193,7 +204,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     if matches!(value.holds, ValueSource::Kernel | ValueSource::User) =>
                 {
                     if index < 0 || count > 0 && index >= i128::from(count) {
-                        return wrong(
+                        return type_error(
                             span,
                             format!(
                                 "element {index} is asked of an array of {count}, counted from 0"
@@ -201,34 +212,34 @@ impl<'a> Compiler<'_, '_, 'a> {
                         );
                     }
                     seen = around;
-                    room = self.extent(&value, span)?;
+                    room = self.array_extent(&value, span)?;
                     (value.place, element.into(), value.holds)
                 }
                 _ => {
-                    let ty = value.ty.name(self.btf()).at(span)?;
+                    let ty = value.ty.name(self.btf()).with_span(span)?;
                     let row = value.member.filter(|member| member.name.ends_with(']'));
                     let flat = row.map_or("", |_| {
                         "; the kernel's types have a table of rows as one array of all elements: the one in column C of \
                          row R is [R * COLUMNS + C]"
                     });
-                    return wrong(
+                    return type_error(
                         span,
                         format!("`{ty}` is neither a pointer nor an array{flat}"),
                     );
                 }
             },
         };
-        let element = self.complete(element, span)?;
-        let Some(size) = element.size(self.btf()).at(span)? else {
-            let ty = element.name(self.btf()).at(span)?;
-            return wrong(
+        let element = self.complete_type(element, span)?;
+        let Some(size) = element.size(self.btf()).with_span(span)? else {
+            let ty = element.name(self.btf()).with_span(span)?;
+            return type_error(
                 span,
                 format!("it points to `{ty}`, which has no size: say what it is with a cast"),
             );
         };
         let bytes = i128::from(size).saturating_mul(index);
         place.shift(bytes, span)?;
-        self.inside(room, &place, size, index, span)?;
+        self.check_index(room, &place, size, index, span)?;
         let member = seen.map(|seen| super::types::PathMember {
             name: format!("{}[{index}]", seen.name),
             offset: seen.offset + u64::try_from(bytes).unwrap_or_default(),
@@ -245,19 +256,23 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// The extent of the elements of the array `value`.
-    fn extent(&self, value: &Value, span: &Range<usize>) -> Result<Room> {
+    fn array_extent(&self, value: &Value, span: &Range<usize>) -> Result<Extent> {
         // The whole size of an array without a length is 0.
-        let size = value.ty.size(self.btf()).at(span)?.filter(|size| *size > 0);
+        let size = value
+            .ty
+            .size(self.btf())
+            .with_span(span)?
+            .filter(|size| *size > 0);
         let start = value.place.offset;
         let end = size.map(|size| start.saturating_add_unsigned(size));
-        Ok(Room::Within(start, end))
+        Ok(Extent::Within(start, end))
     }
 
     /// Refuse an index outside the array. If its type does not give its length, the element is recorded for a check at run
     /// time.
-    fn inside(
+    fn check_index(
         &self,
-        room: Room,
+        room: Extent,
         place: &ReadLocation,
         size: u64,
         index: i128,
@@ -265,10 +280,10 @@ impl<'a> Compiler<'_, '_, 'a> {
     ) -> Result<()> {
         let at = place.offset;
         let (index, flexible, start) = match room {
-            Room::Within(start, Some(end)) => {
+            Extent::Within(start, Some(end)) => {
                 let behind = at.saturating_add_unsigned(size);
                 if at < start || behind > end {
-                    return wrong(
+                    return type_error(
                         span,
                         format!(
                             "element {index} there would be the bytes {} to {} of {}",
@@ -280,16 +295,16 @@ impl<'a> Compiler<'_, '_, 'a> {
                 }
                 return Ok(());
             }
-            Room::Within(start, None) => {
+            Extent::Within(start, None) => {
                 let Ok(distance) = u64::try_from(at - start) else {
-                    return wrong(
+                    return type_error(
                         span,
                         format!("element {index} there would be before the array"),
                     );
                 };
                 (distance / size.max(1), true, start)
             }
-            Room::Own | Room::Free => match u64::try_from(index) {
+            Extent::Own | Extent::Free => match u64::try_from(index) {
                 Ok(index) => (index, false, 0),
                 // Before a pointer is nothing that is counted.
                 Err(_) => return Ok(()),
@@ -299,7 +314,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let mut taken = self.element.borrow_mut();
         match &*taken {
             Some(other) if other.element.flexible && flexible && other.array != array => {
-                return wrong(
+                return type_error(
                     span,
                     "it takes elements of two arrays whose length is not known: read one of them at another probe",
                 );
@@ -313,27 +328,27 @@ impl<'a> Compiler<'_, '_, 'a> {
                     flexible,
                     span,
                 };
-                *taken = Some(Taken { element, array });
+                *taken = Some(TakenElement { element, array });
             }
         }
         Ok(())
     }
 
-    pub(super) fn address_of(&self, value: Value, span: &Range<usize>) -> Result<Value> {
+    pub(super) fn compile_address_of(&self, value: Value, span: &Range<usize>) -> Result<Value> {
         let user = match value.holds {
             ValueSource::Kernel | ValueSource::Code(_) => false,
             ValueSource::User => true,
-            ValueSource::Bits { .. } => return wrong(span, "a bit field has no address"),
+            ValueSource::Bits { .. } => return type_error(span, "a bit field has no address"),
             ValueSource::Itself => {
-                return wrong(span, "it is a value in a register, which has no address");
+                return type_error(span, "it is a value in a register, which has no address");
             }
         };
         let room = match value.room {
             // A type without a size is never counted in.
-            Room::Own => self.extent(&value, span)?,
+            Extent::Own => self.array_extent(&value, span)?,
             room => room,
         };
-        let ty = value.ty.pointer(user);
+        let ty = value.ty.pointer_to(user);
         let origin = value.origin;
         Ok(Value {
             origin,
@@ -341,9 +356,14 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    pub(super) fn cast(&self, text: &TypeText, value: Value, span: &Range<usize>) -> Result<Value> {
-        let ty = self.type_of(text)?;
-        let to = match ty.shape(self.btf()).at(&text.span)? {
+    pub(super) fn compile_cast(
+        &self,
+        text: &TypeText,
+        value: Value,
+        span: &Range<usize>,
+    ) -> Result<Value> {
+        let ty = self.find_type(text)?;
+        let to = match ty.shape(self.btf()).with_span(&text.span)? {
             Shape::Pointer(_) => Some(8),
             Shape::Plain(plain) => match plain.ty {
                 Type::Int(int) if !int.boolean && int.size <= 8 => Some(u64::from(int.size)),
@@ -352,21 +372,21 @@ impl<'a> Compiler<'_, '_, 'a> {
             },
         };
         let Some(to) = to else {
-            return wrong(
+            return type_error(
                 &text.span,
                 "a cast goes to a pointer, an integer or an enumeration",
             );
         };
         let mut room = match value.holds {
             ValueSource::Itself => value.room,
-            _ => Room::Free,
+            _ => Extent::Free,
         };
-        let (from, holds) = match value.ty.shape(self.btf()).at(span)? {
+        let (from, holds) = match value.ty.shape(self.btf()).with_span(span)? {
             _ if matches!(value.holds, ValueSource::Bits { .. }) => {
-                return wrong(span, "a bit field cannot be cast");
+                return type_error(span, "a bit field cannot be cast");
             }
             _ if matches!(value.holds, ValueSource::Code(1..)) => {
-                return wrong(span, "code cannot be cast: take its address with `&`");
+                return type_error(span, "code cannot be cast: take its address with `&`");
             }
             Shape::Pointer(_) => (8, value.holds),
             Shape::Plain(plain) => match plain.ty {
@@ -375,14 +395,17 @@ impl<'a> Compiler<'_, '_, 'a> {
                 // As in C, an array stands for the address of its first element.
                 Type::Array { .. } => {
                     if value.holds == ValueSource::User && !text.user {
-                        return wrong(&text.span, "it is in the task's memory: cast with `__user`");
+                        return type_error(
+                            &text.span,
+                            "it is in the task's memory: cast with `__user`",
+                        );
                     }
-                    room = self.extent(&value, span)?;
+                    room = self.array_extent(&value, span)?;
                     (8, ValueSource::Itself)
                 }
                 _ => {
-                    let name = value.ty.name(self.btf()).at(span)?;
-                    return wrong(
+                    let name = value.ty.name(self.btf()).with_span(span)?;
+                    return type_error(
                         span,
                         format!(
                             "`{name}` cannot be cast: name a member of it, or take its address with `&`"
@@ -391,15 +414,15 @@ impl<'a> Compiler<'_, '_, 'a> {
                 }
             },
         };
-        self.keep_pointers_whole(&value, ty, to, span)?;
+        self.refuse_split_pointer(&value, ty, to, span)?;
         if to > from {
             let (name, wide) = (value.ty.name(self.btf()), ty.name(self.btf()));
-            return wrong(
+            return type_error(
                 span,
                 format!(
                     "a cast cannot widen `{}` of {from} bytes to `{}` of {to}",
-                    name.at(span)?,
-                    wide.at(span)?
+                    name.with_span(span)?,
+                    wide.with_span(span)?
                 ),
             );
         }
@@ -414,24 +437,24 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// Refuse to read a pointer in parts: as plain numbers they could be published, and give a live machine's address away.
-    fn keep_pointers_whole(
+    fn refuse_split_pointer(
         &self,
         value: &Value,
         ty: Ty,
         size: u64,
         span: &Range<usize>,
     ) -> Result<()> {
-        let Shape::Pointer(from) = value.ty.shape(self.btf()).at(span)? else {
+        let Shape::Pointer(from) = value.ty.shape(self.btf()).with_span(span)? else {
             return Ok(());
         };
-        let parts = match ty.shape(self.btf()).at(span)? {
+        let parts = match ty.shape(self.btf()).with_span(span)? {
             Shape::Plain(_) => size < 8,
             Shape::Pointer(to) => {
                 from.plain.is_none() && !matches!(to.plain, None | Some(Type::Void))
             }
         };
         match parts {
-            true => wrong(
+            true => type_error(
                 span,
                 "a pointer is read as a whole: its parts would be numbers that nothing tells from others",
             ),
@@ -439,23 +462,28 @@ impl<'a> Compiler<'_, '_, 'a> {
         }
     }
 
-    pub(super) fn container_of(&self, of: &Expr, text: &TypeText, names: &[Name]) -> Result<Value> {
-        let value = self.value(of)?;
-        let Shape::Pointer(target) = value.ty.shape(self.btf()).at(&of.span)? else {
-            let ty = value.ty.name(self.btf()).at(&of.span)?;
-            return wrong(&of.span, format!("`{ty}` is not a pointer"));
+    pub(super) fn compile_container_of(
+        &self,
+        of: &Expr,
+        text: &TypeText,
+        names: &[Name],
+    ) -> Result<Value> {
+        let value = self.compile_expr(of)?;
+        let Shape::Pointer(target) = value.ty.shape(self.btf()).with_span(&of.span)? else {
+            let ty = value.ty.name(self.btf()).with_span(&of.span)?;
+            return type_error(&of.span, format!("`{ty}` is not a pointer"));
         };
-        let container = self.type_of(text)?;
-        let mut composite = self.composite(container, &text.span)?;
+        let container = self.find_type(text)?;
+        let mut composite = self.find_composite(container, &text.span)?;
         let mut offset = 0;
         let mut ty = container;
         for (nth, name) in names.iter().enumerate() {
             if nth > 0 {
-                composite = self.composite(ty, &name.span)?;
+                composite = self.find_composite(ty, &name.span)?;
             }
             let member = self.find_member(&composite, name)?;
             if member.bits != 0 {
-                return wrong(&name.span, "a bit field has no address");
+                return type_error(&name.span, "a bit field has no address");
             }
             offset += i128::from(member.bit_offset / 8);
             ty = member.type_id.into();
@@ -468,32 +496,32 @@ impl<'a> Compiler<'_, '_, 'a> {
             self.bare_name(ty, &of.span)?,
         );
         if !opaque && points_to != is {
-            return wrong(
+            return type_error(
                 &of.span,
                 format!("it points to `{points_to}`, the member is `{is}`"),
             );
         }
         // Around a member of something whose type is known there is only that.
         let origin = match value.room {
-            Room::Within(..) => Origin::Retyped,
-            Room::Own | Room::Free => value.origin,
+            Extent::Within(..) => Origin::Retyped,
+            Extent::Own | Extent::Free => value.origin,
         };
-        let mut place = self.follow(value, &target, &of.span)?;
+        let mut place = self.follow_pointer(value, &target, &of.span)?;
         place.shift(-offset, &of.span)?;
-        let ty = container.pointer(target.user);
+        let ty = container.pointer_to(target.user);
         Ok(Value {
             origin,
-            ..Value::new(place, ty, ValueSource::Itself, Room::Free)
+            ..Value::new(place, ty, ValueSource::Itself, Extent::Free)
         })
     }
 
     /// The name of `ty` without typedefs and qualifiers at its top.
     pub(super) fn bare_name(&self, ty: Ty, span: &Range<usize>) -> Result<String> {
         let base = if ty.stars == 0 {
-            self.btf().strip(ty.base).at(span)?.id
+            self.btf().strip(ty.base).with_span(span)?.id
         } else {
             ty.base
         };
-        Ty { base, ..ty }.name(self.btf()).at(span)
+        Ty { base, ..ty }.name(self.btf()).with_span(span)
     }
 }

@@ -1,9 +1,9 @@
 //! Structures that are read whole: every scalar member under its name; members of nested structures are prefixed with the names
 //! of these.
 
-use super::compile::{At, Compiler, Result, list, wrong};
-use super::decode::{Decode, StructureField};
-use super::types::{Compiled, ErrorClass, ExprError};
+use super::compile::{Compiler, Result, WithSpan, list_members, type_error};
+use super::decode::{Decoder, StructureField};
+use super::types::{CompiledPath, ErrorClass, ExprError};
 use super::value::{Ty, Value, ValueSource};
 use crate::btf::{BtfMember, Composite, Type, TypeId};
 use crate::reason::Reason;
@@ -30,7 +30,7 @@ struct Fields<'f> {
 }
 
 impl Fields<'_> {
-    fn push(&mut self, name: String, offset: u64, decode: std::result::Result<Decode, Reason>) {
+    fn push(&mut self, name: String, offset: u64, decode: std::result::Result<Decoder, Reason>) {
         self.found.push(StructureField {
             name,
             offset,
@@ -41,7 +41,7 @@ impl Fields<'_> {
 
 /// The current position: the prefix of its members' names, its first byte, and its depth.
 #[derive(Clone, Copy)]
-struct Enclosing<'i> {
+struct EnclosingMember<'i> {
     prefix: &'i str,
     offset: u64,
     depth: usize,
@@ -49,24 +49,24 @@ struct Enclosing<'i> {
 
 impl<'a> Compiler<'_, '_, 'a> {
     /// Read all of a structure or union.
-    pub(super) fn structure(
+    pub(super) fn compile_structure(
         &self,
         value: &Value,
         composite: &Composite<'a>,
         is_union: bool,
         span: &Range<usize>,
-    ) -> Result<Compiled> {
-        let type_name = value.ty.name(self.btf()).at(span)?;
+    ) -> Result<CompiledPath> {
+        let type_name = value.ty.name(self.btf()).with_span(span)?;
         if self.is_secret(value.ty, "", span)? {
-            return wrong(span, SECRET);
+            return type_error(span, SECRET);
         }
         if !self.whole {
-            let members = self.btf().member_names(composite).at(span)?;
-            return wrong(
+            let members = self.btf().member_names(composite).with_span(span)?;
+            return type_error(
                 span,
                 format!(
                     "`{type_name}` is a structure, which has no value of its own here: name a member: {}",
-                    list(&members)
+                    list_members(&members)
                 ),
             );
         }
@@ -76,14 +76,14 @@ impl<'a> Compiler<'_, '_, 'a> {
             _ => MAX_READ,
         };
         if !(1..=most).contains(&composite.size) {
-            let members = self.btf().member_names(composite).at(span)?;
+            let members = self.btf().member_names(composite).with_span(span)?;
             return Err(ExprError::new(
                 ErrorClass::Limit,
                 span,
                 format!(
                     "`{type_name}` has {} bytes, and a read brings back 1 to {most}: name a member: {}",
                     composite.size,
-                    list(&members)
+                    list_members(&members)
                 ),
             ));
         }
@@ -93,34 +93,34 @@ impl<'a> Compiler<'_, '_, 'a> {
             chosen: vec![false; self.choose.len()],
             span,
         };
-        let top = Enclosing {
+        let top = EnclosingMember {
             prefix: "",
             offset: 0,
             depth: 0,
         };
-        self.members_of(composite, is_union, top, &mut fields)?;
+        self.add_members(composite, is_union, top, &mut fields)?;
         if let Some(unused) = fields.chosen.iter().position(|used| !used) {
             let name = &self.choose[unused];
-            return wrong(
+            return type_error(
                 span,
                 format!("`{type_name}` has no union with a member `{name}` that could be chosen"),
             );
         }
         if fields.found.is_empty() {
-            return wrong(span, format!("`{type_name}` has no members"));
+            return type_error(span, format!("`{type_name}` has no members"));
         }
-        let decode = Decode::Structure {
+        let decode = Decoder::Structure {
             type_name,
             fields: fields.found,
         };
-        self.load(value, composite.size, decode, span)
+        self.compile_load(value, composite.size, decode, span)
     }
 
-    fn members_of(
+    fn add_members(
         &self,
         composite: &Composite<'a>,
         is_union: bool,
-        inside: Enclosing<'_>,
+        inside: EnclosingMember<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -131,24 +131,24 @@ impl<'a> Compiler<'_, '_, 'a> {
                 "the kernel's BTF has structures inside of each other without an end",
             ));
         }
-        let members = self.btf().members(composite).at(&span)?;
+        let members = self.btf().members(composite).with_span(&span)?;
         if is_union {
-            return self.union(composite, &members, inside, fields);
+            return self.add_union(composite, &members, inside, fields);
         }
         members.iter().try_for_each(|member| {
             if self.is_secret(composite.id.into(), member.name, &span)? {
-                return self.unreadable(member.name, inside, SECRET, fields);
+                return self.add_unreadable(member.name, inside, SECRET, fields);
             }
-            self.field(member, inside, fields)
+            self.add_field(member, inside, fields)
         })
     }
 
     /// The member of a union that counts; of the others, that they do not.
-    fn union(
+    fn add_union(
         &self,
         composite: &Composite<'a>,
         members: &[BtfMember<'a>],
-        inside: Enclosing<'_>,
+        inside: EnclosingMember<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -159,7 +159,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             };
             let first = own.split('.').next().unwrap_or_default();
             for (nth, member) in members.iter().enumerate() {
-                if self.names_of_member(member, &span)?.contains(&first) {
+                if self.member_names(member, &span)?.contains(&first) {
                     fields.chosen[number] = true;
                     if !picked.contains(&nth) {
                         picked.push(nth);
@@ -168,29 +168,29 @@ impl<'a> Compiler<'_, '_, 'a> {
             }
         }
         let picked = match picked.as_slice() {
-            [] if self.alike(members, &span)? => Some(0),
+            [] if self.are_alike(members, &span)? => Some(0),
             [] => None,
             [one] => Some(*one),
             _ => {
-                return wrong(
+                return type_error(
                     &span,
                     format!(
                         "`choose` names more than one member of the union with {}",
-                        list(&self.btf().member_names(composite).at(&span)?)
+                        list_members(&self.btf().member_names(composite).with_span(&span)?)
                     ),
                 );
             }
         };
         let counts = picked.and_then(|nth| members.get(nth));
         if let Some(member) = counts {
-            self.field(member, inside, fields)?;
+            self.add_field(member, inside, fields)?;
         }
         let known = match counts {
-            Some(member) => self.names_of_member(member, &span)?,
+            Some(member) => self.member_names(member, &span)?,
             None => Vec::new(),
         };
         for member in members {
-            for name in self.names_of_member(member, &span)? {
+            for name in self.member_names(member, &span)? {
                 if known.contains(&name) {
                     continue;
                 }
@@ -201,20 +201,22 @@ impl<'a> Compiler<'_, '_, 'a> {
                         inside.prefix
                     ),
                 };
-                self.unreadable(name, inside, reason, fields)?;
+                self.add_unreadable(name, inside, reason, fields)?;
             }
         }
         Ok(())
     }
 
     /// True if all members of a union are laid out in the same way, as those that group the members of a structure are.
-    fn alike(&self, members: &[BtfMember<'a>], span: &Range<usize>) -> Result<bool> {
+    fn are_alike(&self, members: &[BtfMember<'a>], span: &Range<usize>) -> Result<bool> {
         let Some((first, others)) = members.split_first() else {
             return Ok(false);
         };
         let layout = |member: &BtfMember<'a>| -> Result<Option<Vec<BtfMember<'a>>>> {
-            match self.btf().strip(member.type_id).at(span)?.ty {
-                Type::Struct(composite) => Ok(Some(self.btf().members(&composite).at(span)?)),
+            match self.btf().strip(member.type_id).with_span(span)?.ty {
+                Type::Struct(composite) => {
+                    Ok(Some(self.btf().members(&composite).with_span(span)?))
+                }
                 _ => Ok(None),
             }
         };
@@ -233,30 +235,32 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// The names by which a member can be requested; for an anonymous one, those of its members.
-    fn names_of_member(&self, member: &BtfMember<'a>, span: &Range<usize>) -> Result<Vec<&'a str>> {
+    fn member_names(&self, member: &BtfMember<'a>, span: &Range<usize>) -> Result<Vec<&'a str>> {
         if !member.name.is_empty() {
             return Ok(vec![member.name]);
         }
-        match self.btf().strip(member.type_id).at(span)?.ty {
-            Type::Struct(inner) | Type::Union(inner) => self.btf().member_names(&inner).at(span),
+        match self.btf().strip(member.type_id).with_span(span)?.ty {
+            Type::Struct(inner) | Type::Union(inner) => {
+                self.btf().member_names(&inner).with_span(span)
+            }
             _ => Ok(Vec::new()),
         }
     }
 
     /// Add a member that has no value, with the reason.
-    fn unreadable(
+    fn add_unreadable(
         &self,
         name: &str,
-        inside: Enclosing<'_>,
+        inside: EnclosingMember<'_>,
         reason: impl Into<Reason>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let name = full_name(inside.prefix, name, fields.span)?;
         fields.push(name, inside.offset, Err(reason.into()));
-        self.limit(fields)
+        self.check_limit(fields)
     }
 
-    fn limit(&self, fields: &Fields<'_>) -> Result<()> {
+    fn check_limit(&self, fields: &Fields<'_>) -> Result<()> {
         if fields.found.len() <= MAX_FIELDS {
             return Ok(());
         }
@@ -267,28 +271,28 @@ impl<'a> Compiler<'_, '_, 'a> {
         ))
     }
 
-    fn field(
+    fn add_field(
         &self,
         member: &BtfMember<'a>,
-        inside: Enclosing<'_>,
+        inside: EnclosingMember<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
         let offset = inside.offset + member.bit_offset / 8;
         if member.name.is_empty() {
             // A bit field without a name is padding.
-            return match self.btf().strip(member.type_id).at(&span)?.ty {
+            return match self.btf().strip(member.type_id).with_span(&span)?.ty {
                 Type::Struct(inner) | Type::Union(inner) => {
                     let is_union = matches!(
-                        self.btf().strip(member.type_id).at(&span)?.ty,
+                        self.btf().strip(member.type_id).with_span(&span)?.ty,
                         Type::Union(_)
                     );
-                    let inside = Enclosing {
+                    let inside = EnclosingMember {
                         offset,
                         depth: inside.depth + 1,
                         ..inside
                     };
-                    self.members_of(&inner, is_union, inside, fields)
+                    self.add_members(&inner, is_union, inside, fields)
                 }
                 _ => Ok(()),
             };
@@ -297,75 +301,77 @@ impl<'a> Compiler<'_, '_, 'a> {
             let name = full_name(inside.prefix, member.name, &span)?;
             let bit_offset = (member.bit_offset % 8) as u32;
             let ty = Ty::from(member.type_id);
-            let decode = self.bit_field(ty, bit_offset, member.bits, &span)?;
+            let decode = self.bit_field_decoder(ty, bit_offset, member.bits, &span)?;
             fields.push(name, offset, Ok(decode));
-            return self.limit(fields);
+            return self.check_limit(fields);
         }
-        self.value_of(
+        self.add_value(
             member.name,
             member.type_id,
-            Enclosing { offset, ..inside },
+            EnclosingMember { offset, ..inside },
             fields,
         )
     }
 
     /// Add the value at a position, with everything inside it.
-    fn value_of(
+    fn add_value(
         &self,
         name: &str,
         type_id: TypeId,
-        inside: Enclosing<'_>,
+        inside: EnclosingMember<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
         let name = full_name(inside.prefix, name, &span)?;
         let ty = Ty::from(type_id);
-        let below = Enclosing {
+        let below = EnclosingMember {
             prefix: &format!("{name}."),
             offset: inside.offset,
             depth: inside.depth + 1,
         };
-        let decode = match self.btf().strip(type_id).at(&span)?.ty {
+        let decode = match self.btf().strip(type_id).with_span(&span)?.ty {
             _ if self.is_secret(ty, "", &span)? => Err(Reason::from(SECRET)),
-            Type::Struct(inner) => return self.members_of(&inner, false, below, fields),
-            Type::Union(inner) => return self.members_of(&inner, true, below, fields),
+            Type::Struct(inner) => return self.add_members(&inner, false, below, fields),
+            Type::Union(inner) => return self.add_members(&inner, true, below, fields),
             Type::Array { count: 0, .. } => Err(Reason::from(
                 "it is an array of as many elements as another member says: read one of them by its own path, `[0]`",
             )),
-            Type::Array { element, count } => match self.btf().strip(element).at(&span)?.ty {
-                Type::Int(int) => {
-                    let len = u64::from(int.size) * u64::from(count);
-                    Ok(
-                        match u32::try_from(len).ok().filter(|len| *len <= MAX_READ) {
-                            Some(len) if int.character => Decode::Text {
-                                max: len,
-                                whole: true,
+            Type::Array { element, count } => {
+                match self.btf().strip(element).with_span(&span)?.ty {
+                    Type::Int(int) => {
+                        let len = u64::from(int.size) * u64::from(count);
+                        Ok(
+                            match u32::try_from(len).ok().filter(|len| *len <= MAX_READ) {
+                                Some(len) if int.character => Decoder::Text {
+                                    max: len,
+                                    whole: true,
+                                },
+                                Some(len) => Decoder::Bytes {
+                                    len,
+                                    of: len.into(),
+                                    type_name: ty.name(self.btf()).with_span(&span)?,
+                                },
+                                // No larger than the structure around it, in a kernel's BTF.
+                                None => return self.too_large_error(&span),
                             },
-                            Some(len) => Decode::Bytes {
-                                len,
-                                of: len.into(),
-                                type_name: ty.name(self.btf()).at(&span)?,
-                            },
-                            // No larger than the structure around it, in a kernel's BTF.
-                            None => return self.too_large(&span),
-                        },
-                    )
+                        )
+                    }
+                    _ => return self.add_elements(element, count, below, fields),
                 }
-                _ => return self.elements_of(element, count, below, fields),
-            },
-            _ => match self.scalar(ty, &span)? {
+            }
+            _ => match self.scalar_decoder(ty, &span)? {
                 Some((_, decode)) => Ok(decode),
                 None => Err(Reason::from(format!(
                     "a value of type `{}` cannot be read",
-                    ty.name(self.btf()).at(&span)?
+                    ty.name(self.btf()).with_span(&span)?
                 ))),
             },
         };
         fields.push(name, inside.offset, decode);
-        self.limit(fields)
+        self.check_limit(fields)
     }
 
-    fn too_large<T>(&self, span: &Range<usize>) -> Result<T> {
+    fn too_large_error<T>(&self, span: &Range<usize>) -> Result<T> {
         Err(ExprError::new(
             ErrorClass::Btf,
             span,
@@ -374,11 +380,11 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     /// Add the elements of an array, `e0`, `e1` and so on.
-    fn elements_of(
+    fn add_elements(
         &self,
         element: TypeId,
         count: u32,
-        inside: Enclosing<'_>,
+        inside: EnclosingMember<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<()> {
         let span = fields.span.clone();
@@ -389,13 +395,17 @@ impl<'a> Compiler<'_, '_, 'a> {
                 format!("it has more than {MAX_FIELDS} values: name a member"),
             ));
         }
-        let size = self.btf().size_of(element).at(&span)?.unwrap_or_default();
+        let size = self
+            .btf()
+            .size_of(element)
+            .with_span(&span)?
+            .unwrap_or_default();
         for index in 0..u64::from(count) {
-            let inside = Enclosing {
+            let inside = EnclosingMember {
                 offset: inside.offset.saturating_add(index.saturating_mul(size)),
                 ..inside
             };
-            self.value_of(&format!("e{index}"), element, inside, fields)?;
+            self.add_value(&format!("e{index}"), element, inside, fields)?;
         }
         Ok(())
     }

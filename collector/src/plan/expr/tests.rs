@@ -32,14 +32,14 @@ fn paths_of_the_guide() {
 }
 
 /// Compile `path` at the return of `thing_get(struct thing *thing, int count, const char *name)`.
-fn at_return(path: &str) -> Result<Compiled, ExprError> {
+fn at_return(path: &str) -> Result<CompiledPath, ExprError> {
     let data = sample();
     let btf = Btf::parse(&data).unwrap();
     let signature = btf.functions("thing_get").unwrap().remove(0).signature;
     let scope = Scope {
         btf: &btf,
         parameters: &signature.parameters,
-        returned: Returned::Function(signature.result),
+        returned: ReturnMeaning::Function(signature.result),
         symbols: &symbol,
     };
     compile(path, &scope)
@@ -61,7 +61,7 @@ fn shape(path: &str) -> (u32, u32, Vec<i32>, i32, u32, u32) {
     )
 }
 
-fn decoding(path: &str) -> Decode {
+fn decoding(path: &str) -> Decoder {
     at_return(path)
         .unwrap_or_else(|error| panic!("{path}: {error}"))
         .decode
@@ -75,14 +75,14 @@ fn mistake(path: &str) -> ExprError {
 }
 
 /// The same for a read that is asked for more.
-fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<Compiled, ExprError> {
+fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<CompiledPath, ExprError> {
     let data = sample();
     let btf = Btf::parse(&data).unwrap();
     let signature = btf.functions("thing_get").unwrap().remove(0).signature;
     let scope = Scope {
         btf: &btf,
         parameters: &signature.parameters,
-        returned: Returned::Function(signature.result),
+        returned: ReturnMeaning::Function(signature.result),
         symbols: &symbol,
     };
     compile_wanted(
@@ -176,14 +176,14 @@ fn paths_become_loads() {
 #[test]
 fn numbers_of_packets() {
     let number = |size, signed, big_endian| {
-        let how = Decode::Int {
+        let how = Decoder::Int {
             size,
             signed,
             big_endian,
             type_name: "__be".into(),
         };
         match decode(&[(&bytes(&[0xff, 0, 0, 1, 2, 3, 4, 5]), 0)], &how) {
-            Decoded::Int { value, .. } => value,
+            DecodedValue::Int { value, .. } => value,
             other => panic!("{other:?}"),
         }
     };
@@ -209,7 +209,7 @@ fn symbols_become_constants() {
     );
     assert!(matches!(
         slot.decode,
-        Decode::Pointer {
+        Decoder::Pointer {
             to_function: true,
             ..
         }
@@ -225,7 +225,7 @@ fn symbols_become_constants() {
 fn bytes_become_values() {
     let value =
         |path: &str, start: &[u8], result| decode(&[(&bytes(start), result)], &decoding(path));
-    let int = |value, type_name: &str| Decoded::Int {
+    let int = |value, type_name: &str| DecodedValue::Int {
         value,
         type_name: type_name.into(),
     };
@@ -243,7 +243,7 @@ fn bytes_become_values() {
         value("thing->straddle", &[0b1100_0000, 0b0100_0001], 0),
         int(0b01_0000_0111, "unsigned int")
     );
-    let named = |value, name: Option<&str>, ty: &str| Decoded::Enum {
+    let named = |value, name: Option<&str>, ty: &str| DecodedValue::Enum {
         value,
         name: name.map(str::to_owned),
         type_name: ty.into(),
@@ -264,12 +264,12 @@ fn bytes_become_values() {
         value("thing->wide", &[0, 0, 0, 0, 0, 1], 0),
         named(1 << 40, Some("FLAG"), "enum wide")
     );
-    assert_eq!(value("thing->ready", &[1], 0), Decoded::Bool(true));
+    assert_eq!(value("thing->ready", &[1], 0), DecodedValue::Bool(true));
     assert!(matches!(
         value("thing->ready", &[2], 0),
-        Decoded::Broken { .. }
+        DecodedValue::Broken { .. }
     ));
-    let text = |text: &str, cut: bool| Decoded::Text {
+    let text = |text: &str, cut: bool| DecodedValue::Text {
         text: text.into(),
         cut: cut.then(Cut::default),
     };
@@ -288,11 +288,11 @@ fn bytes_become_values() {
     );
     assert!(matches!(
         value("thing->name", &[0xff, 0xfe, 0], 3),
-        Decoded::Bytes { .. }
+        DecodedValue::Bytes { .. }
     ));
     assert_eq!(
         value("thing->mac", &[1, 2, 3, 4, 5, 6, 7], 0),
-        Decoded::Bytes {
+        DecodedValue::Bytes {
             bytes: vec![1, 2, 3, 4, 5, 6],
             cut: None,
             type_name: "unsigned char [6]".into()
@@ -300,9 +300,9 @@ fn bytes_become_values() {
     );
     assert_eq!(
         value("thing->state", &[1], -14),
-        Decoded::Unread { errno: 14 }
+        DecodedValue::Unread { errno: 14 }
     );
-    let pointer = |ty: &str, to_function| Decoded::Pointer {
+    let pointer = |ty: &str, to_function| DecodedValue::Pointer {
         address: 0x0102,
         type_name: ty.into(),
         to_function,
@@ -452,7 +452,7 @@ fn scopes_decide_names() {
     let scope = Scope {
         btf: &btf,
         parameters: &sys_exit.parameters,
-        returned: Returned::NotYet,
+        returned: ReturnMeaning::NotYet,
         symbols: &symbol,
     };
     let root_of = |path: &str| compile(path, &scope).unwrap().spec.root;
@@ -464,7 +464,7 @@ fn scopes_decide_names() {
     );
     assert_eq!(compile("fd", &scope).unwrap_err().class, ErrorClass::Type);
     let scope = Scope {
-        returned: Returned::SystemCall,
+        returned: ReturnMeaning::SystemCall,
         ..scope
     };
     let file = compile("fd->private_data", &scope).unwrap().spec;
@@ -476,7 +476,7 @@ fn scopes_decide_names() {
     assert_eq!((third.root, third.constant), (root::FD, 3));
     assert!(matches!(
         compile("return", &scope).unwrap().decode,
-        Decode::Int {
+        Decoder::Int {
             size: 8,
             signed: true,
             ..
@@ -485,7 +485,7 @@ fn scopes_decide_names() {
 }
 
 /// Offset, form and size of each load of a read.
-fn loads(compiled: &Compiled) -> Vec<(i32, u32, u32)> {
+fn loads(compiled: &CompiledPath) -> Vec<(i32, u32, u32)> {
     std::iter::once(&compiled.spec)
         .chain(&compiled.more)
         .map(|spec| (spec.offset, spec.form, spec.size))
@@ -513,7 +513,7 @@ fn longer_reads() {
     );
     assert!(matches!(
         table.decode,
-        Decode::Bytes {
+        Decoder::Bytes {
             len: 160,
             of: 160,
             ..
@@ -533,7 +533,7 @@ fn longer_reads() {
     );
     assert_eq!(
         title.decode,
-        Decode::Text {
+        Decoder::Text {
             max: 200,
             whole: true
         }
@@ -556,8 +556,8 @@ fn loads_are_put_together() {
     let full = bytes(&[b'x'; 63]);
     let rest = bytes(b"yz\0old");
     let empty = bytes(b"\0old");
-    let text = |loads: &[Loaded<'_>]| match decode(loads, &three) {
-        Decoded::Text { text, cut } => (text.len(), cut),
+    let text = |loads: &[LoadedBytes<'_>]| match decode(loads, &three) {
+        DecodedValue::Text { text, cut } => (text.len(), cut),
         other => panic!("{other:?}"),
     };
     let cut = Some(Cut::default());
@@ -570,23 +570,23 @@ fn loads_are_put_together() {
     assert_eq!(text(&[(&rest, 3), (&rest, -14), (&rest, -14)]), (2, None));
     assert!(matches!(
         decode(&[(&rest, -14), (&rest, 3), (&rest, 3)], &three),
-        Decoded::Unread { errno: 14 }
+        DecodedValue::Unread { errno: 14 }
     ));
     let broken = bytes(&[0xff; 63]);
     assert!(matches!(
         decode(&[(&broken, 64), (&full, 64), (&full, 64)], &three),
-        Decoded::Bytes { cut: Some(_), .. }
+        DecodedValue::Bytes { cut: Some(_), .. }
     ));
     let part = wanted("((struct list *)thing->data)->table", Some(100), false).unwrap();
     match decode(&[(&full, 0), (&full, 0)], &part.decode) {
-        Decoded::Bytes { bytes, cut, .. } => {
+        DecodedValue::Bytes { bytes, cut, .. } => {
             assert_eq!((bytes.len(), cut), (100, Some(Cut { whole: Some(160) })));
         }
         other => panic!("{other:?}"),
     }
     assert!(matches!(
         decode(&[(&full, 0), (&full, -14)], &part.decode),
-        Decoded::Unread { .. }
+        DecodedValue::Unread { .. }
     ));
 }
 
@@ -623,7 +623,7 @@ fn host_paths_compile() {
     let scope = Scope {
         btf: &btf,
         parameters: &function.signature.parameters,
-        returned: Returned::NotYet,
+        returned: ReturnMeaning::NotYet,
         symbols: &symbol,
     };
     let compiled =
@@ -632,12 +632,12 @@ fn host_paths_compile() {
     assert_eq!((back.spec.root_index, back.spec.hop_count), (1, 2));
     assert_eq!(
         back.decode,
-        Decode::Pointer {
+        Decoder::Pointer {
             type_name: "struct socket *".into(),
             to_function: false
         }
     );
-    let Decode::Enum {
+    let Decoder::Enum {
         values, type_name, ..
     } = compiled("((struct socket *)file->private_data)->state").decode
     else {
@@ -647,14 +647,14 @@ fn host_paths_compile() {
     assert!(values.contains(&("SS_UNCONNECTED".into(), 1)));
     assert_eq!(
         compiled("task->comm").decode,
-        Decode::Text {
+        Decoder::Text {
             max: 16,
             whole: true
         }
     );
     assert!(matches!(
         compiled("file->f_op->release").decode,
-        Decode::Pointer {
+        Decoder::Pointer {
             to_function: true,
             ..
         }
@@ -687,7 +687,7 @@ proptest! {
     fn any_bytes_are_decoded(start in proptest::collection::vec(any::<u8>(), MAX_READ_BYTES), result in any::<i32>(),
         path in prop_oneof![Just("thing->name"), Just("thing->three"), Just("thing->wide"), Just("thing->mac"), Just("thing->comm")]) {
         let decoded = decode(&[(&bytes(&start), result)], &decoding(path));
-        prop_assert_eq!(result < 0, matches!(decoded, Decoded::Unread { .. }));
+        prop_assert_eq!(result < 0, matches!(decoded, DecodedValue::Unread { .. }));
     }
 
     /// Check that no damage to the BTF makes the compiler panic.
@@ -712,13 +712,13 @@ proptest! {
             let scope = Scope {
                 btf: &btf,
                 parameters: &function.signature.parameters,
-                returned: Returned::Function(function.signature.result),
+                returned: ReturnMeaning::Function(function.signature.result),
                 symbols: &symbol,
             };
             if let Ok(compiled) = compile(path, &scope) {
                 prop_assert!(compiled.spec.size as usize <= MAX_READ_BYTES);
                 let decoded = decode(&[(&[0xff; MAX_READ_BYTES], 0)], &compiled.decode);
-                let unread = matches!(decoded, Decoded::Unread { .. });
+                let unread = matches!(decoded, DecodedValue::Unread { .. });
                 prop_assert!(!unread);
             }
         }
@@ -726,14 +726,14 @@ proptest! {
 }
 
 /// Compile `path`, where structures are read whole and these members of unions count.
-fn whole(path: &str, choose: &[&str]) -> Result<Compiled, ExprError> {
+fn whole(path: &str, choose: &[&str]) -> Result<CompiledPath, ExprError> {
     let data = sample();
     let btf = Btf::parse(&data).unwrap();
     let signature = btf.functions("thing_get").unwrap().remove(0).signature;
     let scope = Scope {
         btf: &btf,
         parameters: &signature.parameters,
-        returned: Returned::Function(signature.result),
+        returned: ReturnMeaning::Function(signature.result),
         symbols: &symbol,
     };
     let choose: Vec<String> = choose.iter().map(|name| (*name).to_owned()).collect();
@@ -755,7 +755,7 @@ fn whole_structures() {
         .map(|load| (load.0, load.2))
         .collect();
     assert_eq!(list, [(0, 64), (64, 64), (128, 16)]);
-    let Decode::Structure { type_name, fields } = &compiled.decode else {
+    let Decoder::Structure { type_name, fields } = &compiled.decode else {
         panic!("{:?}", compiled.decode);
     };
     assert_eq!(type_name, "struct thing");
@@ -775,41 +775,45 @@ fn whole_structures() {
         .chunks(64)
         .map(|piece| piece.try_into().unwrap())
         .collect();
-    let loaded =
-        |result: i32| -> Vec<Loaded<'_>> { pieces.iter().map(|piece| (piece, result)).collect() };
+    let loaded = |result: i32| -> Vec<LoadedBytes<'_>> {
+        pieces.iter().map(|piece| (piece, result)).collect()
+    };
     let decoded = decode_fields(&loaded(0), fields);
     let value = |name: &str| {
         let found = decoded.iter().find(|(field, _)| *field == name);
         found.unwrap_or_else(|| panic!("no {name}")).1.clone()
     };
     let number = |name: &str| match value(name) {
-        Ok(Decoded::Int { value, .. } | Decoded::Enum { value, .. }) => value,
+        Ok(DecodedValue::Int { value, .. } | DecodedValue::Enum { value, .. }) => value,
         other => panic!("{name}: {other:?}"),
     };
     assert_eq!((number("low"), number("high")), (7, -9));
     assert_eq!((number("one"), number("three"), number("mode")), (1, -3, 1));
     assert_eq!((number("pair.a"), number("pair.b")), (5, 6));
     assert!(
-        matches!(value("state"), Ok(Decoded::Enum { name: Some(name), .. }) if name == "SS_UNCONNECTED")
+        matches!(value("state"), Ok(DecodedValue::Enum { name: Some(name), .. }) if name == "SS_UNCONNECTED")
     );
     assert!(matches!(
         value("next"),
-        Ok(Decoded::Pointer {
+        Ok(DecodedValue::Pointer {
             address: 0xffff_8880_0000_1000,
             ..
         })
     ));
-    assert!(matches!(value("comm"), Ok(Decoded::Text { text, cut: None }) if text == "hello"));
+    assert!(matches!(value("comm"), Ok(DecodedValue::Text { text, cut: None }) if text == "hello"));
     assert!(
-        matches!(value("mac"), Ok(Decoded::Bytes { bytes, cut: None, .. }) if bytes == [1, 2, 3, 4, 5, 6])
+        matches!(value("mac"), Ok(DecodedValue::Bytes { bytes, cut: None, .. }) if bytes == [1, 2, 3, 4, 5, 6])
     );
-    assert_eq!(value("ready"), Ok(Decoded::Bool(true)));
+    assert_eq!(value("ready"), Ok(DecodedValue::Bool(true)));
     assert!(value("whole").unwrap_err().contains("another member"));
     for (_, value) in decode_fields(&loaded(-14), fields) {
-        assert!(matches!(value, Err(_) | Ok(Decoded::Unread { errno: 14 })));
+        assert!(matches!(
+            value,
+            Err(_) | Ok(DecodedValue::Unread { errno: 14 })
+        ));
     }
     let unsaid = whole("*thing", &[]).unwrap();
-    let Decode::Structure { fields, .. } = &unsaid.decode else {
+    let Decoder::Structure { fields, .. } = &unsaid.decode else {
         panic!("{:?}", unsaid.decode);
     };
     for name in ["whole", "low", "high"] {
@@ -821,7 +825,7 @@ fn whole_structures() {
         );
     }
     let flexible = whole("*(struct list *)thing", &[]).unwrap();
-    let Decode::Structure { fields, .. } = &flexible.decode else {
+    let Decoder::Structure { fields, .. } = &flexible.decode else {
         panic!("{:?}", flexible.decode);
     };
     let found: Vec<_> = fields

@@ -14,12 +14,12 @@ pub(super) enum Token<'t> {
 }
 
 /// An [`ErrorClass::Syntax`] error.
-pub(super) fn syntax(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
+pub(super) fn syntax_error(span: &Range<usize>, reason: impl Into<String>) -> ExprError {
     ExprError::new(ErrorClass::Syntax, span, reason)
 }
 
 /// The failure for a number that C would read as an octal one, and most readers as a decimal one.
-fn octal(range: &Range<usize>, digits: &str) -> ExprError {
+fn octal_error(range: &Range<usize>, digits: &str) -> ExprError {
     let decimal = match digits.trim_start_matches('0') {
         "" => "0",
         rest => rest,
@@ -28,14 +28,14 @@ fn octal(range: &Range<usize>, digits: &str) -> ExprError {
         Ok(octal) => format!(": write {octal}, or {decimal} if it is meant to be decimal"),
         Err(_) => format!(": write {decimal}"),
     };
-    syntax(
+    syntax_error(
         range,
         format!("`{digits}` looks like an octal number{meant}"),
     )
 }
 
 /// The tokens of `text` with their places, [`Token::End`] last.
-pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
+pub(super) fn tokenize(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprError> {
     let mut found = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -51,13 +51,13 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprE
             b'0'..=b'9' => {
                 let digits = &rest[..length];
                 if digits.len() > 1 && digits.bytes().all(|b| b.is_ascii_digit()) && byte == b'0' {
-                    return Err(octal(&(at..at + length), digits));
+                    return Err(octal_error(&(at..at + length), digits));
                 }
                 let number = digits
                     .strip_prefix("0x")
                     .map_or_else(|| digits.parse(), |hex| u64::from_str_radix(hex, 16))
                     .map_err(|_| {
-                        syntax(&(at..at + length), format!("`{digits}` is not a number"))
+                        syntax_error(&(at..at + length), format!("`{digits}` is not a number"))
                     })?;
                 (length, Token::Number(number))
             }
@@ -67,7 +67,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token<'_>)>, ExprE
             b'.' | b'[' | b']' | b'(' | b')' | b'*' | b'&' | b',' => (1, Token::Sign(&rest[..1])),
             _ => {
                 let sign = rest.chars().next().unwrap_or(' ');
-                return Err(syntax(
+                return Err(syntax_error(
                     &(at..at + sign.len_utf8()),
                     format!(
                         "`{}` means nothing in a read path, which has only names, `->`, `.`, `[N]`, `*`, `&` and casts",

@@ -1,6 +1,6 @@
 //! A compiled read path, the context of its compilation, and the errors of a path.
 
-use super::decode::Decode;
+use super::decode::Decoder;
 use crate::btf::{Btf, BtfError, Parameter, TypeId};
 use qed_collector_ebpf::ReadSpec;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use std::ops::Range;
 
 /// A read path, compiled for the eBPF programs, and the decoding of its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compiled {
+pub struct CompiledPath {
     /// The instructions for the eBPF program.
     pub spec: ReadSpec,
     /// The meaning of its bytes.
-    pub decode: Decode,
+    pub decode: Decoder,
     /// Further loads, if the value is longer than one load.
     pub more: Vec<ReadSpec>,
     /// The member that is read, if it is one.
@@ -65,7 +65,7 @@ pub struct PathMember {
 
 /// The meaning of `return` where the path is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
+pub enum ReturnMeaning {
     /// Nothing has returned yet: an entry, or a tracepoint other than a system call's exit.
     NotYet,
     /// A function returned a value of this type ([`TypeId::VOID`]: nothing).
@@ -84,7 +84,7 @@ pub struct Scope<'s, 'a> {
     /// Parameters of the probed function or tracepoint.
     pub parameters: &'s [Parameter<'a>],
     /// The meaning of `return` here.
-    pub returned: Returned,
+    pub returned: ReturnMeaning,
     /// Live addresses of kernel symbols; `None` for a symbol that does not exist or whose address is hidden.
     pub symbols: &'s dyn Fn(&str) -> Option<u64>,
 }
@@ -138,12 +138,12 @@ impl ExprError {
         }
     }
 
-    pub(super) fn near(mut self, nearest: Vec<String>) -> Self {
+    pub(super) fn with_nearest(mut self, nearest: Vec<String>) -> Self {
         self.nearest = nearest;
         self
     }
 
-    pub(super) fn btf(span: &Range<usize>, error: &BtfError) -> Self {
+    pub(super) fn from_btf(span: &Range<usize>, error: &BtfError) -> Self {
         Self::new(ErrorClass::Btf, span, error.to_string())
     }
 }

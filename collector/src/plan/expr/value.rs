@@ -1,7 +1,7 @@
 //! The meaning of a part of a path while it is compiled: a location in the kernel and the type of its content.
 
 use super::types::{ErrorClass, ExprError, PathMember};
-use crate::btf::{Btf, BtfError, Stripped, Type, TypeId};
+use crate::btf::{Btf, BtfError, StrippedType, Type, TypeId};
 use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub(super) struct Ty {
 pub(super) enum Shape<'a> {
     Pointer(Pointee<'a>),
     /// Not a pointer, or `void`.
-    Plain(Stripped<'a>),
+    Plain(StrippedType<'a>),
 }
 
 /// The target of a pointer.
@@ -44,7 +44,7 @@ impl From<TypeId> for Ty {
 
 impl Ty {
     /// A pointer to this, which is in user memory if `user`.
-    pub fn pointer(self, user: bool) -> Ty {
+    pub fn pointer_to(self, user: bool) -> Ty {
         Ty {
             stars: self.stars + 1,
             user: self.user || user,
@@ -75,7 +75,7 @@ impl Ty {
                 ty,
                 user: self.user && self.stars == 1,
                 percpu: false,
-                plain: ty.plain(btf)?,
+                plain: ty.plain_type(btf)?,
             }));
         }
         let stripped = btf.strip(self.base)?;
@@ -89,11 +89,11 @@ impl Ty {
             ty,
             user: target.user,
             percpu: target.percpu,
-            plain: ty.plain(btf)?,
+            plain: ty.plain_type(btf)?,
         }))
     }
 
-    fn plain<'a>(self, btf: &Btf<'a>) -> Result<Option<Type<'a>>, BtfError> {
+    fn plain_type<'a>(self, btf: &Btf<'a>) -> Result<Option<Type<'a>>, BtfError> {
         if self.stars > 0 {
             return Ok(None);
         }
@@ -131,7 +131,7 @@ impl ReadLocation {
         }
     }
 
-    fn offset32(&self, span: &Range<usize>) -> Result<i32, ExprError> {
+    fn checked_offset(&self, span: &Range<usize>) -> Result<i32, ExprError> {
         i32::try_from(self.offset).map_err(|_| {
             ExprError::new(
                 ErrorClass::Limit,
@@ -153,7 +153,7 @@ impl ReadLocation {
                 format!("it follows more than {MAX_HOPS} pointers: start nearer, at another probe"),
             ));
         }
-        self.hops.push(self.offset32(span)?);
+        self.hops.push(self.checked_offset(span)?);
         self.offset = 0;
         Ok(())
     }
@@ -164,10 +164,15 @@ impl ReadLocation {
         self.offset = i128::from(self.offset)
             .saturating_add(bytes)
             .clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
-        self.offset32(span).map(|_| ())
+        self.checked_offset(span).map(|_| ())
     }
 
-    pub fn spec(&self, form: u32, size: u32, span: &Range<usize>) -> Result<ReadSpec, ExprError> {
+    pub fn read_spec(
+        &self,
+        form: u32,
+        size: u32,
+        span: &Range<usize>,
+    ) -> Result<ReadSpec, ExprError> {
         let mut hops = [0; MAX_HOPS];
         for (to, &from) in hops.iter_mut().zip(&self.hops) {
             *to = from;
@@ -178,7 +183,7 @@ impl ReadLocation {
             root_index: self.root_index,
             hops,
             hop_count: self.hops.len() as u32,
-            offset: self.offset32(span)?,
+            offset: self.checked_offset(span)?,
             form,
             size,
         })
@@ -208,14 +213,14 @@ pub(super) struct Value {
     /// The member that the path has arrived at.
     pub member: Option<PathMember>,
     /// The room for elements that are counted from here.
-    pub room: Room,
+    pub room: Extent,
     /// Its relation to what the kernel's own types say about it.
     pub origin: Origin,
 }
 
 /// The room for the elements of an array, or for data beside an object: in bytes from the last pointer that was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum Extent {
     /// Only where the value itself stands.
     Own,
     /// Nobody says: it is a pointer that was loaded or handed over.
@@ -226,7 +231,7 @@ pub(super) enum Room {
 
 impl Value {
     /// Something that is not a member of a structure.
-    pub fn new(place: ReadLocation, ty: Ty, holds: ValueSource, room: Room) -> Self {
+    pub fn new(place: ReadLocation, ty: Ty, holds: ValueSource, room: Extent) -> Self {
         Value {
             place,
             ty,

@@ -16,7 +16,7 @@ use crate::plan::{
     CallMarkers, EventSource, Markers, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe,
     RefusedReads,
 };
-use crate::probe::{Attach, AttachmentUse, Losses, Setup};
+use crate::probe::{AttachTarget, AttachmentUse, Losses, Setup};
 use crate::reason::Reason;
 use crate::workload::WorkloadKind;
 use qed_collector_ebpf::ProbeSpec;
@@ -83,17 +83,17 @@ fn probe(attachment: usize, acts: bool, bytes: Option<&[u8]>) -> PlannedProbe {
 fn plan(investigation: &Investigation, wanted: &[Wanted<'_>], probes: &[PlannedProbe]) -> Plan {
     let last = wanted.iter().flat_map(|one| one.attachments).max();
     let attaches = (0..=last.copied().unwrap_or(0)).map(|index| match index {
-        0 => Attach::Tracepoint {
+        0 => AttachTarget::Tracepoint {
             name: "sys_exit".into(),
             arguments: 2,
             copies: 1,
             nth: 0,
         },
-        1 => Attach::Lsm {
+        1 => AttachTarget::Lsm {
             hook: "socket_create".into(),
             function: None,
         },
-        _ => Attach::Kprobe {
+        _ => AttachTarget::Kprobe {
             function: format!("f{index}"),
             address: FUNCTION + index as u64 * 0x100,
             offset: 0,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
 
-use super::super::boundary::{Memory, Observer, Programs, SessionMachine, Traces, Workload};
+use super::super::boundary::{MemoryReader, Observer, Programs, SessionMachine, Traces, Workload};
 use super::super::raw::{AttachFailure, RawEvent};
 use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
-use crate::workload::{CallSite, Exit, Finished, WorkloadOutcome, WorkloadSpec};
+use crate::workload::{CallSite, Exit, WorkloadOutcome, WorkloadSpec, WorkloadState};
 
 /// Everything that was asked for, in order; shared by the machine and all that it gave out.
 pub type Log = Rc<RefCell<Vec<String>>>;
@@ -103,7 +103,7 @@ impl SessionMachine for RecordedMachine {
         })
     }
 
-    async fn traces(
+    async fn trace_workloads(
         &mut self,
         specs: &[&WorkloadSpec],
         last: bool,
@@ -113,14 +113,14 @@ impl SessionMachine for RecordedMachine {
         Err("this machine has no tracer".into())
     }
 
-    fn memory(&self, address: u64, _: usize) -> Result<Vec<u8>, Reason> {
+    fn read_memory(&self, address: u64, _: usize) -> Result<Vec<u8>, Reason> {
         let mut memory = self.script.memory.borrow_mut();
         let bytes = memory.get_mut(&address).ok_or("nothing is there")?;
         note(&self.log, format!("memory {address:#x}"));
         Ok(next(bytes))
     }
 
-    fn kprobe_list(&self) -> Result<String, Reason> {
+    fn read_kprobe_list(&self) -> Result<String, Reason> {
         note(&self.log, "list");
         Ok(self.script.list.clone())
     }
@@ -134,12 +134,12 @@ impl SessionMachine for RecordedMachine {
         vec![1, 100]
     }
 
-    fn running(&self, _: &[u32]) -> u64 {
+    fn count_running(&self, _: &[u32]) -> u64 {
         let left = self.script.running.borrow_mut().pop_front();
         left.unwrap_or_default()
     }
 
-    fn threads(&self, _: u32) -> Result<BTreeSet<u32>, Reason> {
+    fn list_threads(&self, _: u32) -> Result<BTreeSet<u32>, Reason> {
         let now = self.script.threads.borrow_mut().pop_front();
         Ok(now.unwrap_or_default())
     }
@@ -167,7 +167,7 @@ pub struct RecordedPrograms {
 }
 
 impl Programs for RecordedPrograms {
-    fn attached(&self) -> Vec<usize> {
+    fn attached_indices(&self) -> Vec<usize> {
         self.attached.iter().copied().collect()
     }
 
@@ -192,17 +192,17 @@ impl Programs for RecordedPrograms {
         from == to && self.attached.contains(&from)
     }
 
-    fn watch_life(&mut self, commands: bool) -> Lifecycle {
+    fn watch_lifecycle(&mut self, commands: bool) -> Lifecycle {
         note(&self.log, format!("watch life, commands {commands}"));
         Lifecycle::default()
     }
 
-    fn find_counters(&mut self, _: &Memory<'_>) -> Result<(), Reason> {
+    fn find_counters(&mut self, _: &MemoryReader<'_>) -> Result<(), Reason> {
         note(&self.log, format!("find counters of {:?}", self.attached));
         Ok(())
     }
 
-    fn control(&mut self, control: Control) -> anyhow::Result<()> {
+    fn set_control(&mut self, control: Control) -> anyhow::Result<()> {
         let (tgid, experiment) = (control.target_tgid, control.experiment);
         let line = match control.awaited_tgid {
             0 if control.discard == 1 => format!("watch {tgid}, discarding"),
@@ -218,12 +218,12 @@ impl Programs for RecordedPrograms {
         Ok(())
     }
 
-    fn forget(&mut self) -> anyhow::Result<()> {
+    fn reset(&mut self) -> anyhow::Result<()> {
         note(&self.log, "forget");
         Ok(())
     }
 
-    fn losses(&self, _: &Memory<'_>) -> anyhow::Result<Losses> {
+    fn losses(&self, _: &MemoryReader<'_>) -> anyhow::Result<Losses> {
         Ok(next(&mut self.script.losses.borrow_mut()))
     }
 
@@ -271,16 +271,16 @@ impl Workload for RecordedWorkload {
         None
     }
 
-    async fn time(&mut self, calls: u32) -> anyhow::Result<u64> {
+    async fn measure_time(&mut self, calls: u32) -> anyhow::Result<u64> {
         note(&self.log, format!("time {calls} calls"));
         Ok(u64::from(self.tgid))
     }
 
-    async fn release_gate(&mut self) -> anyhow::Result<Finished> {
+    async fn release_gate(&mut self) -> anyhow::Result<WorkloadState> {
         note(&self.log, "go");
         Ok(match self.ends {
-            true => Finished::Ended,
-            false => Finished::Returned,
+            true => WorkloadState::Ended,
+            false => WorkloadState::Returned,
         })
     }
 

@@ -26,10 +26,10 @@ impl Kallsyms {
     /// The symbols of the function's copies, by address: if one address has several names, the one most like the function's.
     pub fn copies_of(&self, function: &str) -> Vec<Symbol<'_>> {
         let mut found: BTreeMap<u64, Symbol<'_>> = BTreeMap::new();
-        let clones = self.clones().iter().map(|at| self.at(*at));
+        let clones = self.clone_positions().iter().map(|at| self.symbol_at(*at));
         let from = self
-            .clones()
-            .partition_point(|at| self.at(*at).name < function);
+            .clone_positions()
+            .partition_point(|at| self.symbol_at(*at).name < function);
         let clones = clones
             .skip(from)
             .take_while(|symbol| symbol.name.starts_with(function));
@@ -46,9 +46,13 @@ impl Kallsyms {
     /// Addresses of the parts of a function that are jumped into: `foo.cold` of `foo`.
     pub fn cold_parts_of(&self, symbol: &str) -> Vec<u64> {
         let from = self
-            .clones()
-            .partition_point(|at| self.at(*at).name < symbol);
-        let clones = self.clones().iter().skip(from).map(|at| self.at(*at));
+            .clone_positions()
+            .partition_point(|at| self.symbol_at(*at).name < symbol);
+        let clones = self
+            .clone_positions()
+            .iter()
+            .skip(from)
+            .map(|at| self.symbol_at(*at));
         clones
             .take_while(|clone| clone.name.starts_with(symbol))
             .filter(|clone| {
@@ -114,7 +118,10 @@ mod tests {
         let copies = table.copies_of("get");
         let places: Vec<u64> = copies.iter().map(|symbol| symbol.address).collect();
         assert_eq!(places, [0xffff_ffff_8100_0100]);
-        assert_eq!(table.end_of(0xffff_ffff_8200_0100), 0xffff_ffff_8210_0000);
+        assert_eq!(
+            table.symbol_end(0xffff_ffff_8200_0100),
+            0xffff_ffff_8210_0000
+        );
     }
 
     /// Check that clones and namesakes are found, and neither cold parts nor data nor functions whose names only begin

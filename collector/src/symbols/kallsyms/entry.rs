@@ -29,7 +29,7 @@ pub enum KallsymsError {
     },
     /// The kernel shows every address as zero to this reader.
     #[error("the kernel shows every symbol's address as zero: {0}")]
-    Zeroed(Zeroed),
+    Zeroed(ZeroedReason),
 }
 
 /// The reason why addresses read as zero.
@@ -38,7 +38,7 @@ pub enum KallsymsError {
 /// in <https://elixir.bootlin.com/linux/v6.12/source/kernel/ksyms_common.c>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Zeroed {
+pub enum ZeroedReason {
     /// `kernel.kptr_restrict` is 2: addresses are hidden from all users.
     #[error(
         "kernel.kptr_restrict is 2, which hides them from everyone; leave it so and capture in a guest"
@@ -57,7 +57,7 @@ pub enum Zeroed {
     Unknown,
 }
 
-impl Zeroed {
+impl ZeroedReason {
     /// The cause, from the content of `/proc/sys/kernel/kptr_restrict` when it could be read.
     pub fn from_kptr_restrict(content: Option<&str>) -> Self {
         match content.and_then(|text| text.trim().parse::<u8>().ok()) {

@@ -15,6 +15,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{KallsymsError, Symbol, Zeroed};
-pub use resolve::{Resolved, Unresolved};
+pub use entry::{KallsymsError, Symbol, ZeroedReason};
+pub use resolve::{ResolveError, ResolvedSymbol};
 pub use table::Kallsyms;

@@ -32,7 +32,8 @@ pub(super) fn parse_entries(text: &str) -> Result<Vec<SymbolEntry>, KallsymsErro
     while at < bytes.len() {
         let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
         if end > at {
-            let entry = parse_line(&bytes[at..end], at).ok_or_else(|| malformed(text, at, end))?;
+            let entry =
+                parse_line(&bytes[at..end], at).ok_or_else(|| malformed_error(text, at, end))?;
             entries.push(entry);
         }
         at = end + 1;
@@ -90,7 +91,7 @@ fn parse_line(line: &[u8], offset: usize) -> Option<SymbolEntry> {
     })
 }
 
-fn malformed(text: &str, at: usize, end: usize) -> KallsymsError {
+fn malformed_error(text: &str, at: usize, end: usize) -> KallsymsError {
     KallsymsError::Malformed {
         line: text.as_bytes()[..at]
             .iter()

@@ -13,7 +13,7 @@ const DATA_REACH: u64 = 4 << 20;
 
 /// A symbol found for an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Resolved<'a> {
+pub struct ResolvedSymbol<'a> {
     /// The preferred name of the symbol; see [`Kallsyms::resolve`] for the rule.
     pub name: &'a str,
     /// Distance from the symbol's address, in bytes.
@@ -29,7 +29,7 @@ pub struct Resolved<'a> {
 /// An address without a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Unresolved {
+pub enum ResolveError {
     /// An address below the first symbol, or none of a kernel image or module at all (a heap or stack pointer).
     #[error("the address is outside the kernel's image and modules")]
     Outside,
@@ -61,9 +61,9 @@ impl Kallsyms {
     /// `…_end`) last; a global symbol before a local, a local before a weak; no `__pfx_`/`__cfi_` prefix; the
     /// fewest leading underscores, the shortest, and at last the smallest in byte order. It depends on the names and
     /// types alone, not on where the linker or the kernel put them, so that it is the same after each boot.
-    pub fn resolve(&self, address: u64) -> Result<Resolved<'_>, Unresolved> {
+    pub fn resolve(&self, address: u64) -> Result<ResolvedSymbol<'_>, ResolveError> {
         if address >> 63 == 0 {
-            return Err(Unresolved::Outside);
+            return Err(ResolveError::Outside);
         }
         let upper = self
             .entries
@@ -72,10 +72,10 @@ impl Kallsyms {
             .iter()
             .rev()
             .find(|entry| !is_absolute(entry.kind))
-            .ok_or(Unresolved::Outside)?
+            .ok_or(ResolveError::Outside)?
             .address;
         if base >> 63 == 0 {
-            return Err(Unresolved::Outside);
+            return Err(ResolveError::Outside);
         }
         let names: Vec<&SymbolEntry> = self.entries[..upper]
             .iter()
@@ -91,14 +91,14 @@ impl Kallsyms {
         let preferred = *names
             .iter()
             .min_by_key(|symbol| rank(symbol))
-            .ok_or(Unresolved::Outside)?;
+            .ok_or(ResolveError::Outside)?;
         let offset = address - base;
         if offset > 0 {
             self.check_reach(base, address, preferred)?;
         } else if !self.image.is_empty() && address == self.image.end {
-            return Err(Unresolved::Outside);
+            return Err(ResolveError::Outside);
         }
-        Ok(Resolved {
+        Ok(ResolvedSymbol {
             name: preferred.name,
             offset,
             kind: preferred.kind,
@@ -113,7 +113,7 @@ impl Kallsyms {
 
     /// The end of the symbol that contains `address`: exactly the addresses from its start up to there resolve to it. `address`
     /// itself if nothing resolves.
-    pub fn end_of(&self, address: u64) -> u64 {
+    pub fn symbol_end(&self, address: u64) -> u64 {
         let Ok(found) = self.resolve(address) else {
             return address;
         };
@@ -142,12 +142,12 @@ impl Kallsyms {
             .fold(next.min(start.saturating_add(reach)), u64::min)
     }
 
-    fn check_reach(&self, base: u64, address: u64, symbol: Symbol<'_>) -> Result<(), Unresolved> {
+    fn check_reach(&self, base: u64, address: u64, symbol: Symbol<'_>) -> Result<(), ResolveError> {
         if !self.image.is_empty() && self.image.contains(&base) != self.image.contains(&address) {
-            return Err(Unresolved::Outside);
+            return Err(ResolveError::Outside);
         }
         if symbol.module.is_none() && !self.image.is_empty() && !self.image.contains(&base) {
-            return Err(Unresolved::Outside);
+            return Err(ResolveError::Outside);
         }
         let reach = if self.is_code_at(base, symbol.kind) {
             TEXT_REACH
@@ -160,13 +160,13 @@ impl Kallsyms {
                 .iter()
                 .any(|part| part.contains(&base) && !part.contains(&address))
         {
-            return Err(Unresolved::Gap);
+            return Err(ResolveError::Gap);
         }
         // Padding after the last symbol of a part belongs to no symbol: the mark of the part's end is found there.
         if self.parts.iter().any(|part| part.end == base)
             && self.parts.iter().all(|part| !part.contains(&address))
         {
-            return Err(Unresolved::Gap);
+            return Err(ResolveError::Gap);
         }
         Ok(())
     }

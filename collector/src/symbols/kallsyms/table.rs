@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::entry::{KallsymsError, Symbol, SymbolEntry, Zeroed, is_absolute, is_text};
+use super::entry::{KallsymsError, Symbol, SymbolEntry, ZeroedReason, is_absolute, is_text};
 use super::parse::parse_entries;
 
 /// Pairs of linker symbols that bound a part of the image: nothing resolves across the end of a part.
@@ -57,7 +57,7 @@ impl Kallsyms {
             return Err(KallsymsError::Empty);
         }
         if entries.iter().all(|entry| entry.address == 0) {
-            return Err(KallsymsError::Zeroed(Zeroed::from_kptr_restrict(
+            return Err(KallsymsError::Zeroed(ZeroedReason::from_kptr_restrict(
                 kptr_restrict,
             )));
         }
@@ -75,7 +75,7 @@ impl Kallsyms {
         };
         table.image = table.find_image();
         table.parts = table.find_parts();
-        table.data = table.between(DATA).unwrap_or(0..0);
+        table.data = table.range_between(DATA).unwrap_or(0..0);
         Ok(table)
     }
 
@@ -129,7 +129,7 @@ impl Kallsyms {
     }
 
     /// Positions of the names with a compiler's suffix, by name.
-    pub(super) fn clones(&self) -> &[u32] {
+    pub(super) fn clone_positions(&self) -> &[u32] {
         self.clones.get_or_init(|| {
             // A text of at most 4 GiB holds fewer symbols than that.
             let all = 0..self.entries.len() as u32;
@@ -140,7 +140,7 @@ impl Kallsyms {
     }
 
     /// The symbol at a position.
-    pub(super) fn at(&self, at: u32) -> Symbol<'_> {
+    pub(super) fn symbol_at(&self, at: u32) -> Symbol<'_> {
         self.symbol(&self.entries[at as usize])
     }
 
@@ -162,7 +162,7 @@ impl Kallsyms {
     }
 
     /// Like [`Kallsyms::lookup`], but if the kernel itself has no such symbol, those of these modules.
-    pub fn lookup_with(&self, name: &str, modules: &[String]) -> Vec<u64> {
+    pub fn lookup_in_modules(&self, name: &str, modules: &[String]) -> Vec<u64> {
         let own = self.lookup(name);
         if !own.is_empty() || modules.is_empty() {
             return own;
@@ -207,7 +207,7 @@ impl Kallsyms {
     }
 
     /// The addresses between two linker symbols.
-    fn between(&self, (start, end): (&str, &str)) -> Option<Range<u64>> {
+    fn range_between(&self, (start, end): (&str, &str)) -> Option<Range<u64>> {
         let one = |name: &str| self.lookup(name).first().copied();
         Some(one(start)?..one(end)?)
     }
@@ -226,7 +226,7 @@ impl Kallsyms {
     fn find_parts(&self) -> Vec<Range<u64>> {
         PARTS
             .iter()
-            .filter_map(|ends| self.between(*ends))
+            .filter_map(|ends| self.range_between(*ends))
             .filter(|part| part.start < part.end)
             .collect()
     }

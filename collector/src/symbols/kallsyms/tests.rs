@@ -27,7 +27,7 @@ fn sample() -> Kallsyms {
     Kallsyms::parse(SAMPLE.to_owned(), Some("0\n")).unwrap()
 }
 
-fn name(address: u64) -> Result<(String, u64), Unresolved> {
+fn name(address: u64) -> Result<(String, u64), ResolveError> {
     sample()
         .resolve(address)
         .map(|r| (r.name.to_owned(), r.offset))
@@ -66,7 +66,7 @@ fn ends() {
         (0xffff_ffff_9d30_83c0, 0xffff_ffff_9d70_83c0), // the reach of data
         (0xffff_ffff_c0a5_b010, 0xffff_ffff_c0a6_b010),
     ] {
-        assert_eq!(table.end_of(address), end, "{address:#x}");
+        assert_eq!(table.symbol_end(address), end, "{address:#x}");
         let own = name(address).unwrap().0;
         assert_eq!(name(end - 1).unwrap().0, own);
         assert_ne!(
@@ -74,7 +74,7 @@ fn ends() {
             Some((own, true))
         );
     }
-    assert_eq!(table.end_of(0x1234), 0x1234);
+    assert_eq!(table.symbol_end(0x1234), 0x1234);
 }
 
 /// Check that text and data resolve with their offset, and that all other names of the address are kept.
@@ -112,7 +112,7 @@ fn refused() {
         0xffff_ffff_9ea3_0001,
         0xffff_ffff_a000_0000,
     ] {
-        assert_eq!(name(outside), Err(Unresolved::Outside), "{outside:#x}");
+        assert_eq!(name(outside), Err(ResolveError::Outside), "{outside:#x}");
     }
     for gap in [
         0xffff_ffff_9c97_f940 - 1,
@@ -120,7 +120,7 @@ fn refused() {
         0xffff_ffff_9d10_0000,
         0xffff_ffff_9da2_7008,
     ] {
-        assert_eq!(name(gap), Err(Unresolved::Gap), "{gap:#x}");
+        assert_eq!(name(gap), Err(ResolveError::Gap), "{gap:#x}");
     }
 }
 
@@ -131,13 +131,13 @@ fn zeroed() {
     let cause = |kptr| Kallsyms::parse(text.to_owned(), kptr).unwrap_err();
     assert_eq!(
         cause(Some("2\n")),
-        KallsymsError::Zeroed(Zeroed::KptrRestrict)
+        KallsymsError::Zeroed(ZeroedReason::KptrRestrict)
     );
     assert_eq!(
         cause(Some("1\n")),
-        KallsymsError::Zeroed(Zeroed::NoCapSyslog { kptr_restrict: 1 })
+        KallsymsError::Zeroed(ZeroedReason::NoCapSyslog { kptr_restrict: 1 })
     );
-    assert_eq!(cause(None), KallsymsError::Zeroed(Zeroed::Unknown));
+    assert_eq!(cause(None), KallsymsError::Zeroed(ZeroedReason::Unknown));
 }
 
 /// Check that a broken line is quoted with its number.
@@ -198,7 +198,7 @@ fn preferred_name_is_stable() {
 /// Check that this machine's own table parses, or says why it does not.
 #[test]
 fn this_machine() {
-    match super::super::running::kallsyms() {
+    match super::super::running::read_kallsyms() {
         Ok(table) => {
             let text = table.lookup("_stext");
             assert_eq!(table.resolve(text[0]).unwrap().offset, 0);

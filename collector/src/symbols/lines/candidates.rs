@@ -7,13 +7,13 @@ use aho_corasick::packed;
 use gimli::{DW_AT_declaration, DW_AT_name, DW_AT_specification, DebugInfoOffset, Section};
 
 use super::dwarf::{Dwarf, MAX_NAMES};
-use super::parallel::in_parallel;
+use super::parallel::run_in_parallel;
 
 /// Most units to look through for one function.
 const MAX_UNITS: usize = 48;
 
 /// Units that may describe functions, with the functions that each may, and the functions for which there are more.
-pub(super) fn candidates(
+pub(super) fn find_candidates(
     dwarf: &Dwarf<'_>,
     headers: &[usize],
     functions: &[&str],
@@ -44,7 +44,7 @@ pub(super) fn candidates(
     matches.extend(references.find(info));
     let mut units: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut counts: HashMap<usize, usize> = HashMap::new();
-    let mut entries = Entries::new(dwarf);
+    let mut entries = EntryDecoder::new(dwarf);
     matches.sort_unstable();
     for (place, function) in matches {
         let after = headers.partition_point(|offset| *offset <= place);
@@ -76,7 +76,7 @@ fn can_be_stored(function: &str) -> bool {
 /// Offsets in `.debug_str` at which each of `functions` stands, also as the end of a longer name: at most one more than
 /// [`MAX_NAMES`].
 fn find_names(strings: &[u8], functions: &[&str]) -> Vec<Vec<u32>> {
-    let found = in_parallel(functions, |functions| {
+    let found = run_in_parallel(functions, |functions| {
         let offsets = functions.iter().map(|function| {
             if !can_be_stored(function) {
                 return Vec::new();
@@ -97,7 +97,7 @@ const PIECE: usize = 1 << 20;
 
 /// Call `look` on all places up to `length`, in pieces and on all processors. Each thread takes many small pieces, which are read from
 /// the file as they come. Give back all that was found.
-fn look_through(
+fn search_in_parallel(
     length: usize,
     look: impl Fn(Range<usize>, &mut Vec<(usize, usize)>) + Sync,
 ) -> Vec<(usize, usize)> {
@@ -105,7 +105,7 @@ fn look_through(
         .step_by(PIECE)
         .map(|start| start..(start + PIECE).min(length))
         .collect();
-    let found = in_parallel(&pieces, |pieces| {
+    let found = run_in_parallel(&pieces, |pieces| {
         let mut found = Vec::new();
         for piece in pieces {
             look(piece.clone(), &mut found);
@@ -124,7 +124,7 @@ fn find_spelled(info: &[u8], texts: &[(String, usize)]) -> Vec<(usize, usize)> {
         .iter()
         .map(|(text, function)| (memchr::memmem::Finder::new(text.as_bytes()), *function))
         .collect();
-    look_through(info.len(), |piece, found| {
+    search_in_parallel(info.len(), |piece, found| {
         for (text, function) in &texts {
             // One may begin here and end in the next piece.
             let end = (piece.end + text.needle().len() - 1).min(info.len());
@@ -135,7 +135,7 @@ fn find_spelled(info: &[u8], texts: &[(String, usize)]) -> Vec<(usize, usize)> {
 }
 
 /// Entries that are decoded at a reference to their name, without parsing the entries before them.
-struct Entries<'d, 'a> {
+struct EntryDecoder<'d, 'a> {
     dwarf: &'d Dwarf<'a>,
     /// The abbreviations of a unit; `None`: they cannot be read, or let a function complete a declaration, which then
     /// says nothing.
@@ -147,7 +147,7 @@ const REFERENCE: usize = size_of::<u32>();
 /// The longest abbreviation code that is searched for, in bytes.
 const MAX_CODE: usize = 3;
 
-impl<'d, 'a> Entries<'d, 'a> {
+impl<'d, 'a> EntryDecoder<'d, 'a> {
     fn new(dwarf: &'d Dwarf<'a>) -> Self {
         Self {
             dwarf,
@@ -162,7 +162,7 @@ impl<'d, 'a> Entries<'d, 'a> {
             let header = dwarf.unit_header(DebugInfoOffset(unit)).ok()?;
             let all = dwarf.abbreviations(&header).ok()?;
             let completes = (1..).map_while(|code| all.get(code)).any(|one| {
-                one.tag() == gimli::DW_TAG_subprogram && names(one, DW_AT_specification)
+                one.tag() == gimli::DW_TAG_subprogram && has_attribute(one, DW_AT_specification)
             });
             (!completes).then_some(all)
         });
@@ -176,11 +176,11 @@ impl<'d, 'a> Entries<'d, 'a> {
             .filter_map(|ahead| Some((ahead, place.checked_sub(ahead)?)));
         let declares = starts.flat_map(|(ahead, start)| {
             (1..=MAX_CODE).filter_map(move |length| {
-                let code = code(info.get(start.checked_sub(length)?..start)?)?;
+                let code = decode_leb128(info.get(start.checked_sub(length)?..start)?)?;
                 let abbreviation = abbreviations.get(code)?;
                 is_named_at(abbreviation, ahead).then(|| {
                     abbreviation.tag() == gimli::DW_TAG_subprogram
-                        && names(abbreviation, DW_AT_declaration)
+                        && has_attribute(abbreviation, DW_AT_declaration)
                 })
             })
         });
@@ -190,7 +190,7 @@ impl<'d, 'a> Entries<'d, 'a> {
 }
 
 /// True if entries of this form state an attribute.
-fn names(abbreviation: &gimli::Abbreviation, attribute: gimli::DwAt) -> bool {
+fn has_attribute(abbreviation: &gimli::Abbreviation, attribute: gimli::DwAt) -> bool {
     let mut stated = abbreviation.attributes().iter();
     stated.any(|one| one.name() == attribute)
 }
@@ -212,7 +212,7 @@ fn is_named_at(abbreviation: &gimli::Abbreviation, place: usize) -> bool {
 }
 
 /// The number that these bytes are as LEB128, if they are one.
-fn code(bytes: &[u8]) -> Option<u64> {
+fn decode_leb128(bytes: &[u8]) -> Option<u64> {
     let (last, before) = bytes.split_last()?;
     let whole = last & 0x80 == 0 && before.iter().all(|byte| byte & 0x80 != 0);
     let value = bytes
@@ -243,7 +243,7 @@ impl References {
         if searches.is_empty() {
             return Vec::new();
         }
-        look_through(info.len(), |piece, found| {
+        search_in_parallel(info.len(), |piece, found| {
             let end = (piece.end + REFERENCE - 1).min(info.len());
             for search in &searches {
                 search.find(&info[piece.start..end], piece.start, found);

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::candidates::candidates;
+use super::candidates::find_candidates;
 use super::dwarf::{
     Die, Dwarf, DwarfError, Index, MAX_CHAIN, Sections, Unit, file_index, file_path,
 };
-use super::parallel::in_parallel;
+use super::parallel::run_in_parallel;
 use super::types::{Copies, InlinedCopy, OwnCopy};
 use gimli::{
     AttributeValue, DW_AT_abstract_origin, DW_AT_call_file, DW_AT_call_line, DW_AT_decl_file,
@@ -19,7 +19,7 @@ use gimli::{
 };
 
 /// The copies of each of `functions`.
-pub(super) fn copies(
+pub(super) fn find_copies(
     index: &mut Index,
     data: &[u8],
     functions: &[&str],
@@ -27,7 +27,7 @@ pub(super) fn copies(
     let sections = Sections::load(data)?;
     let dwarf = sections.dwarf();
     let headers = index.units(&dwarf)?;
-    let (units, incomplete) = candidates(&dwarf, headers, functions);
+    let (units, incomplete) = find_candidates(&dwarf, headers, functions);
     let mut found: Vec<Copies> = functions
         .iter()
         .enumerate()
@@ -37,7 +37,7 @@ pub(super) fn copies(
         })
         .collect();
     let units: Vec<(usize, BTreeSet<usize>)> = units.into_iter().collect();
-    for part in in_parallel(&units, |part| {
+    for part in run_in_parallel(&units, |part| {
         let mut pieces = Vec::new();
         for (offset, wanted) in part {
             let unit = dwarf.unit(dwarf.unit_header(DebugInfoOffset(*offset))?)?;
@@ -46,7 +46,7 @@ pub(super) fn copies(
             }
             let first = pieces.len() - wanted.len();
             let names: Vec<&str> = wanted.iter().map(|&at| functions[at]).collect();
-            in_unit(&dwarf, &unit, &names, &mut pieces[first..])?;
+            add_unit_copies(&dwarf, &unit, &names, &mut pieces[first..])?;
         }
         Ok(pieces)
     }) {
@@ -75,17 +75,17 @@ pub(super) fn inlined_names(
     let dwarf = sections.dwarf();
     let headers = index.units(&dwarf)?.to_vec();
     let mut names = BTreeSet::new();
-    for part in in_parallel(&headers, |part| {
+    for part in run_in_parallel(&headers, |part| {
         let mut names = BTreeSet::new();
         for offset in part {
             let unit = dwarf.unit(dwarf.unit_header(DebugInfoOffset(*offset))?)?;
-            let of: BTreeSet<UnitOffset> = pass(&dwarf, &unit, &[])?
+            let of: BTreeSet<UnitOffset> = scan_unit(&dwarf, &unit, &[])?
                 .inlined
                 .into_iter()
                 .map(|(of, ..)| of)
                 .collect();
             for of in of {
-                names.extend(name(&dwarf, &unit, of)?);
+                names.extend(entry_name(&dwarf, &unit, of)?);
             }
         }
         Ok(names)
@@ -97,7 +97,7 @@ pub(super) fn inlined_names(
 
 /// The notes of one pass over a unit.
 #[derive(Default)]
-struct Pass {
+struct UnitScan {
     /// Entries that state one of the names: which, and whether they only declare it.
     named: HashMap<UnitOffset, (usize, bool)>,
     /// Functions that complete or copy another entry.
@@ -110,13 +110,13 @@ struct Pass {
 }
 
 /// Add the copies of `functions` that one unit describes to `found`, in the same order.
-fn in_unit<'a>(
+fn add_unit_copies<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     functions: &[&str],
     found: &mut [(usize, Copies)],
 ) -> Result<(), DwarfError> {
-    let mut pass = pass(dwarf, unit, functions)?;
+    let mut pass = scan_unit(dwarf, unit, functions)?;
     if pass.named.is_empty() {
         return Ok(());
     }
@@ -138,9 +138,9 @@ fn in_unit<'a>(
     for offset in &pass.with_code {
         if let Some(&(function, false)) = pass.named.get(offset) {
             let own = OwnCopy {
-                starts: starts(dwarf, unit, &unit.entry(*offset)?)?,
-                file: declared_in(dwarf, unit, *offset)?,
-                never_returns: along(unit, *offset, |entry| {
+                starts: start_addresses(dwarf, unit, &unit.entry(*offset)?)?,
+                file: declaring_file(dwarf, unit, *offset)?,
+                never_returns: follow_references(unit, *offset, |entry| {
                     Ok(entry.attr(DW_AT_noreturn).is_some().then_some(()))
                 })?
                 .is_some(),
@@ -153,18 +153,22 @@ fn in_unit<'a>(
             continue;
         };
         let copy = InlinedCopy {
-            holder: name(dwarf, unit, *holder)?.unwrap_or_default(),
-            starts: starts(dwarf, unit, &unit.entry(*holder)?)?,
-            file: declared_in(dwarf, unit, *of)?,
-            site: site(dwarf, unit, &unit.entry(*at)?)?,
+            holder: entry_name(dwarf, unit, *holder)?.unwrap_or_default(),
+            starts: start_addresses(dwarf, unit, &unit.entry(*holder)?)?,
+            file: declaring_file(dwarf, unit, *of)?,
+            site: inlined_call_site(dwarf, unit, &unit.entry(*at)?)?,
         };
         found[function].1.inlined.push(copy);
     }
     Ok(())
 }
 
-fn pass<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, functions: &[&str]) -> Result<Pass, DwarfError> {
-    let mut pass = Pass::default();
+fn scan_unit<'a>(
+    dwarf: &Dwarf<'a>,
+    unit: &Unit<'a>,
+    functions: &[&str],
+) -> Result<UnitScan, DwarfError> {
+    let mut pass = UnitScan::default();
     // The functions around the entry: how deep each stands, and its offset if it has code.
     let mut around: Vec<(isize, Option<UnitOffset>)> = Vec::new();
     let mut entries = unit.entries();
@@ -221,7 +225,11 @@ fn reference(entry: &Die<'_>) -> Option<UnitOffset> {
 }
 
 /// Addresses at which the parts of a function's code begin.
-fn starts<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, entry: &Die<'a>) -> Result<Vec<u64>, DwarfError> {
+fn start_addresses<'a>(
+    dwarf: &Dwarf<'a>,
+    unit: &Unit<'a>,
+    entry: &Die<'a>,
+) -> Result<Vec<u64>, DwarfError> {
     let mut starts = Vec::new();
     if let Some(low_pc) = entry.attr_value(DW_AT_low_pc) {
         starts.extend(dwarf.attr_address(unit, low_pc)?);
@@ -240,7 +248,7 @@ fn starts<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, entry: &Die<'a>) -> Result<Vec
 }
 
 /// The first of `read` along the chain of references from an entry that finds something.
-fn along<'a, T>(
+fn follow_references<'a, T>(
     unit: &Unit<'a>,
     offset: UnitOffset,
     read: impl Fn(&Die<'a>) -> Result<Option<T>, DwarfError>,
@@ -259,12 +267,12 @@ fn along<'a, T>(
     Ok(None)
 }
 
-fn name<'a>(
+fn entry_name<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     offset: UnitOffset,
 ) -> Result<Option<String>, DwarfError> {
-    along(unit, offset, |entry| {
+    follow_references(unit, offset, |entry| {
         let Some(value) = entry.attr_value(DW_AT_name) else {
             return Ok(None);
         };
@@ -274,12 +282,12 @@ fn name<'a>(
 }
 
 /// The file that defines the function of an entry.
-fn declared_in<'a>(
+fn declaring_file<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     offset: UnitOffset,
 ) -> Result<Option<String>, DwarfError> {
-    along(unit, offset, |entry| {
+    follow_references(unit, offset, |entry| {
         match entry.attr_value(DW_AT_decl_file).and_then(file_index) {
             Some(file) => file_path(dwarf, unit, file),
             None => Ok(None),
@@ -288,7 +296,7 @@ fn declared_in<'a>(
 }
 
 /// File and line of an inlined call.
-fn site<'a>(
+fn inlined_call_site<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     entry: &Die<'a>,

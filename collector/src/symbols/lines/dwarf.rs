@@ -321,7 +321,7 @@ pub(super) fn file_path(
 ///
 /// Names are stored once, in `.debug_str`, and entries refer to them by a four-byte offset: a search for those bytes
 /// finds the few units worth parsing in 200 MB faster than parsing anything. A chance match costs one parsed unit.
-pub(super) fn inlined(
+pub(super) fn find_inlined(
     index: &mut Index,
     data: &[u8],
     function: &str,
@@ -339,9 +339,9 @@ pub(super) fn inlined(
     );
     for offset in units {
         let unit = dwarf.unit(dwarf.unit_header(DebugInfoOffset(offset))?)?;
-        let origins = origins(&dwarf, &unit, function, &mut definitions)?;
+        let origins = collect_origins(&dwarf, &unit, function, &mut definitions)?;
         if !origins.is_empty() {
-            instances(&dwarf, &unit, &origins, &mut into, &mut inlining)?;
+            collect_instances(&dwarf, &unit, &origins, &mut into, &mut inlining)?;
         }
     }
     definitions.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
@@ -399,7 +399,7 @@ fn candidate_units(
 }
 
 /// Entries that name the function themselves, and are not only declarations.
-fn origins<'a>(
+fn collect_origins<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     function: &str,
@@ -424,7 +424,7 @@ fn origins<'a>(
 }
 
 /// Collect the functions that hold inlined copies of `origins`, and whether one of those has code of its own.
-fn instances<'a>(
+fn collect_instances<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     origins: &BTreeSet<UnitOffset>,

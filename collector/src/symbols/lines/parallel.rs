@@ -3,7 +3,7 @@
 use super::dwarf::DwarfError;
 
 /// Do `work` on pieces of a list, on all processors.
-pub(super) fn in_parallel<T: Sync, R: Send>(
+pub(super) fn run_in_parallel<T: Sync, R: Send>(
     list: &[T],
     work: impl Fn(&[T]) -> Result<R, DwarfError> + Sync,
 ) -> Vec<Result<R, DwarfError>> {

@@ -34,10 +34,10 @@ const TOP: [&str; 23] = [
 /// the compiler ran is cut to what stands in the kernel's source, or to the file's name: folders above tell who built the kernel.
 /// One in a folder that every system has is given as it is, without `.` and `..`.
 pub fn normalise(path: &str, comp_dir: &str) -> String {
-    let comp = lexical(comp_dir, &[]);
-    let mut parts = lexical(path, &[]);
+    let comp = resolve_components(comp_dir, &[]);
+    let mut parts = resolve_components(path, &[]);
     if !path.starts_with('/') && !parts.starts_with(&comp) {
-        parts = lexical(path, &comp);
+        parts = resolve_components(path, &comp);
     }
     let shared = parts.iter().zip(&comp).take_while(|(a, b)| a == b).count();
     if let (true, 0, Some(first)) = (path.starts_with('/'), shared, parts.first())
@@ -50,7 +50,7 @@ pub fn normalise(path: &str, comp_dir: &str) -> String {
     let skip = match own {
         [first, ..] if TOP.contains(first) => 0,
         // The source may be in a folder beside the one in which the compiler ran, or below it.
-        _ => match in_source(own) {
+        _ => match find_source_start(own) {
             Some(begin) => begin,
             None if below && !comp.is_empty() => 0,
             None => own.len().saturating_sub(1),
@@ -64,7 +64,7 @@ const SYSTEM: [&str; 2] = ["lib", "usr"];
 
 /// The position at which the path within the kernel's source begins: after a folder with a name like that of a kernel's source,
 /// or else at the first folder that every kernel's source has.
-fn in_source(parts: &[&str]) -> Option<usize> {
+fn find_source_start(parts: &[&str]) -> Option<usize> {
     let folders = parts.len().saturating_sub(1);
     let is_top = |at: &usize| TOP.contains(&parts[*at]);
     let is_named = |at: &usize| *at > 0 && parts[at - 1].starts_with("linux");
@@ -73,7 +73,7 @@ fn in_source(parts: &[&str]) -> Option<usize> {
 }
 
 /// The components of `path` from `base` on, `.` and `..` resolved by name.
-fn lexical<'a>(path: &'a str, base: &[&'a str]) -> Vec<&'a str> {
+fn resolve_components<'a>(path: &'a str, base: &[&'a str]) -> Vec<&'a str> {
     let mut parts = if path.starts_with('/') {
         Vec::new()
     } else {

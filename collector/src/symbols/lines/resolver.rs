@@ -129,7 +129,7 @@ impl LineResolver {
                 definitions.extend(index.definition_at(data, address)?);
             }
             if definitions.is_empty() {
-                definitions = dwarf::inlined(index, data, function)?.0;
+                definitions = dwarf::find_inlined(index, data, function)?.0;
             }
             Ok(definitions)
         })?;
@@ -150,19 +150,22 @@ impl LineResolver {
 
     /// The inlined copies of a function; nothing in `into` and no code of its own where the debug info does not know
     /// it.
-    pub fn inlined_into(&mut self, function: &str) -> Result<Inlining, LinesError> {
+    pub fn find_inlining(&mut self, function: &str) -> Result<Inlining, LinesError> {
         if let Some(inlining) = self.cache.inlining(function) {
             return Ok(inlining);
         }
         let inlining = self
-            .with_index(|index, data| dwarf::inlined(index, data, function))?
+            .with_index(|index, data| dwarf::find_inlined(index, data, function))?
             .1;
         self.cache.add_inlining(function, &inlining);
         Ok(inlining)
     }
 
     /// The copies of each of these functions; one that the debug info does not know has none and is not described.
-    pub fn copies(&mut self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, LinesError> {
+    pub fn find_copies(
+        &mut self,
+        functions: &[&str],
+    ) -> Result<BTreeMap<String, Copies>, LinesError> {
         let (mut found, mut unknown) = (BTreeMap::new(), Vec::new());
         for &function in functions {
             match self.cache.copies(function) {
@@ -173,7 +176,7 @@ impl LineResolver {
         unknown.sort_unstable();
         unknown.dedup();
         if !unknown.is_empty() {
-            let new = self.with_index(|index, data| copies::copies(index, data, &unknown))?;
+            let new = self.with_index(|index, data| copies::find_copies(index, data, &unknown))?;
             for (function, copies) in &new {
                 self.cache.add_copies(function, copies);
             }
@@ -194,7 +197,7 @@ impl LineResolver {
 
     /// The bytes of the file that are loaded at a static address.
     pub fn code(&self, address: u64, size: usize) -> Option<&[u8]> {
-        crate::symbols::elf::loaded(&self.vmlinux.data, address, size)
+        crate::symbols::elf::loaded_bytes(&self.vmlinux.data, address, size)
     }
 
     /// Write what was derived since it was opened to the cache, atomically. Nothing to write is fine.

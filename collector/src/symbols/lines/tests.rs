@@ -120,7 +120,7 @@ fn copies_of_functions() {
         .unwrap();
     let names = ["inner", "twin", "outer", "ends", "nothing"];
     let mut resolver = lines_of(&path("program"), Some(folder.path()));
-    let found = resolver.copies(&names).unwrap();
+    let found = resolver.find_copies(&names).unwrap();
     let [inner] = &found["inner"].inlined[..] else {
         panic!("{:?}", found["inner"])
     };
@@ -181,7 +181,7 @@ fn nothing_found() {
     }
     assert_eq!(resolver.definitions("no such function").unwrap(), []);
     assert_eq!(
-        resolver.inlined_into("no such function").unwrap(),
+        resolver.find_inlining("no such function").unwrap(),
         Inlining::default()
     );
 }
@@ -248,7 +248,7 @@ fn real_vmlinux() {
         let after_definitions = start.elapsed();
         let inlining: Vec<_> = functions
             .iter()
-            .map(|name| resolver.inlined_into(name).unwrap())
+            .map(|name| resolver.find_inlining(name).unwrap())
             .collect();
         let after_inlining = start.elapsed();
         resolver.save().unwrap();

@@ -295,7 +295,7 @@ pub(super) fn find_unlisted_function<'a>(
 /// function, or the symbols that the slide was taken from.
 pub(super) fn has_known_place(text: &str, relation: Relation, machine: &Indexed<'_>) -> bool {
     let Some(name) = symbol_of(text, relation) else {
-        return true; // `know` has complained.
+        return true; // `allows` has complained.
     };
     let evidence = machine.evidence;
     let is = |symbol: &str| relation.holds(symbol, name);

@@ -26,7 +26,7 @@ pub(super) use ledger::find_unseen_free;
 use lookup::{find_planned_probe, has_fired};
 use short::undercount_reasons;
 
-/// The reason why a count of 0 does not prove that there was nothing. It is the one that [`conditions`] gives for the functions
+/// The reason why a count of 0 does not prove that there was nothing: the one that [`unproven_call_reasons`] gives for functions
 /// that read the same counts, so that no claim evades them by reading the leaf itself.
 pub(super) fn zero_count_reasons(
     read: &ReadPath,
@@ -40,7 +40,7 @@ pub(super) fn zero_count_reasons(
         [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
             unproven_absence_reasons(&format!("{experiment}.{probe}"), catalog, machine)
         }
-        // `short_counts` decides whether there may have been more, because it knows the demand on the count.
+        // `short_count_reasons` decides whether there may have been more, because it knows the demand on the count.
         [experiment, probe, "hits"] if !SECTIONS.contains(&experiment) => {
             let plan = catalog.investigation.experiment(experiment);
             let planned = plan.and_then(|plan| plan.probe(probe));
@@ -100,7 +100,7 @@ pub(super) fn short_count_reasons(
         let probe = seen.and_then(|seen| seen.probes.get(&planned.name));
         let hits = probe.map_or(0, |probe| probe.hits.len());
         if hits == 0 {
-            continue; // `says_nothing` knows.
+            continue; // `zero_count_reasons` knows.
         }
         let mut found = match demand {
             // The hits that were seen suffice for this claim.

@@ -7,9 +7,9 @@ use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 
 use crate::claims::collect::Claims;
-use crate::claims::gaps::{NO_EVIDENCE, gaps};
+use crate::claims::gaps::{NO_EVIDENCE, collect_gaps};
 use crate::claims::judged::rule_of;
-use crate::cli::common::repository;
+use crate::cli::common::find_repository;
 use crate::config::BookPaths;
 use crate::evidence::book_data::BookData;
 use crate::mdbook::build::move_to_authors_files;
@@ -57,7 +57,7 @@ impl Finding {
             weight,
             rule: diagnostic.rule.unwrap_or(OTHER),
             message,
-            file: place.map(|(source, _)| below(folder, Path::new(&source.name))),
+            file: place.map(|(source, _)| name_in_repository(folder, Path::new(&source.name))),
             at: diagnostic.line_column(),
         }
     }
@@ -78,7 +78,7 @@ impl Finding {
 }
 
 /// The name of a file of the book in `folder`, with slashes and without `..`, as tools expect it.
-pub fn below(folder: &Path, file: &Path) -> String {
+pub fn name_in_repository(folder: &Path, file: &Path) -> String {
     let mut names: Vec<String> = Vec::new();
     for part in folder.join(file).components() {
         match part {
@@ -93,14 +93,14 @@ pub fn below(folder: &Path, file: &Path) -> String {
 }
 
 /// The folder of the book in `root`, from the top of its repository; empty without one.
-pub fn folder(root: &Path) -> PathBuf {
-    repository(root)
+pub fn folder_in_repository(root: &Path) -> PathBuf {
+    find_repository(root)
         .map(|(_, inside)| inside)
         .unwrap_or_default()
 }
 
 /// The findings for complaints.
-pub fn of_problems(problems: &[Diagnostic], folder: &Path) -> Vec<Finding> {
+pub fn findings_from_problems(problems: &[Diagnostic], folder: &Path) -> Vec<Finding> {
     let weight = |problem: &Diagnostic| match problem.severity {
         Severity::Error => Weight::Error,
         Severity::Warning => Weight::Warning,
@@ -112,19 +112,19 @@ pub fn of_problems(problems: &[Diagnostic], folder: &Path) -> Vec<Finding> {
 }
 
 /// Claims that some machine could not show, one finding for each, and machines that have shown nothing.
-pub fn of_gaps(
+pub fn findings_from_gaps(
     claims: &Claims,
     book_data: &BookData<'_>,
     paths: &BookPaths,
     folder: &Path,
 ) -> Vec<Finding> {
-    let mut gaps = gaps(claims, book_data);
+    let mut gaps = collect_gaps(claims, book_data);
     move_to_authors_files(&mut gaps, paths, &paths.reader());
-    of_open(&gaps, folder)
+    findings_from_open(&gaps, folder)
 }
 
 /// One finding for each of what could not be shown.
-pub fn of_open(open: &[Diagnostic], folder: &Path) -> Vec<Finding> {
+pub fn findings_from_open(open: &[Diagnostic], folder: &Path) -> Vec<Finding> {
     let findings = open.iter();
     findings
         .map(|one| Finding::new(one, Weight::Open, folder))
@@ -132,10 +132,14 @@ pub fn of_open(open: &[Diagnostic], folder: &Path) -> Vec<Finding> {
 }
 
 /// The file and line of each claim, by id.
-pub fn places(claims: &Claims, paths: &BookPaths, folder: &Path) -> BTreeMap<String, String> {
+pub fn claim_locations(
+    claims: &Claims,
+    paths: &BookPaths,
+    folder: &Path,
+) -> BTreeMap<String, String> {
     let mut at: Vec<Diagnostic> = claims
-        .in_order()
-        .map(|judged| judged.complaint(judged.claim.id.as_str()))
+        .iter_in_book_order()
+        .map(|judged| judged.diagnostic(judged.claim.id.as_str()))
         .collect();
     move_to_authors_files(&mut at, paths, &paths.reader());
     let located = at.iter().filter_map(|one| {
@@ -158,7 +162,7 @@ mod tests {
             ("docs/guide", "../shared/a b.md", "docs/shared/a b.md"),
             ("docs", "./src/../a.md", "docs/a.md"),
         ] {
-            assert_eq!(below(Path::new(folder), Path::new(file)), name);
+            assert_eq!(name_in_repository(Path::new(folder), Path::new(file)), name);
         }
     }
 }

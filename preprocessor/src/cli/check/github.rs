@@ -8,11 +8,11 @@
 use super::finding::{Finding, Weight};
 
 /// The findings, one line each.
-pub fn write(findings: &[Finding]) -> String {
-    findings.iter().map(annotation).collect()
+pub fn render(findings: &[Finding]) -> String {
+    findings.iter().map(format_annotation).collect()
 }
 
-fn annotation(finding: &Finding) -> String {
+fn format_annotation(finding: &Finding) -> String {
     let command = match finding.weight {
         Weight::Error => "error",
         Weight::Warning => "warning",
@@ -20,27 +20,27 @@ fn annotation(finding: &Finding) -> String {
     };
     let mut properties = Vec::new();
     if let Some(file) = &finding.file {
-        properties.push(format!("file={}", property(file)));
+        properties.push(format!("file={}", escape_property(file)));
     }
     if let Some((line, column)) = finding.at {
         properties.push(format!("line={line},col={column}"));
     }
-    properties.push(format!("title={}", property(finding.rule)));
+    properties.push(format!("title={}", escape_property(finding.rule)));
     format!(
         "::{command} {}::{}\n",
         properties.join(","),
-        data(&finding.message)
+        escape_data(&finding.message)
     )
 }
 
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
             at: Some((3, 1)),
         };
         assert_eq!(
-            write(&[finding]),
+            render(&[finding]),
             "::error file=a%2Cline=7%3A%3Ab.md,line=3,col=1,title=claim-fail::50%25 of%0D%0A::stop-commands::x\n"
         );
     }

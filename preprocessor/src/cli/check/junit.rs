@@ -66,7 +66,7 @@ impl Suite {
 /// The report. What could not be decided, or does not apply, is skipped with the reason: it never counts as passed.
 ///
 /// `places` is the file and line of each claim, by id; `claims` is nothing where the book could not be loaded.
-pub fn write(
+pub fn render(
     findings: &[Finding],
     claims: Option<(&Claims, &BookData<'_>)>,
     places: &BTreeMap<String, String>,
@@ -78,7 +78,7 @@ pub fn write(
                 let place = places.get(&judged.claim.id);
                 not_passed(&judged.judgements[index], place)
             };
-            suites.push(suite(&machine.machine, claims, end));
+            suites.push(machine_suite(&machine.machine, claims, end));
         }
         for (machine, reason) in &book_data.evidence_set.absent {
             let end = |judged: &JudgedClaim| {
@@ -89,15 +89,19 @@ pub fn write(
                     details: places.get(&judged.claim.id).cloned().unwrap_or_default(),
                 })
             };
-            suites.push(suite(machine, claims, end));
+            suites.push(machine_suite(machine, claims, end));
         }
     }
-    suites.push(rest(findings));
-    xml(&suites)
+    suites.push(book_suite(findings));
+    render_xml(&suites)
 }
 
 /// The suite of one machine.
-fn suite(machine: &str, claims: &Claims, end: impl Fn(&JudgedClaim) -> Option<NotPassed>) -> Suite {
+fn machine_suite(
+    machine: &str,
+    claims: &Claims,
+    end: impl Fn(&JudgedClaim) -> Option<NotPassed>,
+) -> Suite {
     let case = |judged: &JudgedClaim| Case {
         name: judged.claim.id.clone(),
         class: judged.chapter_name.clone(),
@@ -105,13 +109,13 @@ fn suite(machine: &str, claims: &Claims, end: impl Fn(&JudgedClaim) -> Option<No
     };
     Suite {
         name: machine.into(),
-        cases: claims.in_order().map(case).collect(),
+        cases: claims.iter_in_book_order().map(case).collect(),
         output: String::new(),
     }
 }
 
 /// The complaints that are not verdicts. Warnings go along as output; without an error the one case of the suite passes.
-fn rest(findings: &[Finding]) -> Suite {
+fn book_suite(findings: &[Finding]) -> Suite {
     let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) = findings
         .iter()
         .filter(|finding| !finding.is_verdict())
@@ -120,13 +124,13 @@ fn rest(findings: &[Finding]) -> Suite {
     let mut cases: Vec<Case> = errors
         .iter()
         .map(|finding| Case {
-            name: first(&located(finding)),
+            name: first(&format_with_location(finding)),
             class: finding.rule.into(),
             not_passed: Some(NotPassed {
                 ending: Ending::Error,
                 kind: finding.rule.into(),
                 message: first(&finding.message),
-                details: located(finding),
+                details: format_with_location(finding),
             }),
         })
         .collect();
@@ -142,7 +146,7 @@ fn rest(findings: &[Finding]) -> Suite {
         cases,
         output: warnings
             .iter()
-            .map(|finding| format!("warning: {}\n", located(finding)))
+            .map(|finding| format!("warning: {}\n", format_with_location(finding)))
             .collect(),
     }
 }
@@ -175,14 +179,14 @@ fn not_passed(judgement: &Judgement, place: Option<&String>) -> Option<NotPassed
 }
 
 /// The complaint, preceded by its file and line.
-fn located(finding: &Finding) -> String {
+fn format_with_location(finding: &Finding) -> String {
     match finding.location() {
         Some(place) => format!("{place}: {}", finding.message),
         None => finding.message.clone(),
     }
 }
 
-fn xml(suites: &[Suite]) -> String {
+fn render_xml(suites: &[Suite]) -> String {
     let counts = |suites: &[Suite]| {
         let sum = |count: &dyn Fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
         format!(
@@ -200,20 +204,20 @@ fn xml(suites: &[Suite]) -> String {
     for suite in suites {
         out.push_str(&format!(
             "  <testsuite name=\"{}\" {} skipped=\"{}\">\n",
-            attribute(&suite.name),
+            escape_attribute(&suite.name),
             counts(std::slice::from_ref(suite)),
             suite.count(Ending::Skipped)
         ));
         for case in &suite.cases {
-            let (name, class) = (attribute(&case.name), attribute(&case.class));
+            let (name, class) = (escape_attribute(&case.name), escape_attribute(&case.class));
             let start = format!("    <testcase name=\"{name}\" classname=\"{class}\"");
             out.push_str(&match &case.not_passed {
                 None => format!("{start}/>\n"),
                 Some(end) => format!(
                     "{start}>\n      <{element} message=\"{}\" type=\"{}\">{}</{element}>\n    </testcase>\n",
-                    attribute(&end.message),
-                    attribute(&end.kind),
-                    content(&end.details),
+                    escape_attribute(&end.message),
+                    escape_attribute(&end.kind),
+                    escape_content(&end.details),
                     element = end.ending.element(),
                 ),
             });
@@ -221,7 +225,7 @@ fn xml(suites: &[Suite]) -> String {
         if !suite.output.is_empty() {
             out.push_str(&format!(
                 "    <system-out>{}</system-out>\n",
-                content(&suite.output)
+                escape_content(&suite.output)
             ));
         }
         out.push_str("  </testsuite>\n");
@@ -230,7 +234,7 @@ fn xml(suites: &[Suite]) -> String {
 }
 
 /// A text as content of an element. What XML 1.0 cannot hold (2.2, `Char`) is shown as U+FFFD.
-fn content(text: &str) -> String {
+fn escape_content(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -249,8 +253,10 @@ fn content(text: &str) -> String {
 }
 
 /// The same as the value of an attribute, in which a reader makes spaces of lines and tabs.
-fn attribute(text: &str) -> String {
-    content(text).replace('\n', "&#10;").replace('\t', "&#9;")
+fn escape_attribute(text: &str) -> String {
+    escape_content(text)
+        .replace('\n', "&#10;")
+        .replace('\t', "&#9;")
 }
 
 #[cfg(test)]
@@ -262,7 +268,7 @@ mod tests {
     fn escapes() {
         let text = "a]]>\u{0}\u{1b}\u{fffe}\u{10ffff} \"<&>\r\n\t";
         let escaped = "a]]&gt;\u{fffd}\u{fffd}\u{fffd}\u{10ffff} &quot;&lt;&amp;&gt;&#13;";
-        assert_eq!(content(text), format!("{escaped}\n\t"));
-        assert_eq!(attribute(text), format!("{escaped}&#10;&#9;"));
+        assert_eq!(escape_content(text), format!("{escaped}\n\t"));
+        assert_eq!(escape_attribute(text), format!("{escaped}&#10;&#9;"));
     }
 }

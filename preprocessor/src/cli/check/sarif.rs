@@ -97,7 +97,7 @@ struct Region {
 }
 
 /// The log. `settings` is the file that stands for the book as a whole: code scanning takes no result without a file.
-pub fn write(findings: &[Finding], settings: &str, status: u8) -> serde_json::Result<String> {
+pub fn render(findings: &[Finding], settings: &str, status: u8) -> serde_json::Result<String> {
     let rules: BTreeSet<&'static str> = findings.iter().map(|finding| finding.rule).collect();
     let log = Log {
         schema: SCHEMA,
@@ -117,14 +117,14 @@ pub fn write(findings: &[Finding], settings: &str, status: u8) -> serde_json::Re
             column_kind: "unicodeCodePoints",
             results: findings
                 .iter()
-                .map(|finding| result(finding, settings))
+                .map(|finding| sarif_result(finding, settings))
                 .collect(),
         }],
     };
     Ok(serde_json::to_string_pretty(&log)? + "\n")
 }
 
-fn result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
+fn sarif_result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
     // "Open": the rule was evaluated, but there was not enough data to decide it. Then the level has to be "none" (3.27.10).
     let (kind, level) = match finding.weight {
         Weight::Error => ("fail", "error"),
@@ -141,7 +141,7 @@ fn result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
         locations: [Location {
             physical_location: PhysicalLocation {
                 artifact_location: ArtifactLocation {
-                    uri: uri(finding.file.as_deref().unwrap_or(settings)),
+                    uri: relative_uri(finding.file.as_deref().unwrap_or(settings)),
                     uri_base_id: "%SRCROOT%",
                 },
                 region: finding.at.map(|(line, column)| Region {
@@ -155,7 +155,7 @@ fn result<'a>(finding: &'a Finding, settings: &str) -> SarifResult<'a> {
 
 /// A path as a relative reference (RFC 3986): all characters that are not unreserved are escaped, so that no name can be parsed
 /// as a scheme.
-fn uri(path: &str) -> String {
+fn relative_uri(path: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
     path.bytes()
         .map(|byte| match plain(&byte) {
@@ -172,7 +172,7 @@ mod tests {
     /// Check that a name of a file is one reference, whatever is in it.
     #[test]
     fn references() {
-        assert_eq!(uri("docs/a b:c%.md"), "docs/a%20b%3Ac%25.md");
-        assert_eq!(uri("ü.md"), "%C3%BC.md");
+        assert_eq!(relative_uri("docs/a b:c%.md"), "docs/a%20b%3Ac%25.md");
+        assert_eq!(relative_uri("ü.md"), "%C3%BC.md");
     }
 }

@@ -42,7 +42,7 @@ impl Release {
     ///
     /// # Errors
     /// If there is a record, and it cannot be read, is not whole, or is not of this program.
-    pub fn of_program(program: &Path) -> Result<Option<Self>, ReleaseError> {
+    pub fn from_program(program: &Path) -> Result<Option<Self>, ReleaseError> {
         let Some(prefix) = program.parent().and_then(Path::parent) else {
             return Ok(None);
         };
@@ -86,7 +86,7 @@ fn parse(record: &str) -> Option<(Release, &str)> {
         |text: &str| text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
     let is_good = lines.next().is_none()
         && is_version(version)
-        && archive == archive_of(version)
+        && archive == archive_name(version)
         && is_digest(sha256)
         && is_digest(program);
     is_good.then(|| {
@@ -99,7 +99,7 @@ fn parse(record: &str) -> Option<(Release, &str)> {
 }
 
 /// The name of the archive of a version.
-pub fn archive_of(version: &str) -> String {
+pub fn archive_name(version: &str) -> String {
     format!("qed-{version}-x86_64-linux.tar.gz")
 }
 
@@ -124,7 +124,7 @@ mod tests {
         );
         let read = |text: &str| {
             std::fs::write(&record, text).unwrap();
-            Release::of_program(&program)
+            Release::from_program(&program)
         };
         let release = Release {
             version: "1.2.3-rc.1".into(),
@@ -157,9 +157,9 @@ mod tests {
             );
         }
         std::fs::remove_file(&record).unwrap();
-        assert!(matches!(Release::of_program(&program), Ok(None)));
+        assert!(matches!(Release::from_program(&program), Ok(None)));
         std::fs::create_dir(&record).unwrap();
-        let unreadable = Release::of_program(&program);
+        let unreadable = Release::from_program(&program);
         assert!(matches!(unreadable, Err(ReleaseError::Unreadable { .. })));
     }
 }

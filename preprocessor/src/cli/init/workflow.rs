@@ -1,6 +1,6 @@
 //! The workflow of a new book on GitHub, which installs the programs from the same source as this one.
 
-use crate::cli::init::release::{Release, archive_of};
+use crate::cli::init::release::{Release, archive_name};
 
 /// The source from which this program can be installed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub enum WorkflowSource<'a> {
     /// The archive of a release, installed by the action of QED's repository.
     Release {
         /// The place of the action; `None`: it is not known.
-        action: Option<ActionPlace<'a>>,
+        action: Option<ActionRef<'a>>,
         /// The version of the release.
         version: &'a str,
         /// SHA-256 of the archive, hex.
@@ -30,29 +30,29 @@ pub enum WorkflowSource<'a> {
 
 /// A repository on GitHub at a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ActionPlace<'a> {
+pub struct ActionRef<'a> {
     /// Its name, `OWNER/REPOSITORY`.
     pub repository: &'a str,
     /// The whole commit.
     pub commit: &'a str,
 }
 
-impl<'a> ActionPlace<'a> {
+impl<'a> ActionRef<'a> {
     /// Stands for a place that is not known. No repository has such a commit.
-    pub const UNKNOWN: ActionPlace<'static> = ActionPlace {
+    pub const UNKNOWN: ActionRef<'static> = ActionRef {
         repository: "OWNER/REPOSITORY",
         commit: "0000000000000000000000000000000000000000",
     };
 
     /// The place of a repository with this address; `None` if it is not on GitHub, from where alone actions are taken.
-    fn of(url: &'a str, commit: &'a str) -> Option<Self> {
+    fn from_url(url: &'a str, commit: &'a str) -> Option<Self> {
         let path = url.strip_prefix("https://github.com/")?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let repository = path.strip_suffix(".git").unwrap_or(path);
         let (owner, name) = repository.split_once('/')?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         let is_word = |word: &str| !word.is_empty() && word.chars().all(plain);
-        let place = ActionPlace { repository, commit };
+        let place = ActionRef { repository, commit };
         (is_word(owner) && is_word(name)).then_some(place)
     }
 }
@@ -60,7 +60,7 @@ impl<'a> ActionPlace<'a> {
 impl<'a> WorkflowSource<'a> {
     /// The source from what the build was told (`make install`: `URL COMMIT`) and whether it was built where cargo unpacks
     /// what it gets from a registry ([`is_in_registry`]).
-    pub fn of(built_from: Option<&'a str>, in_registry: bool) -> Self {
+    pub fn from_build(built_from: Option<&'a str>, in_registry: bool) -> Self {
         let reported = built_from.and_then(|reported| reported.split_once(' '));
         match reported.filter(|(url, commit)| is_address(url) && is_commit(commit)) {
             Some((url, commit)) => WorkflowSource::Git { url, commit },
@@ -76,7 +76,7 @@ impl<'a> WorkflowSource<'a> {
             return self;
         };
         let action = match self {
-            WorkflowSource::Git { url, commit } => ActionPlace::of(url, commit),
+            WorkflowSource::Git { url, commit } => ActionRef::from_url(url, commit),
             _ => None,
         };
         if action.is_none() && self != WorkflowSource::Unknown {
@@ -120,36 +120,36 @@ fn is_commit(commit: &str) -> bool {
 }
 
 /// The parts of a workflow that depend on where QED comes from.
-struct Parts {
+struct WorkflowParts {
     /// Variables of the job.
     variables: String,
     /// The steps that install QED, capture, judge and build.
     steps: String,
 }
 
-impl Parts {
-    fn of(source: WorkflowSource<'_>) -> Self {
+impl WorkflowParts {
+    fn for_source(source: WorkflowSource<'_>) -> Self {
         let git = "cargo install --locked --git \"$QED_REPOSITORY\" --rev \"$QED_COMMIT\" qed-collector mdbook-qed";
         match source {
             WorkflowSource::Release {
                 action,
                 version,
                 sha256,
-            } => Parts {
+            } => WorkflowParts {
                 variables: String::new(),
                 steps: with_action(action, version, sha256),
             },
             WorkflowSource::Git { url, commit } => {
-                Parts::with_cargo(variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit), git)
+                WorkflowParts::with_cargo(variable("QED_REPOSITORY", url) + &variable("QED_COMMIT", commit), git)
             }
-            WorkflowSource::Registry => Parts::with_cargo(
+            WorkflowSource::Registry => WorkflowParts::with_cargo(
                 String::new(),
                 &format!(
                     "cargo install --locked qed-collector@{version} mdbook-qed@{version}",
                     version = env!("CARGO_PKG_VERSION")
                 ),
             ),
-            WorkflowSource::Unknown => Parts::with_cargo(
+            WorkflowSource::Unknown => WorkflowParts::with_cargo(
                 "      # Where QED comes from, which the program that wrote this did not know: the address of its repository,\n      \
                  # and a commit. Write both here, or into the variables of your repository.\n"
                     .to_owned()
@@ -163,7 +163,7 @@ impl Parts {
     }
 
     fn with_cargo(variables: String, install: &str) -> Self {
-        Parts {
+        WorkflowParts {
             variables,
             steps: include_str!("../../../templates/init/book-cargo.yml")
                 .replace("@INSTALL@", install),
@@ -176,8 +176,8 @@ fn variable(name: &str, value: &str) -> String {
 }
 
 /// The steps with the action of QED's repository.
-fn with_action(action: Option<ActionPlace<'_>>, version: &str, sha256: &str) -> String {
-    let place = action.unwrap_or(ActionPlace::UNKNOWN);
+fn with_action(action: Option<ActionRef<'_>>, version: &str, sha256: &str) -> String {
+    let place = action.unwrap_or(ActionRef::UNKNOWN);
     let origin = match action {
         Some(_) => "",
         None => {
@@ -185,8 +185,8 @@ fn with_action(action: Option<ActionPlace<'_>>, version: &str, sha256: &str) -> 
              # GitHub, and the zeros by the commit of the release.\n"
         }
     };
-    let ActionPlace { repository, commit } = place;
-    let archive = archive_of(version);
+    let ActionRef { repository, commit } = place;
+    let archive = archive_name(version);
     include_str!("../../../templates/init/book-action.yml")
         .replace("@ORIGIN@", origin)
         .replace("@ACTION@", &format!("{repository}@{commit} # v{version}"))
@@ -198,8 +198,8 @@ fn with_action(action: Option<ActionPlace<'_>>, version: &str, sha256: &str) -> 
 }
 
 /// The workflow of a book whose site is built to `site`, and which lies in `folder` of its repository (empty: at the top).
-pub fn workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String {
-    let Parts { variables, steps } = Parts::of(source);
+pub fn render_workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String {
+    let WorkflowParts { variables, steps } = WorkflowParts::for_source(source);
     let (pages, book, default) = match folder {
         "" => (site.to_owned(), ".", String::new()),
         folder => (
@@ -207,7 +207,7 @@ pub fn workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String 
             folder,
             format!(
                 "    defaults:\n      run:\n        working-directory: {}\n",
-                quoted(folder)
+                yaml_quote(folder)
             ),
         ),
     };
@@ -215,14 +215,14 @@ pub fn workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String 
         .replace("@STEPS@", &steps)
         .replace("@MDBOOK@", mdbook_preprocessor::MDBOOK_VERSION)
         .replace("@SOURCE@", &variables)
-        .replace("@SITE@", &quoted(site))
-        .replace("@PAGES@", &quoted(&pages))
-        .replace("@BOOK@", &quoted(book))
+        .replace("@SITE@", &yaml_quote(site))
+        .replace("@PAGES@", &yaml_quote(&pages))
+        .replace("@BOOK@", &yaml_quote(book))
         .replace("@FOLDER@", &default)
 }
 
 /// A text as YAML, with any content: a JSON string is a YAML string.
-fn quoted(text: &str) -> String {
+fn yaml_quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -239,14 +239,17 @@ mod tests {
         let checkout = is_in_registry("/home/a/registry/qed/preprocessor");
         let reported = format!("https://git.example.org/a/qed {COMMIT}");
         assert_eq!(
-            WorkflowSource::of(Some(&reported), checkout),
+            WorkflowSource::from_build(Some(&reported), checkout),
             WorkflowSource::Git {
                 url: "https://git.example.org/a/qed",
                 commit: COMMIT
             }
         );
         let registry = is_in_registry("/home/a/.cargo/registry/src/registry-1/mdbook-qed-0.1.0");
-        assert_eq!(WorkflowSource::of(None, registry), WorkflowSource::Registry);
+        assert_eq!(
+            WorkflowSource::from_build(None, registry),
+            WorkflowSource::Registry
+        );
         for bad in [
             "",
             "https://git.example.org/a/qed",
@@ -258,7 +261,7 @@ mod tests {
             &format!("https://git.example.org/a/qed {COMMIT}0"),
         ] {
             assert_eq!(
-                WorkflowSource::of(Some(bad), checkout),
+                WorkflowSource::from_build(Some(bad), checkout),
                 WorkflowSource::Unknown,
                 "{bad}"
             );
@@ -282,7 +285,7 @@ mod tests {
             version: "1.2.3",
             sha256: &release.sha256,
         };
-        let place = ActionPlace {
+        let place = ActionRef {
             repository: "a/qed.book",
             commit: COMMIT,
         };
@@ -316,7 +319,7 @@ mod tests {
             commit: COMMIT,
         };
         let digest = "ab".repeat(32);
-        let place = ActionPlace {
+        let place = ActionRef {
             repository: "a/qed",
             commit: COMMIT,
         };
@@ -338,7 +341,7 @@ mod tests {
             (released(Some(place)), &archive, "QED_COMMIT"),
             (released(None), "uses: OWNER/REPOSITORY@000", "vars."),
         ] {
-            let text = workflow(source, "site", "");
+            let text = render_workflow(source, "site", "");
             assert!(text.contains(with) && !text.contains(without), "{text}");
             let left = text.split('@').skip(1).filter(|rest| {
                 let word = rest.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -346,7 +349,7 @@ mod tests {
             });
             assert_eq!(left.count(), 0, "{text}");
         }
-        let text = workflow(git, "a \"b\"\nc", "docs/book");
+        let text = render_workflow(git, "a \"b\"\nc", "docs/book");
         assert!(text.contains("SITE: \"a \\\"b\\\"\\nc\"\n"), "{text}");
         assert!(
             text.contains("working-directory: \"docs/book\"\n"),

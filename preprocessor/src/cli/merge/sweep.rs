@@ -13,9 +13,9 @@ use crate::util::files::SiteFile;
 /// The file by which a capture keeps others out of its folder.
 const CAPTURE_LOCK: &str = ".lock";
 
-/// Evidence of one kernel, on its way.
+/// The evidence of one kernel, to be taken over.
 #[derive(Debug)]
-pub struct Swept {
+pub struct IncomingKernel {
     /// The machine.
     pub machine: String,
     /// The evidence as it came.
@@ -24,8 +24,8 @@ pub struct Swept {
     pub from: String,
 }
 
-/// The surroundings that the parts of a sweep have to fit.
-pub struct Here<'a> {
+/// The book that the parts of a sweep have to fit.
+pub struct MergeTarget<'a> {
     /// SHA-256 of the book's investigation, hex.
     pub investigation: &'a str,
     /// The book's lock file and the SHA-256 of it, hex.
@@ -126,12 +126,12 @@ pub enum SweepError {
 }
 
 /// The folder of a file, without a slash at its end.
-fn folder(name: &str) -> &str {
+fn parent_folder(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// The folders with parts of a sweep apart from everything else.
-pub fn split(found: Vec<SiteFile>) -> (Vec<SiteFile>, Vec<SiteFile>) {
+pub fn split_sweep_files(found: Vec<SiteFile>) -> (Vec<SiteFile>, Vec<SiteFile>) {
     let is_part = |file: &SiteFile| {
         Path::new(&file.name)
             .extension()
@@ -140,19 +140,22 @@ pub fn split(found: Vec<SiteFile>) -> (Vec<SiteFile>, Vec<SiteFile>) {
     let folders: Vec<String> = found
         .iter()
         .filter(|file| is_part(file))
-        .map(|file| folder(&file.name).to_owned())
+        .map(|file| parent_folder(&file.name).to_owned())
         .collect();
     found
         .into_iter()
-        .partition(|file| folders.iter().any(|one| one == folder(&file.name)))
+        .partition(|file| folders.iter().any(|one| one == parent_folder(&file.name)))
 }
 
 /// The evidence of all kernels of a sweep, from the files of all of its parts.
 ///
 /// # Errors
 /// When a part is missing, is of another sweep than the others or of another book, or is not whole.
-pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepError> {
-    let parts = parts(files)?;
+pub fn collect_kernels(
+    files: &[SiteFile],
+    here: &MergeTarget<'_>,
+) -> Result<Vec<IncomingKernel>, SweepError> {
+    let parts = read_parts(files)?;
     let Some((file, first)) = parts.first() else {
         return Ok(Vec::new());
     };
@@ -170,8 +173,8 @@ pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepE
             difference,
         });
     }
-    whole(&parts, first.of)?;
-    fits(first, here).map_err(|mismatch| SweepError::Stale {
+    check_complete(&parts, first.of)?;
+    check_compatible(first, here).map_err(|mismatch| SweepError::Stale {
         file: file.clone(),
         mismatch,
     })?;
@@ -179,7 +182,7 @@ pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepE
     let mut swept = Vec::new();
     for (file, part) in &parts {
         for kernel in part.own_kernels() {
-            swept.push(evidence(files, file, part, kernel)?);
+            swept.push(read_kernel_evidence(files, file, part, kernel)?);
             used += 1;
         }
     }
@@ -198,7 +201,7 @@ pub fn collect(files: &[SiteFile], here: &Here<'_>) -> Result<Vec<Swept>, SweepE
 }
 
 /// The descriptions of parts, by the names of their files.
-fn parts(files: &[SiteFile]) -> Result<Vec<(String, SweepPart)>, SweepError> {
+fn read_parts(files: &[SiteFile]) -> Result<Vec<(String, SweepPart)>, SweepError> {
     let mut found = Vec::new();
     for file in files {
         if Path::new(&file.name)
@@ -226,7 +229,7 @@ fn parts(files: &[SiteFile]) -> Result<Vec<(String, SweepPart)>, SweepError> {
 }
 
 /// Checks that each part is there once.
-fn whole(parts: &[(String, SweepPart)], of: usize) -> Result<(), SweepError> {
+fn check_complete(parts: &[(String, SweepPart)], of: usize) -> Result<(), SweepError> {
     let mut known: BTreeMap<usize, &String> = BTreeMap::new();
     for (file, SweepPart { part, .. }) in parts {
         if let Some(first) = known.insert(*part, file) {
@@ -244,7 +247,7 @@ fn whole(parts: &[(String, SweepPart)], of: usize) -> Result<(), SweepError> {
 }
 
 /// Checks that a sweep answers this book's question, with the kernels that its lock file pins.
-fn fits(part: &SweepPart, here: &Here<'_>) -> Result<(), Mismatch> {
+fn check_compatible(part: &SweepPart, here: &MergeTarget<'_>) -> Result<(), Mismatch> {
     let plan = &part.plan;
     if plan.investigation != here.investigation {
         return Err(Mismatch::Investigation);
@@ -280,16 +283,17 @@ fn fits(part: &SweepPart, here: &Here<'_>) -> Result<(), Mismatch> {
 }
 
 /// The evidence of one kernel, from the folder of its part.
-fn evidence(
+fn read_kernel_evidence(
     files: &[SiteFile],
     described: &str,
     part: &SweepPart,
     kernel: &SweepKernel,
-) -> Result<Swept, SweepError> {
+) -> Result<IncomingKernel, SweepError> {
     let machine = &kernel.machine;
     let name = evidence_file_name(machine);
     let found = files.iter().find(|file| {
-        folder(&file.name) == folder(described) && file.name.rsplit('/').next() == Some(&*name)
+        parent_folder(&file.name) == parent_folder(described)
+            && file.name.rsplit('/').next() == Some(&*name)
     });
     let file = found.ok_or_else(|| SweepError::MissingKernel {
         file: described.to_owned(),
@@ -313,7 +317,7 @@ fn evidence(
     part.plan
         .check_result(kernel, &evidence)
         .map_err(|mismatch| refused(mismatch.to_string()))?;
-    Ok(Swept {
+    Ok(IncomingKernel {
         machine: machine.clone(),
         bytes: file.bytes.clone(),
         from: file.name.clone(),

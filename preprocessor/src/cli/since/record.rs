@@ -31,7 +31,7 @@ enum SweepWriteError {
 }
 
 /// Write what a book keeps of the sweep.
-pub(super) fn write(
+pub(super) fn write_record(
     root: &Path,
     evidence_set: &EvidenceSet,
     claims: &Claims,
@@ -41,9 +41,9 @@ pub(super) fn write(
     let kernels = evidence_set
         .loaded
         .iter()
-        .map(kernel)
+        .map(swept_kernel)
         .collect::<Result<_, _>>();
-    let run = one_collector(evidence_set).map_err(refused)?;
+    let run = common_collector_run(evidence_set).map_err(refused)?;
     let record = SweepRecord {
         version: sweep_record::VERSION,
         investigation: evidence_set.investigation.digest.clone(),
@@ -51,14 +51,14 @@ pub(super) fn write(
         object: run.map(|run| run.object_digest.clone()),
         kernels: kernels.map_err(refused)?,
         claims: claims
-            .in_order()
+            .iter_in_book_order()
             .map(|judged| {
                 let swept = swept_claim(&judged.claim, &judged.judgements);
                 (judged.claim.id.clone(), swept)
             })
             .collect(),
     };
-    let text = manifest::json(&record).map_err(|error| refused(error.into()))?;
+    let text = manifest::to_json(&record).map_err(|error| refused(error.into()))?;
     let file = root.join(SWEEP);
     let folder = file.parent().unwrap_or(root);
     std::fs::create_dir_all(folder)
@@ -67,7 +67,7 @@ pub(super) fn write(
 }
 
 /// A kernel as the record names it. Only what ran in a throwaway guest is recorded: the record is published.
-fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, SweepWriteError> {
+fn swept_kernel(loaded: &MachineEvidence) -> Result<SweptKernel, SweepWriteError> {
     match loaded.evidence.machine.ephemeral {
         true => Ok(SweptKernel::new(&loaded.evidence)?),
         false => Err(SweepWriteError::Live(loaded.machine.clone())),
@@ -75,7 +75,7 @@ fn kernel(loaded: &MachineEvidence) -> Result<SweptKernel, SweepWriteError> {
 }
 
 /// The run whose collector captured on all kernels.
-fn one_collector(evidence_set: &EvidenceSet) -> Result<Option<&Run>, SweepWriteError> {
+fn common_collector_run(evidence_set: &EvidenceSet) -> Result<Option<&Run>, SweepWriteError> {
     let mut all = evidence_set.loaded.iter();
     let Some(first) = all.next() else {
         return Ok(None);

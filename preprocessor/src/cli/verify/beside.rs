@@ -7,7 +7,7 @@ use crate::util::files::SiteFile;
 pub(super) const CNAME: &str = "CNAME";
 
 /// The domain in such a file that was added after publication, if it contains a domain and nothing else.
-pub(super) fn added_domain(files: &[SiteFile]) -> Option<String> {
+pub(super) fn cname_domain(files: &[SiteFile]) -> Option<String> {
     let named = |name: &str| files.iter().find(|file| file.name == name);
     let manifest: serde_json::Value =
         serde_json::from_slice(&named(manifest::MANIFEST)?.bytes).ok()?;
@@ -22,7 +22,7 @@ pub(super) fn added_domain(files: &[SiteFile]) -> Option<String> {
 }
 
 /// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
-pub(super) fn sites_inside(files: &[SiteFile]) -> Vec<String> {
+pub(super) fn nested_sites(files: &[SiteFile]) -> Vec<String> {
     let ending = format!("/{}", manifest::MANIFEST);
     let folders = files
         .iter()

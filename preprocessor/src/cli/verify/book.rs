@@ -6,7 +6,7 @@ use qed_evidence::diagnostic::Diagnostic;
 use thiserror::Error;
 
 use crate::config::Addresses;
-use crate::publish::reproduce::against_book;
+use crate::publish::reproduce::compare_with_book;
 use crate::publish::source::{BookSource, ChapterError};
 use crate::util::parallel::Parallelism;
 
@@ -39,7 +39,7 @@ pub enum BookProblem {
 
 /// The differences between the book in `root` and the sources of a site, its investigation, and its manifest's setting of
 /// `addresses`.
-pub fn with_sources(
+pub fn compare_with_sources(
     root: &Path,
     source: &BookSource,
     investigation: &[u8],
@@ -61,5 +61,6 @@ pub fn with_sources(
     let own =
         crate::util::files::read_file(&root.join(file)).map_err(|error| problem(error.into()))?;
     let texts = (&own[..], investigation);
-    against_book(source, &book, &templates, texts, addresses).map_err(|error| problem(error.into()))
+    compare_with_book(source, &book, &templates, texts, addresses)
+        .map_err(|error| problem(error.into()))
 }

@@ -7,8 +7,8 @@ use qed_evidence::Evidence;
 use crate::evidence::locations::Origin;
 use crate::evidence::verdict_files::PublishedClaim;
 use crate::mdbook::load;
-use crate::publish::freshness::{self, BookAtHand};
-use crate::publish::site_reader::{document, investigation, sweep_of};
+use crate::publish::freshness::{self, LocalBook};
+use crate::publish::site_reader::{read_document, read_investigation, read_sweep};
 use crate::publish::source::{BOOK, BookRecord};
 use crate::publish::values::SiteFindings;
 use crate::util::files::SiteFile;
@@ -25,8 +25,8 @@ pub fn compare(
 ) {
     // Missing ones are reported when the pages are made again.
     let mut reported = Vec::new();
-    let record: Option<BookRecord> = document(files, BOOK, &mut reported);
-    let (Some(record), Some((_, investigation))) = (record, investigation(files)) else {
+    let record: Option<BookRecord> = read_document(files, BOOK, &mut reported);
+    let (Some(record), Some((_, investigation))) = (record, read_investigation(files)) else {
         return;
     };
     let (evidence, origin) = match raw {
@@ -39,14 +39,14 @@ pub fn compare(
         let loaded = load::load(root, Parallelism::default()).ok()?;
         Some((root, loaded))
     });
-    let book = loaded.as_ref().map(|(root, book)| BookAtHand {
+    let book = loaded.as_ref().map(|(root, book)| LocalBook {
         root,
         config: &book.config,
     });
     let compared = freshness::verify(&record, evidence, &investigation, origin, time, book);
     found.wrong.extend(compared.wrong);
     found.notes.extend(compared.notes);
-    if let Some(sweep) = sweep_of(files, &mut reported) {
+    if let Some(sweep) = read_sweep(files, &mut reported) {
         let published = (&investigation, claims);
         let compared = freshness::verify_sweep(&record, &sweep, published, time, book);
         found.wrong.extend(compared.wrong);

@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::config::Addresses;
 use crate::evidence::locations::SWEPT;
 use crate::evidence::verdict_files::PublishedClaim;
-use crate::publish::regenerate::published_mentions;
-use crate::publish::site_reader::{evidence, investigation, sweep_of};
-use crate::publish::sweep::{SweepSources, against_evidence};
+use crate::publish::regenerate::read_published_mentions;
+use crate::publish::site_reader::{read_evidence_folder, read_investigation, read_sweep};
+use crate::publish::sweep::{SweepSources, compare_with_evidence};
 use crate::publish::values::SiteFindings;
 use crate::util::files::SiteFile;
 
@@ -20,8 +20,8 @@ pub fn check(
     found: &mut SiteFindings,
 ) {
     // A record that is refused is reported when the pages are made again, and so is an investigation.
-    let record = sweep_of(files, &mut Vec::new());
-    let (Some(record), Some((_, investigation))) = (record, investigation(files)) else {
+    let record = read_sweep(files, &mut Vec::new());
+    let (Some(record), Some((_, investigation))) = (record, read_investigation(files)) else {
         return;
     };
     let name = Path::new(SWEPT).file_name().unwrap_or_default();
@@ -34,7 +34,7 @@ pub fn check(
         );
         return;
     };
-    let evidence = match evidence(&folder) {
+    let evidence = match read_evidence_folder(&folder) {
         Ok(evidence) => evidence,
         Err(error) => {
             found.wrong.push(error.to_string());
@@ -46,9 +46,9 @@ pub fn check(
         addresses,
         investigation: &investigation,
         claims,
-        book_mentions: &published_mentions(files, claims),
+        book_mentions: &read_published_mentions(files, claims),
     };
-    match against_evidence(&record, &sources) {
+    match compare_with_evidence(&record, &sources) {
         Ok(compared) => {
             found.wrong.extend(compared.wrong);
             found.notes.extend(compared.notes);

@@ -52,12 +52,12 @@ struct Node {
 
 /// The rows of the whole tree, or of what `below` names and all that it calls; empty if that is not in it. At most `limit` rows:
 /// the deepest levels are left out until the others fit.
-pub fn rows(graph: &Graph, below: Option<&str>, limit: usize) -> Rows {
-    let mut nodes = nodes(graph);
+pub fn build_rows(graph: &Graph, below: Option<&str>, limit: usize) -> Rows {
+    let mut nodes = build_nodes(graph);
     let roots = roots(graph, &nodes, below);
     let mut total = 0;
     for &root in &roots {
-        place(&mut nodes, root, total);
+        place_runs(&mut nodes, root, total);
         total += nodes[root].span;
     }
     let built = |deepest: Option<u32>| {
@@ -68,9 +68,9 @@ pub fn rows(graph: &Graph, below: Option<&str>, limit: usize) -> Rows {
         for &root in &roots {
             let first = nodes[root].run.depth;
             let cut = deepest.map(|levels| first.saturating_add(levels));
-            add(&mut out, &nodes, graph, (root, first), cut);
+            add_rows(&mut out, &nodes, graph, (root, first), cut);
         }
-        mark(&mut out.rows);
+        mark_rows(&mut out.rows);
         out
     };
     let whole = built(None);
@@ -88,7 +88,7 @@ pub fn rows(graph: &Graph, below: Option<&str>, limit: usize) -> Rows {
     }
 }
 
-fn nodes(graph: &Graph) -> Vec<Node> {
+fn build_nodes(graph: &Graph) -> Vec<Node> {
     let runs: Vec<GraphCall> = graph.runs().collect();
     let mut ends = vec![runs.len(); runs.len()];
     let mut open: Vec<usize> = Vec::new();
@@ -152,7 +152,7 @@ fn roots(graph: &Graph, nodes: &[Node], below: Option<&str>) -> Vec<usize> {
 }
 
 /// Set the beginnings of a run and of all runs below it: the runs that it called are placed in its bar one after the other.
-fn place(nodes: &mut [Node], root: usize, start: u64) {
+fn place_runs(nodes: &mut [Node], root: usize, start: u64) {
     nodes[root].start = start;
     for at in root..nodes[root].end {
         let mut next = nodes[at].start;
@@ -165,7 +165,7 @@ fn place(nodes: &mut [Node], root: usize, start: u64) {
 }
 
 /// Add a run and what it called down to the depth `cut`.
-fn add(
+fn add_rows(
     out: &mut Rows,
     nodes: &[Node],
     graph: &Graph,
@@ -236,7 +236,7 @@ fn share(part: u64, total: u64) -> u32 {
 }
 
 /// Notes which rows are followed by what they call, and keeps each bar within the picture.
-fn mark(rows: &mut [RunRow]) {
+fn mark_rows(rows: &mut [RunRow]) {
     for at in 0..rows.len() {
         rows[at].has_rows = rows
             .get(at + 1)
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn whole() {
         let graph = graph();
-        let rows = rows(&graph, None, 100);
+        let rows = build_rows(&graph, None, 100);
         let row = |level, name: &str, times| (level, name.to_owned(), times);
         assert_eq!(
             names(&graph, &rows),
@@ -314,24 +314,24 @@ mod tests {
     #[test]
     fn part() {
         let graph = graph();
-        let part = rows(&graph, Some("e"), 100);
+        let part = build_rows(&graph, Some("e"), 100);
         assert_eq!(part.rows.iter().map(|row| row.times).sum::<usize>(), 3);
         assert_eq!(part.total_ns, 20);
         assert!(
-            rows(&graph, Some("d"), 100).rows.is_empty(),
+            build_rows(&graph, Some("d"), 100).rows.is_empty(),
             "of an interrupt"
         );
-        assert!(rows(&graph, Some("g"), 100).rows.is_empty());
+        assert!(build_rows(&graph, Some("g"), 100).rows.is_empty());
     }
 
     /// Check that a tree that is too large loses its deepest levels, and says how many runs those are.
     #[test]
     fn too_large() {
         let graph = graph();
-        let less = rows(&graph, None, 5);
+        let less = build_rows(&graph, None, 5);
         assert!(less.rows.len() <= 5, "{less:?}");
         assert_eq!(less.left_out, 1, "{less:?}");
-        let least = rows(&graph, None, 2);
+        let least = build_rows(&graph, None, 2);
         assert_eq!(names(&graph, &least).len(), 2);
         assert_eq!(least.left_out, 5);
     }

@@ -24,7 +24,7 @@ pub struct Arrow {
 }
 
 /// Give each arrow (from one row to another) a lane where it meets no other, the shortest nearest to the boxes.
-fn lanes(ends: &[(usize, usize)]) -> Vec<Arrow> {
+fn assign_lanes(ends: &[(usize, usize)]) -> Vec<Arrow> {
     let mut order: Vec<usize> = (0..ends.len()).collect();
     order.sort_by_key(|i| (ends[*i].0.abs_diff(ends[*i].1), *i));
     let mut taken: Vec<Vec<Range<usize>>> = Vec::new();
@@ -48,7 +48,7 @@ fn lanes(ends: &[(usize, usize)]) -> Vec<Arrow> {
 }
 
 /// The rows of the map, each object followed by its pointers.
-pub fn rows(objects: &[Object]) -> Vec<MapRow<'_>> {
+pub fn build_rows(objects: &[Object]) -> Vec<MapRow<'_>> {
     let mut rows = Vec::new();
     for (object, it) in objects.iter().enumerate() {
         rows.push(MapRow {
@@ -64,7 +64,7 @@ pub fn rows(objects: &[Object]) -> Vec<MapRow<'_>> {
 }
 
 /// The arrows of those pointers that hold the address of their target.
-pub fn arrows(rows: &[MapRow<'_>]) -> Vec<Arrow> {
+pub fn build_arrows(rows: &[MapRow<'_>]) -> Vec<Arrow> {
     let head = |object: usize| {
         rows.iter()
             .position(|row| row.object == object && row.pointer.is_none())
@@ -78,11 +78,11 @@ pub fn arrows(rows: &[MapRow<'_>]) -> Vec<Arrow> {
             Some((from, head(pointer.to)))
         })
         .collect();
-    lanes(&ends)
+    assign_lanes(&ends)
 }
 
 /// The remark on a pointer that has no arrow.
-fn remark(pointer: &Pointer, objects: &[Object]) -> String {
+fn describe_pointer(pointer: &Pointer, objects: &[Object]) -> String {
     match pointer.holds {
         Some(true) => String::new(),
         Some(false) => format!("does NOT lead to {}", objects[pointer.to].name),
@@ -91,9 +91,9 @@ fn remark(pointer: &Pointer, objects: &[Object]) -> String {
 }
 
 /// The map as text. Columns are as wide as what stands in them, so nothing moves when a value changes.
-pub fn text(objects: &[Object]) -> String {
-    let rows = rows(objects);
-    let arrows = arrows(&rows);
+pub fn render_text(objects: &[Object]) -> String {
+    let rows = build_rows(objects);
+    let arrows = build_arrows(&rows);
     let first = |row: &MapRow<'_>| match row.pointer {
         None => objects[row.object].name.clone(),
         Some(pointer) => format!("  {}", pointer.label),
@@ -131,7 +131,10 @@ pub fn text(objects: &[Object]) -> String {
             }
         }
         let drawn: String = grid.into_iter().collect();
-        let remark = row.pointer.map(|p| remark(p, objects)).unwrap_or_default();
+        let remark = row
+            .pointer
+            .map(|p| describe_pointer(p, objects))
+            .unwrap_or_default();
         let line = format!(
             "{:<left$}  {:<right$} {drawn}{remark}",
             first(row),
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn lanes_do_not_meet() {
         let ends = [(1, 2), (3, 4), (5, 2), (6, 0), (0, 6)];
-        let arrows = lanes(&ends);
+        let arrows = assign_lanes(&ends);
         assert_eq!(arrows.len(), ends.len());
         for (index, one) in arrows.iter().enumerate() {
             for other in &arrows[index + 1..] {

@@ -8,7 +8,7 @@ use crate::evidence::book_data::PathValue;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::request::{ExhibitRequest, ShownValue};
-use crate::markdown::syntax::{SpannedWord, SyntaxError, only_options, words};
+use crate::markdown::syntax::{SpannedWord, SyntaxError, refuse_unknown_options, split_words};
 
 /// A pointer in an object.
 pub struct Pointer {
@@ -45,7 +45,7 @@ struct MapLine {
 }
 
 /// Read the body: the objects with their pointers, and the machine that they are shown on.
-pub fn read(request: &ExhibitRequest<'_, '_>) -> Result<(Vec<Object>, MachineId), SyntaxError> {
+pub fn read_map(request: &ExhibitRequest<'_, '_>) -> Result<(Vec<Object>, MachineId), SyntaxError> {
     let lines: Vec<MapLine> = request
         .body
         .iter()
@@ -84,8 +84,8 @@ fn read_line(
             help.to_owned(),
         ));
     };
-    let parsed = words(request.source, span.start + colon + 1..span.end)?;
-    only_options(&parsed, &[])?;
+    let parsed = split_words(request.source, span.start + colon + 1..span.end)?;
+    refuse_unknown_options(&parsed, &[])?;
     let [path] = &parsed.words[..] else {
         return Err(SyntaxError::new(span.clone(), "a line has one path", None));
     };
@@ -123,7 +123,7 @@ fn read_objects(
             let message = format!("there are two objects `{}`", line.from);
             return Err(SyntaxError::new(line.span.clone(), message, None));
         }
-        let looked = request.look(&line.path, Some(machine), (None, None))?;
+        let looked = request.resolve(&line.path, Some(machine), (None, None))?;
         let object = Object {
             name: line.from.clone(),
             shown: looked.used.clone(),
@@ -156,17 +156,17 @@ fn read_pointers(
     for line in lines {
         let Some(to) = &line.to else { continue };
         let (from, to) = (place(&line.from, &line.span)?, place(&to.text, &to.span)?);
-        let looked = request.look(&line.path, Some(machine), (None, None))?;
+        let looked = request.resolve(&line.path, Some(machine), (None, None))?;
         let holds = looked
             .value
             .as_ref()
-            .and_then(number)
-            .zip(objects[to].1.value.as_ref().and_then(number))
+            .and_then(comparable_number)
+            .zip(objects[to].1.value.as_ref().and_then(comparable_number))
             .map(|(holds, target)| holds == target);
         pointers.push(Pointer {
             from,
             to,
-            label: label(request, machine, &line.path.text),
+            label: member_label(request, machine, &line.path.text),
             shown: looked.used,
             holds,
         });
@@ -175,7 +175,7 @@ fn read_pointers(
 }
 
 /// The number that is compared: an address or another number.
-fn number(value: &Value) -> Option<i128> {
+fn comparable_number(value: &Value) -> Option<i128> {
     match value {
         Value::Address { value, .. } | Value::Symbol { address: value, .. } => Some(value.0.into()),
         other => other.as_integer(),
@@ -183,7 +183,7 @@ fn number(value: &Value) -> Option<i128> {
 }
 
 /// The member that a read takes, with its offset: `private_data +0xc8`; without evidence of it, the read's name.
-fn label(request: &ExhibitRequest<'_, '_>, machine: MachineId, path: &str) -> String {
+fn member_label(request: &ExhibitRequest<'_, '_>, machine: MachineId, path: &str) -> String {
     let mut names: Vec<&str> = path.split('.').collect();
     let read = names.last().copied().unwrap_or_default().to_owned();
     names.retain(|name| qed_evidence::path::hit_number(name).is_none());
@@ -195,7 +195,7 @@ fn label(request: &ExhibitRequest<'_, '_>, machine: MachineId, path: &str) -> St
         let path: Path = path.parse().ok()?;
         match &request
             .book_data
-            .show(&path, Some(machine))
+            .resolve(&path, Some(machine))
             .as_ref()
             .as_ref()
             .ok()?

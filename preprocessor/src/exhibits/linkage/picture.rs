@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::evidence::book_data::BookData;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::GAPS;
-use crate::exhibits::linkage::layout::{arrows, rows, text};
+use crate::exhibits::linkage::layout::{build_arrows, build_rows, render_text};
 use crate::exhibits::linkage::map::{Object, Pointer};
 use crate::exhibits::request::ExhibitRequest;
 
@@ -88,16 +88,23 @@ struct Canvas<'a, 'f> {
 
 impl Canvas<'_, '_> {
     /// Add a row: what it is and below that its value.
-    fn row(&mut self, x: usize, name: (String, &'static str), used: &Use) {
+    fn add_row(&mut self, x: usize, name: (String, &'static str), used: &Use) {
         let y = self.y;
-        self.add(x, y + ROW - 5, name.0, name.1, None);
-        let value = short(used);
-        self.add(x, y + 2 * ROW - 7, value, "qed-svg-value", Some(used));
+        self.add_text(x, y + ROW - 5, name.0, name.1, None);
+        let value = short_value(used);
+        self.add_text(x, y + 2 * ROW - 7, value, "qed-svg-value", Some(used));
         self.at.push(y + ROW);
         self.y += 2 * ROW;
     }
 
-    fn add(&mut self, x: usize, y: usize, text: String, class: &'static str, used: Option<&Use>) {
+    fn add_text(
+        &mut self,
+        x: usize,
+        y: usize,
+        text: String,
+        class: &'static str,
+        used: Option<&Use>,
+    ) {
         let length = text.chars().count() * CHARACTER;
         self.widest = self.widest.max(x + length);
         self.words.push(DrawnText {
@@ -117,7 +124,7 @@ impl Canvas<'_, '_> {
 }
 
 /// A value without the reason of a gap, which is in the text below: a picture has no room for it.
-fn short(used: &Use) -> String {
+fn short_value(used: &Use) -> String {
     match used.note.as_str() {
         "UNVERIFIED" | "ERROR" | "WITHHELD" => used.note.clone(),
         _ => used.text.clone(),
@@ -152,10 +159,10 @@ pub fn draw(
     for object in objects {
         let top = canvas.y;
         let name = (object.name.clone(), "qed-svg-name");
-        canvas.row(PADDING, name, &object.shown);
+        canvas.add_row(PADDING, name, &object.shown);
         for pointer in &object.pointers {
             let name = (marked_label(pointer), "qed-svg-member");
-            canvas.row(PADDING + CHARACTER, name, &pointer.shown);
+            canvas.add_row(PADDING + CHARACTER, name, &pointer.shown);
         }
         rects.push(Rect {
             y: top,
@@ -163,7 +170,7 @@ pub fn draw(
         });
         canvas.y += GAP;
     }
-    let arrows = arrows(&rows(objects));
+    let arrows = build_arrows(&build_rows(objects));
     let boxes = canvas.widest + PADDING;
     let lanes = arrows.iter().map(|a| a.lane + 1).max().unwrap_or(0);
     let lines = arrows
@@ -188,6 +195,6 @@ pub fn draw(
         rects,
         words: canvas.words,
         lines,
-        text: text(objects),
+        text: render_text(objects),
     }
 }

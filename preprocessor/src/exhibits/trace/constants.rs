@@ -12,7 +12,7 @@ const OWN: [&str; 5] = ["__sys_", "__do_sys_", "__se_sys_", "do_sys_", "ksys_"];
 
 /// Names for the values of parameters: what the workload asked for, as the first function that takes the system call's own
 /// arguments received it. Others with as many parameters may mean something else by them.
-pub(super) fn constants(
+pub(super) fn find_constants(
     calls: &[&ProbedCall<'_>],
     workload: &investigation::Workload,
     requested: &[String],

@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 
-use crate::exhibits::pieces::{Piece, is_number, pieces};
+use crate::exhibits::pieces::{Piece, is_number, split_pieces};
 use crate::exhibits::trace_record::{FIELDS, StepRecord};
 
 /// A record, taken apart where its line may be broken: before a field, and after a comma.
 #[derive(Serialize)]
-pub(super) struct Line {
+pub(super) struct RecordLine {
     head: String,
     pieces: Vec<Piece>,
 }
 
-impl Line {
-    pub(super) fn of(record: &StepRecord) -> Self {
+impl RecordLine {
+    pub(super) fn new(record: &StepRecord) -> Self {
         let line = record.to_string();
         let mut marks: Vec<usize> = Vec::new();
         for name in FIELDS {
@@ -22,10 +22,10 @@ impl Line {
         }
         let ends = marks.iter().skip(1).copied().chain([line.len()]);
         let fields = marks.iter().zip(ends);
-        Line {
+        RecordLine {
             head: line[..marks.first().copied().unwrap_or(line.len())].to_owned(),
             pieces: fields
-                .flat_map(|(from, to)| pieces(&line[*from..to], is_number))
+                .flat_map(|(from, to)| split_pieces(&line[*from..to], is_number))
                 .collect(),
         }
     }
@@ -46,9 +46,9 @@ mod tests {
             name: "f".into(),
             fields,
         };
-        let line = Line::of(&record);
+        let line = RecordLine::new(&record);
         assert_eq!(line.head, "#0.Call.f");
-        let text = |line: &Line| {
+        let text = |line: &RecordLine| {
             line.pieces
                 .iter()
                 .map(|piece| &*piece.text)

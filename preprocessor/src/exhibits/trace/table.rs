@@ -19,7 +19,7 @@ pub(super) struct TraceStep {
 
 impl TraceStep {
     /// A step whose arguments are not known, or that has none.
-    pub(super) fn of(record: StepRecord) -> Self {
+    pub(super) fn new(record: StepRecord) -> Self {
         Self {
             record,
             arguments: Vec::new(),
@@ -32,7 +32,7 @@ impl TraceStep {
     pub(super) fn with_arguments(record: StepRecord, arguments: Vec<String>) -> Self {
         Self {
             arguments,
-            ..Self::of(record)
+            ..Self::new(record)
         }
     }
 
@@ -75,7 +75,7 @@ pub(super) struct StepRow {
 }
 
 /// The steps of the table. Inlined functions are part of the next step that was measured.
-pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
+pub(super) fn build_rows(steps: &[TraceStep]) -> Vec<StepRow> {
     let mut rows = Vec::new();
     let mut inlined: Vec<String> = Vec::new();
     for step in steps {
@@ -130,7 +130,7 @@ pub(super) fn rows(steps: &[TraceStep]) -> Vec<StepRow> {
 const UNTOLD: [&str; 5] = ["not described", "not known", "void", "not read", "not seen"];
 
 /// The steps as aligned lines.
-pub(super) fn lines(rows: &[StepRow]) -> Vec<String> {
+pub(super) fn format_rows(rows: &[StepRow]) -> Vec<String> {
     let width = rows.iter().map(|row| row.number.len()).max().unwrap_or(0);
     let mut out = Vec::new();
     for row in rows {
@@ -247,20 +247,20 @@ mod tests {
         );
         let event = TraceStep {
             arguments: vec!["ptr = 0x10".into()],
-            ..TraceStep::of(event)
+            ..TraceStep::new(event)
         };
-        let inlined = |name, line| TraceStep::of(inlined(name, line));
-        let rows = rows(&[
+        let inlined = |name, line| TraceStep::new(inlined(name, line));
+        let rows = build_rows(&[
             inlined("g", "a.c:5"),
             inlined("h", "not known"),
             call,
             event,
-            TraceStep::of(out),
+            TraceStep::new(out),
         ]);
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].inlined, ["0: g, at a.c:5", "0: h"]);
         assert_eq!(
-            lines(&rows),
+            format_rows(&rows),
             [
                 "0 -> f(family = AF_INET (2), s = 0x10) = -1 (EPERM)",
                 "     in an interrupt (softirq)",

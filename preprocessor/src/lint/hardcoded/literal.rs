@@ -8,7 +8,7 @@ use regex::Regex;
 
 /// The appearance of a typed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looks {
+pub enum LiteralKind {
     /// A long hexadecimal number.
     Address,
     /// A place in a function, `sock_alloc+0x1d/0x90`.
@@ -23,16 +23,16 @@ pub enum Looks {
     Measured,
 }
 
-impl Looks {
+impl LiteralKind {
     /// As part of "looks like …".
-    pub fn words(self) -> &'static str {
+    pub fn as_phrase(self) -> &'static str {
         match self {
-            Looks::Address => "an address",
-            Looks::Symbol => "a place in a function",
-            Looks::Descriptor => "a file descriptor",
-            Looks::Process => "a process id",
-            Looks::Line => "a line of the source",
-            Looks::Measured => "a measured value",
+            LiteralKind::Address => "an address",
+            LiteralKind::Symbol => "a place in a function",
+            LiteralKind::Descriptor => "a file descriptor",
+            LiteralKind::Process => "a process id",
+            LiteralKind::Line => "a line of the source",
+            LiteralKind::Measured => "a measured value",
         }
     }
 }
@@ -43,7 +43,7 @@ pub struct Literal {
     /// Its bytes in the text.
     pub range: Range<usize>,
     /// Its appearance.
-    pub looks: Looks,
+    pub looks: LiteralKind,
     /// The number that it is, if it is one.
     pub number: Option<u64>,
     /// True for a size, an alignment, a flag or a mask: nothing to complain about.
@@ -54,7 +54,7 @@ pub struct Literal {
 
 /// One pattern; the value is what the group `v` matches.
 struct Pattern {
-    looks: Looks,
+    looks: LiteralKind,
     regex: Regex,
     /// True if it means something in code alone.
     code_only: bool,
@@ -69,36 +69,39 @@ const IS: &str = r"(?:(?:\s|(?u:\u{a0}))+(?:is|was|number|no\.))?(?:\s|`|(?u:\u{
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     let pattern = |looks, text: &str| Pattern {
         looks,
-        regex: ascii(text),
+        regex: ascii_regex(text),
         code_only: false,
     };
     vec![
         pattern(
-            Looks::Symbol,
+            LiteralKind::Symbol,
             r"\b(?P<v>[A-Za-z_][A-Za-z0-9_.]*\+0x[0-9a-fA-F]+/0x[0-9a-fA-F]+)\b",
         ),
-        pattern(Looks::Address, r"\b(?P<v>0[xX][0-9a-fA-F_]{6,})\b"),
+        pattern(LiteralKind::Address, r"\b(?P<v>0[xX][0-9a-fA-F_]{6,})\b"),
         // An address as the kernel's log prints it.
         pattern(
-            Looks::Address,
+            LiteralKind::Address,
             r"\b(?P<v>(?:ff|0000)[0-9a-f]{12}|FF[0-9A-F]{14}|ff[0-9a-f]{14})\b",
         ),
         pattern(
-            Looks::Descriptor,
+            LiteralKind::Descriptor,
             &format!(r"{DESCRIPTOR}{IS}(?P<v>[0-9]+)\b"),
         ),
         // The output of strace: a call and its result.
         Pattern {
             code_only: true,
             ..pattern(
-                Looks::Descriptor,
+                LiteralKind::Descriptor,
                 r"(?m)\)\s+=\s+(?P<v>[0-9]+)\s*(?:<(?u:.*)>)?$",
             )
         },
-        pattern(Looks::Process, &format!(r"{PROCESS}{IS}(?P<v>[0-9]+)\b")),
-        pattern(Looks::Line, r"(?P<v>\b[\w./-]*\w\.[chS]:[0-9]+)\b"),
         pattern(
-            Looks::Measured,
+            LiteralKind::Process,
+            &format!(r"{PROCESS}{IS}(?P<v>[0-9]+)\b"),
+        ),
+        pattern(LiteralKind::Line, r"(?P<v>\b[\w./-]*\w\.[chS]:[0-9]+)\b"),
+        pattern(
+            LiteralKind::Measured,
             r"\b(?P<v>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{12,64})\b",
         ),
     ]
@@ -106,7 +109,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
 
 /// A pattern with ASCII character classes, which suffice for values: Unicode classes take longer to compile than searching all
 /// chapters takes.
-fn ascii(pattern: &str) -> Regex {
+fn ascii_regex(pattern: &str) -> Regex {
     Regex::new(&format!("(?-u){pattern}")).expect("the patterns are well-formed, as the tests show")
 }
 
@@ -115,7 +118,7 @@ pub fn may_hold(text: &str) -> bool {
     // Whatever a pattern matches has one of these in it: `0x`, eight hexadecimal digits, a word for a descriptor or a
     // process, a file of C, what a call returned. No `\b`, which makes the search slow in text that is not ASCII.
     static HINT: LazyLock<Regex> = LazyLock::new(|| {
-        ascii(
+        ascii_regex(
             r"0[xX]|[0-9a-f]{8}|[0-9A-F]{14}|(?i:fd|descr|fildes|[pt]id|tgid|process id|thread id)|\.[chS]:[0-9]|\)\s+=",
         )
     });
@@ -123,7 +126,7 @@ pub fn may_hold(text: &str) -> bool {
 }
 
 /// Everything in `text` that looks like a measured value, in order; where patterns overlap, the first counts.
-pub fn find(text: &str, code: bool) -> Vec<Literal> {
+pub fn find_literals(text: &str, code: bool) -> Vec<Literal> {
     let mut found: Vec<Literal> = Vec::new();
     if !may_hold(text) {
         return found;
@@ -139,15 +142,15 @@ pub fn find(text: &str, code: bool) -> Vec<Literal> {
             if found.iter().any(overlaps) {
                 continue;
             }
-            if part_of_more(text, &range) {
+            if is_part_of_longer(text, &range) {
                 continue;
             }
-            let number = number(value.as_str(), pattern.looks);
-            if !is_telling(pattern.looks, value.as_str(), number) {
+            let number = parse_number(value.as_str(), pattern.looks);
+            if !is_significant(pattern.looks, value.as_str(), number) {
                 continue;
             }
             found.push(Literal {
-                constant: pattern.looks == Looks::Address && number.is_some_and(is_mask),
+                constant: pattern.looks == LiteralKind::Address && number.is_some_and(is_mask),
                 round: number.is_some_and(|n| n.trailing_zeros() >= 20),
                 looks: pattern.looks,
                 number,
@@ -160,7 +163,7 @@ pub fn find(text: &str, code: bool) -> Vec<Literal> {
 }
 
 /// True if the value is only a part of something longer: of a path, a URL, an id, a decimal number.
-fn part_of_more(text: &str, range: &Range<usize>) -> bool {
+fn is_part_of_longer(text: &str, range: &Range<usize>) -> bool {
     let before = text[..range.start].chars().next_back();
     let after = text[range.end..].chars().next();
     let digit_behind = || {
@@ -176,29 +179,29 @@ fn part_of_more(text: &str, range: &Range<usize>) -> bool {
 }
 
 /// The hexadecimal digits of an address, without prefix and separators.
-fn digits(text: &str) -> String {
+fn hex_digits(text: &str) -> String {
     let bare = text.strip_prefix("0x").or(text.strip_prefix("0X"));
     bare.unwrap_or(text).replace('_', "")
 }
 
-fn number(text: &str, looks: Looks) -> Option<u64> {
+fn parse_number(text: &str, looks: LiteralKind) -> Option<u64> {
     match looks {
-        Looks::Address => u64::from_str_radix(&digits(text), 16).ok(),
-        Looks::Descriptor | Looks::Process => text.parse().ok(),
-        Looks::Symbol | Looks::Line | Looks::Measured => None,
+        LiteralKind::Address => u64::from_str_radix(&hex_digits(text), 16).ok(),
+        LiteralKind::Descriptor | LiteralKind::Process => text.parse().ok(),
+        LiteralKind::Symbol | LiteralKind::Line | LiteralKind::Measured => None,
     }
 }
 
 /// True if it tells something that has to be measured.
-fn is_telling(looks: Looks, text: &str, number: Option<u64>) -> bool {
+fn is_significant(looks: LiteralKind, text: &str, number: Option<u64>) -> bool {
     match (looks, number) {
-        (Looks::Address, Some(_)) => digits(text).len() >= 6,
+        (LiteralKind::Address, Some(_)) => hex_digits(text).len() >= 6,
         // Standard input, output and error have the same numbers in every process, and init is always 1.
-        (Looks::Descriptor, Some(n)) => n > 2,
-        (Looks::Process, Some(n)) => n > 1,
+        (LiteralKind::Descriptor, Some(n)) => n > 2,
+        (LiteralKind::Process, Some(n)) => n > 1,
         // Digits alone are a decimal number or a date.
-        (Looks::Measured, _) => text.bytes().any(|b| b.is_ascii_alphabetic()),
-        (Looks::Symbol | Looks::Line, _) => true,
+        (LiteralKind::Measured, _) => text.bytes().any(|b| b.is_ascii_alphabetic()),
+        (LiteralKind::Symbol | LiteralKind::Line, _) => true,
         (_, None) => false,
     }
 }
@@ -216,10 +219,10 @@ fn is_mask(n: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn found(text: &str, code: bool) -> Vec<(&str, Looks)> {
-        find(text, code)
+    fn found(text: &str, code: bool) -> Vec<(&str, LiteralKind)> {
+        find_literals(text, code)
             .into_iter()
-            .filter(|literal| !literal.constant && (literal.looks != Looks::Measured))
+            .filter(|literal| !literal.constant && (literal.looks != LiteralKind::Measured))
             .map(|literal| (&text[literal.range], literal.looks))
             .collect()
     }
@@ -231,38 +234,42 @@ mod tests {
             (
                 "at 0xffff8881004bb000.",
                 "0xffff8881004bb000",
-                Looks::Address,
+                LiteralKind::Address,
             ),
-            ("slide `0x1e600000`", "0x1e600000", Looks::Address),
+            ("slide `0x1e600000`", "0x1e600000", LiteralKind::Address),
             (
                 "0XFFFF_8881_004B_B000",
                 "0XFFFF_8881_004B_B000",
-                Looks::Address,
+                LiteralKind::Address,
             ),
             (
                 "RBX: ffff8881004bb000 RCX",
                 "ffff8881004bb000",
-                Looks::Address,
+                LiteralKind::Address,
             ),
-            ("rip 0000555555554a10", "0000555555554a10", Looks::Address),
+            (
+                "rip 0000555555554a10",
+                "0000555555554a10",
+                LiteralKind::Address,
+            ),
             (
                 "in sock_alloc+0x1d/0x90",
                 "sock_alloc+0x1d/0x90",
-                Looks::Symbol,
+                LiteralKind::Symbol,
             ),
-            ("it got fd 3", "3", Looks::Descriptor),
-            ("the file descriptor is `3`.", "3", Looks::Descriptor),
-            ("sockfd = fd=7;", "7", Looks::Descriptor),
-            ("a descriptor\n4 came", "4", Looks::Descriptor),
-            ("PID: 4711", "4711", Looks::Process),
-            ("tgid 4711", "4711", Looks::Process),
-            ("Thread ids = 4711", "4711", Looks::Process),
-            ("sock_a+0x1/0x2", "sock_a+0x1/0x2", Looks::Symbol),
-            ("net/socket.c:1540", "net/socket.c:1540", Looks::Line),
+            ("it got fd 3", "3", LiteralKind::Descriptor),
+            ("the file descriptor is `3`.", "3", LiteralKind::Descriptor),
+            ("sockfd = fd=7;", "7", LiteralKind::Descriptor),
+            ("a descriptor\n4 came", "4", LiteralKind::Descriptor),
+            ("PID: 4711", "4711", LiteralKind::Process),
+            ("tgid 4711", "4711", LiteralKind::Process),
+            ("Thread ids = 4711", "4711", LiteralKind::Process),
+            ("sock_a+0x1/0x2", "sock_a+0x1/0x2", LiteralKind::Symbol),
+            ("net/socket.c:1540", "net/socket.c:1540", LiteralKind::Line),
             (
                 "ptr->0xffff8881004bb000",
                 "0xffff8881004bb000",
-                Looks::Address,
+                LiteralKind::Address,
             ),
         ] {
             assert_eq!(found(text, false), [(value, looks)], "{text}");
@@ -274,11 +281,11 @@ mod tests {
             "0x2000000",
             "0b5a3c1e-0000-4000-8000-00000000abcd",
         ] {
-            assert_eq!(find(text, false).len(), 1, "{text}");
+            assert_eq!(find_literals(text, false).len(), 1, "{text}");
             assert!(may_hold(text), "{text}");
         }
         let strace = "socket(AF_INET, SOCK_STREAM, 0) = 3\nclose(3)                      = 0\n";
-        assert_eq!(found(strace, true), [("3", Looks::Descriptor)]);
+        assert_eq!(found(strace, true), [("3", LiteralKind::Descriptor)]);
         assert_eq!(found(strace, false), []);
         assert!(may_hold(strace) && may_hold(") = 7"));
     }
@@ -307,7 +314,7 @@ mod tests {
     /// Check which numbers a citation can vouch for.
     #[test]
     fn round() {
-        let round = |text: &str| find(text, false)[0].round;
+        let round = |text: &str| find_literals(text, false)[0].round;
         assert!(round("0xffff888000000000") && round("0xffffea0000000000"));
         assert!(!round("0xffff8881004bb000"));
     }

@@ -9,7 +9,7 @@ use crate::evidence::book_data::BookData;
 
 /// The place where a value was measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MeasuredAt {
+pub struct MeasurementSite {
     /// Its path.
     pub path: String,
     /// Name of the machine.
@@ -18,18 +18,18 @@ pub struct MeasuredAt {
 
 /// The measured values, by what they look like when typed.
 #[derive(Debug, Default)]
-pub struct Measured {
-    numbers: HashMap<u64, MeasuredAt>,
-    texts: HashMap<String, MeasuredAt>,
+pub struct MeasuredValues {
+    numbers: HashMap<u64, MeasurementSite>,
+    texts: HashMap<String, MeasurementSite>,
 }
 
-impl Measured {
+impl MeasuredValues {
     /// Of all machines; of several places the first, in the order of machines and paths.
     pub fn new(book_data: &BookData<'_>) -> Self {
-        let mut measured = Measured::default();
+        let mut measured = MeasuredValues::default();
         for (loaded, indexed) in book_data.evidence_set.loaded.iter().zip(&book_data.indexed) {
             for (path, leaf) in indexed.leaves.iter() {
-                let origin = || MeasuredAt {
+                let origin = || MeasurementSite {
                     path: path.to_owned(),
                     machine: loaded.machine.clone(),
                 };
@@ -65,7 +65,7 @@ impl Measured {
     }
 
     /// The place where this was measured, if it was.
-    pub fn find(&self, text: &str, number: Option<u64>) -> Option<&MeasuredAt> {
+    pub fn find(&self, text: &str, number: Option<u64>) -> Option<&MeasurementSite> {
         self.texts
             .get(text)
             .or_else(|| number.and_then(|n| self.numbers.get(&n)))

@@ -179,7 +179,7 @@ impl OpenElement {
         let claim = match SHOWN.contains(&name) && !in_foreign {
             false => Some(whole.clone()),
             true => attributes.iter().find_map(|(attribute, value)| {
-                is_unlike_plain(attribute, value).then(|| written(name, attribute, value))
+                may_hide_element(attribute, value).then(|| format_tag(name, attribute, value))
             }),
         };
         let foreign = in_foreign || FOREIGN.contains(&name);
@@ -188,7 +188,7 @@ impl OpenElement {
             (true, _) => attributes
                 .iter()
                 .find(|(attribute, _)| HIDING_FOREIGN.contains(&attribute.as_str()))
-                .map(|(attribute, value)| written(name, attribute, value)),
+                .map(|(attribute, value)| format_tag(name, attribute, value)),
             (false, "button") => None,
             (false, _) => claim.clone(),
         };
@@ -200,7 +200,7 @@ impl OpenElement {
     }
 
     /// The reason why a value, or else a claim or an exhibit, may not stand in it.
-    pub fn why(&self, value: bool) -> Option<&str> {
+    pub fn refusal_reason(&self, value: bool) -> Option<&str> {
         match value {
             true => self.value.as_deref(),
             false => self.claim.as_deref(),
@@ -208,7 +208,7 @@ impl OpenElement {
     }
 
     /// True if a claim may not stand in it.
-    pub fn hides(&self) -> bool {
+    pub fn hides_claims(&self) -> bool {
         self.claim.is_some()
     }
 
@@ -219,7 +219,7 @@ impl OpenElement {
 }
 
 /// An element with the attribute that matters.
-fn written(name: &str, attribute: &str, value: &str) -> String {
+fn format_tag(name: &str, attribute: &str, value: &str) -> String {
     match value.is_empty() {
         true => format!("`<{name} {attribute}>`"),
         false => format!("`<{name} {attribute}=\"{value}\">`"),
@@ -227,7 +227,7 @@ fn written(name: &str, attribute: &str, value: &str) -> String {
 }
 
 /// True if an attribute could hide its element.
-fn is_unlike_plain(attribute: &str, value: &str) -> bool {
+fn may_hide_element(attribute: &str, value: &str) -> bool {
     if ["class", "id"].contains(&attribute) {
         let is_hidden = |word: &str| {
             let own = word.strip_prefix("mdbook-").unwrap_or(word);
@@ -240,7 +240,7 @@ fn is_unlike_plain(attribute: &str, value: &str) -> bool {
 }
 
 /// The name, for a message, of the part of an element that can change a page after it was made, if there is one.
-pub fn active(name: &str, attributes: &[(String, String)]) -> Option<String> {
+pub fn find_active_part(name: &str, attributes: &[(String, String)]) -> Option<String> {
     const ACTIVE: &[&str] = &[
         "script", "style", "link", "base", "meta", "iframe", "frame", "frameset", "object", "embed",
     ];

@@ -43,7 +43,7 @@ pub enum BlockKind {
 }
 
 /// The first word of the block at `range`, if it is called as if it were ours and is not.
-pub(super) fn misnamed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+pub(super) fn find_misnamed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let line = text[range.clone()].lines().next()?;
     let word = line
         .trim_start_matches(['`', '~'])
@@ -55,7 +55,7 @@ pub(super) fn misnamed(text: &str, range: Range<usize>) -> Option<Range<usize>> 
 }
 
 /// The claim or exhibit at `range`, if it is one; its opening line is read from the raw text.
-pub(super) fn block(text: &str, range: Range<usize>) -> Option<Block> {
+pub(super) fn parse_block(text: &str, range: Range<usize>) -> Option<Block> {
     let text = text[range.clone()].trim_end_matches(['\n', '\r']);
     let range = range.start..range.start + text.len();
     let fence = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;

@@ -6,7 +6,7 @@ use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, LinkType, Tag, TagEn
 
 use crate::markdown::html_context;
 use crate::markdown::html_rules::HtmlFindings;
-use crate::markdown::math::Math;
+use crate::markdown::math::MathState;
 use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::structure::fence::{self, Block};
 
@@ -45,7 +45,7 @@ pub(super) struct ContextWalk<'a> {
     open: html_context::OpenElements,
     /// For what Markdown has open, how many elements were open before it.
     containers: Vec<usize>,
-    math: Option<Math>,
+    math: Option<MathState>,
     seen_any: bool,
 }
 
@@ -68,13 +68,13 @@ impl<'a> ContextWalk<'a> {
             html: None,
             open: html_context::OpenElements::default(),
             containers: Vec::new(),
-            math: math.then(Math::default),
+            math: math.then(MathState::default),
             seen_any: false,
         }
     }
 
     /// Take the next event, at `range`.
-    pub(super) fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
+    pub(super) fn handle_event(&mut self, event: &Event<'_>, range: Range<usize>) {
         if self.containers.is_empty() && !self.seen_any {
             if let Event::Start(Tag::Heading { .. }) = event {
                 self.out.first_heading = Some(range.clone());
@@ -84,19 +84,19 @@ impl<'a> ContextWalk<'a> {
         match event {
             Event::Start(tag) => {
                 self.containers.push(self.open.depth());
-                self.start(tag, range);
+                self.handle_start(tag, range);
             }
             Event::End(tag) => {
                 let open = self.containers.pop();
                 if let (Some(depth), false) = (open, *tag == TagEnd::HtmlBlock) {
                     self.open.close(depth);
                 }
-                self.end(*tag);
+                self.handle_end(*tag);
             }
             Event::Text(text) => match &mut self.code {
                 Some(Some(block)) => block.body.push(range),
                 Some(None) => self.assign(&range, |_, _| PlaceholderContext::CodeBlock),
-                None => self.text(&range, text),
+                None => self.handle_text(&range, text),
             },
             Event::Code(_) => {
                 let span = range.clone();
@@ -114,13 +114,13 @@ impl<'a> ContextWalk<'a> {
                     }
                 });
             }
-            Event::InlineHtml(_) => self.assign_html(&range, html_context::places_in_tag),
+            Event::InlineHtml(_) => self.assign_html(&range, html_context::find_positions_in_tag),
             Event::Html(_) => {
                 // All lines of a block are looked at together when it ends.
                 if let Some(block) = &mut self.html {
                     block.end = block.end.max(range.end);
                 } else {
-                    self.assign_html(&range, html_context::places);
+                    self.assign_html(&range, html_context::find_positions);
                 }
             }
             _ => {}
@@ -128,7 +128,7 @@ impl<'a> ContextWalk<'a> {
     }
 
     /// Running text at `range`; `text` is what the reader sees of it.
-    fn text(&mut self, range: &Range<usize>, text: &str) {
+    fn handle_text(&mut self, range: &Range<usize>, text: &str) {
         let Some(mut math) = self.math.take() else {
             return self.assign(range, |walk, _| walk.text_context());
         };
@@ -139,12 +139,12 @@ impl<'a> ContextWalk<'a> {
         let mut at = range.start;
         let mut formulas = Vec::new();
         for placeholder in inside {
-            math.pass(&self.text[at..placeholder.start]);
+            math.feed(&self.text[at..placeholder.start]);
             formulas.extend(math.is_open().then_some(placeholder.start));
             at = placeholder.end;
         }
         // Without a placeholder, what is read is the text without the author's backslashes.
-        math.pass(if at == range.start {
+        math.feed(if at == range.start {
             text
         } else {
             &self.text[at..range.end]
@@ -176,13 +176,13 @@ impl<'a> ContextWalk<'a> {
         {
             PlaceholderContext::Destination
         } else {
-            match self.open.text() {
+            match self.open.text_position() {
                 Err(place) => PlaceholderContext::Refused(place.reason()),
-                Ok(html_context::HtmlPosition::Text { plain: true }) if !self.open.in_link() => {
+                Ok(html_context::HtmlPosition::Text { plain: true }) if !self.open.is_in_link() => {
                     PlaceholderContext::Html(html_context::HtmlPosition::Text { plain: true })
                 }
                 Ok(_) => PlaceholderContext::Prose {
-                    in_link: !self.links.is_empty() || self.open.in_link(),
+                    in_link: !self.links.is_empty() || self.open.is_in_link(),
                     bare: false,
                 },
             }
@@ -213,7 +213,7 @@ impl<'a> ContextWalk<'a> {
         }
     }
 
-    fn assign_html(&mut self, range: &Range<usize>, find: html_context::Find) {
+    fn assign_html(&mut self, range: &Range<usize>, find: html_context::FindPositions) {
         if self.in_heading + self.in_term > 0 {
             return self.assign(range, |walk, _| walk.text_context());
         }
@@ -230,10 +230,10 @@ impl<'a> ContextWalk<'a> {
         });
     }
 
-    fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+    fn handle_start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
         // A formula ends with its paragraph.
         if let (Some(math), Tag::Paragraph | Tag::TableCell | Tag::Item) = (&mut self.math, tag) {
-            *math = Math::default();
+            *math = MathState::default();
         }
         match tag {
             Tag::Heading { .. } => self.in_heading += 1,
@@ -251,9 +251,9 @@ impl<'a> ContextWalk<'a> {
             Tag::CodeBlock(kind) => {
                 let block = match kind {
                     CodeBlockKind::Fenced(_) => {
-                        let misnamed = fence::misnamed(self.text, range.clone());
+                        let misnamed = fence::find_misnamed(self.text, range.clone());
                         self.out.misnamed_blocks.extend(misnamed);
-                        fence::block(self.text, range)
+                        fence::parse_block(self.text, range)
                     }
                     CodeBlockKind::Indented => None,
                 };
@@ -263,7 +263,7 @@ impl<'a> ContextWalk<'a> {
         }
     }
 
-    fn end(&mut self, tag: TagEnd) {
+    fn handle_end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Heading(_) => self.in_heading -= 1,
             TagEnd::TableCell => self.in_table -= 1,
@@ -274,7 +274,7 @@ impl<'a> ContextWalk<'a> {
             TagEnd::Image => self.images -= 1,
             TagEnd::HtmlBlock => {
                 if let Some(range) = self.html.take() {
-                    self.assign_html(&range, html_context::places);
+                    self.assign_html(&range, html_context::find_positions);
                 }
             }
             TagEnd::CodeBlock => {
@@ -307,7 +307,7 @@ impl<'a> ContextWalk<'a> {
             let placeholder = &self.placeholders[index];
             let link = inside(&self.link_ranges, placeholder).or(inside(definitions, placeholder));
             *context = Some(match link {
-                Some(link) => destination_or_title(&self.text[link.start..placeholder.start]),
+                Some(link) => link_part_context(&self.text[link.start..placeholder.start]),
                 None => PlaceholderContext::Refused(
                     "this is neither text nor code nor an attribute (perhaps the info string of a \
                      code block, or a name that Markdown uses itself)",
@@ -320,7 +320,7 @@ impl<'a> ContextWalk<'a> {
 }
 
 /// Distinguish a link's title from its destination by the text before: ` "`, ` '` or ` (` opens a title.
-fn destination_or_title(before: &str) -> PlaceholderContext {
+fn link_part_context(before: &str) -> PlaceholderContext {
     let Some(begin) = before.rfind("](").or(before.rfind("]:")) else {
         return PlaceholderContext::Refused(
             "the label of a link is a name that Markdown uses itself",

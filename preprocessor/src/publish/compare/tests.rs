@@ -12,7 +12,7 @@ fn file(name: &str, text: &str) -> SiteFile {
 const PAGE: &str = "<html><head><title>T</title></head><body><main>\n<p>a <span class=\"qed\" data-qed=\"p.q\">1</span> b</p>\n\
                     <div class=\"qed-claim\" id=\"claim-c\"><pre>x == 1</pre></div></main></body></html>";
 
-fn run(actual: &[(&str, &str)], demanded: Option<Level>) -> Compared {
+fn run(actual: &[(&str, &str)], demanded: Option<Level>) -> SiteComparison {
     let made = [file("one.html", PAGE)];
     let files: Vec<SiteFile> = actual.iter().map(|(name, text)| file(name, text)).collect();
     let site: Vec<(&str, &SiteFile)> = files.iter().map(|f| (f.name.as_str(), f)).collect();
