@@ -9,12 +9,15 @@ use libfuzzer_sys::fuzz_target;
 use qed_evidence::claim::{Claim, Judgement, Verdict, judge, judge_replacing};
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::{Datum, Evidence, reader};
-use qed_fuzz::{EVIDENCE, INVESTIGATION, SAMPLE, assert_shown, check, claim, let_panics_unwind};
+use qed_fuzz::{
+    EVIDENCE, INVESTIGATION, SAMPLE, abort_on_panic, assert_renderable, parse_claim,
+    restore_panic_hook,
+};
 
-fuzz_target!(init: let_panics_unwind(), |bytes: &[u8]| check(|| judged(bytes)));
+fuzz_target!(init: restore_panic_hook(), |bytes: &[u8]| abort_on_panic(|| fuzz_claim(bytes)));
 
 /// The sample with some of its bytes changed, if it is evidence still; and the rest of the bytes.
-fn evidence(bytes: &[u8]) -> (Option<Evidence>, &[u8]) {
+fn mutate_sample(bytes: &[u8]) -> (Option<Evidence>, &[u8]) {
     let Some((count, rest)) = bytes.split_first() else {
         return (None, bytes);
     };
@@ -28,8 +31,8 @@ fn evidence(bytes: &[u8]) -> (Option<Evidence>, &[u8]) {
     (reader::read(&text).ok(), rest)
 }
 
-fn judged(bytes: &[u8]) {
-    let (changed, rest) = evidence(bytes);
+fn fuzz_claim(bytes: &[u8]) {
+    let (changed, rest) = mutate_sample(bytes);
     let Ok(text) = std::str::from_utf8(rest) else {
         return;
     };
@@ -37,9 +40,9 @@ fn judged(bytes: &[u8]) {
         Some((when, body)) => (Some(when), body),
         None => (None, text),
     };
-    let claim = match claim(body, when) {
+    let claim = match parse_claim(body, when) {
         Ok(claim) => claim,
-        Err(errors) => return assert_shown(&errors),
+        Err(errors) => return assert_renderable(&errors),
     };
     let machines = [Indexed::new(changed.as_ref().unwrap_or(&SAMPLE))];
     let catalog = Catalog {
@@ -48,10 +51,10 @@ fn judged(bytes: &[u8]) {
     };
     let known = claim.check(&catalog);
     if !known.is_empty() {
-        assert_shown(&known);
+        assert_renderable(&known);
     }
     let judgement = judge(&claim, &catalog, &machines[0]);
-    sound(&claim, &judgement);
+    assert_sound(&claim, &judgement);
     if matches!(judgement.verdict, Verdict::Pass | Verdict::Fail) {
         for read in claim.reads() {
             let removed = Datum::unavailable("it was taken away");
@@ -66,7 +69,7 @@ fn judged(bytes: &[u8]) {
     }
 }
 
-fn sound(claim: &Claim, judgement: &Judgement) {
+fn assert_sound(claim: &Claim, judgement: &Judgement) {
     for operand in &judgement.operands {
         assert_eq!(claim.expression.text()[operand.range.clone()], operand.text);
         assert!(operand.value.is_some() || operand.missing.is_some());

@@ -9,7 +9,7 @@ use qed_evidence::claim::{Claim, Verdict, judge};
 use qed_evidence::diff::diff;
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::{Evidence, reader, redact};
-use qed_fuzz::{INVESTIGATION, check, claim, let_panics_unwind};
+use qed_fuzz::{INVESTIGATION, abort_on_panic, parse_claim, restore_panic_hook};
 
 /// Claims that read all sorts of values.
 static CLAIMS: LazyLock<Vec<Claim>> = LazyLock::new(|| {
@@ -27,20 +27,20 @@ static CLAIMS: LazyLock<Vec<Claim>> = LazyLock::new(|| {
         "kaslr.slide % 0x200000 == 0 && kernel_at_least('6.6')",
     ]
     .into_iter()
-    .map(|text| claim(text, None).unwrap_or_else(|errors| panic!("{text}: {}", errors[0])))
+    .map(|text| parse_claim(text, None).unwrap_or_else(|errors| panic!("{text}: {}", errors[0])))
     .collect()
 });
 
-fuzz_target!(init: let_panics_unwind(), |bytes: &[u8]| check(|| read(bytes)));
+fuzz_target!(init: restore_panic_hook(), |bytes: &[u8]| abort_on_panic(|| fuzz_evidence(bytes)));
 
-fn read(bytes: &[u8]) {
+fn fuzz_evidence(bytes: &[u8]) {
     match reader::read(bytes) {
-        Ok(evidence) => accepted(&evidence),
+        Ok(evidence) => assert_accepted(&evidence),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
-fn accepted(evidence: &Evidence) {
+fn assert_accepted(evidence: &Evidence) {
     let text = reader::write(evidence).expect("what was read can be written");
     let again = reader::read(text.as_bytes()).expect("what was written can be read");
     assert_eq!(*evidence, again);

@@ -20,7 +20,7 @@ use mdbook_qed::markdown::chapter::Chapter;
 use mdbook_qed::markdown::dialect::Markdown;
 use mdbook_qed::render::book::fill_all;
 use qed_evidence::{Datum, Value};
-use qed_fuzz::{INVESTIGATION, SAMPLE, assert_shown, check, let_panics_unwind};
+use qed_fuzz::{INVESTIGATION, SAMPLE, abort_on_panic, assert_renderable, restore_panic_hook};
 
 /// The settings and the evidence of a book whose workload said [`VALUE`]. Only one thread looks at it.
 struct Book(Config, EvidenceSet);
@@ -58,9 +58,9 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
     Book(config, evidence_set)
 });
 
-fuzz_target!(init: let_panics_unwind(), |text: &str| check(|| fill(text)));
+fuzz_target!(init: restore_panic_hook(), |text: &str| abort_on_panic(|| fuzz_fill(text)));
 
-fn fill(text: &str) {
+fn fuzz_fill(text: &str) {
     let text = text
         .replace('\u{1}', PLACEHOLDER)
         .replace('\u{2}', QUOTED)
@@ -74,7 +74,7 @@ fn fill(text: &str) {
         ];
         let outcome = fill_all(&chapters, &book_data, target);
         if !outcome.report.problems.is_empty() {
-            assert_shown(&outcome.report.problems);
+            assert_renderable(&outcome.report.problems);
         }
         let filled = &outcome.texts[0];
         let chapter = &chapters[0];
@@ -88,7 +88,7 @@ fn fill(text: &str) {
         {
             continue;
         }
-        between_stays(chapter, filled);
+        assert_rest_kept(chapter, filled);
         let known = chapter.blocks.is_empty()
             && chapter.placeholders.iter().all(|placeholder| {
                 let written = &text[placeholder.range.clone()];
@@ -107,7 +107,7 @@ fn fill(text: &str) {
 }
 
 /// Every piece between what is replaced is in the filled chapter, in order.
-fn between_stays(chapter: &Chapter, filled: &str) {
+fn assert_rest_kept(chapter: &Chapter, filled: &str) {
     let text = chapter.source.text.as_str();
     let filled = &filled::without(filled, "<span class=\"qed", ">").replace("</span>", "");
     let escapes = chapter.escapes.iter().map(|at| *at..*at + 1);

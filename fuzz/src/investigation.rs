@@ -6,14 +6,14 @@ use libfuzzer_sys::fuzz_target;
 use qed_evidence::Path;
 use qed_evidence::investigation::{Investigation, parse};
 use qed_evidence::resolve::Catalog;
-use qed_fuzz::{assert_shown, check, let_panics_unwind};
+use qed_fuzz::{abort_on_panic, assert_renderable, restore_panic_hook};
 
-fuzz_target!(init: let_panics_unwind(), |text: &str| check(|| match parse("fuzz.toml", text) {
-    Ok(investigation) => names(&investigation),
-    Err(errors) => assert_shown(&errors),
+fuzz_target!(init: restore_panic_hook(), |text: &str| abort_on_panic(|| match parse("fuzz.toml", text) {
+    Ok(investigation) => assert_names(&investigation),
+    Err(errors) => assert_renderable(&errors),
 }));
 
-fn names(investigation: &Investigation) {
+fn assert_names(investigation: &Investigation) {
     let catalog = Catalog {
         investigation,
         machines: &[],

@@ -28,7 +28,7 @@ pub static INVESTIGATION: LazyLock<Investigation> = LazyLock::new(|| {
 
 /// Run a test; one that panics ends the process, which is what libFuzzer takes for a crash. A panic that the code under
 /// test catches itself (the foreign parser of claims) is its own affair.
-pub fn check(test: impl FnOnce()) {
+pub fn abort_on_panic(test: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(test)).is_err() {
         std::process::abort();
     }
@@ -36,12 +36,12 @@ pub fn check(test: impl FnOnce()) {
 
 /// To be called once at the start of a target: libFuzzer's binding would take every panic for a crash, also one that is
 /// caught. The message is printed as usual.
-pub fn let_panics_unwind() {
+pub fn restore_panic_hook() {
     drop(std::panic::take_hook());
 }
 
 /// Assert that messages can be shown: their places are in the file, and they say something.
-pub fn assert_shown(errors: &[Diagnostic]) {
+pub fn assert_renderable(errors: &[Diagnostic]) {
     assert!(!errors.is_empty());
     for error in errors {
         assert!(!error.message.is_empty());
@@ -54,7 +54,7 @@ pub fn assert_shown(errors: &[Diagnostic]) {
 }
 
 /// A claim whose text is a chapter of its own.
-pub fn claim(text: &str, when: Option<&str>) -> Result<Claim, Vec<Diagnostic>> {
+pub fn parse_claim(text: &str, when: Option<&str>) -> Result<Claim, Vec<Diagnostic>> {
     let place = |text: &str| {
         let source = SourceText {
             name: "chapter.md".into(),

@@ -8,7 +8,7 @@
 use std::path::{Component, Path};
 
 use libfuzzer_sys::fuzz_target;
-use qed_fuzz::{check, let_panics_unwind};
+use qed_fuzz::{abort_on_panic, restore_panic_hook};
 
 #[path = "../../collector/src/guest/archive/mod.rs"]
 #[allow(
@@ -36,28 +36,28 @@ use crate::kernel_layout::{CandidatePaths, is_release, parse_stated_release};
 use crate::source::Selector;
 use crate::version::compare;
 
-fuzz_target!(init: let_panics_unwind(), |bytes: &[u8]| check(|| any(bytes)));
+fuzz_target!(init: restore_panic_hook(), |bytes: &[u8]| abort_on_panic(|| fuzz_packages(bytes)));
 
-fn any(bytes: &[u8]) {
+fn fuzz_packages(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else {
         return;
     };
     if kind % 5 == 0 {
-        return image(rest);
+        return fuzz_image(rest);
     }
     let Ok(text) = std::str::from_utf8(rest) else {
         return;
     };
     match kind % 5 {
-        1 => served(text),
-        2 => sources(text),
-        3 => versions(text),
-        _ => paths(text),
+        1 => fuzz_package_list(text),
+        2 => fuzz_sources(text),
+        3 => fuzz_versions(text),
+        _ => fuzz_paths(text),
     }
 }
 
 /// The output of `apt-cache show`; behind `---`, the request of a user.
-fn served(text: &str) {
+fn fuzz_package_list(text: &str) {
     let (list, requested) = text.split_once("\n---\n").unwrap_or((text, "newest"));
     let packages = parse(list);
     let all = find_kernels(&packages);
@@ -81,7 +81,7 @@ fn served(text: &str) {
 }
 
 /// The output of `apt-get indextargets`.
-fn sources(text: &str) {
+fn fuzz_sources(text: &str) {
     let Some(mirrors) = from_targets(text) else {
         return;
     };
@@ -92,7 +92,7 @@ fn sources(text: &str) {
     }));
 }
 
-fn versions(text: &str) {
+fn fuzz_versions(text: &str) {
     let mut versions: Vec<&str> = text.split('\n').take(8).collect();
     for a in &versions {
         assert!(compare(a, a).is_eq());
@@ -108,7 +108,7 @@ fn versions(text: &str) {
 }
 
 /// A release in the first line, a path in a package or an image in the second.
-fn paths(text: &str) {
+fn fuzz_paths(text: &str) {
     let Some((release, path)) = text.split_once('\n') else {
         return;
     };
@@ -132,7 +132,7 @@ fn paths(text: &str) {
     assert!(all.iter().flatten().all(|place| !up(place)));
 }
 
-fn image(start: &[u8]) {
+fn fuzz_image(start: &[u8]) {
     if let Some(release) = parse_stated_release(start) {
         assert!(is_release(&release) && !release.contains('/'));
     }

@@ -5,11 +5,11 @@
 use libfuzzer_sys::fuzz_target;
 use qed_evidence::resolve::{Catalog, Indexed, Resolved};
 use qed_evidence::{Path, path};
-use qed_fuzz::{INVESTIGATION, SAMPLE, check, claim, let_panics_unwind};
+use qed_fuzz::{INVESTIGATION, SAMPLE, abort_on_panic, parse_claim, restore_panic_hook};
 
-fuzz_target!(init: let_panics_unwind(), |text: &str| check(|| resolve(text)));
+fuzz_target!(init: restore_panic_hook(), |text: &str| abort_on_panic(|| fuzz_path(text)));
 
-fn resolve(text: &str) {
+fn fuzz_path(text: &str) {
     let path: Path = match text.parse() {
         Ok(path) => path,
         Err(error) => {
@@ -49,7 +49,7 @@ fn resolve(text: &str) {
         }
     }
     // Whatever can be read can be claimed, but for words that CEL keeps for itself.
-    if let Ok(claim) = claim(&format!("{text} == 1"), None) {
+    if let Ok(claim) = parse_claim(&format!("{text} == 1"), None) {
         assert_eq!(
             claim
                 .reads()
