@@ -22,9 +22,9 @@ const LAYERS: &[&str] = &[
 
 /// The modules that read the raw evidence of a live machine, each with what it asks for.
 const RAW: &[(&str, &str)] = &[
-    ("claims/verdicts.rs", ".to_judge("),
-    ("cli/publish.rs", ".to_search("),
-    ("cli/redact.rs", ".to_search("),
+    ("claims/verdicts.rs", ".for_judging("),
+    ("cli/publish.rs", ".for_searching("),
+    ("cli/redact.rs", ".for_searching("),
 ];
 
 /// Check that no other module reads the raw evidence of a live machine.
@@ -41,7 +41,7 @@ fn readers_of_raw_evidence() {
             }
             let code = std::fs::read_to_string(&path).unwrap();
             let file = path.strip_prefix(&src).unwrap().display().to_string();
-            let asked = [".to_judge(", ".to_search("].into_iter();
+            let asked = [".for_judging(", ".for_searching("].into_iter();
             found.extend(
                 asked
                     .filter(|asks| code.contains(asks))

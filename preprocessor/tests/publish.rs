@@ -344,7 +344,7 @@ fn canary() {
     let verified = book.qed(&["verify", "book"]);
     good(&verified);
     assert!(
-        stdout(&verified).contains("1 rest on what is withheld"),
+        stdout(&verified).contains("trusted, because values are withheld: 1 verdict"),
         "{}",
         stdout(&verified)
     );
