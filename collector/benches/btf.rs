@@ -1,8 +1,10 @@
-//! Time to open the running kernel's BTF and to resolve what a typical investigation asks for.
+//! Time to open a kernel's BTF, to resolve what a typical investigation asks for, and to describe 50 structures.
 //!
-//! `cargo bench -p qed-collector --bench btf [-- FILE]`: FILE is raw BTF, by default this kernel's.
+//! `cargo bench -p qed-collector --bench btf [-- FILE]`: FILE is raw BTF, by default this kernel's, or a bootable image of a kernel.
 
+use qed_collector::assemble::facts::type_facts;
 use qed_collector::btf::Btf;
+use qed_collector::kaslr::vmlinuz;
 use qed_collector::plan::expr::{ReturnMeaning, Scope, compile};
 use std::time::Instant;
 
@@ -84,6 +86,11 @@ const PATHS: &[&str] = &[
     "file->f_cred->euid.val",
 ];
 
+const TYPES: &str = "task_struct mm_struct vm_area_struct files_struct fdtable file inode dentry super_block vfsmount mount nsproxy \
+    cred path qstr address_space page folio kmem_cache socket sock sock_common inet_sock tcp_sock sk_buff net net_device proto proto_ops \
+    pipe_inode_info pipe_buffer iov_iter kiocb bio request_queue block_device module kobject device device_driver bus_type work_struct \
+    timer_list hrtimer rq cfs_rq sched_entity signal_struct sighand_struct pid";
+
 fn main() -> anyhow::Result<()> {
     let file = std::env::args()
         .skip(1)
@@ -92,6 +99,15 @@ fn main() -> anyhow::Result<()> {
     let start = Instant::now();
     let data = std::fs::read(&file)?;
     println!("{file}: {} bytes read in {:?}", data.len(), start.elapsed());
+    let start = Instant::now();
+    let data = match vmlinuz::types(&data) {
+        Ok(types) => {
+            println!("{} bytes unpacked in {:?}", types.len(), start.elapsed());
+            types
+        }
+        // It is BTF itself.
+        Err(_) => data,
+    };
     for round in 1..=3 {
         let start = Instant::now();
         let btf = Btf::parse(&data)?;
@@ -125,6 +141,19 @@ fn main() -> anyhow::Result<()> {
             btf.end_id() - 1,
             FUNCTIONS.len(),
             PATHS.len()
+        );
+        let start = Instant::now();
+        let found = TYPES
+            .split_whitespace()
+            .filter_map(|name| type_facts(&btf, name));
+        let members: Vec<u64> = found.map(|facts| facts.count).collect();
+        let types = start.elapsed();
+        println!(
+            "round {round}: {} of {} types with {} members described in {types:?}, {:.2} times the opening",
+            members.len(),
+            TYPES.split_whitespace().count(),
+            members.iter().sum::<u64>(),
+            types.as_secs_f64() / opened.as_secs_f64(),
         );
         if round == 3 {
             println!("not in this BTF: {absent:?}");

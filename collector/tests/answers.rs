@@ -232,6 +232,19 @@ fn of_a_guest() {
     assert_eq!(machine["announced"], serde_json::json!([]));
 }
 
+/// Check that a guest's types are read without a boot: a machine without QEMU has them, too.
+#[test]
+fn members_without_qemu() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut members = collector(folder.path(), ["members", "in6_addr", "--on", GUEST, "-q"]);
+    let listed = members.env("PATH", folder.path()).output().unwrap();
+    assert_eq!(status_and_message(&listed), (Some(0), String::new()));
+    let shown = text(&listed);
+    let title = format!("struct in6_addr, 16 bytes, of {GUEST}\n");
+    assert!(shown.starts_with(&title), "{shown}");
+    assert!(shown.contains(" in6_u.u6_addr32\n"), "{shown}");
+}
+
 /// Check that `doctor` reports a failure of KVM that was found in this boot of the host, and not only that its device opens.
 #[test]
 fn doctor_knows_that_kvm_failed() {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use qed_evidence::document::{MemberFacts, TypeFacts};
 use qed_evidence::lock::Lock;
 use qed_evidence::value::{Datum, Value};
@@ -23,6 +24,7 @@ use crate::guest::cache::Cache;
 use crate::guest::host_binaries::GuestFiles;
 use crate::guest::protocol::{GuestJob, parse_types_answer};
 use crate::guest::{KernelSource, qemu};
+use crate::kaslr::vmlinuz::{self, VmlinuzError};
 use crate::session::machine_facts::BTF;
 
 /// Arguments of `members`.
@@ -31,7 +33,7 @@ pub struct Args {
     /// A structure, union, enumeration or typedef, without these words: file
     #[arg(value_parser = parse_type_name)]
     pub name: String,
-    /// The machine whose kernel is asked: host, guest:debian-6.12, … A guest is booted for it [default: the first machine of the
+    /// The machine whose kernel is asked: host, guest:debian-6.12, … Of a guest the image is read [default: the first machine of the
     /// book of this folder, else host]
     #[arg(long, value_name = "MACHINE")]
     pub on: Option<TargetMachine>,
@@ -151,33 +153,34 @@ fn host_btf() -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// The types of a guest's kernel, which is booted for that.
+/// The types of a guest's kernel, from its image. Only one that is packed in a way which is not read here is booted for them.
 fn guest_btf(name: &str, source: &KernelSource, lock: Option<&Lock>) -> Result<Vec<u8>, Failure> {
     let progress = Progress::new(name);
     let say = |line: &str| progress.show_step(line);
     let cache = Cache::for_user()?;
-    // Nothing is downloaded for a machine that cannot boot it.
-    qemu::find_emulator()?;
     let kernel = lock::find_kernel(lock, name, source, &cache, false, &say)?;
+    show_step("unpacking the kernel's types");
+    let image = std::fs::read(&kernel.path)
+        .with_context(|| format!("failed to read the kernel image {}", kernel.path.display()))?;
+    match vmlinuz::types(&image) {
+        Ok(types) => return Ok(types),
+        Err(VmlinuzError::Unsupported(_)) => {}
+        Err(error) => {
+            return Err(Failure::unable(format!(
+                "{error}: {}",
+                kernel.path.display()
+            )));
+        }
+    }
+    qemu::find_emulator()?;
     let job = GuestJob::Types;
-    let run = runtime()?.block_on(boot(
-        kernel,
-        &job,
-        GuestFiles::default(),
-        cache,
-        LIMIT_S,
-        &say,
-    ))?;
+    let run = runtime()?.block_on(boot(kernel, &job, GuestFiles::default(), cache, LIMIT_S, &say))?;
     Ok(parse_types_answer(&run.payload)?)
 }
 
 /// The facts with the members of members that are structures or unions without a name, `in6_u.u6_addr8`: such a type cannot be
 /// asked for by its own name.
-fn expand_anonymous_members(
-    btf: &Btf<'_>,
-    mut facts: TypeFacts,
-    name: &str,
-) -> Result<TypeFacts, BtfError> {
+fn expand_anonymous_members(btf: &Btf<'_>, mut facts: TypeFacts, name: &str) -> Result<TypeFacts, BtfError> {
     // Of several types of one name none is described.
     if facts.members.is_empty() {
         return Ok(facts);

@@ -1,4 +1,4 @@
-//! The kernel inside a bootable image: the source of a static base and a build id if there is no debug info.
+//! The kernel inside a bootable image: the source of its types, and of a static base and a build id if there is no debug info.
 //!
 //! The image's ELF file is stripped, but states its link address and its build id. Against the live `_text` that gives the
 //! slide without any debug package.
@@ -31,6 +31,9 @@ pub enum VmlinuzError {
     /// The kernel in it has no segment in the upper half of the address space.
     #[error("the kernel unpacked from the image is not linked for the kernel's addresses")]
     NoBase,
+    /// The kernel in it has no BTF.
+    #[error("the kernel unpacked from the image has no types (CONFIG_DEBUG_INFO_BTF)")]
+    NoTypes,
 }
 
 /// A stock kernel unpacks to 60 MiB; this bounds a damaged or hostile image.
@@ -48,6 +51,16 @@ pub fn read_image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
         build_id: elf::build_id(&kernel[..])?,
         base: elf::image_base(&kernel)?.ok_or(VmlinuzError::NoBase)?,
     })
+}
+
+/// Unpack a bzImage and read its kernel's types (BTF), without those of modules.
+///
+/// # Errors
+/// When it cannot be unpacked, or the kernel in it has none.
+pub fn types(image: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
+    let kernel = unpack(find_payload(image)?)?;
+    let types = elf::section(&kernel, ".BTF")?;
+    types.map(<[u8]>::to_vec).ok_or(VmlinuzError::NoTypes)
 }
 
 /// The compressed kernel in a bzImage, by the boot protocol's header:
@@ -241,10 +254,7 @@ mod tests {
             read_image_base(&good[..good.len() - 9]),
             Err(VmlinuzError::NotABzImage(_))
         ));
-        let bzip2 = read_image_base(&bzimage(b"BZh91AY"))
-            .err()
-            .unwrap()
-            .to_string();
+        let bzip2 = read_image_base(&bzimage(b"BZh91AY")).err().unwrap().to_string();
         assert!(bzip2.contains("bzip2, which is not supported"), "{bzip2}");
         let whole = xz_payload(&elf::tests::vmlinux(&[1; 20]));
         for damaged in [
@@ -270,6 +280,24 @@ mod tests {
                 let _ = read_image_base(&bzimage(&[magic, &noise].concat()));
             }
         }
+    }
+
+    /// Check that types are read out of a packed kernel, and that one without them, and one without sections, say so.
+    #[test]
+    fn types_of_an_image() {
+        let with = |name: &str| {
+            let kernel = elf::tests::with_section(name, b"the types");
+            bzimage(&lz4_payload(&kernel))
+        };
+        assert_eq!(types(&with(".BTF")).unwrap(), b"the types");
+        let without = bzimage(&lz4_payload(&elf::tests::vmlinux(&[1; 20])));
+        for image in [with(".BTF_ids"), without] {
+            assert!(matches!(types(&image), Err(VmlinuzError::NoTypes)));
+        }
+        assert!(matches!(
+            types(b"no image"),
+            Err(VmlinuzError::NotABzImage(_))
+        ));
     }
 
     /// Check a real image, given by `QED_TEST_VMLINUZ`, and print what it costs.

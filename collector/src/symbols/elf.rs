@@ -90,6 +90,20 @@ pub fn image_base(data: &[u8]) -> Result<Option<u64>, ElfError> {
     Ok(loads.filter(|address| address >> 63 == 1).min())
 }
 
+/// The content of a section; `None` where the file has none of that name.
+pub fn section<'data>(data: &'data [u8], name: &str) -> Result<Option<&'data [u8]>, ElfError> {
+    let header = Header::parse(data).map_err(malformed_error("header"))?;
+    let endian = header.endian().map_err(malformed_error("header"))?;
+    let sections = header
+        .sections(endian, data)
+        .map_err(malformed_error("section headers"))?;
+    let found = sections.section_by_name(endian, name.as_bytes());
+    found
+        .map(|(_, section)| section.data(endian, data))
+        .transpose()
+        .map_err(malformed_error("section"))
+}
+
 /// The bytes of the file that are loaded at `address`: at most `size`, fewer where the segment ends.
 pub fn loaded_bytes(data: &[u8], address: u64, size: usize) -> Option<&[u8]> {
     let header = Header::parse(data).ok()?;

@@ -40,6 +40,53 @@ pub(crate) fn vmlinux(build_id: &[u8]) -> Vec<u8> {
     elf
 }
 
+/// An ELF file with one section of content, and the section of the names of sections.
+pub(crate) fn with_section(name: &str, content: &[u8]) -> Vec<u8> {
+    const HEADER: u64 = 64;
+    let names = format!("\0{name}\0.shstrtab\0");
+    let names_at = HEADER + content.len() as u64;
+    let headers_at = (names_at + names.len() as u64).next_multiple_of(8);
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    elf.extend(2_u16.to_le_bytes()); // ET_EXEC
+    elf.extend(62_u16.to_le_bytes()); // x86-64
+    elf.extend(1_u32.to_le_bytes());
+    for word in [0, 0, headers_at] {
+        elf.extend(word.to_le_bytes());
+    }
+    elf.extend(0_u32.to_le_bytes());
+    for half in [64_u16, 0, 0, 64, 3, 2] {
+        elf.extend(half.to_le_bytes());
+    }
+    elf.extend(content);
+    elf.extend(names.as_bytes());
+    elf.resize(headers_at as usize, 0);
+    let named_at = 1 + name.len() as u32 + 1;
+    for (name, kind, offset, size) in [
+        (0, 0_u32, 0, 0),
+        (1_u32, 1, HEADER, content.len() as u64), // SHT_PROGBITS
+        (named_at, 3, names_at, names.len() as u64), // SHT_STRTAB
+    ] {
+        elf.extend(name.to_le_bytes());
+        elf.extend(kind.to_le_bytes());
+        for word in [0, 0, offset, size, 0, 0, 0] {
+            elf.extend(word.to_le_bytes());
+        }
+    }
+    elf
+}
+
+/// Check that a section is found by its whole name.
+#[test]
+fn sections() {
+    let elf = with_section(".BTF", b"the types");
+    assert_eq!(section(&elf, ".BTF").unwrap(), Some(&b"the types"[..]));
+    for other in [".BT", ".BTF_ids", "BTF"] {
+        assert_eq!(section(&elf, other).unwrap(), None);
+    }
+    assert_eq!(section(&vmlinux(&[1; 20]), ".BTF").unwrap(), None);
+    assert!(section(b"no ELF file", ".BTF").is_err());
+}
+
 /// Check that a file without section headers, as a kernel image holds, gives its build id and base by its segments.
 #[test]
 fn segments_only() {
