@@ -69,6 +69,9 @@ pub struct View {
 pub struct Traced {
     /// `/proc/kallsyms`.
     pub kallsyms: String,
+    /// The kernel's BTF.
+    #[serde(with = "serde_bytes")]
+    pub btf: Vec<u8>,
     /// Per experiment: the records, as postcard has them, and tracefs's `trace` of the same.
     pub traces: Vec<(Vec<u8>, String)>,
 }

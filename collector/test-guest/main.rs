@@ -74,7 +74,7 @@ fn traced(name: &str, text: &str) -> anyhow::Result<Vec<u8>> {
     let investigation = parse_investigation(name, text)?;
     let btf = fs::read(machine_facts::BTF)?;
     let types = Btf::parse(&btf)?;
-    let tracer = Tracer::start(true)?;
+    let tracer = Tracer::start_with_arguments(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -92,7 +92,11 @@ fn traced(name: &str, text: &str) -> anyhow::Result<Vec<u8>> {
         traces.push((postcard::to_stdvec(&graph)?, shown?));
     }
     let kallsyms = running::read_kallsyms_text()?;
-    Ok(postcard::to_stdvec(&Traced { kallsyms, traces })?)
+    Ok(postcard::to_stdvec(&Traced {
+        kallsyms,
+        btf,
+        traces,
+    })?)
 }
 
 fn watched_by_oracle(

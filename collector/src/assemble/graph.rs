@@ -6,12 +6,14 @@ use qed_evidence::document::{Graph, GraphCall};
 use qed_evidence::instances::Instances;
 use serde::Serialize;
 
+use super::arguments::{ArgumentValue, TracedParameter, parameters};
 use super::names::Names;
+use crate::btf::Btf;
 use crate::graph::{Frame, GraphError, TracedCall, find_matching, mark_preemption, read_calls};
 use crate::reason::Reason;
 use crate::session::raw::TracedGraph;
 use crate::symbols::Kallsyms;
-use crate::symbols::lines::LineResolver;
+use crate::symbols::lines::{InlinedCallee, LineResolver};
 
 /// Maximum offset of the tracer's call in a function, in bytes (after `endbr64` and no-ops).
 const TRACER_CALL: u64 = 32;
@@ -33,6 +35,32 @@ pub struct TracedFunction {
     /// The file that defines it, relative to the kernel's source, and the line, where debug information is at hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<(String, u32)>,
+    /// Its parameters, where the tracer recorded arguments and the kernel's types describe the function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Vec<TracedParameter>>,
+    /// The calls that were inlined into it, callers before what they call, where debug information is at hand. They are part of its
+    /// code; the tracer does not see whether they ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inlined: Option<Vec<InlinedCallee>>,
+}
+
+impl TracedFunction {
+    /// The arguments of one run of it, in the order of its parameters; `None` among them is one that the registers do not hold.
+    pub fn arguments(&self, run: &Frame) -> Option<Vec<Option<ArgumentValue>>> {
+        let parameters = self.parameters.as_ref()?.iter();
+        let value = |parameter: &TracedParameter| parameter.value(&run.registers);
+        (!run.registers.is_empty()).then(|| parameters.map(value).collect())
+    }
+}
+
+/// The debug information of the kernel that was traced.
+pub struct DebugInfo<'a> {
+    /// Its lines.
+    pub lines: &'a mut LineResolver,
+    /// The distance of live addresses from static ones.
+    pub slide: u64,
+    /// Look up inlined calls, too.
+    pub inlined: bool,
 }
 
 /// The functions of a call, each once, and which of them each frame is a run of.
@@ -44,20 +72,20 @@ pub struct CallFunctions {
     pub of_frame: Vec<usize>,
 }
 
-/// Name the functions of `call`. `slide` is the distance between live and static addresses; `lines` is asked for definitions where
-/// it is known.
+/// Name the functions of `call`, and say of each what its types and debug information say, where these are at hand.
 pub fn name_functions(
     call: &TracedCall,
     kallsyms: &Kallsyms,
-    slide: Option<u64>,
-    mut lines: Option<&mut LineResolver>,
+    btf: Option<&Btf<'_>>,
+    mut debug_info: Option<DebugInfo<'_>>,
 ) -> CallFunctions {
     let mut known: HashMap<u64, usize> = HashMap::new();
     let mut table: Vec<TracedFunction> = Vec::new();
     let mut of_frame = Vec::with_capacity(call.frames.len());
-    for Frame { address, .. } in &call.frames {
-        let at = *known.entry(*address).or_insert_with(|| {
-            let function = name_function(*address, kallsyms, slide, lines.as_deref_mut());
+    for frame in &call.frames {
+        let at = *known.entry(frame.address).or_insert_with(|| {
+            let btf = btf.filter(|_| !frame.registers.is_empty());
+            let function = name_function(frame.address, kallsyms, btf, debug_info.as_mut());
             table.push(function.unwrap_or_else(|| unnamed_function(table.len())));
             table.len() - 1
         });
@@ -81,23 +109,33 @@ pub fn mark_interrupts(call: &mut TracedCall, kallsyms: &Kallsyms) -> Result<(),
 fn name_function(
     address: u64,
     kallsyms: &Kallsyms,
-    slide: Option<u64>,
-    lines: Option<&mut LineResolver>,
+    btf: Option<&Btf<'_>>,
+    debug_info: Option<&mut DebugInfo<'_>>,
 ) -> Option<TracedFunction> {
     let resolved = kallsyms.resolve(address).ok();
     let symbol = resolved.filter(|symbol| symbol.offset <= TRACER_CALL)?;
     let start = address - symbol.offset;
-    let in_kernel = slide.filter(|_| symbol.module.is_none());
-    let fixed = in_kernel.and_then(|slide| start.checked_sub(slide));
-    let source = fixed.zip(lines).and_then(|(fixed, lines)| {
-        let definition = lines.definition_at(fixed).ok()??;
-        Some((definition.file, definition.line))
-    });
+    // Types and debug information of modules are elsewhere.
+    let is_kernels = symbol.module.is_none();
+    let (mut source, mut inlined) = (None, None);
+    if let Some(debug_info) = debug_info.filter(|_| is_kernels)
+        && let Some(fixed) = start.checked_sub(debug_info.slide)
+    {
+        let lines = &mut *debug_info.lines;
+        let definition = lines.definition_at(fixed).ok().flatten();
+        source = definition.map(|definition| (definition.file, definition.line));
+        if debug_info.inlined {
+            inlined = lines.inlined_at(fixed).ok().flatten();
+        }
+    }
+    let btf = btf.filter(|_| is_kernels);
     Some(TracedFunction {
         name: symbol.name.to_owned(),
         address: Some(start),
         module: symbol.module.map(str::to_owned),
         source,
+        parameters: btf.and_then(|btf| parameters(symbol.name, btf)),
+        inlined,
     })
 }
 
@@ -108,6 +146,8 @@ fn unnamed_function(number: usize) -> TracedFunction {
         address: None,
         module: None,
         source: None,
+        parameters: None,
+        inlined: None,
     }
 }
 
@@ -268,9 +308,6 @@ mod tests {
         let list = "one\ntwo\nholder [mod]\nother\n";
         let kallsyms =
             "1 T one\n2 t two\n3 t two\n4 t holder\t[mod]\n5 t hidden\n6 d one\n1 T one_alias\n";
-        assert_eq!(
-            traceable_symbols(list, kallsyms, &instances),
-            ["holder", "one"]
-        );
+        assert_eq!(traceable_symbols(list, kallsyms, &instances), ["holder", "one"]);
     }
 }

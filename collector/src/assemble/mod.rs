@@ -1,5 +1,6 @@
 //! Assembly of evidence from a raw capture. Pure: a recorded capture gives the same evidence on any machine.
 
+pub mod arguments;
 pub mod commands;
 mod context;
 mod correlate;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::assemble::graph::CallFunctions;
+use crate::assemble::graph::{CallFunctions, TracedFunction};
 use crate::graph::{Frame, TracedCall};
 use crate::workload::names;
 
@@ -16,6 +16,8 @@ pub struct ShownTree {
     pub below: Option<String>,
     /// Interrupts, too.
     pub interrupts: bool,
+    /// Calls that were inlined, too.
+    pub inlined: bool,
 }
 
 /// Width of the column of times.
@@ -42,11 +44,7 @@ pub struct CallRow {
 }
 
 /// The calls that are shown, in the order in which they began; `None` where `below` names a function that did not run.
-pub fn rows(
-    call: &TracedCall,
-    functions: &CallFunctions,
-    shown: &ShownTree,
-) -> Option<Vec<CallRow>> {
+pub fn rows(call: &TracedCall, functions: &CallFunctions, shown: &ShownTree) -> Option<Vec<CallRow>> {
     let frames = &call.frames;
     let is_root = |at: usize| match &shown.below {
         Some(name) => functions.table[functions.of_frame[at]].name == *name,
@@ -64,13 +62,10 @@ pub fn rows(
 }
 
 /// The tree, one line for each call that is shown; `None` where `below` names a function that did not run.
-pub fn format_tree(
-    call: &TracedCall,
-    functions: &CallFunctions,
-    shown: &ShownTree,
-) -> Option<String> {
+pub fn format_tree(call: &TracedCall, functions: &CallFunctions, shown: &ShownTree) -> Option<String> {
     let mut out = String::new();
     let mut has_heading = shown.below.is_some();
+    let mut told = BTreeSet::new();
     for row in rows(call, functions, shown)? {
         if row.at >= call.before_exit && !has_heading {
             has_heading = true;
@@ -85,8 +80,36 @@ pub fn format_tree(
             let _ = write!(out, "  [+{}]", pluralize(row.below, "call"));
         }
         out.push('\n');
+        let function = functions.of_frame[row.at];
+        // Once for each function: they say how it was compiled, and not what ran.
+        if shown.inlined && !row.folded && told.insert(function) {
+            inlined(&mut out, &functions.table[function], row.level, shown);
+        }
     }
     Some(out)
+}
+
+/// The calls that were inlined into a function, one line each, with the place of the call.
+fn inlined(out: &mut String, holder: &TracedFunction, level: u32, shown: &ShownTree) {
+    for callee in holder.inlined.iter().flatten() {
+        let level = level + 1 + callee.depth;
+        if shown.depth.is_some_and(|depth| level >= depth) {
+            continue;
+        }
+        let indent = 2 * level as usize;
+        let mut text = format!("{:TIME$}  {:indent$}inlined {}", "", "", callee.function);
+        if let Some(site) = &callee.site {
+            push_source(&mut text, site);
+        }
+        out.push_str(&text);
+        out.push('\n');
+    }
+}
+
+/// Put a place in the source into its column.
+fn push_source(text: &mut String, source: &str) {
+    let gap = NAME.saturating_sub(text.chars().count());
+    let _ = write!(text, "{:gap$} {source}", "");
 }
 
 /// One past the last frame below `root`.
@@ -137,16 +160,18 @@ fn add_line(out: &mut String, frame: &Frame, functions: &CallFunctions, at: usiz
     if let Some(module) = &function.module {
         let _ = write!(text, " [{module}]");
     }
+    if let (Some(parameters), Some(values)) = (&function.parameters, function.arguments(frame)) {
+        let each = parameters.iter().zip(values).map(|(parameter, value)| {
+            let value = value.map_or_else(|| "?".to_owned(), |value| value.to_string());
+            format!("{}={value}", parameter.name)
+        });
+        let _ = write!(text, "({})", each.collect::<Vec<_>>().join(", "));
+    }
     if let Some(returned) = frame.returned {
         let _ = write!(text, " = {returned:#x}");
     }
     if let Some((file, number)) = &function.source {
-        let _ = write!(
-            text,
-            "{:1$} {file}:{number}",
-            "",
-            NAME.saturating_sub(text.chars().count())
-        );
+        push_source(&mut text, &format!("{file}:{number}"));
     }
     out.push_str(&text);
 }
@@ -189,7 +214,7 @@ pub fn heading(call: &TracedCall, functions: &CallFunctions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::graph::TracedFunction;
+    use crate::symbols::lines::InlinedCallee;
 
     fn frame(depth: u32, interrupt: bool) -> Frame {
         Frame {
@@ -197,6 +222,7 @@ mod tests {
             depth,
             start_ns: 0,
             duration_ns: Some(1250),
+            registers: Vec::new(),
             returned: None,
             interrupt,
         }
@@ -229,6 +255,8 @@ mod tests {
             address: Some(1),
             module: None,
             source: (name == "c").then(|| ("net/socket.c".into(), 7)),
+            parameters: None,
+            inlined: None,
         });
         let functions = CallFunctions {
             table: table.to_vec(),
@@ -289,12 +317,50 @@ mod tests {
         let shown = |depth, below: Option<&str>| ShownTree {
             depth: Some(depth),
             below: below.map(str::to_owned),
-            interrupts: false,
+            ..ShownTree::default()
         };
         assert_eq!(words(&shown(1, None)), ["a [+2 calls]", "e"]);
         assert_eq!(words(&shown(2, None)), ["a", "b [+1 call]", "e"]);
         assert_eq!(words(&shown(1, Some("b"))), ["b [+1 call]"]);
         let (call, functions) = sample();
         assert_eq!(format_tree(&call, &functions, &shown(1, Some("d"))), None);
+    }
+
+    /// Check that inlined calls stand below their function, once for each function, no deeper than asked for, and are not counted.
+    #[test]
+    fn inlined_calls() {
+        // a { b { a; } }
+        let (mut call, mut functions) = sample();
+        call.frames.truncate(3);
+        call.before_exit = 3;
+        functions.of_frame = vec![0, 1, 0];
+        let callee = |depth, function: &str, site: Option<&str>| InlinedCallee {
+            depth,
+            function: function.into(),
+            site: site.map(str::to_owned),
+        };
+        functions.table[0].inlined = Some(vec![
+            callee(0, "x", Some("net/socket.c:9")),
+            callee(1, "y", None),
+        ]);
+        let lines = |depth, inlined| {
+            let shown = ShownTree {
+                depth,
+                inlined,
+                ..ShownTree::default()
+            };
+            let text = format_tree(&call, &functions, &shown).unwrap();
+            let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            text.lines().map(words).collect::<Vec<_>>()
+        };
+        let time = |name: &str| format!("1.2 µs {name}");
+        let (a, b) = (time("a"), time("b"));
+        let x = "inlined x net/socket.c:9".to_owned();
+        let y = "inlined y".to_owned();
+        assert_eq!(lines(None, true), [&a, &x, &y, &b, &a].map(String::clone));
+        assert_eq!(lines(None, false), [&a, &b, &a].map(String::clone));
+        let folded = time("b [+1 call]");
+        assert_eq!(lines(Some(2), true), [a, x, folded]);
+        assert_eq!(lines(Some(1), true), [time("a [+2 calls]")]);
     }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
-use serde::Serialize;
 
-use super::call_tree::{ShownTree, format_tree, heading, rows};
+use super::call_tree::{ShownTree, rows};
 use super::discover_request::{DiscoverRequest, OF_WORDS, isolate_experiment, problems_error};
+use super::discover_trace::{NamedTrace, Wanted};
 use super::discover_words::{experiment_from_words, starter_investigation, wrap_in_investigation};
 use super::failure::Failure;
 use super::guest_boot::boot;
@@ -23,17 +23,11 @@ use super::progress::Progress;
 use super::request::{LIMIT_S, RequestArgs};
 use super::runtime::runtime;
 use super::target::TargetMachine;
-use crate::assemble::graph::{CallFunctions, TracedFunction, mark_interrupts, name_functions};
 use crate::btf::Btf;
-use crate::graph::{TracedCall, find_in_order, read_calls};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{GuestJob, parse_discover_answer};
 use crate::guest::qemu;
 use crate::session::discovery::{Discovery, DiscoveryOptions, discover};
-use crate::symbols::elf::StaticSymbols;
-use crate::symbols::lines::{LineResolver, cache};
-use crate::symbols::{Kallsyms, debuginfo};
-use crate::workload::{WorkloadKind, names};
 
 /// Arguments of `discover`.
 #[derive(Debug, clap::Args)]
@@ -71,7 +65,10 @@ pub struct Args {
     /// Show all levels, and the interrupts that came while the call ran
     #[arg(long, conflicts_with = "depth")]
     pub all: bool,
-    /// Form of the answer: `json` has all levels and interrupts
+    /// Show the calls, too, that the compiler inlined into a function, once for each function: whether they ran is not seen
+    #[arg(long)]
+    pub inlined: bool,
+    /// Form of the answer: `json` has all levels, interrupts and inlined calls
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
     /// Write a first investigation of the call into this new file: its functions, as deep as they are shown, as probes
@@ -118,6 +115,15 @@ impl Args {
             depth: (!self.all).then_some(self.depth.unwrap_or(DEPTH)),
             below: self.below.clone(),
             interrupts: self.all,
+            inlined: self.inlined,
+        }
+    }
+
+    /// What has to be looked up for the answer.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            // A function that did not run may be inlined into one that did.
+            inlined: self.inlined || self.below.is_some() || self.format == Format::JsonTrace,
         }
     }
 
@@ -185,7 +191,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     );
     let (discovery, files) = trace(args, &request, &investigation, &name, &progress)?;
     progress.show_step("naming the functions");
-    let found = NamedTrace::new(&request.on, experiment, &discovery, files)?;
+    let found = NamedTrace::new(
+        request.on.name(),
+        experiment,
+        &discovery,
+        &files,
+        args.wanted(),
+    )?;
     progress.finish();
     drop(progress);
     if !discovery.stderr.is_empty() {
@@ -194,11 +206,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             String::from_utf8_lossy(&discovery.stderr).trim()
         );
     }
+    if args.inlined && !found.has_debug_info {
+        eprintln!(
+            "note: no debug information of this kernel is at hand: which calls were inlined is not known"
+        );
+    }
     if let Some(path) = &args.write {
         write_investigation(args, path, toml.as_deref(), &found, &discovery)?;
     }
     match args.format {
-        Format::Text => print(&found.text(args)?),
+        Format::Text => print(&found.text(&args.shown_tree())?),
         Format::Json => print(&found.json()?),
     }
 }
@@ -211,15 +228,11 @@ fn read_request(
     if let (Some(name), Some(path)) = (&args.experiment, &request.investigation) {
         return Ok((name.clone(), None, read_investigation(path)?));
     }
-    let (name, toml) =
-        experiment_from_words(&args.call).map_err(|error| Failure::input(error.to_string()))?;
+    let (name, toml) = experiment_from_words(&args.call).map_err(|error| Failure::input(error.to_string()))?;
     let parsed = parse(OF_WORDS, &wrap_in_investigation(&toml));
     let investigation = parsed.map_err(|problems| problems_error(true, problems))?;
     Ok((name, Some(toml), investigation))
 }
-
-/// The start of the kernel's image, in the tables of both.
-const FIRST: &str = "_text";
 
 /// Trace the experiment. Return the files, too, that the kernel's vmlinux may be.
 fn trace(
@@ -232,13 +245,12 @@ fn trace(
     let say = |line: &str| progress.show_step(line);
     let of_words = request.investigation.is_none();
     let needed = &isolate_experiment(investigation, experiment);
-    let folder = programs::investigation_folder(investigation)
-        .context("failed to find the investigation's folder")?;
+    let folder =
+        programs::investigation_folder(investigation).context("failed to find the investigation's folder")?;
     let runtime = runtime()?;
     match &request.on {
         TargetMachine::Host => {
-            programs::for_host(needed, &folder)
-                .map_err(|problems| problems_error(of_words, problems))?;
+            programs::for_host(needed, &folder).map_err(|problems| problems_error(of_words, problems))?;
             let options = DiscoveryOptions {
                 ephemeral: false,
                 folder: Some(&folder),
@@ -275,181 +287,6 @@ fn trace(
     }
 }
 
-/// The calls that were traced, with names.
-struct NamedTrace {
-    machine: String,
-    release: String,
-    workload: String,
-    calls: Vec<(TracedCall, CallFunctions)>,
-    kallsyms: Kallsyms,
-}
-
-impl NamedTrace {
-    fn new(
-        on: &TargetMachine,
-        experiment: &Experiment,
-        discovery: &Discovery,
-        vmlinux: Vec<PathBuf>,
-    ) -> Result<Self, Failure> {
-        let kallsyms = discovery
-            .kallsyms
-            .clone()
-            .map_err(|why| Failure::machine(why.to_string()))?;
-        let kallsyms =
-            Kallsyms::parse(kallsyms, None).context("failed to understand the kernel's symbols")?;
-        let refused = |error: crate::graph::GraphError| {
-            Failure::machine(format!("the trace is not whole: {error}"))
-        };
-        let all = read_calls(&discovery.graph).map_err(refused)?;
-        let calls = match &discovery.workload {
-            WorkloadKind::Syscall { sequence, call, .. } => {
-                let each = sequence.iter().chain([call]);
-                let wanted: Vec<_> = each.map(|call| (call.number, call.known_args())).collect();
-                find_in_order(all, &wanted).map_err(refused)?
-            }
-            WorkloadKind::Command(_) => all,
-        };
-        let (mut lines, slide) = match open_lines(discovery, &vmlinux, &kallsyms) {
-            Some((lines, slide)) => (Some(lines), Some(slide)),
-            None => (None, None),
-        };
-        let named = calls.into_iter().map(|mut call| {
-            mark_interrupts(&mut call, &kallsyms).map_err(refused)?;
-            let functions = name_functions(&call, &kallsyms, slide, lines.as_mut());
-            Ok((call, functions))
-        });
-        let calls = named.collect::<Result<_, Failure>>()?;
-        if let Some(lines) = &mut lines {
-            // The cache only saves time.
-            let _ = lines.save();
-        }
-        Ok(Self {
-            machine: on.name().to_owned(),
-            release: discovery.release.clone(),
-            workload: experiment.workload_text(),
-            calls,
-            kallsyms,
-        })
-    }
-
-    fn text(&self, args: &Args) -> Result<String, Failure> {
-        let shown = args.shown_tree();
-        let mut out = format!(
-            "{}, Linux {}: {}\n",
-            self.machine, self.release, self.workload
-        );
-        let mut any = false;
-        for (call, functions) in &self.calls {
-            let Some(tree) = format_tree(call, functions, &shown) else {
-                continue;
-            };
-            any = true;
-            out += &heading(call, functions);
-            out += &tree;
-        }
-        match (&args.below, any) {
-            (Some(name), false) => Err(function_not_run_error(name)),
-            _ => Ok(out),
-        }
-    }
-
-    fn json(&self) -> Result<String, Failure> {
-        let calls = self.calls.iter().map(|(call, functions)| JsonCall {
-            name: names::syscall_name(call.number),
-            number: call.number,
-            returned: call.returned,
-            duration_ns: call.duration_ns,
-            functions: &functions.table,
-            calls: call
-                .frames
-                .iter()
-                .zip(&functions.of_frame)
-                .map(JsonFrame::new)
-                .collect(),
-        });
-        let json = JsonTrace {
-            machine: &self.machine,
-            release: &self.release,
-            workload: &self.workload,
-            system_calls: calls.collect(),
-        };
-        let mut text = serde_json::to_string_pretty(&json).context("failed to write JSON")?;
-        text.push('\n');
-        Ok(text)
-    }
-}
-
-/// The failure for a function that is not in the tree.
-fn function_not_run_error(name: &str) -> Failure {
-    Failure::input(format!(
-        "`{name}` did not run in this call, as far as the tracer can see: functions that are inlined or marked notrace are \
-         not seen. Leave --below out to see what ran"
-    ))
-}
-
-#[derive(Serialize)]
-struct JsonTrace<'a> {
-    machine: &'a str,
-    release: &'a str,
-    workload: &'a str,
-    system_calls: Vec<JsonCall<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonCall<'a> {
-    name: Option<&'static str>,
-    number: i64,
-    returned: Option<i64>,
-    /// Tracing included.
-    duration_ns: u64,
-    functions: &'a [TracedFunction],
-    /// In the order in which they began.
-    calls: Vec<JsonFrame>,
-}
-
-#[derive(Serialize)]
-struct JsonFrame {
-    /// Place in `functions`, from 0.
-    function: usize,
-    depth: u32,
-    start_ns: u64,
-    duration_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    returned: Option<u64>,
-    interrupt: bool,
-}
-
-impl JsonFrame {
-    fn new((frame, function): (&crate::graph::Frame, &usize)) -> Self {
-        Self {
-            function: *function,
-            depth: frame.depth,
-            start_ns: frame.start_ns,
-            duration_ns: frame.duration_ns,
-            returned: frame.returned,
-            interrupt: frame.interrupt,
-        }
-    }
-}
-
-/// The debug information of the kernel that was traced, and the distance of its live addresses from those in there.
-fn open_lines(
-    discovery: &Discovery,
-    vmlinux: &[PathBuf],
-    kallsyms: &Kallsyms,
-) -> Option<(LineResolver, u64)> {
-    let id = discovery.build_id.as_ref().ok()?.parse().ok()?;
-    let (found, _) = debuginfo::open_matching(vmlinux, &id);
-    let vmlinux = found?;
-    let symbols = StaticSymbols::parse(&vmlinux.data).ok()?;
-    let fixed = symbols.find_by_name([FIRST]).rows(FIRST).first()?.address;
-    let slide = kallsyms.lookup(FIRST).first()?.checked_sub(fixed)?;
-    Some((
-        LineResolver::new(vmlinux, cache::user_folder().as_deref()),
-        slide,
-    ))
-}
-
 fn write_investigation(
     args: &Args,
     path: &Path,
@@ -467,7 +304,7 @@ fn write_investigation(
     let btf = Btf::parse(btf).context("failed to understand the kernel's types")?;
     let shown = args.shown_tree();
     if let (Some(name), None) = (&args.below, rows(call, functions, &shown)) {
-        return Err(function_not_run_error(name));
+        return Err(found.not_run(name));
     }
     let text = starter_investigation(
         toml,

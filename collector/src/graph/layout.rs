@@ -10,6 +10,9 @@
 use super::error::GraphError;
 use super::raw::Formats;
 
+/// Most argument registers of a function (`FTRACE_REGS_MAX_ARGS` on x86-64).
+const REGISTERS: usize = 6;
+
 /// A field of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordField {
@@ -62,6 +65,20 @@ pub(super) struct EntryRecord {
     pub id: u64,
     pub function: RecordField,
     pub depth: RecordField,
+    /// Where the argument registers begin, in bytes from the start of the record, on kernels that can record them (6.16 and later).
+    pub registers: Option<usize>,
+}
+
+impl EntryRecord {
+    /// The argument registers at the entry of the function, as many as the record has; none where the kernel did not record them.
+    pub(super) fn registers(&self, record: &[u8]) -> Vec<u64> {
+        let words = self.registers.and_then(|start| record.get(start..));
+        let words = words.unwrap_or_default().chunks_exact(8);
+        words
+            .filter_map(|word| Some(u64::from_le_bytes(word.try_into().ok()?)))
+            .take(REGISTERS)
+            .collect()
+    }
 }
 
 /// A function returns.
@@ -121,6 +138,7 @@ impl Layout {
                 id: entry.id()?,
                 function: entry.field("func")?,
                 depth: entry.field("depth")?,
+                registers: entry.rest("args"),
             },
             exit: ExitRecord {
                 id: exit.id()?,
@@ -197,6 +215,12 @@ impl<'a> EventFormat<'a> {
             }),
             _ => Err(self.missing_field_error(name)),
         }
+    }
+
+    /// Where an array begins that takes the rest of the record.
+    fn rest(&self, name: &str) -> Option<usize> {
+        let (offset, size, _) = self.line(name)?;
+        (size == 0).then_some(offset)
     }
 
     /// The first of an array of `count` words.

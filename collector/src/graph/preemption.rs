@@ -133,6 +133,7 @@ mod tests {
             depth: (line.len() - line.trim_start().len()) as u32,
             start_ns: 0,
             duration_ns: None,
+            registers: Vec::new(),
             returned: None,
             interrupt: false,
         });

@@ -576,3 +576,29 @@ fn short_records() {
         );
     }
 }
+
+/// Check that the argument registers behind an entry are read where the kernel records them, as many as there are, and that records
+/// without them are read as before.
+#[test]
+fn argument_registers() {
+    let mut raw = Trace::new().enter(41, 2).raw();
+    raw.formats.entry += "\tfield:unsigned long args[];\toffset:20;\tsize:0;\tsigned:0;\n";
+    let mut trace = Trace::new();
+    trace.enter(41, 2);
+    let mut body = 1u64.to_le_bytes().to_vec();
+    body.extend(0i32.to_le_bytes());
+    for word in [7u64, u64::MAX] {
+        body.extend(word.to_le_bytes());
+    }
+    trace.record(11, &body).entry(2, 1).exit(2, 1).exit(1, 0);
+    let with = trace.leave(41, 3).enter(1, u64::MAX).raw();
+    raw.cpus = with.cpus;
+    let registers = |raw: &RawGraph| {
+        let call = matching(calls(raw).unwrap(), 41, &[Some(2)]).unwrap();
+        let each = call.frames.iter().map(|frame| frame.registers.clone());
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(registers(&raw), [vec![7, u64::MAX], Vec::new()]);
+    raw.formats = formats();
+    assert_eq!(registers(&raw), [Vec::<u64>::new(), Vec::new()]);
+}

@@ -43,6 +43,8 @@ pub struct Frame {
     pub start_ns: u64,
     /// Time until it returned, in nanoseconds; `None`: it did not return.
     pub duration_ns: Option<u64>,
+    /// The argument registers at its entry, where the kernel records them; else empty.
+    pub registers: Vec<u64>,
     /// The value of the register that holds what functions return, where the kernel records it.
     pub returned: Option<u64>,
     /// True if it belongs to an interrupt that came while the call ran, or to a preemption by one, and not to the call.
@@ -117,11 +119,7 @@ fn next_matching(
 }
 
 /// The value of a field of the record with this number among those of the task.
-fn field_value(
-    field: RecordField,
-    record: &TimedRecord<'_>,
-    number: usize,
-) -> Result<u64, GraphError> {
+fn field_value(field: RecordField, record: &TimedRecord<'_>, number: usize) -> Result<u64, GraphError> {
     field
         .read(record.bytes)
         .ok_or(GraphError::Short { record: number })
@@ -228,6 +226,7 @@ impl<'l> Task<'l> {
                 depth: base as u32,
                 start_ns: time_ns.saturating_sub(*began),
                 duration_ns: None,
+                registers: fields.registers(record.bytes),
                 returned: None,
                 interrupt,
             });
@@ -280,9 +279,7 @@ impl<'l> Task<'l> {
             }
             None => None,
         };
-        let returned = fields
-            .returned
-            .map(|field| field_value(field, record, number));
+        let returned = fields.returned.map(|field| field_value(field, record, number));
         let returned = returned.transpose()?;
         if let (Some(frame), Some((call, _))) = (open.frame, &mut self.call) {
             let duration = times.unwrap_or(record.time_ns.saturating_sub(open.time_ns));

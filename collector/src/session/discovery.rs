@@ -26,7 +26,7 @@ pub struct Discovery {
     pub build_id: Result<String, Reason>,
     /// `/proc/kallsyms`, with real addresses.
     pub kallsyms: Result<String, Reason>,
-    /// The kernel's BTF, if it was wanted.
+    /// The kernel's BTF, if it was wanted, or if the tracer recorded arguments.
     #[serde(with = "serde_bytes")]
     pub btf: Option<Vec<u8>>,
     /// The workload, as this kernel's types have it.
@@ -73,9 +73,10 @@ pub async fn discover(
         .map_err(|why| anyhow::anyhow!("{why}"))?;
     let spec = workload_spec(experiment, &workload, options.folder)?;
     progress("switching the tracer on");
-    let tracer = Tracer::start(options.ephemeral)?;
+    let tracer = Tracer::start_with_arguments(options.ephemeral)?;
     progress("running the workload under the tracer");
     let (graph, outcome) = tracer.trace_until_complete(&spec).await?;
+    let has_arguments = tracer.records_arguments();
     tracer.stop()?;
     progress("reading the kernel's symbols");
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -85,7 +86,7 @@ pub async fn discover(
             .map(|id| id.to_string())
             .map_err(Reason::from_error),
         kallsyms: running::read_kallsyms_text().map_err(Reason::from_error),
-        btf: options.types.then_some(btf),
+        btf: (options.types || has_arguments).then_some(btf),
         workload,
         graph,
         stderr: outcome.stderr,

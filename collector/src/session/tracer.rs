@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::tracer_writes::WriteWatch;
+use super::tracer_writes::Writes;
+use crate::graph::calls;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
-use crate::graph::read_calls;
 use crate::workload::{RunningWorkload, WorkloadError, WorkloadOutcome, WorkloadSpec};
 
 /// The places of tracefs: its own, and that of older systems.
@@ -35,6 +35,8 @@ const SETTINGS: [(&str, &str); 6] = [
     ("max_graph_depth", "0"),
     ("options/sleep-time", "1"),
 ];
+/// The setting by which kernels since 6.16 record the arguments of functions, where they were built with it.
+const ARGUMENTS: &str = "options/funcgraph-args";
 /// Filters that others may have left, and that would leave functions out: these have to be empty.
 const FILTERS: [&str; 8] = [
     "set_ftrace_filter",
@@ -126,6 +128,18 @@ impl Tracer {
     /// # Errors
     /// When there is none, or somebody else uses it.
     pub fn start(ephemeral: bool) -> Result<Self, TracerError> {
+        Self::start_with(ephemeral, false)
+    }
+
+    /// As [`start`](Self::start), and record the arguments of functions, where the kernel can.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_arguments(ephemeral: bool) -> Result<Self, TracerError> {
+        Self::start_with(ephemeral, true)
+    }
+
+    fn start_with(ephemeral: bool, arguments: bool) -> Result<Self, TracerError> {
         let mut tracer = Self {
             root: find_tracefs()?,
             before: Vec::new(),
@@ -139,6 +153,10 @@ impl Tracer {
         tracer.check_exclusive()?;
         for (file, value) in SETTINGS {
             tracer.set(file, value)?;
+        }
+        // Before the tracer: some kernels lack it, and one that is on would be switched over.
+        if arguments && tracer.read(ARGUMENTS).is_ok() {
+            tracer.set(ARGUMENTS, "1")?;
         }
         for event in EVENTS {
             tracer.set(event, "1")?;
@@ -154,6 +172,11 @@ impl Tracer {
             tracer.settled.push((SWITCH, content));
         }
         Ok(tracer)
+    }
+
+    /// True if the arguments of functions are recorded.
+    pub fn records_arguments(&self) -> bool {
+        self.before.iter().any(|(file, _)| *file == ARGUMENTS)
     }
 
     /// The functions that the tracer sees, one per line, with the module after the name.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use qed_programs::atomic::{PRIVATE, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use super::types::{Copies, Definition, Inlining, SourceFrame};
+use super::types::{Copies, Definition, InlinedCallee, Inlining, SourceFrame};
 use crate::symbols::build_id::BuildId;
 
 /// Raised whenever the content or its meaning changes.
@@ -27,6 +27,9 @@ struct Content {
     definitions: BTreeMap<String, Vec<Definition>>,
     inlining: BTreeMap<String, Inlining>,
     copies: BTreeMap<String, Copies>,
+    /// By the static address of the function that holds them. Caches without it are of the same format.
+    #[serde(default)]
+    inlined: BTreeMap<u64, Option<Vec<InlinedCallee>>>,
 }
 
 /// The cache of one build.
@@ -73,6 +76,15 @@ impl Cache {
 
     pub(super) fn copies(&self, function: &str) -> Option<Copies> {
         self.content.copies.get(function).cloned()
+    }
+
+    pub(super) fn inlined(&self, holder: u64) -> Option<Option<Vec<InlinedCallee>>> {
+        self.content.inlined.get(&holder).cloned()
+    }
+
+    pub(super) fn add_inlined(&mut self, holder: u64, callees: &Option<Vec<InlinedCallee>>) {
+        self.content.inlined.insert(holder, callees.clone());
+        self.changed = true;
     }
 
     pub(super) fn add_copies(&mut self, function: &str, copies: &Copies) {
@@ -127,6 +139,9 @@ impl Cache {
             }
             for (key, value) in other.copies {
                 self.content.copies.entry(key).or_insert(value);
+            }
+            for (key, value) in other.inlined {
+                self.content.inlined.entry(key).or_insert(value);
             }
         }
         fs::create_dir_all(folder)?;

@@ -163,11 +163,7 @@ fn add_unit_copies<'a>(
     Ok(())
 }
 
-fn scan_unit<'a>(
-    dwarf: &Dwarf<'a>,
-    unit: &Unit<'a>,
-    functions: &[&str],
-) -> Result<UnitScan, DwarfError> {
+fn scan_unit<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, functions: &[&str]) -> Result<UnitScan, DwarfError> {
     let mut pass = UnitScan::default();
     // The functions around the entry: how deep each stands, and its offset if it has code.
     let mut around: Vec<(isize, Option<UnitOffset>)> = Vec::new();
@@ -214,7 +210,7 @@ fn scan_unit<'a>(
 }
 
 /// The entry that an entry is a copy or the completion of.
-fn reference(entry: &Die<'_>) -> Option<UnitOffset> {
+pub(super) fn reference(entry: &Die<'_>) -> Option<UnitOffset> {
     let origin = entry
         .attr_value(DW_AT_abstract_origin)
         .or_else(|| entry.attr_value(DW_AT_specification))?;
@@ -225,11 +221,7 @@ fn reference(entry: &Die<'_>) -> Option<UnitOffset> {
 }
 
 /// Addresses at which the parts of a function's code begin.
-fn start_addresses<'a>(
-    dwarf: &Dwarf<'a>,
-    unit: &Unit<'a>,
-    entry: &Die<'a>,
-) -> Result<Vec<u64>, DwarfError> {
+fn start_addresses<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, entry: &Die<'a>) -> Result<Vec<u64>, DwarfError> {
     let mut starts = Vec::new();
     if let Some(low_pc) = entry.attr_value(DW_AT_low_pc) {
         starts.extend(dwarf.attr_address(unit, low_pc)?);
@@ -267,7 +259,7 @@ fn follow_references<'a, T>(
     Ok(None)
 }
 
-fn entry_name<'a>(
+pub(super) fn entry_name<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     offset: UnitOffset,
@@ -296,7 +288,7 @@ fn declaring_file<'a>(
 }
 
 /// File and line of an inlined call.
-fn inlined_call_site<'a>(
+pub(super) fn inlined_call_site<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     entry: &Die<'a>,

@@ -106,7 +106,8 @@ impl Index {
         })
     }
 
-    fn unit_at(&self, address: u64) -> Option<usize> {
+    /// Offset of the unit with the code at `address`.
+    pub(super) fn unit_at(&self, address: u64) -> Option<usize> {
         let upper = self.ranges.partition_point(|range| range.0 <= address);
         self.ranges[..upper]
             .last()
@@ -205,7 +206,7 @@ impl Index {
 }
 
 /// True if a function, or one of the parts that the compiler split it into, begins at `address`.
-fn begins_at<'a>(
+pub(super) fn begins_at<'a>(
     dwarf: &Dwarf<'a>,
     unit: &Unit<'a>,
     entry: &Die<'a>,

@@ -7,6 +7,7 @@
 //! relocations) all relocations, first.
 
 pub mod cache;
+mod callees;
 mod candidates;
 mod copies;
 mod dwarf;
@@ -19,4 +20,6 @@ mod types;
 
 pub use path::normalise;
 pub use resolver::{LineResolver, LinesError};
-pub use types::{Copies, Definition, InlinedCopy, Inlining, LineKind, OwnCopy, SourceFrame};
+pub use types::{
+    Copies, Definition, InlinedCallee, InlinedCopy, Inlining, LineKind, OwnCopy, SourceFrame,
+};

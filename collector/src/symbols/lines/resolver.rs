@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use super::cache::{self, Cache};
 use super::path::normalise;
-use super::types::{Copies, Definition, Inlining, LineKind, SourceFrame};
-use super::{copies, dwarf};
+use super::types::{Copies, Definition, InlinedCallee, Inlining, LineKind, SourceFrame};
+use super::{callees, copies, dwarf};
 use crate::symbols::build_id::BuildId;
 use crate::symbols::debuginfo::{self, Mismatch, Vmlinux};
 
@@ -148,6 +148,17 @@ impl LineResolver {
         Ok(definition)
     }
 
+    /// The calls that the compiler inlined into the function that begins at a static address, callers before what they call; `None` where
+    /// the debug info does not describe the function. Whether they ran is another question.
+    pub fn inlined_at(&mut self, address: u64) -> Result<Option<Vec<InlinedCallee>>, LinesError> {
+        if let Some(known) = self.cache.find_inlined(address) {
+            return Ok(known);
+        }
+        let found = self.with_index(|index, data| callees::inlined_at(index, data, address))?;
+        self.cache.add_inlined(address, &found);
+        Ok(found)
+    }
+
     /// The inlined copies of a function; nothing in `into` and no code of its own where the debug info does not know
     /// it.
     pub fn find_inlining(&mut self, function: &str) -> Result<Inlining, LinesError> {
@@ -162,10 +173,7 @@ impl LineResolver {
     }
 
     /// The copies of each of these functions; one that the debug info does not know has none and is not described.
-    pub fn find_copies(
-        &mut self,
-        functions: &[&str],
-    ) -> Result<BTreeMap<String, Copies>, LinesError> {
+    pub fn find_copies(&mut self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, LinesError> {
         let (mut found, mut unknown) = (BTreeMap::new(), Vec::new());
         for &function in functions {
             match self.cache.copies(function) {

@@ -171,6 +171,73 @@ fn copies_of_functions() {
     assert_eq!(resolver.code(8, 4), None);
 }
 
+/// Functions that are inlined into each other; line 3 calls one from another, line 6 has the same call twice on one line.
+const NESTED: &str = "#define INLINE static inline __attribute__((always_inline))
+INLINE int leaf(volatile int *x) { return *x * 7; }
+INLINE int middle(volatile int *x) { return leaf(x) - 1; }
+__attribute__((noinline)) int plain(volatile int *x) { return *x; }
+__attribute__((noinline)) int outer(volatile int *x)
+{ int sum = middle(x) + leaf(x); if (*x > 9) sum += plain(x); return sum; }
+int main(int argc, char **argv) { (void)argv; return outer(&argc); }
+";
+
+/// Check that calls which were inlined into a function are listed with their places and their depth, that a function which is called is
+/// not among them, and that one without any is told apart from one that is not described; from the cache too.
+#[test]
+fn inlined_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("a.c"), NESTED).unwrap();
+    let status = std::process::Command::new("cc")
+        .args(["-g", "-O1", "-no-pie", "-o"])
+        .args([path("program"), path("a.c")])
+        .status();
+    assert!(status.unwrap().success());
+    let data = std::fs::read(path("program")).unwrap();
+    let symbols = crate::symbols::elf::StaticSymbols::parse(&data).unwrap();
+    let at = |name: &str| {
+        let mut all = symbols.symbols().iter();
+        all.find(|one| one.name == name).unwrap().address
+    };
+    let mut resolver = lines_of(&path("program"), Some(folder.path()));
+    let mut shown = |name: &str| {
+        let found = resolver.inlined_at(at(name)).unwrap()?;
+        let line = |one: &InlinedCallee| {
+            let site = one.site.as_deref().unwrap_or_default();
+            let line = site.rsplit(':').next().unwrap_or_default();
+            format!("{} {} {line}", one.depth, one.function)
+        };
+        let mut lines: Vec<String> = found.iter().map(line).collect();
+        // The compiler decides which of two calls on one line comes first.
+        if lines.first().is_some_and(|line| line == "0 leaf 6") {
+            lines.rotate_left(1);
+        }
+        Some(lines)
+    };
+    let outer = ["0 middle 6", "1 leaf 3", "0 leaf 6"].map(str::to_owned);
+    assert_eq!(shown("outer"), Some(outer.to_vec()));
+    assert_eq!(shown("plain"), Some(Vec::new()));
+    // From the C library's start files, which have no debug info.
+    assert_eq!(shown("_start"), None);
+    resolver.save().unwrap();
+    let again = lines_of(&path("program"), Some(folder.path()));
+    let cached = |name: &str| {
+        again
+            .cache
+            .inlined(at(name))
+            .map(|found| found.map(|all| all.len()))
+    };
+    assert_eq!(
+        [
+            cached("outer"),
+            cached("plain"),
+            cached("_start"),
+            cached("main")
+        ],
+        [Some(Some(3)), Some(Some(0)), Some(None), None]
+    );
+}
+
 /// Check that an address outside of any code has no frames, and an unknown function neither a definition nor a copy.
 #[test]
 fn nothing_found() {

@@ -94,3 +94,15 @@ pub struct InlinedCopy {
     /// File and line of the inlined call: `fs/file.c:566`.
     pub site: Option<String>,
 }
+
+/// A call that the compiler inlined into a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InlinedCallee {
+    /// Number of inlined calls around it.
+    pub depth: u32,
+    /// The function that is called, as the source names it.
+    pub function: String,
+    /// File and line of the call: `fs/file.c:566`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+}
