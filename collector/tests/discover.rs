@@ -6,7 +6,7 @@ use std::path::Path;
 
 use qed_evidence::investigation::{Investigation, parse};
 use serde_json::Value;
-use support::{collector, folder_with, skipped, status_and_message};
+use support::{collector, folder_with, note_skipped, status_and_message};
 
 /// A call that every kernel has, and that runs through some levels.
 const CALL: [&str; 4] = ["--", "pipe2", "buffer:8", "0"];
@@ -397,7 +397,7 @@ fn inlined_calls() {
     };
     let outer = named("__sys_socket");
     if outer.get("source").is_none() {
-        return skipped("no debug information of this kernel in the cache");
+        return note_skipped("no debug information of this kernel in the cache");
     }
     let inlined = outer["inlined"].as_array().unwrap();
     let map = inlined.iter().find(|one| one["function"] == "sock_map_fd");

@@ -216,7 +216,8 @@ fn agree(guest: &str, has_arguments: bool) {
     assert_eq!(traced.traces.len(), CALLS.len());
     for ((name, number, _, args), (raw, trace)) in CALLS.iter().zip(&traced.traces) {
         let raw: RawGraph = postcard::from_bytes(raw).expect("records");
-        let all = read_calls(&raw).unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
+        let all =
+            read_calls(&raw).unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
         let call = find_matching(all, *number, args)
             .unwrap_or_else(|error| panic!("{guest} {name}: {error}\n{trace}"));
         let ours = by_records(&call, &kallsyms);

@@ -19,6 +19,9 @@ reads = [
   { at = "entry", name = "mode", path = "path->dentry->d_inode->i_mode", names = "S" },
   { at = "entry", name = "started", path = "task->start_time", kind = "time" },
   { at = "entry", name = "nanoseconds", path = "task->start_time" },
+  { at = "entry", name = "name", path = "path->dentry->d_name", kind = "text" },
+  { at = "entry", name = "name_by_pointer", path = "path->dentry->d_name.name", kind = "text" },
+  { at = "entry", name = "no_text", path = "file->f_flags", kind = "text" },
   { at = "entry", name = "misspelt", path = "file->f_flags", names = "kmem_cache_alloc.gfp_flag" },
   { at = "entry", name = "unknown", path = "file->f_flags", names = "kmem_cache_allocate.gfp_flags" },
   { at = "entry", name = "pointer", path = "file->f_op", names = "O" },
@@ -28,6 +31,28 @@ reads = [
 tracepoint = "kmem_cache_alloc"
 name = "allocated"
 names = { gfp_flags = "kmem_cache_alloc.gfp_flags" }
+
+[[experiment]]
+name = "walk"
+workload = { syscall = "openat", args = ["AT_FDCWD", { text = "/etc/passwd" }, "O_RDONLY"], returns = "fd" }
+[[experiment.probe]]
+function = "__d_lookup_rcu"
+reads = [
+  { at = "entry", name = "part", path = "*name", kind = "text" },
+  { at = "entry", name = "rest", path = "name->name", kind = "text" },
+]
+
+[[experiment]]
+name = "status"
+workload = { syscall = "statx", args = ["AT_FDCWD", { text = "/etc/passwd" }, 0, 0x7ff, { buffer = "status", size = 256 }] }
+[[experiment.probe]]
+function = "cp_statx"
+reads = [
+  { at = "entry", name = "changed", path = "stat->mtime", kind = "time" },
+  { at = "entry", name = "seconds", path = "stat->mtime.tv_sec" },
+  { at = "entry", name = "part", path = "stat->mtime.tv_nsec" },
+  { at = "entry", name = "no_time", path = "stat->uid", kind = "time" },
+]
 
 [[experiment]]
 name = "closed"
@@ -74,6 +99,8 @@ fn of_three_kernels() {
             "this kernel has no tracepoint `kmem_cache_allocate`",
             "is not a plain number that `names = \"O\"` could name",
             "and an IP address is `__be32`, or 4 or 16 bytes",
+            "and a text is a pointer to characters, an array of them, or a `struct qstr`",
+            "`stat->uid` is `kuid_t`, a structure: `kind` and `names` are for one value",
         ] {
             assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");
         }
@@ -91,6 +118,24 @@ fn of_three_kernels() {
             panic!("{guest}: no time");
         };
         assert_eq!(open("nanoseconds").as_integer(), Some(ns.into()), "{guest}");
+        assert_eq!(open("name"), Value::text("passwd"), "{guest}");
+        assert_eq!(open("name_by_pointer"), Value::text("passwd"), "{guest}");
+        let lookup =
+            |name: &str| value(&evidence, &format!("walk.__d_lookup_rcu.hit1.entry.{name}"));
+        // The name is a part of the path, and no NUL ends it.
+        assert_eq!(lookup("part"), Value::text("etc"), "{guest}");
+        assert_eq!(lookup("rest"), Value::text("etc/passwd"), "{guest}");
+        let status = |name: &str| value(&evidence, &format!("status.cp_statx.entry.{name}"));
+        let Value::Time { ns } = status("changed") else {
+            panic!("{guest}: no time");
+        };
+        let number = |name: &str| status(name).as_integer().unwrap();
+        assert_eq!(
+            i128::from(ns),
+            number("seconds") * 1_000_000_000 + number("part"),
+            "{guest}"
+        );
+        assert!(ns > 0, "{guest}");
         let allocated = shown("open.allocated.hit1.args.gfp_flags");
         assert!(allocated.starts_with("GFP_KERNEL"), "{guest}: {allocated}");
         let to = value(&evidence, "closed.tcp_v4_connect.exit.to");

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::btf::{Btf, BtfError, KernelFunction, Passing, Type, TypeId};
+use crate::btf::{ArgumentLocation, Btf, BtfError, KernelFunction, Type, TypeId};
 
 /// A parameter of a traced function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,10 +69,10 @@ fn of_function(
     let parameters = function.signature.parameters.iter().enumerate();
     let each = parameters.map(|(at, parameter)| {
         let place = match parameter.passing {
-            Passing::Register(register) => {
+            ArgumentLocation::Register(register) => {
                 form(btf, parameter.type_id)?.map(|form| (register as usize, form))
             }
-            Passing::Unreadable(_) => None,
+            ArgumentLocation::Unreadable(_) => None,
         };
         Ok(TracedParameter {
             name: parameter.name_or_position(at),

@@ -308,6 +308,9 @@ mod tests {
         let list = "one\ntwo\nholder [mod]\nother\n";
         let kallsyms =
             "1 T one\n2 t two\n3 t two\n4 t holder\t[mod]\n5 t hidden\n6 d one\n1 T one_alias\n";
-        assert_eq!(traceable_symbols(list, kallsyms, &instances), ["holder", "one"]);
+        assert_eq!(
+            traceable_symbols(list, kallsyms, &instances),
+            ["holder", "one"]
+        );
     }
 }

@@ -237,7 +237,12 @@ impl ProbeEvent<'_> {
                     Some(names) => NumberRole::Named(names),
                     None => NumberRole::Read(read.kind),
                 };
-                let datum = decoded_datum(decode(&loaded, how), role, self.names);
+                let decoded = decode(&loaded, how);
+                let decoded = match &read.length {
+                    Some(length) => length.of(decoded, self.event),
+                    None => decoded,
+                };
+                let datum = decoded_datum(decoded, role, self.names);
                 vec![(read.name.clone(), datum)]
             }
         }

@@ -222,6 +222,8 @@ fn integer_datum(value: i128, type_name: String, role: NumberRole<'_>, names: &d
             Ok(ns) => Value::Time { ns }.into(),
             Err(_) => wrong("time in nanoseconds"),
         },
+        // A path of such a read has no number.
+        (Some(ReadKind::Text), _) => wrong("text"),
         (Some(ReadKind::Offset), _) => Value::Offset { value: exact }.into(),
         (Some(ReadKind::Flags), _) => Value::Flags {
             value: exact,

@@ -44,7 +44,11 @@ pub struct CallRow {
 }
 
 /// The calls that are shown, in the order in which they began; `None` where `below` names a function that did not run.
-pub fn rows(call: &TracedCall, functions: &CallFunctions, shown: &ShownTree) -> Option<Vec<CallRow>> {
+pub fn rows(
+    call: &TracedCall,
+    functions: &CallFunctions,
+    shown: &ShownTree,
+) -> Option<Vec<CallRow>> {
     let frames = &call.frames;
     let is_root = |at: usize| match &shown.below {
         Some(name) => functions.table[functions.of_frame[at]].name == *name,
@@ -62,7 +66,11 @@ pub fn rows(call: &TracedCall, functions: &CallFunctions, shown: &ShownTree) -> 
 }
 
 /// The tree, one line for each call that is shown; `None` where `below` names a function that did not run.
-pub fn format_tree(call: &TracedCall, functions: &CallFunctions, shown: &ShownTree) -> Option<String> {
+pub fn format_tree(
+    call: &TracedCall,
+    functions: &CallFunctions,
+    shown: &ShownTree,
+) -> Option<String> {
     let mut out = String::new();
     let mut has_heading = shown.below.is_some();
     let mut told = BTreeSet::new();

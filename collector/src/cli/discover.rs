@@ -123,7 +123,7 @@ impl Args {
     fn wanted(&self) -> Wanted {
         Wanted {
             // A function that did not run may be inlined into one that did.
-            inlined: self.inlined || self.below.is_some() || self.format == Format::JsonTrace,
+            inlined: self.inlined || self.below.is_some() || self.format == Format::Json,
         }
     }
 
@@ -228,7 +228,8 @@ fn read_request(
     if let (Some(name), Some(path)) = (&args.experiment, &request.investigation) {
         return Ok((name.clone(), None, read_investigation(path)?));
     }
-    let (name, toml) = experiment_from_words(&args.call).map_err(|error| Failure::input(error.to_string()))?;
+    let (name, toml) =
+        experiment_from_words(&args.call).map_err(|error| Failure::input(error.to_string()))?;
     let parsed = parse(OF_WORDS, &wrap_in_investigation(&toml));
     let investigation = parsed.map_err(|problems| problems_error(true, problems))?;
     Ok((name, Some(toml), investigation))
@@ -245,12 +246,13 @@ fn trace(
     let say = |line: &str| progress.show_step(line);
     let of_words = request.investigation.is_none();
     let needed = &isolate_experiment(investigation, experiment);
-    let folder =
-        programs::investigation_folder(investigation).context("failed to find the investigation's folder")?;
+    let folder = programs::investigation_folder(investigation)
+        .context("failed to find the investigation's folder")?;
     let runtime = runtime()?;
     match &request.on {
         TargetMachine::Host => {
-            programs::for_host(needed, &folder).map_err(|problems| problems_error(of_words, problems))?;
+            programs::for_host(needed, &folder)
+                .map_err(|problems| problems_error(of_words, problems))?;
             let options = DiscoveryOptions {
                 ephemeral: false,
                 folder: Some(&folder),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::assemble::arguments::ArgumentValue;
-use crate::assemble::graph::{Functions, TracedFunction};
+use crate::assemble::graph::{CallFunctions, TracedFunction};
 use crate::graph::{Frame, TracedCall};
 use crate::workload::names;
 
@@ -46,7 +46,7 @@ struct JsonFrame {
 
 impl<'a> JsonCall<'a> {
     /// A call with the names of its functions.
-    pub(super) fn new((call, functions): &'a (TracedCall, Functions)) -> Self {
+    pub(super) fn new((call, functions): &'a (TracedCall, CallFunctions)) -> Self {
         let runs = call.frames.iter().zip(&functions.of_frame);
         Self {
             name: names::syscall_name(call.number),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use qed_evidence::investigation::Experiment;
 
-use super::call_tree::{ShownTree, heading, text};
+use super::call_tree::{ShownTree, format_tree, heading};
 use super::discover_json::{Json, JsonCall};
 use super::failure::Failure;
-use crate::assemble::graph::{DebugInfo, Functions, functions, mark_interrupts};
+use crate::assemble::graph::{CallFunctions, DebugInfo, mark_interrupts, name_functions};
 use crate::btf::Btf;
-use crate::graph::{GraphError, TracedCall, calls, in_order};
+use crate::graph::{GraphError, TracedCall, find_in_order, read_calls};
 use crate::session::discovery::Discovery;
 use crate::symbols::elf::StaticSymbols;
 use crate::symbols::lines::{LineResolver, cache};
@@ -34,7 +34,7 @@ pub struct NamedTrace {
     release: String,
     workload: String,
     /// The calls, in their order.
-    pub calls: Vec<(TracedCall, Functions)>,
+    pub calls: Vec<(TracedCall, CallFunctions)>,
     /// The symbols of the machine.
     pub kallsyms: Kallsyms,
     /// The kernel's debug information is at hand.
@@ -70,7 +70,7 @@ impl NamedTrace {
                 slide: *slide,
                 inlined: wanted.inlined,
             });
-            let functions = functions(&call, &kallsyms, btf.as_ref(), debug_info);
+            let functions = name_functions(&call, &kallsyms, btf.as_ref(), debug_info);
             named.push((call, functions));
         }
         if let Some((lines, _)) = &mut lines {
@@ -98,7 +98,7 @@ impl NamedTrace {
         );
         let mut any = false;
         for (call, functions) in &self.calls {
-            let Some(tree) = text(call, functions, shown) else {
+            let Some(tree) = format_tree(call, functions, shown) else {
                 continue;
             };
             any = true;
@@ -162,12 +162,12 @@ fn not_whole(error: GraphError) -> Failure {
 
 /// The calls of the workload, of all that its task made.
 fn traced_calls(discovery: &Discovery) -> Result<Vec<TracedCall>, Failure> {
-    let all = calls(&discovery.graph).map_err(not_whole)?;
+    let all = read_calls(&discovery.graph).map_err(not_whole)?;
     match &discovery.workload {
         WorkloadKind::Syscall { sequence, call, .. } => {
             let each = sequence.iter().chain([call]);
             let wanted: Vec<_> = each.map(|call| (call.number, call.known_args())).collect();
-            in_order(all, &wanted).map_err(not_whole)
+            find_in_order(all, &wanted).map_err(not_whole)
         }
         WorkloadKind::Command(_) => Ok(all),
     }
@@ -183,7 +183,7 @@ fn lines(
     let (found, _) = debuginfo::open_matching(vmlinux, &id);
     let vmlinux = found?;
     let symbols = StaticSymbols::parse(&vmlinux.data).ok()?;
-    let fixed = symbols.named([FIRST]).rows(FIRST).first()?.address;
+    let fixed = symbols.find_by_name([FIRST]).rows(FIRST).first()?.address;
     let slide = kallsyms.lookup(FIRST).first()?.checked_sub(fixed)?;
     Some((
         LineResolver::new(vmlinux, cache::user_folder().as_deref()),

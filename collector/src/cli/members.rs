@@ -159,14 +159,14 @@ fn guest_btf(name: &str, source: &KernelSource, lock: Option<&Lock>) -> Result<V
     let say = |line: &str| progress.show_step(line);
     let cache = Cache::for_user()?;
     let kernel = lock::find_kernel(lock, name, source, &cache, false, &say)?;
-    show_step("unpacking the kernel's types");
+    say("unpacking the kernel's types");
     let image = std::fs::read(&kernel.path)
         .with_context(|| format!("failed to read the kernel image {}", kernel.path.display()))?;
     match vmlinuz::types(&image) {
         Ok(types) => return Ok(types),
         Err(VmlinuzError::Unsupported(_)) => {}
         Err(error) => {
-            return Err(Failure::unable(format!(
+            return Err(Failure::machine(format!(
                 "{error}: {}",
                 kernel.path.display()
             )));
@@ -174,13 +174,24 @@ fn guest_btf(name: &str, source: &KernelSource, lock: Option<&Lock>) -> Result<V
     }
     qemu::find_emulator()?;
     let job = GuestJob::Types;
-    let run = runtime()?.block_on(boot(kernel, &job, GuestFiles::default(), cache, LIMIT_S, &say))?;
+    let run = runtime()?.block_on(boot(
+        kernel,
+        &job,
+        GuestFiles::default(),
+        cache,
+        LIMIT_S,
+        &say,
+    ))?;
     Ok(parse_types_answer(&run.payload)?)
 }
 
 /// The facts with the members of members that are structures or unions without a name, `in6_u.u6_addr8`: such a type cannot be
 /// asked for by its own name.
-fn expand_anonymous_members(btf: &Btf<'_>, mut facts: TypeFacts, name: &str) -> Result<TypeFacts, BtfError> {
+fn expand_anonymous_members(
+    btf: &Btf<'_>,
+    mut facts: TypeFacts,
+    name: &str,
+) -> Result<TypeFacts, BtfError> {
     // Of several types of one name none is described.
     if facts.members.is_empty() {
         return Ok(facts);

@@ -594,7 +594,7 @@ fn argument_registers() {
     let with = trace.leave(41, 3).enter(1, u64::MAX).raw();
     raw.cpus = with.cpus;
     let registers = |raw: &RawGraph| {
-        let call = matching(calls(raw).unwrap(), 41, &[Some(2)]).unwrap();
+        let call = find_matching(read_calls(raw).unwrap(), 41, &[Some(2)]).unwrap();
         let each = call.frames.iter().map(|frame| frame.registers.clone());
         each.collect::<Vec<_>>()
     };

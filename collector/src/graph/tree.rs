@@ -119,7 +119,11 @@ fn next_matching(
 }
 
 /// The value of a field of the record with this number among those of the task.
-fn field_value(field: RecordField, record: &TimedRecord<'_>, number: usize) -> Result<u64, GraphError> {
+fn field_value(
+    field: RecordField,
+    record: &TimedRecord<'_>,
+    number: usize,
+) -> Result<u64, GraphError> {
     field
         .read(record.bytes)
         .ok_or(GraphError::Short { record: number })
@@ -279,7 +283,9 @@ impl<'l> Task<'l> {
             }
             None => None,
         };
-        let returned = fields.returned.map(|field| field_value(field, record, number));
+        let returned = fields
+            .returned
+            .map(|field| field_value(field, record, number));
         let returned = returned.transpose()?;
         if let (Some(frame), Some((call, _))) = (open.frame, &mut self.call) {
             let duration = times.unwrap_or(record.time_ns.saturating_sub(open.time_ns));

@@ -254,7 +254,10 @@ mod tests {
             read_image_base(&good[..good.len() - 9]),
             Err(VmlinuzError::NotABzImage(_))
         ));
-        let bzip2 = read_image_base(&bzimage(b"BZh91AY")).err().unwrap().to_string();
+        let bzip2 = read_image_base(&bzimage(b"BZh91AY"))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(bzip2.contains("bzip2, which is not supported"), "{bzip2}");
         let whole = xz_payload(&elf::tests::vmlinux(&[1; 20]));
         for damaged in [

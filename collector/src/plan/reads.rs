@@ -8,13 +8,16 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
-    CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, compile, compile_wanted,
+    CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_time, compile,
+    compile_of_kind, text_length,
 };
 use super::number_names::{NumberNaming, named_fields, number_names};
 use super::paths::wrong_path_error;
 use super::place::ProbePlace;
 use super::planner::Planner;
-use super::types::{PlannedElements, PlannedParameter, PlannedRead, PlannedReturn};
+use super::types::{
+    NumberNames, PlannedElements, PlannedLength, PlannedParameter, PlannedRead, PlannedReturn,
+};
 use crate::btf::{ArgumentLocation, Type, TypeId};
 use crate::probe::AttachTarget;
 use crate::reason::Reason;
@@ -32,6 +35,22 @@ fn compile_element_count(path: &str, scope: &Scope<'_, '_>) -> Result<CompiledPa
             other.type_name()
         ))),
     }
+}
+
+/// Compile the path of the length of a text that no NUL needs to end.
+fn length(
+    read: &Read,
+    path: &str,
+    scope: &Scope<'_, '_>,
+    wanted: ReadOptions<'_>,
+) -> Result<Option<CompiledPath>, Reason> {
+    if read.kind != Some(ReadKind::Text) {
+        return Ok(None);
+    }
+    let length = text_length(path, scope, wanted);
+    length
+        .map(|length| compile_element_count(&length, scope))
+        .transpose()
 }
 
 /// Accept a value that can be an IP address.
@@ -226,7 +245,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let mut refused = Vec::new();
         let mut problems = Vec::new();
         for (path, span) in read.paths() {
-            match compile_wanted(path, scope, wanted) {
+            match compile_of_kind(path, scope, wanted, read.kind) {
                 Ok(compiled) => {
                     found.get_or_insert((path, compiled));
                 }
@@ -273,7 +292,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             choose: &read.choose,
         };
         let scope = self.scope(place, exit, &symbols);
-        let (path, compiled) = match self.first_path(read, &scope, wanted) {
+        let (path, mut compiled) = match self.first_path(read, &scope, wanted) {
             Ok(found) => found,
             Err(PathError::Refused(reason)) => return Err(Some(reason)),
             Err(PathError::Wrong(problems)) => {
@@ -281,6 +300,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return Err(None);
             }
         };
+        if read.kind == Some(ReadKind::Time) {
+            compiled.decode = as_time(compiled.decode);
+        }
+        let length = length(read, path, &scope, wanted).map_err(Some)?;
         if let Some(reason) = several_values_reason(read, path, &compiled.decode) {
             return Err(Some(reason));
         }
@@ -291,26 +314,18 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
             _ => None,
         };
-        let mut slot = |spec| {
-            let taken = self.attachments.add_read(usage, at_return, spec);
-            taken.map_err(|_| Some(no_slot_reason()))
-        };
         if read.kind == Some(ReadKind::Ip) {
             check_ip_address(path, &compiled.decode).map_err(Some)?;
         }
-        let mut names = None;
-        let mut decode = compiled.decode;
-        if let Some(set) = &read.names {
-            let flags = read.kind == Some(ReadKind::Flags);
-            match number_names(self.offer, set, flags, &decode).map_err(Some)? {
-                NumberNaming::Enumeration(named) => decode = named,
-                NumberNaming::Names(named) => names = Some(named),
-            }
-        }
+        let (decode, names) = self.named(read, compiled.decode).map_err(Some)?;
         let is_inside = compiled.spec.form == form::ADDRESS
             && compiled.spec.offset != 0
             && matches!(decode, Decoder::Pointer { .. });
         let inside_null = is_inside.then_some(i64::from(compiled.spec.offset) as u64);
+        let mut slot = |spec| {
+            let taken = self.attachments.add_read(usage, at_return, spec);
+            taken.map_err(|_| Some(no_slot_reason()))
+        };
         let slots = std::iter::once(compiled.spec)
             .chain(compiled.more)
             .map(&mut slot)
@@ -324,11 +339,19 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }),
             None => None,
         };
+        let length = match length {
+            Some(length) => Some(PlannedLength {
+                slot: slot(length.spec)?,
+                decode: length.decode,
+            }),
+            None => None,
+        };
         Ok(PlannedRead {
             name: read.name.clone(),
             path: path.to_owned(),
             slots,
             elements,
+            length,
             inside_null,
             decode,
             kind: read.kind,
@@ -336,6 +359,22 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             member: compiled.member,
             retyped: compiled.retyped,
             secret: compiled.secret,
+        })
+    }
+
+    /// The meaning of a value, with the names that the author declared for its numbers.
+    fn named(
+        &self,
+        read: &Read,
+        decode: Decoder,
+    ) -> Result<(Decoder, Option<NumberNames>), Reason> {
+        let Some(set) = &read.names else {
+            return Ok((decode, None));
+        };
+        let flags = read.kind == Some(ReadKind::Flags);
+        Ok(match number_names(self.offer, set, flags, &decode)? {
+            NumberNaming::Enumeration(named) => (named, None),
+            NumberNaming::Names(named) => (decode, Some(named)),
         })
     }
 

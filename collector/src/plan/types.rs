@@ -9,6 +9,7 @@ use qed_collector_ebpf::Event;
 use qed_evidence::constants::Flag;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::ReadKind;
+use qed_evidence::value::Cut;
 use serde::{Deserialize, Serialize};
 
 use super::expr::{DecodedValue, Decoder, LoadedBytes, PathMember, decode};
@@ -194,6 +195,77 @@ impl PlannedElements {
     }
 }
 
+/// The read that gives the length of a text, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedLength {
+    /// Its place among the values of an event.
+    pub slot: usize,
+    /// The meaning of its bytes: an integer.
+    pub decode: Decoder,
+}
+
+impl PlannedLength {
+    /// The text of that length in this event: what follows it in memory is not of it.
+    pub fn of(&self, text: DecodedValue, event: &Event) -> DecodedValue {
+        let broken = |reason: &str| DecodedValue::Broken {
+            reason: reason.to_owned(),
+        };
+        let Some(loads) = loads(&[self.slot], event) else {
+            return broken("its length was not read");
+        };
+        match decode(&loads, &self.decode) {
+            DecodedValue::Int { value, .. } => match usize::try_from(value) {
+                Ok(length) => shortened(text, length),
+                Err(_) => broken("its length is negative"),
+            },
+            unread @ DecodedValue::Unread { .. } => unread,
+            _ => broken("its length is not a number"),
+        }
+    }
+}
+
+/// The first `length` bytes of a text.
+fn shortened(text: DecodedValue, length: usize) -> DecodedValue {
+    let (bytes, cut, type_name) = match text {
+        DecodedValue::Text { text, cut } => (text.into_bytes(), cut, "char *".to_owned()),
+        DecodedValue::Bytes {
+            bytes,
+            cut,
+            type_name,
+        } => (bytes, cut, type_name),
+        other => return other,
+    };
+    match (bytes.get(..length), cut) {
+        (Some(own), _) => match String::from_utf8(own.to_vec()) {
+            Ok(text) => DecodedValue::Text { text, cut: None },
+            Err(_) => DecodedValue::Bytes {
+                bytes: own.to_vec(),
+                cut: None,
+                type_name,
+            },
+        },
+        (None, None) => DecodedValue::Broken {
+            reason: format!(
+                "it should have {length} bytes, and a NUL ends it after {}",
+                bytes.len()
+            ),
+        },
+        (None, Some(_)) => {
+            let cut = Some(Cut {
+                whole: Some(length as u64),
+            });
+            match String::from_utf8(bytes) {
+                Ok(text) => DecodedValue::Text { text, cut },
+                Err(error) => DecodedValue::Bytes {
+                    bytes: error.into_bytes(),
+                    cut,
+                    type_name,
+                },
+            }
+        }
+    }
+}
+
 /// The names of a plain number that an author declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NumberNames {
@@ -242,6 +314,8 @@ pub struct PlannedRead {
     pub slots: Vec<usize>,
     /// The read that gives the number of elements, if the type does not.
     pub elements: Option<PlannedElements>,
+    /// The read that gives the length of a text that no NUL needs to end.
+    pub length: Option<PlannedLength>,
     /// Of an address inside of an object: the address that it has if the pointer to the object is NULL.
     pub inside_null: Option<u64>,
     /// The meaning of its bytes.
@@ -256,4 +330,43 @@ pub struct PlannedRead {
     pub retyped: bool,
     /// True for a secret of the kernel, which nothing publishes.
     pub secret: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a text ends where its length says, also in front of bytes that are no text, and that one which was not read so far, or
+    /// is shorter than it says, is not taken for whole.
+    #[test]
+    fn lengths_of_texts() {
+        let text = |text: &str, cut| DecodedValue::Text {
+            text: text.into(),
+            cut,
+        };
+        let bytes = |bytes: &[u8], cut| DecodedValue::Bytes {
+            bytes: bytes.to_vec(),
+            cut,
+            type_name: "char *".into(),
+        };
+        let cut = Some(Cut::default());
+        assert_eq!(shortened(text("etc/passwd", None), 3), text("etc", None));
+        assert_eq!(shortened(text("etc/pass", cut), 3), text("etc", None));
+        assert_eq!(shortened(text("etc", None), 3), text("etc", None));
+        assert_eq!(shortened(bytes(b"etc\xff", None), 3), text("etc", None));
+        assert_eq!(shortened(bytes(b"e\xff/", cut), 2), bytes(b"e\xff", None));
+        assert_eq!(shortened(text("ä/b", None), 1), bytes(&[0xc3], None));
+        let whole = Some(Cut { whole: Some(9) });
+        assert_eq!(shortened(text("etc/pass", cut), 9), text("etc/pass", whole));
+        assert_eq!(shortened(bytes(b"e\xff", cut), 9), bytes(b"e\xff", whole));
+        let DecodedValue::Broken { reason } = shortened(text("etc", None), 9) else {
+            panic!("a text that is too short")
+        };
+        assert!(
+            reason.contains("9 bytes") && reason.contains("after 3"),
+            "{reason}"
+        );
+        let unread = DecodedValue::Unread { errno: 14 };
+        assert_eq!(shortened(unread.clone(), 3), unread);
+    }
 }

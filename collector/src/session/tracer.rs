@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::tracer_writes::Writes;
-use crate::graph::calls;
+use super::tracer_writes::WriteWatch;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
+use crate::graph::read_calls;
 use crate::workload::{RunningWorkload, WorkloadError, WorkloadOutcome, WorkloadSpec};
 
 /// The places of tracefs: its own, and that of older systems.

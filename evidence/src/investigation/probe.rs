@@ -203,6 +203,8 @@ pub enum ReadKind {
     Address,
     /// IP address: 32 bits of version 4 in network byte order, or the bytes of either version.
     Ip,
-    /// Nanoseconds.
+    /// Nanoseconds, or a `struct timespec64` and others of seconds and a part of a second.
     Time,
+    /// Text: of a pointer to characters of any sign, of an array of them, or of a `struct qstr`, to its length.
+    Text,
 }

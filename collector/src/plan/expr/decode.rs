@@ -77,6 +77,15 @@ pub enum Decoder {
         /// Its values.
         fields: Vec<StructureField>,
     },
+    /// A time in seconds and a part of a second, as one number of nanoseconds.
+    Time {
+        /// E.g. `struct timespec64`
+        type_name: String,
+        /// The seconds, and the part.
+        fields: Vec<StructureField>,
+        /// Nanoseconds of one unit of the part.
+        part_ns: u32,
+    },
 }
 
 /// One value of a structure.
@@ -99,7 +108,8 @@ impl Decoder {
             | Decoder::Enum { type_name, .. }
             | Decoder::BitField { type_name, .. }
             | Decoder::Bytes { type_name, .. }
-            | Decoder::Structure { type_name, .. } => type_name,
+            | Decoder::Structure { type_name, .. }
+            | Decoder::Time { type_name, .. } => type_name,
             Decoder::Bool => "bool",
             Decoder::Text { .. } => "text",
         }
@@ -128,7 +138,7 @@ impl Decoder {
             } => (bit_offset + bits).div_ceil(8),
             Decoder::Text { max, .. } => *max,
             Decoder::Bytes { len, .. } => *len,
-            Decoder::Structure { fields, .. } => {
+            Decoder::Structure { fields, .. } | Decoder::Time { fields, .. } => {
                 let end = |field: &StructureField| {
                     let size = field.decode.as_ref().map_or(0, Decoder::size);
                     usize::try_from(field.offset).map_or(usize::MAX, |at| at.saturating_add(size))
@@ -266,19 +276,27 @@ pub fn decode(loads: &[LoadedBytes<'_>], how: &Decoder) -> DecodedValue {
         Decoder::Structure { .. } => DecodedValue::Broken {
             reason: "a structure is not one value".into(),
         },
-        Decoder::Bytes { len, of, type_name } => {
-            let mut all: Vec<u8> = loads
-                .iter()
-                .flat_map(|(bytes, _)| bytes.iter())
-                .copied()
-                .collect();
-            all.truncate(*len as usize);
-            DecodedValue::Bytes {
-                cut: ((all.len() as u64) < *of).then_some(Cut { whole: Some(*of) }),
-                bytes: all,
-                type_name: type_name.clone(),
-            }
-        }
+        Decoder::Time {
+            type_name,
+            fields,
+            part_ns,
+        } => time(&decode_fields(loads, fields), *part_ns, type_name),
+        Decoder::Bytes { len, of, type_name } => all_bytes(loads, *len, *of, type_name),
+    }
+}
+
+/// The first `len` bytes of several loads, of which there are `of`.
+fn all_bytes(loads: &[LoadedBytes<'_>], len: u32, of: u64, type_name: &str) -> DecodedValue {
+    let mut all: Vec<u8> = loads
+        .iter()
+        .flat_map(|(bytes, _)| bytes.iter())
+        .copied()
+        .collect();
+    all.truncate(len as usize);
+    DecodedValue::Bytes {
+        cut: ((all.len() as u64) < of).then_some(Cut { whole: Some(of) }),
+        bytes: all,
+        type_name: type_name.to_owned(),
     }
 }
 
@@ -324,6 +342,30 @@ pub fn decode_fields<'f>(
         .iter()
         .map(|field| (field.name.as_str(), value(field)))
         .collect()
+}
+
+/// The nanoseconds of a time in seconds and a part of a second.
+fn time(fields: &[NamedField<'_>], part_ns: u32, type_name: &str) -> DecodedValue {
+    const SECOND_NS: i128 = 1_000_000_000;
+    let [
+        (_, Ok(DecodedValue::Int { value: seconds, .. })),
+        (_, Ok(DecodedValue::Int { value: part, .. })),
+    ] = fields
+    else {
+        return DecodedValue::Broken {
+            reason: "not all of it was loaded".into(),
+        };
+    };
+    let part = part * i128::from(part_ns);
+    match (0..SECOND_NS).contains(&part) {
+        true => DecodedValue::Int {
+            value: seconds * SECOND_NS + part,
+            type_name: type_name.to_owned(),
+        },
+        false => DecodedValue::Broken {
+            reason: format!("{part} ns are no part of a second"),
+        },
+    }
 }
 
 /// `bits` (at most 64) bits from bit `offset` on, little-endian.

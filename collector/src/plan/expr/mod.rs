@@ -28,6 +28,7 @@
 
 mod compile;
 mod decode;
+mod kinds;
 mod lookup;
 mod origin;
 mod parse;
@@ -43,6 +44,7 @@ mod value;
 
 pub use compile::{check, compile, compile_wanted};
 pub use decode::{DecodedValue, Decoder, LoadedBytes, StructureField, decode, decode_fields};
+pub use kinds::{as_time, compile_of_kind, text_length};
 pub use types::{
     CompiledPath, Element, ErrorClass, ExprError, PathMember, ReadOptions, ReturnMeaning, Scope,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gimli::{DW_TAG_inlined_subroutine, DW_TAG_subprogram, DebugInfoOffset};
 
-use super::copies::{name, reference, site};
+use super::copies::{entry_name, inlined_call_site, reference};
 use super::dwarf::{DwarfError, Index, Sections, begins_at};
 use super::types::InlinedCallee;
 
@@ -45,10 +45,10 @@ pub(super) fn inlined_at(
         let Some(of) = reference(entry) else {
             continue;
         };
-        let Some(function) = name(&dwarf, &unit, of)? else {
+        let Some(function) = entry_name(&dwarf, &unit, of)? else {
             continue;
         };
-        let site = site(&dwarf, &unit, entry)?;
+        let site = inlined_call_site(&dwarf, &unit, entry)?;
         around.push((depth, (function.clone(), site.clone())));
         // The compiler may have copied the code around a call, with the call.
         let path: Vec<_> = around.iter().map(|(_, call)| call.clone()).collect();

@@ -163,7 +163,11 @@ fn add_unit_copies<'a>(
     Ok(())
 }
 
-fn scan_unit<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, functions: &[&str]) -> Result<UnitScan, DwarfError> {
+fn scan_unit<'a>(
+    dwarf: &Dwarf<'a>,
+    unit: &Unit<'a>,
+    functions: &[&str],
+) -> Result<UnitScan, DwarfError> {
     let mut pass = UnitScan::default();
     // The functions around the entry: how deep each stands, and its offset if it has code.
     let mut around: Vec<(isize, Option<UnitOffset>)> = Vec::new();
@@ -221,7 +225,11 @@ pub(super) fn reference(entry: &Die<'_>) -> Option<UnitOffset> {
 }
 
 /// Addresses at which the parts of a function's code begin.
-fn start_addresses<'a>(dwarf: &Dwarf<'a>, unit: &Unit<'a>, entry: &Die<'a>) -> Result<Vec<u64>, DwarfError> {
+fn start_addresses<'a>(
+    dwarf: &Dwarf<'a>,
+    unit: &Unit<'a>,
+    entry: &Die<'a>,
+) -> Result<Vec<u64>, DwarfError> {
     let mut starts = Vec::new();
     if let Some(low_pc) = entry.attr_value(DW_AT_low_pc) {
         starts.extend(dwarf.attr_address(unit, low_pc)?);

@@ -151,7 +151,7 @@ impl LineResolver {
     /// The calls that the compiler inlined into the function that begins at a static address, callers before what they call; `None` where
     /// the debug info does not describe the function. Whether they ran is another question.
     pub fn inlined_at(&mut self, address: u64) -> Result<Option<Vec<InlinedCallee>>, LinesError> {
-        if let Some(known) = self.cache.find_inlined(address) {
+        if let Some(known) = self.cache.inlined(address) {
             return Ok(known);
         }
         let found = self.with_index(|index, data| callees::inlined_at(index, data, address))?;
@@ -173,7 +173,10 @@ impl LineResolver {
     }
 
     /// The copies of each of these functions; one that the debug info does not know has none and is not described.
-    pub fn find_copies(&mut self, functions: &[&str]) -> Result<BTreeMap<String, Copies>, LinesError> {
+    pub fn find_copies(
+        &mut self,
+        functions: &[&str],
+    ) -> Result<BTreeMap<String, Copies>, LinesError> {
         let (mut found, mut unknown) = (BTreeMap::new(), Vec::new());
         for &function in functions {
             match self.cache.copies(function) {

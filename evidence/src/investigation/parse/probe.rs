@@ -296,12 +296,10 @@ impl FileChecker {
             return Some(kind);
         }
         let kinds = [
-            "fd", "size", "offset", "flags", "errno", "pid", "address", "ip", "time",
+            "fd", "size", "offset", "flags", "errno", "pid", "address", "ip", "time", "text",
         ];
         let help = match word {
-            "text" | "string" | "str" | "char" => {
-                "a pointer to `char` and an array of it are read as text without a `kind`; another one needs a cast: `path = \"(const char *)PATH\"`".into()
-            }
+            "string" | "str" | "char" => "did you mean `text`?".into(),
             "bytes" | "hex" | "int" | "integer" | "enum" | "bool" | "pointer" => {
                 "its C type tells that: leave `kind` out".into()
             }
@@ -310,7 +308,7 @@ impl FileChecker {
                 None => format!("there is {}", kinds.join(", ")),
             },
         };
-        let message = format!("unknown kind `{word}` for a number");
+        let message = format!("unknown kind `{word}` of value");
         self.error(kind.span(), message).help = Some(help);
         None
     }

@@ -222,18 +222,20 @@ fn kinds_of_reads() {
             problem.help.unwrap_or_default()
         ))
     };
-    for kind in ["fd", "size", "offset", "flags", "errno", "pid", "address"] {
+    for kind in [
+        "fd", "size", "offset", "flags", "errno", "pid", "address", "text",
+    ] {
         assert_eq!(with(kind), None, "{kind}");
     }
     for (kind, help) in [
-        ("text", "path = \"(const char *)PATH\""),
+        ("string", "did you mean `text`?"),
         ("bytes", "its C type tells that"),
         ("sizes", "did you mean `size`?"),
         ("", "there is fd, size, offset, flags, errno, pid, address"),
     ] {
         let complaint = with(kind).unwrap_or_default();
         assert!(
-            complaint.starts_with(&format!("unknown kind `{kind}` for a number; ")),
+            complaint.starts_with(&format!("unknown kind `{kind}` of value; ")),
             "{complaint}"
         );
         assert!(complaint.contains(help), "{complaint}");
