@@ -32,6 +32,8 @@ pub enum TestJob {
     },
     /// Run the program that is tested as an ordinary user.
     Ordinary(Runs),
+    /// Say what tells one guest from another: [`Moment`].
+    Moment,
 }
 
 impl TestJob {
@@ -74,6 +76,29 @@ pub struct Traced {
     pub btf: Vec<u8>,
     /// Per experiment: the records, as postcard has them, and tracefs's `trace` of the same.
     pub traces: Vec<(Vec<u8>, String)>,
+}
+
+/// What a guest knows of itself and of its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Its wall clock, in nanoseconds since 1970.
+    pub time_ns: u128,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The line of `/proc/kallsyms` for `_text`.
+    pub text: String,
+    /// Bytes of `/dev/urandom`.
+    pub random: [u8; 16],
+    /// `/proc/sys/kernel/random/uuid`.
+    pub uuid: String,
+    /// `AT_RANDOM` of a new process, from which its stack canary is made.
+    pub process_random: Vec<u8>,
+    /// Addresses of a new process: its memory map, without names.
+    pub process_map: String,
+    /// A pointer of the kernel as `%p` prints it: the line of `/proc/net/unix` for the first socket, if there is one.
+    pub hashed_pointer: String,
+    /// Permissions and text of `/qed/file`.
+    pub file: Option<(u32, String)>,
 }
 
 /// Runs of the program, and their user.

@@ -26,13 +26,19 @@ use qed_collector::session::workload_spec::workload_spec;
 use qed_collector::symbols::running;
 use qed_collector::workload;
 
-use job::{Chain, JOB, TestJob, Traced};
+use job::{Chain, JOB, Moment, TestJob, Traced};
 use oracle::Oracle;
 
 fn main() -> ExitCode {
     workload::child_main();
     if init::is_guest_init() {
         init::run(answer);
+    }
+    if std::env::args().nth(1).as_deref() == Some("wait") {
+        println!(".");
+        // Until the pipe is closed.
+        let _ = std::io::stdin().read_line(&mut String::new());
+        return ExitCode::SUCCESS;
     }
     eprintln!(
         "error: this program is the first process of a test's guest, and does nothing elsewhere"
@@ -46,6 +52,7 @@ fn answer() -> anyhow::Result<Vec<u8>> {
     }
     let text = fs::read(JOB).context("failed to read the job")?;
     match serde_json::from_slice(&text).context("failed to understand the job")? {
+        TestJob::Moment => Ok(postcard::to_stdvec(&moment()?)?),
         TestJob::Ordinary(runs) => Ok(postcard::to_stdvec(&ordinary::answer(&runs)?)?),
         TestJob::Graph { name, text } => traced(&name, &text),
         TestJob::Oracle {
@@ -55,6 +62,76 @@ fn answer() -> anyhow::Result<Vec<u8>> {
             chains,
         } => watched_by_oracle(&name, &text, &experiment, chains),
     }
+}
+
+fn moment() -> anyhow::Result<Moment> {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let line = |path: &str| -> anyhow::Result<String> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+        Ok(text.trim().to_owned())
+    };
+    let mut random = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let symbols = fs::read_to_string("/proc/kallsyms")?;
+    let text = symbols.lines().find(|line| line.ends_with(" T _text"));
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    let sockets = line("/proc/net/unix")?;
+    drop(socket);
+    let file = fs::metadata("/qed/file").ok().map(|found| {
+        let text = fs::read_to_string("/qed/file").unwrap_or_default();
+        (found.permissions().mode() & 0o7777, text)
+    });
+    // This program again, which waits as long as its standard input is open.
+    let mut child = std::process::Command::new("/proc/self/exe")
+        .arg("wait")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .context("cannot start this program again")?;
+    let mut ready = [0];
+    child
+        .stdout
+        .as_mut()
+        .context("the child has no output")?
+        .read_exact(&mut ready)?;
+    let of_child = |name: &str| format!("/proc/{}/{name}", child.id());
+    let map = line(&of_child("maps"))?;
+    let process_map = map.lines().filter_map(|line| line.split(' ').next());
+    let process_map = process_map.collect::<Vec<_>>().join(" ");
+    let auxv = fs::read(of_child("auxv"))?;
+    let memory = fs::File::open(of_child("mem"))?;
+    let process_random = at_random(&auxv, &memory)?;
+    drop(child.stdin.take());
+    child.wait()?;
+    Ok(Moment {
+        time_ns: std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_nanos(),
+        boot_id: line("/proc/sys/kernel/random/boot_id")?,
+        text: text.unwrap_or_default().to_owned(),
+        random,
+        uuid: line("/proc/sys/kernel/random/uuid")?,
+        process_random,
+        process_map,
+        hashed_pointer: sockets.lines().nth(1).unwrap_or_default().to_owned(),
+        file,
+    })
+}
+
+/// The 16 bytes behind `AT_RANDOM` of a process: getauxval(3).
+fn at_random(auxv: &[u8], memory: &fs::File) -> anyhow::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt as _;
+    const AT_RANDOM: u64 = 25;
+    let words: Vec<u64> = auxv
+        .chunks_exact(8)
+        .filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)))
+        .collect();
+    let pair = words.chunks_exact(2).find(|pair| pair[0] == AT_RANDOM);
+    let address = pair.context("the process has no AT_RANDOM")?[1];
+    let mut bytes = vec![0; 16];
+    memory.read_exact_at(&mut bytes, address)?;
+    Ok(bytes)
 }
 
 /// The smallest job, which takes no file: says which kernel answered, and its first symbol's address.

@@ -31,6 +31,7 @@ mod restricted_kernels;
 mod support;
 mod sweep;
 mod tracepoints;
+mod warm;
 mod way_back;
 mod workload;
 mod workloads;

@@ -118,6 +118,7 @@ fn agree(guest: &str) {
         cpu_model: String::new(),
         cpus: 1,
         accelerator: None,
+        resumed: None,
     };
     let evidence = make_evidence(&raw, &investigation, machine, &StaticFiles::default());
     let create = &evidence.experiments["create"];

@@ -58,6 +58,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
         cpu_model: raw.facts.cpu_model.clone(),
         cpus: raw.facts.cpus,
         accelerator: None,
+        resumed: None,
     };
     let fixed = StaticFiles {
         image: Some(image),

@@ -46,6 +46,12 @@ pub struct Config {
     /// The use of the collector while the book is built.
     #[serde(default)]
     pub capture: CaptureMode,
+    /// How guests start for captures: booted, or resumed where an earlier boot was saved.
+    #[serde(default)]
+    pub guests: Guests,
+    /// True under `mdbook serve`. No key of the table.
+    #[serde(skip)]
+    pub serves: bool,
     /// The effect of a claim that is false or broken.
     #[serde(default = "error")]
     pub on_fail: OnFail,
@@ -83,6 +89,20 @@ pub enum CaptureMode {
     Never,
     /// If evidence is missing or stale.
     IfStale,
+}
+
+/// How guests start.
+#[cfg_attr(feature = "commands", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guests {
+    /// Resumed under `mdbook serve`, booted for everything else.
+    #[default]
+    Auto,
+    /// Always booted.
+    Cold,
+    /// Resumed where an earlier boot was saved.
+    Warm,
 }
 
 /// The effect of a false claim.
@@ -160,6 +180,15 @@ pub enum Addresses {
 }
 
 impl Config {
+    /// True if guests have to be booted for their evidence, and what was captured in a resumed one is out of date.
+    pub fn boots_guests(&self) -> bool {
+        match self.guests {
+            Guests::Auto => !self.serves,
+            Guests::Cold => true,
+            Guests::Warm => false,
+        }
+    }
+
     /// A complaint of a lint: an error if the book denies the lint, else a warning.
     pub fn apply_severity(&self, lint: Lint, complaint: Diagnostic) -> Diagnostic {
         let complaint = complaint.rule(lint.name());
@@ -180,6 +209,8 @@ impl Config {
             lock: None,
             parallelism: Parallelism::default(),
             capture: CaptureMode::Never,
+            guests: Guests::Warm,
+            serves: false,
             on_fail: OnFail::Warn,
             on_unverified: OnMissing::Show,
             on_stale: OnMissing::Show,
@@ -261,6 +292,31 @@ impl BookPaths {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// Check that a book which says nothing resumes guests under `serve` only, and that its word counts everywhere.
+    #[test]
+    fn guests() {
+        let boots = |guests: Option<&str>, serves| {
+            let mut config: Config = match guests {
+                None => serde_json::from_value(json!({})).unwrap(),
+                Some(word) => serde_json::from_value(json!({ "guests": word })).unwrap(),
+            };
+            config.serves = serves;
+            config.boots_guests()
+        };
+        for (word, build, serve) in [
+            (None, true, false),
+            (Some("auto"), true, false),
+            (Some("cold"), true, true),
+            (Some("warm"), false, false),
+        ] {
+            assert_eq!(
+                (boots(word, false), boots(word, true)),
+                (build, serve),
+                "{word:?}"
+            );
+        }
+    }
 
     /// Check that each lint is called in reports what `deny` calls it.
     #[test]

@@ -65,6 +65,47 @@ fn captures_once() {
     assert_eq!(book.read("calls").lines().count(), 4);
 }
 
+/// Check that evidence of resumed guests is captured again by a build, from booted ones, unless the book allows it; and that a book
+/// which allows it has its guests resumed.
+#[test]
+fn resumed_guests() {
+    let book = book("", 0);
+    let resumed = |name: &str| {
+        let file = format!(".qed/evidence/{name}");
+        let mut evidence: serde_json::Value =
+            serde_json::from_str(&book.read(&format!("prepared/{name}"))).unwrap();
+        evidence["machine"]["resumed"] = "2026-11-23T11:00:00Z".into();
+        book.write(&file, &evidence.to_string());
+    };
+    let names = ["guest-test-1.json", "guest-test-2.json"];
+    let toml = book.read("book.toml");
+    let set = |guests: &str| {
+        let with = toml.replace("capture = ", &format!("guests = \"{guests}\"\ncapture = "));
+        assert_ne!(with, toml);
+        book.write("book.toml", &with);
+    };
+    names.iter().copied().for_each(resumed);
+    set("warm");
+    assert!(build(&book).status.success());
+    assert!(!book.path("calls").exists());
+    std::fs::remove_file(book.path(".qed/evidence/guest-test-2.json")).unwrap();
+    assert!(build(&book).status.success());
+    assert_eq!(
+        book.read("calls"),
+        "capture --guests warm --investigation test.toml --on guest:test-2 -o .qed/evidence/guest-test-2.json\n"
+    );
+    for guests in ["auto", "cold"] {
+        set(guests);
+        names.iter().copied().for_each(resumed);
+        std::fs::remove_file(book.path("calls")).unwrap();
+        let output = build(&book);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let calls = book.read("calls");
+        assert_eq!(calls.lines().count(), 2, "{calls}");
+        assert!(!calls.contains("--guests"), "{calls}");
+    }
+}
+
 /// Check that two builds at once capture once.
 #[test]
 fn two_builds_at_once() {

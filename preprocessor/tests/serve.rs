@@ -54,7 +54,7 @@ impl Server {
         executable(
             &book.path("bin/qed-collector"),
             &format!(
-                "#!/bin/sh\necho call >> {}\nexit 3\n",
+                "#!/bin/sh\necho \"$@\" >> {}\nexit 3\n",
                 book.path("log/calls").display()
             ),
         );
@@ -223,7 +223,8 @@ fn native_watcher() {
     edit_capture_and_err("native");
 }
 
-/// Check that a capture that fails during `serve` is not tried again with every edit, and makes no loop.
+/// Check that a capture that fails during `serve` is not tried again with every edit, and makes no loop; and that its guests were to be
+/// resumed.
 #[test]
 fn failed_capture_makes_no_loop() {
     let mut server = Server::start("poll");
@@ -239,9 +240,12 @@ fn failed_capture_makes_no_loop() {
     server.is_at_rest();
     server.save(&CHAPTER.replace("first", "third"));
     server.wait("the page edited again", |s| s.page().contains("third text"));
-    assert_eq!(
-        server.book.read("log/calls").lines().count(),
-        2,
-        "one for each machine"
+    let calls = server.book.read("log/calls");
+    assert_eq!(calls.lines().count(), 2, "one for each machine");
+    assert!(
+        calls
+            .lines()
+            .all(|call| call.starts_with("capture --guests warm ")),
+        "{calls}"
     );
 }

@@ -14,7 +14,8 @@ use qed_evidence::value::Datum;
 use super::boots::{BootSetup, reuse_boots};
 use super::capture_warnings::capture_warnings;
 use super::failure::Failure;
-use super::guest_boot::boot;
+use super::guest_boot;
+use super::guests::Guests;
 use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, functions_in_files, host_debuginfo_files, static_sources};
 use super::lock;
@@ -47,6 +48,16 @@ pub struct Args {
     /// same kernel that the evidence has already are kept]
     #[arg(long, value_name = "N")]
     pub boots: Option<u32>,
+    /// How guests start: booted for each capture (cold), or resumed where an earlier boot of the same kernel was saved, which
+    /// the evidence says (warm). A book with guests = "cold" always boots [default: as the book says, or cold]
+    #[arg(
+        long,
+        value_name = "cold|warm|auto",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub guests: Guests,
     /// File for the evidence [default: .qed/evidence/MACHINE.json in the book's folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -56,9 +67,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// The same for one machine, whose source lines come from there.
-    fn with_debuginfo(&self, debuginfo: &DebugInfo) -> Self {
+    /// The same for one machine, whose source lines come from there, and whose guests start so.
+    fn with_debuginfo(&self, debuginfo: &DebugInfo, guests: Guests) -> Self {
         let mut args = self.clone();
+        args.guests = guests;
         args.request.debuginfo = Some(debuginfo.clone());
         args
     }
@@ -72,6 +84,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         evidence: folder,
         lock,
         debuginfo,
+        guests,
         is_book,
     } = read_request(&args.request)?;
     if args.output.is_none() && !args.force {
@@ -93,6 +106,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let (folder, single) = output_location(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
     let mut failures = Vec::new();
+    let (guests, text) = args.guests.decide(guests);
+    if let Some(text) = text {
+        print_note(text);
+    }
     for target in &targets {
         let name = single
             .clone()
@@ -101,7 +118,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let earlier = std::fs::read(folder.join(&name))
             .ok()
             .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
-        let args = args.with_debuginfo(debuginfo.for_machine(target.name()));
+        let args = args.with_debuginfo(debuginfo.for_machine(target.name()), guests);
         let captured = capture_machine(
             target,
             &investigation,
@@ -240,7 +257,10 @@ fn capture_on(
     let runtime = runtime()?;
     let progress = Progress::with_estimate(
         target.name(),
-        "capture",
+        match args.guests {
+            Guests::Warm => "warm capture",
+            Guests::Cold | Guests::Auto => "capture",
+        },
         Path::new(&investigation.source.name),
     );
     let captured = match target {
@@ -342,6 +362,7 @@ async fn capture_on_host(
         cpu_model: raw.facts.cpu_model.clone(),
         cpus: raw.facts.cpus,
         accelerator: None,
+        resumed: None,
     };
     Ok(make_evidence(&raw, investigation, machine, &fixed))
 }
@@ -377,7 +398,8 @@ async fn capture_in_guest(
     files.contents.extend(modules.files);
     fixed.programs = programs;
     let booted = image_digest(&kernel)?;
-    let run = boot(
+    let run = guest_boot::start(
+        args.guests.start(),
         kernel.clone(),
         &job,
         files,
@@ -392,6 +414,9 @@ async fn capture_in_guest(
         )));
     }
     fixed.image_digest = Some(booted);
+    for text in &run.notes {
+        print_note(&format!("{name}: {text}"));
+    }
     let raw = parse_capture_answer(&run.payload)?;
     print_few_arguments(name, investigation, &raw);
     fixed.console = Some(run.console.clone());
@@ -406,6 +431,7 @@ async fn capture_in_guest(
             Some(note) => format!("{} ({note})", run.accelerator.label()),
             None => run.accelerator.label().to_owned(),
         }),
+        resumed: run.resumed.clone(),
     };
     progress.show_step("looking up symbols and lines");
     let mut evidence = make_evidence(&raw, investigation, machine, &fixed);

@@ -1,4 +1,4 @@
-//! One boot of a guest for one job.
+//! One guest for one job.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::failure::Failure;
 use crate::guest::cache::Cache;
 use crate::guest::host_binaries::GuestFiles;
 use crate::guest::protocol::GuestJob;
-use crate::guest::{self, GuestRun, GuestSpec, KernelImage};
+use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Start};
 
 /// Boot a guest for one job.
 pub async fn boot(
@@ -22,16 +22,33 @@ pub async fn boot(
     limit: u64,
     say: &dyn Fn(&str),
 ) -> Result<GuestRun, Failure> {
+    start(Start::Boot, kernel, job, files, cache, limit, say).await
+}
+
+/// Boot or resume a guest for one job.
+pub async fn start(
+    how: Start,
+    kernel: KernelImage,
+    job: &GuestJob,
+    files: GuestFiles,
+    cache: Cache,
+    limit: u64,
+    say: &dyn Fn(&str),
+) -> Result<GuestRun, Failure> {
     let init = std::env::current_exe().context("failed to find this program's own file")?;
-    let mut files = files;
+    let mut own = GuestFiles::default();
     // As a release and a checkout build it, this program needs none.
     if !cfg!(target_feature = "crt-static") {
-        files
-            .add(&find_libraries(&init)?)
+        own.add(&find_libraries(&init)?)
             .context("failed to give this program's libraries to the guest")?;
     }
     let mut spec = GuestSpec::new(kernel, init, cache);
-    spec.files.extend(files.contents);
+    spec.start = how;
+    // A workload can run with the same libraries.
+    let others = files.contents.into_iter();
+    spec.files
+        .extend(others.filter(|(name, content)| own.contents.get(name) != Some(content)));
+    spec.own_files.extend(own.contents);
     spec.modes = files.modes;
     spec.files.push(job.to_file()?);
     spec.limit = Duration::from_secs(limit);

@@ -12,7 +12,7 @@ use super::lock;
 use super::modules::failure_constructor;
 use super::output::{Format, print};
 use super::progress::Progress;
-use super::prune::{folder_size, prune};
+use super::prune::{prune, size};
 use super::target::{self, TargetMachine};
 use super::update::update;
 use crate::guest::archive::{self, ServedKernel};
@@ -66,7 +66,7 @@ enum KernelsSubcommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Remove cached kernels and debug information: all but the newest of each series, and those that a book pins
+    /// Remove saved guests, and cached kernels and debug information: all but the newest of each series, and those that a book pins
     Prune {
         /// Remove the newest of each series, too, and downloads that were interrupted
         #[arg(long)]
@@ -179,9 +179,7 @@ fn list_rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bo
     };
     let modules = |release: &str| -> u64 {
         let folders = package_folders(cached, release, true);
-        folders
-            .map(|folder| folder_size(&modules_folder(folder)))
-            .sum()
+        folders.map(|folder| folder_size(&modules_folder(folder))).sum()
     };
     let last = |index: usize, kernel: &ServedKernel| {
         kernels

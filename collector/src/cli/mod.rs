@@ -14,6 +14,7 @@ mod discover_words;
 pub mod doctor;
 mod failure;
 mod guest_boot;
+mod guests;
 mod instances;
 mod investigation;
 pub mod kernel_files;

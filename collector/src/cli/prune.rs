@@ -1,4 +1,4 @@
-//! `qed-collector kernels prune`: removes cached kernels that nobody needs.
+//! `qed-collector kernels prune`: removes cached kernels that nobody needs, and saved guests.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use super::target;
 use crate::guest::apt::Apt;
 use crate::guest::archive::{self, Package};
 use crate::guest::cache::{Cache, Sidecar};
+use crate::guest::states::States;
 
 /// A package that a lock file pins.
 struct PinnedPackage {
@@ -60,7 +61,7 @@ fn pinned_packages(books: &[PathBuf]) -> Result<Vec<PinnedPackage>, Failure> {
     Ok(pinned)
 }
 
-/// Remove what is in the way: superseded kernels, or with `all` everything, but not what the lock files of `books` pin.
+/// Remove what is in the way: saved guests, and superseded kernels, or with `all` everything, but not what the lock files of `books` pin.
 ///
 /// # Errors
 /// When a lock file cannot be read, or a folder not be removed.
@@ -100,7 +101,29 @@ pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Resu
             size.div_ceil(1_000_000)
         ))?;
     }
+    bytes += saved_guests(dry_run, cache)?;
     print(&format!("{} MB in all\n", bytes.div_ceil(1_000_000)))
+}
+
+/// Remove all saved guests: each costs one boot to be made again. Gives back their bytes.
+fn saved_guests(dry_run: bool, cache: &Cache) -> Result<u64, Failure> {
+    let mut bytes = 0;
+    for (path, size, header) in States::of(cache).list() {
+        if !dry_run {
+            std::fs::remove_file(&path).map_err(|error| {
+                Failure::unable(format!("failed to remove {}: {error}", path.display()))
+            })?;
+        }
+        bytes += size;
+        print(&format!(
+            "{} {}, a saved guest{} ({} MB)\n",
+            if dry_run { "would remove" } else { "removed" },
+            path.display(),
+            header.map_or(String::new(), |header| format!(" of {}", header.kernel)),
+            size.div_ceil(1_000_000)
+        ))?;
+    }
+    Ok(bytes)
 }
 
 /// Bytes of the files in a folder; 0 if there is none.

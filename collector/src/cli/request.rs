@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::lock::Lock;
 
 use super::failure::Failure;
+use super::guests::Guests;
 use super::kernel_files::{DebugInfo, DebugInfoChoice};
 use super::lock;
 use super::target::{TargetMachine, find_nearest_book, read_book};
@@ -62,6 +63,8 @@ pub struct CaptureRequest {
     pub lock: Option<Lock>,
     /// The sources of source lines.
     pub debuginfo: DebugInfoChoice,
+    /// How the book's guests start.
+    pub guests: Guests,
     /// True if these are all machines of a book: one that cannot be captured may have recorded evidence.
     pub is_book: bool,
 }
@@ -83,6 +86,7 @@ pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
                 },
                 evidence: PathBuf::from(".qed/evidence"),
                 lock,
+                guests: Guests::Auto,
                 debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), BTreeMap::new()),
                 is_book: false,
             });
@@ -101,6 +105,7 @@ pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
         machines,
         investigation: book.investigation,
         evidence: book.evidence,
+        guests: book.guests,
         lock: lock.or(book.lock),
         debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), book.debuginfo),
         is_book: args.on.is_empty(),

@@ -14,6 +14,7 @@ use qed_evidence::sweep::{self, Plan, SweepPart};
 
 use super::capture::{self, capture_machine};
 use super::failure::Failure;
+use super::guests::Guests;
 use super::investigation::read_investigation;
 use super::kernel_files::DebugInfo;
 use super::output::print;
@@ -117,10 +118,7 @@ impl SweepRequest {
         let (investigation, lock, output) = match &args.investigation {
             Some(path) => (path.clone(), None, PathBuf::from(".qed/evidence/sweep")),
             None => {
-                let path = args
-                    .book
-                    .clone()
-                    .map_or_else(target::find_nearest_book, Ok)?;
+                let path = args.book.clone().map_or_else(target::find_nearest_book, Ok)?;
                 let book = target::read_book(&path)?;
                 let lock = book.lock.map(|_| book.root.join(lock::FILE));
                 (book.investigation, lock, book.evidence.join("sweep"))
@@ -334,6 +332,7 @@ fn capture_kernel(
         },
         // The picture of many boots belongs to a book, not to a comparison of kernels.
         boots: Some(0),
+        guests: Guests::Cold,
         output: None,
         force: false,
     };

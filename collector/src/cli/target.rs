@@ -9,6 +9,7 @@ use qed_evidence::machine::{self, HOST, MachineError, MachineRequest};
 use serde::Deserialize;
 
 use super::failure::Failure;
+use super::guests::Guests;
 use super::kernel_files::DebugInfo;
 use crate::guest::KernelSource;
 use crate::guest::source::SourceError;
@@ -122,6 +123,8 @@ pub struct Book {
     pub root: PathBuf,
     /// The kernels that its guests are pinned to, if it has a lock file.
     pub lock: Option<Lock>,
+    /// How its guests start.
+    pub guests: Guests,
     /// The source of debug information for source lines, by the name of the machine.
     pub debuginfo: BTreeMap<String, DebugInfo>,
 }
@@ -162,6 +165,8 @@ pub fn read_book(path: &Path) -> Result<Book, Failure> {
         machines: Option<Vec<MachineRequest>>,
         #[serde(default)]
         debuginfo: BTreeMap<String, String>,
+        #[serde(default)]
+        guests: Guests,
     }
     let path = if path.is_dir() {
         path.join("book.toml")
@@ -200,6 +205,7 @@ pub fn read_book(path: &Path) -> Result<Book, Failure> {
         .map_err(|problem| Failure::input(format!("{shown}: {problem}")))?;
     Ok(Book {
         debuginfo,
+        guests: qed.guests,
         investigation: root.join(investigation),
         machines,
         evidence: root.join(".qed/evidence"),

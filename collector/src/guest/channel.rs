@@ -7,7 +7,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
 
 use super::qemu_args::WINDOW_DEVICE;
-use super::wire::{self, BODY, FrameKind, HEADER, MAGIC_END};
+use super::wire::{self, BODY, FrameError, FrameKind, HEADER, MAGIC_END};
+
+/// The time between two looks for a job. The machine is saved while it sleeps between them.
+const POLL: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// The shared window, mapped.
 pub struct Channel {
@@ -61,12 +64,52 @@ impl Channel {
         }
     }
 
+    /// Wait for the job that the host puts into the window, and take it: the window is empty afterwards.
+    ///
+    /// # Errors
+    /// When what is there is not a whole job.
+    pub fn take_job(&mut self) -> io::Result<Vec<u8>> {
+        let mut header = [0; HEADER];
+        let header = loop {
+            self.read(0, &mut header);
+            match wire::open(&header, self.size) {
+                Err(FrameError::Absent) => std::thread::sleep(POLL),
+                opened => break opened.map_err(io::Error::other)?,
+            }
+        };
+        fence(Ordering::SeqCst);
+        if header.kind != FrameKind::Job {
+            return Err(io::Error::other("what the host sent is not a job"));
+        }
+        let mut body = vec![0; header.length];
+        self.read(BODY, &mut body);
+        wire::check(&header, &body).map_err(io::Error::other)?;
+        // A guest that dies now has left no frame.
+        self.write(0, &[0; HEADER]);
+        Ok(body)
+    }
+
     fn write_body(&mut self, header: &[u8; HEADER], body: &[u8]) {
         self.write(BODY, body);
         self.write(MAGIC_END, &header[MAGIC_END..]);
         fence(Ordering::SeqCst);
         self.write(0, &header[..MAGIC_END]);
         fence(Ordering::SeqCst);
+    }
+
+    fn read(&self, at: usize, bytes: &mut [u8]) {
+        assert!(
+            at.checked_add(bytes.len())
+                .is_some_and(|end| end <= self.size)
+        );
+        // SAFETY: the range lies in the mapping, as just checked, which lives as long as the process. The host writes only while
+        // this machine is stopped.
+        unsafe {
+            self.start
+                .as_ptr()
+                .add(at)
+                .copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len())
+        }
     }
 
     fn write(&mut self, at: usize, bytes: &[u8]) {

@@ -216,6 +216,18 @@ pub enum GuestError {
         /// Its standard error.
         output: String,
     },
+    /// QEMU's monitor failed while the guest was being saved.
+    #[error("the guest could not be made to go on after it was saved: {reason}")]
+    Monitor {
+        /// The monitor's answer.
+        reason: String,
+    },
+    /// The job cannot be handed to a guest that waits for it.
+    #[error("the guest cannot be handed its job: {reason}")]
+    Delivery {
+        /// The cause.
+        reason: String,
+    },
     /// The kernel panicked.
     #[error("the guest's kernel panicked ({accelerator}). The last lines of its console:\n{tail}")]
     Panic {
@@ -322,6 +334,12 @@ impl GuestError {
                 cache: cache.to_owned(),
             },
             other => other,
+        }
+    }
+
+    pub(super) fn monitor(error: super::qmp::QmpError) -> Self {
+        Self::Monitor {
+            reason: error.to_string(),
         }
     }
 

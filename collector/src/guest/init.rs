@@ -9,10 +9,12 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
+use anyhow::Context as _;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::channel::Channel;
+use super::delivery;
 use super::qemu_args::{LAST_WORDS, MARK};
 use super::system::set_up_system;
 use super::wire::FrameKind;
@@ -66,7 +68,7 @@ pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
             format!("the collector panicked: {what}").as_bytes(),
         )
     }));
-    let outcome = set_up().and_then(|()| job());
+    let outcome = set_up().and_then(|()| wait()).and_then(|()| job());
     match outcome {
         Ok(payload) => send_and_power_off(FrameKind::Payload, &payload),
         Err(error) => send_and_power_off(FrameKind::Error, format!("{error:#}").as_bytes()),
@@ -107,6 +109,27 @@ fn set_up() -> anyhow::Result<()> {
     })?;
     let _ = OUT.set(Mutex::new(Some(channel)));
     Ok(())
+}
+
+/// Wait for what the host hands over, if this guest was not booted with its job. While it waits it may be saved, and what follows
+/// may happen several times.
+fn wait() -> anyhow::Result<()> {
+    if !Path::new(delivery::WAIT).exists() {
+        return Ok(());
+    }
+    // The kernel draws it when it is read for the first time: resumed guests, which are copies of one boot, shall have one.
+    let _ = fs::read("/proc/sys/kernel/random/boot_id");
+    let mut channel = OUT
+        .get()
+        .and_then(|out| out.lock().unwrap_or_else(PoisonError::into_inner).take())
+        .context("there is no channel to the host")?;
+    report_progress(delivery::READY);
+    let job = channel.take_job();
+    if let Some(out) = OUT.get() {
+        *out.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel);
+    }
+    let job = job.context("failed to take the job from the host")?;
+    delivery::unpack(&job, || report_progress(delivery::AWAKE))
 }
 
 /// The reason why the guest cannot send an answer; `lockdown` is text such as `none integrity [confidentiality]`.

@@ -31,12 +31,13 @@ pub enum InitramfsError {
 ///
 /// # Errors
 /// A bad or repeated name, or a file beyond 4 GiB.
-pub fn build(
+pub fn build<'f>(
     init: &[u8],
-    files: &[(String, Vec<u8>)],
+    files: impl IntoIterator<Item = &'f (String, Vec<u8>), IntoIter: Clone>,
     modes: &BTreeMap<String, u32>,
 ) -> Result<Vec<u8>, InitramfsError> {
-    let size = init.len() + files.iter().map(|f| f.1.len() + 512).sum::<usize>() + 8192;
+    let files = files.into_iter();
+    let size = init.len() + files.clone().map(|f| f.1.len() + 512).sum::<usize>() + 8192;
     let mut archive = Archive {
         out: Vec::with_capacity(size),
         inode: 0,
@@ -69,6 +70,22 @@ pub fn build(
     archive.inode = 0;
     archive.add_entry("TRAILER!!!", 0, (0, 0), &[])?;
     Ok(archive.out)
+}
+
+/// Check that files can be handed to a guest that runs: the rules of [`build`], whose folders and files are there by then.
+///
+/// # Errors
+/// As [`build`].
+pub fn check<'f>(names: impl IntoIterator<Item = &'f str>) -> Result<(), InitramfsError> {
+    let mut known = std::collections::BTreeSet::from(["dev/console", "init"]);
+    for name in names {
+        let relative = name.strip_prefix('/').filter(|n| is_valid_name(n));
+        let relative = relative.ok_or_else(|| InitramfsError::Name(name.to_owned()))?;
+        if !known.insert(relative) || FOLDERS.contains(&relative) {
+            return Err(InitramfsError::Twice(name.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn is_valid_name(name: &str) -> bool {
@@ -200,10 +217,14 @@ mod tests {
         for bad in ["a", "/", "//a", "/a/../b", "/a/", "/a\0b"] {
             let result = build(b"", &[(bad.to_owned(), vec![])], &BTreeMap::new());
             assert_eq!(result, Err(InitramfsError::Name(bad.to_owned())));
+            assert_eq!(check([bad]), Err(InitramfsError::Name(bad.to_owned())));
         }
         for twice in ["/init", "/proc", "/dev/console"] {
             let result = build(b"", &[(twice.to_owned(), vec![])], &BTreeMap::new());
             assert_eq!(result, Err(InitramfsError::Twice(twice.to_owned())));
+            assert_eq!(check([twice]), Err(InitramfsError::Twice(twice.to_owned())));
         }
+        assert!(check(["/a/b", "/a/b"]).is_err());
+        assert_eq!(check(["/a/b", "/a/c"]), Ok(()));
     }
 }

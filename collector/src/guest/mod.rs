@@ -19,7 +19,11 @@
 //! | [`protocol`], [`wire`], [`console`] | jobs and answers, and the form in which they travel | none |
 //! | [`accel`] | KVM or emulation | looks at /dev/kvm |
 //! | [`qemu_args`] | QEMU's command line | none |
-//! | [`qemu`] | running it | a process |
+//! | [`spec`] | the description of a guest | none |
+//! | [`qemu`], `machine`, `process`, `pipes`, `qmp` | running it | a process |
+//! | [`states`] | saved guests in the cache | files |
+//! | `warm` | saving a guest that waits for its job, and resuming it | QEMU's monitor |
+//! | [`delivery`] | what a waiting guest is handed: files, the time, random numbers | the guest's clock, files |
 //! | [`init`], [`agent`], [`channel`] | the half that runs inside the guest | mounts, devices |
 
 pub mod accel;
@@ -31,6 +35,7 @@ pub mod channel;
 pub mod companion_files;
 pub mod console;
 pub mod debuginfo;
+pub mod delivery;
 pub mod download;
 pub mod elf;
 mod error;
@@ -40,6 +45,7 @@ pub mod init;
 pub mod initramfs;
 pub mod kernel_layout;
 pub mod load;
+mod machine;
 mod module_files;
 pub mod modules;
 pub mod pinned;
@@ -48,16 +54,22 @@ pub mod wire;
 
 pub mod host_binaries;
 mod pipes;
+mod process;
 pub mod protocol;
 pub mod qemu;
+mod qmp;
 mod setup;
 pub mod source;
+pub mod spec;
+pub mod states;
 mod system;
 pub mod version;
+mod warm;
 
 pub use accel::{Accelerator, AcceleratorChoice};
 pub use download::ProgressFn;
 pub use error::GuestError;
 pub use fetch::KernelImage;
-pub use qemu::{GuestRun, GuestSpec, run};
+pub use qemu::{GuestRun, run};
 pub use source::KernelSource;
+pub use spec::{GuestSpec, Start};

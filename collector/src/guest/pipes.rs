@@ -44,61 +44,102 @@ pub(super) struct Limits {
     pub(super) silence: Duration,
 }
 
-impl Pipes {
-    /// Read all pipes until they end, which they do when QEMU does, or a limit is over: so nothing that it wrote is
-    /// lost.
-    pub(super) async fn read_all(
+/// The reason why listening stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The progress line that was waited for.
+    Line,
+    /// All pipes have ended, as QEMU did.
+    End,
+    /// A limit is over.
+    Limit,
+}
+
+/// One who listens to a running guest.
+pub(super) struct Listener {
+    pipes: Pipes,
+    pub(super) seen: GuestOutput,
+    lines: Console,
+    /// Of the console and the progress lines; that of errors is whether there is such a pipe.
+    open: [bool; 2],
+    heard: Instant,
+}
+
+impl Listener {
+    pub(super) fn new(pipes: Pipes) -> Self {
+        Self {
+            pipes,
+            seen: GuestOutput {
+                console: Console::new(CONSOLE_CAP, TAIL),
+                last: "nothing".to_owned(),
+                stderr: Vec::new(),
+                timed_out: false,
+                panicked: false,
+                to_init: None,
+            },
+            lines: Console::new(CONSOLE_CAP, 1),
+            open: [true; 2],
+            heard: Instant::now(),
+        }
+    }
+
+    /// Count the time of silence from now on.
+    pub(super) fn expect(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Read all pipes until the progress line `until` comes, they end, which they do when QEMU does, or a limit is over: so
+    /// nothing that it wrote is lost.
+    pub(super) async fn listen(
         &mut self,
+        until: Option<&str>,
         limits: &Limits,
         progress: &dyn Fn(&str),
-    ) -> GuestOutput {
-        let mut seen = GuestOutput {
-            console: Console::new(CONSOLE_CAP, TAIL),
-            last: "nothing".to_owned(),
-            stderr: Vec::new(),
-            timed_out: false,
-            panicked: false,
-            to_init: None,
-        };
-        let mut lines = Console::new(CONSOLE_CAP, 1);
+    ) -> Heard {
         let (mut console_buffer, mut lines_buffer, mut errors_buffer) =
             ([0; 4096], [0; 512], [0; 1024]);
-        let (mut console_open, mut lines_open, mut errors_open) =
-            (true, true, self.errors.is_some());
-        let started = limits.started;
-        let mut heard = started;
-        while console_open || lines_open || errors_open {
-            let mut deadline = heard + limits.silence;
+        let (pipes, seen, started) = (&mut self.pipes, &mut self.seen, limits.started);
+        let [console_open, lines_open] = &mut self.open;
+        while *console_open || *lines_open || pipes.errors.is_some() {
+            let mut deadline = self.heard + limits.silence;
             if let (Some(limit), None) = (limits.sign_of_life, seen.to_init) {
                 deadline = deadline.min(started + limit);
             }
+            let errors_open = pipes.errors.is_some();
             tokio::select! {
-                n = read(&mut self.console, &mut console_buffer), if console_open => {
-                    console_open = n > 0;
+                n = read(&mut pipes.console, &mut console_buffer), if *console_open => {
+                    *console_open = n > 0;
                     let new = seen.console.push(&console_buffer[..n]);
                     seen.panicked |= new.iter().any(|l| l.contains("Kernel panic"));
                 }
-                n = read(&mut self.lines, &mut lines_buffer), if lines_open => {
-                    lines_open = n > 0;
-                    for text in lines.push(&lines_buffer[..n]) {
+                n = read(&mut pipes.lines, &mut lines_buffer), if *lines_open => {
+                    *lines_open = n > 0;
+                    let mut is_there = false;
+                    for text in self.lines.push(&lines_buffer[..n]) {
                         seen.to_init.get_or_insert_with(|| started.elapsed());
-                        heard = Instant::now();
+                        self.heard = Instant::now();
                         progress(&text);
+                        is_there |= until == Some(text.as_str());
                         seen.last = text;
                     }
+                    if is_there {
+                        return Heard::Line;
+                    }
                 }
-                n = read_some(&mut self.errors, &mut errors_buffer), if errors_open => {
-                    errors_open = n > 0;
+                n = read_some(&mut pipes.errors, &mut errors_buffer), if errors_open => {
+                    if n == 0 {
+                        pipes.errors = None;
+                    }
                     let room = 4096usize.saturating_sub(seen.stderr.len()).min(n);
                     seen.stderr.extend_from_slice(&errors_buffer[..room]);
                 }
                 () = tokio::time::sleep_until(deadline.into()) => {
                     seen.timed_out = true;
-                    break;
+                    return Heard::Limit;
                 }
             }
         }
-        seen
+        Heard::End
     }
 }
 
@@ -125,16 +166,17 @@ mod tests {
 
     use super::*;
 
-    /// Check that a guest may take longer than the limit as long as it makes progress, but not once it falls silent.
+    /// Check that a guest may take longer than the limit as long as it makes progress, but not once it falls silent; and that the line
+    /// that was waited for ends the wait once.
     #[tokio::test]
     async fn silence() {
         let (console, console_out) = std::io::pipe().unwrap();
         let (lines, mut lines_out) = std::io::pipe().unwrap();
-        let mut pipes = Pipes {
+        let mut listener = Listener::new(Pipes {
             console: receiver(console).unwrap(),
             lines: receiver(lines).unwrap(),
             errors: None,
-        };
+        });
         let limits = Limits {
             started: Instant::now(),
             sign_of_life: None,
@@ -148,9 +190,14 @@ mod tests {
             }
             (console_out, lines_out)
         });
-        let seen = pipes.read_all(&limits, &|_| {}).await;
-        assert!(seen.timed_out);
-        assert_eq!(seen.last, "line 4");
+        let heard = listener.listen(Some("line 2"), &limits, &|_| {}).await;
+        assert_eq!(
+            (heard, listener.seen.last.as_str()),
+            (Heard::Line, "line 2")
+        );
+        let heard = listener.listen(Some("line 2"), &limits, &|_| {}).await;
+        assert_eq!((heard, listener.seen.timed_out), (Heard::Limit, true));
+        assert_eq!(listener.seen.last, "line 4");
         assert!(limits.started.elapsed() >= Duration::from_millis(3500));
         drop(guest.join().unwrap());
     }

@@ -27,6 +27,30 @@ pub struct Paths<'a> {
     pub progress: &'a str,
 }
 
+/// The end of a socket by which a guest can be saved or resumed, as a number that QEMU inherits.
+#[derive(Clone, Copy, Debug)]
+pub struct Monitor {
+    /// The socket.
+    pub fd: std::os::fd::RawFd,
+    /// True if QEMU has to wait for a saved guest, in the place of booting one.
+    pub resumes: bool,
+}
+
+/// The arguments for a monitor. They are no part of the machine that the guest sees.
+#[must_use]
+pub fn monitor(monitor: Monitor) -> Vec<String> {
+    let mut args = vec![
+        "-chardev".to_owned(),
+        format!("socket,id=monitor,fd={}", monitor.fd),
+        "-mon".to_owned(),
+        "chardev=monitor,mode=control".to_owned(),
+    ];
+    if monitor.resumes {
+        args.extend(["-S", "-incoming", "defer"].map(str::to_owned));
+    }
+    args
+}
+
 /// The kernel's command line: ours, then the caller's words.
 ///
 /// `quiet` keeps the boot from waiting for the serial port, and a panic still shows everything
@@ -88,7 +112,10 @@ pub fn qemu_arguments(
             paths.window
         ),
     );
-    pair("-device", "ivshmem-plain,memdev=window".into());
+    // Without `master` QEMU refuses to save the machine. The guest sees no difference.
+    pair("-device", "ivshmem-plain,memdev=window,master=on".into());
+    // Tells a resumed kernel that it is another one now, so that it draws other random numbers; of a booted one it asks nothing.
+    pair("-device", "vmgenid,guid=auto".into());
     pair("-kernel", paths.kernel.into());
     pair("-initrd", paths.initrd.into());
     pair("-append", line.into());

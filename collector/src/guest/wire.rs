@@ -1,6 +1,7 @@
-//! The form of a guest's answer: one frame in a window of memory that guest and host share.
+//! The form of a guest's answer, and of the job that a waiting guest is handed: one frame in a window of memory that guest and host
+//! share.
 //!
-//! The guest writes the body, then the header, whose magic comes last; so a guest that dies half way leaves no frame, and the
+//! Who sends writes the body, then the header, whose magic comes last; so a guest that dies half way leaves no frame, and the
 //! checksum detects a corrupted copy. Guest and host are one program on one machine, so nobody forges a frame, and a
 //! cryptographic digest would only cost time: an emulated processor computes it slowly.
 //!
@@ -8,7 +9,7 @@
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `QEDFRAME` |
 //! | 8 | 4 | version, little-endian, 2 |
-//! | 12 | 4 | kind: 1 payload, 2 error |
+//! | 12 | 4 | kind: 1 payload, 2 error, 3 job |
 //! | 16 | 8 | length of the body in bytes, little-endian |
 //! | 24 | 8 | XXH64 of the body, seed 0, little-endian |
 //! | 4096 | length | body |
@@ -35,6 +36,8 @@ pub enum FrameKind {
     Payload,
     /// The reason why there is no result, as UTF-8 text.
     Error,
+    /// What the host hands to a guest that waits for it.
+    Job,
 }
 
 /// A header whose fields were all understood.
@@ -99,6 +102,7 @@ pub fn make_header(
     let kind: u32 = match kind {
         FrameKind::Payload => 1,
         FrameKind::Error => 2,
+        FrameKind::Job => 3,
     };
     header[12..16].copy_from_slice(&kind.to_le_bytes());
     header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
@@ -125,6 +129,7 @@ pub fn parse_header(header: &[u8; HEADER], window: usize) -> Result<Header, Fram
     let kind = match u32::from_le_bytes(field(header, 12)) {
         1 => FrameKind::Payload,
         2 => FrameKind::Error,
+        3 => FrameKind::Job,
         other => return Err(FrameError::Kind(other)),
     };
     let length = body_length(u64::from_le_bytes(field(header, 16)), window)?;

@@ -312,6 +312,7 @@ mod tests {
             ("run.investigation_digest", formed),
             ("run.object_digest", formed),
             ("machine.boot_id", formed),
+            ("machine.resumed", formed),
             ("kernel.build_id", formed),
             ("kernel.image_digest", formed),
             ("kernel.btf_digest", formed),

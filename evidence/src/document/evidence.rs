@@ -96,6 +96,10 @@ pub struct Machine {
     /// The accelerator of a guest (`kvm`, `tcg`), and why it was not a faster one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<String>,
+    /// The time at which the boot began that the guest was resumed from, UTC, RFC 3339: its whole state was saved there before anything
+    /// was probed, and other captures can be of the same boot. `None`: it was booted for this capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<String>,
 }
 
 /// The kind of machine on which an experiment ran.

@@ -35,6 +35,8 @@ pub struct CurrentState {
     pub time: Timestamp,
     /// The greatest age of evidence.
     pub max_age: Option<Duration>,
+    /// True if guests have to be booted, not resumed.
+    pub boots: bool,
 }
 
 /// The digest of a local file.
@@ -149,6 +151,12 @@ pub enum StaleReason {
         age_s: u64,
         /// The allowed age in seconds.
         max_s: u64,
+    },
+    /// The guest was resumed, and what is here asks for a boot.
+    #[error("its guest was resumed from the boot of {booted}, and not booted for it")]
+    Resumed {
+        /// The time of that boot.
+        booted: String,
     },
     /// Its time cannot be right.
     #[error("its time `{time}` {problem}")]

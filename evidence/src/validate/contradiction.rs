@@ -100,6 +100,10 @@ fn check_machine(evidence: &Evidence) -> Option<Finding> {
         );
         return Some(("/machine/kind".into(), reason));
     }
+    if machine.kind == MachineKind::Host && machine.resumed.is_some() {
+        let reason = "a host cannot be resumed from a saved boot: only guests are saved".to_owned();
+        return Some(("/machine/resumed".into(), reason));
+    }
     (machine.kind == MachineKind::Host && machine.ephemeral).then(|| {
         let reason = "a host cannot be `ephemeral`: it lives on when the capture ends".to_owned();
         ("/machine/ephemeral".into(), reason)

@@ -241,6 +241,18 @@ fn ephemeral_host() {
     assert_eq!(refused(&document), None);
 }
 
+/// Check that a guest can be a resumed one, and that a host which says so is refused.
+#[test]
+fn resumed_host() {
+    let mut document = document();
+    document["machine"]["resumed"] = json!("2026-11-23T11:00:00Z");
+    assert_eq!(refused(&document), None);
+    document["machine"]["name"] = json!("host");
+    document["machine"]["kind"] = json!("host");
+    document["machine"]["ephemeral"] = json!(false);
+    assert_eq!(refused(&document).unwrap().0, "/machine/resumed");
+}
+
 /// Check that a mode of lockdown below the one on the command line is refused, and no other.
 #[test]
 fn unlocked_kernel() {
@@ -286,11 +298,7 @@ fn more_processes_than_were_followed() {
         let probe = experiment.probes.get_mut("fd_install").unwrap();
         probe.hits[0].task.pid += 1;
         let requested = &investigation.experiments[0];
-        let found = super::processes::check_followed_processes(
-            "/experiments/create",
-            requested,
-            experiment,
-        );
+        let found = super::processes::check_followed_processes("/experiments/create", requested, experiment);
         assert_eq!(found.is_some(), wanted, "{found:?}");
         let probe = experiment.probes.get_mut("fd_install").unwrap();
         probe.hits[0].task.pid -= 1;
@@ -308,8 +316,7 @@ fn values_of_structures() {
         (&["b.1"], Some("b.1")),
     ] {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let found =
-            super::names::check_value_names(|| "/at".into(), names.iter()).map(|(at, _)| at);
+        let found = super::names::check_value_names(|| "/at".into(), names.iter()).map(|(at, _)| at);
         assert_eq!(found, refused.map(|name| format!("/at/{name}")));
     }
 }

@@ -84,6 +84,7 @@ mod tests {
             json!({ "investigation": "a.toml", "machines": ["host", "guest:debian-6.1"], "capture": "if-stale" }),
             json!({ "machines": [{ "guest": "/boot/vmlinuz", "name": "mine" }], "max-age": "7d" }),
             json!({ "deny": ["typed-literal", "undefined-name"], "on-fail": "warn", "on-unverified": "error" }),
+            json!({ "guests": "cold" }),
             json!({ "on-stale": "show", "addresses": "pseudonym", "active-html": true }),
         ] {
             assert!(valid(&good), "{good}");
@@ -94,6 +95,7 @@ mod tests {
             json!({ "machines": "host" }),
             json!({ "machines": [{ "path": "/boot/vmlinuz" }] }),
             json!({ "capture": "always" }),
+            json!({ "guests": "hot" }),
             json!({ "max-age": "7 days" }),
             json!({ "deny": ["everything"] }),
             json!({ "on-fail": "ignore" }),

@@ -12,6 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::FILE as LOCK_FILE;
+use qed_evidence::machine::HOST;
 use qed_programs::workload::RunsOn;
 use sha2::{Digest, Sha256};
 
@@ -285,12 +286,7 @@ fn attempt_digest(
 }
 
 /// Run the collector; its progress goes to standard error, for standard output belongs to mdBook.
-fn run_collector(
-    collector: &Path,
-    root: &Path,
-    config: &Config,
-    machine: &str,
-) -> Result<(), CaptureError> {
+fn run_collector(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), CaptureError> {
     let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
     let mut command = Command::new(collector);
     command.arg("capture");
@@ -299,6 +295,9 @@ fn run_collector(
     }
     if let Some(source) = config.debuginfo.get(machine) {
         command.args(["--debuginfo", source]);
+    }
+    if !config.boots_guests() && machine != HOST {
+        command.args(["--guests", "warm"]);
     }
     let start = |error| CaptureError::Start {
         collector: collector.to_owned(),
@@ -318,10 +317,7 @@ fn run_collector(
         command.env(PROGRESS, "lines");
     }
     let mut child = command.spawn().map_err(start)?;
-    let message = child
-        .stderr
-        .take()
-        .map(|from| forward_output(from, machine));
+    let message = child.stderr.take().map(|from| forward_output(from, machine));
     let message = message.unwrap_or_default();
     let status = child.wait().map_err(start)?;
     if status.success() {
@@ -337,7 +333,7 @@ const KEPT: usize = 4 << 10;
 /// The variable by which the collector is asked for its progress as lines, which a pipe can take.
 const PROGRESS: &str = "QED_PROGRESS";
 
-/// Forward the collector's output as it arrives, and return the end of it, without progress lines.
+/// Pass on the collector's output as it arrives, and return the end of it, without progress lines.
 fn forward_output(from: impl Read, machine: &str) -> String {
     let mut retained = String::new();
     let progress = format!("{machine}: ");

@@ -10,8 +10,7 @@ use qed_evidence::Evidence;
 use qed_evidence::build_id::BuildId;
 use qed_evidence::document::MachineKind;
 use qed_evidence::freshness::{
-    Comparison, CurrentState, DigestNow, StaleReason, compare_age, compare_pin,
-    compare_to_current_state,
+    Comparison, DigestNow, Now, StaleReason, compare_age, compare_pin, compare_to_current_state,
 };
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
@@ -125,6 +124,7 @@ pub fn compare_freshness(
         ),
         time: here.time,
         max_age: max_evidence_age(config),
+        boots: config.boots_guests(),
     };
     compare_to_current_state(evidence, &now)
 }

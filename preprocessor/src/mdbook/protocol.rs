@@ -25,6 +25,8 @@ pub struct BookContext {
     pub renderer: String,
     /// The book's outputs: a renderer is run for each.
     pub outputs: Vec<String>,
+    /// True under `mdbook serve`, which tells its pages where to ask for changes.
+    pub serves: bool,
     /// The table `[preprocessor.qed]`.
     pub table: Value,
     /// The flags of the book's Markdown.
@@ -101,6 +103,10 @@ pub fn read_input(input: &str) -> Result<Input<'_>, ProtocolError> {
                 .and_then(Value::as_object)
                 .map(|outputs| outputs.keys().cloned().collect())
                 .unwrap_or_default(),
+            serves: typed
+                .config
+                .pointer("/output/html/live-reload-endpoint")
+                .is_some(),
             root: typed.root,
             renderer: typed.renderer,
         },
@@ -197,6 +203,31 @@ mod tests {
                 .unwrap()
                 .to_string()
                 .contains("mdbook-qed check")
+        );
+    }
+
+    /// Check that `mdbook serve` is told from a build.
+    #[test]
+    fn serve() {
+        let config = |html: &str| {
+            let text = input(r#","mdbook_version":"0.5.4""#);
+            text.replace(
+                r#""config":{}"#,
+                &format!(r#""config":{{"output":{{"html":{html}}}}}"#),
+            )
+        };
+        assert!(
+            read_input(&config(r#"{"live-reload-endpoint":"__livereload"}"#))
+                .unwrap()
+                .context
+                .serves
+        );
+        assert!(!read_input(&config(r#"{"site-url":"/"}"#)).unwrap().context.serves);
+        assert!(
+            !read_input(&input(r#","mdbook_version":"0.5.4""#))
+                .unwrap()
+                .context
+                .serves
         );
     }
 

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::freshness::{
-    Comparison, CurrentState, DigestNow, StaleReason, compare_to_current_state,
-};
+use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, stale};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::find_contradiction;
 
@@ -28,7 +26,7 @@ pub struct FreshnessFindings {
     pub notes: Vec<String>,
 }
 
-/// The book of a site on this machine.
+/// The book of a site, if it is available.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalBook<'b> {
     /// Its folder.
@@ -102,6 +100,8 @@ pub fn verify(
             programs: present.current_programs(evidence, origin, investigation, folder.as_deref()),
             time,
             max_age: None,
+            // What is published was booted, whatever its book allows while it is written.
+            boots: true,
         };
         let published_reasons = record.states.get(machine);
         let published_reasons = published_reasons.map_or(&[][..], |state| state.stale.as_slice());
@@ -205,13 +205,7 @@ impl FreshnessFindings {
     }
 
     /// Tell a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
-    fn add_unpublished_reason(
-        &mut self,
-        on_stale: OnMissing,
-        what: &str,
-        reason: &str,
-        refused: bool,
-    ) {
+    fn add_unpublished_reason(&mut self, on_stale: OnMissing, what: &str, reason: &str, refused: bool) {
         let line = format!("{what} is out of date: {reason}");
         match on_stale {
             OnMissing::Show if !refused => self.notes.push(line),

@@ -196,6 +196,7 @@ pub fn evidence(machine: &str, slide: u64, message: &str) -> Evidence {
             cpu_model: "Test CPU".into(),
             cpus: 1,
             accelerator: None,
+            resumed: None,
         },
         kernel: Kernel {
             release: "0.0.1-test".into(),

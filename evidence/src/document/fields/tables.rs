@@ -8,7 +8,7 @@ use super::model::rows::{
     BY_READER, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, formed,
     given, map, may_be_empty, one_of, within,
 };
-use super::model::{FieldWithholdReason, Publish};
+use super::model::{Publish, Withheld};
 use super::visitor::structures;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::{
@@ -59,6 +59,8 @@ structures! {
         cpu_model: PER_BOOT, Public;
         cpus: at_least(1, counted(PER_BOOT)), Public;
         accelerator: PER_BOOT, Sentence;
+        // Two captures of one boot can differ in it.
+        resumed: formed(PER_RUN), Public;
     }
     Kernel {
         release: PER_KERNEL, Public;

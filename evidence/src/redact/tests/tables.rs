@@ -102,6 +102,7 @@ fn named<T>(one: T) -> std::collections::BTreeMap<String, T> {
 fn full() -> Evidence {
     let mut full = evidence();
     full.machine.accelerator = Some("tcg".into());
+    full.machine.resumed = Some("2026-11-23T12:00:00Z".into());
     full.kernel.package = Some("linux-image".into());
     full.kernel.image_digest = Some("ab".into());
     full.kernel.command_line = Some("quiet".into());

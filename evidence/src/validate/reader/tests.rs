@@ -1052,6 +1052,7 @@ mod round_trip {
             MachineKind::Host => {
                 (machine.name, machine.ephemeral) = ("host".into(), false);
                 (machine.accelerator, document.kernel.command_line) = (None, None);
+                machine.resumed = None;
                 document.boots.clear();
             }
             // A word: whatever the text was.
@@ -1175,9 +1176,10 @@ mod round_trip {
             text(),
             any::<u32>(),
             maybe(text()),
+            maybe(text()),
         );
         let machine = machine.prop_map(
-            |(name, host, ephemeral, boot_id, cpu_model, cpus, accelerator)| Machine {
+            |(name, host, ephemeral, boot_id, cpu_model, cpus, accelerator, resumed)| Machine {
                 name,
                 kind: if host {
                     MachineKind::Host
@@ -1189,6 +1191,7 @@ mod round_trip {
                 cpu_model,
                 cpus,
                 accelerator,
+                resumed,
             },
         );
         let boot = (text(), text(), datum(), datum(), datum()).prop_map(

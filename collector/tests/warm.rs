@@ -1,0 +1,351 @@
+//! Guests that are saved and resumed, with the real QEMU and kernels. Needs QEMU, and the network or cached kernels.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use qed_collector::guest::cache::Cache;
+use qed_collector::guest::states::States;
+use qed_collector::guest::{Accel, GuestRun, GuestSpec, KernelSource, Start, fetch, run};
+use qed_evidence::Evidence;
+use qed_evidence::path_index::leaves;
+
+use crate::job::{Moment, TestJob};
+use crate::support::{
+    capture_on, collector, evidence_in, folder_with, investigation, skipped, status_and_message,
+};
+
+/// A guest that says what tells it from others, and whose saved states are in a cache of its own.
+fn spec(name: &str, folder: &Path) -> GuestSpec {
+    let of_user = Cache::of_user().expect("a cache folder");
+    let source = KernelSource::parse(name).expect("a guest's name");
+    let kernel = fetch::kernel(&source, &of_user, false, &|_| {}).expect("a kernel");
+    let helper = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
+    let mut spec = GuestSpec::new(kernel, helper, Cache::at(folder.to_owned()));
+    spec.accel = Accel::Tcg;
+    spec.start = Start::Resume;
+    spec.files.push(TestJob::Moment.file().expect("a job"));
+    spec.files.push(("/qed/file".into(), b"first".to_vec()));
+    spec.modes.insert("/qed/file".into(), 0o640);
+    spec
+}
+
+fn start(spec: &GuestSpec) -> (GuestRun, Moment) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let run = runtime.block_on(run(spec, &|_| {})).expect("an answer");
+    let moment = postcard::from_bytes(&run.payload).expect("a moment");
+    (run, moment)
+}
+
+fn now() -> u128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("a clock after 1970").as_nanos()
+}
+
+/// True if a guest's clock was right between the two times, to a tenth of a second.
+fn is_right(moment: &Moment, from: u128, to: u128) -> bool {
+    let slack = 100_000_000;
+    (from - slack..=to + slack).contains(&moment.time_ns)
+}
+
+fn the_state(folder: &Path) -> PathBuf {
+    let states = States::of(&Cache::at(folder.to_owned())).list();
+    assert_eq!(states.len(), 1, "{states:?}");
+    states[0].0.clone()
+}
+
+fn resumes(name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec(name, folder.path());
+    let (booted, first) = start(&spec);
+    assert_eq!(
+        (booted.resumed.as_ref(), booted.notes.len()),
+        (None, 0),
+        "{:?}",
+        booted.notes
+    );
+    assert_eq!(first.file, Some((0o640, "first".into())));
+    let saved = the_state(folder.path());
+    let from = now();
+    let (resumed, second) = start(&spec);
+    let between = now();
+    assert!(resumed.notes.is_empty(), "{:?}", resumed.notes);
+    let boot: jiff::Timestamp = resumed.resumed.as_ref().expect("resumed").parse().unwrap();
+    assert!((boot.as_nanosecond() as u128) < from);
+    assert!(is_right(&second, from, between), "{second:?}");
+    // Another job, after a while.
+    spec.files[1].1 = b"second".to_vec();
+    std::thread::sleep(Duration::from_secs(2));
+    let from = now();
+    let (again, third) = start(&spec);
+    assert!(is_right(&third, from, now()), "{third:?}");
+    assert_eq!(again.resumed, resumed.resumed);
+    assert_eq!(third.file, Some((0o640, "second".into())));
+    assert_eq!(the_state(folder.path()), saved);
+    // The boot is the same, and what is drawn from it is not.
+    for (one, other) in [(&first, &second), (&second, &third)] {
+        assert_eq!((&one.boot_id, &one.text), (&other.boot_id, &other.text));
+        assert!(!one.text.is_empty());
+        assert_ne!(one.random, other.random);
+        assert_ne!(one.uuid, other.uuid);
+        assert_ne!(one.process_random, other.process_random);
+        assert_ne!(one.process_map, other.process_map);
+    }
+    eprintln!(
+        "{name}: {:?} {:?}, {second:#?} {third:#?}",
+        resumed.boot_to_init, resumed.boot_to_exit
+    );
+}
+
+/// Check that a guest of 6.1 is saved and resumed with another job, the right time and random numbers of its own.
+#[test]
+fn debian_6_1() {
+    resumes("debian-6.1");
+}
+
+/// Check that a guest of 6.12 is saved and resumed with another job, the right time and random numbers of its own.
+#[test]
+fn debian_6_12() {
+    resumes("debian-6.12");
+}
+
+/// Check that a guest of 7.3 is saved and resumed with another job, the right time and random numbers of its own.
+#[test]
+fn debian_7_3() {
+    resumes("debian-7.3");
+}
+
+/// Check that a saved guest that was damaged, and one that QEMU does not take, is told, booted instead, and saved anew; and that a guest
+/// that cannot be saved is told and does its job.
+#[test]
+fn falls_back() {
+    use std::os::unix::fs::FileExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec("debian-6.12", folder.path());
+    start(&spec);
+    let saved = the_state(folder.path());
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&saved)
+        .unwrap();
+    let middle = file.metadata().unwrap().len() / 2;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, middle).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+    let (booted, _) = start(&spec);
+    assert_eq!(booted.resumed, None);
+    assert!(
+        booted.notes[0].contains("its digest differs"),
+        "{:?}",
+        booted.notes
+    );
+    let (resumed, _) = start(&spec);
+    assert!(resumed.resumed.is_some() && resumed.notes.is_empty());
+
+    // The state of a machine with less memory, under the name of this one.
+    let header = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap();
+        String::from_utf8(bytes[..end].to_vec()).unwrap()
+    };
+    let key = |header: &str| -> String {
+        let header: serde_json::Value = serde_json::from_str(header).unwrap();
+        header["key"].as_str().unwrap().to_owned()
+    };
+    let own = key(&header(&saved));
+    let elsewhere = tempfile::tempdir().unwrap();
+    spec.cache = Cache::at(elsewhere.path().to_owned());
+    spec.memory_mib = 384;
+    start(&spec);
+    let other = the_state(elsewhere.path());
+    let text = header(&other);
+    let renamed = text.replace(&key(&text), &own);
+    assert_ne!(text, renamed);
+    let file = fs::File::options().write(true).open(&other).unwrap();
+    file.write_all_at(renamed.as_bytes(), 0).unwrap();
+    fs::rename(&other, &saved).unwrap();
+    spec.memory_mib = 512;
+    spec.cache = Cache::at(folder.path().to_owned());
+    let (booted, _) = start(&spec);
+    assert_eq!(booted.resumed, None);
+    assert!(
+        booted.notes[0].contains("booted and not resumed: QEMU"),
+        "{:?}",
+        booted.notes
+    );
+
+    // No place for it.
+    spec.cache = Cache::at(folder.path().join("elsewhere"));
+    fs::create_dir(spec.cache.root()).unwrap();
+    fs::write(spec.cache.root().join("guests"), "a file").unwrap();
+    let (booted, moment) = start(&spec);
+    assert!(
+        booted.notes[0].contains("was not saved"),
+        "{:?}",
+        booted.notes
+    );
+    assert!(moment.file.is_some());
+}
+
+/// Check that guests which are saved at the same time do not disturb each other, and that a booted one is never a resumed one.
+#[test]
+fn side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec("debian-6.1", folder.path());
+    let both = std::thread::scope(|scope| {
+        [(); 2]
+            .map(|()| scope.spawn(|| start(&spec)))
+            .map(|one| one.join().unwrap())
+    });
+    for (run, _) in &both {
+        assert!(
+            run.notes.is_empty() && run.resumed.is_none(),
+            "{:?}",
+            run.notes
+        );
+    }
+    the_state(folder.path());
+    let (resumed, moment) = start(&spec);
+    assert!(resumed.resumed.is_some());
+    assert!(both.iter().any(|(_, one)| one.boot_id == moment.boot_id));
+    spec.start = Start::Boot;
+    let (booted, cold) = start(&spec);
+    assert_eq!(booted.resumed, None);
+    assert_ne!(cold.boot_id, moment.boot_id);
+}
+
+/// A cache with this user's kernels, and nothing saved; gives back what the variable for it is set to.
+fn cache_with_kernels(folder: &Path) -> PathBuf {
+    let of_user = Cache::of_user().expect("a cache folder");
+    let own = folder.join("qed");
+    fs::create_dir_all(&own).unwrap();
+    for name in ["kernels", "apt", "lines"] {
+        let source = of_user.root().join(name);
+        if source.exists() {
+            std::os::unix::fs::symlink(source, own.join(name)).unwrap();
+        }
+    }
+    let _ = fs::copy(of_user.root().join("kvm.json"), own.join("kvm.json"));
+    folder.to_owned()
+}
+
+/// Where each leaf is, and whether it has a value, but for further boots.
+fn shape(evidence: &Evidence) -> BTreeMap<String, bool> {
+    let all = leaves(evidence);
+    let all = all
+        .iter()
+        .map(|(path, leaf)| (path.to_owned(), leaf.datum.value().is_some()));
+    all.filter(|(path, _)| path != "machine.resumed").collect()
+}
+
+fn captures_the_same(guest: &str) {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cache = cache_with_kernels(cache.path());
+    let machine = format!("guest:{guest}");
+    let capture = |how: &str| -> (Evidence, String) {
+        let mut command = capture_on(&machine, folder.path(), investigation("socket.toml"));
+        command.args(["--boots", "0", "--guests", how]);
+        let output = command.env("XDG_CACHE_HOME", &cache).output().unwrap();
+        let (status, message) = status_and_message(&output);
+        assert_eq!(status, Some(0), "{guest}: {message}");
+        (evidence_in(folder.path()), message)
+    };
+    let (cold, _) = capture("cold");
+    let (saved, message) = capture("warm");
+    if message.contains("guests under KVM are booted") {
+        skipped("guests run under KVM here, where they are booted");
+        return;
+    }
+    assert!(cold.machine.resumed.is_none() && saved.machine.resumed.is_none());
+    let (warm, message) = capture("warm");
+    assert!(warm.machine.resumed.is_some(), "{message}");
+    assert_eq!(warm.machine.boot_id, saved.machine.boot_id);
+    assert_ne!(warm.run.id, saved.run.id);
+    assert!(warm.run.time > saved.run.time);
+    for (name, experiment) in &cold.experiments {
+        let other = &warm.experiments[name];
+        assert_eq!(experiment.unavailable, other.unavailable, "{guest}: {name}");
+        assert_eq!(experiment.quality.lost, other.quality.lost);
+        assert_eq!(experiment.quality.missed, other.quality.missed);
+    }
+    let (cold, warm) = (shape(&cold), shape(&warm));
+    let differ = |a: &BTreeMap<String, bool>, b: &BTreeMap<String, bool>| -> Vec<String> {
+        let other = |(path, there): &(&String, &bool)| b.get(*path) != Some(*there);
+        a.iter()
+            .filter(other)
+            .map(|(path, _)| path.clone())
+            .collect()
+    };
+    assert_eq!(
+        (differ(&cold, &warm), differ(&warm, &cold)),
+        (vec![], vec![]),
+        "{guest}"
+    );
+}
+
+/// Check that a capture of the flagship in a resumed guest of 6.1 has the leaves of one that booted, no error more, and says that it was
+/// resumed.
+#[test]
+fn capture_6_1() {
+    captures_the_same("debian-6.1");
+}
+
+/// Check the same of 6.12.
+#[test]
+fn capture_6_12() {
+    captures_the_same("debian-6.12");
+}
+
+/// Check the same of 7.3.
+#[test]
+fn capture_7_3() {
+    captures_the_same("debian-7.3");
+}
+
+/// Check that a book that says `cold` boots whatever the command line says, and is told so; and that one that says `warm` resumes.
+#[test]
+fn books() {
+    let text = "[[experiment]]\nname = \"pipe\"\nworkload = { syscall = \"pipe2\", args = [{ buffer = \"fds\", ints = 2 }, 0] }\n";
+    let (folder, cache) = (folder_with(text), tempfile::tempdir().unwrap());
+    let cache = cache_with_kernels(cache.path());
+    let capture = |guests: &str, args: &[&str]| -> (Evidence, String) {
+        let toml = format!(
+            "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:debian-6.12\"]\nguests = \"{guests}\"\n"
+        );
+        fs::write(folder.path().join("book.toml"), toml).unwrap();
+        let mut command = collector(
+            folder.path(),
+            ["capture", "--debuginfo", "none", "-o", "e.json"],
+        );
+        let output = command
+            .args(args)
+            .env("XDG_CACHE_HOME", &cache)
+            .output()
+            .unwrap();
+        let (status, message) = status_and_message(&output);
+        assert_eq!(status, Some(0), "{message}");
+        (evidence_in(folder.path()), message)
+    };
+    let (_, message) = capture("warm", &[]);
+    if message.contains("guests under KVM are booted") {
+        skipped("guests run under KVM here, where they are booted");
+        return;
+    }
+    assert!(capture("warm", &[]).0.machine.resumed.is_some());
+    assert!(
+        capture("warm", &["--guests", "cold"])
+            .0
+            .machine
+            .resumed
+            .is_none()
+    );
+    assert!(capture("auto", &[]).0.machine.resumed.is_none());
+    let (evidence, message) = capture("cold", &["--guests", "warm"]);
+    assert!(evidence.machine.resumed.is_none());
+    assert!(message.contains("guests = \"cold\""), "{message}");
+}
