@@ -95,7 +95,7 @@ pub struct Moment {
     pub process_random: Vec<u8>,
     /// Addresses of a new process: its memory map, without names.
     pub process_map: String,
-    /// A pointer of the kernel as `%p` prints it: the line of `/proc/net/unix` for the first socket, if there is one.
+    /// A pointer of the kernel as `%p` prints it: that of the first clock in `/proc/timer_list`.
     pub hashed_pointer: String,
     /// Permissions and text of `/qed/file`.
     pub file: Option<(u32, String)>,

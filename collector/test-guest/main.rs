@@ -75,9 +75,9 @@ fn moment() -> anyhow::Result<Moment> {
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     let symbols = fs::read_to_string("/proc/kallsyms")?;
     let text = symbols.lines().find(|line| line.ends_with(" T _text"));
-    let socket = std::os::unix::net::UnixDatagram::unbound()?;
-    let sockets = line("/proc/net/unix")?;
-    drop(socket);
+    // One of the kernel's own variables, at the same address as long as the kernel is the same boot.
+    let timers = line("/proc/timer_list")?;
+    let base = timers.lines().find(|line| line.contains(".base:"));
     let file = fs::metadata("/qed/file").ok().map(|found| {
         let text = fs::read_to_string("/qed/file").unwrap_or_default();
         (found.permissions().mode() & 0o7777, text)
@@ -114,7 +114,7 @@ fn moment() -> anyhow::Result<Moment> {
         uuid: line("/proc/sys/kernel/random/uuid")?,
         process_random,
         process_map,
-        hashed_pointer: sockets.lines().nth(1).unwrap_or_default().to_owned(),
+        hashed_pointer: base.unwrap_or_default().trim().to_owned(),
         file,
     })
 }
