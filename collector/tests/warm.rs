@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::states::States;
-use qed_collector::guest::{Accel, GuestRun, GuestSpec, KernelSource, Start, fetch, run};
+use qed_collector::guest::{
+    AcceleratorChoice, GuestRun, GuestSpec, KernelSource, Start, fetch, run,
+};
 use qed_evidence::Evidence;
 use qed_evidence::document::Experiment;
 use qed_evidence::path_index::leaves;
@@ -15,17 +17,18 @@ use qed_evidence::value::Datum;
 
 use crate::job::{Moment, TestJob};
 use crate::support::{
-    capture_on, collector, evidence_in, folder_with, investigation, skipped, status_and_message,
+    capture_on, collector, evidence_in, folder_with, investigation, note_skipped,
+    status_and_message,
 };
 
 /// A guest that says what tells it from others, and whose saved states are in a cache of its own.
 fn spec(name: &str, folder: &Path) -> GuestSpec {
-    let of_user = Cache::of_user().expect("a cache folder");
+    let of_user = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse(name).expect("a guest's name");
-    let kernel = fetch::kernel(&source, &of_user, false, &|_| {}).expect("a kernel");
+    let kernel = fetch::find_kernel(&source, &of_user, false, &|_| {}).expect("a kernel");
     let helper = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
-    let mut spec = GuestSpec::new(kernel, helper, Cache::at(folder.to_owned()));
-    spec.accel = Accel::Tcg;
+    let mut spec = GuestSpec::new(kernel, helper, Cache::new(folder.to_owned()));
+    spec.accel = AcceleratorChoice::Tcg;
     spec.start = Start::Resume;
     spec.files.push(TestJob::Moment.file().expect("a job"));
     spec.files.push(("/qed/file".into(), b"first".to_vec()));
@@ -55,7 +58,7 @@ fn is_right(moment: &Moment, from: u128, to: u128) -> bool {
 }
 
 fn the_state(folder: &Path) -> PathBuf {
-    let states = States::of(&Cache::at(folder.to_owned())).list();
+    let states = States::of(&Cache::new(folder.to_owned())).list();
     assert_eq!(states.len(), 1, "{states:?}");
     states[0].0.clone()
 }
@@ -158,7 +161,7 @@ fn falls_back() {
     };
     let own = key(&header(&saved));
     let elsewhere = tempfile::tempdir().unwrap();
-    spec.cache = Cache::at(elsewhere.path().to_owned());
+    spec.cache = Cache::new(elsewhere.path().to_owned());
     spec.memory_mib = 384;
     start(&spec);
     let other = the_state(elsewhere.path());
@@ -169,7 +172,7 @@ fn falls_back() {
     file.write_all_at(renamed.as_bytes(), 0).unwrap();
     fs::rename(&other, &saved).unwrap();
     spec.memory_mib = 512;
-    spec.cache = Cache::at(folder.path().to_owned());
+    spec.cache = Cache::new(folder.path().to_owned());
     let (booted, _) = start(&spec);
     assert_eq!(booted.resumed, None);
     assert!(
@@ -179,7 +182,7 @@ fn falls_back() {
     );
 
     // No place for it.
-    spec.cache = Cache::at(folder.path().join("elsewhere"));
+    spec.cache = Cache::new(folder.path().join("elsewhere"));
     fs::create_dir(spec.cache.root()).unwrap();
     fs::write(spec.cache.root().join("guests"), "a file").unwrap();
     let (booted, moment) = start(&spec);
@@ -220,7 +223,7 @@ fn side_by_side() {
 
 /// A cache with this user's kernels, and nothing saved; gives back what the variable for it is set to.
 fn cache_with_kernels(folder: &Path) -> PathBuf {
-    let of_user = Cache::of_user().expect("a cache folder");
+    let of_user = Cache::for_user().expect("a cache folder");
     let own = folder.join("qed");
     fs::create_dir_all(&own).unwrap();
     for name in ["kernels", "apt", "lines"] {
@@ -242,7 +245,7 @@ fn steady_leaves(evidence: &Evidence) -> BTreeMap<String, Datum> {
         evidence.experiments.contains_key(experiment)
             && rest.is_some_and(|(probe, leaf)| {
                 !["outcome", "quality", "call"].contains(&probe)
-                    && !["backend", "function", "listed", "skipped"].contains(&leaf)
+                    && !["backend", "function", "listed", "note_skipped"].contains(&leaf)
             })
     };
     let all = leaves(evidence);
@@ -267,7 +270,7 @@ fn captures_the_same(guest: &str) {
     let (cold, _) = capture("cold");
     let (saved, message) = capture("warm");
     if message.contains("guests under KVM are booted") {
-        skipped("guests run under KVM here, where they are booted");
+        note_skipped("guests run under KVM here, where they are booted");
         return;
     }
     assert!(cold.machine.resumed.is_none() && saved.machine.resumed.is_none());
@@ -349,7 +352,7 @@ fn books() {
     };
     let (_, message) = capture("warm", &[]);
     if message.contains("guests under KVM are booted") {
-        skipped("guests run under KVM here, where they are booted");
+        note_skipped("guests run under KVM here, where they are booted");
         return;
     }
     assert!(capture("warm", &[]).0.machine.resumed.is_some());

@@ -454,7 +454,10 @@ fn redacted() {
     book.build();
     good(&book.qed(&["publish", "book"]));
     let printed = good(&book.qed(&["verify", "book"]));
-    assert!(printed.contains("trusted, because values are withheld: 1 verdict"), "{printed}");
+    assert!(
+        printed.contains("trusted, because values are withheld: 1 verdict"),
+        "{printed}"
+    );
     let before = site(&book);
     let mut forger = Forger::new(&book);
     assert!(

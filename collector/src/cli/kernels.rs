@@ -12,7 +12,7 @@ use super::lock;
 use super::modules::failure_constructor;
 use super::output::{Format, print};
 use super::progress::Progress;
-use super::prune::{prune, size};
+use super::prune::{folder_size, prune};
 use super::target::{self, TargetMachine};
 use super::update::update;
 use crate::guest::archive::{self, ServedKernel};
@@ -179,7 +179,9 @@ fn list_rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bo
     };
     let modules = |release: &str| -> u64 {
         let folders = package_folders(cached, release, true);
-        folders.map(|folder| folder_size(&modules_folder(folder))).sum()
+        folders
+            .map(|folder| folder_size(&modules_folder(folder)))
+            .sum()
     };
     let last = |index: usize, kernel: &ServedKernel| {
         kernels

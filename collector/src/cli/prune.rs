@@ -111,7 +111,7 @@ fn saved_guests(dry_run: bool, cache: &Cache) -> Result<u64, Failure> {
     for (path, size, header) in States::of(cache).list() {
         if !dry_run {
             std::fs::remove_file(&path).map_err(|error| {
-                Failure::unable(format!("failed to remove {}: {error}", path.display()))
+                Failure::machine(format!("failed to remove {}: {error}", path.display()))
             })?;
         }
         bytes += size;

@@ -118,7 +118,10 @@ impl SweepRequest {
         let (investigation, lock, output) = match &args.investigation {
             Some(path) => (path.clone(), None, PathBuf::from(".qed/evidence/sweep")),
             None => {
-                let path = args.book.clone().map_or_else(target::find_nearest_book, Ok)?;
+                let path = args
+                    .book
+                    .clone()
+                    .map_or_else(target::find_nearest_book, Ok)?;
                 let book = target::read_book(&path)?;
                 let lock = book.lock.map(|_| book.root.join(lock::FILE));
                 (book.investigation, lock, book.evidence.join("sweep"))

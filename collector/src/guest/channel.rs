@@ -72,7 +72,7 @@ impl Channel {
         let mut header = [0; HEADER];
         let header = loop {
             self.read(0, &mut header);
-            match wire::open(&header, self.size) {
+            match wire::parse_header(&header, self.size) {
                 Err(FrameError::Absent) => std::thread::sleep(POLL),
                 opened => break opened.map_err(io::Error::other)?,
             }
@@ -83,7 +83,7 @@ impl Channel {
         }
         let mut body = vec![0; header.length];
         self.read(BODY, &mut body);
-        wire::check(&header, &body).map_err(io::Error::other)?;
+        wire::check_body(&header, &body).map_err(io::Error::other)?;
         // A guest that dies now has left no frame.
         self.write(0, &[0; HEADER]);
         Ok(body)

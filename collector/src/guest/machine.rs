@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::pipes::{GuestOutput, Limits, Listener, Pipes, receiver};
-use super::process::{self, Running};
+use super::process::{self, RunningQemu};
 use super::qemu_args::{self, Monitor, Paths};
 use super::spec::GuestSpec;
 use super::wire::{self, BODY, FrameError, FrameKind, HEADER, WINDOW};
@@ -25,14 +25,14 @@ pub(super) struct Machine<'a> {
 
 /// A QEMU that runs.
 pub(super) struct Opened {
-    running: Running,
+    running: RunningQemu,
     pub(super) listener: Listener,
     pub(super) window: File,
     pub(super) started: Instant,
 }
 
 /// The end of QEMU.
-pub(super) struct End {
+pub(super) struct QemuExit {
     pub(super) status: ExitStatus,
     pub(super) window: File,
     pub(super) seen: GuestOutput,
@@ -42,7 +42,7 @@ pub(super) struct End {
 
 impl Machine<'_> {
     /// An initramfs with the guest's init, the files of its own, and `files`.
-    pub(super) fn archive(&self, files: &[(String, Vec<u8>)]) -> Result<File, GuestError> {
+    pub(super) fn build_initramfs(&self, files: &[(String, Vec<u8>)]) -> Result<File, GuestError> {
         let spec = self.spec;
         // Only the part that is loaded is packed, an eighth of a program with its debug information.
         let binary = Mapping::open(&spec.init)
@@ -61,12 +61,12 @@ impl Machine<'_> {
 
     /// The arguments for QEMU, without those of a monitor.
     pub(super) fn arguments(&self, accelerator: Accelerator, paths: &Paths<'_>) -> Vec<String> {
-        qemu_args::qemu(
+        qemu_args::qemu_arguments(
             accelerator,
             self.spec.memory_mib,
             self.spec.cpus,
             paths,
-            &qemu_args::kernel_line(&self.spec.append),
+            &qemu_args::kernel_command_line(&self.spec.append),
         )
     }
 
@@ -143,13 +143,13 @@ impl Opened {
         mut self,
         limits: &Limits,
         progress: &dyn Fn(&str),
-    ) -> Result<End, GuestError> {
+    ) -> Result<QemuExit, GuestError> {
         self.listener.listen(None, limits, progress).await;
         if self.listener.seen.timed_out {
             self.kill();
         }
         let status = self.running.0.wait().await;
-        Ok(End {
+        Ok(QemuExit {
             status: status.map_err(GuestError::io("wait for", Path::new("QEMU")))?,
             window: self.window,
             seen: self.listener.seen,
@@ -157,7 +157,7 @@ impl Opened {
         })
     }
 
-    /// End QEMU.
+    /// QemuExit QEMU.
     pub(super) fn kill(&mut self) {
         // It is not an error if it has ended already.
         let _ = self.running.0.start_kill();
@@ -175,7 +175,7 @@ pub enum HandOverError {
     Window(#[from] std::io::Error),
 }
 
-impl End {
+impl QemuExit {
     /// The guest's answer.
     pub(super) fn answer(&self) -> Result<Result<(FrameKind, Vec<u8>), FrameError>, GuestError> {
         let failed = |source| GuestError::Io {
@@ -185,7 +185,7 @@ impl End {
         };
         let mut header = [0; HEADER];
         self.window.read_exact_at(&mut header, 0).map_err(failed)?;
-        let header = match wire::open(&header, WINDOW) {
+        let header = match wire::parse_header(&header, WINDOW) {
             // A job that the guest did not take.
             Ok(header) if header.kind == FrameKind::Job => return Ok(Err(FrameError::Absent)),
             Ok(header) => header,
@@ -195,7 +195,7 @@ impl End {
         self.window
             .read_exact_at(&mut body, BODY as u64)
             .map_err(failed)?;
-        Ok(wire::check(&header, &body).map(|()| (header.kind, body)))
+        Ok(wire::check_body(&header, &body).map(|()| (header.kind, body)))
     }
 }
 

@@ -10,9 +10,9 @@ use tokio::process::{Child, Command};
 use super::GuestError;
 
 /// QEMU, killed and reaped when dropped.
-pub(super) struct Running(pub(super) Child);
+pub(super) struct RunningQemu(pub(super) Child);
 
-impl Drop for Running {
+impl Drop for RunningQemu {
     fn drop(&mut self) {
         let _ = self.0.start_kill();
         // A killed QEMU is gone within milliseconds; the limit only keeps this from ever hanging.
@@ -30,7 +30,7 @@ pub(super) fn start(
     qemu: &Path,
     args: &[String],
     inherited: Vec<RawFd>,
-) -> Result<Running, GuestError> {
+) -> Result<RunningQemu, GuestError> {
     let parent = nix::unistd::getpid();
     let mut command = Command::new(qemu);
     command
@@ -57,12 +57,12 @@ pub(super) fn start(
     unsafe { command.pre_exec(prepare) };
     command
         .spawn()
-        .map(Running)
+        .map(RunningQemu)
         .map_err(GuestError::io("start", qemu))
 }
 
 /// The end of QEMU's output in one line.
-pub(super) fn one_line(output: &[u8]) -> String {
+pub(super) fn join_lines(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text
         .lines()

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::accel::{self, AcceleratorChoice, Decision, KvmFailure};
+use super::accel::{self, Accelerator, Decision, KvmFailure};
 use super::find_program::find_in_path;
-use super::machine::{QemuExit, Machine};
+use super::machine::{Machine, QemuExit};
 use super::pipes::{GuestOutput, Limits};
 use super::process::join_lines;
 use super::spec::{GuestSpec, Start};
@@ -66,7 +66,13 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
     };
     let boot_id = accel::boot_id();
     let known = accel::remembered_failure(&spec.cache);
-    match accel::decide(spec.accel, accel::check_device(), known.as_ref(), &boot_id, &qemu) {
+    match accel::decide(
+        spec.accel,
+        accel::check_device(),
+        known.as_ref(),
+        &boot_id,
+        &qemu,
+    ) {
         Decision::Refuse(reason) => Err(GuestError::Kvm { reason }),
         Decision::Emulate(note) => emulate(&machine, note, progress).await,
         Decision::TryKvm { fall_back } => match try_kvm(&machine, progress).await? {
@@ -107,7 +113,7 @@ enum Attempt {
 /// Boot under KVM.
 async fn try_kvm(machine: &Machine<'_>, progress: &dyn Fn(&str)) -> Result<Attempt, GuestError> {
     let sign_of_life = Some(accel::SIGN_OF_LIFE);
-    let end = boot(machine, AcceleratorChoice::Kvm, sign_of_life, progress).await?;
+    let end = boot(machine, Accelerator::Kvm, sign_of_life, progress).await?;
     if end.seen.to_init.is_none() && end.to_exit < machine.spec.limit {
         return Ok(Attempt::NoLife(no_life_reason(&end.seen, end.status)));
     }
@@ -116,12 +122,12 @@ async fn try_kvm(machine: &Machine<'_>, progress: &dyn Fn(&str)) -> Result<Attem
 
 async fn boot(
     machine: &Machine<'_>,
-    accelerator: AcceleratorChoice,
+    accelerator: Accelerator,
     sign_of_life: Option<Duration>,
     progress: &dyn Fn(&str),
 ) -> Result<QemuExit, GuestError> {
     let initrd = machine.build_initramfs(&machine.spec.files)?;
-    let opened = machine.parse_header(accelerator, &initrd, None)?;
+    let opened = machine.open(accelerator, &initrd, None)?;
     let limits = Limits {
         started: opened.started,
         sign_of_life,
@@ -137,7 +143,7 @@ async fn emulate(
     progress: &dyn Fn(&str),
 ) -> Result<GuestRun, GuestError> {
     let spec = machine.spec;
-    let mut how = How::new(AcceleratorChoice::Tcg, note);
+    let mut how = How::new(Accelerator::Tcg, note);
     let warm = match spec.start {
         Start::Boot => None,
         Start::Resume => Some(Warm::new(machine)),
@@ -173,7 +179,7 @@ struct How {
 }
 
 impl How {
-    fn new(accelerator: AcceleratorChoice, accelerator_note: Option<String>) -> Self {
+    fn new(accelerator: Accelerator, accelerator_note: Option<String>) -> Self {
         Self {
             accelerator,
             accelerator_note,
@@ -188,7 +194,7 @@ impl How {
     }
 }
 
-fn result(spec: &GuestSpec, end: QemuExit, how: How) -> Result<GuestRun, GuestError> {
+fn guest_run(spec: &GuestSpec, end: QemuExit, how: How) -> Result<GuestRun, GuestError> {
     let tail = end.seen.console.tail();
     let tail = if tail.is_empty() {
         "(it printed nothing)".to_owned()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::KernelImage;
-use super::accel::Accel;
+use super::accel::AcceleratorChoice;
 use super::cache::Cache;
 
 /// A guest.
@@ -32,7 +32,7 @@ pub struct GuestSpec {
     /// After so long without a progress line the guest is killed.
     pub limit: Duration,
     /// KVM or emulation.
-    pub accel: Accel,
+    pub accel: AcceleratorChoice,
     /// The cache, which remembers a failure of KVM, and has the saved guests.
     pub cache: Cache,
     /// How it starts.
@@ -64,7 +64,7 @@ impl GuestSpec {
             memory_mib: 512,
             cpus: 1,
             limit,
-            accel: Accel::Auto,
+            accel: AcceleratorChoice::Auto,
             cache,
             start: Start::Boot,
         }

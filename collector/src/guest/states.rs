@@ -308,7 +308,7 @@ mod tests {
 
     fn states() -> (tempfile::TempDir, States) {
         let folder = tempfile::tempdir().unwrap();
-        let states = States::of(&Cache::at(folder.path().to_owned()));
+        let states = States::of(&Cache::new(folder.path().to_owned()));
         (folder, states)
     }
 

@@ -13,9 +13,9 @@ use qed_programs::digest_cache::DigestCache;
 use sha2::{Digest as _, Sha256};
 
 use super::delivery::{self, AWAKE, DeliveryError, READY};
-use super::machine::{End, HandOverError, Machine, Opened, memory_file};
+use super::machine::{HandOverError, Machine, Opened, QemuExit, memory_file};
 use super::pipes::{Heard, Limits};
-use super::process::one_line;
+use super::process::join_lines;
 use super::qemu_args::Paths;
 use super::qmp::{Qmp, QmpError};
 use super::states::{SavedGuest, StateError, StateKey, States, UnfinishedState};
@@ -99,7 +99,7 @@ impl<'m> Warm<'m> {
     pub(super) async fn resume(
         &self,
         progress: &dyn Fn(&str),
-    ) -> Result<Option<(End, String)>, ResumeError> {
+    ) -> Result<Option<(QemuExit, String)>, ResumeError> {
         let outcome = match self.states.find(&self.key) {
             Ok(None) => return Ok(None),
             Ok(Some(saved)) => self.wake(&saved, progress).await.map(|end| (end, saved)),
@@ -119,7 +119,7 @@ impl<'m> Warm<'m> {
         &self,
         saved: &SavedGuest,
         progress: &dyn Fn(&str),
-    ) -> Result<Result<End, GuestError>, ResumeError> {
+    ) -> Result<Result<QemuExit, GuestError>, ResumeError> {
         progress("resuming a saved guest");
         let check = saved.check().map_err(StateError::Io)?;
         let check = tokio::task::spawn_blocking(check);
@@ -159,7 +159,7 @@ impl<'m> Warm<'m> {
                     Ok((FrameKind::Error, message)) => {
                         String::from_utf8_lossy(&message).into_owned()
                     }
-                    _ => one_line(&end.seen.stderr),
+                    _ => join_lines(&end.seen.stderr),
                 };
                 Err(ResumeError::NoLife(said))
             }
@@ -174,11 +174,11 @@ impl<'m> Warm<'m> {
         &self,
         notes: &mut Vec<String>,
         progress: &dyn Fn(&str),
-    ) -> Result<End, GuestError> {
+    ) -> Result<QemuExit, GuestError> {
         let booted = jiff::Timestamp::now().to_string();
         let initrd = self
             .machine
-            .archive(&[(delivery::WAIT.to_owned(), Vec::new())])?;
+            .build_initramfs(&[(delivery::WAIT.to_owned(), Vec::new())])?;
         let (theirs, ours) = monitor()?;
         let mut opened = self
             .machine
@@ -237,7 +237,11 @@ impl<'m> Warm<'m> {
         }
     }
 
-    async fn end(&self, mut opened: Opened, progress: &dyn Fn(&str)) -> Result<End, GuestError> {
+    async fn end(
+        &self,
+        mut opened: Opened,
+        progress: &dyn Fn(&str),
+    ) -> Result<QemuExit, GuestError> {
         opened.listener.expect();
         let limits = self.limits(&opened);
         opened.end(&limits, progress).await
@@ -275,7 +279,7 @@ async fn with_errors(error: QmpError, mut opened: Opened) -> ResumeError {
     let stderr = &opened.listener.seen.stderr;
     let stderr = match stderr.is_empty() {
         true => String::new(),
-        false => one_line(stderr),
+        false => join_lines(stderr),
     };
     ResumeError::Qemu { error, stderr }
 }
@@ -284,7 +288,7 @@ async fn with_errors(error: QmpError, mut opened: Opened) -> ResumeError {
 /// itself.
 fn key(machine: &Machine<'_>) -> io::Result<StateKey> {
     let spec = machine.spec;
-    let digests = DigestCache::of_user();
+    let digests = DigestCache::for_user();
     let mut parts = vec![
         digests.sha256(&spec.kernel.path)?,
         digests.sha256(&spec.init)?,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::document::{Evidence, MachineKind};
 use crate::lock::Pin;
 
-pub use model::{Comparison, DigestNow, Now, ProgramNow, ProgramRunner, StaleReason};
+pub use model::{Comparison, CurrentState, DigestNow, ProgramNow, ProgramRunner, StaleReason};
 
 /// The name of the collector's part among what could not be compared.
 const COLLECTOR: &str = "the collector's eBPF object";
@@ -202,7 +202,10 @@ mod tests {
     fn each_reason() {
         let mut host = evidence();
         host.machine.kind = MachineKind::Host;
-        assert_eq!(compare_to_current_state(&host, &now()), Comparison::default());
+        assert_eq!(
+            compare_to_current_state(&host, &now()),
+            Comparison::default()
+        );
         let changes: [(Change, &str); 9] = [
             (|now| now.boot_id = Some("b2".into()), "booted"),
             (|now| now.release = Some("6.1".into()), "another kernel"),
@@ -293,7 +296,10 @@ mod tests {
     fn guests_and_unknowns() {
         let mut other = now();
         other.boot_id = Some("b2".into());
-        assert_eq!(compare_to_current_state(&evidence(), &other), Comparison::default());
+        assert_eq!(
+            compare_to_current_state(&evidence(), &other),
+            Comparison::default()
+        );
         let unknown = CurrentState {
             boot_id: None,
             release: None,
@@ -328,13 +334,16 @@ mod tests {
         let mut guest = evidence();
         guest.machine.resumed = Some("2026-11-23T12:00:00Z".into());
         let mut now = now();
-        let found = compare_to_current_state(&guest, &now).compare_to_current_state;
+        let found = compare_to_current_state(&guest, &now).stale;
         assert!(
             matches!(found[..], [StaleReason::Resumed { .. }]),
             "{found:?}"
         );
         now.boots = false;
-        assert_eq!(compare_to_current_state(&guest, &now), Comparison::default());
+        assert_eq!(
+            compare_to_current_state(&guest, &now),
+            Comparison::default()
+        );
     }
 
     /// Check that another image behind the same name is found, and that one which cannot be compared is said, not passed
@@ -347,7 +356,10 @@ mod tests {
         let found = compare_to_current_state(&guest, &now);
         assert!(found.stale.is_empty() && found.not_compared.len() == 1);
         guest.kernel.image_digest = Some("ee".into());
-        assert_eq!(compare_to_current_state(&guest, &now), Comparison::default());
+        assert_eq!(
+            compare_to_current_state(&guest, &now),
+            Comparison::default()
+        );
         guest.kernel.image_digest = Some("ff".into());
         assert!(matches!(
             compare_to_current_state(&guest, &now).stale[..],

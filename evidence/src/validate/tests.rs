@@ -298,7 +298,11 @@ fn more_processes_than_were_followed() {
         let probe = experiment.probes.get_mut("fd_install").unwrap();
         probe.hits[0].task.pid += 1;
         let requested = &investigation.experiments[0];
-        let found = super::processes::check_followed_processes("/experiments/create", requested, experiment);
+        let found = super::processes::check_followed_processes(
+            "/experiments/create",
+            requested,
+            experiment,
+        );
         assert_eq!(found.is_some(), wanted, "{found:?}");
         let probe = experiment.probes.get_mut("fd_install").unwrap();
         probe.hits[0].task.pid -= 1;
@@ -316,7 +320,8 @@ fn values_of_structures() {
         (&["b.1"], Some("b.1")),
     ] {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let found = super::names::check_value_names(|| "/at".into(), names.iter()).map(|(at, _)| at);
+        let found =
+            super::names::check_value_names(|| "/at".into(), names.iter()).map(|(at, _)| at);
         assert_eq!(found, refused.map(|name| format!("/at/{name}")));
     }
 }

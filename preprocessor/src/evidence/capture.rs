@@ -286,7 +286,12 @@ fn attempt_digest(
 }
 
 /// Run the collector; its progress goes to standard error, for standard output belongs to mdBook.
-fn run_collector(collector: &Path, root: &Path, config: &Config, machine: &str) -> Result<(), CaptureError> {
+fn run_collector(
+    collector: &Path,
+    root: &Path,
+    config: &Config,
+    machine: &str,
+) -> Result<(), CaptureError> {
     let _ = writeln!(std::io::stderr(), "mdbook-qed: capturing on {machine}");
     let mut command = Command::new(collector);
     command.arg("capture");
@@ -317,7 +322,10 @@ fn run_collector(collector: &Path, root: &Path, config: &Config, machine: &str) 
         command.env(PROGRESS, "lines");
     }
     let mut child = command.spawn().map_err(start)?;
-    let message = child.stderr.take().map(|from| forward_output(from, machine));
+    let message = child
+        .stderr
+        .take()
+        .map(|from| forward_output(from, machine));
     let message = message.unwrap_or_default();
     let status = child.wait().map_err(start)?;
     if status.success() {

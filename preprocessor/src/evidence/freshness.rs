@@ -10,7 +10,8 @@ use qed_evidence::Evidence;
 use qed_evidence::build_id::BuildId;
 use qed_evidence::document::MachineKind;
 use qed_evidence::freshness::{
-    Comparison, DigestNow, Now, StaleReason, compare_age, compare_pin, compare_to_current_state,
+    Comparison, CurrentState, DigestNow, StaleReason, compare_age, compare_pin,
+    compare_to_current_state,
 };
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;

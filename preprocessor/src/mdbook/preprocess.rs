@@ -8,7 +8,7 @@ use crate::config;
 use crate::config::BookPaths;
 use crate::exhibits::block::Target;
 use crate::mdbook::build::build;
-use crate::mdbook::protocol::{chapters_mut, mentions_us, read, read_book};
+use crate::mdbook::protocol::{chapters_mut, needs_processing, read_book, read_input};
 use crate::mdbook::warning_dedup;
 use crate::render::book::parse_all;
 use crate::templates;
@@ -33,17 +33,17 @@ pub fn run() -> u8 {
     };
     let context = input.context;
     let book_toml = crate::util::files::read_text(&context.root.join("book.toml")).ok();
-    let config = match config::reader::read_from_root(&context.root, &context.table, book_toml.as_deref())
-    {
-        Ok(mut config) => {
-            config.serves = context.serves;
-            config
-        }
-        Err(problem) => {
-            report::print_diagnostics(&[problem]);
-            return 2;
-        }
-    };
+    let config =
+        match config::reader::read_from_root(&context.root, &context.table, book_toml.as_deref()) {
+            Ok(mut config) => {
+                config.serves = context.serves;
+                config
+            }
+            Err(problem) => {
+                report::print_diagnostics(&[problem]);
+                return 2;
+            }
+        };
     // A book with `deny` is checked even if it contains no placeholder, claim or exhibit.
     if !needs_processing(input.book) && config.deny.is_empty() {
         return write_book(input.book);

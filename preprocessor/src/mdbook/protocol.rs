@@ -222,7 +222,12 @@ mod tests {
                 .context
                 .serves
         );
-        assert!(!read_input(&config(r#"{"site-url":"/"}"#)).unwrap().context.serves);
+        assert!(
+            !read_input(&config(r#"{"site-url":"/"}"#))
+                .unwrap()
+                .context
+                .serves
+        );
         assert!(
             !read_input(&input(r#","mdbook_version":"0.5.4""#))
                 .unwrap()

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use qed_evidence::Evidence;
-use qed_evidence::freshness::{Comparison, DigestNow, Now, StaleReason, stale};
+use qed_evidence::freshness::{
+    Comparison, CurrentState, DigestNow, StaleReason, compare_to_current_state,
+};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::validate::find_contradiction;
 
@@ -205,7 +207,13 @@ impl FreshnessFindings {
     }
 
     /// Tell a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
-    fn add_unpublished_reason(&mut self, on_stale: OnMissing, what: &str, reason: &str, refused: bool) {
+    fn add_unpublished_reason(
+        &mut self,
+        on_stale: OnMissing,
+        what: &str,
+        reason: &str,
+        refused: bool,
+    ) {
         let line = format!("{what} is out of date: {reason}");
         match on_stale {
             OnMissing::Show if !refused => self.notes.push(line),

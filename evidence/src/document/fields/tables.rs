@@ -8,7 +8,7 @@ use super::model::rows::{
     BY_READER, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, formed,
     given, map, may_be_empty, one_of, within,
 };
-use super::model::{Publish, Withheld};
+use super::model::{FieldWithholdReason, Publish};
 use super::visitor::structures;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::{
