@@ -207,7 +207,7 @@ reads = [{ at = "entry", name = "x", path = "regs->di", kind = "size", names = "
     ");
 }
 
-/// Check that a `kind` that there is not is refused with what to write instead: of a text the cast, of a misspelt one the right one.
+/// Check that a `kind` that there is not is refused with what to write instead: of a misspelt one the right one.
 #[test]
 fn kinds_of_reads() {
     let with = |kind: &str| {
