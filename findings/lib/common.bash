@@ -135,14 +135,15 @@ initramfs() {
 }
 
 # What the guest with KERNEL and INITRAMFS printed, with the console's own lines and carriage returns removed.
-# GUEST_APPEND is added to the kernel's command line. With GUEST_REBOOTS=yes a restart boots again, in the same memory.
+# GUEST_APPEND is added to the kernel's command line, GUEST_CPUS is the number of processors. With GUEST_REBOOTS=yes a restart
+# boots again, in the same memory.
 guest() {
 	local kernel=$1 initramfs=$2 out reboot=-no-reboot
 	[ "${GUEST_REBOOTS:-no}" = no ] || reboot=
 	need qemu-system-x86_64 timeout
 	# shellcheck disable=SC2086
 	out=$(timeout "${GUEST_SECONDS:-300}" qemu-system-x86_64 -accel tcg -cpu max -nodefaults $reboot -display none \
-		-m "${GUEST_MIB:-1024}" -kernel "$kernel" -initrd "$initramfs" \
+		-m "${GUEST_MIB:-1024}" -smp "${GUEST_CPUS:-1}" -kernel "$kernel" -initrd "$initramfs" \
 		-append "console=ttyS0 quiet no_timer_check panic=-1 ${GUEST_APPEND:-}" \
 		-serial stdio </dev/null | tr -d '\r' | sed -E '/^\[ *[0-9]+\.[0-9]+\] /d') || true
 	case $out in
