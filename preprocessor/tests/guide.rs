@@ -451,7 +451,7 @@ fn explained_messages_exist() {
         }
     }
     let mut all = String::new();
-    for program in ["preprocessor/src", "collector/src"] {
+    for program in ["preprocessor/src", "collector/src", "evidence/src"] {
         sources(&checkout().join(program), &mut all);
     }
     let trouble = chapter("trouble.md");

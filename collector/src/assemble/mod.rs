@@ -1,4 +1,5 @@
-//! Assembly of evidence from a raw capture. Pure: a recorded capture gives the same evidence on any machine.
+//! Assembly of evidence from a raw capture. Pure, except `symbolize`, which reads files, and `kernel_file_commands`, which runs programs:
+//! a recorded capture gives the same evidence on any machine.
 
 pub mod arguments;
 pub mod commands;

@@ -28,8 +28,8 @@ pub(super) struct Window {
     pub(super) whole: bool,
     /// True if it lasts until each task was back in user space after each call, or was no more.
     pub(super) until_user_space: bool,
-    /// As many came out, also where that does not matter.
-    all_out: bool,
+    /// The exit of every call was seen, even if the process may end inside of it.
+    all_returned: bool,
     /// The part of each thread, if several make the call.
     threads: BTreeMap<u32, RangeInclusive<usize>>,
     /// The workload's process, which is its first thread as well.
@@ -48,8 +48,9 @@ impl Window {
         };
         let mut calls = markers.calls.iter();
         self.whole
-            && calls
-                .any(|call| source.usage == call.enter || source.usage == call.exit && self.all_out)
+            && calls.any(|call| {
+                source.usage == call.enter || source.usage == call.exit && self.all_returned
+            })
     }
 
     /// True if the event of this number belongs to one of the calls.
@@ -87,8 +88,8 @@ struct Marks {
     enters: Vec<(usize, usize)>,
     /// The events at which a call ends, each with the probe use that saw it.
     exits: Vec<(usize, usize)>,
-    /// The last event before the next system call goes in.
-    backs: Vec<usize>,
+    /// For each call, the last event before the next system call.
+    user_space_returns: Vec<usize>,
     /// True if the address of the workload's own instruction is known, and only its events were taken.
     own: bool,
 }
@@ -118,14 +119,14 @@ impl Marks {
         );
         // Without the instruction's address it could be any of them.
         let next_call = markers.next_call.filter(|_| behind_next.is_some());
-        let backs = marks(&|usage| Some(usage) == next_call, behind_next);
+        let user_space_returns = marks(&|usage| Some(usage) == next_call, behind_next);
         Self {
             enters: (enters.into_iter())
                 .map(|(at, usage)| (entry_start(seen, at), usage))
                 .collect(),
             exits: marks(&|usage| calls.iter().any(|call| call.exit == usage), behind),
             // What enters there is the next call.
-            backs: (backs.into_iter())
+            user_space_returns: (user_space_returns.into_iter())
                 .map(|(at, _)| entry_start(seen, at).saturating_sub(1))
                 .collect(),
             own: behind.is_some(),
@@ -139,9 +140,13 @@ fn one_call_window(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
     let exits: Vec<usize> = marks.exits.iter().map(|(at, _)| *at).collect();
     let calls = seen.requested.workload.threads.max(1) as usize;
     let open = seen.ended_inside || seen.requested.until_exit;
-    let all_out = exits.len() == calls;
-    let all_back = marks.backs.len() == calls;
-    let ends = if all_back { &marks.backs } else { &exits };
+    let all_returned = exits.len() == calls;
+    let all_back = marks.user_space_returns.len() == calls;
+    let ends = if all_back {
+        &marks.user_space_returns
+    } else {
+        &exits
+    };
     let last = ends.iter().max().copied().filter(|_| !open);
     let tid = |at: &usize| seen.events[*at].tid;
     let threads = (enters.iter().filter(|_| calls > 1 && !open)).map(|&first| {
@@ -152,9 +157,9 @@ fn one_call_window(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
     Some(Window {
         first,
         parts: vec![first..=last.unwrap_or(usize::MAX)],
-        whole: marks.own && enters.len() == calls && (open || all_out),
+        whole: marks.own && enters.len() == calls && (open || all_returned),
         until_user_space: open || all_back,
-        all_out,
+        all_returned,
         threads: threads.collect(),
         pid: seen.pid,
     })
@@ -180,7 +185,9 @@ fn sequence_window(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) 
             _ => None,
         };
         let own_back = match own_exit {
-            Some(exit) => (marks.backs.iter().copied()).find(|at| (exit..until).contains(at)),
+            Some(exit) => {
+                (marks.user_space_returns.iter().copied()).find(|at| (exit..until).contains(at))
+            }
             None => None,
         };
         out += usize::from(own_exit.is_some());
@@ -201,7 +208,7 @@ fn sequence_window(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) 
         parts,
         whole: all_in && out >= needed && marks.exits.len() == out,
         until_user_space: all_in && until_user_space >= needed,
-        all_out: out == calls,
+        all_returned: out == calls,
         threads: BTreeMap::new(),
         pid: seen.pid,
     })

@@ -32,7 +32,7 @@ const MOUNTS: [(&str, &str, bool); 9] = [
     ("cgroup2", "/sys/fs/cgroup", true),
 ];
 
-/// Files that the kernel keeps even from root, where it keeps anything.
+/// The lockdown mode of the kernel: the word in brackets.
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
 /// The device for progress lines: the second serial port.

@@ -1,7 +1,7 @@
 //! Throwaway guests: stock distribution kernels in QEMU.
 //!
-//! A guest is one boot of an unmodified kernel with an initramfs that holds one static binary (this collector); it powers off
-//! by itself. It needs neither root nor any feature of the host's kernel.
+//! A guest is one boot of an unmodified kernel with an initramfs that holds this static collector, the job, and the programs and files that
+//! the job needs; it powers off by itself. It needs neither root nor any feature of the host's kernel.
 //!
 //! | module | what | I/O |
 //! | --- | --- | --- |

@@ -28,7 +28,7 @@ const FORMAT: u32 = 1;
 /// Bytes before QEMU's.
 const HEADER: u64 = 4096;
 
-/// The largest number of saved guests. Each takes about 90 MB, and costs a boot to be made again.
+/// The largest number of saved guests. Each takes 85 to 122 MB, and costs a boot to be made again.
 const MOST: usize = 6;
 
 /// The age of an unfinished file that nobody writes to any more.

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::invoke::{call_code, marking_instruction};
-use super::keeper::PipeProxy;
+use super::keeper::Keeper;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, may_endanger_link, result_line};
 use super::protocol::{FromChild, ToChild, WorkloadJob};
@@ -357,7 +357,7 @@ impl WatchedCalls<'_> {
             Err(error) => return Ok(Err(error)),
         };
         if input.is_some() || self.endangers {
-            *link = Link::Kept(PipeProxy::start()?);
+            *link = Link::Kept(Keeper::start()?);
             set_stdin(input)?;
         }
         Ok(self.prepare().and_then(|mut operands| {

@@ -29,10 +29,10 @@ struct Shared {
     bytes: [u8; ROOM],
 }
 
-/// The process, as the workload sees it.
-pub(super) struct PipeProxy(NonNull<Shared>);
+/// The workload's handle to the keeper process.
+pub(super) struct Keeper(NonNull<Shared>);
 
-impl PipeProxy {
+impl Keeper {
     /// Start it. What comes from the collector has to be read through it from then on.
     pub(super) fn start() -> io::Result<Self> {
         // SAFETY: new memory, all zero, which is a valid `Shared`; it is never unmapped.

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd as _;
 
-use super::keeper::{PipeProxy, write_all};
+use super::keeper::{Keeper, write_all};
 use super::protocol::{FromChild, MESSAGE};
 
 /// The way to the collector.
@@ -13,7 +13,7 @@ pub(super) enum Link {
     /// Its pipes, which we never close: descriptor 0 stays open.
     Pipe(ManuallyDrop<BufReader<File>>),
     /// Another process, which has the pipes.
-    Kept(PipeProxy),
+    Kept(Keeper),
 }
 
 impl Link {

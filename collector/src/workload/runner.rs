@@ -30,8 +30,9 @@ use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 /// Bytes kept of standard error.
 const KEPT: usize = 64 * 1024;
 
-/// The time for reading the rest of the pipes if another process still has them open.
-const DRAIN: Duration = Duration::from_millis(200);
+/// The time for reading the rest of the pipes if another process still has them open. One that is being started beside this one has them
+/// until it runs its program, which takes a while on a busy machine.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// The workload could not be run as requested. A workload that fails by itself is not an error: that is its
 /// [`WorkloadOutcome`].

@@ -39,7 +39,7 @@ pub(super) struct Decision<'a> {
 pub(super) enum Stage {
     /// The condition is false, or neither true nor false.
     Condition(Result<bool, StopReason>),
-    /// The condition holds; so is the expression.
+    /// The condition holds, or there is none: the truth of the expression, or the reason why it has none.
     Body(Result<bool, StopReason>),
 }
 

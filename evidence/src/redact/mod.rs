@@ -151,9 +151,9 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     texts
 }
 
-/// Numbers below are looked at where they stand, by what they mean: a search for digits would take a time or a count for
-/// a slide that has the same. No pointer of the kernel is below.
-const SEARCHED: u64 = 1 << 44;
+/// The smallest number that is searched for by its digits. Smaller ones are checked by the meaning of their field, because a time or a count
+/// can equal a slide by chance. No pointer of the kernel is smaller.
+const SMALLEST_SEARCHED: u64 = 1 << 44;
 
 /// The first thing left in a document that must not be known. The numbers in it are counts, times, sizes and such, of
 /// which some have the digits of a slide or of a part of an address by chance.
@@ -165,7 +165,7 @@ fn find_leftover(
     Ok(searcher.find(text.as_bytes()).into_iter().next())
 }
 
-/// A document that is written with `null` in the place of each number below [`SEARCHED`].
+/// A document that is written with `null` in the place of each number below [`SMALLEST_SEARCHED`].
 struct WithoutSmallNumbers<'a>(&'a Json);
 
 impl Serialize for WithoutSmallNumbers<'_> {
@@ -176,8 +176,10 @@ impl Serialize for WithoutSmallNumbers<'_> {
             }
             Json::Array(list) => serializer.collect_seq(list.iter().map(Self)),
             Json::Number(number)
-                if number.as_u64().is_some_and(|n| n < SEARCHED)
-                    || number.as_i64().is_some_and(|n| n.unsigned_abs() < SEARCHED) =>
+                if number.as_u64().is_some_and(|n| n < SMALLEST_SEARCHED)
+                    || number
+                        .as_i64()
+                        .is_some_and(|n| n.unsigned_abs() < SMALLEST_SEARCHED) =>
             {
                 serializer.serialize_unit()
             }

@@ -1,6 +1,6 @@
 //! Exhibits: views of evidence by name.
 //!
-//! An exhibit is a module here, a row in [`registry`] and a template in `templates/`.
+//! An exhibit is a module here, a row in [`registry`] and a template in `templates/`; `docs/architecture.md` lists all places to change.
 
 pub mod block;
 mod bytes;

@@ -15,7 +15,7 @@ use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::Block;
 use crate::markdown::syntax::{SyntaxError, refuse_unknown_options, split_words};
 
-/// Something that [`ExhibitRequest`]s are made to.
+/// One exhibit: its name, the options that it accepts, whether it has a body, and the function that renders it.
 struct Exhibit {
     name: &'static str,
     options: &'static [&'static str],

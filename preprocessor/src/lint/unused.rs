@@ -162,7 +162,9 @@ fn find_unused_parts(investigation: &Investigation, used: &UsedPaths) -> Vec<Unu
             experiment: experiment.name.clone(),
             ..UnusedParts::default()
         };
-        if !used.uses(&experiment.name) && !is_witness(experiment, investigation, used) {
+        if !used.uses(&experiment.name)
+            && !shows_other_probes_can_fire(experiment, investigation, used)
+        {
             gap.whole = true;
             gap.span = experiment.span.clone();
             gaps.push(gap);
@@ -239,7 +241,11 @@ fn is_counterpart_of_silence(
     })
 }
 
-fn is_witness(experiment: &Experiment, investigation: &Investigation, used: &UsedPaths) -> bool {
+fn shows_other_probes_can_fire(
+    experiment: &Experiment,
+    investigation: &Investigation,
+    used: &UsedPaths,
+) -> bool {
     experiment
         .probes
         .iter()
@@ -392,7 +398,7 @@ function = "d"
 
     /// Check that a probe whose silence elsewhere is claimed counts where it fires.
     #[test]
-    fn witnesses_count() {
+    fn probes_that_show_others_can_fire_count() {
         let never = ["one.a", "one.b.hits", "two", "three", "kaslr"];
         assert_eq!(complaints(&never), [] as [&str; 0]);
         let text = INVESTIGATION.replace("function = \"d\"", "function = \"b\"");

@@ -94,7 +94,7 @@ pub(super) fn short_count_reasons(
     let mut reasons = Vec::new();
     for (path, range, demand) in find_counts(root) {
         let Some((experiment, planned)) = find_planned_probe(&path, catalog) else {
-            continue; // `find` has complained.
+            continue; // The evaluation of the call reports an unknown probe.
         };
         let seen = machine.evidence.experiments.get(experiment);
         let probe = seen.and_then(|seen| seen.probes.get(&planned.name));
@@ -122,7 +122,7 @@ fn unproven_absence_reasons(
     machine: &Indexed<'_>,
 ) -> Vec<String> {
     let Some((experiment, plan)) = find_planned_probe(name, catalog) else {
-        return Vec::new(); // `find` has complained.
+        return Vec::new(); // The evaluation of the call reports an unknown probe.
     };
     let mut reasons = missed_return_reasons(experiment, machine);
     if has_fired(machine, experiment, plan) {
