@@ -241,7 +241,7 @@ fn cache_with_kernels(folder: &Path) -> PathBuf {
 fn steady_leaves(evidence: &Evidence) -> BTreeMap<String, Datum> {
     let of_hits = |path: &str| {
         let (experiment, rest) = path.split_once('.').unwrap_or_default();
-        let rest = rest.split_once('.').map(|(probe, rest)| (probe, rest));
+        let rest = rest.split_once('.');
         evidence.experiments.contains_key(experiment)
             && rest.is_some_and(|(probe, leaf)| {
                 !["outcome", "quality", "call"].contains(&probe)

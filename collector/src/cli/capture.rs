@@ -31,6 +31,7 @@ use super::target::{TargetMachine, check_distinct};
 use crate::assemble::symbolize::{StaticFiles, make_evidence};
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{GuestJob, parse_capture_answer};
+use crate::guest::qemu::GuestRun;
 use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::commands::Commands;
 use crate::session::raw::RawCapture;
@@ -367,6 +368,23 @@ async fn capture_on_host(
     Ok(make_evidence(&raw, investigation, machine, &fixed))
 }
 
+/// The machine of a guest's evidence.
+fn guest_machine(name: &str, raw: &RawCapture, run: &GuestRun) -> Machine {
+    Machine {
+        name: name.to_owned(),
+        kind: MachineKind::Guest,
+        ephemeral: true,
+        boot_id: raw.facts.boot_id.clone(),
+        cpu_model: raw.facts.cpu_model.clone(),
+        cpus: raw.facts.cpus,
+        accelerator: Some(match &run.accelerator_note {
+            Some(note) => format!("{} ({note})", run.accelerator.label()),
+            None => run.accelerator.label().to_owned(),
+        }),
+        resumed: run.resumed.clone(),
+    }
+}
+
 async fn capture_in_guest(
     name: &str,
     source: &KernelSource,
@@ -420,19 +438,7 @@ async fn capture_in_guest(
     let raw = parse_capture_answer(&run.payload)?;
     print_few_arguments(name, investigation, &raw);
     fixed.console = Some(run.console.clone());
-    let machine = Machine {
-        name: name.to_owned(),
-        kind: MachineKind::Guest,
-        ephemeral: true,
-        boot_id: raw.facts.boot_id.clone(),
-        cpu_model: raw.facts.cpu_model.clone(),
-        cpus: raw.facts.cpus,
-        accelerator: Some(match &run.accelerator_note {
-            Some(note) => format!("{} ({note})", run.accelerator.label()),
-            None => run.accelerator.label().to_owned(),
-        }),
-        resumed: run.resumed.clone(),
-    };
+    let machine = guest_machine(name, &raw, &run);
     progress.show_step("looking up symbols and lines");
     let mut evidence = make_evidence(&raw, investigation, machine, &fixed);
     let boots = BootSetup {

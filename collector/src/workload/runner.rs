@@ -22,9 +22,9 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::captured::CapturedOutput;
+use super::captured::{CapturedOutput, find_message, has_line};
 use super::child::{EXIT_SETUP_FAILED, HIDDEN_ARGUMENT, WHY};
-use super::protocol::{FromChild, MESSAGE, ToChild, WorkloadJob};
+use super::protocol::{FromChild, ToChild, WorkloadJob};
 use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 
 /// Bytes kept of standard error.
@@ -479,20 +479,6 @@ impl RunningWorkload {
                 .map_err(system_error("hear from"))?;
         }
     }
-}
-
-/// True if a line with this beginning is there as a whole. The call itself may have printed before it.
-fn has_line(bytes: &[u8], head: &str) -> bool {
-    let mut found = bytes.windows(head.len()).enumerate();
-    let at = found.find(|(_, window)| *window == head.as_bytes());
-    at.is_some_and(|(at, _)| bytes[at..].contains(&b'\n'))
-}
-
-/// The first message that is there as a whole: where it begins, and where its line ends.
-fn find_message(bytes: &[u8]) -> Option<(usize, usize)> {
-    let start = bytes.iter().position(|byte| *byte == MESSAGE)?;
-    let length = bytes[start..].iter().position(|byte| *byte == b'\n')?;
-    Some((start, start + length))
 }
 
 fn exit_from_status(status: ExitStatus) -> Exit {

@@ -393,7 +393,7 @@ impl<'a> BookData<'a> {
             loaded.machine, loaded.evidence.kernel.release
         );
         if let Some(age) = loaded.age_s {
-            text.push_str(&format!(" · {}", crate::evidence::loader::format_age(age)));
+            text.push_str(&format!(" · {}", crate::evidence::format::format_age(age)));
         }
         text + self.reservations(machine)
     }

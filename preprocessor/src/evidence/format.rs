@@ -190,6 +190,17 @@ pub fn format_datum(datum: &Datum) -> String {
     }
 }
 
+/// An age in words, coarse enough not to change with every build.
+pub fn format_age(seconds: i64) -> String {
+    let plural = |n: i64, unit: &str| format!("{n} {unit}{} old", if n == 1 { "" } else { "s" });
+    match seconds {
+        i64::MIN..0 => "from the future".into(),
+        0..3_600 => "less than an hour old".into(),
+        3_600..86_400 => plural(seconds / 3_600, "hour"),
+        _ => plural(seconds / 86_400, "day"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,9 @@ use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use crate::evidence::book_data::incompleteness_reason;
+use crate::evidence::format::format_age;
 use crate::evidence::format::{format_datum, format_minute};
-use crate::evidence::loader::{MachineEvidence, format_age};
+use crate::evidence::loader::MachineEvidence;
 use crate::evidence::locations::Origin;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::ExhibitRequest;

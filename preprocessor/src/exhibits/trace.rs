@@ -28,7 +28,7 @@ use crate::exhibits::trace_record::{RecordKind, StepRecord};
 use crate::exhibits::tree::{CallKind, ProbedCall, build_tree, describe_interrupt};
 use crate::markdown::syntax::SyntaxError;
 use constants::find_constants;
-use line::RecordLine;
+use line::{RecordLine, error_name, format_place, join_parts};
 use table::{INLINED, StepRow, TraceStep, build_rows, format_rows};
 
 /// The argument registers of a system call on x86-64, in order
@@ -117,34 +117,6 @@ fn format_arguments(
         })
         .collect();
     join_parts(&names)
-}
-
-fn join_parts(parts: &[String]) -> String {
-    if parts.is_empty() {
-        "void".into()
-    } else {
-        parts.join(",")
-    }
-}
-
-/// The error that a returned value is, if it is one.
-fn error_name(returned: Option<&Datum>) -> String {
-    match returned.and_then(Datum::value) {
-        Some(Value::Errno { value, name }) if *value != 0 => name.clone(),
-        Some(value) => match value.as_integer().and_then(|n| u32::try_from(-n).ok()) {
-            Some(number @ 1..=4095) => qed_evidence::constants::errno_name(number)
-                .map_or_else(|| number.to_string(), std::borrow::Cow::into_owned),
-            _ => "None".into(),
-        },
-        None => "None".into(),
-    }
-}
-
-fn format_place(datum: Option<&Datum>) -> String {
-    match datum.and_then(Datum::value) {
-        Some(Value::Location { value }) => format!("{}:{}", value.file, value.line),
-        _ => "not known".into(),
-    }
 }
 
 fn probed_step(

@@ -39,6 +39,20 @@ pub struct Placeholder {
     pub context: PlaceholderContext,
 }
 
+impl Placeholder {
+    /// The place of one segment of the path.
+    pub fn segment_span(&self, segment: usize) -> Range<usize> {
+        let mut start = self.path_span.start;
+        for (index, name) in self.path.segments().enumerate() {
+            if index == segment {
+                return start..start + name.len();
+            }
+            start += name.len() + 1;
+        }
+        self.path_span.clone()
+    }
+}
+
 /// A chapter with everything in it that this program replaces.
 #[derive(Debug)]
 pub struct Chapter {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::Evidence;
 
-use crate::evidence::loader::format_age;
+use crate::evidence::format::format_age;
 use crate::markdown::html::decode_references;
 use crate::util::files::SiteFile;
 

@@ -200,7 +200,7 @@ pub fn remove_escapes(chapter: &Chapter, target: Target) -> String {
         range: *at..at + 1,
         text: String::new(),
     });
-    let edits = crate::render::fill::literals_edit(chapter, target)
+    let edits = crate::render::page_header::literals_edit(chapter, target)
         .into_iter()
         .chain(escapes)
         .collect();

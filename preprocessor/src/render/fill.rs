@@ -190,7 +190,7 @@ impl ChapterFiller<'_, '_> {
         let shown = match shown.as_ref() {
             Ok(shown) => shown,
             Err(error) => {
-                let span = segment_span(placeholder, error.segment);
+                let span = placeholder.segment_span(error.segment);
                 let problem =
                     Diagnostic::error(source, span, format!("unknown path: {}", error.message));
                 self.problems.push(match &error.nearest {
@@ -429,7 +429,10 @@ impl ChapterFiller<'_, '_> {
         if !shows_something
             && crate::render::page_header::recorded_machines(self.book_data).is_empty()
         {
-            self.edits.extend(literals_edit(self.chapter, self.target));
+            self.edits.extend(crate::render::page_header::literals_edit(
+                self.chapter,
+                self.target,
+            ));
             return;
         }
         let machines = provenance::used_machines(&self.uses, more);
@@ -491,25 +494,4 @@ struct ValueView<'a> {
     style: Option<&'a str>,
     provenance: &'a str,
     text: &'a str,
-}
-
-/// The place of one segment of a placeholder's path.
-fn segment_span(placeholder: &Placeholder, segment: usize) -> std::ops::Range<usize> {
-    let mut start = placeholder.path_span.start;
-    for (index, name) in placeholder.path.segments().enumerate() {
-        if index == segment {
-            return start..start + name.len();
-        }
-        start += name.len() + 1;
-    }
-    placeholder.path_span.clone()
-}
-
-/// The mark of a chapter that shows placeholders on purpose and none else, for the check of the site.
-pub fn literals_edit(chapter: &Chapter, target: Target) -> Option<Edit> {
-    let count = chapter.escapes.len();
-    (count > 0 && target == Target::Html).then(|| Edit {
-        range: 0..0,
-        text: format!("{}\n\n", crate::render::page_header::literals_mark(count)),
-    })
 }

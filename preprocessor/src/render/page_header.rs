@@ -4,10 +4,13 @@ use qed_evidence::redact::is_redacted;
 use serde::Serialize;
 
 use crate::evidence::book_data::BookData;
-use crate::evidence::loader::format_age;
+use crate::evidence::format::format_age;
 use crate::evidence::locations::Origin;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
+use crate::exhibits::block::Target;
+use crate::markdown::chapter::Chapter;
+use crate::markdown::splice::Edit;
 use crate::templates;
 
 #[derive(Serialize)]
@@ -211,6 +214,15 @@ pub fn header_text(book_data: &BookData<'_>, machines: &[MachineId]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The mark of a chapter that shows placeholders on purpose and none else, for the check of the site.
+pub fn literals_edit(chapter: &Chapter, target: Target) -> Option<Edit> {
+    let count = chapter.escapes.len();
+    (count > 0 && target == Target::Html).then(|| Edit {
+        range: 0..0,
+        text: format!("{}\n\n", literals_mark(count)),
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Look-up of the types that a path names in the kernel's BTF.
 
-use super::compile::{Compiler, WithSpan};
-use super::parse::TypeText;
+use super::compile::{Compiler, Result, WithSpan, list_members, type_error, unknown_error};
+use super::parse::{Name, TypeText};
 use super::types::{ErrorClass, ExprError};
 use super::value::Ty;
-use crate::btf::{Btf, BtfError, NameKind, Type, TypeId};
+use crate::btf::{Btf, BtfError, BtfMember, Composite, NameKind, Type, TypeId, nearest};
 use std::ops::Range;
 
 impl Compiler<'_, '_, '_> {
     /// The type that `text` writes.
-    pub fn find_type(&self, text: &TypeText) -> Result<Ty, ExprError> {
+    pub fn find_type(&self, text: &TypeText) -> Result<Ty> {
         let base = match (text.tag, text.words.as_slice()) {
             (Some(tag), [name]) => self.find_tagged(tag, name, &text.span)?,
             (None, [name]) if name == "void" => TypeId::VOID,
@@ -28,12 +28,7 @@ impl Compiler<'_, '_, '_> {
     }
 
     /// `struct NAME`, `union NAME` or `enum NAME`.
-    pub fn find_tagged(
-        &self,
-        tag: &str,
-        name: &str,
-        span: &Range<usize>,
-    ) -> Result<TypeId, ExprError> {
+    pub fn find_tagged(&self, tag: &str, name: &str, span: &Range<usize>) -> Result<TypeId> {
         let wanted = match tag {
             "struct" => NameKind::Struct,
             "union" => NameKind::Union,
@@ -43,7 +38,7 @@ impl Compiler<'_, '_, '_> {
     }
 
     /// The integer type that `words` write.
-    pub fn find_integer(&self, words: &[String], span: &Range<usize>) -> Result<TypeId, ExprError> {
+    pub fn find_integer(&self, words: &[String], span: &Range<usize>) -> Result<TypeId> {
         let names = integer_names(words).unwrap_or_default();
         names
             .iter()
@@ -64,7 +59,7 @@ impl Compiler<'_, '_, '_> {
         what: &str,
         name: &str,
         span: &Range<usize>,
-    ) -> Result<TypeId, ExprError> {
+    ) -> Result<TypeId> {
         let found = self.btf().find(wanted, name);
         let Some((&first, others)) = found.split_first() else {
             let near = self.btf().nearest(wanted, name);
@@ -87,8 +82,61 @@ impl Compiler<'_, '_, '_> {
     }
 }
 
+impl<'a> Compiler<'_, '_, 'a> {
+    /// The structure or union that `ty` is.
+    pub(super) fn find_composite(&self, ty: Ty, span: &Range<usize>) -> Result<Composite<'a>> {
+        if ty.stars > 0 {
+            return self.no_members_error(ty, span);
+        }
+        let ty = self.complete_type(ty, span)?;
+        match self.btf().strip(ty.base).with_span(span)?.ty {
+            Type::Struct(composite) | Type::Union(composite) => Ok(composite),
+            Type::Void => type_error(
+                span,
+                "it is a `void *`: say what it points to with a cast, `((struct NAME *)…)->…`",
+            ),
+            _ => self.no_members_error(ty, span),
+        }
+    }
+
+    /// `ty` itself, or where it is only declared, its one definition in this kernel.
+    pub(super) fn complete_type(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
+        if ty.stars == 0
+            && let Type::Forward { name, union } = self.btf().strip(ty.base).with_span(span)?.ty
+        {
+            let tag = if union { "union" } else { "struct" };
+            return Ok(self.find_tagged(tag, name, span)?.into());
+        }
+        Ok(ty)
+    }
+
+    pub(super) fn no_members_error<T>(&self, ty: Ty, span: &Range<usize>) -> Result<T> {
+        let ty = ty.name(self.btf()).with_span(span)?;
+        type_error(span, format!("`{ty}` has no members"))
+    }
+
+    pub(super) fn find_member(
+        &self,
+        composite: &Composite<'a>,
+        name: &Name,
+    ) -> Result<BtfMember<'a>> {
+        let found = self.btf().find_member(composite, &name.text);
+        if let Some(member) = found.with_span(&name.span)? {
+            return Ok(member);
+        }
+        let members = self.btf().member_names(composite).with_span(&name.span)?;
+        let ty = self.btf().type_name(composite.id).with_span(&name.span)?;
+        let near = nearest(&name.text, members.iter().copied());
+        let mut reason = format!("`{ty}` has no member `{}`", name.text);
+        if near.is_empty() {
+            reason.push_str(&format!("; it has {}", list_members(&members)));
+        }
+        Err(unknown_error(&name.span, reason).with_nearest(near))
+    }
+}
+
 /// Do two types of one name say the same, as far as a read can tell?
-fn is_same_layout(btf: &Btf, one: TypeId, other: TypeId) -> Result<bool, BtfError> {
+fn is_same_layout(btf: &Btf, one: TypeId, other: TypeId) -> std::result::Result<bool, BtfError> {
     let (one, other) = (btf.strip(one)?, btf.strip(other)?);
     Ok(match (&one.ty, &other.ty) {
         (Type::Struct(left), Type::Struct(right)) | (Type::Union(left), Type::Union(right)) => {

@@ -1,12 +1,10 @@
 //! The operators of a path: each turns one [`Value`] into the next.
 
-use super::compile::{
-    Compiler, Result, TakenElement, WithSpan, list_members, type_error, unknown_error,
-};
+use super::compile::{Compiler, Result, TakenElement, WithSpan, type_error};
 use super::parse::{Expr, Name, TypeText};
 use super::types::{ErrorClass, ExprError};
 use super::value::{Extent, Origin, Pointee, ReadLocation, Shape, Ty, Value, ValueSource};
-use crate::btf::{BtfMember, Composite, Type, nearest};
+use crate::btf::Type;
 use std::ops::Range;
 
 impl<'a> Compiler<'_, '_, 'a> {
@@ -126,53 +124,6 @@ impl<'a> Compiler<'_, '_, 'a> {
             }
         }
         Ok(value.place)
-    }
-
-    /// The structure or union that `ty` is.
-    fn find_composite(&self, ty: Ty, span: &Range<usize>) -> Result<Composite<'a>> {
-        if ty.stars > 0 {
-            return self.no_members_error(ty, span);
-        }
-        let ty = self.complete_type(ty, span)?;
-        match self.btf().strip(ty.base).with_span(span)?.ty {
-            Type::Struct(composite) | Type::Union(composite) => Ok(composite),
-            Type::Void => type_error(
-                span,
-                "it is a `void *`: say what it points to with a cast, `((struct NAME *)…)->…`",
-            ),
-            _ => self.no_members_error(ty, span),
-        }
-    }
-
-    /// `ty` itself, or where it is only declared, its one definition in this kernel.
-    pub(super) fn complete_type(&self, ty: Ty, span: &Range<usize>) -> Result<Ty> {
-        if ty.stars == 0
-            && let Type::Forward { name, union } = self.btf().strip(ty.base).with_span(span)?.ty
-        {
-            let tag = if union { "union" } else { "struct" };
-            return Ok(self.find_tagged(tag, name, span)?.into());
-        }
-        Ok(ty)
-    }
-
-    fn no_members_error<T>(&self, ty: Ty, span: &Range<usize>) -> Result<T> {
-        let ty = ty.name(self.btf()).with_span(span)?;
-        type_error(span, format!("`{ty}` has no members"))
-    }
-
-    fn find_member(&self, composite: &Composite<'a>, name: &Name) -> Result<BtfMember<'a>> {
-        let found = self.btf().find_member(composite, &name.text);
-        if let Some(member) = found.with_span(&name.span)? {
-            return Ok(member);
-        }
-        let members = self.btf().member_names(composite).with_span(&name.span)?;
-        let ty = self.btf().type_name(composite.id).with_span(&name.span)?;
-        let near = nearest(&name.text, members.iter().copied());
-        let mut reason = format!("`{ty}` has no member `{}`", name.text);
-        if near.is_empty() {
-            reason.push_str(&format!("; it has {}", list_members(&members)));
-        }
-        Err(unknown_error(&name.span, reason).with_nearest(near))
     }
 
     /// Element `index` of an array, or what is `index` elements after a pointer, or before it.

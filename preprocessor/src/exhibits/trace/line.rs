@@ -1,5 +1,6 @@
 //! A record of a trace, formatted for a page.
 
+use qed_evidence::value::{Datum, Value};
 use serde::Serialize;
 
 use crate::exhibits::pieces::{Piece, is_number, split_pieces};
@@ -28,6 +29,36 @@ impl RecordLine {
                 .flat_map(|(from, to)| split_pieces(&line[*from..to], is_number))
                 .collect(),
         }
+    }
+}
+
+/// Parts of a field, with commas; `void` if there are none.
+pub(super) fn join_parts(parts: &[String]) -> String {
+    if parts.is_empty() {
+        "void".into()
+    } else {
+        parts.join(",")
+    }
+}
+
+/// The error that a returned value is, if it is one.
+pub(super) fn error_name(returned: Option<&Datum>) -> String {
+    match returned.and_then(Datum::value) {
+        Some(Value::Errno { value, name }) if *value != 0 => name.clone(),
+        Some(value) => match value.as_integer().and_then(|n| u32::try_from(-n).ok()) {
+            Some(number @ 1..=4095) => qed_evidence::constants::errno_name(number)
+                .map_or_else(|| number.to_string(), std::borrow::Cow::into_owned),
+            _ => "None".into(),
+        },
+        None => "None".into(),
+    }
+}
+
+/// The file and line of a place.
+pub(super) fn format_place(datum: Option<&Datum>) -> String {
+    match datum.and_then(Datum::value) {
+        Some(Value::Location { value }) => format!("{}:{}", value.file, value.line),
+        _ => "not known".into(),
     }
 }
 
