@@ -9,6 +9,7 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
 use qed_evidence::machine::evidence_file_name;
 use qed_evidence::observation::{format_one_line, notes};
+use qed_evidence::validate::find_contradiction;
 use qed_evidence::value::Datum;
 
 use super::boots::{BootSetup, reuse_boots};
@@ -244,7 +245,7 @@ pub fn capture_machine(
     let evidence = capture_on(target, investigation, earlier, lock, args)?;
     let text =
         qed_evidence::reader::write(&evidence).context("failed to write the evidence as JSON")?;
-    check_readable(&text)?;
+    check_readable(investigation, &text)?;
     Ok((evidence, text))
 }
 
@@ -473,13 +474,18 @@ fn print_few_arguments(machine: &str, investigation: &Investigation, raw: &RawCa
     }
 }
 
-/// Refuse what the reader of evidence would refuse, before anything says that it is there.
-fn check_readable(text: &str) -> Result<(), Failure> {
-    let Err(error) = qed_evidence::reader::read(text.as_bytes()) else {
-        return Ok(());
+/// Refuse what the readers of evidence would refuse, before anything says that it is there: a contradiction in itself, or with the
+/// investigation.
+fn check_readable(investigation: &Investigation, text: &str) -> Result<(), Failure> {
+    let problem = match qed_evidence::reader::read(text.as_bytes()) {
+        Err(error) => format!("contradicts itself: {error}"),
+        Ok(evidence) => match find_contradiction(investigation, &evidence) {
+            Some((at, reason)) => format!("contradicts the investigation: at `{at}`: {reason}"),
+            None => return Ok(()),
+        },
     };
     Err(anyhow::anyhow!(
-        "the capture was made, and its evidence contradicts itself: {error}. Nothing was written. This is a mistake of \
+        "the capture was made, and its evidence {problem}. Nothing was written. This is a mistake of \
          qed-collector {}, which no other capture will cure: please report it, with this message and the investigation",
         env!("CARGO_PKG_VERSION")
     )
@@ -490,4 +496,34 @@ fn check_readable(text: &str) -> Result<(), Failure> {
 fn image_digest(kernel: &KernelImage) -> Result<String, Failure> {
     let digest = qed_programs::digest(&kernel.path);
     Ok(digest.context("failed to read the kernel image again")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that evidence is read back as a book reads it: what contradicts the investigation is refused, too.
+    #[test]
+    fn read_back() {
+        let text = include_str!("../../../evidence/testdata/two-experiments.json");
+        let toml = include_str!("../../../evidence/testdata/two-experiments.toml");
+        let investigation =
+            |toml: &str| qed_evidence::investigation::parse("i.toml", toml).unwrap();
+        let judged = |toml: &str| {
+            let investigation = investigation(toml);
+            let mut evidence = qed_evidence::reader::read(text.as_bytes()).unwrap();
+            evidence.run.investigation_digest = investigation.digest.clone();
+            let text = qed_evidence::reader::write(&evidence).unwrap();
+            check_readable(&investigation, &text).map_err(|failure| failure.message)
+        };
+        judged(toml).unwrap();
+        let other = toml.replacen("name = \"create\"", "name = \"creates\"", 1);
+        assert_ne!(other, toml);
+        let message = judged(&other).unwrap_err();
+        assert!(
+            message.contains("contradicts the investigation: at `/experiments/create`")
+                && message.contains("no such experiment"),
+            "{message}"
+        );
+    }
 }

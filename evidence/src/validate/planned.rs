@@ -16,7 +16,7 @@ use crate::document::value::{Datum, Frame, Value};
 use crate::document::withheld::withheld_reason;
 use crate::document::{CommandRun, Context, Evidence, Experiment, Hit, Member, Probe, Task};
 use crate::investigation::{
-    Action, Experiment as PlannedExperiment, Investigation, Probe as PlannedProbe,
+    Action, Experiment as PlannedExperiment, Investigation, Probe as PlannedProbe, ReadKind,
 };
 
 /// The first statement that `evidence` cannot contain if it comes from a run of `investigation`; `None` for evidence of another
@@ -72,7 +72,8 @@ pub fn find_contradiction(investigation: &Investigation, evidence: &Evidence) ->
         })
 }
 
-/// The same read of the same target takes the same member, at the same place of its structure.
+/// The same read of the same target takes the same member, at the same place of its structure. Its type is the same if `names` are:
+/// those of an enumeration take the place of the type.
 fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<Finding> {
     /// The names of an experiment, a probe, a side and a read.
     type Place<'a> = [&'a str; 4];
@@ -80,7 +81,9 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
         let (experiment, probe, read) = (escape(experiment), escape(probe), escape(read));
         format!("/experiments/{experiment}/probes/{probe}/members/{side}/{read}")
     };
-    let mut known: BTreeMap<(String, &str, String), (&Member, Place<'_>)> = BTreeMap::new();
+    /// The names of numbers, and the meaning of the numbers that have them.
+    type Naming<'a> = Option<(&'a str, Option<ReadKind>)>;
+    let mut known: BTreeMap<_, (Member, Place<'_>)> = BTreeMap::new();
     for (name, found) in &evidence.experiments {
         let Some(requested) = investigation.experiment(name) else {
             continue;
@@ -99,12 +102,19 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
                         continue;
                     };
                     let at = [name.as_str(), probe, side, &read.name];
-                    let key = (target.clone(), side, read.text());
-                    let (first, place) = known.entry(key).or_insert((member, at));
-                    if *first != member {
-                        let place = written(*place);
-                        let reason = format!("the same read takes another member at `{place}`");
-                        return Some((written(at), reason));
+                    let untyped = Member {
+                        type_name: None,
+                        ..member.clone()
+                    };
+                    let naming: Naming<'_> = read.names.as_deref().map(|set| (set, read.kind));
+                    for (decoded, member) in [(None, untyped), (Some(naming), member.clone())] {
+                        let key = (target.clone(), side, read.text(), decoded);
+                        let (first, place) = known.entry(key).or_insert((member.clone(), at));
+                        if *first != member {
+                            let place = written(*place);
+                            let reason = format!("the same read takes another member at `{place}`");
+                            return Some((written(at), reason));
+                        }
                     }
                 }
             }
@@ -410,4 +420,54 @@ fn check_tasks(
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::investigation::parse;
+    use crate::testing::evidence;
+
+    /// Check that one path with and without the names of an enumeration is one member, whose type only the latter read has, and that
+    /// another place of it is refused, as is another type of two reads without names.
+    #[test]
+    fn members_with_names() {
+        let member = |offset: u64, type_name: Option<&str>| Member {
+            structure: "struct socket".into(),
+            name: "state".into(),
+            offset,
+            type_name: type_name.map(str::to_owned),
+            bits: None,
+        };
+        let read = |name: &str, names: &str| {
+            format!("{{ at = \"exit\", name = \"{name}\", path = \"return->state\"{names} }}")
+        };
+        let found = |second_names: &str, first: Member, second: Member| {
+            let text = format!(
+                "[[experiment]]\nname = \"create\"\nworkload = {{ syscall = \"getpid\" }}\n\
+                 [[experiment.probe]]\nfunction = \"sock_alloc\"\nreads = [{}, {}]\n",
+                read("named", ", names = \"SS_FREE\""),
+                read("other", second_names)
+            );
+            let investigation = parse("i.toml", &text).unwrap();
+            let mut evidence = evidence();
+            let create = evidence.experiments.get_mut("create").unwrap();
+            let probe = create.probes.get_mut("sock_alloc").unwrap();
+            probe.members.exit = [("named".into(), first), ("other".into(), second)].into();
+            check_members(&investigation, &evidence)
+        };
+        let plain = Some("int");
+        assert_eq!(found("", member(0, None), member(0, plain)), None);
+        for (names, first, second) in [
+            ("", member(0, None), member(8, plain)),
+            (", names = \"SS_FREE\"", member(0, None), member(0, plain)),
+        ] {
+            let (at, reason) = found(names, first, second).unwrap();
+            assert!(at.ends_with("/sock_alloc/members/exit/other"), "{at}");
+            assert!(
+                reason.starts_with("the same read takes another member"),
+                "{reason}"
+            );
+        }
+    }
 }
