@@ -386,6 +386,62 @@ fn vmlinux_of_another_kernel() {
     let other = Path::new("/bin/ls");
     let id = qed_collector::guest::debuginfo::build_id(other).expect("a build id");
     let folder = folder_with(
+/// Check that a misspelt function in `within` and in an excuse is told with the nearest name where no debug information says whether it
+/// is inlined: as a note by `plan` and `capture`, since it may be there.
+#[test]
+fn misspelt_within_without_debuginfo() {
+    let create = CREATE.replacen(
+        "[[experiment.probe]]",
+        "[[experiment.excuse]]\nwithin = \"sock_aloc\"\nreason = \"no\"\n\n[[experiment.probe]]",
+        1,
+    );
+    let text = format!(
+        "{create}[[experiment.probe]]\nfunction = \"sock_alloc\"\nwithin = \"__sock_creat\"\n"
+    );
+    let folder = folder_with(&text);
+    let on = [
+        "--investigation",
+        "i.toml",
+        "--on",
+        "guest:debian-6.12",
+        "--debuginfo",
+        "none",
+    ];
+    let doubt = |name: &str| {
+        format!(
+            "no symbol of this kernel is called `{name}`, and it is not known whether it is inlined: "
+        )
+    };
+    let plan = collector(folder.path(), [&["plan"][..], &on].concat());
+    let (status, planned) = status_and_message(&{ plan }.output().unwrap());
+    let capture = [&["capture", "-o", "e.json"][..], &on].concat();
+    let (captured, reported) =
+        status_and_message(&collector(folder.path(), capture).output().unwrap());
+    assert_eq!(
+        (status, captured),
+        (Some(0), Some(0)),
+        "{planned} {reported}"
+    );
+    for said in [&planned, &reported] {
+        for (name, near, place) in [
+            ("__sock_creat", "__sock_create", "(i.toml:15:10)"),
+            ("sock_aloc", "sock_alloc", "(i.toml:6:10)"),
+        ] {
+            let found = said.lines().find(|line| line.contains(&doubt(name)));
+            let found = found.unwrap_or_else(|| panic!("{name}: {said}"));
+            assert!(
+                found.contains(&format!("the nearest name is `{near}`")) && found.contains(place),
+                "{found}"
+            );
+        }
+    }
+    assert!(
+        planned.contains("`create.sock_alloc` may never count a hit: ")
+            && reported.contains("nothing was counted by `create.sock_alloc`: of 1 hit it is not known whether it is within"),
+        "{planned} {reported}"
+    );
+}
+
         "[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
          [[experiment.probe]]\nfunction = \"__x64_sys_getpid\"\nstack = true\n",
     );

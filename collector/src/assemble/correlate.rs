@@ -345,7 +345,12 @@ fn meets_condition(
             if event.side == side::ENTRY {
                 condition.undecided += 1;
                 condition.settled.get_or_insert(hits as u64);
-                condition.why.get_or_insert(why);
+                condition.why.get_or_insert_with(|| {
+                    match names.existence_doubt(&condition.function) {
+                        Some(doubt) => format!("{why}; {doubt}"),
+                        None => why,
+                    }
+                });
             }
             false
         }

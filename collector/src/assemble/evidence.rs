@@ -213,6 +213,12 @@ fn assemble_experiment(
             .chain(assembled.notes)
             .chain(ran.notes.iter().cloned())
             .chain(ran.losses.notes())
+            .chain(requested.excuses.iter().filter_map(|excuse| {
+                let names = context.names;
+                let absent = names.check_exists(&excuse.within).err();
+                let doubt = absent.or_else(|| names.existence_doubt(&excuse.within))?;
+                Some(excuse.doubt_text(&doubt))
+            }))
             .chain((ran.unarmed.iter()).map(|why| {
                 format!("it is not known what the probes of functions did not see, because {why}")
             }))

@@ -342,14 +342,61 @@ impl SymbolTables<'_> {
         if described.described || described.incomplete || anything {
             return Ok(());
         }
-        let names = kallsyms.symbols().filter(|symbol| kallsyms.is_code(symbol));
-        let near = qed_evidence::diagnostic::nearest(function, names.map(|symbol| symbol.name));
-        let near = near.map(|near| format!("; the nearest name is `{near}`"));
         Err(format!(
             "{} function `{function}`, neither as a symbol nor inlined{}",
             crate::plan::NO_SUCH,
-            near.unwrap_or_default()
+            nearest_function(kallsyms, function)
         )
         .into())
+    }
+
+    /// The reason why there may be no function of this name; `None` if there is one, or [`Self::check_exists`] knows that there is
+    /// none.
+    pub fn existence_doubt(&self, function: &str) -> Option<Reason> {
+        let kallsyms = self.kallsyms?;
+        if !kallsyms.copies_of(function).is_empty() {
+            return None;
+        }
+        let reason = self.described_copies(&[function]).err()?;
+        let doubt = format!(
+            "no symbol of this kernel is called `{function}`, and it is not known whether it is inlined: {reason}{}",
+            nearest_function(kallsyms, function)
+        );
+        Some(doubt.into())
+    }
+}
+
+/// The function whose name is most like this one, as the end of a reason.
+fn nearest_function(kallsyms: &Kallsyms, function: &str) -> String {
+    let names = kallsyms.symbols().filter(|symbol| kallsyms.is_code(symbol));
+    let near = qed_evidence::diagnostic::nearest(function, names.map(|symbol| symbol.name));
+    near.map_or_else(String::new, |near| {
+        format!("; the nearest name is `{near}`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a function without a symbol is in doubt where no debug information says whether it is inlined, with the nearest
+    /// name, and that one with a symbol is not.
+    #[test]
+    fn existence_in_doubt() {
+        let text = "ffffffff81000000 T _text\nffffffff81000010 T do_open\nffffffff81000100 T getname\n\
+                    ffffffff82000000 T _etext\n";
+        let kallsyms = Kallsyms::parse(text.into(), None).unwrap();
+        let tables = SymbolTables {
+            kallsyms: Some(&kallsyms),
+            slide: Some(0),
+            lines: Err("no debug information was wanted (--debuginfo none)".into()),
+        };
+        assert!(tables.check_exists("do_openn").is_ok());
+        assert_eq!(
+            tables.existence_doubt("do_openn").unwrap().to_string(),
+            "no symbol of this kernel is called `do_openn`, and it is not known whether it is inlined: no debug information was \
+             wanted (--debuginfo none); the nearest name is `do_open`"
+        );
+        assert!(tables.existence_doubt("do_open").is_none());
     }
 }

@@ -210,6 +210,10 @@ impl Names for KernelNames<'_> {
     fn check_exists(&self, function: &str) -> Result<(), Reason> {
         self.symbol_tables().check_exists(function)
     }
+
+    fn existence_doubt(&self, function: &str) -> Option<Reason> {
+        self.symbol_tables().existence_doubt(function)
+    }
 }
 
 impl KernelNames<'_> {

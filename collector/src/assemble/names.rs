@@ -30,6 +30,8 @@ pub trait Names {
     fn frame_elision(&self, function: &str) -> FrameElision;
     /// An error with the reason why there is no function of this name, if that is certain.
     fn check_exists(&self, function: &str) -> Result<(), Reason>;
+    /// The reason why there may be no function of this name, if it is not certain that there is none.
+    fn existence_doubt(&self, function: &str) -> Option<Reason>;
 }
 
 /// Facts about a function that was running although its frame may be missing from a stack.

@@ -357,6 +357,9 @@ mod tests {
         fn check_exists(&self, _: &str) -> Result<(), Reason> {
             Ok(())
         }
+        fn existence_doubt(&self, _: &str) -> Option<Reason> {
+            None
+        }
     }
 
     fn line(function: &str) -> Location {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::document::Target;
 use qed_evidence::instances::{Instances, OwnCopy};
+use qed_evidence::investigation::Investigation;
 use qed_evidence::value::Address;
 
 use crate::assemble::instances::SymbolTables;
@@ -27,10 +28,13 @@ pub struct ProbedFunctions {
     instances: BTreeMap<String, Instances>,
     /// The reasons why functions that have to be on a stack do not exist, by name.
     unknown: BTreeMap<String, Reason>,
+    /// The reasons why those, and functions of excuses, may not exist.
+    doubtful: BTreeMap<String, Reason>,
 }
 
 /// The copies of all functions of a plan, from the available symbols and debug info.
 pub fn find_functions(
+    investigation: &Investigation,
     experiments: &[PlannedExperiment],
     fixed: &StaticFiles,
 ) -> Result<ProbedFunctions, Reason> {
@@ -52,6 +56,7 @@ pub fn find_functions(
         .map(|vmlinux| RefCell::new(LineResolver::new(vmlinux, folder.as_deref())))
         .ok_or_else(missing);
     let found = functions_from_tables(
+        investigation,
         experiments,
         table.table(),
         Some(0),
@@ -66,6 +71,7 @@ pub fn find_functions(
 
 /// As [`find_functions`], from tables that are open.
 pub fn functions_from_tables(
+    investigation: &Investigation,
     experiments: &[PlannedExperiment],
     kallsyms: &Kallsyms,
     slide: Option<u64>,
@@ -86,12 +92,22 @@ pub fn functions_from_tables(
         .collect();
     let names: Vec<&str> = names.into_iter().collect();
     let instances = look.instances(&names);
-    let unknown = within.into_iter().filter_map(|name| {
-        let reason = look.check_exists(name).err()?;
-        Some((name.to_owned(), reason))
-    });
+    let excuses = investigation
+        .experiments
+        .iter()
+        .flat_map(|one| &one.excuses);
+    let excuses = excuses.map(|excuse| excuse.within.as_str());
+    let (mut unknown, mut doubtful) = (BTreeMap::new(), BTreeMap::new());
+    for name in within.into_iter().chain(excuses) {
+        if let Err(reason) = look.check_exists(name) {
+            unknown.insert(name.to_owned(), reason);
+        } else if let Some(doubt) = look.existence_doubt(name) {
+            doubtful.insert(name.to_owned(), doubt);
+        }
+    }
     ProbedFunctions {
-        unknown: unknown.collect(),
+        unknown,
+        doubtful,
         instances,
     }
 }
@@ -111,6 +127,19 @@ impl ProbedFunctions {
     /// The reason why the function that a probe wants on its stacks does not exist.
     pub fn within_refusal(&self, probe: &PlannedProbe) -> Option<&str> {
         let reason = self.unknown.get(probe.within.as_deref()?)?;
+        Some(reason)
+    }
+
+    /// The reason why the function that a probe wants on its stacks may not exist.
+    pub fn within_doubt(&self, probe: &PlannedProbe) -> Option<&str> {
+        let doubt = self.doubtful.get(probe.within.as_deref()?)?;
+        Some(doubt)
+    }
+
+    /// The reason why the function of an excuse does not exist, or may not.
+    pub fn excuse_doubt(&self, function: &str) -> Option<&str> {
+        let found = self.unknown.get(function);
+        let reason = found.or_else(|| self.doubtful.get(function))?;
         Some(reason)
     }
 

@@ -68,10 +68,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             args,
             &progress,
         )?;
-        let found = instances::find_functions(&experiments, &fixed);
+        let found = instances::find_functions(&investigation, &experiments, &fixed);
         drop(progress);
         let announced = describe_programs(matches!(target, TargetMachine::Host), &investigation);
-        let plan = MachinePlan::new(&experiments, found.as_ref().ok());
+        let plan = MachinePlan::new(&investigation, &experiments, found.as_ref().ok());
         match format {
             Format::Text => {
                 let announced = announced.iter().map(|line| format!("  {line}\n"));

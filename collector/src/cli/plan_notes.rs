@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use qed_evidence::diagnostic::{Diagnostic, sort};
 use qed_evidence::document::{Reads, UnwatchedCause};
-use qed_evidence::investigation::Investigation;
+use qed_evidence::investigation::{Investigation, LeakExemption};
 use qed_evidence::observation::{Moment, SeenExperiment, SeenExperiments, SeenProbe, notes_of};
 
 use super::instances::ProbedFunctions;
@@ -23,7 +23,11 @@ pub(super) struct MachinePlan {
 
 impl MachinePlan {
     /// The plan of a machine; `found` are its kernel's functions, if they are known.
-    pub fn new(experiments: &[PlannedExperiment], found: Option<&ProbedFunctions>) -> Self {
+    pub fn new(
+        investigation: &Investigation,
+        experiments: &[PlannedExperiment],
+        found: Option<&ProbedFunctions>,
+    ) -> Self {
         let workloads = experiments
             .iter()
             .filter_map(|one| Some((one.name.clone(), one.refused.clone()?)));
@@ -32,7 +36,11 @@ impl MachinePlan {
             few: experiments.iter().flat_map(|one| one.few.clone()).collect(),
             experiments: experiments
                 .iter()
-                .map(|one| (one.name.clone(), seen_experiment(one, found)))
+                .map(|one| {
+                    let excuses = investigation.experiment(&one.name);
+                    let excuses = excuses.map_or(&[][..], |experiment| &experiment.excuses);
+                    (one.name.clone(), seen_experiment(one, excuses, found))
+                })
                 .collect(),
         }
     }
@@ -40,13 +48,22 @@ impl MachinePlan {
 
 fn seen_experiment(
     experiment: &PlannedExperiment,
+    excuses: &[LeakExemption],
     found: Option<&ProbedFunctions>,
 ) -> SeenExperiment {
     let probes = experiment.probes.iter().map(|probe| {
         let within = found.and_then(|found| found.within_refusal(probe));
-        (probe.name.clone(), seen_probe(probe, within))
+        let mut seen = seen_probe(probe, within);
+        let doubt = found.and_then(|found| found.within_doubt(probe));
+        seen.doubt = doubt.map(UnwatchedCause::within_reason);
+        (probe.name.clone(), seen)
+    });
+    let excuses = excuses.iter().filter_map(|excuse| {
+        let doubt = found?.excuse_doubt(&excuse.within)?;
+        Some((excuse.within.clone(), doubt.to_owned()))
     });
     SeenExperiment {
+        excuses: excuses.collect(),
         ran: true,
         signal: None,
         probes: probes.collect(),
@@ -62,6 +79,7 @@ fn seen_probe(probe: &PlannedProbe, within: Option<&str>) -> SeenProbe {
             .or_else(|| {
                 within.map(|why| (UnwatchedCause::Within, UnwatchedCause::within_reason(why)))
             }),
+        doubt: None,
         refused: Reads {
             entry: reason_texts(&probe.refused.entry),
             exit: reason_texts(&probe.refused.exit),

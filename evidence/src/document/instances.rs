@@ -84,6 +84,22 @@ pub struct Within {
     pub why: Option<String>,
 }
 
+impl Within {
+    /// The reason why hits may be missing: of so many it is not known whether they are within the function.
+    pub fn undecided_reason(&self) -> Option<String> {
+        let (hits, they_are) = match self.undecided {
+            0 => return None,
+            1 => ("1 hit".to_owned(), "it is"),
+            count => (format!("{count} hits"), "they are"),
+        };
+        let why = self.why.as_deref().unwrap_or("the evidence does not say");
+        Some(format!(
+            "of {hits} it is not known whether {they_are} within `{}`: {why}",
+            self.function
+        ))
+    }
+}
+
 /// The number of copies that a list names before it says how many more there are.
 const SHOWN: usize = 3;
 

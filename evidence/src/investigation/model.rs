@@ -324,11 +324,27 @@ pub struct LeakExemption {
     pub within: String,
     /// The reason why it is not a leak.
     pub reason: String,
+    /// The place of the function in the file.
+    pub span: Range<usize>,
 }
 
 impl LeakExemption {
     /// The text in a ledger.
     pub fn text(&self) -> String {
         format!("{}: {}", self.within, self.reason)
+    }
+
+    /// The note that this excuse may never hold, because of what is known of its function.
+    pub fn doubt_text(&self, doubt: &str) -> String {
+        format!("{}{doubt}", self.doubt_prefix())
+    }
+
+    /// The doubt in a note of [`Self::doubt_text`].
+    pub fn doubt_in<'n>(&self, note: &'n str) -> Option<&'n str> {
+        note.strip_prefix(&self.doubt_prefix())
+    }
+
+    fn doubt_prefix(&self) -> String {
+        format!("the excuse within `{}` may never hold: ", self.within)
     }
 }

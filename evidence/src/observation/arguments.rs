@@ -105,8 +105,11 @@ mod tests {
             let probes = &mut create.unwrap().probes;
             let probe = probes.iter_mut().find(|one| one.name == "fd_install");
             probe.unwrap().public = vec![listed.to_owned(), "return".into()];
-            let report = unknown_arguments(&investigation, &[collect_seen_experiments(&evidence)])
-                .into_iter();
+            let report = unknown_arguments(
+                &investigation,
+                &[collect_seen_experiments(&investigation, &evidence)],
+            )
+            .into_iter();
             report.map(|one| one.message).collect::<Vec<_>>()
         };
         assert!(report("args.file").is_empty());

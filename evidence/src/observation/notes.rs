@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::arguments::{known_arguments, unknown_arguments};
 use super::builder_paths::builder_paths;
-use super::probe_facts::{SeenExperiments, SeenProbe, collect_seen_experiments};
+use super::probe_facts::{SeenExperiment, SeenExperiments, SeenProbe, collect_seen_experiments};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Evidence, Reads, UnwatchedCause};
 use crate::investigation::{Experiment, Investigation, Probe, Read};
@@ -30,7 +30,7 @@ pub enum Moment {
 pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
     let machines: Vec<SeenExperiments> = machines
         .iter()
-        .map(|machine| collect_seen_experiments(machine))
+        .map(|machine| collect_seen_experiments(investigation, machine))
         .collect();
     notes_of(investigation, &machines, Moment::Captured)
 }
@@ -46,6 +46,7 @@ pub fn notes_of(
     let mut not_run: BTreeMap<String, Vec<&Experiment>> = BTreeMap::new();
     for experiment in &investigation.experiments {
         found.extend(signal_note(investigation, experiment, machines));
+        found.extend(excuse_notes(investigation, experiment, machines));
         if let Some(reason) = not_run_reason(experiment, machines) {
             not_run.entry(reason).or_default().push(experiment);
             continue;
@@ -56,7 +57,10 @@ pub fn notes_of(
             match common_reason(&seen, |probe| probe.unavailable.clone()) {
                 Some(_) if probe.optional => {}
                 Some(reason) => unattached.entry(reason).or_default().push((path, probe)),
-                None => found.extend(read_notes(investigation, probe, &path, &seen, moment)),
+                None => {
+                    found.extend(doubt_note(investigation, probe, &path, &seen, moment));
+                    found.extend(read_notes(investigation, probe, &path, &seen, moment));
+                }
             }
         }
     }
@@ -139,6 +143,53 @@ fn signal_note(
     );
     let note = note_at(investigation, experiment.span.clone(), message);
     Some(note.help("what it did not come to do is not in the evidence"))
+}
+
+/// A note about a probe whose `within` may hold at no hit of any machine, as where its function is misspelt and no debug information
+/// says whether there is one.
+fn doubt_note(
+    investigation: &Investigation,
+    probe: &Probe,
+    path: &str,
+    seen: &[&SeenProbe],
+    moment: Moment,
+) -> Option<Diagnostic> {
+    let doubt = seen.iter().find_map(|seen| seen.doubt.as_ref())?;
+    let is_doubtful = |seen: &&SeenProbe| {
+        let refused = seen.unavailable.as_ref();
+        seen.doubt.is_some() || refused.is_some_and(|(what, _)| *what == UnwatchedCause::Within)
+    };
+    if probe.optional || !seen.iter().all(is_doubtful) {
+        return None;
+    }
+    let message = match moment {
+        Moment::Captured => format!("nothing was counted by `{path}`: {doubt}"),
+        Moment::Planned => format!("`{path}` may never count a hit: {doubt}"),
+    };
+    let place = probe.place_of(|places| places.within.as_ref());
+    let help =
+        "what is read there is UNVERIFIED then: look at the spelling, or give debug information";
+    Some(note_at(investigation, place, message).help(help))
+}
+
+/// Notes about excuses that may hold on no machine.
+fn excuse_notes(
+    investigation: &Investigation,
+    experiment: &Experiment,
+    machines: &[SeenExperiments],
+) -> Vec<Diagnostic> {
+    let seen = machines
+        .iter()
+        .filter_map(|machine| machine.get(&experiment.name));
+    let seen: Vec<&SeenExperiment> = seen.filter(|seen| seen.ran).collect();
+    let excuses = experiment.excuses.iter().filter_map(|excuse| {
+        let doubts = seen.iter().map(|seen| seen.excuses.get(&excuse.within));
+        let doubts: Option<Vec<&String>> = doubts.collect();
+        let message = excuse.doubt_text(doubts?.first()?);
+        let note = note_at(investigation, excuse.span.clone(), message);
+        Some(note.help("what was allocated there would count as a leak: look at the spelling"))
+    });
+    excuses.collect()
 }
 
 /// A note about a probe some of whose hits are an interrupt's: another capture may have more of them, or none.
@@ -501,6 +552,7 @@ within = "do_sys_opn"
         let machine = SeenExperiment {
             ran: true,
             signal: None,
+            excuses: BTreeMap::new(),
             probes: [("do_sys_openat2", open), ("getname", getname)]
                 .map(|(name, probe)| (name.to_owned(), probe))
                 .into(),
@@ -552,7 +604,7 @@ within = "do_sys_opn"
     #[test]
     fn of_a_plan() {
         let investigation = crate::testing::investigation();
-        let mut machine = collect_seen_experiments(&crate::testing::evidence());
+        let mut machine = collect_seen_experiments(&investigation, &crate::testing::evidence());
         let report = |machine: &SeenExperiments| {
             let machines = std::slice::from_ref(machine);
             let all = notes_of(&investigation, machines, Moment::Planned);

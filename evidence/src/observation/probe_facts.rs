@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::document::instances::Within;
 use crate::document::{Context, Evidence, Experiment, Probe, Reads, UnwatchedCause};
+use crate::investigation::Investigation;
 use crate::value::{Datum, Value};
 
 /// The experiments on one machine, by name.
@@ -17,6 +19,8 @@ pub struct SeenExperiment {
     pub signal: Option<String>,
     /// Its probes, by name.
     pub probes: BTreeMap<String, SeenProbe>,
+    /// The reasons why excuses may never hold, by their functions.
+    pub excuses: BTreeMap<String, String>,
 }
 
 /// A probe on one machine.
@@ -24,6 +28,8 @@ pub struct SeenExperiment {
 pub struct SeenProbe {
     /// The reason why it cannot be attached, and what that is about.
     pub unavailable: Option<(UnwatchedCause, String)>,
+    /// The reason why its `within` may hold at no hit.
+    pub doubt: Option<String>,
     /// The reasons why reads are refused.
     pub refused: Reads,
     /// The names of its function's arguments.
@@ -41,16 +47,30 @@ pub struct SeenProbe {
 }
 
 /// The experiments of a machine's evidence.
-pub(super) fn collect_seen_experiments(evidence: &Evidence) -> SeenExperiments {
+pub(super) fn collect_seen_experiments(
+    investigation: &Investigation,
+    evidence: &Evidence,
+) -> SeenExperiments {
     let experiments = evidence.experiments.iter();
     experiments
-        .map(|(name, experiment)| (name.clone(), summarize_experiment(experiment)))
+        .map(|(name, experiment)| {
+            let mut seen = summarize_experiment(experiment);
+            let planned = investigation.experiment(name);
+            for excuse in planned.iter().flat_map(|planned| &planned.excuses) {
+                let mut notes = experiment.quality.notes.iter();
+                if let Some(doubt) = notes.find_map(|note| excuse.doubt_in(note)) {
+                    seen.excuses.insert(excuse.within.clone(), doubt.to_owned());
+                }
+            }
+            (name.clone(), seen)
+        })
         .collect()
 }
 
 fn summarize_experiment(experiment: &Experiment) -> SeenExperiment {
     let probes = experiment.probes.iter();
     SeenExperiment {
+        excuses: BTreeMap::new(),
         // One that did not run for want of a probe has its reasons at the probes.
         ran: experiment.unavailable.is_none()
             || experiment
@@ -71,6 +91,9 @@ fn summarize_probe(probe: &Probe) -> SeenProbe {
             .unavailable
             .as_ref()
             .map(|reason| (UnwatchedCause::from_reason(reason), reason.clone())),
+        doubt: (probe.within.as_ref())
+            .filter(|_| probe.hits.is_empty())
+            .and_then(Within::undecided_reason),
         refused: probe.refused_reads.clone(),
         // One that the investigation names and the function does not have has no type.
         arguments: parameters

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::document::instances::Within;
 use crate::document::value::Datum;
 use crate::document::{Hit, MachineKind, Missing, Probe, Target};
 use crate::path::{Path, SECTIONS, hit_number};
@@ -206,6 +207,24 @@ fn resolve_missing_leaf<'m>(probe: &Probe, segments: &[&str]) -> Result<Resolved
     if let ["offset" | "instruction" | "code"] = rest {
         return Ok(missing("the probe sits at the function's entry"));
     }
+    let undecided = probe.within.as_ref().and_then(Within::undecided_reason);
+    match (hit, undecided) {
+        (Some(number), Some(undecided)) if number > fired => Ok(missing(format!(
+            "the probe has {fired} hits, and there may be a hit {number}: {undecided}"
+        ))),
+        (None, Some(undecided)) if fired == 0 => Ok(missing(format!(
+            "the probe was attached and has no hit, and may have fired: {undecided}"
+        ))),
+        _ => resolve_missing_hit(hit, fired, segments),
+    }
+}
+
+/// The reason why a probe that fired so often has no such value.
+fn resolve_missing_hit<'m>(
+    hit: Option<usize>,
+    fired: usize,
+    segments: &[&str],
+) -> Result<Resolved<'m>, PathError> {
     match hit {
         Some(number) if number > fired => Ok(missing(format!(
             "the probe fired {fired} times, there is no hit {number}"

@@ -99,11 +99,5 @@ fn undecided_hits_reason(planned: &PlannedProbe, probe: &Probe) -> Option<String
             "this evidence does not say of which hits it is known whether they are within `{function}`: capture again"
         ));
     };
-    (within.undecided > 0).then(|| {
-        let why = within.why.as_deref().unwrap_or("the evidence does not say");
-        format!(
-            "of {} hits it is not known whether they are within `{function}`: {why}",
-            within.undecided
-        )
-    })
+    within.undecided_reason()
 }

@@ -85,7 +85,8 @@ impl FileChecker {
                 .excuse
                 .into_iter()
                 .map(|e| LeakExemption {
-                    within: e.within,
+                    span: e.within.span(),
+                    within: e.within.into_inner(),
                     reason: e.reason,
                 })
                 .chain(parent.into_iter().flat_map(|p| p.excuses.clone()))

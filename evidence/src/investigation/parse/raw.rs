@@ -187,7 +187,7 @@ pub(super) enum RawArgument {
     expecting = "a table: `{ within = \"FUNCTION\", reason = \"TEXT\" }`"
 )]
 pub(super) struct RawExcuse {
-    pub within: String,
+    pub within: Spanned<String>,
     pub reason: String,
 }
 
