@@ -379,13 +379,6 @@ fn misspelt_within() {
     );
 }
 
-/// Check that debug information of another kernel is not used for a guest, that this is told with both build ids, and that nothing has
-/// a source line from there.
-#[test]
-fn vmlinux_of_another_kernel() {
-    let other = Path::new("/bin/ls");
-    let id = qed_collector::guest::debuginfo::build_id(other).expect("a build id");
-    let folder = folder_with(
 /// Check that a misspelt function in `within` and in an excuse is told with the nearest name where no debug information says whether it
 /// is inlined: as a note by `plan` and `capture`, since it may be there.
 #[test]
@@ -442,6 +435,13 @@ fn misspelt_within_without_debuginfo() {
     );
 }
 
+/// Check that debug information of another kernel is not used for a guest, that this is told with both build ids, and that nothing has
+/// a source line from there.
+#[test]
+fn vmlinux_of_another_kernel() {
+    let other = Path::new("/bin/ls");
+    let id = qed_collector::guest::debuginfo::build_id(other).expect("a build id");
+    let folder = folder_with(
         "[[experiment]]\nname = \"e\"\nworkload = { syscall = \"getpid\" }\n\
          [[experiment.probe]]\nfunction = \"__x64_sys_getpid\"\nstack = true\n",
     );
@@ -1238,6 +1238,14 @@ fn book_of_the_folder() {
         reported.contains("would replace that of this folder's book"),
         "{reported}"
     );
+    // Its machines are those of another investigation, too, and never the host unasked.
+    let asked = ["capture", "--investigation", "other.toml", "-o", "e.json"];
+    let mut asked = collector(folder.path(), asked);
+    asked.env("PATH", "/nonexistent");
+    let (status, reported) = status_and_message(&asked.output().unwrap());
+    assert_eq!(status, Some(3), "{reported}");
+    assert!(reported.contains("qemu-system-x86_64"), "{reported}");
+    assert!(!folder.path().join("e.json").exists());
     assert!(
         reported.contains("-o FILE") && reported.contains("--force"),
         "{reported}"

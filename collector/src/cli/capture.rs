@@ -178,7 +178,7 @@ fn output_location(
     };
     if machines > 1 {
         return Err(Failure::input(
-            "-o names one file, but there are several machines: leave it out, or capture them one by one",
+            "-o names one file, but there are several machines: leave it out, or capture them one by one with --on",
         ));
     }
     let name = file

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::guests::Guests;
 use super::kernel_files::{DebugInfo, DebugInfoChoice};
 use super::lock;
-use super::target::{TargetMachine, find_nearest_book, read_book};
+use super::target::{TargetMachine, find_book_around, find_nearest_book, read_book};
 
 /// Seconds without progress after which a guest is given up.
 pub const LIMIT_S: u64 = 120;
@@ -21,7 +21,8 @@ pub struct RequestArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "book")]
     pub investigation: Option<PathBuf>,
     /// A machine to capture on: host, guest:debian-6.1, guest:debian-6.12, guest:PATH-TO-VMLINUZ,
-    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated [default: all machines of the book, or host without one]
+    /// guest:WORD=PATH-TO-VMLINUZ. Can be repeated [default: all machines of the book, with --investigation those of the book in this
+    /// folder or the nearest one above, or host without one]
     #[arg(long, value_name = "MACHINE")]
     pub on: Vec<TargetMachine>,
     /// Take the investigation and the machines from this book: its folder, or its book.toml [default without
@@ -75,22 +76,7 @@ pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
     let path = match (&args.book, &args.investigation) {
         (Some(path), _) => path.clone(),
         (None, None) => find_nearest_book()?,
-        (None, Some(investigation)) => {
-            let on = &args.on;
-            return Ok(CaptureRequest {
-                investigation: investigation.clone(),
-                machines: if on.is_empty() {
-                    vec![TargetMachine::Host]
-                } else {
-                    on.clone()
-                },
-                evidence: PathBuf::from(".qed/evidence"),
-                lock,
-                guests: Guests::Auto,
-                debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), BTreeMap::new()),
-                is_book: false,
-            });
-        }
+        (None, Some(investigation)) => return request_of_investigation(args, investigation, lock),
     };
     let book = read_book(&path)?;
     let of_book = |target: &TargetMachine| {
@@ -110,6 +96,36 @@ pub fn read_request(args: &RequestArgs) -> Result<CaptureRequest, Failure> {
         debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), book.debuginfo),
         is_book: args.on.is_empty(),
     })
+}
+
+/// The request of an investigation that is named: on the machines that are named, or on those of the book around, or on the host where
+/// there is no book.
+fn request_of_investigation(
+    args: &RequestArgs,
+    investigation: &Path,
+    lock: Option<Lock>,
+) -> Result<CaptureRequest, Failure> {
+    let mut request = CaptureRequest {
+        investigation: investigation.to_owned(),
+        machines: args.on.clone(),
+        evidence: PathBuf::from(".qed/evidence"),
+        lock,
+        debuginfo: DebugInfoChoice::new(args.debuginfo.clone(), BTreeMap::new()),
+        guests: Guests::Auto,
+        is_book: false,
+    };
+    if request.machines.is_empty() {
+        match find_book_around()? {
+            Some(book) => {
+                request.machines = book.machines;
+                request.guests = book.guests;
+                request.lock = request.lock.or(book.lock);
+                request.debuginfo = DebugInfoChoice::new(args.debuginfo.clone(), book.debuginfo);
+            }
+            None => request.machines.push(TargetMachine::Host),
+        }
+    }
+    Ok(request)
 }
 
 /// Refuse to put the evidence of another investigation in the place of that of the book in this folder.

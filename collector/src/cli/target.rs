@@ -149,6 +149,31 @@ pub fn find_nearest_book() -> Result<PathBuf, Failure> {
     ))
 }
 
+/// The book in this folder, or the nearest one above it; `None` if there is none, or it is no book of captures.
+///
+/// # Errors
+/// When it cannot be understood.
+pub fn find_book_around() -> Result<Option<Book>, Failure> {
+    #[derive(Deserialize)]
+    struct File {
+        preprocessor: Option<Preprocessor>,
+    }
+    #[derive(Deserialize)]
+    struct Preprocessor {
+        qed: Option<toml::Value>,
+    }
+    let Ok(path) = find_nearest_book() else {
+        return Ok(None);
+    };
+    // What cannot be read or parsed is told by the reader of books.
+    let text = std::fs::read_to_string(&path).ok();
+    let file: Option<File> = text.and_then(|text| toml::from_str(&text).ok());
+    match file.map(|file| file.preprocessor.and_then(|p| p.qed)) {
+        Some(None) => Ok(None),
+        _ => read_book(&path).map(Some),
+    }
+}
+
 /// Read the parts of `book.toml` that matter to a capture. All else in it is mdBook's or the preprocessor's.
 pub fn read_book(path: &Path) -> Result<Book, Failure> {
     #[derive(Deserialize)]
