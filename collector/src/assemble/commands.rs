@@ -9,16 +9,24 @@ use qed_evidence::value::{Datum, Value};
 use crate::reason::Reason;
 use crate::session::raw::RawCommand;
 
+/// The beginning of a reason why a text is not kept in the evidence.
+const WITHHELD: &str = "not written down";
+
+/// True of the reason of a value that was not kept in the evidence for privacy.
+pub fn is_withheld_output(reason: &str) -> bool {
+    reason.starts_with(WITHHELD)
+}
+
 /// The reason why a text is not kept in the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WithheldReason {
     /// A command printed it on a live machine.
     #[error(
-        "not written down: this machine lives on, and what a command prints there may tell who or where it is"
+        "{WITHHELD}: this machine lives on, and what a command prints there may tell who or where it is"
     )]
     LivesOn,
     /// It has a word of the machine that made the evidence.
-    #[error("not written down: it names the machine that made the evidence, or a folder of it")]
+    #[error("{WITHHELD}: it names the machine that made the evidence, or a folder of it")]
     NamesBuilder,
 }
 
@@ -175,6 +183,7 @@ mod tests {
             ended: ended.map_err(Into::into),
             stdout: stdout.to_vec(),
             printed: Some(stdout.len() as u64),
+            stderr: Vec::new(),
         }
     }
 

@@ -30,6 +30,7 @@ pub mod symbolize;
 mod values;
 mod window;
 
+pub use commands::is_withheld_output;
 pub use context::Context;
 pub use correlate::NOT_SEEN;
 pub use evidence::assemble;

@@ -14,6 +14,7 @@ use qed_evidence::value::Datum;
 
 use super::boots::{BootSetup, reuse_boots};
 use super::capture_warnings::capture_warnings;
+use super::command_warnings::{command_warnings, missing_program_warnings};
 use super::failure::Failure;
 use super::guest_boot;
 use super::guests::Guests;
@@ -211,6 +212,7 @@ fn print_notes(
         .into_iter()
         .partition(|warning| warning.missing_program);
     let warnings = warnings.into_iter().map(|warning| warning.text);
+    let warnings = warnings.chain(command_warnings(investigation, evidence));
     for warning in warnings.chain(notes) {
         print_note(&format!("{}: {warning}", target.name()));
     }
@@ -326,7 +328,7 @@ async fn capture_on_host(
         &|line| progress.show_step(line),
     )
     .await?;
-    print_few_arguments("host", investigation, &raw);
+    print_unwritten_notes("host", MachineKind::Host, investigation, &raw);
     let programs = programs
         .ensure_unchanged(&programs::for_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {
@@ -437,7 +439,7 @@ async fn capture_in_guest(
         print_note(&format!("{name}: {text}"));
     }
     let raw = parse_capture_answer(&run.payload)?;
-    print_few_arguments(name, investigation, &raw);
+    print_unwritten_notes(name, MachineKind::Guest, investigation, &raw);
     fixed.console = Some(run.console.clone());
     let machine = guest_machine(name, &raw, &run);
     progress.show_step("looking up symbols and lines");
@@ -466,11 +468,19 @@ async fn capture_in_guest(
     Ok(evidence)
 }
 
-/// Print notes about system calls that are made with fewer arguments than the kernel takes: evidence does not say it.
-fn print_few_arguments(machine: &str, investigation: &Investigation, raw: &RawCapture) {
+/// Print notes about what evidence does not say: system calls that are made with fewer arguments than the kernel takes, and programs
+/// that commands did not find.
+fn print_unwritten_notes(
+    machine: &str,
+    kind: MachineKind,
+    investigation: &Investigation,
+    raw: &RawCapture,
+) {
     let few = raw.plan.iter().flat_map(|experiment| &experiment.few);
-    for one in few_argument_notes(investigation, few) {
-        print_note(&format!("{machine}: {}", format_one_line(&one)));
+    let few = few_argument_notes(investigation, few);
+    let missing = missing_program_warnings(investigation, kind, &raw.commands);
+    for note in few.iter().map(format_one_line).chain(missing) {
+        print_note(&format!("{machine}: {note}"));
     }
 }
 

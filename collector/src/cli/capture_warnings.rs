@@ -1,24 +1,23 @@
 //! Warnings for the user who runs a capture; the evidence contains them as well.
 
 use qed_evidence::Evidence;
-use qed_evidence::document::{Experiment, MachineKind, Reader};
+use qed_evidence::document::{Experiment, MachineKind};
 use qed_evidence::value::{Datum, Value};
 
 use crate::assemble::{NOT_SEEN, TIMED_OUT};
-use crate::session::NOT_RUN;
+use crate::workload::missing_program::{not_found_lines, not_runnable_lines, not_there_lines};
 
 /// Something that went wrong in a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CaptureWarning {
-    /// The experiment or command, and what went wrong with it.
+    /// The experiment, and what went wrong with it.
     pub text: String,
     /// A program was missing, so that the workload was not what the investigation says: the capture has failed.
     pub missing_program: bool,
 }
 
-/// Experiments that went wrong on a machine that could have run them, and commands that did not run, each with its reason. Probes
-/// and reads that the machine's kernel does not have are reported by [`notes`](qed_evidence::observation::notes), with their
-/// places.
+/// Experiments that ran and went wrong, each with its reason. Those that did not run, and probes and reads that the machine's kernel
+/// does not have, are reported by [`notes`](qed_evidence::observation::notes), with their places.
 pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
     let kind = evidence.machine.kind;
     let of = |(name, experiment): (&String, &Experiment)| {
@@ -30,24 +29,13 @@ pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
             missing_program: lacks_program(experiment),
         })
     };
-    let experiments = evidence.experiments.iter().filter_map(of);
-    let commands = evidence
-        .commands
-        .iter()
-        .filter_map(|(name, command)| match &command.exit {
-            Datum::Missing(why) if command.by == Reader::Machine => Some(CaptureWarning {
-                text: format!("command `{name}`: {why}"),
-                missing_program: false,
-            }),
-            _ => None,
-        });
-    experiments.chain(commands).collect()
+    evidence.experiments.iter().filter_map(of).collect()
 }
 
 /// The failure of an experiment, if it failed.
 fn experiment_failure(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     Some(match &experiment.unavailable {
-        Some(why) if why.starts_with(NOT_RUN) => why.clone(),
+        // The notes say it, with the place.
         Some(_) => return None,
         None => match (experiment.broken_reason(), &experiment.outcome.exit) {
             (Some(why), _) if experiment.quality.lost > 0 => {
@@ -106,9 +94,9 @@ fn unseen_advice(experiment: &Experiment) -> String {
 const NOT_RUNNABLE: i128 = 126;
 const NOT_THERE: i128 = 127;
 
-/// The ends of the lines in which shells, `env` and this program say that a program is not there, or may not be executed.
-const NOT_THERE_WORDS: &[&str] = &["not found", "No such file or directory"];
-const NOT_RUNNABLE_WORDS: &[&str] = &["Permission denied", "Exec format error", "cannot execute"];
+/// The way to give a guest a program.
+const PROGRAMS_ADVICE: &str =
+    "a guest has only what `command` begins with, what `programs` names, and `files`";
 
 /// The exit status of a command and what it printed on standard error. A call has no status of its own.
 fn exit_status(experiment: &Experiment) -> Option<(i128, &str)> {
@@ -123,48 +111,51 @@ fn exit_status(experiment: &Experiment) -> Option<(i128, &str)> {
     Some((status, report))
 }
 
+/// The lines on standard error that say that a program is not there or may not be executed, as the status says.
+fn missing_program_lines(status: i128, report: &str) -> Vec<&str> {
+    match status {
+        NOT_THERE => not_there_lines(report),
+        NOT_RUNNABLE => not_runnable_lines(report),
+        // A shell goes on after a program that it did not find, and ends with the status of another one.
+        _ => not_found_lines(report),
+    }
+}
+
 /// True of a command that ended because a program was not there or may not be executed, as is said on its standard error. A command
 /// that ends with the same status and does not say so may mean it.
 fn lacks_program(experiment: &Experiment) -> bool {
-    let Some((status, report)) = exit_status(experiment) else {
-        return false;
-    };
-    let words = match status {
-        NOT_THERE => NOT_THERE_WORDS,
-        NOT_RUNNABLE => NOT_RUNNABLE_WORDS,
-        _ => return false,
-    };
-    let says_so = |line: &str| {
-        let line = line.trim_end();
-        // Rust adds the number of the error.
-        let line = line.split(" (os error ").next().unwrap_or(line);
-        words.iter().any(|words| line.ends_with(words))
-    };
-    report.lines().any(says_so)
+    exit_status(experiment).is_some_and(|(status, report)| {
+        matches!(status, NOT_THERE | NOT_RUNNABLE)
+            && !missing_program_lines(status, report).is_empty()
+    })
 }
 
-/// A command that ended as if a program had not been there, or that complained and failed.
+/// A command that ended as if a program had not been there, that said so of one of several, or that complained and failed.
 fn command_failure(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     let (status, report) = exit_status(experiment)?;
+    let lines = missing_program_lines(status, report);
     let advice = match status {
-        NOT_THERE => {
-            "; a program that it runs is not there: a guest has only what `command` begins with, what `programs` names, and \
-             `files`"
-        }
-        NOT_RUNNABLE => "; a program that it runs may not be executed",
+        NOT_THERE => format!("; a program that it runs is not there: {PROGRAMS_ADVICE}"),
+        NOT_RUNNABLE => "; a program that it runs may not be executed".into(),
+        _ if !lines.is_empty() => format!(
+            "; a program that it runs is not there, and what it printed is without it: {PROGRAMS_ADVICE}"
+        ),
         0 => return None,
         _ if report.is_empty() => return None,
-        _ => "",
+        _ => String::new(),
     };
     // This may appear in the public log of a publication, which must not contain output of a live machine.
-    let last = match kind {
-        MachineKind::Guest => report.lines().next_back().unwrap_or_default(),
-        MachineKind::Host if report.is_empty() => "",
-        MachineKind::Host => "`outcome.stderr` in the evidence says why",
+    let said = match kind {
+        MachineKind::Guest if lines.is_empty() => {
+            report.lines().next_back().unwrap_or_default().to_owned()
+        }
+        MachineKind::Guest => lines.join("; "),
+        MachineKind::Host if report.is_empty() => String::new(),
+        MachineKind::Host => "`outcome.stderr` in the evidence says why".into(),
     };
-    let colon = if last.is_empty() { "" } else { ": " };
+    let colon = if said.is_empty() { "" } else { ": " };
     Some(format!(
-        "its command ended with status {status}{colon}{last}{advice}"
+        "its command ended with status {status}{colon}{said}{advice}"
     ))
 }
 
@@ -196,11 +187,8 @@ mod tests {
             first,
             "not run, because probe `x` cannot act",
         );
-        at(&mut evidence, second, &format!("{NOT_RUN}: no such file"));
-        assert_eq!(
-            texts(&evidence),
-            [format!("experiment `{second}`: {NOT_RUN}: no such file")]
-        );
+        at(&mut evidence, second, "not run: no such file");
+        assert_eq!(texts(&evidence), [""; 0]);
         let second = evidence.experiments.get_mut(second).unwrap();
         (second.unavailable, second.quality.lost) = (None, 1);
         let report = texts(&evidence).concat();
@@ -312,7 +300,19 @@ mod tests {
             reported.contains("status 2: `outcome.stderr`") && !reported.contains("somebody"),
             "{reported}"
         );
+        let lost = report(
+            0,
+            "sh: 1: date: not found\nx\nsh: 1: sort: not found\n",
+            false,
+        );
+        for part in [
+            "status 0: sh: 1: date: not found; sh: 1: sort: not found; a program",
+            "`programs`",
+        ] {
+            assert!(lost.contains(part), "{lost}");
+        }
         for quiet in [
+            report(0, "cat: x: No such file or directory", false),
             report(5, "", false),
             report(0, "a note", false),
             report(127, "", true),
@@ -361,37 +361,6 @@ mod tests {
         ] {
             assert!(!fails(status, stderr), "{status} {stderr}");
         }
-    }
-
-    /// Check that a command that did not run on the captured machine is told, and neither one that failed there nor one of the builder.
-    #[test]
-    fn commands_that_did_not_run() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let mut evidence = qed_evidence::reader::read(text).unwrap();
-        let command = |by, exit| qed_evidence::document::CommandRun {
-            by,
-            argv: vec!["x".into()],
-            files: Vec::new(),
-            exit,
-            output: Datum::unavailable("none"),
-            values: Default::default(),
-        };
-        let absent = || Datum::unavailable("it could not be started: No such file or directory");
-        for (name, by, exit) in [
-            ("absent", Reader::Machine, absent()),
-            ("failed", Reader::Machine, Value::int(1).into()),
-            ("builder", Reader::Builder, absent()),
-        ] {
-            let command = command(by, exit);
-            evidence.commands.insert(name.into(), command);
-        }
-        assert_eq!(
-            capture_warnings(&evidence),
-            [CaptureWarning {
-                text: "command `absent`: it could not be started: No such file or directory".into(),
-                missing_program: false,
-            }]
-        );
     }
 
     fn second_timed_out(evidence: &mut Evidence, name: &str) {

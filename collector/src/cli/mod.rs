@@ -6,6 +6,7 @@ mod boots;
 mod call_tree;
 pub mod capture;
 mod capture_warnings;
+mod command_warnings;
 pub mod discover;
 mod discover_json;
 mod discover_request;

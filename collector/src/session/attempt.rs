@@ -14,7 +14,7 @@ use crate::reason::Reason;
 use crate::workload::{CallSite, Exit, WorkloadOutcome, WorkloadSpec, WorkloadState};
 
 /// Error prefix of a workload that could not be started or released, or that did not answer.
-pub const NOT_RUN: &str = "the workload could not be run";
+const NOT_RUN: &str = "not run";
 /// The reason not to run an experiment whose files would be written to a machine that somebody uses.
 const FOR_GUESTS: &str = "not run, because its `files` are put into guests alone, never on a host";
 /// Most runs of an experiment whose events were lost, before its loss is reported.

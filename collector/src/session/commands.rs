@@ -16,6 +16,8 @@ use crate::workload::{
 /// The reason not to run a command that is for guests alone.
 const FOR_GUESTS: &str =
     "not run, because it is for guests alone (`on = \"guest\"`), and this machine is a host";
+/// The beginning of the reason of a command whose program could not be executed.
+pub const NOT_STARTED: &str = "it could not be started";
 /// The exit status of the workload's process if the program could not be executed, and the prefix of its reason.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 
@@ -87,15 +89,16 @@ fn run(tasks: &[CommandTask], folder: &Path) -> Vec<RawCommand> {
                 (None, Err(error)) => Err(format!("failed to start the runtime: {error}").into()),
                 (None, Ok(runtime)) => runtime.block_on(run_one(task, folder)),
             };
-            let (ended, stdout, printed) = match ended {
-                Ok((ended, outcome)) => (ended, outcome.stdout, outcome.printed),
-                Err(reason) => (Err(reason), Vec::new(), Some(0)),
+            let (ended, stdout, printed, stderr) = match ended {
+                Ok((ended, outcome)) => (ended, outcome.stdout, outcome.printed, outcome.stderr),
+                Err(reason) => (Err(reason), Vec::new(), Some(0), Vec::new()),
             };
             RawCommand {
                 argv: task.argv.clone(),
                 ended,
                 stdout,
                 printed,
+                stderr,
             }
         })
         .collect()
@@ -129,7 +132,7 @@ async fn run_one(
         Exit::Exited(status) if status == NOT_EXECUTED.0 && stderr.starts_with(NOT_EXECUTED.1) => {
             // Only the system's part of the message is kept: paths of this machine are private.
             let why = stderr.trim_end().rsplit(": ").next().unwrap_or_default();
-            Err(format!("it could not be started: {why}").into())
+            Err(format!("{NOT_STARTED}: {why}").into())
         }
         Exit::Exited(status) => Ok(status),
         Exit::Signaled(signal) => Err(format!("signal {signal} ended it").into()),

@@ -44,7 +44,7 @@ mod tracer_writes;
 mod unmapped_range;
 pub mod workload_spec;
 
-pub use attempt::NOT_RUN;
 pub use boundary::Observer;
 pub use capture::{CaptureOptions, capture};
+pub use commands::NOT_STARTED;
 pub use kernel::ThisKernel;

@@ -69,6 +69,9 @@ pub struct RawCommand {
     pub stdout: Vec<u8>,
     /// Length of its output in bytes; `None`: it may have been more than what was seen.
     pub printed: Option<u64>,
+    /// The part of its standard error that was kept. The evidence does not have it.
+    #[serde(with = "serde_bytes")]
+    pub stderr: Vec<u8>,
 }
 
 /// An attachment that the kernel refused.

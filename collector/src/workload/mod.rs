@@ -11,6 +11,7 @@ mod fd_conflicts;
 mod invoke;
 mod keeper;
 mod link;
+pub mod missing_program;
 pub mod names;
 mod operands;
 mod protocol;

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Investigation, parse};
 
-use super::NOT_RUN;
 use super::build_facts::RawBuildFacts;
 use super::capture::{CaptureOptions, SessionRequest, SessionResult, run};
 use super::raw::MachineFacts;
@@ -410,7 +409,7 @@ fn workload_fails() {
     };
     let (seen, log) = session(&[shared(""), shared("")], script);
     let reason = seen.experiments[0].outcome.as_ref().unwrap_err();
-    assert_eq!(**reason, format!("{NOT_RUN}: no such program"));
+    assert_eq!(**reason, "not run: no such program");
     assert!(seen.experiments[0].descendants.is_none());
     assert!(at(&log, "stop") < at(&log, "watch 101 for experiment 1"));
     assert!(seen.experiments[1].outcome.is_ok());
