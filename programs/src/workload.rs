@@ -17,6 +17,36 @@ const MAX_BYTES: u64 = 128 << 20;
 /// Folders within folders.
 const MAX_DEPTH: u32 = 32;
 
+/// Folders of a guest, which no file can replace: programs would not start there, or find nothing of what they need.
+const GUEST_FOLDERS: [&str; 26] = [
+    "/bin",
+    "/boot",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local",
+    "/usr/sbin",
+    "/usr/share",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/tmp",
+];
+
 /// The place where a workload runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunsOn {
@@ -64,6 +94,17 @@ pub fn workload_files<S: FileSource>(
                 span: file.span.clone(),
                 message: format!("cannot give the guest `{}`: {error}", file.from),
             };
+            if from.is_file() && GUEST_FOLDERS.contains(&file.to.as_str()) {
+                let name = file_name(&from);
+                return Err(MissingFile {
+                    span: file.span.clone(),
+                    message: format!(
+                        "cannot give the guest `{}` at `{to}`: that place is a folder of the guest; write `to = \"{to}/{name}\"`",
+                        file.from,
+                        to = file.to
+                    ),
+                });
+            }
             let mut given = Vec::new();
             add_given_files(source, &from, &file.to, file.mode, MAX_DEPTH, &mut given)
                 .map_err(missing)?;
@@ -270,6 +311,34 @@ mod tests {
             let error = found(table, folder.path(), RunsOn::Guest).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    /// Check that a file cannot be given in the place of a folder of the guest, where a folder can, and that the message says what to
+    /// write.
+    #[test]
+    fn folders_of_the_guest() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        fs::create_dir(at.join("d")).unwrap();
+        for name in ["words.txt", "d/one"] {
+            fs::write(at.join(name), name).unwrap();
+        }
+        let given = |from: &str, to: &str| {
+            let table =
+                format!("syscall = \"getpid\", files = [{{ from = \"{from}\", to = \"{to}\" }}]");
+            found(&table, at, RunsOn::Guest)
+        };
+        let error = given("words.txt", "/etc").unwrap_err();
+        assert_eq!(
+            error,
+            "cannot give the guest `words.txt` at `/etc`: that place is a folder of the guest; write `to = \"/etc/words.txt\"`"
+        );
+        assert!(given("words.txt", "/usr/lib").is_err());
+        assert_eq!(
+            given("d", "/etc").unwrap(),
+            [(FileRole::File, "/etc/one".to_owned())]
+        );
+        given("words.txt", "/etc/words.txt").unwrap();
     }
 
     /// Check that permissions are those that were asked for, else those of the file.

@@ -33,6 +33,11 @@ pub enum AddError {
         "two files of different content, or with different permissions, would be at `{0}` in the guest"
     )]
     Twice(String),
+    /// A file is at the place of a folder.
+    #[error(
+        "a file would be at `{0}` in the guest, which is a folder of another file there: `{1}`"
+    )]
+    Folder(String, String),
     /// The program is unavailable on this machine.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -54,12 +59,28 @@ impl GuestFiles {
             }) {
                 return Err(AddError::Twice(name));
             }
+            self.check_folders(&name)?;
             if let Some(mode) = mode {
                 self.modes.insert(name.clone(), mode);
             }
             self.contents.insert(name, part.content.clone());
         }
         Ok(())
+    }
+
+    /// Refuse a file that is a folder of another one, or below one.
+    fn check_folders(&self, name: &str) -> Result<(), AddError> {
+        let below = format!("{name}/");
+        let mut from = self.contents.range(below.clone()..);
+        if let Some((file, _)) = from.next().filter(|(file, _)| file.starts_with(&below)) {
+            return Err(AddError::Folder(name.to_owned(), file.clone()));
+        }
+        let mut folders = Path::new(name).ancestors().skip(1);
+        let file = folders.find_map(|folder| self.contents.get_key_value(folder.to_str()?));
+        match file {
+            Some((file, _)) => Err(AddError::Folder(file.clone(), name.to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Add a program with its dependencies. Return its files.
@@ -157,6 +178,10 @@ mod tests {
         for (other, mode) in [("5", 0o600), ("4", 0o644)] {
             let twice = files.add(&[part(FileRole::File, "/a/b", other, mode)]);
             assert_eq!(twice, Err(AddError::Twice("/a/b".into())));
+        }
+        for (name, at, of) in [("/a", "/a", "/a/b"), ("/a/b/c", "/a/b", "/a/b/c")] {
+            let folder = files.add(&[part(FileRole::File, name, "6", 0o644)]);
+            assert_eq!(folder, Err(AddError::Folder(at.into(), of.into())));
         }
         let outside = files.add(&[part(FileRole::Program, "../tool", "1", 0o755)]);
         assert_eq!(outside, Err(AddError::Outside("../tool".into())));
