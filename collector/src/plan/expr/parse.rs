@@ -275,6 +275,22 @@ impl<'t> Parser<'_, 't> {
         Ok(ty)
     }
 
+    /// A symbol; that of a clone has dots: `f.part.0`.
+    fn parse_symbol(&mut self) -> Result<Name, ExprError> {
+        let mut name = self.parse_name("a symbol or a number")?;
+        while self.eat(".") {
+            let part = match *self.peek() {
+                Token::Word(word) => word.to_owned(),
+                Token::Number(number) => number.to_string(),
+                _ => return Err(self.unexpected_error("the rest of the symbol")),
+            };
+            self.at += 1;
+            name.text = format!("{}.{part}", name.text);
+            name.span = self.span_since(name.span.start);
+        }
+        Ok(name)
+    }
+
     fn parse_postfix(&mut self) -> Result<Expr, ExprError> {
         let start = self.span().start;
         let mut expr = self.parse_primary()?;
@@ -348,7 +364,7 @@ impl<'t> Parser<'_, 't> {
                         self.at += 1;
                         ExprArgument::Number(span, number)
                     }
-                    _ => ExprArgument::Name(self.parse_name("a symbol or a number")?),
+                    _ => ExprArgument::Name(self.parse_symbol()?),
                 });
             }
             ExprNode::Call(name.text, arguments)

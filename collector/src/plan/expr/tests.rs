@@ -10,7 +10,7 @@ use qed_evidence::value::Cut;
 const SYMBOL: u64 = 0xffff_ffff_8120_0000;
 
 fn symbol(name: &str) -> Option<u64> {
-    (name == "thing_get").then_some(SYMBOL)
+    matches!(name, "thing_get" | "thing_get.part.0.constprop.1").then_some(SYMBOL)
 }
 
 /// Check that each path which the guide lists is one of the language.
@@ -216,6 +216,16 @@ fn symbols_become_constants() {
     ));
     let place = at_return("&return_slot(thing_get)").unwrap().spec;
     assert_eq!((place.root, place.form), (root::RETURN_SLOT, form::ADDRESS));
+    // That of a clone has dots.
+    for clone in [
+        "text(thing_get.part.0.constprop.1, 5)",
+        "return_slot(thing_get.part.0.constprop.1)",
+    ] {
+        assert_eq!(at_return(clone).unwrap().spec.constant, SYMBOL, "{clone}");
+    }
+    let unknown = mistake("text(elsewhere.part.0)");
+    assert_eq!((unknown.class, unknown.span), (ErrorClass::Symbol, 5..21));
+    assert_eq!(mistake("text(thing_get.)").class, ErrorClass::Syntax);
     let unknown = mistake("text(elsewhere)");
     assert_eq!((unknown.class, unknown.span), (ErrorClass::Symbol, 5..14));
 }

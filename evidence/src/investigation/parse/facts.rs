@@ -1,6 +1,7 @@
 //! The facts of a kernel's build that an investigation names.
 
 use super::check::FileChecker;
+use super::file::clone_advice;
 use super::raw::RawFacts;
 use super::spanned::Spanned;
 use crate::investigation::FactNames;
@@ -82,7 +83,7 @@ impl FileChecker {
                 }
                 _ if !is_identifier(name) => Some((
                     format!("{what} `{name}` does not match [A-Za-z_][A-Za-z0-9_]*"),
-                    None,
+                    (what == "function").then(|| clone_advice(name)).flatten(),
                 )),
                 _ if names.contains(name) => {
                     Some((format!("{what} `{name}` is named twice"), None))
@@ -157,7 +158,12 @@ mod tests {
                 "does not match",
                 "write \"net\"",
             ),
-            ("functions = [\"f.isra.0\"]", "does not match", ""),
+            (
+                "functions = [\"f.isra.0\"]",
+                "does not match",
+                "a path has dots between its parts, so it cannot name a clone: name `f` here, or watch the clone with a probe, \
+                 `function = \"f.isra.0\"`, whose `address` is in the evidence",
+            ),
             ("types = [\"a\", \"a\"]", "named twice", ""),
             ("typs = [\"a\"]", "unknown field", ""),
         ] {

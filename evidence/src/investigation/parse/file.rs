@@ -57,6 +57,17 @@ fn digest(text: &str) -> String {
     ))
 }
 
+/// Advice about the symbol of a clone, `f.part.0`, which no path can name: dots are between the parts of a path.
+pub(super) fn clone_advice(name: &str) -> Option<String> {
+    let (function, rest) = name.split_once('.')?;
+    (is_identifier(function) && !rest.is_empty()).then(|| {
+        format!(
+            "a path has dots between its parts, so it cannot name a clone: name `{function}` here, or watch the clone with a probe, \
+             `function = \"{name}\"`, whose `address` is in the evidence"
+        )
+    })
+}
+
 impl FileChecker {
     pub(super) fn file(&mut self, file: File) -> Investigation {
         if file.experiment.is_empty() {
@@ -72,7 +83,7 @@ impl FileChecker {
             for item in &list {
                 if !good(item.get_ref()) {
                     let message = format!("{what} `{}` does not match {form}", item.get_ref());
-                    check.error(item.span(), message);
+                    check.error(item.span(), message).help = clone_advice(item.get_ref());
                 }
             }
             list.into_iter()
