@@ -211,7 +211,8 @@ fn unknown_names() {
 #[test]
 fn unknown_function_in_a_guest() {
     let text = format!(
-        "{CREATE}[[experiment.probe]]\nfunction = \"sock_aloc\"\n\n[[experiment.probe]]\nfunction = \"sock_alloc\"\n"
+        "{CREATE}[[experiment.probe]]\nfunction = \"sock_aloc\"\n\n[[experiment.probe]]\nfunction = \"sock_alloc\"\n\n\
+         [[experiment.probe]]\nname = \"inside\"\nfunction = \"__sys_socket\"\nbefore-call = \"__sock_creat\"\n"
     );
     let folder = folder_with(&text);
     let plan = collector(
@@ -250,7 +251,13 @@ fn unknown_function_in_a_guest() {
         printed.contains("nothing was watched by `create.sock_aloc`: this kernel has no function `sock_aloc`; the nearest name is `sock_alloc` (i.toml:"),
         "{printed}"
     );
-    assert_eq!(printed.matches("note:").count(), 1, "{printed}");
+    assert!(
+        printed.contains(
+            "nothing was watched by `create.inside`: this kernel has no function `__sock_creat`; the nearest name is `__sock_create`"
+        ),
+        "{printed}"
+    );
+    assert_eq!(printed.matches("note:").count(), 2, "{printed}");
 }
 
 /// Check that notes are told unless `-q` is given, and that the evidence is the same with it.
@@ -1231,13 +1238,6 @@ fn book_of_the_folder() {
         assert_eq!(status, Some(2), "{args:?}: {reported}");
         assert!(reported.contains("own.toml:1:1"), "{args:?}: {reported}");
     }
-    let other = ["capture", "--investigation", "other.toml", "--on", "host"];
-    let (status, reported) = status_and_message(&collector(folder.path(), other).output().unwrap());
-    assert_eq!(status, Some(2), "{reported}");
-    assert!(
-        reported.contains("would replace that of this folder's book"),
-        "{reported}"
-    );
     // Its machines are those of another investigation, too, and never the host unasked.
     let asked = ["capture", "--investigation", "other.toml", "-o", "e.json"];
     let mut asked = collector(folder.path(), asked);
@@ -1246,6 +1246,13 @@ fn book_of_the_folder() {
     assert_eq!(status, Some(3), "{reported}");
     assert!(reported.contains("qemu-system-x86_64"), "{reported}");
     assert!(!folder.path().join("e.json").exists());
+    let other = ["capture", "--investigation", "other.toml", "--on", "host"];
+    let (status, reported) = status_and_message(&collector(folder.path(), other).output().unwrap());
+    assert_eq!(status, Some(2), "{reported}");
+    assert!(
+        reported.contains("would replace that of this folder's book"),
+        "{reported}"
+    );
     assert!(
         reported.contains("-o FILE") && reported.contains("--force"),
         "{reported}"

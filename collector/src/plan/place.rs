@@ -242,7 +242,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
 
     /// The instruction that the position means; `None` at the entry.
     fn find_instruction(
-        &self,
+        &mut self,
         address: u64,
         position: &Position,
     ) -> Result<Option<Instruction>, PlaceError> {
@@ -251,6 +251,16 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             Position::BeforeCall(name) | Position::AfterCall(name) => {
                 match (self.offer.symbols)(name).as_slice() {
                     [address] => Some(*address),
+                    // One that is inlined everywhere has no address, and is no mistake in the name.
+                    [] if self.offer.no_symbols.is_none()
+                        && self.offer.btf.functions(name)?.is_empty() =>
+                    {
+                        let btf = self.offer.btf;
+                        let near = self
+                            .attachments
+                            .nearest(name, || btf.nearest(crate::btf::NameKind::Function, name));
+                        return Err(no_such_error("function", name, near));
+                    }
                     _ => None,
                 }
             }
