@@ -121,6 +121,11 @@ mod tests {
             Reader::Builder => "builder",
         };
         let text = TEXT.replacen("run =", &format!("on = \"{on}\"\nrun ="), 1);
+        // A command on the builder looks into a file of the kernel.
+        let text = match by {
+            Reader::Machine => text,
+            Reader::Builder => text.replacen("\"x\"]", "\"x\", \"{config}\"]", 1),
+        };
         let investigation = parse("i.toml", &text).unwrap_or_else(|e| panic!("{e:?}"));
         let evidence = include_bytes!("../../../evidence/testdata/two-experiments.json");
         let mut evidence = qed_evidence::reader::read(evidence).unwrap();

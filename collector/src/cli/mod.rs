@@ -5,6 +5,7 @@ pub mod args;
 mod boots;
 mod call_tree;
 pub mod capture;
+mod capture_machine;
 mod capture_warnings;
 mod command_warnings;
 pub mod discover;

@@ -12,7 +12,7 @@ use qed_evidence::lock::{self, Lock};
 use qed_evidence::machine::{evidence_file_name, guest_name};
 use qed_evidence::sweep::{self, Plan, SweepPart};
 
-use super::capture::{self, capture_machine};
+use super::capture_machine::{MachineOptions, capture_machine};
 use super::failure::Failure;
 use super::guests::Guests;
 use super::investigation::read_investigation;
@@ -303,7 +303,7 @@ fn is_done(
         .ok()
         .and_then(|bytes| qed_evidence::reader::read(&bytes).ok());
     evidence.is_some_and(|evidence| {
-        plan.check_result(kernel, &evidence).is_ok()
+        plan.check_evidence(kernel, &evidence).is_ok()
             && (args.debuginfo == "none"
                 || served.debug.is_none()
                 || evidence.kernel.debuginfo.value().is_some())
@@ -320,28 +320,20 @@ fn capture_kernel(
     store: &Store,
 ) -> Result<(), Failure> {
     let target = TargetMachine::Guest(name.to_owned(), source);
-    let how = capture::Args {
-        request: super::request::RequestArgs {
-            investigation: Some(request.investigation.clone()),
-            on: Vec::new(),
-            book: None,
-            lock: None,
-            debuginfo: Some(match args.debuginfo.as_str() {
-                "auto" => DebugInfo::Auto,
-                _ => DebugInfo::None,
-            }),
-            limit: args.limit,
-            refresh: false,
+    let options = MachineOptions {
+        debuginfo: match args.debuginfo.as_str() {
+            "auto" => DebugInfo::Auto,
+            _ => DebugInfo::None,
         },
+        guests: Guests::Cold,
         // The picture of many boots belongs to a book, not to a comparison of kernels.
         boots: Some(0),
-        guests: Guests::Cold,
-        output: None,
-        force: false,
+        refresh: false,
+        limit: args.limit,
     };
     // A lock pins the machines of a book, and a sweep has others, too.
     let lock = request.lock().filter(|lock| lock.get(name).is_some());
-    let (_, text) = capture_machine(&target, investigation, None, lock, &how)?;
+    let (_, text) = capture_machine(&target, investigation, None, lock, &options)?;
     let path = store
         .write(&evidence_file_name(name), &text)
         .context("failed to write the evidence")?;
