@@ -33,7 +33,8 @@ fn main() -> anyhow::Result<()> {
 
 fn measure(name: &str) -> anyhow::Result<()> {
     let (cache, image) = kernel(name)?;
-    let info = debuginfo::package_debuginfo(&image, &cache, true, &|line| eprintln!("{line}"))?;
+    let info =
+        debuginfo::fetch_package_debuginfo(&image, &cache, true, &|line| eprintln!("{line}"))?;
     let info = info.context("no debug information")?;
     let map = info.system_map.context("no System.map")?;
     let text = std::fs::read_to_string(investigation())?;

@@ -73,7 +73,8 @@ fn main() -> anyhow::Result<()> {
 /// Capture once on a guest: the addresses whose lines are wanted.
 fn captured(name: &'static str) -> anyhow::Result<Work> {
     let (cache, image) = kernel(name)?;
-    let info = debuginfo::package_debuginfo(&image, &cache, true, &|line| eprintln!("{line}"))?;
+    let info =
+        debuginfo::fetch_package_debuginfo(&image, &cache, true, &|line| eprintln!("{line}"))?;
     let info = info.context("no debug information")?;
     let mut spec = guest(&image, &cache);
     let job = GuestJob::Capture {

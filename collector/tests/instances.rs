@@ -323,7 +323,7 @@ fn random_functions() {
         let source = KernelSource::parse(name).expect("a guest's name");
         let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
         let info =
-            debuginfo::package_debuginfo(&kernel, &cache, true, &|_| {}).expect("debug info");
+            debuginfo::fetch_package_debuginfo(&kernel, &cache, true, &|_| {}).expect("debug info");
         let info = info.expect("debug info");
         let map_file = info.system_map.expect("a System.map");
         let map = std::fs::read(&map_file).expect("a System.map");

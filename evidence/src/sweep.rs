@@ -206,7 +206,11 @@ impl Plan {
     ///
     /// # Errors
     /// The first difference of the evidence from the plan.
-    pub fn check_result(&self, kernel: &SweepKernel, evidence: &Evidence) -> Result<(), Mismatch> {
+    pub fn check_evidence(
+        &self,
+        kernel: &SweepKernel,
+        evidence: &Evidence,
+    ) -> Result<(), Mismatch> {
         let run = &evidence.run;
         if run.investigation_digest != self.investigation {
             return Err(Mismatch::Investigation);
@@ -315,7 +319,7 @@ mod tests {
         good.run.collector = "0.1.0".into();
         good.run.object_digest = "bb".into();
         good.kernel.package = Some(kernel.package.clone());
-        assert_eq!(plan.check_result(kernel, &good), Ok(()));
+        assert_eq!(plan.check_evidence(kernel, &good), Ok(()));
         type Change = fn(&mut Evidence);
         let changes: [Change; 5] = [
             |e| e.run.investigation_digest = "ab".into(),
@@ -327,7 +331,7 @@ mod tests {
         for change in changes {
             let mut other = good.clone();
             change(&mut other);
-            assert!(plan.check_result(kernel, &other).is_err());
+            assert!(plan.check_evidence(kernel, &other).is_err());
         }
     }
 

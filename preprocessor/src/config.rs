@@ -189,7 +189,7 @@ impl Config {
         }
     }
 
-    /// A complaint of a lint: an error if the book denies the lint, else a warning.
+    /// Make a complaint of a lint an error if the book denies the lint, else a warning.
     pub fn apply_severity(&self, lint: Lint, complaint: Diagnostic) -> Diagnostic {
         let complaint = complaint.rule(lint.name());
         if self.deny.contains(&lint) {

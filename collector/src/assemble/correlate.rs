@@ -201,7 +201,7 @@ struct Correlation<'a> {
 }
 
 impl Correlation<'_> {
-    /// Take one event in, as a hit of each of `takers` whose condition it meets.
+    /// Add one event, as a hit of each of `takers` whose condition it meets.
     fn add_event(&mut self, event: &Event, takers: Vec<&PlannedProbe>) {
         if takers.is_empty() {
             return;

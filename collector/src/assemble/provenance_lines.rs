@@ -144,7 +144,7 @@ impl ReadingList<'_> {
             let name = line.split_ascii_whitespace().nth(2)?;
             Some((name, (number, line)))
         });
-        let named = RowsByName::new(self.read.symbols.iter().map(String::as_str), rows);
+        let named = RowsByName::collect(self.read.symbols.iter().map(String::as_str), rows);
         for symbol in self.read.symbols {
             let mut found: Vec<Result<_, Reason>> = named
                 .rows(symbol)

@@ -191,7 +191,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     );
     let (discovery, files) = trace(args, &request, &investigation, &name, &progress)?;
     progress.show_step("naming the functions");
-    let found = NamedTrace::new(
+    let found = NamedTrace::from_discovery(
         request.on.name(),
         experiment,
         &discovery,

@@ -42,11 +42,11 @@ pub struct NamedTrace {
 }
 
 impl NamedTrace {
-    /// Name the functions that ran; `vmlinux` are the files that the kernel's debug information may be in.
+    /// Read the trace, and name the functions that ran; `vmlinux` are the files that the kernel's debug information may be in.
     ///
     /// # Errors
     /// When symbols are missing, or the trace is not whole.
-    pub fn new(
+    pub fn from_discovery(
         machine: &str,
         experiment: &Experiment,
         discovery: &Discovery,

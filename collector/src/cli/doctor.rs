@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     ))
 }
 
-/// A report on this machine's own kernel.
+/// Check this machine's own kernel.
 fn check_host() -> MachineChecks {
     let mut checks = vec![Check::new(
         "kernel types (BTF)",
@@ -147,7 +147,7 @@ enum EmulationReason {
     Unwanted,
 }
 
-/// The answer to whether a guest would run under KVM; `known` is a failure of it that is remembered.
+/// Check whether a guest would run under KVM; `known` is a failure of it that is remembered.
 fn check_kvm(
     device: Result<(), DeviceError>,
     known: Option<&KvmFailure>,
@@ -165,7 +165,7 @@ fn check_kvm(
     }
 }
 
-/// A report on guests.
+/// Check what guests need.
 fn check_guest() -> MachineChecks {
     let emulator = find_program::find_in_path("qemu-system-x86_64");
     let cache = Cache::for_user();

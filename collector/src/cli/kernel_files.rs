@@ -112,7 +112,7 @@ pub fn static_sources(
         }
         DebugInfo::Path(path) => guest::debuginfo::debuginfo_from_path(path).map(Some),
         DebugInfo::Auto => {
-            guest::debuginfo::package_debuginfo(kernel, cache, download, &|line| say(line))
+            guest::debuginfo::fetch_package_debuginfo(kernel, cache, download, &|line| say(line))
         }
     };
     match found {

@@ -349,7 +349,7 @@ fn fetch(machines: &[TargetMachine], wanted: &FetchRequest, cache: &Cache) -> Re
                 .map_err(|error| failure_constructor(&error)(error.to_string()))?;
         }
         if wanted.debuginfo {
-            debuginfo::package_debuginfo(&kernel, cache, true, &say)?;
+            debuginfo::fetch_package_debuginfo(&kernel, cache, true, &say)?;
         }
         drop(progress);
         if let Some(note) = &kernel.note {

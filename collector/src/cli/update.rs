@@ -114,7 +114,7 @@ fn updated_lock(
     }
 }
 
-/// The kernel that the archive serves now.
+/// The kernels that the archive serves now.
 fn fetch_served_kernels(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.show_step(text);

@@ -189,7 +189,7 @@ impl<'l> Task<'l> {
         let depth = field_value(fields.depth, record, number)?;
         let outer = self.open.last().copied();
         let mut interrupt =
-            outer.is_some_and(|outer| outer.interrupt) || self.is_interrupted(number, record)?;
+            outer.is_some_and(|outer| outer.interrupt) || self.is_in_interrupt(number, record)?;
         // What was open before the trace began is not known, nor how deep it is.
         let mut within_tracer = false;
         if let Some(outer) = outer {
@@ -276,7 +276,7 @@ impl<'l> Task<'l> {
             // Behind it, the other function still returns.
             self.returning = Some(depth - 1);
         }
-        let interrupt = self.is_interrupted(number, record)?;
+        let interrupt = self.is_in_interrupt(number, record)?;
         let times = match fields.times {
             Some((began, ended)) => {
                 field_value(ended, record, number)?.checked_sub(field_value(began, record, number)?)
@@ -312,7 +312,7 @@ impl<'l> Task<'l> {
         }
     }
 
-    fn is_interrupted(&self, number: usize, record: &TimedRecord<'_>) -> Result<bool, GraphError> {
+    fn is_in_interrupt(&self, number: usize, record: &TimedRecord<'_>) -> Result<bool, GraphError> {
         Ok(field_value(self.layout.flags, record, number)? & INTERRUPT != 0)
     }
 

@@ -28,7 +28,7 @@ pub struct CompanionFiles {
     pub notes: Vec<String>,
 }
 
-/// Look around the image at `path`. What is not there, or cannot be read, is left out.
+/// Find the files around the image at `path`. What is not there, or cannot be read, is left out.
 #[must_use]
 pub fn find_companion_files(path: &Path) -> CompanionFiles {
     let release = read_header(path).as_deref().and_then(parse_stated_release);
@@ -131,7 +131,7 @@ fn check_config(config: &Path, image: &Path, release: Option<&str>) -> Result<()
     // A build writes the image after it has read its `.config`; a later edit of that file is not in the image. A package of headers
     // has the same file, with the time at which it was unpacked.
     if config.file_name().is_some_and(|name| name == ".config")
-        && !is_package_config(config, release)
+        && !is_headers_package_config(config, release)
     {
         let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
         match (changed(config), changed(image)) {
@@ -150,7 +150,7 @@ fn read_built_release(config: &Path) -> Option<(PathBuf, String)> {
 }
 
 /// True if a configuration is that of a package of headers. A link can lead from the place of such a package to a build tree.
-fn is_package_config(config: &Path, release: Option<&str>) -> bool {
+fn is_headers_package_config(config: &Path, release: Option<&str>) -> bool {
     let real = config.canonicalize();
     let real = real.as_deref().unwrap_or(config);
     release.is_some_and(|release| is_headers_config(real, release))

@@ -20,12 +20,12 @@ pub struct DebugInfo {
     pub build_id: String,
 }
 
-/// The debug information of a kernel image that [`fetch::find_kernel`] fetched: cached, or downloaded now
+/// Find, and if need be fetch, the debug information of a kernel image that [`fetch::find_kernel`] fetched: cached, or downloaded now
 /// (about 300 MB) where `download`. Blocking. `None` when it is not cached and `download` is false.
 ///
 /// # Errors
 /// [`GuestError::NoDebugInfo`] when it is unavailable.
-pub fn package_debuginfo(
+pub fn fetch_package_debuginfo(
     kernel: &KernelImage,
     cache: &Cache,
     download: bool,

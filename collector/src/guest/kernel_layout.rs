@@ -74,7 +74,7 @@ impl CandidatePaths {
         self
     }
 
-    /// A folder that holds one kernel.
+    /// Add a folder that holds one kernel.
     fn add_plain(&mut self, folder: &Path) {
         self.config
             .extend([".config", "config"].map(|name| folder.join(name)));
@@ -82,7 +82,7 @@ impl CandidatePaths {
         self.vmlinux.push(folder.join("vmlinux"));
     }
 
-    /// A folder in which names end with the kernel's.
+    /// Add a folder in which names end with the kernel's.
     fn add_suffixed(&mut self, folder: &Path, word: &str) {
         self.config.push(folder.join(format!("config-{word}")));
         self.system_map
@@ -90,7 +90,7 @@ impl CandidatePaths {
         self.vmlinux.push(folder.join(format!("vmlinux-{word}")));
     }
 
-    /// All usual places below the root of a system.
+    /// Add all usual places below the root of a system.
     fn add_system_root(&mut self, root: &Path, release: &str) {
         // The symbol table beside an image may be a stub; that of the debug package is none.
         let debug = root.join("usr/lib/debug");

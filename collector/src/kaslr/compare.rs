@@ -109,7 +109,7 @@ impl<'a> StaticTable<'a> {
 
     /// Static addresses of each of `names`, ascending.
     pub fn addresses<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> RowsByName<'n, u64> {
-        RowsByName::new(
+        RowsByName::collect(
             names,
             self.rows.iter().map(|&(address, name)| (name, address)),
         )

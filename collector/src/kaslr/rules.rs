@@ -9,7 +9,7 @@ const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 /// `KERNEL_IMAGE_SIZE` with `CONFIG_RANDOMIZE_BASE`, same file: the slide and the image stay within it.
 const IMAGE_SIZE: u64 = 1 << 30;
 
-/// The rules, for a slide that all sources agree on.
+/// Check a slide that all sources agree on against the rules.
 pub(super) fn check_rules(
     inputs: &KaslrInputs<'_>,
     sources: &[SourceReport],
@@ -33,7 +33,7 @@ fn config_number(inputs: &KaslrInputs<'_>, name: &str) -> Result<u64, Reason> {
     value.ok_or_else(|| format!("the kernel's configuration does not set {name}").into())
 }
 
-/// The image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
+/// Check the alignment: the image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/boot/compressed/kaslr.c>, `find_random_virt_addr`.
 fn check_alignment(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
     let align = config_number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| {
@@ -81,7 +81,7 @@ fn check_range(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
     }
 }
 
-/// `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
+/// Check that `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>.
 fn check_static_base(inputs: &KaslrInputs<'_>, sources: &[SourceReport]) -> SlideCheck {
     let configured = config_number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {

@@ -69,7 +69,7 @@ impl Attachments {
         at
     }
 
-    /// The one use of `attach` by `experiment`.
+    /// The number of the one use of `attach` by `experiment`, which is added if there is none.
     pub fn add_use(&mut self, experiment: u32, attach: usize) -> usize {
         let found = self
             .uses

@@ -50,7 +50,7 @@ pub(super) fn number_names(
         };
     }
     if let Some((tracepoint, field)) = set.split_once('.') {
-        let names = tracepoint_names(kernel, tracepoint, field)?;
+        let names = tracepoint_field_names(kernel, tracepoint, field)?;
         return match names {
             FieldNames::Flags(known) => Ok(flag_names(set, known)),
             FieldNames::Numbers(_) if flags => {
@@ -131,7 +131,7 @@ fn enumeration_naming(
 }
 
 /// The names that a tracepoint's format has for a field. `tracepoint` may begin with its group, `kmem:kmalloc`.
-fn tracepoint_names(
+fn tracepoint_field_names(
     kernel: &TargetKernel<'_, '_>,
     tracepoint: &str,
     field: &str,

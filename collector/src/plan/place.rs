@@ -146,7 +146,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 copies: if probe.frees.is_some() { 2 } else { 1 },
                 nth: {
                     let syscall = self.syscall_filter(probe)?;
-                    self.nth_attachment(name, syscall)
+                    self.assign_nth_attachment(name, syscall)
                 },
             },
             address: 0,

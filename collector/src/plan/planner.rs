@@ -43,7 +43,7 @@ impl Planner<'_, '_, '_, '_> {
 
     /// The number of the attachment to `tracepoint` that has the hits of `syscall` in this experiment: a program filters for
     /// one system call, or sees all.
-    pub(super) fn nth_attachment(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
+    pub(super) fn assign_nth_attachment(&mut self, tracepoint: &str, syscall: Option<u32>) -> u32 {
         let wanted = (tracepoint.to_owned(), syscall);
         let before = |filters: &[(String, Option<u32>)]| {
             let same = filters.iter().filter(|(name, _)| name == tracepoint);

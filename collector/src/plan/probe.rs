@@ -48,13 +48,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         })
     }
 
-    /// The use of a tracepoint for one system call.
+    /// Add the use of a tracepoint for one system call, and return its number.
     fn add_marker(&mut self, tracepoint: &str, number: u32) -> usize {
         let attach = AttachTarget::Tracepoint {
             name: tracepoint.into(),
             arguments: 2,
             copies: 1,
-            nth: self.nth_attachment(tracepoint, Some(number)),
+            nth: self.assign_nth_attachment(tracepoint, Some(number)),
         };
         let usage = self.add_source(attach, 0).usage;
         let spec = &mut self.attachments.uses[usage].spec;

@@ -83,7 +83,7 @@ fn no_slot_reason() -> Reason {
 }
 
 /// Why a read has no path.
-enum PathError {
+enum ReadPathError {
     /// This kernel can read none.
     Refused(Reason),
     /// One of them is none on any kernel, also if another one could be read.
@@ -239,7 +239,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         read: &'r Read,
         scope: &Scope<'_, 'a>,
         wanted: ReadOptions<'_>,
-    ) -> Result<(&'r str, CompiledPath), PathError> {
+    ) -> Result<(&'r str, CompiledPath), ReadPathError> {
         let mut found = None;
         let mut is_known = true;
         let mut refused = Vec::new();
@@ -266,9 +266,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
         }
         match found.filter(|_| is_known) {
-            _ if !problems.is_empty() => Err(PathError::Wrong(problems)),
+            _ if !problems.is_empty() => Err(ReadPathError::Wrong(problems)),
             Some(found) => Ok(found),
-            None => Err(PathError::Refused(refused.join("; ").into())),
+            None => Err(ReadPathError::Refused(refused.join("; ").into())),
         }
     }
 
@@ -294,8 +294,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let scope = self.scope(place, exit, &symbols);
         let (path, mut compiled) = match self.first_path(read, &scope, wanted) {
             Ok(found) => found,
-            Err(PathError::Refused(reason)) => return Err(Some(reason)),
-            Err(PathError::Wrong(problems)) => {
+            Err(ReadPathError::Refused(reason)) => return Err(Some(reason)),
+            Err(ReadPathError::Wrong(problems)) => {
                 self.problems.extend(problems);
                 return Err(None);
             }

@@ -116,7 +116,7 @@ impl Probes {
             if refusal.errno != Some(libc::EINVAL) {
                 return refusal;
             }
-            let (reason, remedy) = self.log.why_invalid(address);
+            let (reason, remedy) = self.log.einval_reason(address);
             Refusal {
                 reason,
                 remedy,

@@ -55,10 +55,10 @@ impl KernelLog {
     }
 
     /// The reason why the kernel answered EINVAL to a probe at `address`, and what would have to change.
-    pub(super) fn why_invalid(&mut self, address: u64) -> (String, String) {
+    pub(super) fn einval_reason(&mut self, address: u64) -> (String, String) {
         let log = self.read_new();
         let forbidden = fs::read_to_string(FORBIDDEN).ok();
-        let reason = invalid_reason(log.as_deref(), forbidden.as_deref(), address);
+        let reason = einval_reason_text(log.as_deref(), forbidden.as_deref(), address);
         (
             reason.into(),
             "probe its caller or one of its callees".into(),
@@ -76,7 +76,11 @@ fn record_message(record: &str) -> String {
 ///
 /// The kernel refuses a function marked notrace with a line in its log alone: it is on no list
 /// (<https://elixir.bootlin.com/linux/v6.1/A/ident/within_notrace_func>).
-fn invalid_reason(log: Option<&[String]>, forbidden: Option<&str>, address: u64) -> &'static str {
+fn einval_reason_text(
+    log: Option<&[String]>,
+    forbidden: Option<&str>,
+    address: u64,
+) -> &'static str {
     let says = |word: &str| {
         log.is_some_and(|records| {
             records
@@ -135,7 +139,7 @@ mod tests {
             (Some(&[][..]), None, outside, "cannot be read here"),
             (None, None, inside, "cannot be read here"),
         ] {
-            let reported = invalid_reason(log, list, address);
+            let reported = einval_reason_text(log, list, address);
             assert!(reported.contains(word), "{reported}");
         }
     }

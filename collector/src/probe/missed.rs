@@ -52,7 +52,7 @@ pub struct KprobeEvents {
     pub cpu_offsets: u64,
 }
 
-/// A read of kernel memory: this many bytes at an address, or the reason why they cannot be read.
+/// Reads kernel memory: this many bytes at an address, or the reason why they cannot be read.
 pub type MemoryReader<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>, Reason>;
 
 /// The kernel's counters of one probed address.

@@ -11,11 +11,11 @@ use super::missed::KprobeTable;
 /// The reads of one experiment at one attachment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttachmentUse {
-    /// Number of the experiment, below [`MAX_EXPERIMENTS`].
+    /// Number of the experiment, below [`MAX_EXPERIMENTS`](qed_collector_ebpf::MAX_EXPERIMENTS).
     pub experiment: u32,
     /// Index in [`Setup::attaches`]. An experiment has one spec per attachment.
     pub attach: usize,
-    /// Reads and acts. The loader fills in what the attachment knows: [`act::RETURNS`] and `arg_count`.
+    /// Reads and acts. The loader fills in what the attachment knows: [`act::RETURNS`](qed_collector_ebpf::act::RETURNS) and `arg_count`.
     pub spec: ProbeSpec,
 }
 

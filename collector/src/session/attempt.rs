@@ -33,7 +33,7 @@ pub(super) fn guests_only_reason(experiment: &Experiment, ephemeral: bool) -> Op
 
 /// The reason why an experiment cannot be what it says it is: a probe that raises a signal or refuses a call is not
 /// there.
-pub(super) fn why_not_runnable(
+pub(super) fn missing_actor_reason(
     experiment: &PlannedExperiment,
     refusals: &[Option<AttachFailure>],
 ) -> Option<String> {

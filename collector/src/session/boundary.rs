@@ -93,7 +93,7 @@ pub trait Programs {
     /// Find the kernel's counters of skipped hits, for the probes that are attached now.
     fn find_counters(&mut self, memory: &MemoryReader<'_>) -> Result<(), Reason>;
 
-    /// Look at a task from now on.
+    /// Report from now on what `control` says.
     fn set_control(&mut self, control: Control) -> anyhow::Result<()>;
 
     /// Look at nothing any more.
@@ -139,7 +139,7 @@ pub trait Workload {
     async fn release(self) -> anyhow::Result<WorkloadOutcome>;
 }
 
-/// A read of the kernel's memory: this many bytes at an address, or the reason why they cannot be read.
+/// Reads the kernel's memory: this many bytes at an address, or the reason why they cannot be read.
 pub type MemoryReader<'a> = dyn Fn(u64, usize) -> Result<Vec<u8>, Reason> + 'a;
 
 /// A second look at each experiment by other means, while the first one is taken.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use qed_evidence::investigation::{Experiment, Investigation};
 
-use super::attempt::{Attempts, COST_CALLS, guests_only_reason, is_command, why_not_runnable};
+use super::attempt::{Attempts, COST_CALLS, guests_only_reason, is_command, missing_actor_reason};
 use super::boundary::{Observer, Programs, SessionMachine};
 use super::commands::Commands;
 use super::cost::{measure_bare_time, report_failure};
@@ -312,7 +312,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         spent
     }
 
-    /// Note what the kernel's list of probes says about those of `which`.
+    /// Record what the kernel's list of probes says about those of `which`.
     fn record_kprobe_list(&mut self, which: &[usize]) {
         let attaches = &self.request.plan.setup.attaches;
         let functions: Vec<(usize, u64, u64)> = which
@@ -338,7 +338,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         }
     }
 
-    /// Look for the kernel's counters of what it skips. Where there are none, the evidence says so.
+    /// Find the kernel's counters of what it skips. Where there are none, the evidence says so.
     fn find_counters(&mut self) {
         let machine = &*self.machine;
         let memory = |address, size| machine.read_memory(address, size);
@@ -381,7 +381,8 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
 
     /// The reason why an experiment cannot be what it says it is, if so.
     async fn not_runnable_reason(&self, number: usize, which: &[usize]) -> Option<String> {
-        if let Some(reason) = why_not_runnable(self.planned_experiment(number), &self.refusals) {
+        if let Some(reason) = missing_actor_reason(self.planned_experiment(number), &self.refusals)
+        {
             return Some(reason);
         }
         let experiment = &self.request.investigation.experiments[number];

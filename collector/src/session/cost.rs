@@ -28,7 +28,7 @@ pub(super) async fn measure_bare_time<M: SessionMachine>(
     bare
 }
 
-/// The measured time; the reason of a failure goes to the progress, because the rest of the capture is none the worse.
+/// Report a failure to the progress alone, because the rest of the capture is none the worse; else the measured time.
 pub(super) fn report_failure(
     measured: anyhow::Result<u64>,
     name: &str,

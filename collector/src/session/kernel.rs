@@ -116,7 +116,7 @@ impl ThisKernel {
             Ok(table) => known
                 .borrow_mut()
                 .entry(name.to_owned())
-                .or_insert_with(|| table.lookup_in_modules(name, &self.modules))
+                .or_insert_with(|| table.lookup_with_modules(name, &self.modules))
                 .clone(),
             Err(_) => Vec::new(),
         };

@@ -202,7 +202,7 @@ impl<'a> StaticSymbols<'a> {
         &self,
         names: impl IntoIterator<Item = &'n str>,
     ) -> RowsByName<'n, &StaticSymbol<'a>> {
-        RowsByName::new(names, self.symbols.iter().map(|one| (one.name, one)))
+        RowsByName::collect(names, self.symbols.iter().map(|one| (one.name, one)))
     }
 
     /// The functions whose size says that they hold `address`.

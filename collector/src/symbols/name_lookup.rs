@@ -9,7 +9,7 @@ pub struct RowsByName<'n, T>(HashMap<&'n str, Vec<T>, FixedState>);
 
 impl<'n, T> RowsByName<'n, T> {
     /// Read each row of `table` once; a row is a name and the data that is wanted for it.
-    pub fn new<'t>(
+    pub fn collect<'t>(
         names: impl IntoIterator<Item = &'n str>,
         table: impl IntoIterator<Item = (&'t str, T)>,
     ) -> Self {
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn rows_of_names() {
         let table = [("a", 1), ("b", 2), ("a", 3)];
-        let found = RowsByName::new(["a", "c", "a"], table);
+        let found = RowsByName::collect(["a", "c", "a"], table);
         assert_eq!(found.rows("a"), [1, 3]);
         assert_eq!(found.rows("b"), [] as [i32; 0]);
         assert_eq!(found.rows("c"), [] as [i32; 0]);

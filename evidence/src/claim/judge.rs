@@ -168,7 +168,7 @@ impl Evaluator<'_> {
         stop(judgement, stopped, place);
     }
 
-    /// A text in an expression that proves nothing.
+    /// Find a text in an expression that proves nothing.
     fn find_unresolved_name(&self, expression: &Expression) -> Option<StopReason> {
         Some(
             match find_unresolved_name(&expression.root, self.catalog, self.machine)? {
@@ -180,7 +180,7 @@ impl Evaluator<'_> {
         )
     }
 
-    /// A part that depends on an object that may have been freed unseen. `holds`: the expression is true.
+    /// Find a part that depends on an object that may have been freed unseen. `holds`: the expression is true.
     fn find_unseen_free(&self, expression: &Expression, holds: bool) -> Option<StopReason> {
         let (range, reason) =
             find_unseen_free(&expression.root, holds, self.catalog, self.machine)?;
@@ -302,7 +302,7 @@ impl Evaluator<'_> {
         Vec::new()
     }
 
-    /// Why a PASS may be vacuous: the width of a number that it reads is unknown.
+    /// Find a number that a PASS reads and whose width is unknown: it may be vacuous.
     fn find_missing_width(&self, reads: &[ReadPath], gathered: &Inputs<'_>) -> Option<StopReason> {
         let evidence = self.machine.evidence;
         let path = reads.iter().find(|read| {
@@ -320,7 +320,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// The verdict on an expression with a part that proves nothing.
+/// UNVERIFIED, as the verdict on an expression with a part that proves nothing.
 fn stop_as_unverified(expression: &Expression, part: Range<usize>, why: &str) -> StopReason {
     StopReason {
         verdict: Verdict::Unverified,
@@ -329,7 +329,7 @@ fn stop_as_unverified(expression: &Expression, part: Range<usize>, why: &str) ->
     }
 }
 
-/// A part that says nothing.
+/// What to say of a part that says nothing.
 fn constant_part_obstacle(part: ExpressionPart<'_>) -> Obstacle {
     let (now, never) = if part.truth {
         ("true", "false")

@@ -96,7 +96,7 @@ pub(super) fn convert_negated_judgement(
     judgement
 }
 
-/// The judgement if the claim is false outside its interval, and no machine shows that it is true inside.
+/// Make UNVERIFIED the judgement on a claim that is false outside its interval, and that no machine shows to be true inside.
 pub(super) fn mark_never_shown(judgement: &mut Judgement, claim: &Claim) {
     let holds = claim.holds.as_ref().map_or("", KernelInterval::text);
     judgement.verdict = Verdict::Unverified;

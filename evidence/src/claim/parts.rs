@@ -78,7 +78,7 @@ fn collect_parts<'n>(
         }
         NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
             parts.push(part);
-            for side in sides.iter().filter(|side| is_compound_comparison(side)) {
+            for side in sides.iter().filter(|side| is_logical(side)) {
                 if let Some(truth) = value(side) {
                     collect_parts(side, truth, value, parts);
                 }
@@ -104,8 +104,8 @@ fn collect_parts<'n>(
     }
 }
 
-/// True if a side of a comparison is itself made of parts.
-pub(super) fn is_compound_comparison(node: &Node) -> bool {
+/// True if this side of a comparison is itself made of parts.
+pub(super) fn is_logical(node: &Node) -> bool {
     use Binary::{Add, Divide, Multiply, Remainder, Subtract};
     match &node.kind {
         NodeKind::Unary(Unary::Not, _) => true,

@@ -10,7 +10,7 @@ use super::builtins::Reads;
 use super::eval::{Lookup, evaluate};
 use super::invariants::is_count;
 use super::obstacle::Obstacle;
-use super::parts::{ExpressionPart, is_compound_comparison};
+use super::parts::{ExpressionPart, is_logical};
 use super::value::{Kind, Typed};
 
 /// The unit of a number that does not stand in the claim itself.
@@ -88,9 +88,7 @@ pub(super) fn find_unit_mismatch(
 fn is_joint(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Binary(Binary::And | Binary::Or, _) | NodeKind::Conditional(_) => true,
-        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => {
-            sides.iter().any(is_compound_comparison)
-        }
+        NodeKind::Binary(Binary::Equal | Binary::NotEqual, sides) => sides.iter().any(is_logical),
         _ => false,
     }
 }

@@ -220,7 +220,7 @@ impl Facts {
     ///
     /// # Errors
     /// The reason why that is not known; `None` where the path is of nothing that the facts hold.
-    pub(crate) fn is_absent(
+    pub(crate) fn existence_of_unlisted(
         &self,
         section: &str,
         name: &str,
@@ -419,27 +419,39 @@ mod tests {
     #[test]
     fn absence() {
         let mut facts = sample();
-        assert_eq!(facts.is_absent("types", "socket", "members"), Ok(false));
-        assert_eq!(facts.is_absent("types", "sokket", "members"), Ok(false));
-        assert_eq!(facts.is_absent("types", "sock", "members"), Err(None));
-        assert_eq!(facts.is_absent("types", "socket", "fields"), Err(None));
+        assert_eq!(
+            facts.existence_of_unlisted("types", "socket", "members"),
+            Ok(false)
+        );
+        assert_eq!(
+            facts.existence_of_unlisted("types", "sokket", "members"),
+            Ok(false)
+        );
+        assert_eq!(
+            facts.existence_of_unlisted("types", "sock", "members"),
+            Err(None)
+        );
+        assert_eq!(
+            facts.existence_of_unlisted("types", "socket", "fields"),
+            Err(None)
+        );
         let socket = facts.types.get_mut("socket").unwrap();
         socket.size = Some(Datum::unavailable("two structures have this name"));
         let why = facts
-            .is_absent("types", "socket", "members")
+            .existence_of_unlisted("types", "socket", "members")
             .unwrap_err()
             .unwrap();
         assert!(why.contains("two structures"), "{why}");
         facts.types.get_mut("socket").unwrap().size = None;
         assert!(
             facts
-                .is_absent("types", "socket", "members")
+                .existence_of_unlisted("types", "socket", "members")
                 .unwrap_err()
                 .is_some()
         );
         facts.types.get_mut("socket").unwrap().exists = Datum::unavailable("no BTF");
         let why = facts
-            .is_absent("types", "socket", "members")
+            .existence_of_unlisted("types", "socket", "members")
             .unwrap_err()
             .unwrap();
         assert!(why.contains("no BTF"), "{why}");

@@ -121,7 +121,7 @@ impl Instances {
 }
 
 impl Instances {
-    /// The reason why a function may have run although nothing did at the addresses `seen`. `file`: the file of the
+    /// The reasons why a function may have run although nothing did at the addresses `seen`. `file`: the file of the
     /// function that is meant.
     pub fn gap_reasons(
         &self,

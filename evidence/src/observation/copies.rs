@@ -41,7 +41,7 @@ pub(crate) fn silent_addresses(
     watched
 }
 
-/// The reason why the hits of a function's probe may be fewer than the function's runs.
+/// The reasons why the hits of a function's probe may be fewer than the function's runs.
 pub(crate) fn unwatched_copy_reasons(
     evidence: &Evidence,
     (experiment, planned): (&Experiment, &PlannedExperiment),

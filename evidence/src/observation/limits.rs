@@ -5,7 +5,7 @@ use crate::document::value::{Datum, Value};
 use crate::document::{Context, Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as PlannedExperiment, Probe as PlannedProbe};
 
-/// The reason why `probe` may have missed hits, whatever it watches.
+/// The reasons why `probe` may have missed hits, whatever it watches.
 pub(crate) fn missed_hit_reasons(
     plan: &PlannedExperiment,
     seen: &Experiment,
@@ -55,7 +55,7 @@ pub(crate) fn deferred_work_reason(seen: &Experiment) -> Option<String> {
     }
 }
 
-/// The reason why hits of `probe` may not be those that are claimed: they may be of other tasks than the workload, or of the
+/// The reasons why hits of `probe` may not be those that are claimed: they may be of other tasks than the workload, or of the
 /// workload outside its call.
 pub(crate) fn foreign_hit_reasons(seen: &Experiment, probe: &PlannedProbe) -> Vec<String> {
     let mut reasons: Vec<String> = unmarked_reason(seen).into_iter().collect();

@@ -87,7 +87,7 @@ pub(super) fn resolve_absent(evidence: &Evidence, segments: &[&str]) -> Result<V
         return missing(again());
     };
     if let [_, _, list, part, leaf] = segments {
-        return match facts.is_absent(section, name, list) {
+        return match facts.existence_of_unlisted(section, name, list) {
             Ok(value) if *leaf == "exists" => Ok(Value::Bool { value }),
             Ok(_) if facts.lists(section, name, list, part) => {
                 missing(format!("`{part}` of {section}.{name} has no `{leaf}`"))

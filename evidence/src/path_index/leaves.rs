@@ -101,7 +101,7 @@ impl<'a> Leaves<'a> {
         self.rows.push((place, Leaf { datum, drift }));
     }
 
-    /// With everything listed.
+    /// Build the look-up by path, when everything is listed.
     pub(super) fn build_index(mut self) -> Self {
         let mut hashed = HashTable::with_capacity(self.rows.len());
         for row in 0..self.rows.len() {

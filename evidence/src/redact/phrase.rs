@@ -121,7 +121,7 @@ impl<'a> PublicTexts<'a> {
         known
     }
 
-    /// Notes a text that is public as a whole.
+    /// Add a text that is public as a whole.
     fn add_text(&mut self, text: &str) {
         self.add_words(text);
         self.texts.insert(text.to_owned());

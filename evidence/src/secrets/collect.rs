@@ -170,7 +170,7 @@ impl Collector {
         }
     }
 
-    /// A typed value.
+    /// Add the secrets of a typed value.
     fn add_value<'d>(
         &mut self,
         kind: &str,

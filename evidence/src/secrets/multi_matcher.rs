@@ -96,7 +96,7 @@ impl<const SIZE: usize> Endings<SIZE> {
         }
     }
 
-    /// The needles that may end where `eight` bytes do.
+    /// Call `visit` with the needles that may end where `eight` bytes do.
     #[inline(always)]
     fn visit_ends(&self, end: usize, eight: &[u8], visit: &mut dyn FnMut(usize, usize)) {
         let Ok(eight) = eight.try_into() else { return };

@@ -42,7 +42,7 @@ pub(super) enum Case {
     Own,
 }
 
-/// The separators of groups of digits, of numbers that are too short to be looked for in bytes after [`strip_gaps`].
+/// The separators of groups of digits, of numbers that are too short to be looked for after [`strip_gaps`](super::patterns::strip_gaps).
 const GAPS: &[&str] = &[" ", "_", ",", "'", "\u{a0}", "\u{202f}", ":", "-"];
 
 /// The bytes in which needles are searched for.
@@ -76,12 +76,12 @@ impl Spellings {
             .map(|Needles { patterns, needles }| (MultiMatcher::new(patterns.into_iter()), needles))
     }
 
-    /// All spellings of an address and of its parts.
+    /// Add all spellings of an address and of its parts.
     pub fn add_pointer(&mut self, number: u64, secret: usize) {
         self.add_address(number, secret, true);
     }
 
-    /// All spellings of a whole address.
+    /// Add all spellings of a whole address.
     pub fn add_word(&mut self, number: u64, secret: usize) {
         self.add_address(number, secret, false);
     }
@@ -110,7 +110,7 @@ impl Spellings {
         }
     }
 
-    /// All spellings of a slide.
+    /// Add all spellings of a slide.
     pub fn add_slide(&mut self, number: u64, secret: usize) {
         let mut add = self.speller(secret);
         let digits = format!("{number:x}");
@@ -142,7 +142,7 @@ impl Spellings {
         }
     }
 
-    /// All spellings of a piece of memory.
+    /// Add all spellings of a piece of memory.
     pub fn add_memory(&mut self, bytes: &[u8], secret: usize) {
         let mut add = self.speller(secret);
         let digits = hex::encode(bytes);
@@ -183,7 +183,7 @@ impl Speller<'_> {
         });
     }
 
-    /// A whole number in decimal.
+    /// Add a whole number in decimal.
     fn add_decimal(&mut self, spelled: &BTreeSet<&String>) {
         for decimal in spelled {
             let around = match decimal.len() {
@@ -209,7 +209,7 @@ impl Speller<'_> {
         self.add_one(Grouped, "octal in groups", (Own, Anything), octal);
     }
 
-    /// The end and the beginning of an address in hexadecimal. Cut off at the end, or as the number of a page, it still says
+    /// Add the end and the beginning of an address in hexadecimal. Cut off at the end, or as the number of a page, it still says
     /// where the kernel is.
     fn add_parts(&mut self, number: u64, digits: &str, tail: &str) {
         let low = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
@@ -230,7 +230,7 @@ impl Speller<'_> {
         }
     }
 
-    /// The bytes of an address, as they are and in hexadecimal.
+    /// Add the bytes of an address, as they are and in hexadecimal.
     fn add_bytes(&mut self, number: u64, tail: &str) {
         let little = number.to_le_bytes();
         let big = number.to_be_bytes();
@@ -246,7 +246,7 @@ impl Speller<'_> {
         self.add_base64(&big);
     }
 
-    /// The lowest 32 bits of an address in all forms but plain hexadecimal. They are found as a number of their own alone:
+    /// Add the lowest 32 bits of an address in all forms but plain hexadecimal. They are found as a number of their own alone:
     /// eight digits stand inside of many a digest.
     fn add_lower_half(&mut self, low: u32) {
         let form = "the lowest 32 bits in decimal";
@@ -287,7 +287,7 @@ impl Speller<'_> {
         }
     }
 
-    /// The base64 of four bytes and of nothing else, with and without what fills it up.
+    /// Add the base64 of four bytes and of nothing else, with and without what fills it up.
     fn add_whole_base64(&mut self, bytes: &[u8; 4]) {
         let [a, b, c, d] = *bytes;
         // The last character has two of the bits, and zeros.
@@ -299,7 +299,7 @@ impl Speller<'_> {
         }
     }
 
-    /// The base64 of `bytes` wherever they begin: the characters that depend on nothing else, in both alphabets.
+    /// Add the base64 of `bytes` wherever they begin: the characters that depend on nothing else, in both alphabets.
     fn add_base64(&mut self, bytes: &[u8]) {
         for lead in 0..3 {
             let core = base64_core(bytes, lead);

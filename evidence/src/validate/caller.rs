@@ -5,7 +5,7 @@ use crate::document::value::{Datum, Frame, Value};
 
 use super::hit_error::HitError;
 
-/// A function returns to the second frame of its stack, and the place of the call is that frame's.
+/// Check that a function returns to the second frame of its stack, and that the place of the call is that frame's.
 pub(super) fn check_caller(hit: &Hit, stack: Option<&[Frame]>) -> Result<(), HitError> {
     let Some(stack) = stack else {
         return Ok(());

@@ -8,7 +8,7 @@ use crate::document::pointer::escape;
 use crate::document::{Experiment, Hit, Probe, Target};
 use crate::investigation::{Action, Experiment as PlannedExperiment};
 
-/// Returns that were watched for and not seen are counted, but for functions that never return.
+/// Check that returns that were watched for and not seen are counted, but for functions that never return.
 pub(super) fn check_missed_returns(
     at: &str,
     requested: &PlannedExperiment,
@@ -49,7 +49,7 @@ pub(super) fn check_missed_returns(
 /// The time that an experiment may take beyond the limits of its steps, in nanoseconds.
 const SLACK_NS: u64 = 60_000_000_000;
 
-/// Events occur while the experiment runs: the workload has its time limit to prepare, to run and to end, and its objects have
+/// Check that events occur while the experiment runs: the workload has its time limit to prepare, to run and to end, and its objects have
 /// their own limit to be freed.
 pub(super) fn check_event_times(
     at: &str,

@@ -59,13 +59,13 @@ fn check_facts(evidence: &Evidence) -> Option<Finding> {
     Some((format!("/facts/{at}"), reason))
 }
 
-/// The tree of a call that contradicts itself.
+/// Check that the tree of a call does not contradict itself.
 fn check_graph(at: &str, experiment: &Experiment) -> Option<Finding> {
     let reason = experiment.graph.as_ref()?.contradiction()?;
     Some((format!("{at}/graph"), reason))
 }
 
-/// A guest's processors are numbered from 0 on, without gaps; of a host, some may be off.
+/// Check that a guest's processors are numbered from 0 on, without gaps; of a host, some may be off.
 fn check_processors(at: &str, evidence: &Evidence, experiment: &Experiment) -> Option<Finding> {
     let cpus = evidence.machine.cpus;
     if evidence.machine.kind == MachineKind::Host {
@@ -212,7 +212,7 @@ fn check_readings(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
-/// Each boot is one of its own, and its `_text` and physical place are where its slide and its alignment put them.
+/// Check that each boot is one of its own, and that its `_text` and physical place are where its slide and its alignment put them.
 fn check_boots(evidence: &Evidence) -> Option<Finding> {
     let mut ids = BTreeSet::from([evidence.machine.boot_id.as_str()]);
     let again = evidence.boots.iter().position(|boot| {
@@ -249,7 +249,7 @@ fn check_boots(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
-/// The lists of copies are whole.
+/// Check that the lists of copies are whole.
 fn check_instances(evidence: &Evidence) -> Option<Finding> {
     let mut names: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
     evidence.instances.iter().find_map(|(function, instances)| {
@@ -274,7 +274,7 @@ fn check_instances(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
-/// One function has one address, one place in the source and one list of parameters, in all experiments.
+/// Check that one function has one address, one place in the source and one list of parameters, in all experiments.
 fn check_functions(evidence: &Evidence) -> Option<Finding> {
     let mut known: BTreeMap<(&str, i128, Option<u64>), (&Probe, String)> = BTreeMap::new();
     for (experiment, found) in &evidence.experiments {

@@ -100,7 +100,7 @@ pub(super) fn collect_events<'a>(
     Ok(events)
 }
 
-/// A probe is attached by the back-end that watches such a target, and then the kernel did not refuse it.
+/// Check that a probe is attached by the back-end that watches such a target, and that the kernel did not refuse it then.
 fn check_attachment(probe: &Probe) -> Result<(), (&'static str, String)> {
     let refused = probe.attach_errno.as_ref().and_then(number);
     match (probe.backend, refused) {
@@ -157,7 +157,7 @@ impl From<HitError> for HitContradiction<'_> {
     }
 }
 
-/// Take the events of one hit.
+/// Collect the events of one hit.
 fn collect_hit_events<'a>(
     place: EventPlace<'a>,
     hit: &'a Hit,
@@ -229,7 +229,7 @@ fn collect_hit_events<'a>(
     Ok(check_caller(hit, stack)?)
 }
 
-/// A hit states no more than its probe can have seen.
+/// Check that a hit states no more than its probe can have seen.
 fn check_shape(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     let returns = hit.return_order.is_some();
     let function = matches!(probe.target, Target::Function(_) | Target::Address(_));
@@ -303,7 +303,7 @@ fn check_call_site(hit: &Hit, probe: &Probe) -> Result<(), HitError> {
     }
 }
 
-/// Every event was recorded in some hit: one that is missing was taken out.
+/// Check that every event was recorded in some hit: one that is missing was taken out.
 fn check_complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Finding> {
     if events.len() as u64 == count {
         return Ok(());
@@ -316,7 +316,7 @@ fn check_complete(at: &str, count: u64, events: &Events<'_>) -> Result<(), Findi
     Err((format!("{at}/quality/events"), reason))
 }
 
-/// Time does not run backwards along the order of events.
+/// Check that time does not run backwards along the order of events.
 fn check_time_order(at: &str, events: &Events<'_>) -> Result<(), Finding> {
     let mut last: Option<(u64, EventPlace<'_>)> = None;
     for (order, event) in events {
@@ -335,7 +335,7 @@ fn check_time_order(at: &str, events: &Events<'_>) -> Result<(), Finding> {
     Ok(())
 }
 
-/// A thread belongs to one process.
+/// Check that a thread belongs to one process.
 fn check_tasks(at: &str, events: &Events<'_>) -> Result<(), Finding> {
     let mut processes: BTreeMap<i32, i32> = BTreeMap::new();
     for event in events.values() {
@@ -392,7 +392,7 @@ pub(super) fn calls(
     calls
 }
 
-/// A thread leaves its calls in the reverse order of entering them.
+/// Check that a thread leaves its calls in the reverse order of entering them.
 fn check_nesting(experiment: &Experiment, at: &str) -> Result<(), Finding> {
     for list in calls(experiment).values() {
         let mut open: Vec<u64> = Vec::new();

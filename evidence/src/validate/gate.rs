@@ -5,7 +5,7 @@ use crate::document::pointer::escape;
 use crate::document::{Experiment, Probe, Target};
 use crate::investigation::{Action, Experiment as PlannedExperiment, Probe as PlannedProbe};
 
-/// One of the hits at `sys_exit` has what the workload's call returned, and all hits of a probe are of one system call.
+/// Check that one of the hits at `sys_exit` has what the workload's call returned, and that all hits of a probe are of one system call.
 pub(super) fn check_gate(
     at: &str,
     requested: &PlannedExperiment,

@@ -5,7 +5,7 @@ use crate::document::Evidence;
 use crate::document::value::{Datum, Value};
 use crate::document::withheld::withheld_reason;
 
-/// A kernel is locked down at least as far as its command line asks for, and no mode is ever left for a lower one
+/// Check that a kernel is locked down at least as far as its command line asks for: no mode is ever left for a lower one
 /// (`lockdown_param` and `lock_kernel_down`, <https://elixir.bootlin.com/linux/v6.12/source/security/lockdown/lockdown.c>). One that was
 /// built without the module has no mode.
 pub(super) fn check_lockdown(evidence: &Evidence) -> Option<Finding> {

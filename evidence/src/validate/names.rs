@@ -6,7 +6,7 @@ use super::finding::Finding;
 use crate::document::pointer::escape;
 use crate::path::is_identifier;
 
-/// A name that is a value and has values below it, or that no path can write.
+/// Find a name that is a value and has values below it, or that no path can write.
 pub(super) fn check_value_names<'a>(
     at: impl Fn() -> String,
     mut names: impl Iterator<Item = &'a String> + Clone,

@@ -8,7 +8,7 @@ use crate::document::value::{Datum, Value};
 /// Longer output may have been cut.
 const WHOLE: usize = 60_000;
 
-/// The first contradiction in how an experiment ended.
+/// Find the first contradiction in how an experiment ended.
 pub(super) fn check_outcome(at: &str, experiment: &Experiment) -> Option<Finding> {
     let outcome = &experiment.outcome;
     if outcome.exit.value().is_some() && outcome.signal.value().is_some() {
@@ -20,7 +20,7 @@ pub(super) fn check_outcome(at: &str, experiment: &Experiment) -> Option<Finding
         .or_else(|| check_code(at, experiment))
 }
 
-/// User space sees the error that the kernel returned, or none.
+/// Check that user space saw the error that the kernel returned, or none.
 fn check_errno(at: &str, experiment: &Experiment) -> Option<Finding> {
     let outcome = &experiment.outcome;
     let (returned, errno) = (outcome.returned.value()?, outcome.errno.value()?);
@@ -35,7 +35,7 @@ fn check_errno(at: &str, experiment: &Experiment) -> Option<Finding> {
     })
 }
 
-/// The workload's own line about its call, `socket(2, 1, 0) = 3`, says what the call returned.
+/// Check that the workload's own line about its call, `socket(2, 1, 0) = 3`, says what the call returned.
 fn check_printed_result(at: &str, experiment: &Experiment) -> Option<Finding> {
     // The output of an ordinary program can be anything.
     experiment.call.as_ref()?;
@@ -77,7 +77,7 @@ fn parse_result_line<'l>(call: &str, line: &'l str) -> Option<&'l str> {
     Some(result)
 }
 
-/// The workload's instructions follow each other, and the one that makes the call is among them.
+/// Check that the workload's instructions follow each other, and that the one that makes the call is among them.
 fn check_code(at: &str, experiment: &Experiment) -> Option<Finding> {
     let call = experiment.call.as_ref()?;
     let mut next = call.code.first()?.offset;

@@ -17,7 +17,7 @@ struct Statement<'e> {
     at: String,
 }
 
-/// A frame that contradicts another one, or whose line cannot be one.
+/// Find a frame that contradicts another one, or whose line cannot be one.
 pub(super) fn check_places(evidence: &Evidence) -> Option<Finding> {
     let mut known: BTreeMap<Key, Statement<'_>> = BTreeMap::new();
     evidence.experiments.iter().find_map(|(name, experiment)| {

@@ -123,7 +123,7 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
     None
 }
 
-/// A name that the investigation does not have.
+/// Check that the investigation has these names.
 fn check_requested_names<'a>(
     at: impl Fn() -> String,
     mut names: impl Iterator<Item = &'a String>,
@@ -286,7 +286,7 @@ fn check_probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Find
     })
 }
 
-/// A hit that its condition would have left out.
+/// Check that the condition of its probe would not have left a hit out.
 fn check_hit_condition(
     at: impl Fn() -> String,
     requested: &PlannedProbe,
@@ -302,7 +302,7 @@ fn check_hit_condition(
     })
 }
 
-/// Probes on the same place see the same events, each as far as its condition lets it.
+/// Check that probes on the same place saw the same events, each as far as its condition lets it.
 fn check_shared_events(
     at: &str,
     requested: &PlannedExperiment,
@@ -374,7 +374,7 @@ fn condition_holds(probe: &PlannedProbe, hit: &Hit, in_ledger: Option<&[Frame]>)
     }
 }
 
-/// Probes that watch the workload see one process, and a thread of a workload that is a call has one name; while each call is
+/// Check that probes that watch the workload see one process, and a thread of a workload that is a call has one name; while each call is
 /// made, it may get another.
 fn check_tasks(
     at: &str,

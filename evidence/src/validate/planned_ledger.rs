@@ -8,7 +8,7 @@ use crate::document::withheld::withheld_reason;
 use crate::document::{Allocation, Context, Experiment, Hit, Ledger};
 use crate::investigation::Experiment as PlannedExperiment;
 
-/// The ledger has a row for each object that a probe of it saw, and excuses what the investigation does.
+/// Check that the ledger has a row for each object that a probe of it saw, and excuses what the investigation does.
 pub(super) fn check_objects(
     at: &str,
     requested: &PlannedExperiment,

@@ -7,7 +7,7 @@ use crate::document::Experiment;
 use crate::document::pointer::escape;
 use crate::investigation::Experiment as PlannedExperiment;
 
-/// Descendants are followed only where the investigation asks for it, and those that were seen were followed.
+/// Check that descendants are followed only where the investigation asks for it, and that those that were seen were followed.
 pub(super) fn check_followed_processes(
     at: &str,
     requested: &PlannedExperiment,

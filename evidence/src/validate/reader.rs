@@ -66,7 +66,7 @@ pub fn read(bytes: &[u8]) -> Result<Evidence, ReadError> {
     find_first_contradiction(&evidence).map_or(Ok(evidence), Err)
 }
 
-/// The reason why a document cannot be read that cannot be read.
+/// The reason why a document, which is known to be unreadable, cannot be read.
 fn find_read_error(text: &str) -> ReadError {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -97,7 +97,7 @@ fn find_read_error(text: &str) -> ReadError {
     }
 }
 
-/// The place of the error; nothing where it is the document itself.
+/// The beginning of a message, with the place of the error; empty where that is the document itself.
 fn format_place(pointer: &str) -> String {
     match pointer {
         "" => String::new(),

@@ -5,7 +5,7 @@ use super::finding::Finding;
 use crate::document::value::{Frame, Value};
 use crate::document::{Experiment, Ledger, Target};
 
-/// The stacks of allocations and frees are those of their events, and what was on the stack when a call was entered is
+/// Check that the stacks of allocations and frees are those of their events, and that what was on the stack when a call was entered is
 /// on every stack below it until it returns.
 pub(super) fn check_stacks<'a>(
     at: &str,

@@ -9,7 +9,7 @@ use super::finding::Finding;
 /// The most bits of a C integer.
 const MOST_BITS: u32 = 128;
 
-/// The first width that cannot be, or that a measured number of its place does not fit into.
+/// Find the first width that cannot be, or that a measured number of its place does not fit into.
 pub(super) fn check_widths(at: &str, experiment: &Experiment) -> Option<Finding> {
     experiment.probes.iter().find_map(|(name, probe)| {
         probe.widths.iter().find_map(|(place, width)| {

@@ -59,7 +59,7 @@ impl<'a> RawJudge<'a> {
                         let judgement = merge_portable_verdict(verdict, redacted, judgement);
                         match verdict == supported || judgement.verdict != verdict {
                             true => judgement,
-                            false => travelled.complete(judgement),
+                            false => travelled.complete_judgement(judgement),
                         }
                     }
                     (None, None) => judgement,

@@ -270,10 +270,10 @@ fn render_text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) ->
     }
     for loaded in &book_data.evidence_set.loaded {
         let machine = &loaded.machine;
-        if let Some(reasons) = loaded.stale_reasons() {
+        if let Some(reasons) = loaded.stale_text() {
             out.push_str(&format!("{machine}: out of date, {reasons}\n"));
         }
-        if let Some(what) = loaded.uncompared_parts() {
+        if let Some(what) = loaded.uncompared_text() {
             out.push_str(&format!("{machine}: not compared, {what}\n"));
         }
     }

@@ -79,7 +79,7 @@ pub fn print_schema(of: Document) -> u8 {
     GOOD
 }
 
-/// One built-in template, or the names of all.
+/// Print one built-in template, or the names of all.
 pub fn print_template(name: Option<&str>) -> u8 {
     let names = || BUILT_IN.iter().map(|(name, _)| *name);
     let Some(name) = name else {

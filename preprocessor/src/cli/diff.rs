@@ -69,7 +69,7 @@ impl Side {
     }
 }
 
-/// The claims of a book, judged on both sides.
+/// The verdicts that are not the same on both sides.
 #[derive(Default)]
 struct ChangedVerdicts {
     /// The number of claims; `None` without a book.

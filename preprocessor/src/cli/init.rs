@@ -228,7 +228,7 @@ fn new_settings(recorded: bool) -> String {
     SETTINGS.replace("{{capture}}", CAPTURE[usize::from(recorded)])
 }
 
-/// The collector's complaints about this machine.
+/// Run `qed-collector doctor`, and return its complaints about this machine.
 fn run_doctor() -> String {
     let Some(program) = local_files::find_collector() else {
         return "\nThere is no qed-collector in PATH or beside this program, and so nothing is captured here: install it, or show what \

@@ -330,7 +330,7 @@ fn write_site(
         error,
     })?;
     for loaded in &book_data.evidence_set.loaded {
-        if let Some(reasons) = loaded.stale_reasons() {
+        if let Some(reasons) = loaded.stale_text() {
             let machine = &loaded.machine;
             print(&format!(
                 "the evidence of {machine} is out of date, and the pages say so: {reasons}\n"
@@ -353,7 +353,7 @@ fn write_site(
     Ok(GOOD)
 }
 
-/// Keep the history of captures, which the next build continues. The site is complete without it.
+/// Save the history of captures, which the next build continues. The site is complete without it.
 fn save_history(root: &Path, history: &History) -> Result<(), PublishError> {
     let text = to_json(history)?;
     if let Err(error) = crate::util::state::write(&root.join(HISTORY), &[&text]) {
@@ -396,7 +396,7 @@ fn find_leaks(
     for check in checks {
         print(&format!("{}\n", check.describe()));
         for file in all {
-            leaks.extend(check.check_file(&file.name, &file.bytes));
+            leaks.extend(check.find_leaks(&file.name, &file.bytes));
         }
     }
     leaks

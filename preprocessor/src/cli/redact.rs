@@ -169,7 +169,7 @@ fn check_leaks(
     ) {
         print(&format!("{}\n", check.describe()));
         for (name, text) in &files {
-            for leak in check.check_file(name, text.as_bytes()) {
+            for leak in check.find_leaks(name, text.as_bytes()) {
                 leaks.push_str(&leak);
                 leaks.push('\n');
             }

@@ -67,7 +67,7 @@ impl SweptBook {
             DerivedCache::default(),
         )?;
         let stale = evidence_set.loaded.iter().filter_map(|loaded| {
-            let reason = loaded.stale_reasons()?;
+            let reason = loaded.stale_text()?;
             let message = format!(
                 "the sweep's evidence of {} is out of date: {reason}",
                 loaded.machine

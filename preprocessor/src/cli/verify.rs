@@ -255,7 +255,7 @@ fn find_unredacted(published: &[Evidence], addresses: Addresses) -> Vec<String> 
         .collect()
 }
 
-/// Take out of each line what must not be known: the lines go into logs, too.
+/// Replace each line that holds what must not be known: the lines go into logs, too.
 fn redact_lines(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
     for line in lines {
         if checks.iter().any(|check| check.has_secret(line)) {
@@ -293,7 +293,7 @@ fn search_secrets(
         for file in all {
             found
                 .wrong
-                .extend(check.check_file(&file.name, &file.bytes));
+                .extend(check.find_leaks(&file.name, &file.bytes));
         }
     }
     for evidence in published {
@@ -379,7 +379,7 @@ fn reproduce_site(
     found.notes.extend(again.notes);
 }
 
-/// Look at every value, verdict and placeholder in the texts of a site, each by itself.
+/// Check every value, verdict and placeholder in the texts of a site, each by itself.
 fn check_texts(
     files: &[SiteFile],
     shown: &[Evidence],

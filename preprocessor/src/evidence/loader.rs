@@ -88,12 +88,12 @@ impl EvidenceSet {
 
 impl MachineEvidence {
     /// The reasons for being out of date, in words; `None` if it is not.
-    pub fn stale_reasons(&self) -> Option<String> {
+    pub fn stale_text(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
     }
 
     /// The parts of what ran there that could not be compared, in words; `None` if everything could be.
-    pub fn uncompared_parts(&self) -> Option<String> {
+    pub fn uncompared_text(&self) -> Option<String> {
         // Which collector would capture only matters to a machine that captures.
         let open = self
             .not_compared

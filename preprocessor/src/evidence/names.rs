@@ -300,7 +300,7 @@ impl<'a> NameCollector<'a> {
         }
     }
 
-    /// Names in a piece of C.
+    /// Add the names in a piece of C.
     fn add_c(&mut self, text: &'a str) {
         if self.pieces.insert(text) {
             find_code_names(text, 0, &mut |name, _| self.add(name));
@@ -326,7 +326,7 @@ impl<'a> NameCollector<'a> {
         }
     }
 
-    /// A symbol without the distance from it.
+    /// Add a symbol without the distance from it.
     fn add_symbol(&mut self, symbol: &'a str) {
         self.add(symbol.split('+').next().unwrap_or(symbol));
     }

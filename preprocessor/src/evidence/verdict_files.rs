@@ -117,7 +117,7 @@ impl PublishedControl {
 
 impl PortableVerdict {
     /// The judgement, completed with the details that were published with the verdict.
-    pub(crate) fn complete(&self, judgement: Judgement) -> Judgement {
+    pub(crate) fn complete_judgement(&self, judgement: Judgement) -> Judgement {
         let control = self.control.as_ref().and_then(|stated| {
             Some(redact_control(Control {
                 path: stated.path.clone(),

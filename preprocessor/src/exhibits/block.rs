@@ -38,7 +38,7 @@ pub struct RenderedBlock {
     pub problems: Vec<Diagnostic>,
 }
 
-/// Note a problem at a place of the chapter.
+/// Report a problem at a place of the chapter.
 pub fn report(problems: &mut Vec<Diagnostic>, chapter: &Chapter, error: SyntaxError) {
     problems.push(to_diagnostic(&Arc::clone(&chapter.source), error));
 }

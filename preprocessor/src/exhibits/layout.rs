@@ -282,7 +282,7 @@ fn rows(facts: &TypeFacts, other: Option<&TypeFacts>, reads: &[&str]) -> Vec<Lay
     rows
 }
 
-/// A row for the place between `end` and `start`, in bits, if nothing is there.
+/// Add a row for the place between `end` and `start`, in bits, if nothing is there.
 fn push_hole(rows: &mut Vec<LayoutRow>, end: u64, start: u64) {
     let bits = start.saturating_sub(end);
     if bits == 0 {

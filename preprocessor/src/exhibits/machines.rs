@@ -134,7 +134,7 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
     let mut list = vec![Fact::new("evidence", made)];
     list.extend(
         loaded
-            .stale_reasons()
+            .stale_text()
             .map(|reasons| Fact::new("out of date", reasons)),
     );
     let (mut events, mut lost, mut missed) = (0_u64, 0_u64, 0_u64);

@@ -22,7 +22,7 @@ use crate::markdown::chapter::{Chapter, to_diagnostic};
 pub use exposed::find_exposed;
 pub use orphans::find_orphans;
 
-/// Look at all chapters. `book_data` is given if the book shows any evidence.
+/// Check all chapters. `book_data` is given if the book shows any evidence.
 pub fn check_chapters(
     chapters: &[Chapter],
     config: &Config,
@@ -93,7 +93,7 @@ pub fn literal_blocks(chapter: &Chapter) -> Vec<std::ops::Range<usize>> {
     marks.into_iter().filter_map(literal).collect()
 }
 
-/// Look for evidence that nothing uses. `uses` is everything that the book shows.
+/// Find evidence that nothing uses. `uses` is everything that the book shows.
 pub fn find_unused(uses: &[Vec<Use>], book_data: &BookData<'_>) -> Vec<Diagnostic> {
     let mut found = LintFindings {
         config: book_data.config,

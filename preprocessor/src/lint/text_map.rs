@@ -204,7 +204,7 @@ impl TextWalk<'_> {
         }
     }
 
-    /// A link's text is the name of its target, so the text of a citation is not checked.
+    /// Take in running text. A link's text is the name of its target, so the text of a citation is not checked.
     fn handle_text(&mut self, range: Range<usize>) {
         if !self.ours && !self.links.contains(&true) {
             self.open.push(&self.text[range.clone()], range.start);
@@ -274,7 +274,7 @@ impl TextWalk<'_> {
         }
     }
 
-    /// A block of HTML: a mark, or text between tags.
+    /// Take in a block of HTML: a mark, or text between tags.
     fn handle_html(&mut self, block: Range<usize>) {
         let text = &self.text[block.clone()];
         if let Some(name) = mark_name(text) {

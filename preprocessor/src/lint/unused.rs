@@ -136,14 +136,14 @@ impl UnusedParts {
         }
     }
 
-    fn extend_to(&mut self, span: &Range<usize>) {
+    fn move_to_earlier(&mut self, span: &Range<usize>) {
         if self.span.is_empty() || span.start < self.span.start {
             self.span = span.clone();
         }
     }
 }
 
-/// All, in the order of the file. An inherited probe or read is used if one of the experiments uses it, and is reported
+/// The unused parts, in the order of the file. An inherited probe or read is used if one of the experiments uses it, and is reported
 /// where it is written.
 fn find_unused_parts(investigation: &Investigation, used: &UsedPaths) -> Vec<UnusedParts> {
     let mut gaps: Vec<UnusedParts> = Vec::new();
@@ -181,7 +181,7 @@ fn find_unused_parts(investigation: &Investigation, used: &UsedPaths) -> Vec<Unu
                 .iter()
                 .any(|(e, p)| uses_probe(e, p, investigation, used))
             {
-                gap.extend_to(&probe.span);
+                gap.move_to_earlier(&probe.span);
                 gap.probes.push(format!("{}.{}", first.name, probe.name));
                 continue;
             }
@@ -196,7 +196,7 @@ fn find_unused_parts(investigation: &Investigation, used: &UsedPaths) -> Vec<Unu
                         } else {
                             &read.span
                         };
-                        gap.extend_to(span);
+                        gap.move_to_earlier(span);
                         gap.reads.push(path(first, probe));
                     }
                 }
@@ -267,7 +267,7 @@ fn find_unused_values(investigation: &Investigation, used: &UsedPaths) -> Option
     let mut gap = UnusedParts::default();
     for (name, path) in named.filter(|(_, path)| !used.uses(path)) {
         if let Some(at) = investigation.source.text.find(&format!("\"{name}\"")) {
-            gap.extend_to(&(at + 1..at + 1 + name.len()));
+            gap.move_to_earlier(&(at + 1..at + 1 + name.len()));
         }
         gap.others.push(path);
     }
@@ -281,7 +281,7 @@ fn find_unused_values(investigation: &Investigation, used: &UsedPaths) -> Option
             vec![path]
         };
         if !gaps.is_empty() {
-            gap.extend_to(&command.span);
+            gap.move_to_earlier(&command.span);
             gap.others.extend(gaps);
         }
     }

@@ -142,7 +142,7 @@ impl Chapter {
         chapter
     }
 
-    /// Note the complaints about raw HTML.
+    /// Add the complaints about raw HTML.
     fn add_html_findings(&mut self, found: HtmlFindings) {
         for error in found.refused {
             self.push_problem(error);
@@ -189,7 +189,7 @@ impl Chapter {
             .collect()
     }
 
-    /// Note what could not be read.
+    /// Add the problem of what could not be read.
     pub fn push_problem(&mut self, error: SyntaxError) {
         let diagnostic = to_diagnostic(&self.source, error);
         self.problems.push(diagnostic);

@@ -138,14 +138,14 @@ impl<'a> HtmlRules<'a> {
         &rest[..rest.partition_point(|p| p.end <= range.end)]
     }
 
-    /// Values in text or code at `range`.
+    /// Check values in text or code at `range`.
     fn check_values(&mut self, range: &Range<usize>) {
         if let Some(first) = self.placeholders_in(range).first() {
             self.refuse_unshown(first, "a value");
         }
     }
 
-    /// Take in a piece of HTML.
+    /// Check a piece of HTML, and keep track of the elements that it opens and closes.
     fn check_html(&mut self, lines: &[(String, Range<usize>)]) {
         let html: String = lines.iter().map(|(line, _)| line.as_str()).collect();
         for token in tokenize_html(&html) {
@@ -167,7 +167,7 @@ impl<'a> HtmlRules<'a> {
         }
     }
 
-    /// Take in a start tag.
+    /// Check a start tag, whose element is open from then on.
     fn check_element(&mut self, kind: &TokenKind, at: &Range<usize>) {
         let TokenKind::Start {
             name,

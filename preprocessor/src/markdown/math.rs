@@ -1,6 +1,6 @@
 //! Formulas of MathJax in text.
 
-/// True if text is inside of a formula, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
+/// The state of a walk through text: inside of a formula or not, by MathJax's delimiters `\(…\)`, `\[…\]` and `$$…$$`
 /// (<https://docs.mathjax.org/en/v2.7/tex.html#tex-and-latex-math-delimiters>).
 #[derive(Default)]
 pub struct MathState {

@@ -190,7 +190,7 @@ fn apply_on_stale(
 }
 
 impl FreshnessFindings {
-    /// Tell the reasons for being out of date that the pages tell.
+    /// Add the reasons for being out of date that the pages tell.
     fn add_published_reasons(&mut self, on_stale: OnMissing, what: &str, reasons: &[String]) {
         if reasons.is_empty() {
             return;
@@ -206,7 +206,7 @@ impl FreshnessFindings {
         }
     }
 
-    /// Tell a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
+    /// Add a reason that the pages do not tell. `refused`: it is wrong whatever the book says.
     fn add_unpublished_reason(
         &mut self,
         on_stale: OnMissing,
@@ -221,7 +221,7 @@ impl FreshnessFindings {
         }
     }
 
-    /// Tell the parts that could not be compared, if there are any.
+    /// Add the parts that could not be compared, if there are any.
     fn add_uncompared(&mut self, what: &str, open: &str) {
         if !open.is_empty() {
             let line = format!("{what} was not compared with all that is here: {open}");

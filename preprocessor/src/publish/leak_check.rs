@@ -125,7 +125,7 @@ impl LeakCheck {
 
     /// Every leak in one file, a line each. The secret itself is not in it. A page is read as a reader sees it, too:
     /// without markup and character references between digits.
-    pub fn check_file(&self, name: &str, bytes: &[u8]) -> Vec<String> {
+    pub fn find_leaks(&self, name: &str, bytes: &[u8]) -> Vec<String> {
         let mut found: Vec<(String, SecretMatch)> = self
             .find_unquoted(name, bytes)
             .into_iter()

@@ -178,7 +178,7 @@ fn stale_diagnostics(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnosti
         return Vec::new();
     }
     let machines = book_data.evidence_set.loaded.iter().filter_map(|loaded| {
-        let reasons = loaded.stale_reasons()?;
+        let reasons = loaded.stale_text()?;
         let message = format!(
             "the evidence of {} is out of date: {reasons}",
             loaded.machine

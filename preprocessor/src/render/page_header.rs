@@ -66,13 +66,13 @@ pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> 
                 loaded.machine
             ));
         }
-        if let Some(what) = loaded.uncompared_parts() {
+        if let Some(what) = loaded.uncompared_text() {
             notices.push(format!(
                 "Not compared: whether the values of {} are of what would run now is not known everywhere: {what}.",
                 loaded.machine
             ));
         }
-        if let Some(reasons) = loaded.stale_reasons() {
+        if let Some(reasons) = loaded.stale_text() {
             old.push(OutOfDate {
                 machine: &loaded.machine,
                 time,

@@ -25,8 +25,8 @@ pub fn find_modules<'w>(
     }
     let (folders, release) = match &kernel.package {
         Some(sidecar) => {
-            let folder =
-                package::modules_folder(sidecar, &kernel.modules, cache, say).map_err(Box::new)?;
+            let folder = package::fetch_modules_folder(sidecar, &kernel.modules, cache, say)
+                .map_err(Box::new)?;
             (vec![folder], Some(sidecar.release.as_str()))
         }
         None => {
@@ -40,7 +40,7 @@ pub fn find_modules<'w>(
     let mut tree = ModuleTree::read(&folders)?;
     load_order(&wanted, &mut |name| {
         let Some(bytes) = tree.read_module(name)? else {
-            let list = list_built_in(&mut tree, kernel, cache, say);
+            let list = add_built_in(&mut tree, kernel, cache, say);
             return Ok(match tree.is_built_in(name) {
                 true => ModuleLookup::BuiltIn,
                 false => ModuleLookup::Nothing {
@@ -81,16 +81,17 @@ pub fn fetch_modules(
     say: ProgressFn<'_>,
 ) -> Result<(), ModuleError> {
     let image = kernel.package.as_ref().ok_or(ModuleError::NoTree)?;
-    let folder = package::modules_folder(image, &kernel.modules, cache, say).map_err(Box::new)?;
+    let folder =
+        package::fetch_modules_folder(image, &kernel.modules, cache, say).map_err(Box::new)?;
     let mut tree = ModuleTree::read(&[folder])?;
-    match list_built_in(&mut tree, kernel, cache, say) {
+    match add_built_in(&mut tree, kernel, cache, say) {
         Err(ListError::Package(error)) => Err(error.into()),
         _ => Ok(()),
     }
 }
 
 /// Have a tree know which modules are a part of the kernel, from another package if need be.
-fn list_built_in(
+fn add_built_in(
     tree: &mut ModuleTree,
     kernel: &KernelImage,
     cache: &Cache,
@@ -100,7 +101,7 @@ fn list_built_in(
         return Ok(());
     }
     let image = kernel.package.as_ref().ok_or(ListError::Absent)?;
-    let list = package::list_built_in(image, cache, say).map_err(Box::new)?;
+    let list = package::fetch_built_in_list(image, cache, say).map_err(Box::new)?;
     tree.set_built_in(&list);
     Ok(())
 }

@@ -30,7 +30,7 @@ struct Origin {
 ///
 /// # Errors
 /// When their package is unavailable, or a lock file pins others.
-pub fn modules_folder(
+pub fn fetch_modules_folder(
     image: &Sidecar,
     wanted: &ModulesPackage,
     cache: &Cache,
@@ -127,7 +127,7 @@ fn find_modules_package(image: &Sidecar, apt: &Apt) -> Result<Option<ServedPacka
 ///
 /// # Errors
 /// When its package is unavailable.
-pub fn list_built_in(
+pub fn fetch_built_in_list(
     image: &Sidecar,
     cache: &Cache,
     say: ProgressFn<'_>,

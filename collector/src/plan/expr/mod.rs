@@ -24,7 +24,7 @@
 //!   it describes a two-dimensional table as one array of all its elements.
 //! - `(const char __user *)buf` reads the task's memory. GCC does not record `__user` in BTF, so write it in a cast.
 //!
-//! [`compile`] turns a path into a [`ReadSpec`] for the eBPF programs and a [`Decoder`] for what comes back.
+//! [`compile`] turns a path into a [`ReadSpec`](qed_collector_ebpf::ReadSpec) for the eBPF programs and a [`Decoder`] for what comes back.
 
 mod compile;
 mod decode;

@@ -143,7 +143,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         })
     }
 
-    /// The member of a union that counts; of the others, that they do not.
+    /// Add the member of a union that counts; of the others, that they do not.
     fn add_union(
         &self,
         composite: &Composite<'a>,

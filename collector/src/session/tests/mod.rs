@@ -409,7 +409,7 @@ fn workload_fails() {
     };
     let (seen, log) = session(&[shared(""), shared("")], script);
     let reason = seen.experiments[0].outcome.as_ref().unwrap_err();
-    assert_eq!(**reason, "not run: no such program");
+    assert_eq!(&**reason, "not run: no such program");
     assert!(seen.experiments[0].descendants.is_none());
     assert!(at(&log, "stop") < at(&log, "watch 101 for experiment 1"));
     assert!(seen.experiments[1].outcome.is_ok());

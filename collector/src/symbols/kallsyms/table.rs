@@ -162,7 +162,7 @@ impl Kallsyms {
     }
 
     /// Like [`Kallsyms::lookup`], but if the kernel itself has no such symbol, those of these modules.
-    pub fn lookup_in_modules(&self, name: &str, modules: &[String]) -> Vec<u64> {
+    pub fn lookup_with_modules(&self, name: &str, modules: &[String]) -> Vec<u64> {
         let own = self.lookup(name);
         if !own.is_empty() || modules.is_empty() {
             return own;

@@ -22,7 +22,7 @@ pub(super) fn reasons(
     observation::missed_hit_reasons(plan, seen, planned)
 }
 
-/// The reason why the hits of a probe may not be those of the workload's call.
+/// The reasons why the hits of a probe may not be those of the workload's call.
 pub(super) fn foreign_hit_reasons(
     experiment: &str,
     planned: &PlannedProbe,
@@ -34,7 +34,7 @@ pub(super) fn foreign_hit_reasons(
     })
 }
 
-/// The reason why a leaf proves nothing that says how complete the experiment is, or the order of its events.
+/// The reasons why a leaf proves nothing that says how complete the experiment is, or the order of its events.
 pub(super) fn leaf_reasons(names: &[&str], machine: &Indexed<'_>) -> Vec<String> {
     let Some(seen) = names
         .first()
@@ -62,7 +62,7 @@ pub(super) fn leaf_reasons(names: &[&str], machine: &Indexed<'_>) -> Vec<String>
     }
 }
 
-/// The reason why a function of a claim cannot be computed from its arguments: an order of events that may not be the
+/// The reasons why a function of a claim cannot be computed from its arguments: an order of events that may not be the
 /// workload's, or a stack in which the place of an interrupt is not known.
 pub(super) fn function_reasons(
     function: &Function,

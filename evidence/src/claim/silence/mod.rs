@@ -26,7 +26,7 @@ pub(super) use ledger::find_unseen_free;
 use lookup::{find_planned_probe, has_fired};
 use short::undercount_reasons;
 
-/// The reason why a count of 0 does not prove that there was nothing: the one that [`unproven_call_reasons`] gives for functions
+/// The reasons why a count of 0 does not prove that there was nothing: those that [`unproven_call_reasons`] gives for functions
 /// that read the same counts, so that no claim evades them by reading the leaf itself.
 pub(super) fn zero_count_reasons(
     read: &ReadPath,
@@ -60,7 +60,7 @@ pub(super) fn zero_count_reasons(
     }
 }
 
-/// The reason why the evidence cannot bear what the function says, beyond the values it reads.
+/// The reasons why the evidence cannot bear what the function says, beyond the values it reads.
 pub(super) fn unproven_call_reasons(
     node: &Node,
     (function, args): (&Function, &[Node]),
@@ -84,7 +84,7 @@ pub(super) fn unproven_call_reasons(
     of_names.chain(whole).collect()
 }
 
-/// The reason why counts of hits that are not zero may be other than they were, and where they stand. A claim that a
+/// The reasons why counts of hits that are not zero may be other than they were, and where they stand. A claim that a
 /// count is at least so many, which were seen, needs no more than those.
 pub(super) fn short_count_reasons(
     root: &Node,
@@ -155,7 +155,7 @@ fn missing_boots_reason(catalog: &Catalog<'_>, machine: &Indexed<'_>) -> Option<
     })
 }
 
-/// The reason why it is not known which of its probe's hits a path leads to: some that the probe should have had are
+/// The reasons why it is not known which of its probe's hits a path leads to: some that the probe should have had are
 /// not recorded, and each of them may have come before.
 fn ambiguous_hit_reasons(
     names: &[&str],

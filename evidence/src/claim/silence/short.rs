@@ -4,7 +4,7 @@ use super::{experiment, hooks, instances};
 use crate::investigation::Probe as PlannedProbe;
 use crate::path_index::resolve::{Catalog, Indexed};
 
-/// The reason why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on
+/// The reasons why the hits of one probe may be fewer than there were: what was not watched, and what may have gone on
 /// unseen.
 pub(super) fn undercount_reasons(
     experiment: &str,

@@ -275,7 +275,7 @@ impl FileChecker {
         }
     }
 
-    /// The evidence has one buffer of a name.
+    /// Check that no two buffers have one name: the evidence has one buffer of a name.
     pub(super) fn check_buffer_names(&mut self, workload: &Workload, span: Range<usize>) {
         let mut known = BTreeSet::new();
         let buffers = workload.buffers();

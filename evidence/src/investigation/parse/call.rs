@@ -47,7 +47,7 @@ const RETURN_FD: &[&str] = &[
 
 impl FileChecker {
     /// The calls that prepare those that are watched.
-    pub(super) fn earlier_calls(
+    pub(super) fn preparing_calls(
         &mut self,
         raw: Vec<Spanned<RawCall>>,
         command: bool,

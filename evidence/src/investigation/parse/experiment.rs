@@ -262,8 +262,8 @@ impl FileChecker {
         probes
     }
 
-    /// One function at one offset is one kprobe, whose reads belong together. Probes with another `within` tell its hits apart; what
-    /// a probe does at a hit, beyond reading, is done whatever its condition says.
+    /// Refuse two probes of one function at one offset: that is one kprobe, whose reads belong together. Probes with another `within` are
+    /// told apart, but what a probe does at a hit, beyond reading, is done whatever its condition says.
     fn check_duplicate_functions(&mut self, probes: &[Probe]) {
         let only_reads = |probe: &Probe| {
             probe.signal.is_none() && probe.allocates.is_none() && probe.frees.is_none()

@@ -1,4 +1,4 @@
-//! Parsing of TOML text to an [`Investigation`], or to the list of all its mistakes.
+//! Parsing of TOML text to an [`Investigation`](super::Investigation), or to the list of all its mistakes.
 
 mod argument;
 mod call;

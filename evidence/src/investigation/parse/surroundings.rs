@@ -57,7 +57,7 @@ impl FileChecker {
         }
     }
 
-    /// A system call runs no program, so programs and an environment are refused.
+    /// Refuse programs and an environment: a system call runs no program.
     fn refuse_programs(&mut self, raw: &RawWorkload) {
         let env = raw.env.keys().next().map(|key| (key.span(), "`env`"));
         let programs = raw.programs.first().map(|name| (name.span(), "`programs`"));

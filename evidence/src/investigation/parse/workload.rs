@@ -25,7 +25,8 @@ impl FileChecker {
                 ),
             );
         }
-        let before = self.earlier_calls(std::mem::take(&mut raw.before), raw.command.is_some())?;
+        let before =
+            self.preparing_calls(std::mem::take(&mut raw.before), raw.command.is_some())?;
         let threads = raw.threads.as_ref().map_or(1, |threads| *threads.get_ref());
         let (sequence, action) = self.action(raw, span.clone(), &before)?;
         let workload = Workload {

@@ -315,7 +315,7 @@ fn read_kernel_evidence(
         ));
     }
     part.plan
-        .check_result(kernel, &evidence)
+        .check_evidence(kernel, &evidence)
         .map_err(|mismatch| refused(mismatch.to_string()))?;
     Ok(IncomingKernel {
         machine: machine.clone(),
