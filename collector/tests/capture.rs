@@ -96,9 +96,17 @@ fn every_experiment() {
             if experiment == "pool" {
                 continue;
             }
+            // An excuse for later kernels.
+            let later = "the excuse within `alloc_slab_obj_exts` may never hold: this kernel has no function";
+            let is_later = |note: &&String| name == "debian-6.1" && note.starts_with(later);
+            let notes: Vec<&String> = quality
+                .notes
+                .iter()
+                .filter(|note| !is_later(note))
+                .collect();
             assert_eq!(
-                (quality.lost, quality.missed, &quality.notes),
-                (0, 0, &Vec::new()),
+                (quality.lost, quality.missed, notes),
+                (0, 0, Vec::new()),
                 "{name} {experiment}"
             );
             for (probe, found) in &found.probes {

@@ -142,6 +142,28 @@ fn failed_capture_falls_back() {
     );
     assert!(book.read("book/one.html").contains("Recorded evidence"));
     assert_eq!(book.read("calls").lines().count(), 2);
+    // `check` captures nothing, and knows of it as well.
+    let check = || {
+        let path = std::env::var("PATH").unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mdbook-qed"))
+            .arg("check")
+            .current_dir(book.dir.path())
+            .env("PATH", format!("{}:{path}", book.path("bin").display()))
+            .output();
+        stderr(&output.unwrap())
+    };
+    let told = check();
+    assert!(
+        told.contains("the capture on guest:test-2 failed before")
+            && told.contains("this disk is full"),
+        "{told}"
+    );
+    assert_eq!(book.read("calls").lines().count(), 2);
+    for machine in ["guest:test-1", "guest:test-2"] {
+        book.evidence(&evidence(machine, 0x1e00_0000, ""));
+    }
+    let told = check();
+    assert!(!told.contains("failed before"), "{told}");
 }
 
 /// Check that a capture that failed is tried again once a file was changed that it runs, or that it prepares a guest with.

@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use common::{Book, stdout};
+use common::{Book, evidence, stdout};
 
 /// Check that each cell of each claim leads to where the claim stands, from any folder, for a README too, in the page
 /// and in the print page.
@@ -55,4 +55,56 @@ fn links_resolve() {
         "{}",
         stdout(&verified)
     );
+}
+
+/// Check that a FAIL is marked as such, and a PASS on evidence that is out of date otherwise than a fresh one, wherever a verdict
+/// stands: in the table of claims, in steps, beside the claim and in the verdict on the chapter.
+#[test]
+fn verdicts_look_different() {
+    let chapter = "# One\n\n```qed-claim good machine=\"guest:test-1\"\ncreate.outcome.returned == 3\n```\n\n\
+        ```qed-claim bad\ncreate.outcome.returned == 4\n```\n\n\
+        ```qed-exhibit claims\n```\n\n```qed-exhibit steps machine=\"guest:test-1\"\nIt works: ; good\nIt fails: ; good, bad\n```\n\n\
+        ```qed-exhibit derivation\n```\n";
+    let book = Book::new(
+        &[("one.md", chapter)],
+        "on-fail = \"warn\"",
+        "[output.html]\n[output.markdown]",
+    );
+    book.build();
+    let page = book.read("book/html/one.html");
+    let count = |page: &str, part: &str| page.matches(part).count();
+    // Two machines in the table, one beside the claim, two in the step and its proof.
+    assert_eq!(
+        count(&page, "class=\"qed-badge qed-fail\">✘ FAIL"),
+        5,
+        "{page}"
+    );
+    assert_eq!(count(&page, "<li class=\"qed-fail\">"), 1, "{page}");
+    assert_eq!(count(&page, "qed-old\""), 0, "{page}");
+    assert!(!book.read("book/markdown/one.md").contains('†'));
+
+    let mut old = evidence("guest:test-1", 0x1e00_0000, "said\n");
+    old.run.investigation_digest = "11".repeat(32);
+    book.evidence(&old);
+    book.build();
+    let page = book.read("book/html/one.html");
+    assert!(
+        page.contains("class=\"qed-claim qed-pass qed-old\""),
+        "{page}"
+    );
+    // One machine in the table, one step, its proof and that of the other step.
+    assert_eq!(
+        count(&page, "class=\"qed-badge qed-pass qed-old\">✔ PASS"),
+        4,
+        "{page}"
+    );
+    assert_eq!(count(&page, "<li class=\"qed-pass qed-old\">"), 1, "{page}");
+    assert_eq!(
+        count(&page, "class=\"qed-badge qed-pass\">✔ PASS"),
+        2,
+        "{page}"
+    );
+    assert!(page.contains("qed-derivation qed-fail qed-old"), "{page}");
+    let text = book.read("book/markdown/one.md");
+    assert!(text.contains("✔ PASS†"), "{text}");
 }

@@ -160,6 +160,64 @@ fn claims_that_never_apply() {
     assert_eq!(status, Some(2));
 }
 
+/// Check that a claim under another name than `qed-claim` is told, also where the chapter holds nothing else of QED, and that code of
+/// other languages is not.
+#[test]
+fn blocks_under_other_names() {
+    let chapter = "# One\n\n```qed_claim a\n1 == 2\n```\n\n```qed claim b\n1 == 2\n```\n\n```claim c\n1 == 2\n```\n\n\
+        ~~~ Exhibit claims\n~~~\n\n```qedclaim d\n```\n\n```c\nqed claim\n```\n\n```claims\n```\n\n```qed-claimed by\n```\n\n\
+        It is {qed kernel.release}.\n";
+    let book = Book::new(&[("one.md", CLAIM), ("two.md", chapter)], "", "");
+    let told = stderr(&book.qed(&["check"]));
+    for name in [
+        "qed_claim",
+        "qed claim",
+        "claim",
+        "Exhibit",
+        "qedclaim",
+        "qed-claimed",
+    ] {
+        let line = format!("`{name}` is neither a claim nor an exhibit");
+        assert_eq!(told.matches(&line).count(), 1, "{name}: {told}");
+    }
+    assert_eq!(told.matches("is neither a claim").count(), 6, "{told}");
+    assert_eq!(
+        told.matches("did you mean `qed-claim`?").count(),
+        5,
+        "{told}"
+    );
+    assert_eq!(
+        told.matches("did you mean `qed-exhibit`?").count(),
+        1,
+        "{told}"
+    );
+    assert!(told.contains("src/two.md:31:7"), "{told}");
+    assert!(
+        told.contains("this is not a placeholder, and is published as it is"),
+        "{told}"
+    );
+}
+
+/// Check that the copies of chapters in a site that was published among the chapters are not taken for chapters.
+#[test]
+fn published_site_among_the_chapters() {
+    let book = Book::new(&[("one.md", CLAIM)], "", "");
+    let toml = book
+        .read("book.toml")
+        .replace("title = \"T\"", "title = \"T\"\nsrc = \".\"");
+    for file in ["SUMMARY.md", "one.md"] {
+        book.write(file, &book.read(&format!("src/{file}")));
+    }
+    std::fs::remove_dir_all(book.path("src")).unwrap();
+    book.write("book.toml", &toml);
+    let never = "this claim is never judged";
+    book.write("book/qed/source/chapters/one.md", CLAIM);
+    assert!(stderr(&book.qed(&["check"])).contains(never));
+    book.write("book/qed/manifest.json", "{}");
+    let told = stderr(&book.qed(&["check"]));
+    assert!(!told.contains(never), "{told}");
+}
+
 /// Check that evidence that nothing uses is told where the investigation asks for it, and that an exhibit uses what it
 /// shows.
 #[test]

@@ -3,6 +3,7 @@
 use crate::common;
 
 use common::{Book, evidence, stderr};
+use qed_evidence::value::{Datum, Value};
 
 const CHAPTER: &str = "# One\n\nfd {{qed create.outcome.returned}}\n\n\
     ```qed-claim good\ncreate.outcome.returned == 3\n```\n\n\
@@ -60,6 +61,49 @@ fn the_build_fails() {
     }
     assert!(!book.path("book/one.html").exists());
     assert_eq!(book.qed(&["check"]).status.code(), Some(1));
+}
+
+/// Check that an experiment that saw no event is told by each build and each check with what its workload did and what was attached,
+/// and that nobody is sent to capture again for events that were not lost.
+#[test]
+fn no_event_at_all() {
+    let book = Book::new(
+        &[("one.md", "# One\n\n{{qed create.outcome.exit}}\n")],
+        "",
+        "",
+    );
+    for machine in ["guest:test-1", "guest:test-2"] {
+        let mut silent = evidence(machine, 0x1e00_0000, "");
+        let experiment = silent.experiments.get_mut("create").unwrap();
+        experiment.quality.events = 0;
+        experiment.outcome.returned = Datum::Value(Value::Errno {
+            value: -2,
+            name: "ENOENT".into(),
+        });
+        experiment.outcome.errno = Datum::Value(Value::Errno {
+            value: 2,
+            name: "ENOENT".into(),
+        });
+        for probe in experiment.probes.values_mut() {
+            probe.hits.clear();
+        }
+        book.evidence(&silent);
+    }
+    for _ in 0..2 {
+        for output in [book.mdbook(&["build"]), book.qed(&["check"])] {
+            let told = stderr(&output);
+            for part in [
+                "guest:test-1, guest:test-2: experiment `create`: saw no event at all",
+                "ENOENT",
+                "Attached: `inner`, `outer`",
+                "test.toml:3:",
+                "no event was lost, so another capture alone changes nothing",
+            ] {
+                assert!(told.contains(part), "{part}: {told}");
+            }
+            assert!(!told.contains("capture again"), "{told}");
+        }
+    }
 }
 
 /// Check that where one machine lost an event, the page shows another one, and still says what the first came to.

@@ -541,6 +541,14 @@ fn hostile_editor() {
         json!({ "textDocument": about, "contentChanges": changes }),
     );
     editor.wait_for("one.md", "the placeholder has no end in its line");
+    // A frame without a message is answered, and the next one is read.
+    for (body, code) in [("{]", -32700), ("{\"jsonrpc\":\"2.0\"}", -32600)] {
+        editor.send_raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+        let answer = editor.next_error();
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+        assert!(answer["id"].is_null(), "{answer}");
+    }
+    editor.ask("textDocument/hover", editor.behind(&file, "# "));
     editor.send_raw(b"Content-Length: 99999\r\n\r\n{\"jsonrpc\":");
     let (status, printed) = editor.vanish();
     assert_eq!(status, Some(2), "{printed}");

@@ -160,6 +160,64 @@ fn site_inside_a_site() {
     good(&book.qed(&["verify", "book/de"]));
 }
 
+/// Check that the site of another book can lie in a folder of a site: it is published first, the outer site seals it as well, and `verify`
+/// looks at both. A page does not escape by a manifest that is put beside it.
+#[test]
+fn site_of_another_book_inside() {
+    let book = book("");
+    let inner = Book::new(
+        &[("one.md", "# One\n\nother {{qed create.outcome.stdout}}\n")],
+        "",
+        "",
+    );
+    let de = book.path("book/de");
+    book.build();
+    good(&inner.mdbook(&["build", "--dest-dir", de.to_str().unwrap()]));
+    // Nothing says yet that it is not a part of this book.
+    let output = book.qed(&["publish", "book"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).contains("de/ looks like the site of another book: publish that first"),
+        "{}",
+        stdout(&output)
+    );
+    good(&inner.qed(&["publish", de.to_str().unwrap()]));
+    let printed = good(&book.qed(&["publish", "book"]));
+    assert!(printed.contains("de/ is a site of its own"), "{printed}");
+    good(&book.qed(&["verify", "book/de"]));
+    good(&book.qed(&["verify", "book"]));
+    edit(&book, "book/de/one.html", ">said", ">sayd");
+    wrong(&book, "book", "de/one.html:");
+    edit(&book, "book/de/one.html", ">sayd", ">said");
+    edit(&book, "book/one.html", ">3</span>", ">4</span>");
+    wrong(&book, "book", "one.html:");
+    edit(&book, "book/one.html", ">4</span>", ">3</span>");
+    good(&book.qed(&["verify", "book"]));
+    book.write(
+        "book/deep/qed/manifest.json",
+        &book.read("book/de/qed/manifest.json"),
+    );
+    let output = book.qed(&["verify", "book"]);
+    assert!(!output.status.success(), "{}", stdout(&output));
+}
+
+/// Check that a book that shows nothing is published, although recorded evidence lies beside it.
+#[test]
+fn no_value_and_recorded_evidence() {
+    let book = Book::new(&[("one.md", "# One\n\ntext\n")], "", "");
+    std::fs::rename(book.path(".qed/evidence"), book.path("recorded")).unwrap();
+    book.build();
+    assert!(!book.read("book/one.html").contains("qed-page"));
+    good(&book.qed(&["publish", "book"]));
+    // A page without a value says that the others rest on it.
+    book.write("src/SUMMARY.md", "- [One](one.md)\n- [Two](two.md)\n");
+    book.write("src/two.md", CHAPTER);
+    book.build();
+    assert!(book.read("book/one.html").contains("Recorded evidence"));
+    good(&book.qed(&["publish", "book"]));
+    good(&book.qed(&["verify", "book"]));
+}
+
 /// Check that a book whose chapters lie in its own folder is neither built nor checked as good where mdBook would copy the raw evidence
 /// of a live machine into the site; of guests it is a warning.
 #[test]

@@ -153,7 +153,7 @@ impl AssembledProbes {
 }
 
 /// The words in a note about returns that were missed.
-pub const NOT_SEEN: &str = "not seen";
+pub use qed_evidence::observation::NOT_SEEN;
 
 /// The probes that an event may be a hit of.
 fn candidate_probes<'a>(

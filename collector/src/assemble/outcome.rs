@@ -13,7 +13,7 @@ use crate::symbols::disasm::disassemble;
 use crate::workload::CallSite;
 
 /// The reason why a process that ran into its time limit has no exit status.
-pub const TIMED_OUT: &str = "the process did not end in time and was killed";
+pub use qed_evidence::observation::TIMED_OUT;
 
 /// The workload's own code, disassembled. The target of a call in it has no meaningful name.
 pub fn disassemble_call_site(raw: &CallSite) -> document::CallSite {

@@ -128,6 +128,8 @@ pub(crate) fn sample() -> Vec<u8> {
             ("items", flexible, 2912, 0),
         ],
     );
+    let common = b.structure("sock_common", 4, &[("skc_family", int, 0, 0)]);
+    b.structure("sock", 4, &[("__sk_common", common, 0, 0)]);
     b.structure(
         "note",
         4,

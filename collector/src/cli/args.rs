@@ -57,10 +57,19 @@ pub fn run() -> Result<(), Failure> {
         _ => Verbosity::Normal,
     });
     match cli.command {
-        CollectorSubcommand::Capture(args) => capture::run(&args),
-        CollectorSubcommand::Plan(args) => plan::run(&args),
+        CollectorSubcommand::Capture(mut args) => {
+            args.named.apply_to(&mut args.request.book);
+            capture::run(&args)
+        }
+        CollectorSubcommand::Plan(mut args) => {
+            args.named.apply_to(&mut args.request.book);
+            plan::run(&args)
+        }
         CollectorSubcommand::Kernels(args) => kernels::run(&args),
-        CollectorSubcommand::Sweep(args) => sweep::run(&args),
+        CollectorSubcommand::Sweep(mut args) => {
+            args.named.apply_to(&mut args.book);
+            sweep::run(&args)
+        }
         CollectorSubcommand::Discover(args) => discover::run(&args),
         CollectorSubcommand::Show(args) => show::run(&args),
         CollectorSubcommand::Members(args) => members::run(&args),

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use qed_evidence::Evidence;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::machine::evidence_file_name;
-use qed_evidence::observation::{format_one_line, notes};
+use qed_evidence::observation::{capture_warnings, format_one_line, notes};
 use qed_evidence::value::Datum;
 
 use super::capture_machine::{MachineOptions, capture_machine};
-use super::capture_warnings::capture_warnings;
 use super::command_warnings::command_warnings;
 use super::failure::Failure;
 use super::guests::Guests;
@@ -17,7 +16,9 @@ use super::investigation::read_investigation;
 use super::kernel_files::DebugInfo;
 use super::output::print;
 use super::progress::print_note;
-use super::request::{CaptureRequest, RequestArgs, read_request, refuse_overwriting_book_evidence};
+use super::request::{
+    CaptureRequest, NamedBook, RequestArgs, read_request, refuse_overwriting_book_evidence,
+};
 use super::store::Store;
 use super::target::{TargetMachine, check_distinct};
 use crate::guest;
@@ -48,6 +49,9 @@ pub struct Args {
     /// Overwrite the evidence of a book with that of another investigation than its own
     #[arg(long)]
     pub force: bool,
+    /// The book.
+    #[command(flatten)]
+    pub named: NamedBook,
 }
 
 /// Run the command. Say on stdout which file each machine's evidence went to.

@@ -11,7 +11,7 @@ use qed_evidence::value::Datum;
 use crate::assemble::is_withheld_output;
 use crate::session::NOT_STARTED;
 use crate::session::raw::RawCommand;
-use crate::workload::missing_program::not_found_lines;
+use qed_evidence::observation::missing_program::not_found_lines;
 
 /// The way to give a guest the programs of a command.
 const PROGRAMS_ADVICE: &str = "a guest has only the program that `run` begins with: name the others in `programs` of `[guest]`";

@@ -6,7 +6,6 @@ mod boots;
 mod call_tree;
 pub mod capture;
 mod capture_machine;
-mod capture_warnings;
 mod command_warnings;
 pub mod discover;
 mod discover_json;

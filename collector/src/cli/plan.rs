@@ -20,7 +20,7 @@ use super::output::{Format, json, print, render};
 use super::plan_notes::{MachinePlan, notes_of_plans};
 use super::plan_report::{ExperimentReport, MachineReport, NoteReport};
 use super::progress::{Progress, print_note};
-use super::request::{CaptureRequest, RequestArgs, read_request};
+use super::request::{CaptureRequest, NamedBook, RequestArgs, read_request};
 use super::runtime::runtime;
 use super::target::TargetMachine;
 use crate::assemble::symbolize::StaticFiles;
@@ -42,6 +42,9 @@ pub struct Args {
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+    /// The book.
+    #[command(flatten)]
+    pub named: NamedBook,
 }
 
 /// Run the command.

@@ -113,12 +113,28 @@ fn reason_texts(refused: &BTreeMap<String, Reason>) -> BTreeMap<String, String> 
 }
 
 fn address_types(reads: &[PlannedRead]) -> BTreeMap<String, String> {
-    let pointers = reads
-        .iter()
-        .filter(|read| matches!(read.decode, Decoder::Pointer { .. }));
-    pointers
-        .map(|read| (read.name.clone(), read.decode.type_name().to_owned()))
-        .collect()
+    let mut types = BTreeMap::new();
+    for read in reads {
+        add_address_types(&read.name, &read.decode, &mut types);
+    }
+    types
+}
+
+/// The types of a value, or of the members of a structure that is read whole, that are addresses, by the names of the values.
+fn add_address_types(name: &str, decode: &Decoder, types: &mut BTreeMap<String, String>) {
+    match decode {
+        Decoder::Pointer { type_name, .. } => {
+            types.insert(name.to_owned(), type_name.clone());
+        }
+        Decoder::Structure { fields, .. } => {
+            for field in fields {
+                if let Ok(decode) = &field.decode {
+                    add_address_types(&format!("{name}.{}", field.name), decode, types);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The notes about the plans of these machines, in the order of the investigation: errors are about what all of them refuse.
@@ -178,4 +194,39 @@ pub(super) fn few_argument_notes<'f>(
         }
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::expr::StructureField;
+
+    /// Check that addresses in structures that are read whole are among those that notes are about, by the names that captures give
+    /// them, and that members which no kernel can read are not.
+    #[test]
+    fn addresses_in_structures() {
+        let field = |name: &str, decode| StructureField {
+            name: name.to_owned(),
+            offset: 0,
+            decode,
+        };
+        let pointer = || Decoder::Pointer {
+            type_name: "const unsigned char *".into(),
+            to_function: false,
+        };
+        let structure = Decoder::Structure {
+            type_name: "struct dentry".into(),
+            fields: vec![
+                field("d_name.name", Ok(pointer())),
+                field("d_sb", Err(Reason::from("no".to_owned()))),
+                field("is", Ok(Decoder::Bool)),
+            ],
+        };
+        let mut types = BTreeMap::new();
+        add_address_types("q", &structure, &mut types);
+        add_address_types("p", &pointer(), &mut types);
+        let names: Vec<&str> = types.keys().map(String::as_str).collect();
+        assert_eq!(names, ["p", "q.d_name.name"]);
+        assert_eq!(types["q.d_name.name"], "const unsigned char *");
+    }
 }

@@ -52,6 +52,23 @@ impl RequestArgs {
     }
 }
 
+/// A book that is named by a word of its own.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct NamedBook {
+    /// The same as --book
+    #[arg(value_name = "BOOK", conflicts_with_all = ["book", "investigation"])]
+    word: Option<PathBuf>,
+}
+
+impl NamedBook {
+    /// Take it for the value of `--book`, if there is none.
+    pub fn apply_to(&self, book: &mut Option<PathBuf>) {
+        if book.is_none() {
+            book.clone_from(&self.word);
+        }
+    }
+}
+
 /// The request of a book or of the command line.
 pub struct CaptureRequest {
     /// The investigation file.

@@ -36,7 +36,9 @@ pub struct Args {
     /// Take the investigation and the lock file from this book, and write below it: its folder, or its book.toml [default
     /// without --investigation: the book in this folder or the nearest one above]
     #[arg(long, value_name = "BOOK", conflicts_with = "output")]
-    book: Option<PathBuf>,
+    pub(super) book: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) named: super::request::NamedBook,
     /// Of a series that this lock file pins (guest:debian-6.12), take the pinned kernel instead of the newest
     /// [default with a book: qed.lock beside its book.toml, if there is one]
     #[arg(long, value_name = "FILE", conflicts_with = "book")]

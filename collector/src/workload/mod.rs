@@ -11,7 +11,6 @@ mod fd_conflicts;
 mod invoke;
 mod keeper;
 mod link;
-pub mod missing_program;
 pub mod names;
 mod operands;
 mod protocol;

@@ -27,7 +27,20 @@ pub struct Claims {
     by_id: BTreeMap<String, JudgedClaim>,
     by_block: BTreeMap<(usize, usize), String>,
     /// Claims that could not be read: naming them elsewhere is not a second mistake.
-    unreadable: Vec<String>,
+    unreadable: Vec<UnreadClaim>,
+}
+
+/// A claim that stands in a chapter and could not be read, so that it has no verdict.
+#[derive(Debug)]
+pub struct UnreadClaim {
+    /// Its id.
+    pub id: String,
+    /// Index of its chapter.
+    pub chapter: usize,
+    /// Index of its block in the chapter.
+    pub block: usize,
+    /// Path of the chapter, relative to `src`.
+    pub chapter_name: String,
 }
 
 /// A block of a claim by itself, whatever the others say.
@@ -102,12 +115,27 @@ impl VerdictError {
             }
         }
     }
+
+    /// The id of a claim that was probably meant.
+    pub fn near(&self) -> Option<&str> {
+        match self {
+            VerdictError::NoClaim { near, .. } => near.as_deref(),
+            VerdictError::NoVerdict(_) | VerdictError::Unreadable(_) => None,
+        }
+    }
 }
 
 impl Claims {
-    /// The number of claims and of their verdicts on all machines, in one line; `None`: there are no claims.
+    /// The number of claims and of their verdicts on all machines, and of claims that could not be
+    /// read, in one line; `None`: there are no claims.
     pub fn summary(&self) -> Option<String> {
-        let first = self.by_id.values().next()?;
+        let unread = match self.unreadable.len() {
+            0 => None,
+            number => Some(format!("{} could not be read", pluralize(number, "claim"))),
+        };
+        let Some(first) = self.by_id.values().next() else {
+            return unread;
+        };
         let mut counts = BTreeMap::new();
         for judgement in self.by_id.values().flat_map(|claim| &claim.judgements) {
             *counts.entry(judgement.verdict).or_insert(0_usize) += 1;
@@ -120,7 +148,7 @@ impl Claims {
             "{} on {}: {}",
             pluralize(self.by_id.len(), "claim"),
             pluralize(first.judgements.len(), "machine"),
-            counts.join(", ")
+            counts.join(", ") + &unread.map(|text| format!("; {text}")).unwrap_or_default()
         ))
     }
 
@@ -191,13 +219,19 @@ impl Claims {
             problems.push(problem.help("give one of them another id"));
             return;
         }
+        let unread = |id: String| UnreadClaim {
+            id,
+            chapter: index,
+            block: number,
+            chapter_name: chapter.source.name.clone(),
+        };
         let Some(claim) = claim else {
-            self.unreadable.push(id);
+            self.unreadable.push(unread(id));
             return;
         };
         problems.extend(judged.unknown);
         if has_errors(&problems[before..]) {
-            self.unreadable.push(id);
+            self.unreadable.push(unread(id));
             return;
         }
         let firsts: Vec<&str> = claim
@@ -251,6 +285,27 @@ impl Claims {
         self.by_id.get(id)
     }
 
+    /// The claims that could not be read, in the order of the book.
+    pub fn unreadable(&self) -> &[UnreadClaim] {
+        &self.unreadable
+    }
+
+    /// The claim of this id, or why there is none.
+    pub fn find(&self, id: &str) -> Result<&JudgedClaim, VerdictError> {
+        if let Some(judged) = self.by_id.get(id) {
+            return Ok(judged);
+        }
+        let unread = || self.unreadable.iter().map(|unread| unread.id.as_str());
+        if unread().any(|known| known == id) {
+            return Err(VerdictError::Unreadable(id.to_owned()));
+        }
+        let near = nearest(id, self.ids().chain(unread()));
+        Err(VerdictError::NoClaim {
+            id: id.to_owned(),
+            near: near.map(str::to_owned),
+        })
+    }
+
     /// The ids of all claims.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.by_id.keys().map(String::as_str)
@@ -266,16 +321,7 @@ impl Claims {
         let [_, id] = names[..] else {
             return Err(VerdictError::NoVerdict(path.to_string()));
         };
-        let Some(judged) = self.by_id.get(id) else {
-            if self.unreadable.iter().any(|known| known == id) {
-                return Err(VerdictError::Unreadable(id.to_owned()));
-            }
-            let near = nearest(id, self.by_id.keys().map(String::as_str));
-            return Err(VerdictError::NoClaim {
-                id: id.to_owned(),
-                near: near.map(str::to_owned),
-            });
-        };
+        let judged = self.find(id)?;
         let machine = machine.unwrap_or(judged.shown);
         let judgement = judged.judgement_on(machine);
         let reason = judgement

@@ -46,9 +46,7 @@ pub fn parse(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<ParsedClaim> {
     let source = &chapter.source;
-    let read = split_words(&source.text, block.info.clone())
-        .and_then(|words| refuse_unknown_options(&words, CLAIM_OPTIONS).map(|()| words));
-    let words = match read {
+    let words = match split_words(&source.text, block.info.clone()) {
         Ok(words) => words,
         Err(error) => {
             problems.push(to_diagnostic(source, error));
@@ -69,6 +67,15 @@ pub fn parse(
         let error = SyntaxError::new(id.span.clone(), message, help);
         problems.push(to_diagnostic(source, error));
         return None;
+    }
+    if let Err(error) = refuse_unknown_options(&words, CLAIM_OPTIONS) {
+        problems.push(to_diagnostic(source, error));
+        return Some(ParsedClaim {
+            id: id.text.clone(),
+            claim: None,
+            machine: None,
+            on_unverified: None,
+        });
     }
     let machine = parse_machine(&words, source, book_data, problems);
     let on_unverified = parse_on_unverified(&words, source, problems);

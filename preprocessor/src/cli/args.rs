@@ -40,6 +40,30 @@ struct InitArgs {
     no_capture: bool,
 }
 
+// No doc comment: it would be the help of each command.
+#[derive(Debug, Args)]
+struct BookArgs {
+    /// The folder of the book, or its book.toml [default: the book in this folder or the nearest one above]
+    #[arg(long = "book", value_name = "BOOK", value_parser = book_folder)]
+    option: Option<PathBuf>,
+    /// The same as --book
+    #[arg(value_name = "BOOK", value_parser = book_folder, conflicts_with = "option")]
+    word: Option<PathBuf>,
+}
+
+impl BookArgs {
+    /// The folder of the book, if it is named.
+    fn named(self) -> Option<PathBuf> {
+        self.option.or(self.word)
+    }
+
+    /// The folder of the book.
+    fn folder(self) -> PathBuf {
+        self.named()
+            .unwrap_or_else(|| common::find_book_folder(PathBuf::from(".")))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum QedSubcommand {
     /// Say whether a renderer is supported: every one is
@@ -49,9 +73,8 @@ enum QedSubcommand {
     },
     /// Evaluate every claim on every machine, without rendering
     Check {
-        /// The folder of the book, or its book.toml
-        #[arg(default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: CheckFormat,
@@ -60,9 +83,8 @@ enum QedSubcommand {
     Explain {
         /// The claim
         id: String,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
@@ -71,9 +93,8 @@ enum QedSubcommand {
     Since {
         /// The claim; without it, all
         id: Option<String>,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
         /// The folder of the sweep's evidence, relative to the book's [default: .qed/evidence/sweep; where that holds none, the
         /// answers are those of recorded/sweep.json]
         #[arg(long, value_name = "FOLDER")]
@@ -89,9 +110,8 @@ enum QedSubcommand {
     Bisect {
         /// The claim
         id: String,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
         /// The folder of the sweep's evidence, relative to the book's
         #[arg(long, value_name = "FOLDER", default_value = ".qed/evidence/sweep")]
         from: PathBuf,
@@ -104,21 +124,19 @@ enum QedSubcommand {
     },
     /// Serve an editor by the language server protocol, over standard input and output
     Lsp {
-        /// The folder of the book, or its book.toml; without it, that of the editor's folder or of the first document
-        #[arg(value_parser = book_folder)]
-        book: Option<PathBuf>,
+        #[command(flatten)]
+        book: BookArgs,
         /// Accepted because some editors pass it to say how they talk to a server; standard input and output are always used
         #[arg(long, hide = true)]
         stdio: bool,
     },
     /// List every path with type, value and machine: what an author can write
     Paths {
-        /// Only paths below this one
+        /// Only paths below this one; its last name may be cut short
         #[arg(default_value = "")]
         prefix: String,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
         /// Only values of this machine
         #[arg(long, value_name = "MACHINE")]
         machine: Option<String>,
@@ -168,6 +186,9 @@ enum QedSubcommand {
         /// folder, that holds a book
         #[arg(long, value_parser = book_folder)]
         book: Option<PathBuf>,
+        /// The same as --book
+        #[arg(value_name = "BOOK", value_parser = book_folder, conflicts_with = "book")]
+        word: Option<PathBuf>,
     },
     /// Write the book's evidence as it may leave this machine, with the verdicts that take what stays here
     Redact {
@@ -176,17 +197,15 @@ enum QedSubcommand {
         /// Only the evidence of this machine. Can be repeated
         #[arg(long)]
         machine: Vec<String>,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
     },
     /// Take over what `redact` wrote on other machines, and the parts of a sweep that they captured: all of it becomes this book's
     Merge {
         /// A folder with a folder from each of them
         from: PathBuf,
-        /// The folder of the book, or its book.toml
-        #[arg(long, default_value = ".", value_parser = book_folder)]
-        book: PathBuf,
+        #[command(flatten)]
+        book: BookArgs,
     },
     /// Make a new live book, or add to a book what is missing
     Init(InitArgs),
@@ -245,17 +264,23 @@ fn run_init(args: &InitArgs, source: WorkflowSource<'_>) -> u8 {
 pub fn run(source: WorkflowSource<'_>) -> u8 {
     match Cli::parse().command {
         None => preprocess::run(),
-        Some(QedSubcommand::Supports { .. }) => common::GOOD,
-        Some(QedSubcommand::Check { book, format }) => check::run(&book, format),
-        Some(QedSubcommand::Explain { id, book, format }) => explain::run(&book, &id, format),
-        Some(QedSubcommand::Since {
+        Some(command) => run_command(command, source),
+    }
+}
+
+fn run_command(command: QedSubcommand, source: WorkflowSource<'_>) -> u8 {
+    match command {
+        QedSubcommand::Supports { .. } => common::GOOD,
+        QedSubcommand::Check { book, format } => check::run(&book.folder(), format),
+        QedSubcommand::Explain { id, book, format } => explain::run(&book.folder(), &id, format),
+        QedSubcommand::Since {
             id,
             book,
             from,
             record,
             format,
-        }) => since::run(
-            &book,
+        } => since::run(
+            &book.folder(),
             since::SinceRequest {
                 id: id.as_deref(),
                 from: from.as_deref(),
@@ -263,14 +288,14 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
                 record,
             },
         ),
-        Some(QedSubcommand::Bisect {
+        QedSubcommand::Bisect {
             id,
             book,
             from,
             debuginfo,
             format,
-        }) => bisect::run(
-            &book,
+        } => bisect::run(
+            &book.folder(),
             bisect::BisectRequest {
                 id: &id,
                 from: &from,
@@ -278,15 +303,15 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
                 format,
             },
         ),
-        Some(QedSubcommand::Lsp { book, stdio: _ }) => run_lsp(book),
-        Some(QedSubcommand::Paths {
+        QedSubcommand::Lsp { book, stdio: _ } => run_lsp(book.named()),
+        QedSubcommand::Paths {
             prefix,
             book,
             machine,
             short,
             format,
-        }) => paths::run(
-            &book,
+        } => paths::run(
+            &book.folder(),
             &paths::PathsRequest {
                 prefix: &prefix,
                 machine: machine.as_deref(),
@@ -294,31 +319,33 @@ pub fn run(source: WorkflowSource<'_>) -> u8 {
                 format,
             },
         ),
-        Some(QedSubcommand::Diff {
+        QedSubcommand::Diff {
             old,
             new,
             all,
             book,
             format,
-        }) => diff::run(&old, &new, all, book.as_deref(), format),
-        Some(QedSubcommand::Verify {
+        } => diff::run(&old, &new, all, book.as_deref(), format),
+        QedSubcommand::Verify {
             site,
             evidence,
             addresses,
             book,
-        }) => {
-            let options = verify::VerifyOptions {
+        } => verify::run(
+            &site,
+            verify::VerifyOptions {
                 evidence: evidence.as_deref(),
                 addresses,
                 book: book.as_deref(),
-            };
-            verify::run(&site, options)
+            },
+        ),
+        QedSubcommand::Publish { site, book, word } => {
+            publish::run(book.or(word).as_deref(), &site)
         }
-        Some(QedSubcommand::Publish { site, book }) => publish::run(book.as_deref(), &site),
-        Some(QedSubcommand::Redact { to, machine, book }) => redact::run(&book, &to, &machine),
-        Some(QedSubcommand::Merge { from, book }) => merge::run(&book, &from),
-        Some(QedSubcommand::Init(args)) => run_init(&args, source),
-        Some(QedSubcommand::Template { name }) => common::print_template(name.as_deref()),
-        Some(QedSubcommand::Schema { kind }) => common::print_schema(kind),
+        QedSubcommand::Redact { to, machine, book } => redact::run(&book.folder(), &to, &machine),
+        QedSubcommand::Merge { from, book } => merge::run(&book.folder(), &from),
+        QedSubcommand::Init(args) => run_init(&args, source),
+        QedSubcommand::Template { name } => common::print_template(name.as_deref()),
+        QedSubcommand::Schema { kind } => common::print_schema(kind),
     }
 }

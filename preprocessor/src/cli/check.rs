@@ -96,6 +96,13 @@ struct Freshness<'a> {
     not_compared: &'a [String],
 }
 
+/// A claim that could not be read.
+#[derive(Serialize)]
+struct UnreadClaim<'a> {
+    id: &'a str,
+    chapter: &'a str,
+}
+
 #[derive(Serialize)]
 struct CheckDocument<'a> {
     machines: Vec<&'a str>,
@@ -104,6 +111,8 @@ struct CheckDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<Freshness<'a>>,
     claims: Vec<Claim<'a>>,
+    /// Claims that could not be read, and have no verdict.
+    unread_claims: Vec<UnreadClaim<'a>>,
     problems: Vec<Problem>,
     /// Placeholders that show UNVERIFIED, which the book allows.
     unverified_values: Vec<Problem>,
@@ -249,7 +258,8 @@ fn render_text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) ->
             .map(|m| m.machine.clone()),
     );
     head.push("chapter".into());
-    let mut rows = vec![head];
+    let columns = book_data.evidence_set.loaded.len();
+    let mut rows = Vec::new();
     for judged in claims.iter_in_book_order() {
         let mut row = vec![judged.claim.id.clone()];
         for (machine, judgement) in judged.judgements.iter().enumerate() {
@@ -262,9 +272,17 @@ fn render_text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) ->
             row.push(format!("{}{star}", judgement.verdict));
         }
         row.push(judged.chapter_name.clone());
-        rows.push(row);
+        rows.push(((judged.chapter, judged.block), row));
     }
-    let mut out = format_table(&rows);
+    rows.extend(claims.unreadable().iter().map(|unread| {
+        let mut row = vec![unread.id.clone()];
+        row.extend(std::iter::repeat_n("not read".to_owned(), columns));
+        row.push(unread.chapter_name.clone());
+        ((unread.chapter, unread.block), row)
+    }));
+    rows.sort_by_key(|(place, _)| *place);
+    let rows = std::iter::once(head).chain(rows.into_iter().map(|(_, row)| row));
+    let mut out = format_table(&rows.collect::<Vec<_>>());
     for (machine, reason) in &book_data.evidence_set.absent {
         out.push_str(&format!("{machine}: not judged, {reason}\n"));
     }
@@ -307,6 +325,13 @@ fn render_json(
         .sweep
         .as_ref()
         .map(|sweep| sweep_state(sweep, claims));
+    let unread = claims.unreadable().iter();
+    let unread_claims = unread
+        .map(|unread| UnreadClaim {
+            id: &unread.id,
+            chapter: &unread.chapter_name,
+        })
+        .collect();
     let claims = claims
         .iter_in_book_order()
         .map(|judged| Claim {
@@ -352,6 +377,7 @@ fn render_json(
             not_compared: &state.not_compared,
         }),
         claims,
+        unread_claims,
         problems: found.problems.iter().map(problem).collect(),
         unverified_values: found.unverified.iter().map(problem).collect(),
         good,

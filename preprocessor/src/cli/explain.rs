@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use qed_evidence::claim::Operand;
-use qed_evidence::diagnostic::{Diagnostic, nearest};
+use qed_evidence::diagnostic::Diagnostic;
 use serde_json::json;
 
-use crate::claims::collect::Claims;
+use crate::claims::collect::{Claims, VerdictError};
 use crate::claims::judged::JudgedClaim;
 use crate::cli::common::{
     FAILED, Format, GOOD, print, report_bad_input, to_pretty_json, with_book,
@@ -28,14 +28,19 @@ pub fn run(root: &Path, id: &str, format: Format) -> u8 {
 fn explain(book: &LoadedBook, book_data: &BookData<'_>, id: &str, format: Format) -> u8 {
     let mut found = BookReport::default();
     let claims = Claims::collect(&book.chapters, book_data, &mut found.problems);
-    let Some(judged) = claims.get(id) else {
-        let problem = Diagnostic::error_without_place(format!("no chapter makes a claim `{id}`"));
-        found.problems.push(match nearest(id, claims.ids()) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help("`mdbook-qed check` lists all claims"),
-        });
-        finish_report(&mut found, &book.paths);
-        return report_bad_input(&found.problems);
+    let judged = match claims.find(id) {
+        Ok(judged) => judged,
+        Err(error) => {
+            let problem = Diagnostic::error_without_place(error.to_string());
+            let help = match (&error, error.near()) {
+                (VerdictError::Unreadable(_), _) => "the other errors say why".to_owned(),
+                (_, Some(near)) => format!("did you mean `{near}`?"),
+                (_, None) => "`mdbook-qed check` lists all claims".to_owned(),
+            };
+            found.problems.push(problem.help(help));
+            finish_report(&mut found, &book.paths);
+            return report_bad_input(&found.problems);
+        }
     };
     match format {
         Format::Text => print(&explain_claim(judged, book_data)),

@@ -20,7 +20,7 @@ const MAX_VALUE: usize = 60;
 
 /// The paths that are asked for, and how they are listed.
 pub struct PathsRequest<'a> {
-    /// Only paths below this one.
+    /// Only paths below this one, or that begin with it.
     pub prefix: &'a str,
     /// Only values of this machine.
     pub machine: Option<&'a str>,
@@ -70,14 +70,7 @@ fn list_paths(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
     }
     let leaves = |index: &usize| &book_data.indexed[*index].leaves;
     let names: BTreeSet<&str> = machines.iter().flat_map(|m| leaves(m).paths()).collect();
-    let shown = |name: &&str| {
-        let below = name.strip_prefix(request.prefix).is_some_and(|rest| {
-            let prefix = request.prefix;
-            rest.is_empty() || prefix.is_empty() || prefix.ends_with('.') || rest.starts_with('.')
-        });
-        below && !is_redundant_hit_path(name, request.prefix, &names)
-    };
-    let shown: Vec<&str> = names.iter().copied().filter(shown).collect();
+    let shown = select_paths(&names, request.prefix);
     if shown.is_empty() {
         return report_bad_input(&[no_paths_error(request.prefix, &names)]);
     }
@@ -110,6 +103,25 @@ fn list_paths(book_data: &BookData<'_>, request: &PathsRequest<'_>) -> u8 {
         Format::Text => print(&render_text(&rows)),
     }
     GOOD
+}
+
+/// The paths below `prefix`; if there are none, because its last name is only begun, those that begin with it.
+fn select_paths<'n>(names: &BTreeSet<&'n str>, prefix: &str) -> Vec<&'n str> {
+    let select = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&'n str> {
+        let wanted = names.iter().copied().filter(|name| {
+            name.strip_prefix(prefix).is_some_and(is_wanted)
+                && !is_redundant_hit_path(name, prefix, names)
+        });
+        wanted.collect()
+    };
+    let is_whole = |rest: &str| {
+        rest.is_empty() || prefix.is_empty() || prefix.ends_with('.') || rest.starts_with('.')
+    };
+    let below = select(&is_whole);
+    match below.is_empty() {
+        true => select(&|_| true),
+        false => below,
+    }
 }
 
 fn no_paths_error(prefix: &str, names: &BTreeSet<&str>) -> Diagnostic {

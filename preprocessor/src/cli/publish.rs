@@ -25,6 +25,7 @@ use crate::publish::manifest::to_json;
 use crate::publish::quotations::QuotedBlocks;
 use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{Reproduction, page_folders, reproduce};
+use crate::publish::site_reader::{find_innermost_site, nested_sites};
 use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
 use crate::publish::{age, leak_check, manifest};
 use crate::render::book::FilledBook;
@@ -291,7 +292,13 @@ fn write_site(
         return Err(PublishError::NoPage(site.to_owned()));
     }
     let mut extras = collect_extras(book, book_data, outcome, &pages)?;
-    let rehearsed = check_reproducible(&pages, book_data, &mut extras, book.config.addresses)?;
+    // The pages of a site inside this one are those of another book, or were compared when that site was published.
+    let nested = nested_sites(&pages);
+    let own: Vec<SiteFile> = pages
+        .into_iter()
+        .filter(|file| find_innermost_site(&nested, &file.name).is_empty())
+        .collect();
+    let rehearsed = check_reproducible(&own, book_data, &mut extras, book.config.addresses)?;
     write_extras(site, book_data, &extras)?;
     let all = files::read(site)?;
     let manifest = manifest::build_manifest(
@@ -313,12 +320,7 @@ fn write_site(
     }
     if bad.is_empty() && !rehearsed.wrong.is_empty() {
         refused = true;
-        for line in &rehearsed.wrong {
-            print(&format!("{line}\n"));
-        }
-        print(
-            "the pages are not what the book and its evidence make now: build it again, then publish\n",
-        );
+        print_differences(&rehearsed, (site, &own), &extras.source.about.pages);
     }
     if refused {
         // Nothing that must not go out may look as if it were ready.
@@ -338,6 +340,11 @@ fn write_site(
         }
     }
     save_history(&book.paths.root, &extras.history)?;
+    for folder in &nested {
+        print(&format!(
+            "{folder} is a site of its own: it is sealed with this one, so publish this one again after each change of it\n"
+        ));
+    }
     for note in &rehearsed.notes {
         print(&format!("{note}\n"));
     }
@@ -351,6 +358,38 @@ fn write_site(
         manifest::MANIFEST,
     ));
     Ok(GOOD)
+}
+
+/// Say in what the pages of a site are not those that the book makes. `folder` is the folder of its pages.
+fn print_differences(rehearsed: &Reproduction, (site, pages): (&Path, &[SiteFile]), folder: &str) {
+    for line in &rehearsed.wrong {
+        print(&format!("{line}\n"));
+    }
+    for other in other_builds(pages, folder) {
+        if rehearsed.wrong.iter().any(|line| line.starts_with(&other)) {
+            print(&format!(
+                "{other} looks like the site of another book: publish that first, `mdbook-qed publish {} --book BOOK`\n",
+                site.join(&other).display()
+            ));
+        }
+    }
+    print(
+        "the pages are not what the book and its evidence make now: build it again, then publish\n",
+    );
+}
+
+/// The folders beside the book's pages that hold what mdBook makes of another book.
+fn other_builds(files: &[SiteFile], pages: &str) -> Vec<String> {
+    let folders = files
+        .iter()
+        .filter_map(|file| file.name.strip_suffix("404.html"));
+    let folders = folders.filter(|folder| {
+        let index = format!("{folder}index.html");
+        !folder.is_empty()
+            && folder.trim_end_matches('/') != pages
+            && files.iter().any(|file| file.name == index)
+    });
+    folders.map(str::to_owned).collect()
 }
 
 /// Save the history of captures, which the next build continues. The site is complete without it.

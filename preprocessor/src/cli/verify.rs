@@ -23,15 +23,15 @@ use crate::publish::quotations::QuotedBlocks;
 use crate::publish::regenerate::{PublishedSite, read_published_mentions};
 use crate::publish::reproduce::reproduce;
 use crate::publish::site_reader::{
-    read_document, read_evidence, read_evidence_folder, read_history, read_investigation,
-    read_sweep, redact_live_evidence,
+    find_innermost_site, nested_sites, read_document, read_evidence, read_evidence_folder,
+    read_history, read_investigation, read_sweep, redact_live_evidence,
 };
 use crate::publish::site_text::SitePage;
 use crate::publish::source::BookSource;
 use crate::publish::values::{self, SiteFindings};
 use crate::util::files::{self, SiteFile};
 use crate::util::report::pluralize;
-use beside::{CNAME, cname_domain, nested_sites};
+use beside::{CNAME, cname_domain};
 use book::compare_with_sources;
 use error::VerifyError;
 
@@ -117,14 +117,7 @@ fn check_all(
         return check(files, files, raw, options);
     }
     // A file belongs to the innermost site that contains it.
-    let site_of = |name: &str| {
-        let folders = inside
-            .iter()
-            .filter(|folder| name.starts_with(folder.as_str()));
-        folders
-            .max_by_key(|folder| folder.len())
-            .map_or("", String::as_str)
-    };
+    let site_of = |name: &str| find_innermost_site(&inside, name);
     let of = |folder: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<SiteFile> {
         let wanted = files.iter().filter(|file| wanted(&file.name));
         let renamed = wanted.map(|file| SiteFile {

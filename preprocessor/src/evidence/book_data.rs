@@ -326,6 +326,11 @@ impl<'a> BookData<'a> {
         })
     }
 
+    /// True if this machine's evidence is out of date.
+    pub fn is_stale(&self, machine: MachineId) -> bool {
+        !self.machine(machine).stale.is_empty()
+    }
+
     /// True if this machine's addresses must not be known: its evidence is redacted.
     pub fn hides_addresses(&self, machine: MachineId) -> bool {
         is_redacted(&self.machine(machine).evidence)

@@ -109,17 +109,8 @@ pub fn refresh(
         };
         let marker = attempt_marker(root, machine);
         let attempt = attempt_digest(root, machine, config, &investigation, here, &collector);
-        let last = std::fs::read_to_string(&marker).unwrap_or_default();
-        if let Some((_, output)) = last.split_once('\n').filter(|(last, _)| *last == attempt) {
-            warnings.push(
-                warn(format!(
-                    "the capture on {machine} failed before and was not tried again: {output}"
-                ))
-                .help(format!(
-                    "to try again, delete {STATE}/{}.tried",
-                    evidence_file_name(machine)
-                )),
-            );
+        if let Some(warning) = earlier_failure(root, machine, &attempt) {
+            warnings.push(warning);
             continue;
         }
         let why = match (run_collector(&collector, root, config, machine), is_fresh()) {
@@ -151,6 +142,49 @@ pub fn refresh(
         }
     }
     (warnings, fresh)
+}
+
+/// The warning about a capture that failed when everything that it depends on was the same.
+fn earlier_failure(root: &Path, machine: &str, attempt: &str) -> Option<Diagnostic> {
+    let last = std::fs::read_to_string(attempt_marker(root, machine)).ok()?;
+    let (_, output) = last.split_once('\n').filter(|(last, _)| *last == attempt)?;
+    let message =
+        format!("the capture on {machine} failed before and was not tried again: {output}");
+    Some(
+        Diagnostic::error_without_place(message)
+            .warning()
+            .help(format!(
+                "to try again, delete {STATE}/{}.tried",
+                evidence_file_name(machine)
+            )),
+    )
+}
+
+/// What a build would say of captures that failed, as warnings, without capturing anything. `is_fresh` tells whether there is
+/// evidence of a machine that is up to date.
+pub fn earlier_failures(
+    root: &Path,
+    config: &Config,
+    investigation: &Investigation,
+    is_fresh: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
+    let mut machines = config
+        .machines
+        .iter()
+        .filter(|machine| attempt_marker(root, machine).is_file() && !is_fresh(machine))
+        .peekable();
+    if config.capture == CaptureMode::Never || machines.peek().is_none() {
+        return Vec::new();
+    }
+    let Some(collector) = find_collector() else {
+        return Vec::new();
+    };
+    let here = LocalMachine::read();
+    let failures = machines.filter_map(|machine| {
+        let attempt = attempt_digest(root, machine, config, investigation, &here, &collector);
+        earlier_failure(root, machine, &attempt)
+    });
+    failures.collect()
 }
 
 /// An error about what the collector refused, which only the author can correct, so that out-of-date evidence must not hide it; or

@@ -29,3 +29,6 @@ pub const STATE: &str = ".qed/state";
 
 /// The folder of the cache, relative to the book's root: below what mdBook must not watch.
 pub const CACHE_FOLDER: &str = ".qed/state/derived";
+
+/// The manifest of a published site, in its folder.
+pub const SITE_MANIFEST: &str = "qed/manifest.json";

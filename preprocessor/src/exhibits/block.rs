@@ -9,6 +9,9 @@ use crate::evidence::provenance::Use;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::syntax::SyntaxError;
 
+/// The mark of a value or verdict that is out of date; in HTML the style sheet puts it there, so that it is neither copied nor searched.
+pub const MARK: char = '†';
+
 /// The kind of output that a page becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -11,7 +11,7 @@ use crate::evidence::book_data::BookData;
 use crate::evidence::format;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::RenderedBlock;
+use crate::exhibits::block::{MARK, RenderedBlock};
 
 #[derive(Serialize)]
 struct Operand {
@@ -27,7 +27,7 @@ struct Operand {
 #[derive(Serialize)]
 struct MachineVerdict {
     name: String,
-    class: &'static str,
+    class: String,
     badge: String,
     reason: Option<String>,
     /// The kernel is outside of those on which the claim holds.
@@ -182,12 +182,20 @@ fn judging_note(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String
     })
 }
 
-/// The classes of a claim's box: a verdict on evidence that is out of date does not look like one of now.
-fn box_classes(verdict: Verdict, machine: MachineId, book_data: &BookData<'_>) -> String {
+/// The classes of a verdict on evidence that is out of date or not: one that is old does not look like one of now.
+pub fn verdict_classes(verdict: Verdict, is_old: bool) -> String {
     let of_verdict = css_class(verdict);
-    match book_data.machine(machine).stale.is_empty() {
-        true => of_verdict.to_owned(),
-        false => format!("{of_verdict} qed-old"),
+    match is_old {
+        false => of_verdict.to_owned(),
+        true => format!("{of_verdict} qed-old"),
+    }
+}
+
+/// The badge of a verdict in plain text, which has no style sheet that could put the mark of old evidence there.
+pub fn text_badge(badge: &str, is_old: bool) -> String {
+    match is_old {
+        false => badge.to_owned(),
+        true => format!("{badge}{MARK}"),
     }
 }
 
@@ -214,7 +222,7 @@ fn other_verdicts(
             };
             MachineVerdict {
                 name: machine.machine.clone(),
-                class: css_class(judgement.verdict),
+                class: verdict_classes(judgement.verdict, !machine.stale.is_empty()),
                 badge: badge(judgement.verdict),
                 outside: judgement.outside.clone(),
                 long: reason.as_deref().is_some_and(is_long),
@@ -254,7 +262,7 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     });
     let data = ClaimView {
         id: judged.claim.id.clone(),
-        class: box_classes(judgement.verdict, judged.shown, book_data),
+        class: verdict_classes(judgement.verdict, book_data.is_stale(judged.shown)),
         badge: badge(judgement.verdict),
         expression: judged.claim.expression.text().trim().to_owned(),
         when: judged

@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claim_block::{badge, is_long, missing_verdict_reason};
+use crate::exhibits::claim_block::{
+    badge, is_long, missing_verdict_reason, text_badge, verdict_classes,
+};
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
@@ -15,6 +17,8 @@ struct ClaimsRow {
     href: String,
     chapter: String,
     badges: Vec<String>,
+    /// The classes of the badges.
+    classes: Vec<String>,
     reasons: Vec<Reason>,
 }
 
@@ -106,6 +110,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
                 href: claim_link(request.chapter, judged),
                 chapter: judged.chapter_name.clone(),
                 badges: judged.judgements.iter().map(|j| badge(j.verdict)).collect(),
+                classes: book_data
+                    .machine_ids()
+                    .map(|on| {
+                        verdict_classes(judged.judgement_on(on).verdict, book_data.is_stale(on))
+                    })
+                    .collect(),
                 reasons: reasons(judged, &machines),
             }
         })
@@ -128,7 +138,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         let verdicts: Vec<String> = machines
             .iter()
             .zip(&row.badges)
-            .map(|(machine, badge)| format!("{machine}: {badge}"))
+            .zip(book_data.machine_ids())
+            .map(|((machine, badge), on)| {
+                format!("{machine}: {}", text_badge(badge, book_data.is_stale(on)))
+            })
             .collect();
         text.push(format!(
             "{} ({})  {}",

@@ -12,7 +12,7 @@ use crate::config::Lint;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::find_identifiers;
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claim_block::{badge, css_class};
+use crate::exhibits::claim_block::{badge, text_badge, verdict_classes};
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
 
@@ -30,7 +30,7 @@ struct DerivationView {
     introduced: String,
     undefined: Vec<String>,
     inferences: Vec<Inference>,
-    class: &'static str,
+    class: String,
     badge: String,
     reason: String,
 }
@@ -138,7 +138,31 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .iter()
         .map(|judged| chapter_verdict(judged).0)
         .collect();
-    let inferences: Vec<Inference> = of_chapter
+    let inferences = list_inferences(&of_chapter);
+    let is_old = of_chapter
+        .iter()
+        .filter_map(|judged| chapter_verdict(judged).1)
+        .any(|on| book_data.is_stale(on));
+    let (verdict, reason) = chapter_status(&verdicts, undefined.len());
+    let data = DerivationView {
+        introduced: format!("{seen} names observed by captures, {defined} defined in the glossary"),
+        undefined,
+        inferences,
+        class: verdict_classes(verdict, is_old),
+        badge: badge(verdict),
+        reason,
+    };
+    Ok(RenderedBlock {
+        text: render_text(&data, is_old),
+        html: book_data.evidence_set.templates.render("derivation", &data),
+        problems,
+        ..RenderedBlock::default()
+    })
+}
+
+/// The claims of a chapter that are neither true nor false on the machine that the chapter shows, with the reasons.
+fn list_inferences(of_chapter: &[&JudgedClaim]) -> Vec<Inference> {
+    of_chapter
         .iter()
         .filter_map(|judged| {
             let (verdict, at) = chapter_verdict(judged);
@@ -154,25 +178,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
                 reason: reason.to_owned(),
             })
         })
-        .collect();
-    let (verdict, reason) = chapter_status(&verdicts, undefined.len());
-    let data = DerivationView {
-        introduced: format!("{seen} names observed by captures, {defined} defined in the glossary"),
-        undefined,
-        inferences,
-        class: css_class(verdict),
-        badge: badge(verdict),
-        reason,
-    };
-    Ok(RenderedBlock {
-        text: render_text(&data),
-        html: book_data.evidence_set.templates.render("derivation", &data),
-        problems,
-        ..RenderedBlock::default()
-    })
+        .collect()
 }
 
-fn render_text(data: &DerivationView) -> String {
+fn render_text(data: &DerivationView, is_old: bool) -> String {
     let mut lines = vec![format!(
         "New things introduced without derivation ({}):",
         data.introduced
@@ -192,7 +201,8 @@ fn render_text(data: &DerivationView) -> String {
     }
     lines.push(format!(
         "Rejection status: {} ({})",
-        data.badge, data.reason
+        text_badge(&data.badge, is_old),
+        data.reason
     ));
     lines.join("\n")
 }

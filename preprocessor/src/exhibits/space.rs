@@ -272,7 +272,21 @@ fn place_on_bar(region: &Range<u64>, at: u64) -> u64 {
 
 /// The side at which a text begins that stands at this place, so that it stays inside of the drawing.
 fn text_anchor(at: u64) -> &'static str {
-    if at > WIDTH / 2 { "end" } else { "start" }
+    if is_in_right_half(at) { "end" } else { "start" }
+}
+
+/// Put marks into the order from the bar downwards in which the line down to one passes beside the words of those above it: of
+/// marks whose words go to the right of their lines the highest is first, of those whose words go to the left the lowest.
+fn sort_marks<T>(marks: &mut [(u64, T)], region: &Range<u64>) {
+    marks.sort_by_key(|(address, _)| {
+        let is_right = is_in_right_half(place_on_bar(region, *address));
+        (is_right, if is_right { *address } else { !*address })
+    });
+}
+
+/// True if a text that stands at this place goes to the left of it.
+fn is_in_right_half(at: u64) -> bool {
+    at > WIDTH / 2
 }
 
 /// The mark number `index` below the bar.
@@ -294,7 +308,7 @@ fn address_mark(
         from_y: bar_y,
         to_y: label_y + 16,
         label_y,
-        text_x: if x > WIDTH / 2 { x - 5 } else { x + 5 },
+        text_x: if is_in_right_half(x) { x - 5 } else { x + 5 },
         anchor: text_anchor(x),
     }
 }
@@ -371,8 +385,7 @@ fn draw(
     // The ends of the region stand above the bar, where no mark goes.
     let scale_y = spans.len() as u64 * ARROW + 14;
     let bar_y = scale_y + 5;
-    // The highest first: a line down from a lower address passes left of the words of a higher one.
-    marked.sort_by_key(|mark| std::cmp::Reverse(mark.0));
+    sort_marks(&mut marked, region);
     let marks: Vec<AddressMark> = marked
         .iter()
         .enumerate()
@@ -415,6 +428,19 @@ fn draw(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that no line down to a mark crosses the words of a mark above it: words to the right of a line stand above those of lines
+    /// further left, words to the left of a line above those of lines further right.
+    #[test]
+    fn lines_pass_beside_words() {
+        let region = 0..1000;
+        let mut marks = [(900, ()), (100, ()), (800, ()), (300, ()), (200, ())];
+        sort_marks(&mut marks, &region);
+        assert_eq!(
+            marks.map(|(address, ())| address),
+            [300, 200, 100, 800, 900]
+        );
+    }
 
     /// Check that a distance is labelled in MiB where that is a short number, and in bytes where it is not.
     #[test]

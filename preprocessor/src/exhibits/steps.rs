@@ -12,7 +12,7 @@ use crate::evidence::format::is_whole;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::{Use, used_machines};
 use crate::exhibits::block::RenderedBlock;
-use crate::exhibits::claim_block::{badge, css_class};
+use crate::exhibits::claim_block::{badge, text_badge, verdict_classes};
 use crate::exhibits::claims::claim_link;
 use crate::exhibits::request::{ExhibitRequest, origins_caption};
 use crate::markdown::style::{STYLE_OPTIONS, Style};
@@ -35,7 +35,10 @@ struct Proof {
     id: String,
     href: String,
     badge: String,
-    class: &'static str,
+    class: String,
+    /// The evidence of its machine is out of date.
+    #[serde(skip)]
+    is_old: bool,
 }
 
 #[derive(Serialize)]
@@ -43,7 +46,10 @@ struct Step {
     number: String,
     title: String,
     badge: String,
-    class: &'static str,
+    class: String,
+    /// The evidence of one of its verdicts is out of date.
+    #[serde(skip)]
+    is_old: bool,
     values: Vec<StepValue>,
     proofs: Vec<Proof>,
 }
@@ -118,7 +124,7 @@ impl Steps {
             values.push(self.parse_value(request, machine, part)?);
         }
         let mut verdicts = Vec::new();
-        let mut proofs = Vec::new();
+        let mut proofs: Vec<Proof> = Vec::new();
         for part in split_outside_quotes(request.source, claims, ',') {
             let (verdict, proof) = self.parse_proof(request, machine, part)?;
             verdicts.push(verdict);
@@ -128,11 +134,13 @@ impl Steps {
             return Err(wrong());
         }
         let verdict = worst_verdict(&verdicts);
+        let is_old = proofs.iter().any(|proof| proof.is_old);
         self.steps.push(Step {
             number: format!("{:02}", self.steps.len() + 1),
             title: line[..colon].trim().to_owned(),
             badge: badge(verdict),
-            class: css_class(verdict),
+            class: verdict_classes(verdict, is_old),
+            is_old,
             values,
             proofs,
         });
@@ -180,19 +188,19 @@ impl Steps {
             text: text.trim().to_owned(),
             span: start..start + text.trim().len(),
         };
-        let Some(judged) = request.claims.get(&id.text) else {
-            let near = qed_evidence::diagnostic::nearest(&id.text, request.claims.ids());
-            let help = near.map(|near| format!("did you mean `{near}`?"));
-            let message = format!("no chapter makes a claim `{}`", id.text);
-            return Err(SyntaxError::new(id.span, message, help));
-        };
+        let judged = request.claims.find(&id.text).map_err(|error| {
+            let help = error.near().map(|near| format!("did you mean `{near}`?"));
+            SyntaxError::new(id.span.clone(), error.to_string(), help)
+        })?;
         let on = machine.unwrap_or(judged.shown);
         let verdict = judged.judgement_on(on).verdict;
         self.machines.push(on);
+        let is_old = request.book_data.is_stale(on);
         let proof = Proof {
             href: claim_link(request.chapter, judged),
             badge: badge(verdict),
-            class: css_class(verdict),
+            class: verdict_classes(verdict, is_old),
+            is_old,
             id: id.text,
         };
         Ok((verdict, proof))
@@ -203,7 +211,12 @@ impl Steps {
 fn render_text(steps: &[Step]) -> String {
     let mut text = Vec::new();
     for step in steps {
-        text.push(format!("{} {}  {}", step.number, step.title, step.badge));
+        text.push(format!(
+            "{} {}  {}",
+            step.number,
+            step.title,
+            text_badge(&step.badge, step.is_old)
+        ));
         let width = step
             .values
             .iter()
@@ -218,7 +231,7 @@ fn render_text(steps: &[Step]) -> String {
         let proofs: Vec<String> = step
             .proofs
             .iter()
-            .map(|p| format!("{} {}", p.id, p.badge))
+            .map(|p| format!("{} {}", p.id, text_badge(&p.badge, p.is_old)))
             .collect();
         text.push(format!("   proved by {}", proofs.join(", ")));
     }

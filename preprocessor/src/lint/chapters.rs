@@ -30,7 +30,15 @@ pub fn report_misnamed_blocks(chapter: &Chapter, found: &mut LintFindings<'_>) {
         let message = format!(
             "`{word}` is neither a claim nor an exhibit: the block is shown as code and never judged"
         );
-        let near = nearest(&word.to_ascii_lowercase(), ["qed-claim", "qed-exhibit"]);
+        let near = match word
+            .to_ascii_lowercase()
+            .replace(['_', ' ', '\t'], "-")
+            .as_str()
+        {
+            "claim" => Some("qed-claim"),
+            "exhibit" => Some("qed-exhibit"),
+            word => nearest(word, ["qed-claim", "qed-exhibit"]),
+        };
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => "there is `qed-claim` and `qed-exhibit`".to_owned(),

@@ -47,7 +47,31 @@ fn misspelt_ranges(text: &str) -> Vec<Range<usize>> {
             found.push(start..start + 2 + spaces + WORD.len());
         }
     }
+    found.extend(in_single_braces(text));
+    found.sort_by_key(|span| span.start);
     found
+}
+
+/// `{qed PATH}`: one brace and the word behind it, up to the brace that closes it in the same line.
+fn in_single_braces(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices('{').filter_map(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        if before.is_some_and(|c| "{$\\#%".contains(c)) {
+            return None;
+        }
+        let line = text[start + 1..].lines().next()?;
+        let inside = &line[..line.find('}')?];
+        let mut words = inside.split_whitespace();
+        let is_ours = words.next()?.eq_ignore_ascii_case(WORD);
+        let is_path = |word: &str| {
+            word.starts_with(|c: char| c.is_ascii_alphabetic())
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        };
+        let path = words.next().is_some_and(is_path);
+        (is_ours && path).then(|| start..start + inside.len() + 2)
+    })
 }
 
 #[cfg(test)]
@@ -66,6 +90,11 @@ mod tests {
             ("{{qed}}", "{{qed"),
             ("{{\tqed x}}", "{{\tqed"),
             ("{{qed.x}}", "{{qed"),
+            ("a {qed kaslr.slide} b", "{qed kaslr.slide}"),
+            (
+                "{ qed kernel.release as=\"x\" }}",
+                "{ qed kernel.release as=\"x\" }",
+            ),
         ] {
             let found = misspelt_ranges(text);
             assert_eq!(found.len(), 1, "{text}");
@@ -85,6 +114,12 @@ mod tests {
             "${{ secrets.QED }}",
             "{{",
             "{{é",
+            "{qed}",
+            "${qed x}",
+            "\\{qed x}",
+            "{qed x\n}",
+            "{qed: 1}",
+            "{",
         ] {
             assert!(misspelt_ranges(text).is_empty(), "{text}");
         }

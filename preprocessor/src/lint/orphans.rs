@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config::{BookPaths, Config, Lint};
+use crate::evidence::locations::SITE_MANIFEST;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::source_map;
 use crate::markdown::structure::BlockKind;
@@ -73,7 +74,16 @@ fn orphan_diagnostics(path: &Path, text: &str, like: &Chapter) -> Vec<Diagnostic
         .collect()
 }
 
-/// All Markdown files below a folder, sorted. Folders that cannot be read are skipped.
+/// True for the folder that a published site keeps its own documents in: the chapters there are copies.
+fn is_of_published_site(folder: &Path) -> bool {
+    let manifest = Path::new(SITE_MANIFEST);
+    let name = manifest.parent().and_then(Path::file_name);
+    let file = manifest.file_name().unwrap_or_default();
+    folder.file_name() == name && folder.join(file).is_file()
+}
+
+/// All Markdown files below a folder, sorted. Folders that cannot be read are skipped, and so are published sites: where the
+/// chapters lie in the folder of the book, the site that was built lies among them.
 fn markdown_files(src: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut queue = vec![(src.to_owned(), 0)];
@@ -85,6 +95,7 @@ fn markdown_files(src: &Path) -> Vec<PathBuf> {
             let path = entry.path();
             // Links are not followed: they could lead in circles, or out of the book.
             match entry.file_type() {
+                Ok(kind) if kind.is_dir() && is_of_published_site(&path) => {}
                 Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => queue.push((path, depth + 1)),
                 Ok(kind) if kind.is_file() && path.extension().is_some_and(|e| e == "md") => {
                     files.push(path)

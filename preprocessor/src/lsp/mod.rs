@@ -19,6 +19,7 @@ mod publish;
 mod rename;
 mod server;
 mod session;
+mod stdio;
 mod values;
 mod watch;
 mod workspace;

@@ -24,6 +24,7 @@ use crate::lsp::diagnose::{CheckJob, CheckOutcome, Checker};
 use crate::lsp::files::{canonical_path, to_file};
 use crate::lsp::publish::PublishedFiles;
 use crate::lsp::session::{EditorSession, Generation, Next};
+use crate::lsp::stdio;
 use crate::lsp::watch::Watch;
 use crate::lsp::workspace::{Workspace, broken_book_paths};
 use crate::mdbook::load::{self, LoadedBook};
@@ -55,7 +56,7 @@ pub enum ServerError {
 /// # Errors
 /// A session that does not follow the protocol.
 pub fn run(root: Option<PathBuf>) -> Result<(), ServerError> {
-    let (connection, threads) = Connection::stdio();
+    let (connection, threads) = stdio::connect();
     let served = serve(&connection, root);
     drop(connection);
     match served {

@@ -208,9 +208,24 @@ pub fn to_diagnostic(source: &Arc<SourceText>, error: SyntaxError) -> Diagnostic
 /// True if the text could hold a claim or an exhibit.
 pub fn may_hold_blocks(text: &str) -> bool {
     // Also if its author has misspelled it.
-    ["qed-", "Qed-", "QED-"]
-        .iter()
-        .any(|start| text.contains(start))
+    let starts = [
+        "qed-",
+        "Qed-",
+        "QED-",
+        "qed_",
+        "Qed_",
+        "QED_",
+        "```qed",
+        "``` qed",
+        "~~~qed",
+        "```claim",
+        "``` claim",
+        "~~~claim",
+        "```exhibit",
+        "``` exhibit",
+        "~~~exhibit",
+    ];
+    starts.iter().any(|start| text.contains(start))
 }
 
 /// The options of a placeholder.

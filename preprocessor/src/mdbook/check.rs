@@ -59,6 +59,18 @@ pub fn check_book(
                 .help("`mdbook-qed explain ID` says what a claim lacks; `qed-collector doctor` what a machine lacks"),
         );
     }
+    let loaded = &book_data.evidence_set.loaded;
+    let is_fresh = |machine: &str| {
+        let mut fresh = loaded.iter().filter(|one| one.stale.is_empty());
+        fresh.any(|one| one.machine == machine)
+    };
+    let failures = crate::evidence::capture::earlier_failures(
+        &paths.root,
+        book_data.config,
+        &book_data.evidence_set.investigation,
+        &is_fresh,
+    );
+    found.problems.extend(failures);
     let strays = lint::find_orphans(paths, chapters, book_data.config);
     found.problems.extend(strays);
     let exposed = lint::find_exposed(paths, book_data.config);

@@ -18,6 +18,7 @@ use crate::claims::collect::Claims;
 use crate::config::Addresses;
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::PastCapture;
+use crate::evidence::locations::SITE_MANIFEST;
 use crate::evidence::mentions::BookMentions;
 use crate::evidence::verdict_files::{
     PublishedClaim, PublishedControl, PublishedVerdict, Verdicts,
@@ -27,7 +28,7 @@ use crate::util::digest::sha256_hex;
 /// The folder in the site.
 pub const FOLDER: &str = "qed";
 /// The manifest in it.
-pub const MANIFEST: &str = "qed/manifest.json";
+pub const MANIFEST: &str = SITE_MANIFEST;
 /// The investigation in it.
 pub const INVESTIGATION: &str = "qed/investigation.toml";
 /// The claims in it.

@@ -165,3 +165,22 @@ pub fn read_investigation(files: &[SiteFile]) -> Option<(&[u8], Investigation)> 
     let read = qed_evidence::investigation::parse(name, &text).ok()?;
     Some((&file.bytes, read))
 }
+
+/// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
+pub fn nested_sites(files: &[SiteFile]) -> Vec<String> {
+    let ending = format!("/{}", manifest::MANIFEST);
+    let folders = files
+        .iter()
+        .filter_map(|file| file.name.strip_suffix(&ending));
+    folders.map(|folder| format!("{folder}/")).collect()
+}
+
+/// The innermost of these folders that holds a file; empty if none does.
+pub fn find_innermost_site<'s>(nested: &'s [String], name: &str) -> &'s str {
+    let folders = nested
+        .iter()
+        .filter(|folder| name.starts_with(folder.as_str()));
+    folders
+        .max_by_key(|folder| folder.len())
+        .map_or("", String::as_str)
+}

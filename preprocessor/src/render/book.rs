@@ -2,7 +2,7 @@
 
 use qed_evidence::claim::Verdict;
 use qed_evidence::diagnostic::{Diagnostic, Severity};
-use qed_evidence::observation::notes;
+use qed_evidence::observation::{capture_notes, notes};
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::rule_of;
@@ -18,7 +18,7 @@ use crate::lint;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
 use crate::markdown::splice::Edit;
-use crate::render::fill::{FilledChapter, fill};
+use crate::render::fill::{ChapterPlace, FilledChapter, fill};
 use crate::util::parallel::{self, Parallelism};
 
 /// The complaints about a book, and whether it can be built.
@@ -98,6 +98,7 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
     let mut uses = Vec::new();
     let lint = || lint::check_chapters(chapters, book_data.config, Some(book_data));
     let parallelism = book_data.config.parallelism;
+    let is_live = chapters.iter().any(Chapter::is_live);
     let (claims, filled, complaints) = std::thread::scope(|scope| {
         // It looks at no claim, and so takes what time the others leave.
         let linting = parallelism
@@ -106,7 +107,8 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         let claims = Claims::collect(chapters, book_data, &mut report.problems);
         let glossary = Glossary::read(chapters);
         let filled = parallelism.map(chapters, |number, chapter| {
-            fill(chapter, number, book_data, &claims, &glossary, target)
+            let place = ChapterPlace { number, is_live };
+            fill(chapter, place, book_data, &claims, &glossary, target)
         });
         (
             claims,
@@ -147,6 +149,8 @@ pub fn fill_all(chapters: &[Chapter], book_data: &BookData<'_>, target: Target) 
         .collect();
     let noted = notes(&book_data.evidence_set.investigation, &machines);
     report.problems.extend(noted);
+    let failed = capture_notes(&book_data.evidence_set.investigation, &machines);
+    report.problems.extend(failed);
     report
         .problems
         .extend(book_data.evidence_set.templates.take_problems());

@@ -2,7 +2,6 @@
 
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Missing;
-use serde::Serialize;
 
 use crate::claims::collect::Claims;
 use crate::config::{Lint, OnMissing};
@@ -11,7 +10,7 @@ use crate::evidence::format;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::{self, Use};
-use crate::exhibits::block::{GAPS, Target};
+use crate::exhibits::block::Target;
 use crate::exhibits::claim_block;
 use crate::markdown::chapter::{Chapter, Placeholder};
 use crate::markdown::escape;
@@ -19,6 +18,7 @@ use crate::markdown::html_context::HtmlPosition;
 use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::splice::{self, Edit};
 use crate::markdown::structure::BlockKind;
+use crate::render::value_markup::{code_span_markup, render_value};
 
 /// The rule of a placeholder whose value is UNVERIFIED.
 const UNVERIFIED_VALUE: &str = "value-unverified";
@@ -38,10 +38,19 @@ pub struct FilledChapter {
     pub unverified: Vec<Diagnostic>,
 }
 
-/// Fill `chapter`, the one with this index in the book.
+/// The place of a chapter in its book.
+#[derive(Clone, Copy, Debug)]
+pub struct ChapterPlace {
+    /// Its index.
+    pub number: usize,
+    /// True if any chapter of the book shows or claims something: one that does not rests on no evidence, and is not filled.
+    pub is_live: bool,
+}
+
+/// Fill `chapter`, the one at this place in the book.
 pub fn fill(
     chapter: &Chapter,
-    index: usize,
+    place: ChapterPlace,
     book_data: &BookData<'_>,
     claims: &Claims,
     glossary: &Glossary,
@@ -53,6 +62,7 @@ pub fn fill(
         book_data,
         claims,
         target,
+        is_live: place.is_live,
         edits: Vec::new(),
         uses: Vec::new(),
         problems: Vec::new(),
@@ -77,7 +87,7 @@ pub fn fill(
     for (number, block) in chapter.blocks.iter().enumerate() {
         let rendered = match block.kind {
             BlockKind::Claim => claims
-                .get_by_block(index, number)
+                .get_by_block(place.number, number)
                 .map(|judged| claim_block::render(judged, book_data)),
             BlockKind::Exhibit => {
                 let book = (book_data, claims, glossary);
@@ -114,6 +124,7 @@ struct ChapterFiller<'a, 'f> {
     book_data: &'a BookData<'f>,
     claims: &'a Claims,
     target: Target,
+    is_live: bool,
     edits: Vec<Edit>,
     uses: Vec<Use>,
     problems: Vec<Diagnostic>,
@@ -151,7 +162,7 @@ impl ChapterFiller<'_, '_> {
             false,
         ) = (self.target, &group[0].context, uses.is_empty())
         {
-            let (open, close) = self.code_span_markup(&uses, *in_link);
+            let (open, close) = code_span_markup(self.book_data, &uses, *in_link);
             self.edits.push(Edit {
                 range: span.start..span.start,
                 text: open,
@@ -228,11 +239,30 @@ impl ChapterFiller<'_, '_> {
             PathValue::Broken(reason) => {
                 let message = format!("`{}` is not reliable: {reason}", placeholder.path);
                 let problem = Diagnostic::error(source, placeholder.range.clone(), message)
-                    .help("capture again; a value of a capture that lost events is never shown as measured");
+                    .help(self.advice_on_broken(placeholder, shown.machine));
                 let fails = self.book_data.config.on_fail == crate::config::OnFail::Error;
                 self.problems
                     .push(if fails { problem } else { problem.warning() });
                 Some(self.gap_use(placeholder, shown.machine, "ERROR", reason))
+            }
+        }
+    }
+
+    /// What to do about a value of a capture that is not to be believed.
+    fn advice_on_broken(
+        &self,
+        placeholder: &Placeholder,
+        machine: Option<MachineId>,
+    ) -> &'static str {
+        let evidence = machine.map(|machine| &self.book_data.machine(machine).evidence);
+        let experiment = evidence.and_then(|all| all.experiments.get(placeholder.path.first()));
+        match experiment.is_some_and(|experiment| experiment.quality.lost > 0) {
+            true => {
+                "capture again; a value of a capture that lost events is never shown as measured"
+            }
+            false => {
+                "no event was lost, so another capture alone changes nothing: the warning at the experiment says what its \
+                 workload did and what was attached"
             }
         }
     }
@@ -354,12 +384,12 @@ impl ChapterFiller<'_, '_> {
                 escape::html(&line)
             }
             PlaceholderContext::Prose { in_link, .. } if self.target == Target::Html => {
-                self.render_value(used, &line, *in_link)
+                render_value(self.book_data, used, &line, *in_link)
             }
             PlaceholderContext::Html(HtmlPosition::Text { plain: false })
                 if self.target == Target::Html =>
             {
-                self.render_value(used, &line, false)
+                render_value(self.book_data, used, &line, false)
             }
             PlaceholderContext::Html(HtmlPosition::Text { .. }) => escape::html(&line),
             // Plain text has no style sheet that could put the mark there.
@@ -367,58 +397,11 @@ impl ChapterFiller<'_, '_> {
                 format!(
                     "{}{}",
                     escape::markdown(value),
-                    crate::render::page_header::MARK
+                    crate::exhibits::block::MARK
                 )
             }
             PlaceholderContext::Prose { .. } => escape::markdown(value),
             PlaceholderContext::Refused(_) => String::new(),
-        }
-    }
-
-    fn render_value(&self, used: &Use, line: &str, in_link: bool) -> String {
-        let machine = used.machine_name(self.book_data);
-        let marked = ValueView {
-            whole: format::is_whole(line),
-            missing: GAPS.iter().any(|word| used.note.starts_with(word)),
-            stale: used.is_stale(self.book_data),
-            in_link,
-            path: Some(&used.path),
-            machine: Some(&machine),
-            style: used.style.as_deref(),
-            provenance: &used.provenance(self.book_data),
-            text: line,
-        };
-        self.book_data
-            .evidence_set
-            .templates
-            .render("value", &marked)
-    }
-
-    /// The markup before and after a code span that shows values.
-    fn code_span_markup(&self, uses: &[Use], in_link: bool) -> (String, String) {
-        /// A mark for the code; a word that no escaping changes.
-        const CODE: &str = "QedCodeStandsHere";
-        let provenance: Vec<String> = uses.iter().map(|u| u.provenance(self.book_data)).collect();
-        let marked = ValueView {
-            whole: false,
-            missing: false,
-            stale: uses.iter().any(|used| used.is_stale(self.book_data)),
-            in_link,
-            path: None,
-            machine: None,
-            style: None,
-            provenance: &provenance.join("\n"),
-            text: CODE,
-        };
-        let html = self
-            .book_data
-            .evidence_set
-            .templates
-            .render("value", &marked);
-        match html.split_once(CODE) {
-            Some((open, close)) => (open.to_owned(), close.to_owned()),
-            // A template of the book's own that shows no text puts its mark before the code.
-            None => (html, String::new()),
         }
     }
 
@@ -427,7 +410,8 @@ impl ChapterFiller<'_, '_> {
         let shows_something = !self.uses.is_empty() || !self.chapter.blocks.is_empty();
         let literal = self.chapter.escapes.len();
         if !shows_something
-            && crate::render::page_header::recorded_machines(self.book_data).is_empty()
+            && (!self.is_live
+                || crate::render::page_header::recorded_machines(self.book_data).is_empty())
         {
             self.edits.extend(crate::render::page_header::literals_edit(
                 self.chapter,
@@ -479,19 +463,4 @@ impl ChapterFiller<'_, '_> {
             },
         );
     }
-}
-
-/// The data of the template of a value. The path, machine and format are there for `verify`; a code span, which can
-/// hold several values, has none.
-#[derive(Serialize)]
-struct ValueView<'a> {
-    whole: bool,
-    missing: bool,
-    stale: bool,
-    in_link: bool,
-    path: Option<&'a str>,
-    machine: Option<&'a str>,
-    style: Option<&'a str>,
-    provenance: &'a str,
-    text: &'a str,
 }

@@ -3,3 +3,4 @@
 pub mod book;
 pub mod fill;
 pub mod page_header;
+mod value_markup;

@@ -8,7 +8,7 @@ use crate::evidence::format::format_age;
 use crate::evidence::locations::Origin;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
-use crate::exhibits::block::Target;
+use crate::exhibits::block::{MARK, Target};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::splice::Edit;
 use crate::templates;
@@ -36,10 +36,6 @@ struct HeaderView {
 pub fn literals_mark(count: usize) -> String {
     format!("<div hidden data-qed-literals=\"{count}\"></div>")
 }
-
-/// The mark of a value that is out of date; the style sheet puts it there, so that it is neither copied nor
-/// searched.
-pub const MARK: char = '†';
 
 /// Notices that the reader must see before believing a value of these machines.
 pub fn notices(book_data: &BookData<'_>, machines: &[MachineId]) -> Vec<String> {

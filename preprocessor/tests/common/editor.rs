@@ -145,6 +145,17 @@ impl Editor {
         }
     }
 
+    /// The next error that answers no request by its name.
+    pub fn next_error(&mut self) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let message = self.next(until);
+            if message.get("error").is_some() {
+                return message;
+            }
+        }
+    }
+
     /// The answer to a request.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! Look-up of the types that a path names in the kernel's BTF.
 
 use super::compile::{Compiler, Result, WithSpan, list_members, type_error, unknown_error};
+use super::inner_members::find_inner_members;
 use super::parse::{Name, TypeText};
 use super::types::{ErrorClass, ExprError};
 use super::value::Ty;
@@ -128,7 +129,17 @@ impl<'a> Compiler<'_, '_, 'a> {
         let ty = self.btf().type_name(composite.id).with_span(&name.span)?;
         let near = nearest(&name.text, members.iter().copied());
         let mut reason = format!("`{ty}` has no member `{}`", name.text);
-        if near.is_empty() {
+        // The kernel's headers shorten a way into a structure by macros, which are not in its types: `sk->sk_family`.
+        let inner = find_inner_members(self.btf(), composite, &name.text);
+        if let Some(paths) = inner
+            .with_span(&name.span)?
+            .filter(|paths| !paths.is_empty())
+        {
+            reason.push_str(&format!(
+                "; a member that ends alike is {}, which C may call so by a macro",
+                paths.join(", ")
+            ));
+        } else if near.is_empty() {
             reason.push_str(&format!("; it has {}", list_members(&members)));
         }
         Err(unknown_error(&name.span, reason).with_nearest(near))

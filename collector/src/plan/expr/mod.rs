@@ -28,6 +28,7 @@
 
 mod compile;
 mod decode;
+mod inner_members;
 mod kinds;
 mod lookup;
 mod origin;

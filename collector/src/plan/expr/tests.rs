@@ -350,6 +350,12 @@ fn mistakes_are_explained() {
         7..12,
         "`struct thing` has no member `sttae`; did you mean `state`?",
     );
+    expect_error(
+        "((struct sock *)thing)->sk_family",
+        Unknown,
+        24..33,
+        "`struct sock` has no member `sk_family`; a member that ends alike is `__sk_common.skc_family`",
+    );
     expect_error("thnig->state", Unknown, 0..5, "did you mean `thing`?");
     expect_error("thing->data->x", Type, 0..11, "void *");
     expect_error("*thing", Type, 0..6, "name a member: `next`, `whole`");

@@ -1,4 +1,4 @@
-//! Files in the verified folder that are not part of the site, or are sites of their own.
+//! Files in the verified folder that are not part of the site.
 
 use crate::publish::manifest;
 use crate::util::files::SiteFile;
@@ -19,13 +19,4 @@ pub(super) fn cname_domain(files: &[SiteFile]) -> Option<String> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
     (is_domain && !sealed(&manifest)).then(|| domain.to_owned())
-}
-
-/// The folders in a site that are sites of their own, such as those of other languages: they have a manifest.
-pub(super) fn nested_sites(files: &[SiteFile]) -> Vec<String> {
-    let ending = format!("/{}", manifest::MANIFEST);
-    let folders = files
-        .iter()
-        .filter_map(|file| file.name.strip_suffix(&ending));
-    folders.map(|folder| format!("{folder}/")).collect()
 }

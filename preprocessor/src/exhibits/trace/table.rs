@@ -89,8 +89,8 @@ pub(super) fn build_rows(steps: &[TraceStep]) -> Vec<StepRow> {
         let known = |text: &str| (!UNTOLD.contains(&text)).then(|| text.to_owned());
         if values == INLINED {
             inlined.push(match known(caller) {
-                Some(line) => format!("{}: {}, at {line}", record.number, record.name),
-                None => format!("{}: {}", record.number, record.name),
+                Some(line) => format!("{}, at {line}", record.name),
+                None => record.name.clone(),
             });
             continue;
         }
@@ -98,7 +98,8 @@ pub(super) fn build_rows(steps: &[TraceStep]) -> Vec<StepRow> {
         // The result of the system call is shown at its exit.
         let gate = !returns && record.name.starts_with("SYSCALL_DEFINE");
         rows.push(StepRow {
-            number: record.number.to_string(),
+            // What is folded away leaves no gap.
+            number: (rows.len() + 1).to_string(),
             name: record.name.clone(),
             kind: match record.kind {
                 RecordKind::Call => "function",
@@ -258,17 +259,17 @@ mod tests {
             TraceStep::new(out),
         ]);
         assert_eq!(rows.len(), 3);
-        assert_eq!(rows[0].inlined, ["0: g, at a.c:5", "0: h"]);
+        assert_eq!(rows[0].inlined, ["g, at a.c:5", "h"]);
         assert_eq!(
             format_rows(&rows),
             [
-                "0 -> f(family = AF_INET (2), s = 0x10) = -1 (EPERM)",
+                "1 -> f(family = AF_INET (2), s = 0x10) = -1 (EPERM)",
                 "     in an interrupt (softirq)",
                 "     makes it",
                 "     called at a.c:1",
-                "     inlined: 0: g, at a.c:5; 0: h",
-                "0 -- kfree(ptr = 0x10)",
-                "0 <- SYSCALL_DEFINE1(f)() = 3",
+                "     inlined: g, at a.c:5; h",
+                "2 -- kfree(ptr = 0x10)",
+                "3 <- SYSCALL_DEFINE1(f)() = 3",
             ]
         );
         let marked = TraceStep {

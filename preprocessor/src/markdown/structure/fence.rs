@@ -42,16 +42,27 @@ pub enum BlockKind {
     Exhibit,
 }
 
-/// The first word of the block at `range`, if it is called as if it were ours and is not.
+/// The first word of the block at `range`, or the first two, if it is called as if it were ours and is not.
 pub(super) fn find_misnamed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let line = text[range.clone()].lines().next()?;
-    let word = line
-        .trim_start_matches(['`', '~'])
-        .split_whitespace()
-        .next()?;
+    let words = line.trim_start_matches(['`', '~']).trim_start();
+    let word = words.split_whitespace().next()?;
+    let start = range.start + (line.len() - words.len());
+    let lower = word.to_ascii_lowercase();
+    let kinds = ["claim", "exhibit"];
+    // In two words.
+    if lower == "qed" {
+        let behind = words[word.len()..].trim_start();
+        let second = behind.split_whitespace().next().unwrap_or_default();
+        let is_kind = kinds.contains(&second.to_ascii_lowercase().as_str());
+        let end = words.len() - behind.len() + second.len();
+        return Some(start..start + if is_kind { end } else { word.len() });
+    }
     let ours = ["qed-claim", "qed-exhibit"].contains(&word);
-    let start = range.start + line.find(word)?;
-    (!ours && word.to_ascii_lowercase().starts_with("qed-")).then(|| start..start + word.len())
+    let looks_like_ours = lower.starts_with("qed-")
+        || lower.starts_with("qed_")
+        || kinds.contains(&lower.strip_prefix("qed").unwrap_or(&lower));
+    (!ours && looks_like_ours).then(|| start..start + word.len())
 }
 
 /// The claim or exhibit at `range`, if it is one; its opening line is read from the raw text.

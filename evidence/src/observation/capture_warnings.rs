@@ -1,23 +1,32 @@
-//! Warnings for the user who runs a capture; the evidence contains them as well.
+//! Warnings about captures, for the user who runs one and for whoever builds a book from its evidence.
 
-use qed_evidence::Evidence;
-use qed_evidence::document::{Experiment, MachineKind};
-use qed_evidence::value::{Datum, Value};
+use std::sync::Arc;
 
-use crate::assemble::{NOT_SEEN, TIMED_OUT};
-use crate::workload::missing_program::{not_found_lines, not_runnable_lines, not_there_lines};
+use super::missing_program::{not_found_lines, not_runnable_lines, not_there_lines};
+use crate::diagnostic::Diagnostic;
+use crate::document::{Evidence, Experiment, MachineKind};
+use crate::investigation::Investigation;
+use crate::value::{Datum, Value};
+
+/// The reason why a process has no status that was killed.
+pub const TIMED_OUT: &str = "the process did not end in time and was killed";
+
+/// What notes say of returns that happened unseen.
+pub const NOT_SEEN: &str = "not seen";
 
 /// Something that went wrong in a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CaptureWarning {
     /// The experiment, and what went wrong with it.
     pub text: String,
+    /// The experiment.
+    pub experiment: Option<String>,
     /// A program was missing, so that the workload was not what the investigation says: the capture has failed.
     pub missing_program: bool,
 }
 
 /// Experiments that ran and went wrong, each with its reason. Those that did not run, and probes and reads that the machine's kernel
-/// does not have, are reported by [`notes`](qed_evidence::observation::notes), with their places.
+/// does not have, are reported by [`notes`](super::notes), with their places.
 pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
     let kind = evidence.machine.kind;
     let of = |(name, experiment): (&String, &Experiment)| {
@@ -26,10 +35,37 @@ pub fn capture_warnings(evidence: &Evidence) -> Vec<CaptureWarning> {
                 "experiment `{name}`: {}",
                 experiment_failure(experiment, kind)?
             ),
+            experiment: Some(name.clone()),
             missing_program: lacks_program(experiment),
         })
     };
     evidence.experiments.iter().filter_map(of).collect()
+}
+
+/// The same of all machines, at the places of the experiments in the investigation. What several machines have is told once.
+pub fn capture_notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagnostic> {
+    let mut told: Vec<(CaptureWarning, Vec<&str>)> = Vec::new();
+    for evidence in machines {
+        let name = evidence.machine.name.as_str();
+        for warning in capture_warnings(evidence) {
+            match told.iter_mut().find(|(known, _)| *known == warning) {
+                Some((_, on)) => on.push(name),
+                None => told.push((warning, vec![name])),
+            }
+        }
+    }
+    let notes = told.into_iter().map(|(warning, on)| {
+        let message = format!("{}: {}", on.join(", "), warning.text);
+        let name = warning.experiment.as_deref();
+        match name.and_then(|name| investigation.experiment(name)) {
+            Some(planned) => {
+                let source = Arc::clone(&investigation.source);
+                Diagnostic::error(&source, planned.span.clone(), message).warning()
+            }
+            None => Diagnostic::error_without_place(message).warning(),
+        }
+    });
+    notes.collect()
 }
 
 /// The failure of an experiment, if it failed.
@@ -162,7 +198,7 @@ fn command_failure(experiment: &Experiment, kind: MachineKind) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qed_evidence::value::Address;
+    use crate::value::Address;
 
     fn texts(evidence: &Evidence) -> Vec<String> {
         let warnings = capture_warnings(evidence).into_iter();
@@ -172,8 +208,8 @@ mod tests {
     /// Check that an experiment that went wrong is told and what a machine cannot show is not.
     #[test]
     fn of_experiments_that_went_wrong() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        let text = include_bytes!("../../testdata/two-experiments.json");
+        let mut evidence = crate::reader::read(text).unwrap();
         assert_eq!(texts(&evidence), [""; 0]);
         let names: Vec<String> = evidence.experiments.keys().cloned().collect();
         let [first, second] = &names[..] else {
@@ -198,11 +234,41 @@ mod tests {
         assert!(report.contains("timeout-ms"), "{report}");
     }
 
+    /// Check that all machines with the same failure share one warning, which stands at the experiment.
+    #[test]
+    fn notes_have_places() {
+        let mut evidence = crate::testing::evidence();
+        let investigation = crate::testing::investigation();
+        assert_eq!(capture_notes(&investigation, &[&evidence]), []);
+        let experiment = evidence.experiments.get_mut("create").unwrap();
+        experiment.call = None;
+        experiment.outcome.exit = Value::int(127).into();
+        experiment.outcome.stderr = Some(Value::text("sh: nosuch: not found\n").into());
+        let mut other = evidence.clone();
+        other.machine.name = "guest:other".into();
+        let notes = capture_notes(&investigation, &[&evidence, &other]);
+        let [note] = &notes[..] else {
+            panic!("{notes:?}")
+        };
+        let start = format!(
+            "{}, guest:other: experiment `create`: ",
+            evidence.machine.name
+        );
+        assert!(note.message.starts_with(&start), "{}", note.message);
+        assert!(
+            note.message.contains("status 127: sh: nosuch: not found"),
+            "{}",
+            note.message
+        );
+        let planned = investigation.experiment("create").unwrap();
+        assert_eq!(note.place.as_ref().unwrap().1, planned.span);
+    }
+
     /// Check that returns that were not seen are told, with what the evidence says of them.
     #[test]
     fn missed_returns() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        let text = include_bytes!("../../testdata/two-experiments.json");
+        let mut evidence = crate::reader::read(text).unwrap();
         let quality = &mut evidence.experiments.values_mut().next().unwrap().quality;
         quality.missed = 2;
         quality.notes = vec![
@@ -222,8 +288,8 @@ mod tests {
     /// instead of another capture.
     #[test]
     fn no_event() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let mut evidence = qed_evidence::reader::read(text).unwrap();
+        let text = include_bytes!("../../testdata/two-experiments.json");
+        let mut evidence = crate::reader::read(text).unwrap();
         let experiment = evidence.experiments.values_mut().next().unwrap();
         experiment.quality.events = 0;
         experiment.outcome.returned = Value::Errno {
@@ -231,7 +297,7 @@ mod tests {
             name: "ENOENT".into(),
         }
         .into();
-        experiment.call = Some(qed_evidence::document::CallSite {
+        experiment.call = Some(crate::document::CallSite {
             function: Address(0),
             instruction: Address(0),
             code: Vec::new(),
@@ -263,15 +329,15 @@ mod tests {
     /// and one that ended with another status on purpose is not.
     #[test]
     fn commands_that_failed() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let evidence = qed_evidence::reader::read(text).unwrap();
+        let text = include_bytes!("../../testdata/two-experiments.json");
+        let evidence = crate::reader::read(text).unwrap();
         let report = |status: i32, stderr: &str, is_call: bool| {
             let mut evidence = evidence.clone();
             let experiment = evidence.experiments.values_mut().next().unwrap();
             if !is_call {
                 experiment.call = None;
             } else {
-                experiment.call = Some(qed_evidence::document::CallSite {
+                experiment.call = Some(crate::document::CallSite {
                     function: Address(0),
                     instruction: Address(0),
                     code: Vec::new(),
@@ -325,8 +391,8 @@ mod tests {
     /// executed, and not where a command ends with the same status by itself.
     #[test]
     fn missing_programs() {
-        let text = include_bytes!("../../../evidence/testdata/two-experiments.json");
-        let evidence = qed_evidence::reader::read(text).unwrap();
+        let text = include_bytes!("../../testdata/two-experiments.json");
+        let evidence = crate::reader::read(text).unwrap();
         let fails = |status: i32, stderr: &str| {
             let mut evidence = evidence.clone();
             let experiment = evidence.experiments.values_mut().next().unwrap();
