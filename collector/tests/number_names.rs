@@ -99,7 +99,7 @@ fn of_three_kernels() {
             "this kernel has no tracepoint `kmem_cache_allocate`",
             "is not a plain number that `names = \"O\"` could name",
             "and an IP address is `__be32`, or 4 or 16 bytes",
-            "and a text is a pointer to characters, an array of them, or a `struct qstr`",
+            "and a text is a pointer to `char` or `unsigned char`, an array of `char`, or a `struct qstr`",
             "`stat->uid` is `kuid_t`, a structure: `kind` and `names` are for one value",
         ] {
             assert!(stderr.contains(expected), "{guest}: {expected}: {stderr}");

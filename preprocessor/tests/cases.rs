@@ -89,7 +89,7 @@ fn book(case: &Case) -> tempfile::TempDir {
         "book.toml",
         &format!(
             "[book]\ntitle = \"Case\"\n[preprocessor.qed]\nafter = [\"links\"]\n\
-             investigation = \"investigation.toml\"\nmachines = {machines}\n"
+             investigation = \"investigation.toml\"\nmachines = {machines}\nguests = \"warm\"\n"
         ),
     );
     write("src/SUMMARY.md", "# Summary\n\n- [Claims](claims.md)\n");
@@ -148,6 +148,9 @@ fn attempt(case: &Case) -> Vec<String> {
             "investigation.toml",
             "--debuginfo",
             case.debuginfo,
+            // What a resumed guest shows is judged no less strictly, and a boot takes longer than most captures.
+            "--guests",
+            "warm",
             "--on",
             machine,
         ];

@@ -107,29 +107,34 @@ fn graph_of_same_run(
     }
 }
 
-/// The copies of each function that is probed, that claims about trees are to be about, or that is named as a fact.
+/// The copies of each function that is probed, that claims about trees are to be about, that excuses an object, or that is named as a
+/// fact.
 fn find_copies(raw: &RawCapture, context: &Context<'_>) -> BTreeMap<String, Instances> {
     let facts = context.investigation.facts.functions.iter();
     let names: BTreeSet<&str> = requested_functions(raw)
         .into_iter()
         .chain(graph_functions(context))
+        .chain(excuse_functions(context))
         .chain(facts.map(String::as_str))
         .collect();
     let names: Vec<&str> = names.into_iter().collect();
     context.names.instances(&names)
 }
 
-/// Those of them that evidence lists: of probed functions, and of those that claims about trees are to be about.
+/// Those of them that evidence lists: of probed functions, of those that claims about trees are to be about, and of excuses, whose
+/// absence from a stack has to be proved.
 fn listed_instances(
     mut copies: BTreeMap<String, Instances>,
     raw: &RawCapture,
     context: &Context<'_>,
 ) -> BTreeMap<String, Instances> {
     let probes = || raw.plan.iter().flat_map(|experiment| &experiment.probes);
-    let of_graphs: BTreeSet<&str> = graph_functions(context).collect();
+    let named: BTreeSet<&str> = graph_functions(context)
+        .chain(excuse_functions(context))
+        .collect();
     copies.retain(|name, _| {
         let probed = || probes().any(|probe| probe.target.function() == Some(name));
-        of_graphs.contains(name.as_str()) || probed()
+        named.contains(name.as_str()) || probed()
     });
     copies
 }
@@ -137,6 +142,12 @@ fn listed_instances(
 fn graph_functions<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
     let experiments = context.investigation.experiments.iter();
     experiments.flat_map(|experiment| experiment.graph_functions.iter().map(String::as_str))
+}
+
+fn excuse_functions<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
+    let experiments = context.investigation.experiments.iter();
+    let excuses = experiments.flat_map(|experiment| &experiment.excuses);
+    excuses.map(|excuse| excuse.within.as_str())
 }
 
 /// The events of an experiment by their times, and what is wrong with each record that is none.

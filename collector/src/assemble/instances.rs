@@ -280,6 +280,7 @@ impl SymbolTables<'_> {
         FrameElision {
             holders: instances.inlined.as_deref().and_then(holder_addresses),
             leaves_by_jump: instances.leaves_by_jump,
+            own: instances.copies.iter().map(|copy| copy.address.0).collect(),
         }
     }
 

@@ -41,4 +41,6 @@ pub struct FrameElision {
     pub holders: Option<BTreeSet<u64>>,
     /// True if one of its copies can end in a jump to another function; `None`: not known.
     pub leaves_by_jump: Option<bool>,
+    /// Live addresses of its copies with code of their own, where frames may have another of their names.
+    pub own: BTreeSet<u64>,
 }

@@ -84,8 +84,11 @@ pub fn assemble_outcome(experiment: &Experiment, raw: &Result<RawOutcome, Reason
             Some(Err(error)) => Datum::unavailable(error.to_string()),
             None => Datum::unavailable("no signal ended the process"),
         },
-        stdout: output_datum(&raw.stdout, raw.printed),
-        stderr: Some(output_datum(&raw.stderr, raw.complained)),
+        stdout: output_datum(&raw.stdout, raw.printed.filter(|_| !raw.timed_out)),
+        stderr: Some(output_datum(
+            &raw.stderr,
+            raw.complained.filter(|_| !raw.timed_out),
+        )),
         results: results(experiment, raw),
         buffers: buffers(experiment, raw),
     }
@@ -137,6 +140,8 @@ fn no_return_reason(raw: &RawOutcome) -> String {
     }
 }
 
+/// What a process printed. `whole`: the number of bytes, unless more would have followed, as of a process that was killed because its
+/// time was over.
 fn output_datum(retained: &[u8], whole: Option<u64>) -> Datum {
     decode_output(retained, whole).map_or_else(Datum::unavailable, Datum::from)
 }

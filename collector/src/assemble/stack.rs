@@ -1,5 +1,7 @@
 //! Kernel stacks with names and source lines: the functions on them, those that may be missing, and the caller.
 
+use std::collections::BTreeSet;
+
 use qed_collector_ebpf::Event;
 use qed_evidence::value::{Address, Datum, Frame, Value};
 
@@ -179,6 +181,18 @@ pub fn function_presence(
         ));
     }
     let frame_elision = names.frame_elision(function);
+    if let Some(frame) = frames
+        .iter()
+        .find(|frame| begins_at(frame, &frame_elision.own))
+    {
+        return Presence::Unknown(format!(
+            "`{}`, which is on the stack, is another name of its address: write that name",
+            frame
+                .symbol
+                .as_deref()
+                .unwrap_or("a function without a symbol")
+        ));
+    }
     let hidden = frames
         .iter()
         // At a function's entry nothing that is inlined there has begun.
@@ -208,6 +222,14 @@ pub fn function_presence(
         None => Presence::No,
         Some(why) => Presence::Unknown(why),
     }
+}
+
+/// True if a frame is of a function that begins at one of these addresses.
+fn begins_at(frame: &Frame, addresses: &BTreeSet<u64>) -> bool {
+    let begins = frame
+        .offset
+        .map(|offset| frame.address.0.wrapping_sub(offset));
+    begins.is_some_and(|begins| addresses.contains(&begins))
 }
 
 /// True if a frame without a source line may be one into which the function is inlined.
@@ -465,6 +487,7 @@ mod tests {
             frame_elision: FrameElision {
                 holders: Some(holders.iter().copied().collect::<BTreeSet<u64>>()),
                 leaves_by_jump: leaves,
+                ..FrameElision::default()
             },
         };
         let direct = kernel(CallTarget::Address(0x1200));

@@ -146,6 +146,15 @@ impl Args {
         if path.exists() {
             return Err(file_exists_error(path));
         }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Failure::input(format!(
+                "--write: there is no folder {}: make it, or name a file elsewhere",
+                folder.display()
+            )));
+        }
         Ok(())
     }
 }

@@ -42,20 +42,31 @@ pub struct Args {
     pub format: Format,
 }
 
-/// A text that is not the name of a type.
+/// A text that is not the name of a type with members.
 #[derive(Debug, Error)]
-#[error("a type is written as C names it: file, sockaddr_in")]
-struct TypeNameError;
+enum TypeNameError {
+    /// Not a name.
+    #[error("a type is written as C names it: file, `struct sockaddr_in`")]
+    NotAName,
+    /// C's keyword of another kind of type.
+    #[error("a `{0}` has no members: name a structure or a union")]
+    Keyword(String),
+}
 
-/// The name of a type, without C's keyword before it.
+/// The name of a structure or a union, or of a type that is one, without C's keyword before it.
 fn parse_type_name(text: &str) -> Result<String, TypeNameError> {
-    let name = text.rsplit(' ').next().unwrap_or(text);
+    let name = match text.trim().split_once(' ') {
+        None => text.trim(),
+        Some(("struct" | "union", name)) => name.trim_start(),
+        Some((keyword @ "enum", _)) => return Err(TypeNameError::Keyword(keyword.into())),
+        Some(_) => return Err(TypeNameError::NotAName),
+    };
     let is_one = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     match is_one {
         true => Ok(name.to_owned()),
-        false => Err(TypeNameError),
+        false => Err(TypeNameError::NotAName),
     }
 }
 
@@ -336,7 +347,16 @@ mod tests {
     fn names() {
         assert_eq!(parse_type_name("struct file").unwrap(), "file");
         assert_eq!(parse_type_name("file").unwrap(), "file");
-        for wrong in ["", "1file", "file->f_op", "a\"b"] {
+        assert_eq!(parse_type_name("union  bpf_attr").unwrap(), "bpf_attr");
+        for wrong in [
+            "",
+            "1file",
+            "file->f_op",
+            "a\"b",
+            "file; rm",
+            "foo bar file",
+            "enum pid_type",
+        ] {
             assert!(parse_type_name(wrong).is_err(), "{wrong}");
         }
     }

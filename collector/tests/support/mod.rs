@@ -65,11 +65,13 @@ pub fn evidence_in(folder: &Path) -> Evidence {
     qed_evidence::reader::read(&bytes).unwrap()
 }
 
-/// The evidence of an investigation of this text from a guest, without source lines, and what was printed beside it.
+/// The evidence of an investigation of this text from a guest, without source lines, and what was printed beside it. The guest is
+/// resumed if one was saved: what it shows is the same, and a boot takes longer than the capture.
 pub fn captured_from(guest: &str, text: &str) -> (Evidence, String) {
     let folder = folder_with(text);
     let machine = format!("guest:{guest}");
     let output = capture_on(&machine, folder.path(), "i.toml")
+        .args(["--guests", "warm"])
         .output()
         .unwrap();
     let (status, stderr) = status_and_message(&output);

@@ -16,7 +16,7 @@ use super::operands::operands;
 use super::outside;
 use super::parse::{Expression, ReadPath, collect_reads};
 use super::parts::ExpressionPart;
-use super::silence::{find_unseen_free, grounds};
+use super::silence::{find_denied_caller, find_unseen_free, grounds};
 use super::units::find_unit_mismatch;
 use super::verdict::{Judgement, Verdict};
 
@@ -157,7 +157,13 @@ impl Evaluator<'_> {
         let holds = judgement.verdict == Verdict::Pass;
         let found = written.find_map(|(expression, place)| {
             let name = || self.find_unresolved_name(expression);
-            let stopped = name().or_else(|| self.find_unseen_free(expression, holds))?;
+            let caller = || {
+                let (range, reason) = find_denied_caller(&expression.root, holds)?;
+                Some(stop_as_unverified(expression, range, &reason))
+            };
+            let stopped = name()
+                .or_else(|| self.find_unseen_free(expression, holds))
+                .or_else(caller)?;
             Some((stopped, place))
         });
         let Some((stopped, place)) = found else {

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::document::value::Address;
 use crate::document::{Evidence, Experiment, Probe};
-use crate::investigation::{Experiment as PlannedExperiment, Position};
+use crate::investigation::{Experiment as PlannedExperiment, Position, Probe as PlannedProbe};
 
 /// Addresses of functions that an experiment watched and in which nothing ran: whatever is inlined there did not run.
-/// Only probes count that were to see every run.
+/// Only probes count that were to see every run: those of any task, if `any_task`, else of the workload's tasks. A probe with `frees`
+/// only has the hits that free an object of the experiment.
 pub(crate) fn silent_addresses(
     experiment: &Experiment,
     planned: &PlannedExperiment,
+    any_task: bool,
 ) -> BTreeSet<Address> {
     let mut watched: BTreeSet<Address> = BTreeSet::new();
     let mut ran: BTreeSet<Address> = BTreeSet::new();
@@ -20,6 +22,8 @@ pub(crate) fn silent_addresses(
             requested.target == probe.target
                 && requested.position == Position::Entry
                 && requested.within.is_none()
+                && requested.frees.is_none()
+                && (requested.any_task || !any_task)
         }) && probe.backend.is_some()
             && probe.unavailable.is_none()
             // A run whose hit the kernel skipped leaves no trace.
@@ -45,7 +49,7 @@ pub(crate) fn silent_addresses(
 pub(crate) fn unwatched_copy_reasons(
     evidence: &Evidence,
     (experiment, planned): (&Experiment, &PlannedExperiment),
-    probe: &Probe,
+    (probe, requested): (&Probe, &PlannedProbe),
     function: &str,
 ) -> Vec<String> {
     let Some(instances) = evidence.instances.get(function) else {
@@ -53,7 +57,7 @@ pub(crate) fn unwatched_copy_reasons(
             "this evidence does not say which copies of `{function}` the kernel has: capture again"
         )];
     };
-    let mut seen = silent_addresses(experiment, planned);
+    let mut seen = silent_addresses(experiment, planned, requested.any_task);
     seen.extend(probe.places());
     instances.gap_reasons(function, probe.file.as_deref(), &seen)
 }

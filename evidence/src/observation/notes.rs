@@ -46,7 +46,12 @@ pub fn notes_of(
     let mut not_run: BTreeMap<String, Vec<&Experiment>> = BTreeMap::new();
     for experiment in &investigation.experiments {
         found.extend(signal_note(investigation, experiment, machines));
-        found.extend(excuse_notes(investigation, experiment, machines));
+        // An excuse may be inherited by many experiments.
+        for note in excuse_notes(investigation, experiment, machines) {
+            if !found.contains(&note) {
+                found.push(note);
+            }
+        }
         if let Some(reason) = not_run_reason(experiment, machines) {
             not_run.entry(reason).or_default().push(experiment);
             continue;

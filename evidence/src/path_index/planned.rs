@@ -130,7 +130,7 @@ impl Catalog<'_> {
                     Some(_) => Err(unknown_segment_error(segments, 3, "value", names)),
                 }
             }
-            Some(leaf) if below.contains(leaf) && segments.len() == 3 => Ok(()),
+            Some(leaf) if below.contains(leaf) => check_last_segment(segments, 2),
             Some(_) => Err(unknown_segment_error(segments, 2, "value", below)),
         }
     }

@@ -19,7 +19,7 @@ pub mod reader;
 mod stacks;
 #[cfg(test)]
 mod tests;
-mod traced_run;
+pub(crate) mod traced_run;
 mod widths;
 
 pub use finding::Finding;

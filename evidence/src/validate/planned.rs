@@ -108,7 +108,8 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
                     };
                     let naming: Naming<'_> = read.names.as_deref().map(|set| (set, read.kind));
                     for (decoded, member) in [(None, untyped), (Some(naming), member.clone())] {
-                        let key = (target.clone(), side, read.text(), decoded);
+                        let is_text = read.kind == Some(ReadKind::Text);
+                        let key = (target.clone(), side, read.text(), decoded, is_text);
                         let (first, place) = known.entry(key).or_insert((member.clone(), at));
                         if *first != member {
                             let place = written(*place);

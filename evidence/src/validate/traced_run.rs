@@ -2,7 +2,7 @@
 //! the tracer recorded. A call that changes what it finds, such as `mkdir`, takes another way the second time, and its tree then
 //! says nothing about the run of which all else is said. In a guest the traced run comes last, on a host first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::gate::RESTARTED;
 use crate::constants::errno_name;
@@ -87,6 +87,30 @@ fn error_name(returned: i128) -> Option<String> {
     is_error.then(|| errno_name(number).map_or(format!("error {number}"), Into::into))
 }
 
+/// The reason why the tree does not say how often `function` ran in the run that the probes watched: none of them watched all of it.
+/// A call can take another way the second time without returning anything else, as `open` does that finds the file which it made.
+pub(crate) fn unwatched_run_reason(
+    requested: &PlannedExperiment,
+    watched: &Experiment,
+    graph: &Graph,
+    instances: &BTreeMap<String, Instances>,
+    function: &str,
+) -> Option<String> {
+    let is_watched = requested.probes.iter().any(|planned| {
+        let probe = watched.probes.get(&planned.name);
+        let of_function = probe.filter(|probe| probe.target.function() == Some(function));
+        let counts =
+            of_function.and_then(|probe| run_counts(planned, probe, watched, graph, instances));
+        counts.is_some_and(|(hits, runs)| hits == runs)
+    });
+    (!is_watched).then(|| {
+        format!(
+            "the tree is that of another run of the call, which may take another way, and no probe shows that `{function}` ran as \
+             often in the run that the probes watched: name it in `graph-functions` of the experiment, or probe it"
+        )
+    })
+}
+
 /// How often a function ran in both runs, if a probe watched all of it: hits of the probe, and runs in the tree.
 fn run_counts(
     planned: &PlannedProbe,
@@ -102,25 +126,30 @@ fn run_counts(
         && probe.backend == Some(Backend::Kprobe)
         && probe.skipped == Some(0);
     let function = probe.target.function().filter(|_| is_whole)?;
-    // Of several copies it is not known here which of them the probe saw.
-    let [copy] = instances.get(function)?.copies.as_slice() else {
+    let copies = &instances.get(function)?.copies;
+    let is_traceable = |name: &str| graph.traceable.iter().any(|one| one == name);
+    let places = probe.places();
+    // Of several copies the probe may have seen some.
+    let all_watched = copies.len() == 1
+        || !copies.is_empty() && copies.iter().all(|copy| places.contains(&copy.address));
+    if !all_watched || !copies.iter().all(|copy| copy.names().any(is_traceable)) {
         return None;
-    };
-    let is_traceable = |name: &&str| graph.traceable.iter().any(|one| one == name);
-    let symbol = copy.names().find(is_traceable)?;
+    }
+    // The tree has one name of an address, and another one may be that of which it is known that the tracer sees it.
+    let names: BTreeSet<&str> = copies.iter().flat_map(|copy| copy.names()).collect();
     let quality = &watched.quality;
     let whole = quality.lost == 0 && quality.missed == 0 && quality.marked == Some(true);
     let in_task = |context: Option<Context>| context == Some(Context::Task);
     // For whom an interrupt works is not known.
     if !whole
-        || graph.has_interrupt_run(symbol)
+        || names.iter().any(|name| graph.has_interrupt_run(name))
         || !probe.hits.iter().all(|hit| in_task(hit.context))
     {
         return None;
     }
     let runs = match watched.quality.until_user_space? {
-        true => graph.count(symbol),
-        false => graph.count_before_exit(symbol),
+        true => names.iter().map(|name| graph.count(name)).sum(),
+        false => names.iter().map(|name| graph.count_before_exit(name)).sum(),
     };
     // The tree is that of the thread that made the call: a process's first.
     let of_caller = |hit: &&crate::document::Hit| hit.task.tid == hit.task.pid;

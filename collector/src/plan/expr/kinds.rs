@@ -55,7 +55,7 @@ fn text(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Result<String> {
             ErrorClass::Type,
             &(0..path.len()),
             format!(
-                "it is `{}`, and a text is a pointer to characters, an array of them, or a `{NAME}`",
+                "it is `{}`, and a text is a pointer to `char` or `unsigned char`, an array of `char`, or a `{NAME}`",
                 other.type_name()
             ),
         )),

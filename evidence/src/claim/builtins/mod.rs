@@ -119,8 +119,8 @@ macro_rules! function {
 /// | `returns_before(E.P, E.Q)` | this hit of `P` returned before this hit of `Q` did |
 /// | `inside(E.P, E.Q)` | this hit of `P` began after this hit of `Q` did, and returned before it did |
 /// | `ran(E.graph, 'f')` | function `f` ran in the call's own task, in the tree of the call |
-/// | `never_ran(E.graph, 'f')` | function `f` did not run in the tree of the call, and the tracer would have seen each copy of it |
-/// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call; the tracer has to see each copy of it |
+/// | `never_ran(E.graph, 'f')` | function `f` did not run in the tree of the call, where the tracer would have seen each copy of it, nor in the run that the probes watched |
+/// | `calls_of(E.graph, 'f')` | how often `f` ran in the tree of the call; the tracer has to see each copy of it, and a probe as many runs |
 /// | `parent(E.graph, 'f')` | the symbol of the nearest function above `f` in the tree, the same wherever `f` ran; functions that the tracer does not see, and exceptions, may lie between |
 /// | `coverage(E.graph, 'chapter')`, `coverage(E.graph, 'book')` | percentage, rounded down, of the functions in the tree of the call that the text tells: it names them, says `below` or `fold` of them, or of what called them, in an exhibit `coverage` |
 /// | `freed(E)`, `freed(E.P)` | every object that the probes of the experiment with `allocates` saw (that its probe `P` saw) was freed, or is excused by the investigation; there was one |
@@ -349,7 +349,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::AllRuns,
             c::never_ran,
             "never_ran(E.graph, 'f')",
-            "function `f` did not run in the tree of the call, and the tracer would have seen each copy of it"
+            "function `f` did not run in the tree of the call, where the tracer would have seen each copy of it, nor in the run that the probes watched"
         ),
         function!(
             "calls_of",
@@ -357,7 +357,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::AllRuns,
             c::calls_of,
             "calls_of(E.graph, 'f')",
-            "how often `f` ran in the tree of the call; the tracer has to see each copy of it"
+            "how often `f` ran in the tree of the call; the tracer has to see each copy of it, and a probe as many runs"
         ),
         function!(
             "parent",

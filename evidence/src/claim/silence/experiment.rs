@@ -55,6 +55,14 @@ pub(super) fn leaf_reasons(names: &[&str], machine: &Indexed<'_>) -> Vec<String>
             }
             reasons
         }
+        [_, "quality", "descendants"] => {
+            let uncounted = seen
+                .quality
+                .descendants
+                .filter(|one| one.followed < one.started);
+            let reason = "children of processes that the probes do not follow are not counted: `follow = true` counts them";
+            uncounted.map(|_| reason.into()).into_iter().collect()
+        }
         [_, _, "order" | "return_order"] | [_, _, _, "order" | "return_order"] => {
             observation::unmarked_reason(seen).into_iter().collect()
         }

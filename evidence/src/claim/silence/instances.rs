@@ -19,9 +19,12 @@ pub(super) fn reasons(
         return Vec::new(); // Its leaves are missing, which says so.
     };
     let mut reasons = match (probe.target.function(), &probe.target) {
-        (Some(function), _) => {
-            unwatched_copy_reasons(machine.evidence, (seen, requested), probe, function)
-        }
+        (Some(function), _) => unwatched_copy_reasons(
+            machine.evidence,
+            (seen, requested),
+            (probe, planned),
+            function,
+        ),
         (None, Target::Address(place)) => vec![format!(
             "which function stands at `{place}` is not known, nor which other copies of it ran: name it, as `live:NAME`"
         )],

@@ -1,35 +1,89 @@
 //! Reasons why a ledger proves nothing: an allocation or a free may have gone unseen.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::claim::ast::{Binary, Node, NodeKind};
 use crate::claim::builtins::{NOTHING_ALLOCATED, Reads};
+use crate::document::value::{Address, Value};
 use crate::document::{Allocation, Experiment, Target};
 use crate::investigation::{Experiment as PlannedExperiment, Probe as PlannedProbe};
 use crate::path_index::resolve::{Catalog, Indexed};
 
-use super::{experiment, instances};
+use super::absence::unproven_absence_reasons;
+use super::{excuses, experiment, instances};
 
 /// The reasons why a count of a ledger, `EXPERIMENT.objects.LEAF`, proves nothing.
 pub(super) fn count_reasons(
     name: &str,
-    leaf: &str,
+    (leaf, count): (&str, &Value),
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
     let mut reasons = incomplete_ledger_reasons(name, catalog, machine);
-    let ledger = machine.evidence.experiments.get(name);
-    let nothing = ledger
-        .and_then(|experiment| experiment.objects.as_ref())
-        .is_some_and(|ledger| ledger.allocations.is_empty());
-    if leaf == "leaked" && nothing {
-        reasons.push(NOTHING_ALLOCATED.into());
+    let Some(seen) = machine.evidence.experiments.get(name) else {
+        return reasons;
+    };
+    let nothing = (seen.objects.as_ref()).is_some_and(|ledger| ledger.allocations.is_empty());
+    if nothing {
+        reasons.extend(unproven_allocation_reasons(name, catalog, machine));
+        if leaf == "leaked" {
+            reasons.push(NOTHING_ALLOCATED.into());
+        }
+    }
+    // That nothing leaked is true of two rows of one object as of one.
+    if leaf != "leaked" || count.as_integer() != Some(0) {
+        reasons.extend(overlapping_rows_reason(name, seen, &|_, _| true));
     }
     reasons
 }
 
+/// The reasons why probes that saw no allocation may not have seen one that there was.
+fn unproven_allocation_reasons(
+    name: &str,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Vec<String> {
+    let plan = catalog.investigation.experiment(name);
+    let probes = plan.into_iter().flat_map(|plan| &plan.probes);
+    let allocating = probes.filter(|probe| probe.allocates.is_some());
+    allocating
+        .flat_map(|probe| {
+            unproven_absence_reasons(&format!("{name}.{}", probe.name), catalog, machine)
+        })
+        .collect()
+}
+
+/// The reason why rows of a ledger do not say how many objects there were: two are of one address at one time, as where a function and
+/// the one that it calls are both said to allocate the object, or where a free was not seen. `tells`: two such rows matter.
+fn overlapping_rows_reason(
+    name: &str,
+    seen: &Experiment,
+    tells: &dyn Fn(&Allocation, &Allocation) -> bool,
+) -> Option<String> {
+    let rows = &seen.objects.as_ref()?.allocations;
+    let mut last: BTreeMap<Address, &Allocation> = BTreeMap::new();
+    for row in rows {
+        let earlier = last.insert(row.address, row);
+        let still = |one: &&Allocation| {
+            let freed = one.freed.as_ref();
+            freed.is_none_or(|free| free.order > row.order)
+        };
+        if let Some(one) = earlier.filter(still)
+            && tells(one, row)
+        {
+            return Some(format!(
+                "`{name}.{}` and then `{name}.{}` saw an allocation of one address, and no free between: they are one object, or a free \
+                 was not seen",
+                one.probe, row.probe
+            ));
+        }
+    }
+    None
+}
+
 /// The first part of a claim that depends on an object that was not freed, although nothing shows that its free would have been
-/// seen. A claim that all objects were freed, or at least a number of them, only needs the frees that were seen. `holds`: the
+/// seen, or that is not excused, although an excuse may hold. A claim that all objects were freed, or at least a number of them, only needs the frees that were seen. `holds`: the
 /// whole claim is true.
 pub(in crate::claim) fn find_unseen_free(
     root: &Node,
@@ -40,7 +94,8 @@ pub(in crate::claim) fn find_unseen_free(
     let mut found = None;
     visit(root, holds, &mut |node, name, counted| {
         if found.is_none() {
-            let reason = unseen_free_reason(name, counted, catalog, machine);
+            let reason = unseen_free_reason(name, counted, catalog, machine)
+                .or_else(|| undecided_excuse_reason(name, counted, catalog, machine));
             found = reason.map(|reason| (node.range.clone(), reason));
         }
     });
@@ -53,6 +108,7 @@ enum CountedObjects {
     Freed,
     /// Those that are neither freed nor excused.
     Leaked,
+    Excused,
 }
 
 /// Call `rests` on each part that may be true because an object was not freed, with the part, the experiment or probe, and the
@@ -101,11 +157,12 @@ fn counted_objects(node: &Node) -> Option<(&str, CountedObjects)> {
     match path.as_str().split_once('.')? {
         (name, "objects.freed") => Some((name, CountedObjects::Freed)),
         (name, "objects.leaked") => Some((name, CountedObjects::Leaked)),
+        (name, "objects.excused") => Some((name, CountedObjects::Excused)),
         _ => None,
     }
 }
 
-/// True of a comparison with a number that stays true if more objects were freed than was seen.
+/// True of a comparison with a number that stays true if more objects were freed, or are excused, than was seen.
 fn stays_true_with_more_frees(operator: Binary, [left, right]: &[Node; 2]) -> bool {
     let is_number = |node: &Node| matches!(node.kind, NodeKind::Literal(_));
     let (counted, operator) = match (counted_objects(left), counted_objects(right)) {
@@ -114,7 +171,9 @@ fn stays_true_with_more_frees(operator: Binary, [left, right]: &[Node; 2]) -> bo
         _ => return false,
     };
     match counted {
-        CountedObjects::Freed => matches!(operator, Binary::Greater | Binary::GreaterEqual),
+        CountedObjects::Freed | CountedObjects::Excused => {
+            matches!(operator, Binary::Greater | Binary::GreaterEqual)
+        }
         CountedObjects::Leaked => matches!(operator, Binary::Less | Binary::LessEqual),
     }
 }
@@ -132,12 +191,14 @@ fn unseen_free_reason(
         .map_or((name, None), |(e, p)| (e, Some(p)));
     let plan = catalog.investigation.experiment(name)?;
     let ledger = machine.evidence.experiments.get(name)?.objects.as_ref()?;
-    let mut retained = ledger.allocations.iter().filter(|one| {
-        one.freed.is_none()
-            && (counted == CountedObjects::Freed || one.excused.is_none())
-            && probe.is_none_or(|probe| probe == one.probe)
+    let mut retained = ledger.allocations.iter().filter(|one| match counted {
+        CountedObjects::Excused => false,
+        CountedObjects::Freed => one.freed.is_none(),
+        CountedObjects::Leaked => one.freed.is_none() && one.excused.is_none(),
     });
-    let unseen = retained.find(|one| !is_seen_freed(one, plan, catalog, machine))?;
+    let unseen = retained.find(|one| {
+        probe.is_none_or(|probe| probe == one.probe) && !is_seen_freed(one, plan, catalog, machine)
+    })?;
     let cache =
         (unseen.cache.as_ref()).map_or(String::new(), |cache| format!(" of the cache `{cache}`"));
     Some(format!(
@@ -145,6 +206,39 @@ fn unseen_free_reason(
          on this machine by the probes that `{name}` has for it",
         unseen.probe
     ))
+}
+
+/// The reason why an object of a ledger that is not excused may be: a function of an excuse may have been on the stack of its
+/// allocation.
+fn undecided_excuse_reason(
+    name: &str,
+    counted: CountedObjects,
+    catalog: &Catalog<'_>,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    if counted == CountedObjects::Freed {
+        return None;
+    }
+    let (name, probe) = name
+        .split_once('.')
+        .map_or((name, None), |(e, p)| (e, Some(p)));
+    let plan = catalog.investigation.experiment(name)?;
+    let seen = machine.evidence.experiments.get(name)?;
+    let rows = seen.objects.as_ref()?.allocations.iter();
+    let mut counted_rows = rows.filter(|one| {
+        one.excused.is_none()
+            && (counted == CountedObjects::Excused || one.freed.is_none())
+            && probe.is_none_or(|probe| probe == one.probe)
+    });
+    counted_rows.find_map(|row| {
+        plan.excuses.iter().find_map(|excuse| {
+            let doubt = excuses::undecided_reason(row, &excuse.within, seen, machine)?;
+            Some(format!(
+                "the excuse within `{}` may hold for an object that `{name}.{}` allocated: {doubt}",
+                excuse.within, row.probe
+            ))
+        })
+    })
 }
 
 /// True if an object that was allocated like this one was seen freed on this machine, by a probe like one of the experiment's.
@@ -230,6 +324,11 @@ pub(super) fn incomplete_ledger_reasons(
         }
     }
     reasons.extend(crate::observation::unmarked_reason(seen));
+    // Whose the free is, of two rows of one address, the ledger does not say.
+    let doubt = overlapping_rows_reason(experiment, seen, &|one, other| {
+        one.freed.is_some() != other.freed.is_some()
+    });
+    reasons.extend(doubt);
     reasons.sort();
     reasons.dedup();
     reasons

@@ -6,11 +6,13 @@ use crate::document::value::Value;
 use crate::path::SECTIONS;
 use crate::path_index::resolve::{Catalog, Indexed, probe_leaves};
 
-use super::ast::{Node, NodeKind};
+use super::ast::{Node, NodeKind, call_reads};
 use super::builtins::{Function, Reads};
 use super::parse::ReadPath;
 
+mod absence;
 mod bounds;
+mod excuses;
 mod experiment;
 mod grounds;
 mod hooks;
@@ -19,12 +21,15 @@ mod ledger;
 mod lookup;
 mod short;
 mod stacks;
+mod trees;
 
+use absence::unproven_absence_reasons;
 use bounds::{Demand, find_counts};
 pub(super) use grounds::grounds;
 pub(super) use ledger::find_unseen_free;
-use lookup::{find_planned_probe, has_fired};
+use lookup::find_planned_probe;
 use short::undercount_reasons;
+pub(super) use trees::find_denied_caller;
 
 /// The reasons why a count of 0 does not prove that there was nothing: those that [`unproven_call_reasons`] gives for functions
 /// that read the same counts, so that no claim evades them by reading the leaf itself.
@@ -49,7 +54,7 @@ pub(super) fn zero_count_reasons(
             })
         }
         [experiment, "objects", leaf] if !read.by_function => {
-            ledger::count_reasons(experiment, leaf, catalog, machine)
+            ledger::count_reasons(experiment, (leaf, value), catalog, machine)
         }
         ["boots", ..] => missing_boots_reason(catalog, machine).into_iter().collect(),
         _ => {
@@ -81,7 +86,14 @@ pub(super) fn unproven_call_reasons(
         Reads::Ledger => ledger::incomplete_ledger_reasons(name, catalog, machine),
         _ => Vec::new(),
     });
-    of_names.chain(whole).collect()
+    let of_trees = match function.reads {
+        Reads::Runs | Reads::AllRuns => call_reads(function, args),
+        _ => Vec::new(),
+    };
+    let of_trees = of_trees
+        .iter()
+        .filter_map(|key| trees::unwatched_run_reason(function, key, catalog, machine));
+    of_names.chain(whole).chain(of_trees).collect()
 }
 
 /// The reasons why counts of hits that are not zero may be other than they were, and where they stand. A claim that a
@@ -111,37 +123,6 @@ pub(super) fn short_count_reasons(
         };
         found.extend(instances::double_count_reason(experiment, planned, machine));
         reasons.extend(found.into_iter().map(|reason| (range.clone(), reason)));
-    }
-    reasons
-}
-
-/// Why a probe's silence is not evidence: a hit could have gone unseen. (If the probe did fire, the claim is false.)
-fn unproven_absence_reasons(
-    name: &str,
-    catalog: &Catalog<'_>,
-    machine: &Indexed<'_>,
-) -> Vec<String> {
-    let Some((experiment, plan)) = find_planned_probe(name, catalog) else {
-        return Vec::new(); // The evaluation of the call reports an unknown probe.
-    };
-    let mut reasons = missed_return_reasons(experiment, machine);
-    if has_fired(machine, experiment, plan) {
-        return reasons;
-    }
-    reasons.extend(undercount_reasons(experiment, plan, catalog, machine));
-    let seen_elsewhere = catalog.investigation.experiments.iter().any(|other| {
-        other.name != experiment
-            && other
-                .probes
-                .iter()
-                .any(|p| p.has_same_target(plan) && has_fired(machine, &other.name, p))
-    });
-    if !seen_elsewhere {
-        let probe = &plan.name;
-        reasons.push(format!(
-            "nothing shows that `{probe}` would have been seen: it fired in no other experiment on this machine; \
-             add one that makes it fire"
-        ));
     }
     reasons
 }
@@ -183,12 +164,4 @@ fn ambiguous_hit_reasons(
         .map(|reason| format!("it is not known which hit of `{probe}` this is: {reason}"))
         .into_iter()
         .collect()
-}
-
-/// A return that went unseen may be that of a call whose entry is not watched.
-fn missed_return_reasons(experiment: &str, machine: &Indexed<'_>) -> Vec<String> {
-    let seen = machine.evidence.experiments.get(experiment);
-    let missed = seen.map_or(0, |seen| seen.quality.missed);
-    let reason = || format!("experiment `{experiment}` missed {missed} returns");
-    (missed > 0).then(reason).into_iter().collect()
 }

@@ -18,5 +18,12 @@ pub(super) fn undercount_reasons(
     ));
     reasons.extend(instances::reasons(experiment, planned, catalog, machine));
     reasons.extend(hooks::reasons(experiment, planned, catalog, machine));
+    if planned.frees.is_some() {
+        reasons.push(format!(
+            "a probe with `frees` only has the hits that free an object which the experiment allocated, so those of `{}` say nothing \
+             of other calls: add a probe of the same place without `frees`",
+            planned.name
+        ));
+    }
     reasons
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::claim::{Claim, Judgement, Mentions, Scope, Verdict, has_errors, judge};
 use crate::document::instances::InlinedCopy;
-use crate::document::{Evidence, Graph};
+use crate::document::{Evidence, Experiment, Graph, Target};
 use crate::investigation::Investigation;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation};
@@ -15,9 +15,19 @@ fn planned() -> Investigation {
     let mut investigation = investigation();
     for experiment in &mut investigation.experiments {
         experiment.graph = experiment.name == "create";
+        let like = experiment.probe("fd_install").cloned();
+        for (function, _) in WATCHED {
+            let mut probe = like.clone().unwrap();
+            probe.name = function.into();
+            probe.target = Target::Function(function.into());
+            experiment.probes.push(probe);
+        }
     }
     investigation
 }
+
+/// Functions that probes watch besides `fd_install`, and their hits in the watched run.
+const WATCHED: [(&str, usize); 3] = [("silent", 0), ("helper", 1), ("hidden", 0)];
 
 /// Evidence with the tree `outer { fd_install; helper { leaf } irq } way_back { helper }`, in which the tracer sees every copy of
 /// `fd_install`, `silent`, `helper` and `holder`.
@@ -45,6 +55,15 @@ fn traced() -> Evidence {
         instances.inlined = Some(Vec::new());
         instances.count = 1;
         evidence.instances.insert((*name).into(), instances);
+    }
+    let create = evidence.experiments.get_mut("create").unwrap();
+    // The tree's second run of `helper` is on the way back to user space, which the probes did not watch.
+    create.quality.until_user_space = Some(false);
+    for (function, hits) in WATCHED {
+        let mut probe = create.probes["fd_install"].clone();
+        probe.target = Target::Function(function.into());
+        probe.hits.truncate(hits);
+        create.probes.insert(function.into(), probe);
     }
     evidence
 }
@@ -185,6 +204,67 @@ fn unproved() {
     instances.inlined = None;
     instances.unknown = Some("no debug information".into());
     unverified(claim, &evidence, "no debug information");
+}
+
+/// Check that what did not run in the tree, and how often something ran there, says nothing of the run that the probes watched, if none
+/// of them watched all of the function; and that what was seen in the tree was seen.
+#[test]
+fn of_another_run() {
+    let without = |function: &str, text: &str| {
+        let mut evidence = traced();
+        let create = evidence.experiments.get_mut("create").unwrap();
+        create.probes.remove(function);
+        unverified(text, &evidence, "another run of the call");
+    };
+    without("silent", "never_ran(create.graph, 'silent')");
+    without("silent", "!ran(create.graph, 'silent')");
+    without("silent", "calls_of(create.graph, 'silent') == 0");
+    without("helper", "calls_of(create.graph, 'helper') == 2");
+    let mut evidence = traced();
+    let create = evidence.experiments.get_mut("create").unwrap();
+    create.probes.remove("helper");
+    assert_eq!(
+        verdict("ran(create.graph, 'helper')", &evidence),
+        Verdict::Pass
+    );
+    for change in [
+        (|create: &mut Experiment| create.probes.get_mut("silent").unwrap().skipped = Some(1))
+            as fn(&mut Experiment),
+        |create| create.probes.get_mut("silent").unwrap().skipped = None,
+        |create| create.quality.missed = 1,
+        |create| create.quality.marked = None,
+    ] {
+        let mut evidence = traced();
+        change(evidence.experiments.get_mut("create").unwrap());
+        unverified(
+            "never_ran(create.graph, 'silent')",
+            &evidence,
+            "another run of the call",
+        );
+    }
+}
+
+/// Check that a tree shows who called a function, and not who did not: of inlined callers and other names it shows nothing.
+#[test]
+fn other_callers() {
+    let evidence = traced();
+    for text in [
+        "parent(create.graph, 'leaf') != 'outer'",
+        "!(parent(create.graph, 'leaf') == 'outer')",
+        "(parent(create.graph, 'leaf') == 'outer') == false",
+        "!contains(parent(create.graph, 'leaf'), 'outer')",
+        "ran(create.graph, 'leaf') && parent(create.graph, 'leaf') != 'outer'",
+    ] {
+        unverified(text, &evidence, "not which one did not");
+    }
+    for text in [
+        "parent(create.graph, 'leaf') == 'helper'",
+        "!(parent(create.graph, 'leaf') != 'helper')",
+        "ran(create.graph, 'leaf') && parent(create.graph, 'leaf') == 'helper'",
+    ] {
+        let judgement = judged(text, &evidence);
+        assert_eq!(judgement.verdict, Verdict::Pass, "{text}: {judgement:?}");
+    }
 }
 
 /// Check that another name of the same code, and a clone, count as the function.

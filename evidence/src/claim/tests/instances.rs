@@ -4,7 +4,7 @@ use crate::claim::{Verdict, judge};
 use crate::document::instances::{InlinedCopy, OwnCopy, Within};
 use crate::document::value::{Address, Datum, Value};
 use crate::document::{Evidence, Target};
-use crate::investigation::Investigation;
+use crate::investigation::{Investigation, Probe};
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_on};
 
@@ -152,6 +152,58 @@ fn inlined_copies() {
         probes.get_mut("nowhere_else").unwrap().skipped = skipped;
         unverified(SILENT, &partly, "holder");
     }
+}
+
+/// The judgement on `text` with the plan changed.
+fn judged_with(change: impl Fn(&mut Probe), text: &str, evidence: &Evidence) -> (Verdict, String) {
+    let mut plan = investigation();
+    let probes = plan.experiments.iter_mut().flat_map(|one| &mut one.probes);
+    probes.for_each(change);
+    let machines = [Indexed::new(evidence)];
+    let catalog = Catalog {
+        investigation: &plan,
+        machines: &machines,
+    };
+    let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
+    (judgement.verdict, judgement.reason.unwrap_or_default())
+}
+
+/// Check that a holder rules nothing out if its probe watched fewer tasks, or only the hits that free an object of the experiment.
+#[test]
+fn holders_that_saw_less() {
+    let held = with_inlined(Some(SILENT_HOLDER));
+    let of_holder = |probe: &Probe| probe.name == "nowhere_else";
+    let any_task = |probe: &mut Probe| probe.any_task |= !of_holder(probe);
+    let (verdict, reason) = judged_with(any_task, SILENT, &held);
+    assert_eq!(verdict, Verdict::Unverified);
+    assert!(reason.contains("in `holder`"), "{reason}");
+    let frees = |probe: &mut Probe| {
+        if of_holder(probe) {
+            probe.frees = Some("regs".into());
+        }
+    };
+    let (verdict, reason) = judged_with(frees, SILENT, &held);
+    assert_eq!(verdict, Verdict::Unverified);
+    assert!(reason.contains("in `holder`"), "{reason}");
+    let all = judged_with(|probe| probe.any_task = true, SILENT, &held);
+    assert_eq!(all, (Verdict::Pass, String::new()));
+}
+
+/// Check that a probe with `frees` proves no silence and no exact count: it has only the hits that free an object of the experiment.
+#[test]
+fn probes_with_frees() {
+    let frees = |probe: &mut Probe| {
+        if probe.name == "fd_install" {
+            probe.frees = Some("file".into());
+        }
+    };
+    for text in [SILENT, ONCE, "exhausted.fd_install.hits == 0"] {
+        let (verdict, reason) = judged_with(frees, text, &evidence());
+        assert_eq!(verdict, Verdict::Unverified, "{text}: {reason}");
+        assert!(reason.contains("a probe with `frees`"), "{reason}");
+    }
+    let seen = judged_with(frees, "fired(create.fd_install) >= 1", &evidence());
+    assert_eq!(seen, (Verdict::Pass, String::new()));
 }
 
 /// Check that what the evidence does not say about copies leaves everything unproved that rests on them.

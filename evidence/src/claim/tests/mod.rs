@@ -8,6 +8,7 @@ mod holds;
 mod holes;
 mod hostile;
 mod instances;
+mod ledgers;
 mod literals;
 mod lsm;
 mod vacuous;

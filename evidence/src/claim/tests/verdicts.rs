@@ -267,7 +267,8 @@ fn unseen_frees() {
     let create = leaking.experiments.get_mut("create").unwrap();
     let objects = &mut create.objects.as_mut().unwrap().allocations;
     objects.truncate(1);
-    let freed = objects[0].clone();
+    let mut freed = objects[0].clone();
+    freed.address.0 += 0x1000;
     objects[0].freed = None;
     let mut one_freed = leaking.clone();
     let create = one_freed.experiments.get_mut("create").unwrap();

@@ -38,9 +38,11 @@ impl FileChecker {
         self.check_times(&raw);
         let modules = self.modules(raw.modules.take(), parent);
         let max_output = self.max_output(raw.max_output.take());
-        let probes = self.probes(std::mem::take(&mut raw.probe), parent);
         let graph = self.graph(raw.graph.as_ref(), &workload);
         let graph_functions = self.graph_functions(std::mem::take(&mut raw.graph_functions), graph);
+        raw.probe
+            .extend(unprobed_functions(&graph_functions, &raw.probe, parent));
+        let probes = self.probes(std::mem::take(&mut raw.probe), parent);
         if let Some(probe) =
             (probes.iter()).find(|probe| probe.signal.is_some() || probe.deny.is_some())
             && graph
@@ -69,7 +71,10 @@ impl FileChecker {
             isolated: raw.isolated,
             cost: raw.cost,
             graph,
-            graph_functions,
+            graph_functions: graph_functions
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
             warm_up: raw.warm_up.or(parent.map(|p| p.warm_up)).unwrap_or(0),
             settle_ms: raw.settle_ms.map_or(0, Spanned::into_inner),
             timeout_ms: raw.timeout_ms.map_or(5_000, Spanned::into_inner),
@@ -120,7 +125,11 @@ impl FileChecker {
     }
 
     /// The names of functions whose copies are looked up for the graph.
-    fn graph_functions(&mut self, wanted: Vec<Spanned<String>>, graph: bool) -> Vec<String> {
+    fn graph_functions(
+        &mut self,
+        wanted: Vec<Spanned<String>>,
+        graph: bool,
+    ) -> Vec<Spanned<String>> {
         let mut names = Vec::new();
         for name in wanted {
             let problem = if !graph {
@@ -128,7 +137,7 @@ impl FileChecker {
             } else if !crate::path::is_identifier(name.get_ref()) {
                 "this cannot be a function: write its name as the source does"
             } else {
-                names.push(name.into_inner());
+                names.push(name);
                 continue;
             };
             self.error(name.span(), problem);
@@ -301,4 +310,35 @@ fn is_module(name: &str) -> bool {
     name.len() < MODULE_NAME_LEN
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Probes of the functions that claims about the tree are to be about, and that no other probe is of: they tell how often each ran in
+/// the run that is watched, which the tree is not of.
+fn unprobed_functions(
+    functions: &[Spanned<String>],
+    probes: &[RawProbe],
+    parent: Option<&Experiment>,
+) -> Vec<RawProbe> {
+    let inherited = parent.into_iter().flat_map(|parent| &parent.probes);
+    let inherited: Vec<&str> = inherited
+        .filter_map(|probe| probe.target.function())
+        .collect();
+    let is_probed = |name: &str| {
+        let own = probes.iter().filter_map(|probe| probe.function.as_ref());
+        own.map(|own| own.get_ref().as_str())
+            .chain(inherited.iter().copied())
+            .any(|one| one == name)
+    };
+    let is_new = |&(at, name): &(usize, &Spanned<String>)| {
+        let mut before = functions[..at].iter();
+        !before.any(|one| one.get_ref() == name.get_ref()) && !is_probed(name.get_ref())
+    };
+    let unprobed = functions.iter().enumerate().filter(is_new);
+    unprobed
+        .map(|(_, name)| RawProbe {
+            function: Some(name.clone()),
+            optional: true,
+            ..RawProbe::default()
+        })
+        .collect()
 }

@@ -191,7 +191,7 @@ pub(super) struct RawExcuse {
     pub reason: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     rename_all = "kebab-case",
