@@ -68,7 +68,7 @@ fn of_function(
 ) -> Result<Vec<TracedParameter>, BtfError> {
     let parameters = function.signature.parameters.iter().enumerate();
     let each = parameters.map(|(at, parameter)| {
-        let place = match parameter.passing {
+        let place = match parameter.location {
             ArgumentLocation::Register(register) => {
                 form(btf, parameter.type_id)?.map(|form| (register as usize, form))
             }

@@ -19,7 +19,7 @@ pub fn is_withheld_output(reason: &str) -> bool {
 
 /// The reason why a text is not kept in the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum WithheldReason {
+pub(super) enum NotKeptReason {
     /// A command printed it on a live machine.
     #[error(
         "{WITHHELD}: this machine lives on, and what a command prints there may tell who or where it is"
@@ -61,19 +61,19 @@ impl<'a> TextPolicy<'a> {
         }
     }
 
-    fn check_text(&self, by: Reader, text: &str) -> Result<(), WithheldReason> {
+    fn check_text(&self, by: Reader, text: &str) -> Result<(), NotKeptReason> {
         // A throwaway guest knows nothing of the builder but by its kernel.
         let names = match by {
             Reader::Builder => self.private.iter().any(|name| holds_word(text, name)),
             Reader::Machine => self.in_image.iter().any(|name| holds_word(text, name)),
         };
         if names {
-            return Err(WithheldReason::NamesBuilder);
+            return Err(NotKeptReason::NamesBuilder);
         }
         if self.ephemeral || self.known.contains(text.trim_end()) {
             return Ok(());
         }
-        Err(WithheldReason::LivesOn)
+        Err(NotKeptReason::LivesOn)
     }
 }
 

@@ -192,8 +192,8 @@ impl Names for KernelNames<'_> {
     }
 
     fn instances(&self, functions: &[&str]) -> BTreeMap<String, Instances> {
-        let look = self.symbol_tables();
-        look.instances(functions)
+        let tables = self.symbol_tables();
+        tables.instances(functions)
     }
 
     fn frame_elision(&self, function: &str) -> FrameElision {

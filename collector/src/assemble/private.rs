@@ -6,7 +6,7 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Missing, SymbolPlaces};
 use qed_evidence::value::{Datum, Value};
 
-use super::commands::{WithheldReason, holds_word, words_in_image};
+use super::commands::{NotKeptReason, holds_word, words_in_image};
 
 /// Folders that every machine has.
 const USUAL: &[&str] = &["/boot", "/dev", "/lib", "/proc", "/sys", "/usr"];
@@ -90,7 +90,7 @@ fn remove_compiler_texts(evidence: &mut Evidence, private: &[String]) {
             _ => false,
         };
         if names {
-            *datum = Datum::unavailable(WithheldReason::NamesBuilder.to_string());
+            *datum = Datum::unavailable(NotKeptReason::NamesBuilder.to_string());
         }
     }
 }

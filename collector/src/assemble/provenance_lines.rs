@@ -38,32 +38,32 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// List the readings in the order in which a reader would make them.
-pub fn list_readings(read: &SourceTexts<'_>) -> Vec<Reading> {
+pub fn list_readings(texts: &SourceTexts<'_>) -> Vec<Reading> {
     let mut list = ReadingList {
-        read,
+        texts,
         readings: Vec::new(),
     };
-    let release = Ok((Some(1), read.release.to_owned()));
+    let release = Ok((Some(1), texts.release.to_owned()));
     list.add(
         Reader::Machine,
         "/proc/sys/kernel/osrelease",
         "release",
         release,
     );
-    list.add_table(Reader::Machine, "/proc/kallsyms", &read.kallsyms);
-    let offset = read.offset.clone();
+    list.add_table(Reader::Machine, "/proc/kallsyms", &texts.kallsyms);
+    let offset = texts.offset.clone();
     let offset = offset.map(|offset| (None, format!("KERNELOFFSET={offset:x}")));
     list.add_live("/proc/kcore", "VMCOREINFO", offset);
-    let physical = read.physical.clone();
+    let physical = texts.physical.clone();
     let physical = physical.map(|(number, line)| (Some(number), line.to_owned()));
     list.add_live("/proc/iomem", "Kernel code", physical);
-    let (file, text) = match &read.system_map {
+    let (file, text) = match &texts.system_map {
         Ok((file, text)) => (*file, Ok(*text)),
         Err(reason) => ("System.map", Err(reason.clone())),
     };
     list.add_table(Reader::Builder, file, &text);
-    for (index, symbol) in read.symbols.iter().enumerate() {
-        match &read.vmlinux {
+    for (index, symbol) in texts.symbols.iter().enumerate() {
+        match &texts.vmlinux {
             Ok((file, addresses)) => {
                 for address in addresses.get(index).into_iter().flatten() {
                     let entry = Ok((None, format!("{address:016x} {symbol}")));
@@ -73,7 +73,7 @@ pub fn list_readings(read: &SourceTexts<'_>) -> Vec<Reading> {
             Err(reason) => list.add(Reader::Builder, "vmlinux", symbol, Err(reason.clone())),
         }
     }
-    let (by, file, text) = &read.config;
+    let (by, file, text) = &texts.config;
     for option in OPTIONS {
         let names = |line: &str| {
             let words = line.strip_prefix("# ").unwrap_or(line);
@@ -100,7 +100,7 @@ fn numbered_lines(
 }
 
 struct ReadingList<'a> {
-    read: &'a SourceTexts<'a>,
+    texts: &'a SourceTexts<'a>,
     readings: Vec<Reading>,
 }
 
@@ -128,7 +128,7 @@ impl ReadingList<'_> {
     /// Add a line that reveals where a running kernel is.
     fn add_live(&mut self, file: &str, key: &str, found: Result<(Option<u64>, String), Reason>) {
         let found = found.and_then(|found| {
-            if self.read.ephemeral {
+            if self.texts.ephemeral {
                 Ok(found)
             } else {
                 Err("it tells where this live machine's kernel is, and is not written down".into())
@@ -144,8 +144,8 @@ impl ReadingList<'_> {
             let name = line.split_ascii_whitespace().nth(2)?;
             Some((name, (number, line)))
         });
-        let named = RowsByName::collect(self.read.symbols.iter().map(String::as_str), rows);
-        for symbol in self.read.symbols {
+        let named = RowsByName::collect(self.texts.symbols.iter().map(String::as_str), rows);
+        for symbol in self.texts.symbols {
             let mut found: Vec<Result<_, Reason>> = named
                 .rows(symbol)
                 .iter()

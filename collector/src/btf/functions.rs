@@ -50,7 +50,7 @@ pub struct Parameter<'a> {
     /// Its type.
     pub type_id: TypeId,
     /// Its place.
-    pub passing: ArgumentLocation,
+    pub location: ArgumentLocation,
 }
 
 /// The arguments of a raw tracepoint.
@@ -120,7 +120,7 @@ impl<'a> Btf<'a> {
                 Ok(Parameter {
                     name: Some(name).filter(|name| !name.is_empty()),
                     type_id,
-                    passing: places.place_argument(self, type_id)?,
+                    location: places.place_argument(self, type_id)?,
                 })
             })
             .collect::<Result<_, BtfError>>()?;
@@ -179,7 +179,7 @@ impl<'a> Btf<'a> {
                 Ok(Parameter {
                     name: Some(name).filter(|name| !name.is_empty()),
                     type_id,
-                    passing,
+                    location: passing,
                 })
             })
             .collect::<Result<_, BtfError>>()?;

@@ -262,7 +262,7 @@ fn arguments_arrive_where_the_abi_says() {
     let registers = |name| -> Vec<Option<u32>> {
         let function = btf.functions(name).unwrap().remove(0);
         let parameters = function.signature.parameters;
-        let place = |parameter: &Parameter| match parameter.passing {
+        let place = |parameter: &Parameter| match parameter.location {
             ArgumentLocation::Register(register) => Some(register),
             ArgumentLocation::Unreadable(_) => None,
         };

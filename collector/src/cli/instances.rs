@@ -77,7 +77,7 @@ pub fn functions_from_tables(
     slide: Option<u64>,
     lines: Result<&RefCell<LineResolver>, Reason>,
 ) -> ProbedFunctions {
-    let look = SymbolTables {
+    let tables = SymbolTables {
         kallsyms: Some(kallsyms),
         slide,
         lines,
@@ -91,7 +91,7 @@ pub fn functions_from_tables(
         .chain(within.iter().copied())
         .collect();
     let names: Vec<&str> = names.into_iter().collect();
-    let instances = look.instances(&names);
+    let instances = tables.instances(&names);
     let excuses = investigation
         .experiments
         .iter()
@@ -99,9 +99,9 @@ pub fn functions_from_tables(
     let excuses = excuses.map(|excuse| excuse.within.as_str());
     let (mut unknown, mut doubtful) = (BTreeMap::new(), BTreeMap::new());
     for name in within.into_iter().chain(excuses) {
-        if let Err(reason) = look.check_exists(name) {
+        if let Err(reason) = tables.check_exists(name) {
             unknown.insert(name.to_owned(), reason);
-        } else if let Some(doubt) = look.existence_doubt(name) {
+        } else if let Some(doubt) = tables.existence_doubt(name) {
             doubtful.insert(name.to_owned(), doubt);
         }
     }

@@ -173,7 +173,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                         .btf
                         .type_name(parameter.type_id)
                         .unwrap_or_default(),
-                    register: match (parameter.passing, &decode) {
+                    register: match (parameter.location, &decode) {
                         (ArgumentLocation::Unreadable(why), _) => Err(why.into()),
                         (_, Err(error)) => Err(Reason::from_error(error)),
                         (ArgumentLocation::Register(register), Ok(_)) => match misnamed {

@@ -20,7 +20,7 @@ pub(super) const COVERAGE: &str = "coverage";
 pub(super) const RUNS: &str = "runs";
 
 /// The complaint about the tree of an experiment that nothing plans, and advice.
-pub(super) fn check_planned(
+pub(super) fn find_unplanned_graph(
     experiment: &str,
     catalog: &Catalog<'_>,
 ) -> Option<(String, Option<String>)> {

@@ -197,7 +197,7 @@ impl Evaluator<'_> {
     /// claim's own parts, those are left that the control of the whole did not turn.
     fn control_parts(
         &self,
-        decided: &Decision<'_>,
+        decision: &Decision<'_>,
         unturned: Vec<ExpressionPart<'_>>,
         judgement: &mut Judgement,
     ) {
@@ -206,30 +206,30 @@ impl Evaluator<'_> {
         }
         let body = &self.claim.expression;
         let denied = match self.claim.negated {
-            true => self.negated_parts(body, &decided.body),
+            true => self.negated_parts(body, &decision.body),
             false => Vec::new(),
         };
         let all = unturned.into_iter().chain(denied).collect();
-        let unlike = self.first_unit_mismatch(decided);
+        let unlike = self.first_unit_mismatch(decision);
         if let Some((expression, obstacle, place)) = unlike {
             judgement.verdict = Verdict::Error;
             judgement.control = None;
             stop(judgement, stop_for_error(expression, &obstacle), place);
             return;
         }
-        let in_body = self.constant_part(body, &decided.body, all);
+        let in_body = self.constant_part(body, &decision.body, all);
         let in_condition = || {
             let when = self.claim.when.as_ref()?;
-            let gathered = decided.condition.as_ref()?;
+            let gathered = decision.condition.as_ref()?;
             let part = self.constant_part(when, gathered, self.all_parts(when, gathered))?;
             Some((when, part, "in the condition: "))
         };
         let found = in_body.map(|part| (body, part, "")).or_else(in_condition);
         if let Some((expression, part, place)) = found {
             let gathered = if place.is_empty() {
-                Some(&decided.body)
+                Some(&decision.body)
             } else {
-                decided.condition.as_ref()
+                decision.condition.as_ref()
             };
             let stopped = gathered
                 .and_then(|gathered| self.find_missing_width(&collect_reads(part.node), gathered))
@@ -244,10 +244,10 @@ impl Evaluator<'_> {
     /// original form, on the machines inside its interval.
     fn first_unit_mismatch<'d>(
         &'d self,
-        decided: &'d Decision<'_>,
+        decision: &'d Decision<'_>,
     ) -> Option<(&'d Expression, Obstacle, &'static str)> {
-        let body = (!self.claim.negated).then_some((&self.claim.expression, &decided.body, ""));
-        let condition = self.claim.when.as_ref().zip(decided.condition.as_ref());
+        let body = (!self.claim.negated).then_some((&self.claim.expression, &decision.body, ""));
+        let condition = self.claim.when.as_ref().zip(decision.condition.as_ref());
         let condition = condition.map(|(when, gathered)| (when, gathered, "in the condition: "));
         let mut all = body.into_iter().chain(condition);
         all.find_map(|(expression, gathered, place)| {
@@ -353,7 +353,7 @@ fn constant_part_obstacle(part: ExpressionPart<'_>) -> Obstacle {
     }
 }
 
-fn stop(judgement: &mut Judgement, stopped: StopReason, prefix: &str) {
-    judgement.reason = Some(format!("{prefix}{}", stopped.reason));
-    judgement.diagnostic = stopped.diagnostic;
+fn stop(judgement: &mut Judgement, reason: StopReason, prefix: &str) {
+    judgement.reason = Some(format!("{prefix}{}", reason.reason));
+    judgement.diagnostic = reason.diagnostic;
 }

@@ -28,7 +28,7 @@ fn check_names(expression: &Expression, catalog: &Catalog<'_>) -> Vec<Diagnostic
     let mut seen: Vec<(String, &Range<usize>)> = Vec::new();
     for read in expression.reads() {
         if let Some((experiment, _)) = read.path.split_once(GRAPH) {
-            if let Some((message, near)) = graph::check_planned(experiment, catalog) {
+            if let Some((message, near)) = graph::find_unplanned_graph(experiment, catalog) {
                 let mut diagnostic = expression.place().error(&read.range, message);
                 if let Some(near) = near {
                     diagnostic = diagnostic.help(near);

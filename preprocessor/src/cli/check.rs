@@ -297,10 +297,10 @@ fn render_text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) ->
     }
     if let Some(sweep) = &book_data.evidence_set.sweep {
         let state = sweep_state(sweep, claims);
-        if let Some(reasons) = state.stale_reasons() {
+        if let Some(reasons) = state.stale_text() {
             out.push_str(&format!("{SWEEP}: out of date, {reasons}\n"));
         }
-        if let Some(what) = state.uncompared_parts() {
+        if let Some(what) = state.uncompared_text() {
             out.push_str(&format!("{SWEEP}: not compared, {what}\n"));
         }
     }

@@ -133,7 +133,7 @@ fn answers_from_record(
     }
     let state = sweep_state(sweep, &claims);
     let told = format!("there is no sweep in `{CAPTURED_SWEEP}`: this is from `{SWEEP}`");
-    let told = match state.stale_reasons() {
+    let told = match state.stale_text() {
         None => told,
         Some(reasons) => format!("{told}, which is out of date: {reasons}"),
     };
@@ -172,7 +172,7 @@ fn select_claims<'c>(
 
 /// A complaint about the record that the book has, if it is out of date.
 fn outdated_record_diagnostic(evidence_set: &EvidenceSet, claims: &Claims) -> Option<Diagnostic> {
-    let reasons = sweep_state(evidence_set.sweep.as_ref()?, claims).stale_reasons()?;
+    let reasons = sweep_state(evidence_set.sweep.as_ref()?, claims).stale_text()?;
     let message = format!("the record of an earlier sweep, `{SWEEP}`, is out of date: {reasons}");
     let problem = Diagnostic::error_without_place(message).warning();
     Some(problem.help("record this one: `mdbook-qed since --record`"))

@@ -174,7 +174,7 @@ fn check(
         return Err(VerifyError::NoEvidence);
     }
     let checks = match &raw {
-        Some(raw) => search_secrets(
+        Some(raw) => check_secrets(
             (all, own),
             raw,
             &published,
@@ -262,7 +262,7 @@ fn redact_lines(checks: &[leak_check::LeakCheck], lines: &mut [String]) {
 }
 
 /// Search all files for secrets of a machine, and compare the published evidence with the captured one.
-fn search_secrets(
+fn check_secrets(
     (all, own): (&[SiteFile], &[SiteFile]),
     raw: &[Evidence],
     published: &[Evidence],

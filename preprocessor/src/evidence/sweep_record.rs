@@ -244,12 +244,12 @@ impl SweepState {
     }
 
     /// The reasons for being out of date, in words; `None` if it is not.
-    pub fn stale_reasons(&self) -> Option<String> {
+    pub fn stale_text(&self) -> Option<String> {
         (!self.stale.is_empty()).then(|| self.stale.join("; "))
     }
 
     /// The parts that could not be compared, in words; `None` if everything could be.
-    pub fn uncompared_parts(&self) -> Option<String> {
+    pub fn uncompared_text(&self) -> Option<String> {
         (!self.not_compared.is_empty()).then(|| self.not_compared.join("; "))
     }
 }

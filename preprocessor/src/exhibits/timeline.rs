@@ -204,10 +204,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
 
 /// Notices that the reader must see before believing the record.
 fn notices(state: &SweepState) -> Vec<String> {
-    let old = state.stale_reasons();
+    let old = state.stale_text();
     let old =
         old.map(|reasons| format!("Out of date: this sweep was captured earlier, and {reasons}."));
-    let open = state.uncompared_parts();
+    let open = state.uncompared_text();
     let open = open.map(|what| {
         format!(
             "Not compared: whether a sweep would find the same now is not known everywhere: {what}."

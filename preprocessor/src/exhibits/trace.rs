@@ -90,9 +90,9 @@ fn new_record(kind: RecordKind, name: &str, fields: [String; 9]) -> StepRecord {
 
 /// The arguments of the workload's only call as it names them: `AF_INET`, `SOCK_STREAM`, `0`. None of another workload, or where
 /// the evidence is of one that the investigation no longer has.
-fn workload_arguments(material: &TraceSources<'_>) -> Option<Vec<String>> {
-    let same = material.experiment.workload == material.planned.workload_text();
-    let requested = material.planned.workload.argument_texts();
+fn workload_arguments(sources: &TraceSources<'_>) -> Option<Vec<String>> {
+    let same = sources.experiment.workload == sources.planned.workload_text();
+    let requested = sources.planned.workload.argument_texts();
     requested.filter(|_| same)
 }
 
@@ -120,7 +120,7 @@ fn format_arguments(
 }
 
 fn probed_step(
-    material: &TraceSources<'_>,
+    sources: &TraceSources<'_>,
     call: &ProbedCall<'_>,
     constants: &HashMap<String, (i128, String)>,
 ) -> TraceStep {
@@ -128,7 +128,7 @@ fn probed_step(
     let values: Vec<String> = probe
         .parameters
         .iter()
-        .map(|parameter| material.write_datum(hit.args.get(&parameter.name)))
+        .map(|parameter| sources.write_datum(hit.args.get(&parameter.name)))
         .collect();
     let arguments = (probe.parameters.iter().zip(&values))
         .map(|(parameter, value)| {
@@ -149,7 +149,7 @@ fn probed_step(
         Target::Tracepoint(name) | Target::Lsm(name) => (RecordKind::Event, name.as_str()),
     };
     let interrupt = describe_interrupt(hit);
-    let work = material.work_of_hit(Some(&call.name), function);
+    let work = sources.work_of_hit(Some(&call.name), function);
     let returned = hit.return_value.as_ref();
     // Where the kernel's types do not know a function, it looks as if it had neither parameters nor a result.
     let unknown =
@@ -172,14 +172,14 @@ fn probed_step(
             work,
             error_name(returned),
             if probe.returns.is_some() {
-                material.write_datum(returned)
+                sources.write_datum(returned)
             } else {
                 void.into()
             },
             probe.returns.clone().unwrap_or_else(|| void.into()),
             format_place(hit.site.as_ref()),
             format_place(probe.definition.as_ref()),
-            material.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
+            sources.write_datum(hit.returns_to.as_ref().or(hit.caller.as_ref())),
         ],
     );
     TraceStep {
@@ -192,12 +192,12 @@ fn probed_step(
 
 /// A register at a hit of `probe`, by the expression of the read that took it.
 fn find_register(
-    material: &TraceSources<'_>,
+    sources: &TraceSources<'_>,
     probe: &str,
     hit: &Hit,
     wanted: &str,
 ) -> Option<String> {
-    let reads = material.planned.probe(probe)?;
+    let reads = sources.planned.probe(probe)?;
     let read = reads
         .entry
         .iter()
@@ -207,16 +207,16 @@ fn find_register(
         .entry
         .get(&read.name)
         .or_else(|| hit.exit.get(&read.name));
-    Some(material.write_datum(datum))
+    Some(sources.write_datum(datum))
 }
 
 /// The records of the system call itself: going in and coming out, as far as their tracepoints were watched.
 fn syscall_steps(
-    material: &TraceSources<'_>,
+    sources: &TraceSources<'_>,
     calls: &[&ProbedCall<'_>],
     requested: &[String],
 ) -> (Option<TraceStep>, Option<TraceStep>) {
-    let workload = &material.planned.workload;
+    let workload = &sources.planned.workload;
     let Action::Syscall { name, .. } = &workload.action else {
         return (None, None);
     };
@@ -226,7 +226,7 @@ fn syscall_steps(
     }
     let title = format!("SYSCALL_DEFINE{}({name})", requested.len());
     let tracepoint = |wanted: &str| {
-        material.experiment.probes.iter().find_map(|(name, probe)| {
+        sources.experiment.probes.iter().find_map(|(name, probe)| {
             let found = matches!(&probe.target, Target::Tracepoint(t) if t == wanted);
             found.then_some((name, probe.hits.first()?))
         })
@@ -240,13 +240,13 @@ fn syscall_steps(
     let seen = || "not read".to_owned();
     let going_in = tracepoint("sys_enter");
     let user = going_in
-        .and_then(|(probe, hit)| find_register(material, probe, hit, "regs->ip"))
+        .and_then(|(probe, hit)| find_register(sources, probe, hit, "regs->ip"))
         .unwrap_or_else(|| "user space".into());
     let enter = going_in.map(|(probe, hit)| {
         let values: Vec<String> = ARGUMENTS
             .iter()
             .take(requested.len())
-            .map(|wanted| find_register(material, probe, hit, wanted).unwrap_or_else(seen))
+            .map(|wanted| find_register(sources, probe, hit, wanted).unwrap_or_else(seen))
             .collect();
         let arguments = requested.iter().zip(&values);
         let arguments = arguments.map(|(word, value)| match word == value {
@@ -260,9 +260,9 @@ fn syscall_steps(
             [
                 join_parts(&values),
                 join_parts(requested),
-                material.work_of_function(&title),
+                sources.work_of_function(&title),
                 "None".into(),
-                find_register(material, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
+                find_register(sources, probe, hit, "regs->orig_ax").unwrap_or_else(seen),
                 "regs->orig_ax".into(),
                 "user space".into(),
                 current.clone(),
@@ -273,8 +273,8 @@ fn syscall_steps(
     });
     let exit = tracepoint("sys_exit").map(|(_, hit)| {
         let returned = hit.args.get("ret");
-        let value = material.write_datum(returned);
-        let kind = material
+        let value = sources.write_datum(returned);
+        let kind = sources
             .experiment
             .outcome
             .returned
@@ -286,7 +286,7 @@ fn syscall_steps(
             [
                 value.clone(),
                 kind.to_owned(),
-                material.work_of_function("RETURN"),
+                sources.work_of_function("RETURN"),
                 error_name(returned),
                 value,
                 "regs->ax".into(),
@@ -300,8 +300,8 @@ fn syscall_steps(
 }
 
 /// All steps in order.
-fn collect_steps(material: &TraceSources<'_>) -> Vec<TraceStep> {
-    let nodes = build_tree(material.experiment);
+fn collect_steps(sources: &TraceSources<'_>) -> Vec<TraceStep> {
+    let nodes = build_tree(sources.experiment);
     let calls: Vec<&ProbedCall<'_>> = nodes
         .iter()
         .filter_map(|node| match &node.what {
@@ -311,27 +311,27 @@ fn collect_steps(material: &TraceSources<'_>) -> Vec<TraceStep> {
             CallKind::Inlined(..) => None,
         })
         .collect();
-    let requested = workload_arguments(material).unwrap_or_default();
-    let constants = find_constants(&calls, &material.planned.workload, &requested);
-    let (enter, exit) = syscall_steps(material, &calls, &requested);
+    let requested = workload_arguments(sources).unwrap_or_default();
+    let constants = find_constants(&calls, &sources.planned.workload, &requested);
+    let (enter, exit) = syscall_steps(sources, &calls, &requested);
     let nothing = || INLINED.to_owned();
     // Those of the only call are its first and its last step.
     let is_gate = |target: &Target| {
         let gates = ["sys_enter", "sys_exit"];
-        matches!(material.planned.workload.action, Action::Syscall { .. })
-            && material.planned.workload.call_count() == 1
+        matches!(sources.planned.workload.action, Action::Syscall { .. })
+            && sources.planned.workload.call_count() == 1
             && matches!(target, Target::Tracepoint(name) if gates.contains(&name.as_str()))
     };
     let between = nodes.iter().filter_map(|node| match &node.what {
         CallKind::Call(call) if is_gate(&call.probe.target) => None,
-        CallKind::Call(call) => Some(probed_step(material, call, &constants)),
+        CallKind::Call(call) => Some(probed_step(sources, call, &constants)),
         CallKind::Inlined(function, line) => Some(TraceStep::new(new_record(
             RecordKind::Call,
             function,
             [
                 nothing(),
                 nothing(),
-                material.work_of_function(function),
+                sources.work_of_function(function),
                 "None".into(),
                 nothing(),
                 nothing(),

@@ -51,7 +51,7 @@ pub fn check(
         };
         let message = format!(
             "`{text}` is typed by hand and looks like {}{more}",
-            literal.looks.as_phrase()
+            literal.kind.as_phrase()
         );
         let help = match origin {
             Some(MeasurementSite { path, machine }) => format!(
@@ -89,8 +89,8 @@ fn holds_number(text: &str) -> bool {
 /// to equal a measured one, because that would be different after the next boot. An id or a digest that equals a measured one
 /// is reported: such a value is never typed by chance.
 fn is_harmless(literal: &Literal, stretch: &Stretch, origin: Option<&MeasurementSite>) -> bool {
-    let vouched = literal.looks == LiteralKind::Line || literal.round;
+    let vouched = literal.kind == LiteralKind::Line || literal.round;
     literal.constant
         || vouched && stretch.cites
-        || literal.looks == LiteralKind::Measured && origin.is_none()
+        || literal.kind == LiteralKind::Measured && origin.is_none()
 }

@@ -12,7 +12,7 @@ use crate::markdown::footnotes::dropped_definitions;
 use crate::markdown::html_rules::HtmlFindings;
 use crate::markdown::placeholder_context::PlaceholderContext;
 use crate::markdown::structure::{
-    Block, BlockKind, check_html, mask_placeholders, parse_structure,
+    Block, BlockKind, find_html_problems, mask_placeholders, parse_structure,
 };
 use crate::markdown::style::{STYLE_OPTIONS, Style};
 use crate::markdown::syntax::{
@@ -123,7 +123,7 @@ impl Chapter {
         }
         if ranges.is_empty() && !may_hold_blocks(text) {
             if text.contains(['<', '{']) {
-                chapter.add_html_findings(check_html(text, &markdown.options()));
+                chapter.add_html_findings(find_html_problems(text, &markdown.options()));
             }
             return chapter;
         }

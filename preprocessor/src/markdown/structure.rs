@@ -42,7 +42,7 @@ pub fn parse_structure(
 }
 
 /// The complaints about the HTML in a chapter without anything that is filled in.
-pub fn check_html(text: &str, options: &MarkdownOptions) -> HtmlFindings {
+pub fn find_html_problems(text: &str, options: &MarkdownOptions) -> HtmlFindings {
     let mut rules = HtmlRules::new(text, &[]);
     for (event, range) in new_cmark_parser(text, options).into_offset_iter() {
         rules.handle_event(&event, range);

@@ -22,7 +22,7 @@ use crate::evidence::verdict_files::{PortableVerdicts, PublishedClaim, Verdicts}
 use crate::exhibits::block::Target;
 use crate::markdown::chapter::Chapter;
 use crate::markdown::dialect::Markdown;
-use crate::markdown::structure::check_html;
+use crate::markdown::structure::find_html_problems;
 use crate::mdbook::protocol::chapters_mut;
 use crate::publish::manifest;
 use crate::render::book::{FilledBook, fill_all, parse_all};
@@ -351,7 +351,7 @@ fn find_lost_fragments(filled: &Book, rendered: &Book, outcome: &FilledBook) -> 
             }
         }
         let markdown = Markdown::read(None).options();
-        let count = |text: &str| check_html(text, &markdown).refused.len();
+        let count = |text: &str| find_html_problems(text, &markdown).refused.len();
         if count(text) != count(&chapter.content) {
             wrong.push(format!(
                 "{BOOK}: another preprocessor wrote what looks like this one's in {name}"

@@ -191,7 +191,7 @@ fn stale_diagnostics(book_data: &BookData<'_>, claims: &Claims) -> Vec<Diagnosti
         Some(Diagnostic::error_without_place(message).help(format!("capture again: {line}")))
     });
     let sweep = book_data.evidence_set.sweep.as_ref().and_then(|sweep| {
-        let reasons = sweep_state(sweep, claims).stale_reasons()?;
+        let reasons = sweep_state(sweep, claims).stale_text()?;
         let message = format!("the record of the sweep, `{SWEEP}`, is out of date: {reasons}");
         Some(Diagnostic::error_without_place(message).help(format!("make it again: {MAKE}")))
     });

@@ -202,7 +202,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             .enumerate()
             .find(|(position, parameter)| parameter.name_or_position(*position) == name);
         if let Some((_, parameter)) = found {
-            return match parameter.passing {
+            return match parameter.location {
                 ArgumentLocation::Register(register) => Ok(Value {
                     place: ReadLocation {
                         root_index: register,
@@ -211,7 +211,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                     ty: parameter.type_id.into(),
                     holds: ValueSource::Itself,
                     member: None,
-                    room: Extent::Free,
+                    extent: Extent::Free,
                     origin: Origin::Kernel,
                 }),
                 ArgumentLocation::Unreadable(reason) => {
@@ -273,7 +273,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: type_id.into(),
             holds: ValueSource::Itself,
             member: None,
-            room: Extent::Free,
+            extent: Extent::Free,
             origin: Origin::Kernel,
         })
     }
@@ -293,7 +293,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ty: Ty::from(self.find_tagged("struct", tag, span)?).pointer_to(false),
                 holds: ValueSource::Itself,
                 member: None,
-                room: Extent::Free,
+                extent: Extent::Free,
                 origin: Origin::Kernel,
             })
         };
@@ -333,7 +333,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 ty: Ty::from(TypeId::VOID).pointer_to(false),
                 holds: ValueSource::Code(0),
                 member: None,
-                room: Extent::Free,
+                extent: Extent::Free,
                 origin: Origin::Kernel,
             }),
             _ => Err(unknown_call_error(name, span)),
@@ -367,7 +367,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: Ty::from(TypeId::VOID),
             holds: ValueSource::Code(bytes),
             member: None,
-            room: Extent::Free,
+            extent: Extent::Free,
             origin: Origin::Kernel,
         })
     }

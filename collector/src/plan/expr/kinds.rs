@@ -165,7 +165,7 @@ mod tests {
         let parameters = [Parameter {
             name: Some("all"),
             type_id: pointer,
-            passing: ArgumentLocation::Register(0),
+            location: ArgumentLocation::Register(0),
         }];
         let scope = Scope {
             btf: &btf,

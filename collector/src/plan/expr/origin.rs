@@ -236,7 +236,7 @@ mod tests {
         let parameter = Parameter {
             name: Some("file"),
             type_id: file,
-            passing: ArgumentLocation::Register(0),
+            location: ArgumentLocation::Register(0),
         };
         let scope = Scope {
             btf: &btf,

@@ -234,7 +234,7 @@ impl Compiler<'_, '_, '_> {
     ) -> Result<CompiledPath, ExprError> {
         match target.plain {
             Some(Type::Int(int)) if int.character => {
-                let within = match (value.holds, value.room) {
+                let within = match (value.holds, value.extent) {
                     // It is the address of an object of that length.
                     (ValueSource::Itself, Extent::Within(_, Some(end))) => {
                         u64::try_from(end - value.place.offset).ok()

@@ -91,7 +91,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: member.type_id.into(),
             holds,
             member: Some(seen),
-            room: Extent::Own,
+            extent: Extent::Own,
             origin: self.origin_of_member(origin, owner, &name.text, span)?,
         })
     }
@@ -135,12 +135,12 @@ impl<'a> Compiler<'_, '_, 'a> {
     ) -> Result<Value> {
         let (around, origin) = (value.member.clone(), value.origin);
         let mut seen = None;
-        let mut room = Extent::Free;
+        let mut extent = Extent::Free;
         let (mut place, element, holds) = match value.ty.shape(self.btf()).with_span(span)? {
             Shape::Pointer(target) => {
                 // `&x` may only be indexed within `x`; how much other pointers lead to is not known.
                 if value.holds == ValueSource::Itself {
-                    room = value.room;
+                    extent = value.extent;
                 }
                 let place = self.follow_pointer(value, &target, span)?;
                 let holds = if target.user {
@@ -163,7 +163,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                         );
                     }
                     seen = around;
-                    room = self.array_extent(&value, span)?;
+                    extent = self.array_extent(&value, span)?;
                     (value.place, element.into(), value.holds)
                 }
                 _ => {
@@ -190,7 +190,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         };
         let bytes = i128::from(size).saturating_mul(index);
         place.shift(bytes, span)?;
-        self.check_index(room, &place, size, index, span)?;
+        self.check_index(extent, &place, size, index, span)?;
         let member = seen.map(|seen| super::types::PathMember {
             name: format!("{}[{index}]", seen.name),
             offset: seen.offset + u64::try_from(bytes).unwrap_or_default(),
@@ -201,7 +201,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty: element,
             holds,
             member,
-            room,
+            extent,
             origin,
         })
     }
@@ -294,7 +294,7 @@ impl<'a> Compiler<'_, '_, 'a> {
                 return type_error(span, "it is a value in a register, which has no address");
             }
         };
-        let room = match value.room {
+        let room = match value.extent {
             // A type without a size is never counted in.
             Extent::Own => self.array_extent(&value, span)?,
             room => room,
@@ -329,7 +329,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             );
         };
         let mut room = match value.holds {
-            ValueSource::Itself => value.room,
+            ValueSource::Itself => value.extent,
             _ => Extent::Free,
         };
         let (from, holds) = match value.ty.shape(self.btf()).with_span(span)? {
@@ -383,7 +383,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ty,
             holds,
             member: value.member,
-            room,
+            extent: room,
         })
     }
 
@@ -453,7 +453,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             );
         }
         // Around a member of something whose type is known there is only that.
-        let origin = match value.room {
+        let origin = match value.extent {
             Extent::Within(..) => Origin::Retyped,
             Extent::Own | Extent::Free => value.origin,
         };

@@ -213,7 +213,7 @@ pub(super) struct Value {
     /// The member that the path has arrived at.
     pub member: Option<PathMember>,
     /// The room for elements that are counted from here.
-    pub room: Extent,
+    pub extent: Extent,
     /// Its relation to what the kernel's own types say about it.
     pub origin: Origin,
 }
@@ -231,13 +231,13 @@ pub(super) enum Extent {
 
 impl Value {
     /// Something that is not a member of a structure.
-    pub fn new(place: ReadLocation, ty: Ty, holds: ValueSource, room: Extent) -> Self {
+    pub fn new(place: ReadLocation, ty: Ty, holds: ValueSource, extent: Extent) -> Self {
         Value {
             place,
             ty,
             holds,
             member: None,
-            room,
+            extent,
             origin: Origin::Kernel,
         }
     }

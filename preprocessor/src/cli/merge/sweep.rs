@@ -153,7 +153,7 @@ pub fn split_sweep_files(found: Vec<SiteFile>) -> (Vec<SiteFile>, Vec<SiteFile>)
 /// When a part is missing, is of another sweep than the others or of another book, or is not whole.
 pub fn collect_kernels(
     files: &[SiteFile],
-    here: &MergeTarget<'_>,
+    target: &MergeTarget<'_>,
 ) -> Result<Vec<IncomingKernel>, SweepError> {
     let parts = read_parts(files)?;
     let Some((file, first)) = parts.first() else {
@@ -174,7 +174,7 @@ pub fn collect_kernels(
         });
     }
     check_complete(&parts, first.of)?;
-    check_compatible(first, here).map_err(|mismatch| SweepError::Stale {
+    check_compatible(first, target).map_err(|mismatch| SweepError::Stale {
         file: file.clone(),
         mismatch,
     })?;
@@ -247,19 +247,19 @@ fn check_complete(parts: &[(String, SweepPart)], of: usize) -> Result<(), SweepE
 }
 
 /// Checks that a sweep answers this book's question, with the kernels that its lock file pins.
-fn check_compatible(part: &SweepPart, here: &MergeTarget<'_>) -> Result<(), Mismatch> {
+fn check_compatible(part: &SweepPart, target: &MergeTarget<'_>) -> Result<(), Mismatch> {
     let plan = &part.plan;
-    if plan.investigation != here.investigation {
+    if plan.investigation != target.investigation {
         return Err(Mismatch::Investigation);
     }
-    let object = here.object.as_ref().unwrap_or(&plan.object);
+    let object = target.object.as_ref().unwrap_or(&plan.object);
     if plan.collector != env!("CARGO_PKG_VERSION") || plan.object != *object {
         return Err(Mismatch::Collector {
             found: format!("{} ({})", plan.collector, plan.object),
             wanted: format!("{} ({object})", env!("CARGO_PKG_VERSION")),
         });
     }
-    let (lock, digest) = match &here.lock {
+    let (lock, digest) = match &target.lock {
         None => (None, None),
         Some((lock, digest)) => (Some(lock), Some(digest)),
     };

@@ -43,7 +43,7 @@ pub struct Literal {
     /// Its bytes in the text.
     pub range: Range<usize>,
     /// Its appearance.
-    pub looks: LiteralKind,
+    pub kind: LiteralKind,
     /// The number that it is, if it is one.
     pub number: Option<u64>,
     /// True for a size, an alignment, a flag or a mask: nothing to complain about.
@@ -54,7 +54,7 @@ pub struct Literal {
 
 /// One pattern; the value is what the group `v` matches.
 struct Pattern {
-    looks: LiteralKind,
+    kind: LiteralKind,
     regex: Regex,
     /// True if it means something in code alone.
     code_only: bool,
@@ -67,8 +67,8 @@ const PROCESS: &str = r"(?i:\bpids?\b|\btids?\b|\btgids?\b|\bprocess ids?\b|\bth
 const IS: &str = r"(?:(?:\s|(?u:\u{a0}))+(?:is|was|number|no\.))?(?:\s|`|(?u:\u{a0}))*(?:==|=|:|#|(?u:→)|->)?(?:\s|`|(?u:\u{a0}))*";
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    let pattern = |looks, text: &str| Pattern {
-        looks,
+    let pattern = |kind, text: &str| Pattern {
+        kind,
         regex: ascii_regex(text),
         code_only: false,
     };
@@ -145,14 +145,14 @@ pub fn find_literals(text: &str, code: bool) -> Vec<Literal> {
             if is_part_of_longer(text, &range) {
                 continue;
             }
-            let number = parse_number(value.as_str(), pattern.looks);
-            if !is_significant(pattern.looks, value.as_str(), number) {
+            let number = parse_number(value.as_str(), pattern.kind);
+            if !is_significant(pattern.kind, value.as_str(), number) {
                 continue;
             }
             found.push(Literal {
-                constant: pattern.looks == LiteralKind::Address && number.is_some_and(is_mask),
+                constant: pattern.kind == LiteralKind::Address && number.is_some_and(is_mask),
                 round: number.is_some_and(|n| n.trailing_zeros() >= 20),
-                looks: pattern.looks,
+                kind: pattern.kind,
                 number,
                 range,
             });
@@ -222,8 +222,8 @@ mod tests {
     fn found(text: &str, code: bool) -> Vec<(&str, LiteralKind)> {
         find_literals(text, code)
             .into_iter()
-            .filter(|literal| !literal.constant && (literal.looks != LiteralKind::Measured))
-            .map(|literal| (&text[literal.range], literal.looks))
+            .filter(|literal| !literal.constant && (literal.kind != LiteralKind::Measured))
+            .map(|literal| (&text[literal.range], literal.kind))
             .collect()
     }
 
