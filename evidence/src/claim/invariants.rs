@@ -114,6 +114,7 @@ fn graph_rule(key: &str) -> Option<LeafRule> {
             range,
             ..Bounds::default()
         },
+        optional: false,
     };
     match leaf {
         RUNS => Some(of(Form::Count, None)),

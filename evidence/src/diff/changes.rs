@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::document::fields::leaf_rule;
 use crate::document::value::{Address, Datum, Frame, Location, Value};
 use crate::document::{Evidence, Experiment, Probe};
 use crate::path_index::{Drift, Leaf, Leaves, leaves};
@@ -245,12 +246,17 @@ fn compare_leaves(
         Some(Datum::Missing(reason)) => Err(format!("unavailable: {}", reason)),
         None => Err("nothing".into()),
     };
-    // Whether there is a value at all depends on the kernel, however often the value itself changes.
+    // Whether there is a value at all depends on the kernel, however often the value itself changes; except where the capture
+    // decides.
+    let presence = match leaf_rule(path) {
+        Some(rule) if rule.optional => class,
+        _ => Drift::PerKernel,
+    };
     let (what, class, old, new) = match (value(before), value(after)) {
         (Ok(old), Ok(new)) if old == new => return None,
         (Ok(old), Ok(new)) => describe_change(&old, &new, class),
-        (Ok(old), Err(new)) => (ChangeKind::Vanished, Drift::PerKernel, full_text(&old), new),
-        (Err(old), Ok(new)) => (ChangeKind::Appeared, Drift::PerKernel, old, full_text(&new)),
+        (Ok(old), Err(new)) => (ChangeKind::Vanished, presence, full_text(&old), new),
+        (Err(old), Ok(new)) => (ChangeKind::Appeared, presence, old, full_text(&new)),
         // Both are missing: a different wording of the reason is not drift.
         (Err(_), Err(_)) => return None,
     };

@@ -238,3 +238,22 @@ fn repetition() {
         text(&report)
     );
 }
+
+/// Check that a guest that was resumed and one that was booted differ in no more than two captures of one boot do, while a value that
+/// the kernel takes away is its drift.
+#[test]
+fn resumed_guest() {
+    let resumed = only(|e| e.machine.resumed = Some("2026-11-23T11:00:00Z".into()));
+    assert_eq!(
+        (resumed.path.as_str(), resumed.class, resumed.what),
+        ("machine.resumed", Drift::PerRun, ChangeKind::Appeared)
+    );
+    assert!(!Report::new(vec![resumed], Report::FOLDED).has_drift());
+    let mut gone = evidence();
+    gone.machine.accelerator = Some("TCG".into());
+    let changes = diff(&gone, &evidence());
+    assert_eq!(
+        (changes[0].path.as_str(), changes[0].class),
+        ("machine.accelerator", Drift::PerKernel)
+    );
+}

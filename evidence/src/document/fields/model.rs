@@ -66,6 +66,8 @@ pub(crate) struct LeafRule {
     pub form: Form,
     /// The values that it can have.
     pub bounds: Bounds,
+    /// The capture decides whether there is a value, not the kernel: it comes and goes as often as the value changes.
+    pub optional: bool,
 }
 
 /// The values that a leaf can have on any machine, beyond what their kind says. The negative control tries no others: a claim
@@ -245,6 +247,7 @@ pub(super) mod rows {
                 changes,
                 form: Form::Plain,
                 bounds: NONE,
+                optional: false,
             },
         }
     }
@@ -308,6 +311,13 @@ pub(super) mod rows {
             ..bounds
         };
         with_bounds(bounds, leaf)
+    }
+
+    /// Such a value, which is there or not depending on how the capture was made.
+    pub(crate) const fn optional(leaf: PathRule) -> PathRule {
+        let optional = true;
+        let rule = rule(leaf);
+        with_rule(LeafRule { optional, ..rule }, leaf)
     }
 
     /// Such a number, which is within these two.

@@ -6,7 +6,7 @@ use super::model::Publish::{
 };
 use super::model::rows::{
     BY_READER, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, formed,
-    given, map, may_be_empty, one_of, within,
+    given, map, may_be_empty, one_of, optional, within,
 };
 use super::model::{FieldWithholdReason, Publish};
 use super::visitor::structures;
@@ -60,7 +60,7 @@ structures! {
         cpus: at_least(1, counted(PER_BOOT)), Public;
         accelerator: PER_BOOT, Sentence;
         // Two captures of one boot can differ in it.
-        resumed: formed(PER_RUN), Public;
+        resumed: optional(formed(PER_RUN)), Public;
     }
     Kernel {
         release: PER_KERNEL, Public;
