@@ -74,7 +74,7 @@ fn resumed_guests() {
         let file = format!(".qed/evidence/{name}");
         let mut evidence: serde_json::Value =
             serde_json::from_str(&book.read(&format!("prepared/{name}"))).unwrap();
-        evidence["machine"]["resumed"] = "2026-11-23T11:00:00Z".into();
+        evidence["machine"]["resumed"] = "2026-01-02T03:00:00Z".into();
         book.write(&file, &evidence.to_string());
     };
     let names = ["guest-test-1.json", "guest-test-2.json"];

@@ -105,23 +105,35 @@ pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Resu
     print(&format!("{} MB in all\n", bytes.div_ceil(1_000_000)))
 }
 
-/// Remove all saved guests: each costs one boot to be made again. Gives back their bytes.
+/// Remove all saved guests, each of which costs one boot to be made again, and what is left of those that were not finished. Gives back
+/// their bytes.
 fn saved_guests(dry_run: bool, cache: &Cache) -> Result<u64, Failure> {
+    let states = States::of(cache);
     let mut bytes = 0;
-    for (path, size, header) in States::of(cache).list() {
+    let mut remove = |path: &Path, size: u64, what: &str| {
         if !dry_run {
-            std::fs::remove_file(&path).map_err(|error| {
+            std::fs::remove_file(path).map_err(|error| {
                 Failure::machine(format!("failed to remove {}: {error}", path.display()))
             })?;
         }
         bytes += size;
         print(&format!(
-            "{} {}, a saved guest{} ({} MB)\n",
+            "{} {}, {what} ({} MB)\n",
             if dry_run { "would remove" } else { "removed" },
             path.display(),
-            header.map_or(String::new(), |header| format!(" of {}", header.kernel)),
             size.div_ceil(1_000_000)
-        ))?;
+        ))
+    };
+    for (path, size, header) in states.list() {
+        let of = header.map_or(String::new(), |header| format!(" of {}", header.kernel));
+        remove(&path, size, &format!("a saved guest{of}"))?;
+    }
+    for left in states.abandoned() {
+        remove(
+            &left.path,
+            left.bytes,
+            "the rest of a guest that was not saved",
+        )?;
     }
     Ok(bytes)
 }
@@ -173,6 +185,23 @@ mod tests {
         };
         let folder = format!("/{}", sidecar.package.folder());
         (PathBuf::from(folder), sidecar)
+    }
+
+    /// Check that saved guests and what is left of unfinished ones are counted, and removed unless it is a dry run.
+    #[test]
+    fn prunes_guests() {
+        let folder = tempfile::tempdir().unwrap();
+        let guests = folder.path().join("guests");
+        std::fs::create_dir(&guests).unwrap();
+        for name in ["a.guest", ".unfinished-b"] {
+            std::fs::write(guests.join(name), "12345").unwrap();
+        }
+        let cache = Cache::new(folder.path().to_owned());
+        let left = || std::fs::read_dir(&guests).unwrap().count();
+        assert_eq!(saved_guests(true, &cache).unwrap(), 10);
+        assert_eq!(left(), 2);
+        assert_eq!(saved_guests(false, &cache).unwrap(), 10);
+        assert_eq!(left(), 0);
     }
 
     /// Check that the newest kernel of each series and its debug information stay.

@@ -5,16 +5,21 @@
 //! ```
 //! One file holds one guest: a page with a header in JSON, then what QEMU wrote. It appears by one rename, so that two builds that
 //! save the same guest do not disturb each other, and one that reads it keeps what it opened. QEMU does not notice a flipped byte in
-//! what it wrote; so a digest is kept in the header, and nothing is resumed that differs from it. It is XXH64, like that of a guest's
-//! answer: it guards against damage, and who may write to the cache may also replace the collector.
+//! what it wrote; so a digest of all of it, and of what the header says, is kept in the header, and nothing is resumed that differs
+//! from it. It is XXH64, like that of a guest's answer: it guards against damage, and who may write to the cache may also replace the
+//! collector.
+//!
+//! A guest that is being saved has a name that begins with `.unfinished-`, and its file is locked: one that can be locked was left by a
+//! collector that was interrupted.
 
 use std::fs::{self, File};
 use std::hash::Hasher as _;
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use qed_programs::atomic::UNFINISHED;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -23,16 +28,13 @@ use twox_hash::XxHash64;
 use super::cache::Cache;
 
 /// The form of the file, and of what a saved guest waits for. Another one is not resumed.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bytes before QEMU's.
 const HEADER: u64 = 4096;
 
-/// The largest number of saved guests. Each takes 85 to 122 MB, and costs a boot to be made again.
+/// The largest number of saved guests. Each takes 85 to 136 MB, and costs a boot to be made again.
 const MOST: usize = 6;
-
-/// The age of an unfinished file that nobody writes to any more.
-const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// The end of a saved guest's name.
 const SUFFIX: &str = "guest";
@@ -75,7 +77,14 @@ pub struct StateHeader {
     /// When it was booted, UTC, RFC 3339.
     pub booted: String,
     bytes: u64,
+    /// XXH64 of the three texts above and of what QEMU wrote, hex.
     xxh64: String,
+}
+
+impl StateHeader {
+    fn texts(&self) -> [&str; 3] {
+        [&self.key, &self.kernel, &self.booted]
+    }
 }
 
 /// A saved guest that cannot be resumed.
@@ -98,6 +107,9 @@ pub enum StateError {
         /// Bytes that were written.
         expected: u64,
     },
+    /// This machine's clock was set back since, and evidence would say that the guest was captured in before it was booted.
+    #[error("the saved guest was booted at {0}, which is in the future")]
+    Future(Timestamp),
     /// It was changed.
     #[error("the saved guest is damaged: its digest differs from the one that was kept with it")]
     Digest,
@@ -131,7 +143,12 @@ impl States {
         if header.format != FORMAT || header.key != key.digest {
             return Err(StateError::Other);
         }
-        let (found, expected) = (file.metadata()?.len(), HEADER + header.bytes);
+        let expected = HEADER.checked_add(header.bytes);
+        let (found, expected) = (file.metadata()?.len(), expected.ok_or(StateError::Header)?);
+        let booted: Timestamp = header.booted.parse().map_err(|_| StateError::Header)?;
+        if booted > Timestamp::now() {
+            return Err(StateError::Future(booted));
+        }
         if found != expected {
             return Err(StateError::Length { found, expected });
         }
@@ -141,14 +158,26 @@ impl States {
         Ok(Some(SavedGuest { file, header }))
     }
 
-    /// Begin to save a guest.
+    /// Begin to save a guest. What interrupted collectors left is removed first.
     ///
     /// # Errors
-    /// When no file can be made.
+    /// When no file can be made, or it cannot be locked.
     pub fn begin(&self, key: StateKey) -> io::Result<UnfinishedState> {
         fs::create_dir_all(&self.folder)?;
+        for left in self.abandoned() {
+            // What cannot be removed is only lost space.
+            let _ = fs::remove_file(left.path);
+        }
         let mut builder = tempfile::Builder::new();
-        let mut file = builder.prefix(UNFINISHED).tempfile_in(&self.folder)?;
+        builder.prefix(UNFINISHED);
+        let mut file = loop {
+            let file = builder.tempfile_in(&self.folder)?;
+            file.as_file().lock()?;
+            // Until then another collector could take it for abandoned.
+            if file.path().exists() {
+                break file;
+            }
+        };
         file.as_file_mut().seek(SeekFrom::Start(HEADER))?;
         Ok(UnfinishedState {
             states: self.clone(),
@@ -179,18 +208,31 @@ impl States {
         found.into_iter().map(without_time).collect()
     }
 
-    /// Remove the least recently used beyond [`MOST`], and what killed collectors left.
+    /// What collectors left that were interrupted while they saved a guest.
+    #[must_use]
+    pub fn abandoned(&self) -> Vec<AbandonedState> {
+        let unfinished = self.files(|path| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(UNFINISHED)
+        });
+        let left = unfinished.into_iter().filter_map(|path| {
+            let lock = File::open(&path).ok()?;
+            lock.try_lock().ok()?;
+            let bytes = lock.metadata().ok()?.len();
+            Some(AbandonedState {
+                path,
+                bytes,
+                _lock: lock,
+            })
+        });
+        left.collect()
+    }
+
+    /// Remove the least recently used beyond [`MOST`].
     fn evict(&self) {
         let all = self.list();
         let goes = all.len().saturating_sub(MOST);
-        let old = all.into_iter().take(goes).map(|(path, ..)| path);
-        let is_left = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let age = path.metadata().and_then(|m| m.modified()).ok();
-            name.starts_with(UNFINISHED)
-                && age.and_then(|time| time.elapsed().ok()) > Some(ABANDONED)
-        };
-        for path in old.chain(self.files(is_left)) {
+        for (path, ..) in all.into_iter().take(goes) {
             // What cannot be removed is only lost space.
             let _ = fs::remove_file(path);
         }
@@ -205,6 +247,17 @@ impl States {
     fn path(&self, key: &StateKey) -> PathBuf {
         self.folder.join(format!("{}.{SUFFIX}", &key.digest[..32]))
     }
+}
+
+/// The unfinished file of a collector that was interrupted. It stays so as long as this exists.
+#[derive(Debug)]
+pub struct AbandonedState {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Keeps a collector from taking the file for its own, which made it and has not locked it yet.
+    _lock: File,
 }
 
 /// A saved guest, of which only the header was looked at.
@@ -229,7 +282,7 @@ impl SavedGuest {
     pub fn check(&self) -> io::Result<impl FnOnce() -> Result<(), StateError> + Send + use<>> {
         let (file, header) = (self.file.try_clone()?, self.header.clone());
         Ok(
-            move || match digest(&file)? == (header.bytes, header.xxh64) {
+            move || match digest(&file, header.texts())? == (header.bytes, header.xxh64.clone()) {
                 true => Ok(()),
                 false => Err(StateError::Digest),
             },
@@ -257,15 +310,15 @@ impl UnfinishedState {
     /// # Errors
     /// When it cannot be read back, finished or renamed.
     pub fn publish(self, booted: &str) -> io::Result<()> {
-        let (bytes, xxh64) = digest(self.file())?;
-        let header = StateHeader {
+        let mut header = StateHeader {
             format: FORMAT,
             key: self.key.digest.clone(),
             kernel: self.key.kernel.clone(),
             booted: booted.to_owned(),
-            bytes,
-            xxh64,
+            bytes: 0,
+            xxh64: String::new(),
         };
+        (header.bytes, header.xxh64) = digest(self.file(), header.texts())?;
         let text = serde_json::to_vec(&header)?;
         if text.len() as u64 > HEADER {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -285,9 +338,13 @@ fn read_header(file: &File) -> Result<StateHeader, StateError> {
     serde_json::from_slice(&page[..end.unwrap_or(page.len())]).map_err(|_| StateError::Header)
 }
 
-/// Length and XXH64, hex, of what is behind the header.
-fn digest(file: &File) -> io::Result<(u64, String)> {
+/// The length of what is behind the header, and XXH64, hex, of these texts of the header and of it.
+fn digest(file: &File, texts: [&str; 3]) -> io::Result<(u64, String)> {
     let (mut hash, mut bytes) = (XxHash64::with_seed(0), 0);
+    for text in texts {
+        hash.write(&(text.len() as u64).to_le_bytes());
+        hash.write(text.as_bytes());
+    }
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read_at(&mut buffer, HEADER + bytes)? {
@@ -303,6 +360,7 @@ fn digest(file: &File) -> io::Result<(u64, String)> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::time::Duration;
 
     use super::*;
 
@@ -315,7 +373,7 @@ mod tests {
     fn save(states: &States, key: &StateKey, content: &str) {
         let unfinished = states.begin(key.clone()).unwrap();
         unfinished.file().write_all(content.as_bytes()).unwrap();
-        unfinished.publish("2026-11-30T10:00:00Z").unwrap();
+        unfinished.publish("2020-11-30T10:00:00Z").unwrap();
     }
 
     fn check(states: &States, key: &StateKey) -> Result<(), StateError> {
@@ -352,7 +410,7 @@ mod tests {
         first.file().write_all(b"first").unwrap();
         save(&states, &key, "second, longer");
         let opened = states.find(&key).unwrap().unwrap();
-        first.publish("2026-11-30T10:00:01Z").unwrap();
+        first.publish("2020-11-30T10:00:01Z").unwrap();
         // Who had it open still has the whole.
         opened.check().unwrap()().unwrap();
         let mut text = String::new();
@@ -363,7 +421,7 @@ mod tests {
         let listed = states.list();
         let header = listed[0].2.as_ref().unwrap();
         assert_eq!((listed.len(), header.kernel.as_str()), (1, "6.1"));
-        assert_eq!(header.booted, "2026-11-30T10:00:01Z");
+        assert_eq!(header.booted, "2020-11-30T10:00:01Z");
     }
 
     /// Check that a flipped bit, a cut file, a broken header and the file of another key are told apart, and none is resumed.
@@ -398,7 +456,74 @@ mod tests {
         assert!(states.find(&other).unwrap().is_none());
     }
 
-    /// Check that the least recently used go first, and that what a killed collector left goes once it is old.
+    /// Check that a header which says otherwise than when the guest was saved is told, and never resumed: another boot, another kernel,
+    /// a length beyond all files, a boot in the future and one at no time.
+    #[test]
+    fn damaged_header() {
+        let (_folder, states) = states();
+        let key = StateKey::new("6.1", ["a"]);
+        let edited = |from: &str, to: &str| {
+            save(&states, &key, "state");
+            let path = states.path(&key);
+            let mut bytes = fs::read(&path).unwrap();
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap();
+            let text = String::from_utf8(bytes[..end].to_vec()).unwrap();
+            let text = text.replace(from, to);
+            bytes[..HEADER as usize].fill(0);
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            fs::write(&path, &bytes).unwrap();
+            check(&states, &key)
+        };
+        edited("none of it", "").unwrap();
+        for (from, to) in [
+            ("2020-11-30", "2020-11-20"),
+            ("2020-11-30", "2021-11-30"),
+            ("\"6.1\"", "\"6.7\""),
+        ] {
+            assert!(
+                matches!(edited(from, to), Err(StateError::Digest)),
+                "{from}: {to}"
+            );
+        }
+        for (from, to) in [
+            ("\"bytes\":5", "\"bytes\":18446744073709551615"),
+            ("2020-11-30T10:00:00Z", "2020-11-40T10:00:00Z"),
+            ("2020-11-30T10:00:00Z", "yesterday"),
+        ] {
+            assert!(
+                matches!(edited(from, to), Err(StateError::Header)),
+                "{from}: {to}"
+            );
+        }
+        let future = edited("2020-11-30", "3020-11-30");
+        assert!(matches!(future, Err(StateError::Future(_))), "{future:?}");
+    }
+
+    /// Check that what an interrupted collector left goes when the next guest is saved, and what another one is writing stays.
+    #[test]
+    fn abandoned() {
+        let (_folder, states) = states();
+        let [first, second] = ["a", "b"].map(|part| StateKey::new("k", [part]));
+        let begun = states.begin(first.clone()).unwrap();
+        let left = states.folder.join(format!("{UNFINISHED}left"));
+        fs::write(&left, "12345").unwrap();
+        let found = |found: Vec<AbandonedState>| -> Vec<(PathBuf, u64)> {
+            found.into_iter().map(|one| (one.path, one.bytes)).collect()
+        };
+        assert_eq!(found(states.abandoned()), [(left.clone(), 5)]);
+        // To look for them takes nothing away.
+        assert_eq!(found(states.abandoned()).len(), 1);
+        save(&states, &second, "s");
+        assert!(!left.exists());
+        begun.file().write_all(b"state").unwrap();
+        begun.publish("2020-11-30T10:00:00Z").unwrap();
+        check(&states, &first).unwrap();
+        check(&states, &second).unwrap();
+        assert!(states.abandoned().is_empty());
+        assert_eq!(states.files(|_| true).len(), 2);
+    }
+
+    /// Check that the least recently used go first.
     #[test]
     fn evicted() {
         let (_folder, states) = states();
@@ -414,12 +539,6 @@ mod tests {
             save(&states, key, "s");
             at(&states.path(key), age);
         }
-        let old = states.folder.join(format!("{UNFINISHED}old"));
-        let new = states.folder.join(format!("{UNFINISHED}new"));
-        for (path, age) in [(&old, 61), (&new, 59)] {
-            fs::write(path, "").unwrap();
-            at(path, age);
-        }
         // The oldest of them is used again.
         states.find(&keys[MOST - 1]).unwrap().unwrap();
         save(&states, &keys[MOST], "s");
@@ -427,6 +546,5 @@ mod tests {
         let mut expected = vec![true; MOST + 1];
         expected[MOST - 2] = false;
         assert_eq!(there, expected);
-        assert!(!old.exists() && new.exists());
     }
 }

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::document::machine::check_name;
 use crate::document::pointer::escape;
 use crate::document::value::{Address, Datum, Value};
@@ -100,13 +102,32 @@ fn check_machine(evidence: &Evidence) -> Option<Finding> {
         );
         return Some(("/machine/kind".into(), reason));
     }
-    if machine.kind == MachineKind::Host && machine.resumed.is_some() {
-        let reason = "a host cannot be resumed from a saved boot: only guests are saved".to_owned();
+    if let Some(reason) = resumed_contradiction(evidence) {
         return Some(("/machine/resumed".into(), reason));
     }
     (machine.kind == MachineKind::Host && machine.ephemeral).then(|| {
         let reason = "a host cannot be `ephemeral`: it lives on when the capture ends".to_owned();
         ("/machine/ephemeral".into(), reason)
+    })
+}
+
+/// The reason why a guest cannot have been resumed from the boot that its evidence names.
+fn resumed_contradiction(evidence: &Evidence) -> Option<String> {
+    let booted = evidence.machine.resumed.as_deref()?;
+    if evidence.machine.kind == MachineKind::Host {
+        return Some(
+            "a host cannot be resumed from a saved boot: only guests are saved".to_owned(),
+        );
+    }
+    // In the form in which it is written: a time can be followed by any text in brackets.
+    let parsed = booted.parse().ok();
+    let Some(time) = parsed.filter(|time: &Timestamp| time.to_string() == booted) else {
+        return Some(format!("the time of the boot is not a time: `{booted}`"));
+    };
+    // A time of the capture that is none is told where its age is computed.
+    let captured: Timestamp = evidence.run.time.parse().ok()?;
+    (time > captured).then(|| {
+        format!("the guest was booted at {booted}, after the capture, which is of {captured}")
     })
 }
 

@@ -241,10 +241,27 @@ fn ephemeral_host() {
     assert_eq!(refused(&document), None);
 }
 
-/// Check that a guest can be a resumed one, and that a host which says so is refused.
+/// Check that a guest can be a resumed one, and that a host which says so is refused, as are a boot at no time, and one after the
+/// capture.
 #[test]
 fn resumed_host() {
     let mut document = document();
+    for (booted, good) in [
+        ("2026-11-23T11:00:00Z", true),
+        ("2026-11-23T11:59:59.123456789Z", true),
+        ("2026-11-23T12:00:00.000000001Z", false),
+        ("3026-11-23T11:00:00Z", false),
+        ("2026-11-23T11:00:00Z[/home/zacharias]", false),
+        ("2026-11-23 11:00:00Z", false),
+        ("2026-11-23T11:00:00", false),
+        ("yesterday", false),
+        ("", false),
+    ] {
+        document["machine"]["resumed"] = json!(booted);
+        let at = refused(&document).map(|finding| finding.0);
+        assert_eq!(at.is_none(), good, "{booted}: {at:?}");
+        assert!(good || at.as_deref() == Some("/machine/resumed"));
+    }
     document["machine"]["resumed"] = json!("2026-11-23T11:00:00Z");
     assert_eq!(refused(&document), None);
     document["machine"]["name"] = json!("host");

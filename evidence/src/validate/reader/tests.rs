@@ -1058,6 +1058,9 @@ mod round_trip {
             // A word: whatever the text was.
             MachineKind::Guest => {
                 machine.name = format!("guest:{:.32}", hex::encode(format!("x{}", machine.name)));
+                // A time: whatever the text was.
+                let booted = |_| "2026-11-23T11:00:00Z".to_owned();
+                machine.resumed = machine.resumed.take().map(booted);
             }
         }
         machine.cpus = machine.cpus.saturating_add(1);
