@@ -104,6 +104,12 @@ pub enum Mismatch {
     /// The order of the kernels says who captures which.
     #[error("its kernels are in another order")]
     Order,
+    /// A sweep boots.
+    #[error("its guest was resumed from the boot of {booted}, and a sweep boots its guests")]
+    Resumed {
+        /// The time of that boot.
+        booted: String,
+    },
 }
 
 impl SweepPart {
@@ -219,6 +225,9 @@ impl Plan {
             (&run.collector, &run.object_digest),
             (&self.collector, &self.object),
         )?;
+        if let Some(booted) = evidence.machine.resumed.clone() {
+            return Err(Mismatch::Resumed { booted });
+        }
         match &evidence.kernel.package {
             Some(package) if *package == kernel.package => Ok(()),
             other => Err(Mismatch::Kernel {
@@ -309,7 +318,7 @@ mod tests {
         }
     }
 
-    /// Check that evidence of another question, program or kernel is not taken for what a sweep made.
+    /// Check that evidence of another question, program or kernel, or of a resumed guest, is not taken for what a sweep made.
     #[test]
     fn evidence_of_a_kernel() {
         let plan = plan();
@@ -321,12 +330,13 @@ mod tests {
         good.kernel.package = Some(kernel.package.clone());
         assert_eq!(plan.check_evidence(kernel, &good), Ok(()));
         type Change = fn(&mut Evidence);
-        let changes: [Change; 5] = [
+        let changes: [Change; 6] = [
             |e| e.run.investigation_digest = "ab".into(),
             |e| e.run.collector = "9".into(),
             |e| e.run.object_digest = "9".into(),
             |e| e.kernel.package = None,
             |e| e.kernel.package = Some("x 1".into()),
+            |e| e.machine.resumed = Some("2026-11-23T11:00:00Z".into()),
         ];
         for change in changes {
             let mut other = good.clone();

@@ -746,3 +746,28 @@ fn contradicted_values() {
     let report = stdout(&verified) + &stderr(&verified);
     assert!(report.contains("contradicts itself"), "{report}");
 }
+
+/// Check that a sweep with a resumed guest is refused, also by a book that allows it its own captures, and is not recorded.
+#[test]
+fn resumed_guest() {
+    let book = swept();
+    let settings = book.read("book.toml");
+    let warm = settings.replace("on-fail", "guests = \"warm\"\non-fail");
+    assert_ne!(warm, settings);
+    book.write("book.toml", &warm);
+    good(&book.qed(&["since"]));
+    let file = ".qed/evidence/sweep/7.0.json";
+    let mut one: serde_json::Value = serde_json::from_str(&book.read(file)).unwrap();
+    one["machine"]["resumed"] = "2026-01-02T03:00:00Z".into();
+    book.write(file, &one.to_string());
+    for arguments in [&["since"][..], &["since", "--record"]] {
+        let output = book.qed(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+        let told = stderr(&output);
+        assert!(
+            told.contains("guest:test-7.0 is out of date: its guest was resumed"),
+            "{told}"
+        );
+    }
+    assert!(!book.path("recorded/sweep.json").exists());
+}

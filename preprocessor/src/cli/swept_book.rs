@@ -8,7 +8,7 @@ use qed_evidence::{Evidence, reader};
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
-use crate::config::evidence_file_name;
+use crate::config::{Guests, evidence_file_name};
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
@@ -51,6 +51,8 @@ impl SweptBook {
         let mut book = load::load(root, Parallelism::default()).map_err(|problem| vec![problem])?;
         // The kernels of the sweep take the place of the book's machines.
         book.config.machines = kernels.iter().map(|e| e.machine.name.clone()).collect();
+        // A sweep boots, whatever the book allows its own captures.
+        book.config.guests = Guests::Cold;
         let ahead: Ahead = kernels
             .into_iter()
             .map(|evidence| {
