@@ -166,6 +166,21 @@ fn failed_capture_falls_back() {
     assert!(!told.contains("failed before"), "{told}");
 }
 
+/// Check that a capture that failed in a resumed guest is tried again where the book boots its guests.
+#[test]
+fn boots_after_a_resumed_failure() {
+    let book = book("", 3);
+    let toml = book.read("book.toml");
+    let set = |guests: &str| {
+        let with = toml.replace("capture = ", &format!("guests = \"{guests}\"\ncapture = "));
+        book.write("book.toml", &with);
+        build(&book);
+        book.read("calls").lines().count()
+    };
+    assert_eq!((set("warm"), set("warm")), (2, 2));
+    assert_eq!((set("cold"), set("cold"), set("auto")), (4, 4, 4));
+}
+
 /// Check that a capture that failed is tried again once a file was changed that it runs, or that it prepares a guest with.
 #[test]
 fn changed_files_are_tried_again() {

@@ -312,11 +312,18 @@ fn attempt_digest(
         _ => RunsOn::Guest,
     };
     let programs = here.present.fingerprint(investigation, folder, on);
+    // What fails in a resumed guest need not fail in one that boots.
+    let resumes = resumes_guest(config, machine);
     let parts = format!(
-        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}\0{debuginfo:?}\0{programs}",
+        "{machine}\0{}\0{:?}\0{collector:?}\0{changed:?}\0{pin:?}\0{debuginfo:?}\0{resumes}\0{programs}",
         investigation.digest, here.boot_id
     );
     hex::encode(Sha256::digest(parts.as_bytes()))
+}
+
+/// True if the collector is to resume the guest of a machine where it can.
+fn resumes_guest(config: &Config, machine: &str) -> bool {
+    !config.boots_guests() && machine != HOST
 }
 
 /// Run the collector; its progress goes to standard error, for standard output belongs to mdBook.
@@ -335,7 +342,7 @@ fn run_collector(
     if let Some(source) = config.debuginfo.get(machine) {
         command.args(["--debuginfo", source]);
     }
-    if !config.boots_guests() && machine != HOST {
+    if resumes_guest(config, machine) {
         command.args(["--guests", "warm"]);
     }
     let start = |error| CaptureError::Start {
