@@ -791,3 +791,54 @@ fn history_goes_on() {
         );
     }
 }
+
+/// A guest that was captured at `minute`, at that slide; `booted`: resumed from a boot at that minute.
+fn guest(run: &str, minute: u32, slide: u64, booted: Option<u32>) -> Evidence {
+    let time = |minute: u32| format!("2026-01-02T03:{minute:02}:05Z");
+    let mut guest = evidence("guest:test-1", slide, "");
+    guest.run.id = format!("{run}{}", &guest.run.id[2..]);
+    guest.run.time = time(minute);
+    guest.machine.resumed = booted.map(time);
+    let offset = |value: u64| {
+        Datum::Value(Value::Offset {
+            value: value.into(),
+        })
+    };
+    guest.boots = vec![qed_evidence::document::Boot {
+        boot_id: "11111111-0000-4000-8000-000000000000".into(),
+        time: time(0),
+        slide: offset(0x0100_0000),
+        text: Datum::unavailable("the test measures nothing"),
+        physical: Datum::unavailable("the test measures nothing"),
+    }];
+    guest
+}
+
+/// Check that a boot is drawn once, however many captures are of it: by a guest that was booted, and by those that were resumed from it.
+#[test]
+fn resumed_boots_are_drawn_once() {
+    let chapter = "# One\n\n```qed-exhibit slides machine=\"guest:test-1\"\n```\n";
+    let book = Book::new(&[("one.md", chapter)], "guests = \"warm\"", "");
+    let boots = |guest: Evidence| -> usize {
+        book.evidence(&guest);
+        book.build();
+        let page = book.read("book/one.html");
+        let (before, _) = page.split_once(" boots").expect("a caption");
+        let words = before.rsplit("the slide in ").next();
+        let count = words.and_then(|count| count.parse().ok());
+        good(&book.qed(&["publish", "book"]));
+        count.unwrap_or_else(|| panic!("{before}"))
+    };
+    // Its own, and one that was made for its slide alone.
+    assert_eq!(boots(guest("a0", 10, 0x0200_0000, None)), 2);
+    // The same boot again, twice.
+    assert_eq!(boots(guest("a1", 11, 0x0200_0000, Some(9))), 2);
+    assert_eq!(boots(guest("a2", 12, 0x0200_0000, Some(9))), 2);
+    // A boot after the first capture is another one, even at the same slide.
+    assert_eq!(boots(guest("a3", 14, 0x0200_0000, Some(13))), 3);
+    // So is one at another slide.
+    assert_eq!(boots(guest("a4", 15, 0x0300_0000, Some(9))), 3);
+    assert_eq!(boots(guest("a5", 16, 0x0400_0000, None)), 3);
+    assert_eq!(boots(guest("a6", 17, 0x0500_0000, None)), 4);
+    good(&book.qed(&["verify", "book"]));
+}

@@ -25,6 +25,8 @@ pub fn current_captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCa
             }
             // The addresses of a live machine can be misused until its next boot, even if its owner accepts to show them now.
             let harmless = evidence.machine.ephemeral && !is_redacted(evidence);
+            // The slide of a resumed guest is that of a boot which other captures are of, too: it would be drawn as several boots.
+            let own_boot = evidence.machine.resumed.is_none();
             let slide = evidence.kaslr.slide.value().and_then(Value::as_integer);
             PastCapture {
                 run: evidence.run.id.clone(),
@@ -32,7 +34,7 @@ pub fn current_captures(book_data: &BookData<'_>, claims: &Claims) -> Vec<PastCa
                 machine: loaded.machine.clone(),
                 kernel: evidence.kernel.release.clone(),
                 slide: slide
-                    .filter(|_| harmless)
+                    .filter(|_| harmless && own_boot)
                     .and_then(|s| i64::try_from(s).ok()),
                 verdicts,
             }

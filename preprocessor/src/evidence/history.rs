@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use qed_evidence::Evidence;
+use qed_evidence::value::Value;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -44,7 +46,7 @@ pub struct PastCapture {
     pub machine: String,
     /// The kernel's release.
     pub kernel: String,
-    /// The slide in bytes, of a machine that was gone when it was published.
+    /// The slide in bytes, of a machine that was booted for this capture, and gone when it was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slide: Option<i64>,
     /// The number of claims by verdict.
@@ -56,6 +58,20 @@ impl PastCapture {
     pub fn is_of_guest(&self) -> bool {
         self.machine.starts_with("guest:")
     }
+}
+
+/// True if a capture may have been made in the boot that this evidence was captured in: its guest was resumed from that boot, which is
+/// not younger than the capture and has its slide.
+pub fn may_share_boot(capture: &PastCapture, evidence: &Evidence) -> bool {
+    let Some(booted) = &evidence.machine.resumed else {
+        return false;
+    };
+    let slide = evidence.kaslr.slide.value().and_then(Value::as_integer);
+    let before = match (capture_time(capture), booted.parse::<Timestamp>()) {
+        (Some(captured), Ok(booted)) => captured < booted,
+        _ => false,
+    };
+    !before && capture.slide.map(i128::from) == slide
 }
 
 /// The changes from a capture of a machine to its next, a phrase each.

@@ -49,7 +49,7 @@ fn build_row(captures: &[PastCapture], index: usize) -> HistoryRow {
         verdicts: verdicts.join(", "),
         slide: match capture.slide {
             Some(slide) => format!("{slide:#x}"),
-            None if capture.is_of_guest() => "not known".into(),
+            None if capture.is_of_guest() => "not recorded".into(),
             None => "withheld".into(),
         },
         changed: match changed {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format::describe;
+use crate::evidence::history::may_share_boot;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::provenance::Use;
 use crate::exhibits::block::RenderedBlock;
@@ -82,7 +83,8 @@ fn axis_x(slide: i128) -> i128 {
 /// The most slides of earlier captures that are drawn.
 const MAX_EARLIER: usize = 16;
 
-/// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, ….
+/// The slides of captures of this machine that were published before, the latest first: `-1`, `-2`, …. None is of the boot that
+/// its evidence is of.
 fn earlier_slides(book_data: &BookData<'_>, machine: MachineId) -> Vec<(String, i64)> {
     let now = book_data.machine(machine);
     book_data
@@ -92,7 +94,7 @@ fn earlier_slides(book_data: &BookData<'_>, machine: MachineId) -> Vec<(String, 
         .iter()
         .rev()
         .filter(|capture| capture.machine == now.machine && capture.run != now.evidence.run.id)
-        .filter(|capture| capture.is_of_guest())
+        .filter(|capture| capture.is_of_guest() && !may_share_boot(capture, &now.evidence))
         .filter_map(|capture| capture.slide)
         .take(MAX_EARLIER)
         .enumerate()
