@@ -842,3 +842,43 @@ fn resumed_boots_are_drawn_once() {
     assert_eq!(boots(guest("a6", 17, 0x0500_0000, None)), 4);
     good(&book.qed(&["verify", "book"]));
 }
+
+/// Check that pages say of a guest that it was resumed, that `publish` says what `verify` will, and refuses where it will refuse.
+#[test]
+fn resumed_guests() {
+    let chapter = format!("{CHAPTER}\n```qed-exhibit machines\n```\n");
+    let book = Book::new(&[("one.md", &chapter)], "guests = \"warm\"", "");
+    book.evidence(&guest("a0", 10, 0x0200_0000, Some(9)));
+    book.build();
+    let page = book.read("book/one.html");
+    for told in [
+        "resumed from a boot of 2026-01-02 03:09 UTC",
+        "a guest that was booted 2026-01-02 03:09 UTC",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let output = book.qed(&["publish", "book"]);
+    let told = "its guest was resumed from the boot of 2026-01-02T03:09:05Z";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    good(&output);
+    let output = book.qed(&["verify", "book"]);
+    assert!(stdout(&output).contains(told), "{}", stdout(&output));
+    good(&output);
+    let settings = book.read("book.toml");
+    book.write(
+        "book.toml",
+        &settings.replace("guests = ", "on-stale = \"error\"\nguests = "),
+    );
+    book.build();
+    let output = book.qed(&["publish", "book"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert!(!book.path("book/qed").exists());
+    // One that was booted is none of it.
+    book.evidence(&guest("a1", 11, 0x0200_0000, None));
+    book.build();
+    let output = book.qed(&["publish", "book"]);
+    assert!(!stderr(&output).contains("resumed"), "{}", stderr(&output));
+    good(&output);
+    good(&book.qed(&["verify", "book"]));
+}

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_evidence::freshness::StaleReason;
 use qed_evidence::redact::is_redacted;
 use qed_evidence::{Evidence, reader};
 
@@ -11,7 +12,7 @@ use crate::claims::sweep::sweep_state;
 use crate::cli::common::{
     BAD_INPUT, FAILED, GOOD, find_book_folder, print, report_bad_input, with_book,
 };
-use crate::config::evidence_file_name;
+use crate::config::{Config, OnMissing, evidence_file_name};
 use crate::evidence::book_data::BookData;
 use crate::evidence::history::History;
 use crate::evidence::loader;
@@ -100,9 +101,38 @@ fn publish(book: &LoadedBook, book_data: &BookData<'_>, site: &Path) -> u8 {
             BAD_INPUT
         };
     }
+    let resumed = find_resumed(&book.config, book_data);
+    if resumed.iter().any(|one| one.severity == Severity::Error) {
+        return report_bad_input(&resumed);
+    }
+    crate::util::report::print_diagnostics(&resumed);
     write_site(book, book_data, &outcome, site).unwrap_or_else(|error| {
         report_bad_input(&[Diagnostic::error_without_place(error.to_string())])
     })
+}
+
+/// The evidence of resumed guests with which the book itself is content. `verify` is not: it takes it for out of date, and does what
+/// the book says of that.
+fn find_resumed(config: &Config, book_data: &BookData<'_>) -> Vec<Diagnostic> {
+    let loaded = book_data.evidence_set.loaded.iter();
+    // Of a book that boots its guests, the pages say so.
+    let loaded = loaded.filter(|_| !config.boots_guests());
+    let problems = loaded.filter_map(|loaded| {
+        let booted = loaded.evidence.machine.resumed.clone()?;
+        let message = format!(
+            "the evidence of {} is none to publish: {}",
+            loaded.machine,
+            StaleReason::Resumed { booted }
+        );
+        let problem = Diagnostic::error_without_place(message).help(
+            "`verify` takes it for out of date: run `qed-collector capture --guests cold`, build, and publish again",
+        );
+        Some(match config.on_stale {
+            OnMissing::Error => problem,
+            OnMissing::Show => problem.warning(),
+        })
+    });
+    problems.collect()
 }
 
 /// The files that are published beside the pages.

@@ -400,6 +400,9 @@ impl<'a> BookData<'a> {
         if let Some(age) = loaded.age_s {
             text.push_str(&format!(" · {}", crate::evidence::format::format_age(age)));
         }
+        if let Some(booted) = crate::evidence::format::format_boot_time(&loaded.evidence.machine) {
+            text.push_str(&format!(" · resumed from a boot of {booted}"));
+        }
         text + self.reservations(machine)
     }
 

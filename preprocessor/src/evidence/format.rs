@@ -1,6 +1,7 @@
 //! Values as text.
 
 use qed_evidence::Value;
+use qed_evidence::document::Machine;
 use qed_evidence::value::{Datum, LineRole};
 
 use crate::markdown::style::{FORMATS, ValueFormat};
@@ -110,6 +111,13 @@ fn try_format(value: &Value, format: ValueFormat) -> Option<String> {
 /// A time stamp by the minute, in UTC.
 pub fn format_minute(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// The time of the boot that a guest was resumed from, by the minute; `None`: the machine was booted for its capture.
+pub fn format_boot_time(machine: &Machine) -> Option<String> {
+    let booted = machine.resumed.as_ref()?;
+    let time = booted.parse();
+    Some(time.map_or_else(|_| booted.clone(), format_minute))
 }
 
 /// Bytes in MiB, with as many decimals as it takes to be exact (at most twenty, since 2^20 bytes are one MiB).

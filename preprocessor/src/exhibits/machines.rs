@@ -6,8 +6,7 @@ use qed_evidence::value::Datum;
 use serde::Serialize;
 
 use crate::evidence::book_data::incompleteness_reason;
-use crate::evidence::format::format_age;
-use crate::evidence::format::{format_datum, format_minute};
+use crate::evidence::format::{format_age, format_boot_time, format_datum, format_minute};
 use crate::evidence::loader::MachineEvidence;
 use crate::evidence::locations::Origin;
 use crate::exhibits::block::RenderedBlock;
@@ -132,6 +131,10 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
     };
     let made = format!("{origin} {time}{age}, collector {}", run.collector);
     let mut list = vec![Fact::new("evidence", made)];
+    list.extend(format_boot_time(&evidence.machine).map(|booted| {
+        let booted = format!("a guest that was booted {booted}");
+        Fact::new("resumed from", booted)
+    }));
     list.extend(
         loaded
             .stale_text()
