@@ -99,6 +99,8 @@ pub struct Moment {
     pub hashed_pointer: String,
     /// Permissions and text of `/qed/file`.
     pub file: Option<(u32, String)>,
+    /// The folder of jobs and the names in it, with the second in which each was changed last.
+    pub job_folder: Vec<(String, i64)>,
 }
 
 /// Runs of the program, and their user.

@@ -116,7 +116,20 @@ fn moment() -> anyhow::Result<Moment> {
         process_map,
         hashed_pointer: base.unwrap_or_default().trim().to_owned(),
         file,
+        job_folder: job_folder()?,
     })
+}
+
+fn job_folder() -> anyhow::Result<Vec<(String, i64)>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut found = vec![(".".to_owned(), fs::metadata("/qed")?.mtime())];
+    for entry in fs::read_dir("/qed")? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        found.push((name, entry.metadata()?.mtime()));
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// The 16 bytes behind `AT_RANDOM` of a process: getauxval(3).

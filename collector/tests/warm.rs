@@ -219,6 +219,10 @@ fn side_by_side() {
     let (booted, cold) = start(&spec);
     assert_eq!(booted.resumed, None);
     assert_ne!(cold.boot_id, moment.boot_id);
+    // What a guest is handed looks as what it boots with.
+    assert_eq!(cold.job_folder, moment.job_folder);
+    let names = moment.job_folder.iter().map(|(name, _)| name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), [".", "file", "test-job.json"]);
 }
 
 /// A cache with this user's kernels, and nothing saved; gives back what the variable for it is set to.

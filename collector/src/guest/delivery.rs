@@ -3,12 +3,12 @@
 //! A saved guest knows neither how long it slept nor that it is resumed a second time. So before anything else it takes over the
 //! host's time and random numbers, and only then says that it is awake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
 use super::initramfs::{self, InitramfsError};
+use super::system::displaces_system;
 use super::wire::{BODY, WINDOW};
 
 /// The file in the initramfs that tells a guest's init to wait for a delivery.
@@ -48,6 +49,9 @@ pub enum DeliveryError {
     /// A file below a mounted file system.
     #[error("`{0}` lies where a guest mounts a file system")]
     Mounted(String),
+    /// A file that only a guest can have which boots with it.
+    #[error("`{0}` lies where every guest has a file or folder of its system")]
+    System(String),
     /// More than the window holds.
     #[error("its files have {length} bytes, and only {room} can be handed to a guest that runs")]
     TooLarge {
@@ -86,15 +90,22 @@ struct DeliveredFile<'a> {
     content: &'a Bytes,
 }
 
-/// Check that files can be handed to a guest that runs.
+/// Check that files can be handed to a guest that runs, and that was booted with `own_files`.
 ///
 /// # Errors
 /// The reason why it has to boot with them.
-pub(super) fn check(files: &[(String, Vec<u8>)]) -> Result<(), DeliveryError> {
-    initramfs::check(files.iter().map(|(name, _)| name.as_str()))?;
+pub(super) fn check(
+    own_files: &[(String, Vec<u8>)],
+    files: &[(String, Vec<u8>)],
+) -> Result<(), DeliveryError> {
+    let names = own_files.iter().chain(files);
+    initramfs::check(names.map(|(name, _)| name.as_str()))?;
     let hidden = |name: &str| MOUNTED.iter().any(|folder| name.starts_with(folder));
     if let Some((name, _)) = files.iter().find(|(name, _)| hidden(name)) {
         return Err(DeliveryError::Mounted(name.clone()));
+    }
+    if let Some((name, _)) = files.iter().find(|(name, _)| displaces_system(name)) {
+        return Err(DeliveryError::System(name.clone()));
     }
     // With room for all that is said of each file.
     let length = files
@@ -153,11 +164,12 @@ pub(super) fn unpack(delivery: &[u8], awake: impl FnOnce()) -> anyhow::Result<()
     clock_settime(ClockId::CLOCK_REALTIME, time).context("failed to set the clock")?;
     stir(delivery.entropy).context("failed to hand random numbers to the kernel")?;
     awake();
-    for file in &delivery.files {
-        put(Path::new("/"), file)
-            .with_context(|| format!("failed to write the file {} of the guest", file.name))?;
-    }
-    Ok(())
+    // A booted guest has none of it.
+    fs::remove_file(WAIT).with_context(|| format!("failed to remove {WAIT}"))?;
+    // The files of an initramfs are of 1970, where the kernel takes over their times (`CONFIG_INITRAMFS_PRESERVE_MTIME`).
+    let init = fs::metadata("/init").and_then(|init| init.modified());
+    let time = init.ok().filter(|time| *time == UNIX_EPOCH);
+    put_all(Path::new("/"), &delivery.files, time)
 }
 
 /// Mix random bytes into the kernel's own, and let it draw from the result at once: random(4), `RNDADDENTROPY`,
@@ -190,18 +202,51 @@ fn stir(entropy: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Put a file below a root, as a booted guest would have it: in the place of a default file or link, not through it.
-fn put(root: &Path, file: &DeliveredFile<'_>) -> io::Result<()> {
+/// Put files below a root, as a booted guest would have them; `time`: when they and their new folders were changed last.
+fn put_all(
+    root: &Path,
+    files: &[DeliveredFile<'_>],
+    time: Option<SystemTime>,
+) -> anyhow::Result<()> {
+    // The folder of jobs has nothing but what is delivered.
+    let mut folders = BTreeSet::from([root.join("qed")]);
+    for file in files {
+        put(root, file, time, &mut folders)
+            .with_context(|| format!("failed to write the file {} of the guest", file.name))?;
+    }
+    if let Some(time) = time {
+        for folder in folders {
+            // Best effort: hardly a program looks at it.
+            let _ = fs::File::open(folder).and_then(|folder| folder.set_modified(time));
+        }
+    }
+    Ok(())
+}
+
+/// Put a file below a root: in the place of a default file or link, not through it. The folders that it needed are added to `made`.
+fn put(
+    root: &Path,
+    file: &DeliveredFile<'_>,
+    time: Option<SystemTime>,
+    made: &mut BTreeSet<PathBuf>,
+) -> io::Result<()> {
     let path = root.join(file.name.trim_start_matches('/'));
     if let Some(folder) = path.parent() {
+        let missing = folder.ancestors().take_while(|folder| !folder.exists());
+        made.extend(missing.map(Path::to_owned));
         fs::create_dir_all(folder)?;
     }
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::write(&path, file.content)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(file.mode))
+    let mut written = fs::File::create(&path)?;
+    written.write_all(file.content)?;
+    written.set_permissions(fs::Permissions::from_mode(file.mode))?;
+    match time {
+        Some(time) => written.set_modified(time),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -225,9 +270,8 @@ mod tests {
         let packed = pack(&files, &modes).unwrap();
         let delivery: Delivery<'_> = postcard::from_bytes(&packed).unwrap();
         assert_eq!(delivery.entropy.len(), ENTROPY);
-        for file in &delivery.files {
-            put(root.path(), file).unwrap();
-        }
+        fs::create_dir(root.path().join("qed")).unwrap();
+        put_all(root.path(), &delivery.files, Some(UNIX_EPOCH)).unwrap();
         let read = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
         assert_eq!(
             (read("etc/mtab"), read("elsewhere")),
@@ -238,6 +282,17 @@ mod tests {
             metadata.permissions().mode() & 0o7777
         };
         assert_eq!((mode("etc/mtab"), mode("a/b/tool")), (0o640, 0o755));
+        // As in a guest that booted with them; a folder that was there was changed now.
+        let is_old = |name: &str| {
+            let metadata = fs::symlink_metadata(root.path().join(name)).unwrap();
+            metadata.modified().unwrap() == UNIX_EPOCH
+        };
+        for name in ["etc/mtab", "a/b/tool", "a/b", "a", "qed"] {
+            assert!(is_old(name), "{name}");
+        }
+        assert!(!is_old("etc"));
+        put_all(root.path(), &delivery.files, None).unwrap();
+        assert!(!is_old("etc/mtab") && !is_old("a/b/tool"));
     }
 
     /// Check that two deliveries have different random numbers, and that none is in the past.
@@ -259,15 +314,23 @@ mod tests {
     /// Check that what a booted guest would hide, what has no place and what does not fit is refused.
     #[test]
     fn refused() {
+        let check = |files: &[(String, Vec<u8>)]| check(&[file("/lib/libc.so", "")], files);
         check(&[file("/a", ""), file("/devices/x", "")]).unwrap();
+        check(&[file("/etc/passwd", ""), file("/usr/bin/x", "")]).unwrap();
+        check(&[file("/homes", ""), file("/etc/mtab", "")]).unwrap();
         for name in ["/dev/x", "/proc/x", "/sys/x"] {
             let refused = check(&[file(name, "")]);
             assert!(matches!(refused, Err(DeliveryError::Mounted(_))), "{name}");
         }
-        assert!(matches!(
-            check(&[file("a", "")]),
-            Err(DeliveryError::Names(_))
-        ));
+        for name in ["/etc/passwd/x", "/etc/mtab/x", "/usr", "/etc", "/var/log"] {
+            let refused = check(&[file(name, "")]);
+            assert!(matches!(refused, Err(DeliveryError::System(_))), "{name}");
+        }
+        // What a guest is not booted with either.
+        for name in ["a", "/lib/libc.so", "/lib/libc.so/x", "/lib", "/init/x"] {
+            let refused = check(&[file(name, "")]);
+            assert!(matches!(refused, Err(DeliveryError::Names(_))), "{name}");
+        }
         let large = ("/a".to_owned(), vec![0; WINDOW - BODY - 4096]);
         assert!(matches!(
             check(&[large]),

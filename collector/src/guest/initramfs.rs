@@ -4,13 +4,13 @@
 //! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>. It stays uncompressed: unpacking costs an emulated
 //! CPU more than copying.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Folders that a guest's init mounts on or writes to.
 const FOLDERS: [&str; 5] = ["dev", "proc", "sys", "tmp", "qed"];
 
 /// An archive that could not be built.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InitramfsError {
     /// A name that is not `/a/b/c`.
     #[error(
@@ -20,6 +20,9 @@ pub enum InitramfsError {
     /// The same name twice.
     #[error("cannot put `{0}` into the initramfs twice")]
     Twice(String),
+    /// A name below that of a file: the kernel would leave it out, and say nothing.
+    #[error("cannot put `{0}` into the initramfs: `/{1}` is a file there, and no folder")]
+    BelowFile(String, String),
     /// The format holds 32-bit sizes.
     #[error("cannot put `{0}` into the initramfs: {1} bytes are more than the format can say")]
     TooLarge(String, usize),
@@ -42,28 +45,18 @@ pub fn build<'f>(
         out: Vec::with_capacity(size),
         inode: 0,
     };
-    let mut known: Vec<String> = FOLDERS.iter().map(|&f| f.to_owned()).collect();
+    let mut names = Names::new();
     for folder in FOLDERS {
         archive.add_entry(folder, 0o040_755, (0, 0), &[])?;
     }
     // The kernel gives its init standard streams only where this node exists.
     archive.add_entry("dev/console", 0o020_600, (5, 1), &[])?;
     archive.add_entry("init", 0o100_755, (0, 0), init)?;
-    known.extend(["dev/console".to_owned(), "init".to_owned()]);
     for (name, content) in files {
-        let relative = name.strip_prefix('/').filter(|n| is_valid_name(n));
-        let relative = relative.ok_or_else(|| InitramfsError::Name(name.clone()))?;
-        for (at, _) in relative.match_indices('/') {
-            let folder = &relative[..at];
-            if !known.iter().any(|k| k == folder) {
-                known.push(folder.to_owned());
-                archive.add_entry(folder, 0o040_755, (0, 0), &[])?;
-            }
+        let (relative, new_folders) = names.add(name)?;
+        for folder in new_folders {
+            archive.add_entry(folder, 0o040_755, (0, 0), &[])?;
         }
-        if known.iter().any(|k| k == relative) {
-            return Err(InitramfsError::Twice(name.clone()));
-        }
-        known.push(relative.to_owned());
         let mode = modes.get(name).map_or(0o755, |mode| mode & 0o7777);
         archive.add_entry(relative, 0o100_000 | mode as usize, (0, 0), content)?;
     }
@@ -72,20 +65,54 @@ pub fn build<'f>(
     Ok(archive.out)
 }
 
-/// Check that files can be handed to a guest that runs: the rules of [`build`], whose folders and files are there by then.
+/// Check the names of files as [`build`] does.
 ///
 /// # Errors
 /// As [`build`].
 pub fn check<'f>(names: impl IntoIterator<Item = &'f str>) -> Result<(), InitramfsError> {
-    let mut known = std::collections::BTreeSet::from(["dev/console", "init"]);
-    for name in names {
-        let relative = name.strip_prefix('/').filter(|n| is_valid_name(n));
-        let relative = relative.ok_or_else(|| InitramfsError::Name(name.to_owned()))?;
-        if !known.insert(relative) || FOLDERS.contains(&relative) {
-            return Err(InitramfsError::Twice(name.to_owned()));
+    let mut known = Names::new();
+    names
+        .into_iter()
+        .try_for_each(|name| known.add(name).map(|_| ()))
+}
+
+/// The names in an archive, without the first slash.
+struct Names<'n> {
+    folders: BTreeSet<&'n str>,
+    files: BTreeSet<&'n str>,
+}
+
+impl<'n> Names<'n> {
+    /// Those of an archive without files of a job.
+    fn new() -> Self {
+        Self {
+            folders: FOLDERS.into(),
+            files: ["dev/console", "init"].into(),
         }
     }
-    Ok(())
+
+    /// Add a file. Returns its name in the archive, and the folders that it needs and that were not there, the outermost first.
+    fn add(&mut self, name: &'n str) -> Result<(&'n str, Vec<&'n str>), InitramfsError> {
+        let relative = name.strip_prefix('/').filter(|n| is_valid_name(n));
+        let relative = relative.ok_or_else(|| InitramfsError::Name(name.to_owned()))?;
+        let mut new_folders = Vec::new();
+        for (at, _) in relative.match_indices('/') {
+            let folder = &relative[..at];
+            if self.files.contains(folder) {
+                return Err(InitramfsError::BelowFile(
+                    name.to_owned(),
+                    folder.to_owned(),
+                ));
+            }
+            if self.folders.insert(folder) {
+                new_folders.push(folder);
+            }
+        }
+        if self.folders.contains(relative) || !self.files.insert(relative) {
+            return Err(InitramfsError::Twice(name.to_owned()));
+        }
+        Ok((relative, new_folders))
+    }
 }
 
 fn is_valid_name(name: &str) -> bool {
@@ -224,7 +251,21 @@ mod tests {
             assert_eq!(result, Err(InitramfsError::Twice(twice.to_owned())));
             assert_eq!(check([twice]), Err(InitramfsError::Twice(twice.to_owned())));
         }
-        assert!(check(["/a/b", "/a/b"]).is_err());
         assert_eq!(check(["/a/b", "/a/c"]), Ok(()));
+        let twice = |name: &str| InitramfsError::Twice(name.to_owned());
+        let below =
+            |name: &str, file: &str| InitramfsError::BelowFile(name.to_owned(), file.to_owned());
+        for (names, refused) in [
+            (["/a/b", "/a/b"], twice("/a/b")),
+            (["/a/b", "/a"], twice("/a")),
+            (["/a", "/a/b"], below("/a/b", "a")),
+            (["/a", "/a/b/c"], below("/a/b/c", "a")),
+            (["/x", "/init/y"], below("/init/y", "init")),
+        ] {
+            let files = names.map(|name| (name.to_owned(), vec![]));
+            let built = build(b"", &files, &BTreeMap::new());
+            assert_eq!(built, Err(refused.clone()));
+            assert_eq!(check(names), Err(refused));
+        }
     }
 }

@@ -78,6 +78,20 @@ pub(super) fn set_up_system() {
     let _ = loopback_up();
 }
 
+/// True if a file of this name is there only where it was before the system was made: it lies in the place of one of the folders, or
+/// below a file or link.
+pub(super) fn displaces_system(name: &str) -> bool {
+    let is_below = |name: &str, folder: &str| {
+        let rest = name.strip_prefix(folder);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let mut folders = FOLDERS.iter().map(|(folder, _)| *folder);
+    let files = FILES.iter().map(|(file, _)| *file);
+    let mut files = files.chain(LINKS.iter().map(|(_, link)| *link));
+    folders.any(|folder| folder == name || is_below(folder, name))
+        || files.any(|file| is_below(name, file))
+}
+
 fn make_folder(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     let mut builder = fs::DirBuilder::new();

@@ -83,7 +83,7 @@ impl<'m> Warm<'m> {
     /// # Errors
     /// When it cannot be handed its job, or what it depends on cannot be read.
     pub(super) fn new(machine: &'m Machine<'m>) -> Result<Self, ResumeError> {
-        delivery::check(&machine.spec.files)?;
+        delivery::check(&machine.spec.own_files, &machine.spec.files)?;
         Ok(Self {
             machine,
             states: States::of(&machine.spec.cache),
