@@ -121,10 +121,11 @@ class Runner:
 
     def keep(self, options):
         """The cache of this machine, as if an earlier run had filled it. Its key is computed from files, and not understood here."""
-        kept = self.home / options["path"].removeprefix("~/")
+        # What a name with an exclamation mark excludes has to lie where the other one looks: below a folder nothing is excluded.
+        if options["path"].split() != ["~/.cache/qed/*", "!~/.cache/qed/guests"]:
+            raise Failed(f"the action keeps `{options['path']}`, and QED's cache is ~/.cache/qed, without its saved guests")
+        kept = self.home / ".cache/qed"
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qed"
-        if kept != self.home / ".cache/qed":
-            raise Failed(f"the action keeps `{options['path']}`, and QED's cache is ~/.cache/qed")
         kept.parent.mkdir(parents=True, exist_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
         kept.symlink_to(cache)

@@ -5,6 +5,7 @@
 //! not booted: QEMU reads the state, and the guest is handed another job. Each resumed guest is the same kernel in the same moment
 //! of one boot, which is why its evidence says so.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -84,10 +85,11 @@ impl<'m> Warm<'m> {
     /// When it cannot be handed its job, or what it depends on cannot be read.
     pub(super) fn new(machine: &'m Machine<'m>) -> Result<Self, ResumeError> {
         delivery::check(&machine.spec.own_files, &machine.spec.files)?;
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").map_err(ResumeError::Key)?;
         Ok(Self {
             machine,
             states: States::of(&machine.spec.cache),
-            key: key(machine).map_err(ResumeError::Key)?,
+            key: key(machine, &cpuinfo).map_err(ResumeError::Key)?,
         })
     }
 
@@ -284,9 +286,9 @@ async fn with_errors(error: QmpError, mut opened: Opened) -> ResumeError {
     ResumeError::Qemu { error, stderr }
 }
 
-/// The key of a machine: its kernel, all that its init consists of, its devices, memory, processors and command line, and QEMU
-/// itself.
-fn key(machine: &Machine<'_>) -> io::Result<StateKey> {
+/// The key of a machine: its kernel, all that its init consists of, its devices, memory, processors and command line, QEMU itself, and
+/// the processors that run QEMU; `cpuinfo` is `/proc/cpuinfo`.
+fn key(machine: &Machine<'_>, cpuinfo: &str) -> io::Result<StateKey> {
     let spec = machine.spec;
     let digests = DigestCache::for_user();
     let mut parts = vec![
@@ -307,9 +309,75 @@ fn key(machine: &Machine<'_>) -> io::Result<StateKey> {
         progress: "progress",
     };
     parts.extend(machine.arguments(ACCELERATOR, &paths));
+    parts.push(describe_processors(cpuinfo));
     let label = match &spec.kernel.package {
         Some(package) => package.release.clone(),
         None => spec.kernel.path.display().to_string(),
     };
     Ok(StateKey::new(&label, parts.iter().map(String::as_str)))
+}
+
+/// The processors of this machine, without what changes from one moment to the next. An emulated guest has measured their time stamp
+/// counter, which it reads, and on another machine that runs at another pace.
+fn describe_processors(cpuinfo: &str) -> String {
+    const STEADY: [&str; 5] = ["vendor_id", "cpu family", "model", "model name", "stepping"];
+    let lines = cpuinfo.lines().filter(|line| {
+        let name = line.split(':').next().unwrap_or_default().trim();
+        STEADY.contains(&name)
+    });
+    let different: BTreeSet<&str> = lines.collect();
+    let is_processor = |line: &&str| line.starts_with("processor");
+    let count = cpuinfo.lines().filter(is_processor).count();
+    let different: Vec<&str> = different.into_iter().collect();
+    format!("{count}\n{}", different.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    use super::super::cache::Cache;
+    use super::super::{GuestSpec, KernelImage};
+    use super::*;
+
+    /// Check that a guest is not resumed on a machine with other processors, or with another number of them, and that how fast they run
+    /// just now makes no difference.
+    #[test]
+    fn other_processors() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, name).unwrap();
+            path
+        };
+        let kernel = KernelImage {
+            path: file("kernel"),
+            package: None,
+            note: None,
+            companions: Box::default(),
+            debug: None,
+            modules: Default::default(),
+        };
+        let cache = Cache::new(folder.path().join("cache"));
+        let spec = GuestSpec::new(kernel, file("init"), cache);
+        let qemu = file("qemu");
+        let opened = File::open(Path::new("/dev/null")).unwrap();
+        let machine = Machine {
+            qemu: &qemu,
+            spec: &spec,
+            kernel: &opened,
+        };
+        let processor = |number: u32, model: &str, mhz: &str| {
+            format!(
+                "processor\t: {number}\nvendor_id\t: GenuineIntel\nmodel\t\t: 85\nmodel name\t: {model}\ncpu MHz\t\t: {mhz}\n\n"
+            )
+        };
+        let key = |cpuinfo: &str| key(&machine, cpuinfo).unwrap();
+        let own = key(&processor(0, "Xeon", "2000.000"));
+        assert_eq!(own, key(&processor(0, "Xeon", "2100.000")));
+        assert_ne!(own, key(&processor(0, "EPYC", "2000.000")));
+        let two = processor(0, "Xeon", "2000.000") + &processor(1, "Xeon", "2000.000");
+        assert_ne!(own, key(&two));
+    }
 }
