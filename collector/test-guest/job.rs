@@ -34,6 +34,11 @@ pub enum TestJob {
     Ordinary(Runs),
     /// Say what tells one guest from another: [`Moment`].
     Moment,
+    /// End the first process, so that the kernel panics, if this is the boot with that id; else the same.
+    CrashIn {
+        /// `/proc/sys/kernel/random/boot_id`.
+        boot_id: String,
+    },
 }
 
 impl TestJob {

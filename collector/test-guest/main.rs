@@ -53,6 +53,13 @@ fn answer() -> anyhow::Result<Vec<u8>> {
     let text = fs::read(JOB).context("failed to read the job")?;
     match serde_json::from_slice(&text).context("failed to understand the job")? {
         TestJob::Moment => Ok(postcard::to_stdvec(&moment()?)?),
+        TestJob::CrashIn { boot_id } => {
+            let moment = moment()?;
+            if moment.boot_id == boot_id {
+                std::process::exit(1);
+            }
+            Ok(postcard::to_stdvec(&moment)?)
+        }
         TestJob::Ordinary(runs) => Ok(postcard::to_stdvec(&ordinary::answer(&runs)?)?),
         TestJob::Graph { name, text } => traced(&name, &text),
         TestJob::Oracle {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::states::States;
 use qed_collector::guest::{
-    AcceleratorChoice, GuestRun, GuestSpec, KernelSource, Start, fetch, run,
+    AcceleratorChoice, GuestError, GuestRun, GuestSpec, KernelSource, Start, fetch, run,
 };
 use qed_evidence::Evidence;
 use qed_evidence::document::Experiment;
@@ -36,12 +36,16 @@ fn spec(name: &str, folder: &Path) -> GuestSpec {
     spec
 }
 
-fn start(spec: &GuestSpec) -> (GuestRun, Moment) {
+fn try_start(spec: &GuestSpec) -> Result<GuestRun, GuestError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    let run = runtime.block_on(run(spec, &|_| {})).expect("an answer");
+    runtime.block_on(run(spec, &|_| {}))
+}
+
+fn start(spec: &GuestSpec) -> (GuestRun, Moment) {
+    let run = try_start(spec).expect("an answer");
     let moment = postcard::from_bytes(&run.payload).expect("a moment");
     (run, moment)
 }
@@ -223,6 +227,34 @@ fn side_by_side() {
     assert_eq!(cold.job_folder, moment.job_folder);
     let names = moment.job_folder.iter().map(|(name, _)| name.as_str());
     assert_eq!(names.collect::<Vec<_>>(), [".", "file", "test-job.json"]);
+}
+
+/// Check that a resumed guest which crashes is told, booted instead, and saved anew, and that one whose job fails keeps its state.
+#[test]
+fn crashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec("debian-6.12", folder.path());
+    let (_, first) = start(&spec);
+    let boot_id = first.boot_id.clone();
+    spec.files[0] = TestJob::CrashIn { boot_id }.file().unwrap();
+    let (booted, second) = start(&spec);
+    assert_eq!(booted.resumed, None);
+    assert_eq!(booted.notes.len(), 1, "{:?}", booted.notes);
+    assert!(
+        booted.notes[0].contains("it was resumed first, and the guest's kernel panicked"),
+        "{:?}",
+        booted.notes
+    );
+    assert_ne!(second.boot_id, first.boot_id);
+    let (resumed, third) = start(&spec);
+    assert!(resumed.resumed.is_some() && resumed.notes.is_empty());
+    assert_eq!(third.boot_id, second.boot_id);
+    let saved = fs::metadata(the_state(folder.path())).unwrap();
+    spec.files[0].1 = b"no job".to_vec();
+    let refused = try_start(&spec).unwrap_err();
+    assert!(matches!(refused, GuestError::Job { .. }), "{refused}");
+    let still = fs::metadata(the_state(folder.path())).unwrap();
+    assert_eq!(still.created().unwrap(), saved.created().unwrap());
 }
 
 /// A cache with this user's kernels, and nothing saved; gives back what the variable for it is set to.

@@ -156,8 +156,18 @@ async fn emulate(
         }
         Some(Ok(warm)) => match warm.resume(progress).await {
             Ok(Some((end, booted))) => {
-                how.resumed = Some(booted);
-                end
+                let mut resumed = How::new(Accelerator::Tcg, how.accelerator_note.clone());
+                resumed.resumed = Some(booted);
+                match guest_run(spec, end, resumed) {
+                    Err(error) if may_be_of_state(&error) => {
+                        let why = format!("it was resumed first, and {}", describe_end(&error));
+                        progress(&format!("{why}; booting"));
+                        how.booted_because(&why);
+                        warm.discard();
+                        warm.boot_and_save(&mut how.notes, progress).await?
+                    }
+                    outcome => return outcome,
+                }
             }
             Ok(None) => warm.boot_and_save(&mut how.notes, progress).await?,
             Err(why) => {
@@ -168,6 +178,24 @@ async fn emulate(
         },
     };
     guest_run(spec, end, how)
+}
+
+/// True if a resumed guest ended in a way that its saved state may be to blame for. A job that gives its reason is not.
+fn may_be_of_state(error: &GuestError) -> bool {
+    matches!(
+        error,
+        GuestError::TimeLimit { .. }
+            | GuestError::Qemu { .. }
+            | GuestError::Panic { .. }
+            | GuestError::Frame { .. }
+    )
+}
+
+/// What happened to a guest, in one line: without advice, and without its console.
+fn describe_end(error: &GuestError) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.split(". ").next().unwrap_or_default().to_owned()
 }
 
 /// How a guest came to run.
@@ -272,5 +300,44 @@ fn no_life_reason(seen: &GuestOutput, status: ExitStatus) -> String {
             format!("QEMU under KVM ended before the guest's init started ({status})")
         }
         (false, false) => format!("QEMU cannot use KVM: {}", join_lines(&seen.stderr)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a resumed guest which came to an end of its own is booted, one whose job refused is not, and that either is told in one line.
+    #[test]
+    fn ends_of_resumed_guests() {
+        let (accelerator, tail, last) = ("emulated", "line\nline".to_owned(), "a. b".to_owned());
+        let panic = GuestError::Panic {
+            accelerator,
+            tail: tail.clone(),
+        };
+        let limit = GuestError::TimeLimit {
+            limit: Duration::from_secs(9),
+            accelerator,
+            last: "x".into(),
+            tail: tail.clone(),
+        };
+        let frame = GuestError::Frame {
+            frame: crate::guest::wire::FrameError::Absent,
+            accelerator,
+            last,
+            tail: tail.clone(),
+        };
+        let qemu = GuestError::Qemu {
+            status: "signal: 6".into(),
+            output: "assertion".into(),
+        };
+        for error in [&panic, &limit, &frame, &qemu] {
+            assert!(may_be_of_state(error), "{error}");
+            let told = describe_end(error);
+            assert!(!told.contains('\n') && !told.contains("console"), "{told}");
+            assert!(error.to_string().starts_with(&told) && told.len() > 20);
+        }
+        let message = "no such function".into();
+        assert!(!may_be_of_state(&GuestError::Job { message, tail }));
     }
 }

@@ -93,6 +93,11 @@ impl<'m> Warm<'m> {
         })
     }
 
+    /// Remove the saved guest, which is of no use.
+    pub(super) fn discard(&self) {
+        self.states.remove(&self.key);
+    }
+
     /// Resume a saved guest, and wait for its end. Returns the time of the boot that it comes from, too; `None`: none is saved. One that
     /// cannot be resumed is removed.
     ///
@@ -110,7 +115,7 @@ impl<'m> Warm<'m> {
         match outcome {
             Ok((end, saved)) => Ok(Some((end?, saved.header.booted))),
             Err(error) => {
-                self.states.remove(&self.key);
+                self.discard();
                 Err(error)
             }
         }
