@@ -362,6 +362,35 @@ fn capture_7_3() {
     captures_the_same("debian-7.3");
 }
 
+/// Check that a book that says `cold` decides about evidence that goes where its own does, also where investigation and machine are
+/// named, and not about a file that is named.
+#[test]
+fn book_around() {
+    let text = "[[experiment]]\nname = \"pid\"\nworkload = { syscall = \"getpid\", args = [] }\n[[experiment.probe]]\nfunction = \"do_pipe2\"\n";
+    let folder = folder_with(text);
+    let toml = "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:debian-6.12\"]\nguests = \"cold\"\n";
+    fs::write(folder.path().join("book.toml"), toml).unwrap();
+    let named = [
+        "capture",
+        "--guests",
+        "warm",
+        "--investigation",
+        "i.toml",
+        "--on",
+        "guest:debian-6.12",
+    ];
+    let told = |more: &[&str]| {
+        let mut command = collector(folder.path(), named.iter().chain(more));
+        let output = command.env("PATH", "/nonexistent").output().unwrap();
+        let (status, message) = status_and_message(&output);
+        assert_eq!(status, Some(3), "{message}");
+        assert!(message.contains("qemu-system-x86_64"), "{message}");
+        message.contains("guests = \"cold\"")
+    };
+    assert!(told(&[]));
+    assert!(!told(&["-o", "e.json"]));
+}
+
 /// Check that a book that says `cold` boots whatever the command line says, and is told so; and that one that says `warm` resumes.
 #[test]
 fn books() {

@@ -17,7 +17,8 @@ use super::kernel_files::DebugInfo;
 use super::output::print;
 use super::progress::print_note;
 use super::request::{
-    CaptureRequest, NamedBook, RequestArgs, read_request, refuse_overwriting_book_evidence,
+    CaptureRequest, NamedBook, RequestArgs, guests_of_book_around, read_request,
+    refuse_overwriting_book_evidence,
 };
 use super::store::Store;
 use super::target::{TargetMachine, check_distinct};
@@ -84,10 +85,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let (folder, single) = output_location(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
     let mut failures = Vec::new();
-    let (guests, text) = args.guests.decide(guests);
-    if let Some(text) = text {
-        print_note(text);
-    }
+    let guests = decide_guests(args, guests)?;
     for target in &targets {
         let name = single
             .clone()
@@ -137,6 +135,20 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         failures.push(failure);
     }
     combine_failures(failures, targets.len(), is_book)
+}
+
+/// How guests start; `of_request`: as the book of the request says.
+fn decide_guests(args: &Args, of_request: Guests) -> Result<Guests, Failure> {
+    let of_book = match (&args.output, &args.request.investigation) {
+        (None, Some(_)) => guests_of_book_around()?.unwrap_or(of_request),
+        // A book that asks for a capture names the file, and says how its guests start.
+        _ => of_request,
+    };
+    let (guests, text) = args.guests.decide(of_book);
+    if let Some(text) = text {
+        print_note(text);
+    }
+    Ok(guests)
 }
 
 /// The message about workloads that were not what the investigation says.

@@ -145,6 +145,12 @@ fn request_of_investigation(
     Ok(request)
 }
 
+/// How guests start for evidence that goes where a book in this folder, or the nearest one above, has its own: as that book says,
+/// whichever investigation and machines were named; `None` without a book.
+pub fn guests_of_book_around() -> Result<Option<Guests>, Failure> {
+    Ok(find_book_around()?.map(|book| book.guests))
+}
+
 /// Refuse to put the evidence of another investigation in the place of that of the book in this folder.
 pub fn refuse_overwriting_book_evidence(args: &RequestArgs) -> Result<(), Failure> {
     let Some(named) = &args.investigation else {
