@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::document::Target;
+
 /// The most bytes that a read of text or of an array can be asked to bring back: what fits beside other reads of the same
 /// probe.
 pub const MAX_READ: u32 = 1024;
@@ -88,6 +90,23 @@ impl Probe {
     /// True if both watch the same target: when one fires, a hit of the other would have been seen.
     pub fn has_same_target(&self, other: &Probe) -> bool {
         self.within == other.within && self.has_same_target_ignoring_within(other)
+    }
+
+    /// True of a probe on an allocator of objects of many types: that an object of one of them was seen freed shows nothing of another's.
+    pub(crate) fn allocates_many_types(&self) -> bool {
+        const ALLOCATORS: [&str; 7] = [
+            "kmem_cache_alloc",
+            "__kmem_cache_alloc",
+            "kmalloc",
+            "__kmalloc",
+            "krealloc",
+            "kvmalloc",
+            "__kvmalloc",
+        ];
+        match &self.target {
+            Target::Function(function) => ALLOCATORS.iter().any(|name| function.starts_with(name)),
+            Target::Tracepoint(_) | Target::Lsm(_) | Target::Address(_) => true,
+        }
     }
 
     /// True if both watch the same target, whatever their `within`.

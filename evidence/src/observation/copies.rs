@@ -7,13 +7,16 @@ use crate::document::{Evidence, Experiment, Probe};
 use crate::investigation::{Experiment as PlannedExperiment, Position, Probe as PlannedProbe};
 
 /// Addresses of functions that an experiment watched and in which nothing ran: whatever is inlined there did not run.
-/// Only probes count that were to see every run: those of any task, if `any_task`, else of the workload's tasks. A probe with `frees`
-/// only has the hits that free an object of the experiment.
+/// Only probes count that were to see every run. A probe with `frees` only has the hits that free an object of the experiment. If
+/// `any_task`, there are none: a task may have been inside of a function since before the watch.
 pub(crate) fn silent_addresses(
     experiment: &Experiment,
     planned: &PlannedExperiment,
     any_task: bool,
 ) -> BTreeSet<Address> {
+    if any_task {
+        return BTreeSet::new();
+    }
     let mut watched: BTreeSet<Address> = BTreeSet::new();
     let mut ran: BTreeSet<Address> = BTreeSet::new();
     for (name, probe) in &experiment.probes {
@@ -23,7 +26,6 @@ pub(crate) fn silent_addresses(
                 && requested.position == Position::Entry
                 && requested.within.is_none()
                 && requested.frees.is_none()
-                && (requested.any_task || !any_task)
         }) && probe.backend.is_some()
             && probe.unavailable.is_none()
             // A run whose hit the kernel skipped leaves no trace.

@@ -196,6 +196,13 @@ fn unseen_free_reason(
         CountedObjects::Freed => one.freed.is_none(),
         CountedObjects::Leaked => one.freed.is_none() && one.excused.is_none(),
     });
+    if plan.grace_ms < LEAST_GRACE_MS && retained.clone().next().is_some() {
+        return Some(format!(
+            "the free of an object may still have been to come: `{name}` waits {} ms for frees, and {LEAST_GRACE_MS} are needed \
+             (`grace-ms`)",
+            plan.grace_ms
+        ));
+    }
     let unseen = retained.find(|one| {
         probe.is_none_or(|probe| probe == one.probe) && !is_seen_freed(one, plan, catalog, machine)
     })?;
@@ -251,9 +258,12 @@ fn is_seen_freed(
     let Some(allocator) = plan.probe(&object.probe) else {
         return false;
     };
-    let frees = |target: &Target| {
+    if allocator.allocates_many_types() && object.cache.is_none() {
+        return false;
+    }
+    let frees = |by: &PlannedProbe| {
         let mut probes = plan.probes.iter().filter(|probe| probe.frees.is_some());
-        probes.any(|probe| probe.target == *target)
+        probes.any(|probe| probe.has_same_target(by) && probe.frees == by.frees)
     };
     catalog.investigation.experiments.iter().any(|other| {
         let ledger = machine.evidence.experiments.get(&other.name);
@@ -265,12 +275,18 @@ fn is_seen_freed(
                 let by = one.freed.as_ref().and_then(|free| other.probe(&free.probe));
                 let from = other.probe(&one.probe);
                 one.cache == object.cache
-                    && from.is_some_and(|from| from.target == allocator.target)
-                    && by.is_some_and(|by| frees(&by.target))
+                    && from.is_some_and(|from| {
+                        from.has_same_target(allocator) && from.allocates == allocator.allocates
+                    })
+                    && by.is_some_and(frees)
             })
         })
     })
 }
+
+/// Milliseconds that an experiment has to wait for frees, so that an object that was not freed is not one whose free was still to come:
+/// the kernel defers frees, by RCU and by work of its own. It is the default of `grace-ms`.
+const LEAST_GRACE_MS: u64 = 500;
 
 /// The reason why an object that a function returns may be missing in the ledger: the return was not seen.
 fn unseen_return_reason(planned: &PlannedProbe, seen: &Experiment) -> Option<String> {

@@ -5,6 +5,9 @@ use std::ops::Range;
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::builtins::{Function, Reads};
 use crate::claim::graph::GRAPH;
+use crate::document::Experiment;
+use crate::investigation::Experiment as PlannedExperiment;
+use crate::observation::copies::unwatched_copy_reasons;
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::validate::traced_run;
 
@@ -28,13 +31,30 @@ pub(super) fn unwatched_run_reason(
     if matches!(reader.reads, Reads::Runs) && graph.count(function) > 0 {
         return None;
     }
-    traced_run::unwatched_run_reason(
-        requested,
-        seen,
-        graph,
-        &machine.evidence.instances,
-        function,
-    )
+    let instances = &machine.evidence.instances;
+    traced_run::unwatched_run_reason(requested, seen, graph, instances, function)
+        .or_else(|| inlined_run_reason(requested, seen, machine, function))
+}
+
+/// The reason why a function may have run, inlined into another one, in the run that the probes watched: no probe on that one shows
+/// that it did not run there. In the tree it is known which functions ran, and those of the two runs may differ.
+fn inlined_run_reason(
+    requested: &PlannedExperiment,
+    seen: &Experiment,
+    machine: &Indexed<'_>,
+    function: &str,
+) -> Option<String> {
+    let probes = requested.probes.iter().filter_map(|planned| {
+        let probe = seen.probes.get(&planned.name)?;
+        (probe.target.function() == Some(function)).then_some((probe, planned))
+    });
+    let gaps = probes
+        .map(|probe| unwatched_copy_reasons(machine.evidence, (seen, requested), probe, function));
+    let fewest = gaps.min_by_key(Vec::len)?;
+    let first = fewest.into_iter().next()?;
+    Some(format!(
+        "the tree is that of another run of the call, and in the run that the probes watched {first}"
+    ))
 }
 
 /// The first part of a claim that depends on a function not being the caller of another one. A tree shows who called, under one of the

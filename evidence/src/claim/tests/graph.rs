@@ -63,6 +63,7 @@ fn traced() -> Evidence {
         let mut probe = create.probes["fd_install"].clone();
         probe.target = Target::Function(function.into());
         probe.hits.truncate(hits);
+        probe.watched = vec![evidence.instances[function].copies[0].address];
         create.probes.insert(function.into(), probe);
     }
     evidence
@@ -179,11 +180,13 @@ fn unproved() {
         &evidence,
         "not in the tree",
     );
+    // A holder that is the function `hidden`, which a probe watched and which did not run.
+    let address = Some(evidence.instances["hidden"].copies[0].address);
     let silent = |evidence: &mut Evidence, holder: &str| {
         let instances = evidence.instances.get_mut("silent").unwrap();
         instances.inlined = Some(vec![InlinedCopy {
             holder: holder.into(),
-            address: None,
+            address,
             file: None,
             site: None,
         }]);
@@ -192,6 +195,12 @@ fn unproved() {
     let claim = "never_ran(create.graph, 'silent')";
     silent(&mut evidence, "holder");
     assert_eq!(verdict(claim, &evidence), Verdict::Pass);
+    // Nothing watched it in the other run.
+    let create = evidence.experiments.get_mut("create").unwrap();
+    let watching = create.probes.remove("hidden").unwrap();
+    unverified(claim, &evidence, "in the run that the probes watched");
+    let create = evidence.experiments.get_mut("create").unwrap();
+    create.probes.insert("hidden".into(), watching);
     silent(&mut evidence, "helper");
     unverified(claim, &evidence, "inlined into `helper`, which ran");
     silent(&mut evidence, "leaf");

@@ -50,6 +50,7 @@ fn kept() -> Evidence {
     let seen = create(&mut evidence);
     let allocations = &mut seen.objects.as_mut().unwrap().allocations;
     allocations[0].stack = stack.to_vec();
+    allocations[0].cache = Some("sock_inode_cache".into());
     let mut second = allocations[0].clone();
     second.address.0 += 0x1000;
     second.order = 4;
@@ -200,5 +201,93 @@ fn nothing_allocated() {
             &empty,
             "it fired in no other experiment",
         );
+    }
+}
+
+/// The judgement with the plan changed.
+fn judged_with(
+    change: impl Fn(&mut Investigation),
+    text: &str,
+    evidence: &Evidence,
+) -> (Verdict, String) {
+    let mut plan = planned();
+    change(&mut plan);
+    let machines = [Indexed::new(evidence)];
+    let catalog = Catalog {
+        investigation: &plan,
+        machines: &machines,
+    };
+    let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
+    (judgement.verdict, judgement.reason.unwrap_or_default())
+}
+
+/// Check that an object counts as not freed only if its cache is known, if as much of frees was watched as where one like it was seen
+/// freed, and if the experiment waited long enough for one that is deferred.
+#[test]
+fn frees_that_were_not_seen() {
+    let mut nameless = kept();
+    for row in &mut create(&mut nameless).objects.as_mut().unwrap().allocations {
+        row.cache = None;
+    }
+    // The frees of `create` are seen in another experiment, so that the plan of `create` can differ from that.
+    let mut seen = kept();
+    let other = create(&mut seen).clone();
+    seen.experiments.insert("shows".into(), other);
+    create(&mut seen)
+        .objects
+        .as_mut()
+        .unwrap()
+        .allocations
+        .remove(0);
+    let with_another = |plan: &mut Investigation| {
+        let mut shows = plan.experiment("create").unwrap().clone();
+        shows.name = "shows".into();
+        plan.experiments.push(shows);
+    };
+    type Change = fn(&mut crate::investigation::Experiment);
+    let changed = |change: Change| {
+        move |plan: &mut Investigation| {
+            with_another(plan);
+            let mut all = plan.experiments.iter_mut();
+            change(all.find(|one| one.name == "create").unwrap());
+        }
+    };
+    fn of<'p>(
+        experiment: &'p mut crate::investigation::Experiment,
+        name: &str,
+    ) -> &'p mut crate::investigation::Probe {
+        let mut probes = experiment.probes.iter_mut();
+        probes.find(|probe| probe.name == name).unwrap()
+    }
+    for text in [
+        "create.objects.leaked > 0",
+        "!freed(create)",
+        "create.objects.freed == 0",
+    ] {
+        let (verdict, reason) = judged_with(with_another, text, &seen);
+        assert_eq!(verdict, Verdict::Pass, "{text}: {reason}");
+        let cases: [(Change, &str); 4] = [
+            (
+                |one| of(one, "release").within = Some("keeper".into()),
+                "within `keeper`",
+            ),
+            (
+                |one| of(one, "release").frees = Some("call_site".into()),
+                "would have been seen",
+            ),
+            (
+                |one| of(one, "allocation").allocates = Some("call_site".into()),
+                "would have been seen",
+            ),
+            (|one| one.grace_ms = 499, "`grace-ms`"),
+        ];
+        for (change, word) in cases {
+            let (verdict, reason) = judged_with(changed(change), text, &seen);
+            assert_eq!(verdict, Verdict::Unverified, "{text}: {reason}");
+            assert!(reason.contains(word), "{text}: {reason}");
+        }
+    }
+    for text in ["create.objects.leaked > 0", "!freed(create)"] {
+        unverified(text, &nameless, "would have been seen");
     }
 }

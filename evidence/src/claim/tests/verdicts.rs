@@ -267,6 +267,7 @@ fn unseen_frees() {
     let create = leaking.experiments.get_mut("create").unwrap();
     let objects = &mut create.objects.as_mut().unwrap().allocations;
     objects.truncate(1);
+    objects[0].cache = Some("sock_inode_cache".into());
     let mut freed = objects[0].clone();
     freed.address.0 += 0x1000;
     objects[0].freed = None;

@@ -40,6 +40,7 @@ impl FileChecker {
         let max_output = self.max_output(raw.max_output.take());
         let graph = self.graph(raw.graph.as_ref(), &workload);
         let graph_functions = self.graph_functions(std::mem::take(&mut raw.graph_functions), graph);
+        self.check_graph_probes(&graph_functions, parent);
         raw.probe
             .extend(unprobed_functions(&graph_functions, &raw.probe, parent));
         let probes = self.probes(std::mem::take(&mut raw.probe), parent);
@@ -143,6 +144,24 @@ impl FileChecker {
             self.error(name.span(), problem);
         }
         names
+    }
+
+    /// Refuse a function whose probe would take the place of an inherited one of another place.
+    fn check_graph_probes(&mut self, functions: &[Spanned<String>], parent: Option<&Experiment>) {
+        for function in functions {
+            let name = function.get_ref();
+            let Some(inherited) = parent.and_then(|parent| parent.probe(name)) else {
+                continue;
+            };
+            if inherited.target.function() == Some(name) {
+                continue;
+            }
+            let message = format!(
+                "`{name}` in `graph-functions` would get a probe of that name, and the inherited probe `{name}` is of another place"
+            );
+            self.error(function.span(), message).help =
+                Some(format!("add a probe on `{name}` with another `name`"));
+        }
     }
 
     /// The modules of an experiment, its own or the inherited ones, as the kernel calls them.
