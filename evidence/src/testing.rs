@@ -50,10 +50,18 @@ pub(crate) fn judge_on(text: &str, evidence: &Evidence) -> Judgement {
 
 /// The judgement on `claim` on `evidence`.
 pub(crate) fn judge_claim(claim: &Claim, evidence: &Evidence) -> Judgement {
-    let investigation = investigation();
+    judge_planned(&investigation(), claim, evidence)
+}
+
+/// The judgement on `claim` on `evidence` of another investigation.
+pub(crate) fn judge_planned(
+    investigation: &Investigation,
+    claim: &Claim,
+    evidence: &Evidence,
+) -> Judgement {
     let machines = [Indexed::new(evidence)];
     let catalog = Catalog {
-        investigation: &investigation,
+        investigation,
         machines: &machines,
     };
     judge(claim, &catalog, &machines[0])

@@ -49,7 +49,7 @@ enum TypeNameError {
     #[error("a type is written as C names it: file, `struct sockaddr_in`")]
     NotAName,
     /// C's keyword of another kind of type.
-    #[error("a `{0}` has no members: name a structure or a union")]
+    #[error("`{0}` types have no members: name a structure or a union")]
     Keyword(String),
 }
 

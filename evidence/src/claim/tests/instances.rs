@@ -6,7 +6,7 @@ use crate::document::value::{Address, Datum, Value};
 use crate::document::{Evidence, Target};
 use crate::investigation::{Investigation, Probe};
 use crate::path_index::resolve::{Catalog, Indexed};
-use crate::testing::{claim, evidence, investigation, judge_on};
+use crate::testing::{claim, evidence, investigation, judge_on, judge_planned};
 
 const SILENT: &str = "never(exhausted.fd_install)";
 const ONCE: &str = "fired(create.fd_install) == 1";
@@ -159,12 +159,7 @@ fn judged_with(change: impl Fn(&mut Probe), text: &str, evidence: &Evidence) -> 
     let mut plan = investigation();
     let probes = plan.experiments.iter_mut().flat_map(|one| &mut one.probes);
     probes.for_each(change);
-    let machines = [Indexed::new(evidence)];
-    let catalog = Catalog {
-        investigation: &plan,
-        machines: &machines,
-    };
-    let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
+    let judgement = judge_planned(&plan, &claim(text).unwrap(), evidence);
     (judgement.verdict, judgement.reason.unwrap_or_default())
 }
 

@@ -1,12 +1,11 @@
 //! Claims about objects that were allocated and freed: what an excuse may cover, one object in two rows, and ledgers without a row.
 
-use crate::claim::{Verdict, judge};
+use crate::claim::Verdict;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::value::{Address, Datum, Frame, LineRole, Location, Value};
 use crate::document::{Evidence, Experiment};
 use crate::investigation::{Investigation, LeakExemption};
-use crate::path_index::resolve::{Catalog, Indexed};
-use crate::testing::{claim, evidence, investigation};
+use crate::testing::{claim, evidence, investigation, judge_planned};
 
 const EXCUSE: &str = "keeper";
 
@@ -83,14 +82,7 @@ fn kept() -> Evidence {
 }
 
 fn judged(text: &str, evidence: &Evidence) -> (Verdict, String) {
-    let plan = planned();
-    let machines = [Indexed::new(evidence)];
-    let catalog = Catalog {
-        investigation: &plan,
-        machines: &machines,
-    };
-    let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
-    (judgement.verdict, judgement.reason.unwrap_or_default())
+    judged_with(|_| {}, text, evidence)
 }
 
 /// Assert that `text` is UNVERIFIED for a reason that holds `word`.
@@ -212,12 +204,7 @@ fn judged_with(
 ) -> (Verdict, String) {
     let mut plan = planned();
     change(&mut plan);
-    let machines = [Indexed::new(evidence)];
-    let catalog = Catalog {
-        investigation: &plan,
-        machines: &machines,
-    };
-    let judgement = judge(&claim(text).unwrap(), &catalog, &machines[0]);
+    let judgement = judge_planned(&plan, &claim(text).unwrap(), evidence);
     (judgement.verdict, judgement.reason.unwrap_or_default())
 }
 
