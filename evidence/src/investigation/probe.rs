@@ -236,3 +236,20 @@ pub enum ReadKind {
     /// Text: of a pointer to characters of any sign, of an array of them, or of a `struct qstr`, to its length.
     Text,
 }
+
+impl ReadKind {
+    /// The kind of value that a number of this meaning becomes, as [`Value::kind`](crate::document::value::Value::kind) names it.
+    pub(crate) fn value_kind(self) -> &'static str {
+        match self {
+            ReadKind::Fd => "fd",
+            ReadKind::Size => "size",
+            ReadKind::Offset => "offset",
+            ReadKind::Flags => "flags",
+            ReadKind::Errno => "errno",
+            ReadKind::Pid => "pid",
+            ReadKind::Address => "address",
+            ReadKind::Time => "time",
+            ReadKind::Ip | ReadKind::Text => "text",
+        }
+    }
+}

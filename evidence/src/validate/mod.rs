@@ -7,6 +7,7 @@ mod events;
 mod finding;
 mod gate;
 mod hit_error;
+mod kinds;
 mod ledger;
 mod lockdown;
 mod names;
