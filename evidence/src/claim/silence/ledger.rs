@@ -1,11 +1,10 @@
 //! Reasons why a ledger proves nothing: an allocation or a free may have gone unseen.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::claim::ast::{Binary, Node, NodeKind};
 use crate::claim::builtins::{NOTHING_ALLOCATED, Reads};
-use crate::document::value::{Address, Value};
+use crate::document::value::Value;
 use crate::document::{Allocation, Experiment, Target};
 use crate::investigation::{Experiment as PlannedExperiment, Probe as PlannedProbe};
 use crate::path_index::resolve::{Catalog, Indexed};
@@ -54,32 +53,56 @@ fn unproven_allocation_reasons(
         .collect()
 }
 
-/// The reason why rows of a ledger do not say how many objects there were: two are of one address at one time, as where a function and
-/// the one that it calls are both said to allocate the object, or where a free was not seen. `tells`: two such rows matter.
+/// The reason why rows of a ledger do not say how many objects there were: two are of one place at one time, as where a function and the
+/// one that it calls are both said to allocate the object, where one of them returns a pointer to a member of it, or where a free was not
+/// seen. `tells`: two such rows matter.
 fn overlapping_rows_reason(
     name: &str,
     seen: &Experiment,
     tells: &dyn Fn(&Allocation, &Allocation) -> bool,
 ) -> Option<String> {
-    let rows = &seen.objects.as_ref()?.allocations;
-    let mut last: BTreeMap<Address, &Allocation> = BTreeMap::new();
-    for row in rows {
-        let earlier = last.insert(row.address, row);
-        let still = |one: &&Allocation| {
-            let freed = one.freed.as_ref();
+    let mut live: Vec<&Allocation> = Vec::new();
+    for row in &seen.objects.as_ref()?.allocations {
+        live.retain(|earlier| {
+            let freed = earlier.freed.as_ref();
             freed.is_none_or(|free| free.order > row.order)
-        };
-        if let Some(one) = earlier.filter(still)
-            && tells(one, row)
-        {
-            return Some(format!(
-                "`{name}.{}` and then `{name}.{}` saw an allocation of one address, and no free between: they are one object, or a free \
-                 was not seen",
-                one.probe, row.probe
-            ));
+        });
+        for earlier in live.iter().filter(|earlier| tells(earlier, row)) {
+            if let Some(doubt) = same_object_doubt(name, earlier, row) {
+                return Some(doubt);
+            }
         }
+        live.push(row);
     }
     None
+}
+
+/// The reason why two rows that lived at one time may be one object.
+fn same_object_doubt(name: &str, earlier: &Allocation, row: &Allocation) -> Option<String> {
+    let (first, second) = (&earlier.probe, &row.probe);
+    if earlier.address == row.address {
+        return Some(format!(
+            "`{name}.{first}` and then `{name}.{second}` saw an allocation of one address, and no free between: they are one object, or \
+             a free was not seen"
+        ));
+    }
+    let lies_inside = |outer: &Allocation, inner: &Allocation| {
+        let distance = inner.address.0.wrapping_sub(outer.address.0);
+        outer.size.is_some_and(|size| distance < size)
+    };
+    if lies_inside(earlier, row) || lies_inside(row, earlier) {
+        return Some(format!(
+            "`{name}.{first}` and then `{name}.{second}` saw an allocation of one place, the one inside of the other: they are one object, \
+             or a free was not seen"
+        ));
+    }
+    let unknown = earlier.size.is_none() || row.size.is_none();
+    (first != second && unknown).then(|| {
+        format!(
+            "what `{name}.{first}` and `{name}.{second}` saw allocated may be one object, of which one of them has a pointer to a member: \
+             functions do not tell the size of what they return; let one probe watch allocations"
+        )
+    })
 }
 
 /// The first part of a claim that depends on an object that was not freed, although nothing shows that its free would have been
@@ -340,7 +363,7 @@ pub(super) fn incomplete_ledger_reasons(
         }
     }
     reasons.extend(crate::observation::unmarked_reason(seen));
-    // Whose the free is, of two rows of one address, the ledger does not say.
+    // Whose the free is, of two rows of one place, the ledger does not say.
     let doubt = overlapping_rows_reason(experiment, seen, &|one, other| {
         one.freed.is_some() != other.freed.is_some()
     });

@@ -180,6 +180,41 @@ fn one_object_in_two_rows() {
     assert_eq!(verdict, Verdict::Pass, "{reason}");
 }
 
+/// Check that a row inside of another one is not counted as a second object, nor a row of another probe whose size is not known.
+#[test]
+fn one_object_by_two_pointers() {
+    let count = "create.objects.allocated == 2";
+    let changed = |change: &dyn Fn(&mut [crate::document::Allocation])| {
+        let mut evidence = kept();
+        let rows = &mut create(&mut evidence).objects.as_mut().unwrap().allocations;
+        rows[0].size = Some(64);
+        rows[1].size = Some(64);
+        rows[1].order = rows[0].order + 1;
+        change(rows);
+        evidence
+    };
+    let inside = |distance: u64| {
+        changed(&move |rows| rows[1].address.0 = rows[0].address.0.wrapping_add(distance))
+    };
+    for distance in [1, 63, -1_i64 as u64, -63_i64 as u64] {
+        unverified(count, &inside(distance), "the one inside of the other");
+    }
+    for distance in [64, -64_i64 as u64] {
+        let (verdict, reason) = judged(count, &inside(distance));
+        assert_eq!(verdict, Verdict::Pass, "{distance}: {reason}");
+    }
+    let unsized_row = changed(&|rows| {
+        rows[1].address.0 = rows[0].address.0.wrapping_add(4096);
+        rows[1].size = None;
+        rows[1].probe = "other".into();
+    });
+    unverified(
+        count,
+        &unsized_row,
+        "functions do not tell the size of what they return",
+    );
+}
+
 /// Check that a ledger without a row proves nothing if no probe of an allocation is known to see one.
 #[test]
 fn nothing_allocated() {
