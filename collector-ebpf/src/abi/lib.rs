@@ -118,6 +118,8 @@ pub mod act {
     /// A return probe is on the function too: keep the arguments of each call until it returns.
     /// The loader sets this from the attach request.
     pub const RETURNS: u32 = 1 << 6;
+    /// A `sys_exit` tracepoint, of any system call: the return value is its second argument.
+    pub const SYSCALL_RESULT: u32 = 1 << 7;
 }
 
 /// One probe of one experiment.

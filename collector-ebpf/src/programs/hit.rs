@@ -256,6 +256,9 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
     hit.compat = is_compat_call(&matched.control.layout);
     // SAFETY: as above.
     let (acts, wanted) = unsafe { ((*matched.spec).acts, (*matched.spec).syscall) };
+    if acts & act::SYSCALL_RESULT != 0 {
+        hit.return_value = hit.args[1];
+    }
     if acts & act::SYSCALL != 0 {
         let regs = hit.args[0];
         let number = read_word(regs + offset_of!(pt_regs, orig_rax) as u64);

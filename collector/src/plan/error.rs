@@ -79,6 +79,11 @@ pub(super) enum PlaceError {
         /// The names of those that do.
         others: Vec<String>,
     },
+    /// The object is what copies of a function return that the compiler made.
+    #[error(
+        "what it returns is no known object: copies of the function that the compiler made are watched, and may return something else"
+    )]
+    ObjectOfClones,
     /// The argument that is an object is on the stack.
     #[error("its argument `{name}` is number {number}, and only {registers} come in registers")]
     OnStack {

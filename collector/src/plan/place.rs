@@ -21,6 +21,8 @@ pub(super) struct ProbePlace<'a> {
     pub untyped: Option<Reason>,
     /// The instruction, for a probe inside a function.
     pub instruction: Option<Instruction>,
+    /// Copies of the function that the compiler made are watched, which may take and return something else.
+    pub has_clones: bool,
     /// Symbols and addresses of further copies of the function.
     pub others: Vec<(String, u64)>,
 }
@@ -40,19 +42,20 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let found = self.offer.btf.functions(name)?;
         let mut copies = self.find_copies(probe, name)?;
         let address = self.function_address(name, &copies, probe.clones, !found.is_empty())?;
-        copies.remove(0);
+        let is_clone = copies.remove(0).0 != name;
         if let Some(reason) = self.offer.no_kprobes {
             return Err(not_offered_error(reason));
         }
         let instruction = self.find_instruction(address, &probe.position)?;
         // Inside of a function the registers hold other things; and a clone can take its arguments in other ones.
-        let (parameters, returned) = match (&instruction, copies.as_slice()) {
+        let has_clones = is_clone || !copies.is_empty();
+        let (parameters, returned) = match (&instruction, has_clones) {
             (Some(_), _) => (Vec::new(), ReturnMeaning::NotYet),
-            (None, [_, ..]) => (Vec::new(), ReturnMeaning::Unknown),
-            (None, []) => common_signature(&found),
+            (None, true) => (Vec::new(), ReturnMeaning::Unknown),
+            (None, false) => common_signature(&found),
         };
         let untyped = (returned == ReturnMeaning::Unknown)
-            .then(|| untyped_reason(name, found.len(), copies.len()));
+            .then(|| untyped_reason(name, found.len(), has_clones));
         Ok(ProbePlace {
             attach: AttachTarget::Kprobe {
                 function: name.to_owned(),
@@ -66,6 +69,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned,
             untyped,
             instruction,
+            has_clones,
             others: copies,
         })
     }
@@ -123,6 +127,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
+            has_clones: false,
             others: Vec::new(),
         })
     }
@@ -158,6 +163,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             },
             untyped: None,
             instruction: None,
+            has_clones: false,
             others: Vec::new(),
         })
     }
@@ -182,6 +188,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
+            has_clones: false,
             others: Vec::new(),
         })
     }
@@ -294,12 +301,14 @@ fn common_signature<'a>(functions: &[KernelFunction<'a>]) -> (Vec<Parameter<'a>>
     }
 }
 
-/// The reason why the result of a function is not known, if this many prototypes have its name and this many further copies are
-/// watched.
-fn untyped_reason(name: &str, prototypes: usize, copies: usize) -> Reason {
-    let why = match (prototypes, copies) {
+/// The reason why the result of a function is not known, if this many prototypes have its name. `has_clones`: copies that the compiler
+/// made are watched.
+fn untyped_reason(name: &str, prototypes: usize, has_clones: bool) -> Reason {
+    let why = match (prototypes, has_clones) {
         (0, _) => format!("this kernel's BTF has no prototype of `{name}`"),
-        (_, 0) => format!("the {prototypes} functions called `{name}` in this kernel's BTF differ"),
+        (_, false) => {
+            format!("the {prototypes} functions called `{name}` in this kernel's BTF differ")
+        }
         _ => format!(
             "copies of `{name}` that the compiler made are watched, and may return something else"
         ),

@@ -7,6 +7,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Action, Probe};
 
 use super::error::PlaceError;
+use super::expr::ReturnMeaning;
 use super::place::ProbePlace;
 use super::planner::Planner;
 use super::setup::{CallMarkers, Markers};
@@ -164,6 +165,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 act::FREE
             };
             if object == "return" {
+                if place.has_clones {
+                    return Err(PlaceError::ObjectOfClones);
+                }
                 object_arg = OBJECT_IS_RETURN;
             } else {
                 let position = place
@@ -191,6 +195,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         if probe.any_task {
             acts |= act::ANY_TASK;
+        }
+        if matches!(place.returned, ReturnMeaning::SystemCall) {
+            acts |= act::SYSCALL_RESULT;
         }
         let syscall = self.syscall_filter(probe)?;
         let spec = &mut self.attachments.uses[usage].spec;

@@ -391,6 +391,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
+            has_clones: false,
             others: Vec::new(),
         };
         for read in probe.entry.iter().chain(&probe.exit) {
