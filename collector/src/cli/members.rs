@@ -48,13 +48,28 @@ enum TypeNameError {
     /// Not a name.
     #[error("a type is written as C names it: file, `struct sockaddr_in`")]
     NotAName,
+    /// A type of C that has no members.
+    #[error("`{0}` is a basic type of C, which has no members: name a structure or a union")]
+    Basic(String),
     /// C's keyword of another kind of type.
     #[error("`{0}` types have no members: name a structure or a union")]
     Keyword(String),
 }
 
+/// C's words for basic types.
+const BASIC_TYPES: [&str; 10] = [
+    "void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "_Bool",
+];
+
 /// The name of a structure or a union, or of a type that is one, without C's keyword before it.
 fn parse_type_name(text: &str) -> Result<String, TypeNameError> {
+    if text
+        .split_whitespace()
+        .all(|word| BASIC_TYPES.contains(&word))
+        && !text.trim().is_empty()
+    {
+        return Err(TypeNameError::Basic(text.trim().to_owned()));
+    }
     let name = match text.trim().split_once(' ') {
         None => text.trim(),
         Some(("struct" | "union", name)) => name.trim_start(),
@@ -318,6 +333,26 @@ struct Answer<'a> {
 mod tests {
     use super::*;
     use crate::btf::tests::sample_arguments;
+
+    /// Check that a structure is named with and without C's keyword, and that what has no members is told apart from what is no name.
+    #[test]
+    fn names_of_types() {
+        assert_eq!(parse_type_name("file").unwrap(), "file");
+        assert_eq!(
+            parse_type_name("struct sockaddr_in").unwrap(),
+            "sockaddr_in"
+        );
+        for (text, part) in [
+            ("int", "`int` is a basic type of C"),
+            ("unsigned long", "`unsigned long` is a basic type of C"),
+            ("enum pid_type", "`enum` types have no members"),
+            ("", "as C names it"),
+            ("f o", "as C names it"),
+        ] {
+            let error = parse_type_name(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
 
     /// Check that all members are listed in the order of the declaration, with offset, type and bits.
     #[test]
