@@ -218,7 +218,7 @@ fn assemble_experiment(
         marked: outcome.is_ok().then_some(assembled.marked),
         until_user_space: assembled.until_user_space,
         compat_calls: (raw.tells_compat && outcome.is_ok()).then_some(ran.losses.compat_calls),
-        attempts: outcome.is_ok().then_some(ran.attempts),
+        attempts: outcome.is_ok().then_some(ran.earlier_runs + 1),
         notes: damaged
             .into_iter()
             .chain(assembled.notes)

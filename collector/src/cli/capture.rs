@@ -8,12 +8,13 @@ use qed_evidence::machine::evidence_file_name;
 use qed_evidence::observation::{capture_warnings, format_one_line, notes};
 use qed_evidence::value::Datum;
 
-use super::capture_machine::{MachineOptions, capture_machine};
+use super::capture_machine::capture_machine;
 use super::command_warnings::command_warnings;
 use super::failure::Failure;
 use super::guests::Guests;
 use super::investigation::read_investigation;
 use super::kernel_files::DebugInfo;
+use super::machine_options::MachineOptions;
 use super::output::print;
 use super::progress::print_note;
 use super::request::{

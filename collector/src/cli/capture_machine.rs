@@ -1,53 +1,31 @@
 //! The capture of one machine, from the plan to evidence that can be read: of the host, or of a guest.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::lock::Lock;
-use qed_evidence::observation::format_one_line;
 use qed_evidence::validate::find_contradiction;
 
-use super::boots::{BootSetup, reuse_boots};
-use super::command_warnings::missing_program_warnings;
+use super::capture_guest::capture_in_guest;
 use super::failure::Failure;
-use super::guest_boot;
 use super::guests::Guests;
-use super::kernel_files::{DebugInfo, functions_in_files, host_debuginfo_files, static_sources};
-use super::lock;
+use super::kernel_files::{DebugInfo, host_debuginfo_files};
+use super::machine_options::{MachineOptions, investigation_folder};
 use super::modules;
 use super::output::render;
-use super::plan_notes::few_argument_notes;
 use super::programs;
-use super::progress::{Progress, print_note};
+use super::progress::Progress;
 use super::runtime::runtime;
 use super::target::TargetMachine;
+use super::unwritten_notes::print_unwritten_notes;
 use crate::assemble::symbolize::{StaticFiles, make_evidence};
-use crate::guest::cache::Cache;
-use crate::guest::protocol::{GuestJob, parse_capture_answer};
-use crate::guest::qemu::GuestRun;
-use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::commands::Commands;
-use crate::session::raw::RawCapture;
 use crate::session::{self, CaptureOptions, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::find_functions_in_files;
-
-/// How one machine is captured.
-pub struct MachineOptions {
-    /// Where its source lines come from.
-    pub debuginfo: DebugInfo,
-    /// How a guest starts.
-    pub guests: Guests,
-    /// Further boots of a guest, instead of as many as the investigation says.
-    pub boots: Option<u32>,
-    /// Ask the distribution for a newer kernel even if it was asked today.
-    pub refresh: bool,
-    /// Seconds without progress after which a guest is given up.
-    pub limit: u64,
-}
 
 /// Capture on one machine: the evidence, and its text, which is known to be read by everybody.
 pub fn capture_machine(
@@ -101,12 +79,6 @@ fn capture_on(
     }?;
     progress.finish();
     Ok(captured)
-}
-
-/// The folder of an investigation, on this machine.
-fn investigation_folder(investigation: &Investigation) -> Result<PathBuf, Failure> {
-    let folder = programs::investigation_folder(investigation);
-    Ok(folder.context("failed to find the investigation's folder")?)
 }
 
 /// Capture on this machine's own kernel.
@@ -183,126 +155,6 @@ async fn capture_on_host(
         resumed: None,
     };
     Ok(make_evidence(&raw, investigation, machine, &fixed))
-}
-
-/// The machine of a guest's evidence.
-fn guest_machine(name: &str, raw: &RawCapture, run: &GuestRun) -> Machine {
-    Machine {
-        name: name.to_owned(),
-        kind: MachineKind::Guest,
-        ephemeral: true,
-        boot_id: raw.facts.boot_id.clone(),
-        cpu_model: raw.facts.cpu_model.clone(),
-        cpus: raw.facts.cpus,
-        accelerator: Some(match &run.accelerator_note {
-            Some(note) => format!("{} ({note})", run.accelerator.label()),
-            None => run.accelerator.label().to_owned(),
-        }),
-        resumed: run.resumed.clone(),
-    }
-}
-
-/// Boot or resume a guest, and capture in it.
-async fn capture_in_guest(
-    name: &str,
-    source: &KernelSource,
-    investigation: &Investigation,
-    earlier: Option<&Evidence>,
-    lock: Option<&Lock>,
-    options: &MachineOptions,
-    progress: &Progress,
-) -> Result<Evidence, Failure> {
-    let cache = Cache::for_user()?;
-    let say = |line: &str| progress.show_step(line);
-    // Nothing is downloaded for a machine that cannot boot it.
-    guest::qemu::find_emulator()?;
-    let kernel = lock::find_kernel(lock, name, source, &cache, options.refresh, &say)?;
-    if let Some(text) = &kernel.note {
-        print_note(&format!("{name}: {text}"));
-    }
-    let mut fixed = static_sources(&kernel, &cache, &options.debuginfo, true, &say);
-    let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
-    let job = GuestJob::Capture {
-        name: investigation.source.name.clone(),
-        text: investigation.source.text.clone(),
-        chosen: functions_in_files(investigation, &fixed),
-        modules: modules.names,
-    };
-    fixed.modules = modules.digests;
-    let programs = programs::for_guest(investigation, &investigation_folder(investigation)?);
-    let (mut files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
-    files.contents.extend(modules.files);
-    fixed.programs = programs;
-    let booted = image_digest(&kernel)?;
-    let run = guest_boot::start(
-        options.guests.start(),
-        kernel.clone(),
-        &job,
-        files,
-        cache.clone(),
-        options.limit,
-        &say,
-    )
-    .await?;
-    if image_digest(&kernel)? != booted {
-        return Err(Failure::machine(format!(
-            "the kernel image of {name} was changed while it was captured; capture again when it stays as it is"
-        )));
-    }
-    fixed.image_digest = Some(booted);
-    for text in &run.notes {
-        print_note(&format!("{name}: {text}"));
-    }
-    let raw = parse_capture_answer(&run.payload)?;
-    print_unwritten_notes(name, MachineKind::Guest, investigation, &raw);
-    fixed.console = Some(run.console.clone());
-    let machine = guest_machine(name, &raw, &run);
-    progress.show_step("looking up symbols and lines");
-    let mut evidence = make_evidence(&raw, investigation, machine, &fixed);
-    let boots = BootSetup {
-        kernel: &kernel,
-        cache: &cache,
-        limit: options.limit,
-    };
-    let (wanted, mut retained) = match options.boots {
-        Some(wanted) => (wanted, Vec::new()),
-        None => (
-            investigation.boots,
-            reuse_boots(earlier, &evidence, investigation.boots),
-        ),
-    };
-    if let Err(failure) = boots.complete_boots(&mut retained, wanted, &say).await {
-        print_note(&format!(
-            "{name}: only {} of {wanted} further boots are known, because one failed: {}. The next capture of this kernel adds the \
-             others",
-            retained.len(),
-            failure.message
-        ));
-    }
-    evidence.boots = retained;
-    Ok(evidence)
-}
-
-/// Print notes about what evidence does not say: system calls that are made with fewer arguments than the kernel takes, and programs
-/// that commands did not find.
-fn print_unwritten_notes(
-    machine: &str,
-    kind: MachineKind,
-    investigation: &Investigation,
-    raw: &RawCapture,
-) {
-    let few = raw.plan.iter().flat_map(|experiment| &experiment.few);
-    let few = few_argument_notes(investigation, few);
-    let missing = missing_program_warnings(investigation, kind, &raw.commands);
-    for note in few.iter().map(format_one_line).chain(missing) {
-        print_note(&format!("{machine}: {note}"));
-    }
-}
-
-/// SHA-256 of the image that a guest boots, hex.
-fn image_digest(kernel: &KernelImage) -> Result<String, Failure> {
-    let digest = qed_programs::digest(&kernel.path);
-    Ok(digest.context("failed to read the kernel image again")?)
 }
 
 /// Refuse what the readers of evidence would refuse, before anything says that it is there: a contradiction in itself, or with the

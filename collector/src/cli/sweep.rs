@@ -12,11 +12,12 @@ use qed_evidence::lock::{self, Lock};
 use qed_evidence::machine::{evidence_file_name, guest_name};
 use qed_evidence::sweep::{self, Plan, SweepPart};
 
-use super::capture_machine::{MachineOptions, capture_machine};
+use super::capture_machine::capture_machine;
 use super::failure::Failure;
 use super::guests::Guests;
 use super::investigation::read_investigation;
 use super::kernel_files::DebugInfo;
+use super::machine_options::MachineOptions;
 use super::output::print;
 use super::progress::Progress;
 use super::store::Store;

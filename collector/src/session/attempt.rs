@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
-use qed_evidence::investigation::{Action, Experiment, Probe};
+use qed_evidence::investigation::{Action, Experiment};
 
 use super::boundary::{Observer, Programs, SessionMachine, Workload};
 use super::raw::{AttachFailure, RawDescendants, RawEvent, RawExperiment, RawOutcome};
@@ -17,8 +17,6 @@ use crate::workload::{CallSite, Exit, WorkloadOutcome, WorkloadSpec, WorkloadSta
 const NOT_RUN: &str = "not run";
 /// The reason not to run an experiment whose files would be written to a machine that somebody uses.
 const FOR_GUESTS: &str = "not run, because its `files` are put into guests alone, never on a host";
-/// Most runs of an experiment whose events were lost, before its loss is reported.
-const ATTEMPTS: u32 = 3;
 /// Calls on each side when the cost of the probes is measured. Their median is reported, so up to half of them may be
 /// disturbed.
 pub(super) const COST_CALLS: u32 = 51;
@@ -53,13 +51,36 @@ pub(super) fn missing_actor_reason(
         })
 }
 
+/// Notes on what does not mark where a workload begins and ends. `missing`: why markers are missing.
+pub(super) fn unmarked_notes<'a>(
+    experiment: &Experiment,
+    missing: impl Iterator<Item = &'a str>,
+    life: &Lifecycle,
+) -> Vec<String> {
+    let mut notes: Vec<String> = missing
+        .map(|reason| {
+            format!(
+                "events outside of the call may be counted, because its marker is missing: {reason}"
+            )
+        })
+        .collect();
+    if is_command(experiment)
+        && let Some(reason) = &life.executed
+    {
+        notes.push(format!(
+            "events of the collector's own process may be counted, because it was not seen when it became the command: {reason}"
+        ));
+    }
+    notes
+}
+
 /// A workload that is a program of its own.
 pub(super) fn is_command(experiment: &Experiment) -> bool {
     matches!(experiment.workload.action, Action::Command(_))
 }
 
 /// An experiment with everything attached that it wants.
-pub(super) struct Attempts<'a, M: SessionMachine> {
+pub(super) struct ExperimentRun<'a, M: SessionMachine> {
     pub(super) machine: &'a mut M,
     pub(super) programs: &'a mut M::Programs,
     pub(super) observer: Option<&'a dyn Observer>,
@@ -68,8 +89,8 @@ pub(super) struct Attempts<'a, M: SessionMachine> {
     pub(super) spec: &'a WorkloadSpec,
     /// Its number in the plan.
     pub(super) number: usize,
-    /// Its attachments.
-    pub(super) attachments: &'a [usize],
+    /// The machine is a guest, where nothing else matters than the workload.
+    pub(super) ephemeral: bool,
 }
 
 /// Everything that one run has brought so far; it stays where the run fails later.
@@ -88,37 +109,18 @@ struct CollectedRun {
     threads_running: Option<u64>,
 }
 
-impl<M: SessionMachine> Attempts<'_, M> {
-    /// Run the experiment; again, if events were lost on the way or may have been skipped by chance.
+impl<M: SessionMachine> ExperimentRun<'_, M> {
+    /// Run the experiment, once: a second run on the same machine would find what the first one left there, and be another call's.
     pub(super) async fn run(&mut self) -> anyhow::Result<RawExperiment> {
-        let mut attempt = 1;
-        loop {
-            let mut result = self.run_once().await?;
-            result.attempts = attempt;
-            if attempt == ATTEMPTS || !self.is_worth_retry(&result.losses) {
-                return Ok(result);
-            }
-            attempt += 1;
-        }
-    }
-
-    /// Losses that another run may not have.
-    fn is_worth_retry(&self, losses: &Losses) -> bool {
-        // If a probe acts, the kernel does that work inside the probe's program, and skips all probes that it hits there, every
-        // time.
-        let acts = |probe: &Probe| probe.signal.is_some() || probe.deny.is_some();
-        let by_chance = !self.experiment.probes.iter().any(acts);
-        let skipped = |&index: &usize| losses.skipped.get(index).is_some_and(|s| *s > Some(0));
-        losses.lost_events() > 0 || by_chance && self.attachments.iter().any(skipped)
-    }
-
-    async fn run_once(&mut self) -> anyhow::Result<RawExperiment> {
         self.programs.reset()?;
         self.programs.drain();
         let before = self.read_losses()?;
         let mut collected = CollectedRun::default();
         let before_run = self.machine.why_probes_are_disarmed();
         let outcome = self.run_workload(&mut collected).await;
+        if self.ephemeral {
+            self.machine.set_low_priority(false);
+        }
         let outcome = outcome.map_err(|error| format!("{NOT_RUN}: {error:#}").into());
         self.programs.stop()?;
         let unarmed = before_run.or_else(|| self.machine.why_probes_are_disarmed());
@@ -140,7 +142,7 @@ impl<M: SessionMachine> Attempts<'_, M> {
             call: collected.call,
             descendants: watched.then_some(descendants),
             threads_running: collected.threads_running,
-            attempts: 1,
+            earlier_runs: 0,
             unarmed,
             notes: Vec::new(),
         })
@@ -177,6 +179,10 @@ impl<M: SessionMachine> Attempts<'_, M> {
             observer.begin(&self.experiment.name, tgid)?;
         }
         collected.threads_before = self.machine.list_threads(tgid).ok();
+        // Its process has begun, and would have inherited it.
+        if self.ephemeral {
+            self.machine.set_low_priority(true);
+        }
         let finished = running.release_gate().await?;
         if let Some(observer) = self.observer {
             observer.end(&self.experiment.name)?;

@@ -58,6 +58,10 @@ pub trait SessionMachine {
     /// Drop all privileges that are no longer needed, or return the reason why they are kept.
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason>;
 
+    /// Let other processes run before this thread, or as it does by default. (While a watched process hits a probe and this thread runs in
+    /// between, the kernel skips what this thread hits, and counts it.)
+    fn set_low_priority(&self, low: bool);
+
     /// The time, by a clock that never goes back.
     fn now(&self) -> Instant;
 
@@ -68,9 +72,17 @@ pub trait SessionMachine {
 /// Workloads under the function-graph tracer.
 pub struct Traces {
     /// Per workload.
-    pub runs: Vec<Result<RawGraph, Reason>>,
+    pub calls: Vec<TracedCall>,
     /// The functions that the tracer sees: tracefs's `available_filter_functions`.
     pub traceable: String,
+}
+
+/// One workload under the function-graph tracer.
+pub struct TracedCall {
+    /// The records of its last run.
+    pub graph: Result<RawGraph, Reason>,
+    /// Number of its runs until no record was lost; at least 1, though it may not have come to its call.
+    pub runs: u32,
 }
 
 /// The eBPF programs, their maps and the buffer of their events.

@@ -1,16 +1,18 @@
-//! The order of a capture: time the bare calls, attach, run each experiment, take what it caused, let go.
+//! The order of a capture: attach, run each experiment, take what it caused, let go, time the bare calls.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use qed_evidence::investigation::{Experiment, Investigation};
+use qed_evidence::investigation::Investigation;
 
-use super::attempt::{Attempts, COST_CALLS, guests_only_reason, is_command, missing_actor_reason};
+use super::attempt::{
+    COST_CALLS, ExperimentRun, guests_only_reason, is_command, missing_actor_reason, unmarked_notes,
+};
 use super::boundary::{Observer, Programs, SessionMachine};
 use super::commands::Commands;
-use super::cost::{measure_bare_time, report_failure};
+use super::cost::{measure_bare_calls, report_failure};
 use super::graphs::{Graphs, is_graph_wanted, trace_graphs, untraced_graphs};
 use super::kernel::ThisKernel;
 use super::live::ThisMachine;
@@ -104,8 +106,8 @@ impl SessionRequest<'_> {
             experiments: seen.experiments,
             code: seen.code,
             commands,
-            graphs: seen.graphs.0,
-            traceable: seen.graphs.1,
+            graphs: seen.graphs.traces,
+            traceable: seen.graphs.traceable,
         }
     }
 }
@@ -130,7 +132,6 @@ pub(super) async fn run<M: SessionMachine>(
             spec.map_err(Reason::from_error)
         })
         .collect::<Vec<_>>();
-    let bare = measure_bare_time(machine, experiments, &specs, request.progress).await;
     let ephemeral = request.options.ephemeral;
     let progress = request.progress;
     // To set the tracer back takes an emulated guest eight seconds, to detach everything less than one: there it comes last.
@@ -149,7 +150,10 @@ pub(super) async fn run<M: SessionMachine>(
         life: Lifecycle::default(),
         request,
         specs: specs.clone(),
-        bare,
+        earlier_runs: before
+            .as_ref()
+            .map_or_else(|| vec![0; experiments.len()], |graphs| graphs.runs.clone()),
+        probed: vec![None; experiments.len()],
         refusals: vec![None; attachments],
         listed: vec![Err("it was never attached".into()); attachments],
         experiments: vec![None; request.plan.experiments.len()],
@@ -163,11 +167,27 @@ pub(super) async fn run<M: SessionMachine>(
     let facts = facts();
     session.drop_privileges(&facts.release);
     session.run_shared().await?;
-    let left_over = match before.is_none() && is_graph_wanted(experiments) {
+    let traced_next = before.is_none() && is_graph_wanted(experiments);
+    let timed = session.probed.iter().any(Option::is_some);
+    let left_over = match traced_next || timed {
         true => session.detach_all().await,
         false => None,
     };
+    let probed = session.probed.clone();
     let mut seen = session.finish(facts);
+    let bare = measure_bare_calls(
+        machine,
+        (experiments, &specs),
+        &probed,
+        left_over.as_deref(),
+        progress,
+    )
+    .await;
+    for (ran, (probed_ns, bare_ns)) in seen.experiments.iter_mut().zip(probed.iter().zip(bare)) {
+        ran.cost = bare_ns
+            .zip(*probed_ns)
+            .map(|(bare_ns, probed_ns)| (bare_ns, probed_ns, COST_CALLS));
+    }
     seen.graphs = match (before, left_over) {
         (Some(graphs), _) => graphs,
         (None, Some(reason)) => untraced_graphs(experiments, &reason.into()),
@@ -183,8 +203,10 @@ struct CaptureSession<'a, M: SessionMachine> {
     life: Lifecycle,
     request: &'a SessionRequest<'a>,
     specs: Vec<Result<WorkloadSpec, Reason>>,
-    /// Per experiment, the median time of its call without probes, in nanoseconds.
-    bare: Vec<Option<u64>>,
+    /// Per experiment, the runs of its workload before the probes watch one.
+    earlier_runs: Vec<u32>,
+    /// Per experiment, the median time of its call with all probes at work, in nanoseconds.
+    probed: Vec<Option<u64>>,
     /// Per attachment.
     refusals: Vec<Option<AttachFailure>>,
     /// Per attachment.
@@ -241,7 +263,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
                 None => self.not_runnable_reason(number, &which).await,
                 reason => reason,
             };
-            let result = self.run_experiment(number, &which, cannot).await?;
+            let result = self.run_experiment(number, cannot).await?;
             self.experiments[number] = Some(result);
             let done = self.experiments_done();
             self.report_progress(&format!(
@@ -363,7 +385,7 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
             let which = self.experiment_attachments(number);
             let cannot = self.not_runnable_reason(number, &which).await;
             let started = self.machine.now();
-            let result = self.run_experiment(number, &which, cannot).await?;
+            let result = self.run_experiment(number, cannot).await?;
             let spent = self.machine.now() - started;
             let ran = match &result.outcome {
                 Ok(_) => format!("{} events in {} ms", result.events.len(), spent.as_millis()),
@@ -398,7 +420,6 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
     async fn run_experiment(
         &mut self,
         number: usize,
-        which: &[usize],
         cannot: Option<String>,
     ) -> anyhow::Result<RawExperiment> {
         let experiment = &self.request.investigation.experiments[number];
@@ -407,10 +428,8 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
             (Some(reason), _) => return Ok(RawExperiment::not_run(reason)),
             (None, Err(reason)) => return Ok(RawExperiment::not_run(format!("not run: {reason}"))),
         };
-        let notes = self.unmarked_notes(experiment, number);
-        // The cost is that of all probes together, and an isolated experiment has only its own.
-        let bare = self.bare[number].filter(|_| !experiment.isolated);
-        let mut attempts = Attempts {
+        let notes = unmarked_notes(experiment, self.missing_marker_reasons(number), &self.life);
+        let mut run = ExperimentRun {
             machine: &mut *self.machine,
             programs: &mut self.programs,
             observer: self.request.options.observer,
@@ -418,40 +437,25 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
             experiment,
             spec,
             number,
-            attachments: which,
+            ephemeral: self.request.options.ephemeral,
         };
-        let mut result = attempts.run().await?;
-        if let (Some(bare_ns), true) = (bare, result.outcome.is_ok()) {
-            let probed = attempts.measure_cost().await;
-            result.cost = report_failure(probed, &experiment.name, self.request.progress)
-                .map(|probed_ns| (bare_ns, probed_ns, COST_CALLS));
+        let mut result = run.run().await?;
+        // The cost is that of all probes together, and an isolated experiment has only its own.
+        if experiment.cost && !experiment.isolated && result.outcome.is_ok() {
+            let probed = run.measure_cost().await;
+            self.probed[number] = report_failure(probed, &experiment.name, self.request.progress);
         }
+        result.earlier_runs = self.earlier_runs[number];
         result.notes = notes;
         Ok(result)
     }
 
-    /// Say what does not mark where the workload begins and ends.
-    fn unmarked_notes(&self, experiment: &Experiment, number: usize) -> Vec<String> {
+    /// The reasons why the markers of an experiment are missing.
+    fn missing_marker_reasons(&self, number: usize) -> impl Iterator<Item = &str> {
         let markers = &self.request.plan.markers[number];
         let uses: BTreeSet<usize> = markers.iter().flat_map(Markers::uses).collect();
         let uses = uses.into_iter().filter_map(|at| self.setup().uses.get(at));
-        let refused = uses.filter_map(|usage| self.refusals.get(usage.attach)?.as_ref());
-        let mut notes: Vec<String> = refused
-            .map(|declined| {
-                format!(
-                    "events outside of the call may be counted, because its marker is missing: {}",
-                    declined.reason
-                )
-            })
-            .collect();
-        if is_command(experiment)
-            && let Some(reason) = &self.life.executed
-        {
-            notes.push(format!(
-                "events of the collector's own process may be counted, because it was not seen when it became the command: {reason}"
-            ));
-        }
-        notes
+        uses.filter_map(|usage| Some(&*self.refusals.get(usage.attach)?.as_ref()?.reason))
     }
 
     /// Detach everything, and wait until the kernel has restored its code. Return the reason why it has not.
@@ -468,7 +472,8 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
         let experiments: Vec<RawExperiment> = self.experiments.into_iter().flatten().collect();
         let code = code_before_returns(&experiments, self.machine);
         let traced_next = is_graph_wanted(&self.request.investigation.experiments);
-        if self.request.options.ephemeral && !traced_next {
+        let timed_next = self.probed.iter().any(Option::is_some);
+        if self.request.options.ephemeral && !traced_next && !timed_next {
             self.programs.leave_attached();
         }
         SessionResult {

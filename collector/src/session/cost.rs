@@ -7,23 +7,26 @@ use super::boundary::SessionMachine;
 use crate::reason::Reason;
 use crate::workload::WorkloadSpec;
 
-/// The median time of each call whose cost is wanted, before anything is attached.
-pub(super) async fn measure_bare_time<M: SessionMachine>(
+/// The median time of the bare call of each experiment that was timed with its probes, in nanoseconds, while nothing is attached. These
+/// calls come last, because each may change what the next one finds. `left_over`: why the kernel's code is not as it was.
+pub(super) async fn measure_bare_calls<M: SessionMachine>(
     machine: &mut M,
-    experiments: &[Experiment],
-    specs: &[Result<WorkloadSpec, Reason>],
+    (experiments, specs): (&[Experiment], &[Result<WorkloadSpec, Reason>]),
+    probed: &[Option<u64>],
+    left_over: Option<&str>,
     progress: &dyn Fn(&str),
 ) -> Vec<Option<u64>> {
-    let mut bare = Vec::new();
-    for (experiment, spec) in experiments.iter().zip(specs) {
-        bare.push(match spec {
-            Ok(spec) if experiment.cost => {
-                let bare_ns = measure_call_time(machine, spec, |_| Ok(())).await;
-                progress("timed the call without probes");
-                report_failure(bare_ns, &experiment.name, progress)
-            }
-            _ => None,
-        });
+    let mut bare = vec![None; experiments.len()];
+    for (number, experiment) in experiments.iter().enumerate() {
+        let (Some(_), Ok(spec)) = (probed[number], &specs[number]) else {
+            continue;
+        };
+        let bare_ns = match left_over {
+            Some(reason) => Err(anyhow::anyhow!("{reason}")),
+            None => measure_call_time(machine, spec, |_| Ok(())).await,
+        };
+        progress("timed the call without probes");
+        bare[number] = report_failure(bare_ns, &experiment.name, progress);
     }
     bare
 }

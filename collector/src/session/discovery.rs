@@ -75,7 +75,7 @@ pub async fn discover(
     progress("switching the tracer on");
     let tracer = Tracer::start_with_arguments(options.ephemeral)?;
     progress("running the workload under the tracer");
-    let (graph, outcome) = tracer.trace_until_complete(&spec).await?;
+    let traced = tracer.trace_until_complete(&spec).await?;
     let has_arguments = tracer.records_arguments();
     tracer.stop()?;
     progress("reading the kernel's symbols");
@@ -88,7 +88,7 @@ pub async fn discover(
         kallsyms: running::read_kallsyms_text().map_err(Reason::from_error),
         btf: (options.types || has_arguments).then_some(btf),
         workload,
-        graph,
-        stderr: outcome.stderr,
+        graph: traced.graph,
+        stderr: traced.outcome.stderr,
     })
 }

@@ -8,8 +8,16 @@ use super::raw::TracedGraph;
 use crate::reason::Reason;
 use crate::workload::{WorkloadKind, WorkloadSpec};
 
-/// Per experiment its trace, or why there is none; and the functions that the tracer sees.
-pub(super) type Graphs = (Vec<Option<Result<TracedGraph, Reason>>>, String);
+/// The traced calls of a capture.
+#[derive(Default)]
+pub(super) struct Graphs {
+    /// Per experiment its trace, or why there is none; `None`: none is wanted.
+    pub(super) traces: Vec<Option<Result<TracedGraph, Reason>>>,
+    /// Per experiment, the number of times that its workload ran under the tracer.
+    pub(super) runs: Vec<u32>,
+    /// The functions that the tracer sees.
+    pub(super) traceable: String,
+}
 
 /// True if an experiment wants its tree.
 pub(super) fn is_graph_wanted(experiments: &[Experiment]) -> bool {
@@ -19,7 +27,11 @@ pub(super) fn is_graph_wanted(experiments: &[Experiment]) -> bool {
 /// The answers where nothing can be traced, for this reason.
 pub(super) fn untraced_graphs(experiments: &[Experiment], reason: &Reason) -> Graphs {
     let answer = |experiment: &Experiment| experiment.graph.then(|| Err(reason.clone()));
-    (experiments.iter().map(answer).collect(), String::new())
+    Graphs {
+        traces: experiments.iter().map(answer).collect(),
+        runs: vec![0; experiments.len()],
+        traceable: String::new(),
+    }
 }
 
 /// Trace the call of each experiment that wants it. On a machine that is `ephemeral` it is the last thing that is done. What fails is a
@@ -32,7 +44,7 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
     progress: &dyn Fn(&str),
 ) -> Graphs {
     if !is_graph_wanted(experiments) {
-        return (vec![None; experiments.len()], String::new());
+        return untraced_graphs(experiments, &"no tree is wanted".into());
     }
     progress("switching the tracer on");
     let can_run = |(experiment, spec): (&Experiment, &Result<WorkloadSpec, Reason>)| {
@@ -50,15 +62,16 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
     let traces = machine
         .trace_workloads(&runnable, ephemeral, progress)
         .await;
-    let (runs, traceable) = match traces {
-        Ok(traces) => (traces.runs, traces.traceable),
-        Err(reason) => (vec![Err(reason); runnable.len()], String::new()),
+    let traces = match traces {
+        Ok(traces) => traces,
+        Err(reason) => return untraced_graphs(experiments, &reason),
     };
-    let mut runs = runs.into_iter();
-    let mut answer = |spec: WorkloadSpec| {
-        let graph = runs
-            .next()
-            .unwrap_or_else(|| Err("it was not traced".into()))?;
+    let traceable = traces.traceable;
+    let mut calls = traces.calls.into_iter();
+    let mut answer = |spec: WorkloadSpec, runs: &mut u32| {
+        let call = calls.next().ok_or("it was not traced")?;
+        *runs = call.runs;
+        let graph = call.graph?;
         match spec.kind {
             WorkloadKind::Syscall { call, .. } => Ok(TracedGraph {
                 number: call.number,
@@ -68,9 +81,15 @@ pub(super) async fn trace_graphs<M: SessionMachine>(
             WorkloadKind::Command(_) => Err("a tree is that of a system call".into()),
         }
     };
-    let graphs = requested
+    let mut runs = vec![0; experiments.len()];
+    let traces = requested
         .into_iter()
-        .map(|requested| requested.map(|spec| spec.and_then(&mut answer)))
+        .zip(&mut runs)
+        .map(|(requested, runs)| requested.map(|spec| spec.and_then(|spec| answer(spec, runs))))
         .collect();
-    (graphs, traceable)
+    Graphs {
+        traces,
+        runs,
+        traceable,
+    }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use qed_collector_ebpf::Control;
+use rustix::process::setpriority_process;
 
-use super::boundary::{MemoryReader, Programs, SessionMachine, Traces, Workload};
+use super::boundary::{MemoryReader, Programs, SessionMachine, TracedCall, Traces, Workload};
 use super::core_memory::CoreMemory;
 use super::raw::{AttachFailure, RawEvent};
 use super::tracer::Tracer;
@@ -14,6 +15,9 @@ use super::{descendants, own_processes, privileges};
 use crate::probe::{EventReader, Lifecycle, Losses, Probes, Setup, kprobe_list};
 use crate::reason::Reason;
 use crate::workload::{CallSite, RunningWorkload, WorkloadOutcome, WorkloadSpec, WorkloadState};
+
+/// The nice value of those who come last.
+const LOWEST_PRIORITY: i32 = 19;
 
 /// This machine.
 pub(super) struct ThisMachine {
@@ -53,18 +57,23 @@ impl SessionMachine for ThisMachine {
         let traceable = tracer
             .read_traceable_functions()
             .map_err(Reason::from_error)?;
-        let mut runs = Vec::new();
+        let mut calls = Vec::new();
         for spec in specs {
             progress(&format!(
                 "tracing call {} of {}",
-                runs.len() + 1,
+                calls.len() + 1,
                 specs.len()
             ));
             let traced = tracer.trace_until_complete(spec).await;
-            runs.push(traced.map(|(graph, _)| graph).map_err(Reason::from_error));
+            calls.push(TracedCall {
+                runs: traced.as_ref().map_or(1, |traced| traced.runs),
+                graph: traced
+                    .map(|traced| traced.graph)
+                    .map_err(Reason::from_error),
+            });
         }
         tracer.stop().map_err(Reason::from_error)?;
-        Ok(Traces { runs, traceable })
+        Ok(Traces { calls, traceable })
     }
 
     fn read_memory(&self, address: u64, size: usize) -> Result<Vec<u8>, Reason> {
@@ -93,6 +102,11 @@ impl SessionMachine for ThisMachine {
 
     fn drop_privileges(&mut self, release: &str) -> Result<(), Reason> {
         privileges::drop_all(release).map_err(Reason::from_error)
+    }
+
+    fn set_low_priority(&self, low: bool) {
+        // What cannot be changed costs another run at most.
+        let _ = setpriority_process(None, if low { LOWEST_PRIORITY } else { 0 });
     }
 
     fn now(&self) -> Instant {

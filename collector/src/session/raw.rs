@@ -157,8 +157,8 @@ pub struct RawExperiment {
     pub threads_running: Option<u64>,
     /// The reason why probes of functions may have seen nothing, though they were attached.
     pub unarmed: Option<Reason>,
-    /// Number of runs; this is the last one.
-    pub attempts: u32,
+    /// Number of runs of its workload on this machine before this one, by the collector itself: those under the tracer, on a host.
+    pub earlier_runs: u32,
     /// Missing marks of its beginning and end, with reasons.
     pub notes: Vec<String>,
 }
@@ -176,7 +176,7 @@ impl RawExperiment {
             call: None,
             descendants: None,
             threads_running: None,
-            attempts: 0,
+            earlier_runs: 0,
             unarmed: None,
             notes: Vec::new(),
         }

@@ -21,7 +21,7 @@ const TRACER: &str = "function_graph";
 /// Room for records, in KiB for each processor. A call that needs more is refused.
 const BUFFER_KIB: &str = "16384";
 /// Most runs of a workload until no record is lost.
-const ATTEMPTS: u32 = 3;
+const MAX_RUNS: u32 = 3;
 /// Files that are written, and what into them before the tracer is on. Each is set back afterwards.
 ///
 /// Old records are not overwritten, so that lost ones are counted. The clock is the same on all processors, and reading it is
@@ -110,6 +110,16 @@ pub enum TracerError {
     Workload(#[from] WorkloadError),
 }
 
+/// A workload that ran under the tracer.
+pub struct TracedWorkload {
+    /// The records of its last run.
+    pub graph: RawGraph,
+    /// The outcome of its last run.
+    pub outcome: WorkloadOutcome,
+    /// Number of its runs.
+    pub runs: u32,
+}
+
 /// The tracer, switched on and looking at nothing. [`stop`](Self::stop) leaves tracefs as it was found.
 pub struct Tracer {
     root: PathBuf,
@@ -194,14 +204,18 @@ impl Tracer {
     pub async fn trace_until_complete(
         &self,
         spec: &WorkloadSpec,
-    ) -> Result<(RawGraph, WorkloadOutcome), TracerError> {
-        let mut attempt = 1;
+    ) -> Result<TracedWorkload, TracerError> {
+        let mut runs = 1;
         loop {
-            let traced = self.trace(spec, &mut |_| {}).await?;
-            if attempt == ATTEMPTS || read_calls(&traced.0).is_ok() {
-                return Ok(traced);
+            let (graph, outcome) = self.trace(spec, &mut |_| {}).await?;
+            if runs == MAX_RUNS || read_calls(&graph).is_ok() {
+                return Ok(TracedWorkload {
+                    graph,
+                    outcome,
+                    runs,
+                });
             }
-            attempt += 1;
+            runs += 1;
         }
     }
 

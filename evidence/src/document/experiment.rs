@@ -158,8 +158,8 @@ pub struct Quality {
     /// of other calls. `None`: they cannot be told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat_calls: Option<u64>,
-    /// The number of runs of the workload until no event was lost; this is the last run. What the kernel counts for a
-    /// probe goes on counting through all of them. `None`: not known.
+    /// The number of runs of the workload on this machine by the capture, up to this one. An earlier one may have left something
+    /// behind that this one found: on a host, a call whose tree is wanted is traced first. `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// The losses and their places, in words.

@@ -232,11 +232,13 @@ fn one_experiment() {
             "start",
             "watch 100 for experiment 0",
             "observe e0 of 100",
+            "low priority true",
             "go",
             "observed e0",
             "stop",
             "report",
             "release",
+            "low priority false",
             "stop",
             "drain",
             "leave attached",
@@ -254,6 +256,7 @@ fn privileges() {
     assert!(at(&log, "attach 2") < dropped && at(&log, "read facts") < dropped);
     assert!(dropped < at(&log, "start"));
     assert!(!log.contains(&"leave attached".to_owned()));
+    assert!(!log.iter().any(|line| line.starts_with("low priority")));
 }
 
 /// Check that isolated experiments run first, each with nothing attached that is another one's, except for tracepoints
@@ -287,7 +290,7 @@ fn traced() {
     assert!(at(&log, "watch 101 for experiment 1") < at(&log, "detach [0, 2]"));
     assert!(at(&log, "detach [0, 2]") < traced);
     assert_eq!(traced + 1, log.len(), "{log:#?}");
-    assert!(seen.graphs.0[0].is_some() && seen.graphs.0[1].is_none());
+    assert!(seen.graphs.traces[0].is_some() && seen.graphs.traces[1].is_none());
 }
 
 /// Check that hooks are attached before functions and tracepoints, each once although two experiments want it.
@@ -360,42 +363,42 @@ fn lost(ring_full: u64) -> Losses {
     }
 }
 
-/// Check that an experiment that lost an event runs again, that its losses are those of its last run alone, and that it
-/// is given up after three runs.
+/// Check that an experiment that lost events, or whose hits the kernel skipped, is not run again on the same machine, where it would
+/// find what its first run left, and that its losses are those of its own run.
 #[test]
-fn runs_again() {
-    let once = VecDeque::from([lost(0), lost(1), lost(1), lost(1)]);
-    let ever = VecDeque::from([lost(0), lost(1), lost(1), lost(2), lost(2), lost(3)]);
-    for (losses, runs, left) in [(once, 2, 0), (ever, 3, 1)] {
-        let script = Script {
-            losses: losses.into(),
-            ..Script::default()
-        };
-        let (seen, log) = session(&[shared("")], script);
-        assert_eq!(log.iter().filter(|line| *line == "start").count(), runs);
-        assert_eq!(log.iter().filter(|line| *line == "forget").count(), runs);
-        assert_eq!(seen.experiments[0].losses.ring_full, left);
-    }
-}
-
-/// Check that a hit that the kernel skipped has the experiment run again, unless a probe acts in it: then it is skipped
-/// every time.
-#[test]
-fn skipped_hits() {
+fn runs_once() {
     let skipped = |count| Losses {
         skipped: vec![None, None, Some(count)],
         ..Losses::default()
     };
-    let acting =
-        "[[experiment.probe]]\nfunction = \"f\"\nsignal = { name = \"SIGUSR1\", at = \"exit\" }\n";
-    for (keys, runs) in [("", 2), (acting, 1)] {
-        let losses = VecDeque::from([skipped(0), skipped(1), skipped(1)]);
+    for losses in [[lost(2), lost(3)], [skipped(0), skipped(1)]] {
         let script = Script {
-            losses: losses.into(),
+            losses: VecDeque::from(losses.to_vec()).into(),
             ..Script::default()
         };
-        let (_, log) = session(&[shared(keys)], script);
-        assert_eq!(log.iter().filter(|line| *line == "start").count(), runs);
+        let (seen, log) = session(&[shared("")], script);
+        assert_eq!(log.iter().filter(|line| *line == "start").count(), 1);
+        assert_eq!(seen.experiments[0].losses, losses[1].since(&losses[0]));
+        assert_eq!(seen.experiments[0].earlier_runs, 0);
+    }
+}
+
+/// Check that the runs of a workload that the tracer made before are told, on a machine that lives on, and only those that were made.
+#[test]
+fn earlier_runs() {
+    let wanted = [shared(""), shared("graph = true")];
+    for (runs, ephemeral, told) in [(2, false, 2), (2, true, 0), (0, false, 0)] {
+        let script = Script {
+            traced_runs: runs,
+            ..Script::default()
+        };
+        let (seen, _) = session_with(&wanted, &[], script, ephemeral);
+        let earlier: Vec<u32> = seen
+            .experiments
+            .iter()
+            .map(|one| one.earlier_runs)
+            .collect();
+        assert_eq!(earlier, [0, told], "{runs} {ephemeral}");
     }
 }
 
@@ -480,18 +483,17 @@ fn command() {
     assert!(!log.iter().any(|line| line.starts_with("watch 100")));
 }
 
-/// Check that the bare call is timed before the programs are loaded, and the probed one with events thrown away, and
-/// that what that leaves behind is forgotten.
+/// Check that the probed call is timed with events thrown away, and what that leaves behind forgotten; and the bare one behind all
+/// experiments, because a call may change what the next one finds, with nothing attached.
 #[test]
 fn cost() {
-    let (seen, log) = session(&[shared("cost = true")], Script::default());
-    assert!(at(&log, "time 51 calls") < at(&log, "load"));
-    let discarding = at(&log, "watch 102, discarding");
-    assert!(at(&log, "watch 101 for experiment 0") < discarding);
+    let (seen, log) = session(&[shared("cost = true"), shared("")], Script::default());
+    let discarding = at(&log, "watch 101, discarding");
+    assert!(at(&log, "watch 100 for experiment 0") < discarding);
     assert_eq!(
         log[discarding..discarding + 6],
         [
-            "watch 102, discarding",
+            "watch 101, discarding",
             "time 51 calls",
             "release",
             "stop",
@@ -499,7 +501,11 @@ fn cost() {
             "drain"
         ]
     );
-    assert_eq!(seen.experiments[0].cost, Some((100, 102, 51)));
+    let detached = at(&log, "detach [0, 2]");
+    assert!(at(&log, "watch 102 for experiment 1") < detached);
+    assert_eq!(log[detached + 1..], ["start", "time 51 calls", "release"]);
+    assert_eq!(seen.experiments[0].cost, Some((103, 101, 51)));
+    assert_eq!(seen.experiments[1].cost, None);
 }
 
 fn listed_as_jump() -> String {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use qed_collector_ebpf::Control;
 
-use super::super::boundary::{MemoryReader, Observer, Programs, SessionMachine, Traces, Workload};
+use super::super::boundary::{
+    MemoryReader, Observer, Programs, SessionMachine, TracedCall, Traces, Workload,
+};
 use super::super::raw::{AttachFailure, RawEvent};
 use crate::probe::{Lifecycle, Losses, Setup};
 use crate::reason::Reason;
@@ -37,6 +39,8 @@ pub struct Script {
     pub threads: RefCell<VecDeque<BTreeSet<u32>>>,
     /// Processes, by how many were started before, that end in the call instead of returning.
     pub ended: BTreeSet<u32>,
+    /// Runs of each call under the tracer. 0: there is none.
+    pub traced_runs: u32,
     /// Processes, by how many were started before, that cannot be started.
     pub not_started: BTreeSet<u32>,
 }
@@ -110,7 +114,17 @@ impl SessionMachine for RecordedMachine {
         _: &dyn Fn(&str),
     ) -> Result<Traces, Reason> {
         note(&self.log, format!("trace {}, last {last}", specs.len()));
-        Err("this machine has no tracer".into())
+        let call = |_: &&WorkloadSpec| TracedCall {
+            graph: Err("the records were lost".into()),
+            runs: self.script.traced_runs,
+        };
+        match self.script.traced_runs {
+            0 => Err("this machine has no tracer".into()),
+            _ => Ok(Traces {
+                calls: specs.iter().map(call).collect(),
+                traceable: String::new(),
+            }),
+        }
     }
 
     fn read_memory(&self, address: u64, _: usize) -> Result<Vec<u8>, Reason> {
@@ -147,6 +161,10 @@ impl SessionMachine for RecordedMachine {
     fn drop_privileges(&mut self, _: &str) -> Result<(), Reason> {
         note(&self.log, "drop privileges");
         Ok(())
+    }
+
+    fn set_low_priority(&self, low: bool) {
+        note(&self.log, format!("low priority {low}"));
     }
 
     fn now(&self) -> Instant {

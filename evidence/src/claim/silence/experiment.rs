@@ -2,6 +2,7 @@
 
 use crate::claim::ast::{Node, NodeKind};
 use crate::claim::builtins::{Function, Reads};
+use crate::document::{Experiment, Graph};
 use crate::investigation::Probe as PlannedProbe;
 use crate::observation;
 use crate::path::{SECTIONS, hit_number};
@@ -19,7 +20,44 @@ pub(super) fn reasons(
     let (Some(plan), Some(seen)) = (plan, seen) else {
         return Vec::new();
     };
-    observation::missed_hit_reasons(plan, seen, planned)
+    let mut reasons = observation::missed_hit_reasons(plan, seen, planned);
+    reasons.extend(earlier_run_reason(seen, planned, machine));
+    reasons
+}
+
+/// The reason why the run may have found what an earlier run of the same workload left on the machine, and gone another way for that: a
+/// folder that is made once, a cache that is filled. The tree of the one earlier run shows that it went the same way, if the function ran
+/// there as often as it was hit.
+fn earlier_run_reason(
+    seen: &Experiment,
+    planned: &PlannedProbe,
+    machine: &Indexed<'_>,
+) -> Option<String> {
+    let earlier = match seen.quality.attempts {
+        Some(1) => return None,
+        Some(runs) => runs.saturating_sub(1),
+        None => {
+            return Some(
+                "this evidence does not say whether the workload had run on this machine before: capture again".into(),
+            );
+        }
+    };
+    let graph = seen.graph.as_ref();
+    let traced = graph.filter(|graph| earlier == 1 && graph.unavailable.is_none());
+    let same_in_tree = |graph: &Graph| {
+        let probe = seen.probes.get(&planned.name)?;
+        let function = probe.target.function()?;
+        let inlined = machine.evidence.instances.get(function)?.inlined.as_ref()?;
+        Some(inlined.is_empty() && graph.count(function) == probe.hits.len())
+    };
+    if traced.and_then(same_in_tree) == Some(true) {
+        return None;
+    }
+    Some(format!(
+        "the run that the probes watched was not the workload's first one on this machine, but number {}, and may have found what the \
+         first one left behind: in a guest it is the first",
+        earlier + 1
+    ))
 }
 
 /// The reasons why the hits of a probe may not be those of the workload's call.

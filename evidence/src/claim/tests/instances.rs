@@ -3,7 +3,7 @@
 use crate::claim::{Verdict, judge};
 use crate::document::instances::{InlinedCopy, OwnCopy, Within};
 use crate::document::value::{Address, Datum, Value};
-use crate::document::{Evidence, Target};
+use crate::document::{Evidence, Graph, Target};
 use crate::investigation::{Investigation, Probe};
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, investigation, judge_on, judge_planned};
@@ -629,4 +629,50 @@ fn other_names_on_a_stack() {
         &evidence,
         "`fd_install` is another name of `__sys_socket`",
     );
+}
+
+/// Check that a silence and a count prove nothing if the workload had run before on the machine, or may have, unless the tree of the one
+/// earlier run shows the function as often.
+#[test]
+fn earlier_runs() {
+    let ran = |attempts: Option<u32>| {
+        let mut evidence = evidence();
+        for name in ["create", "exhausted"] {
+            let seen = evidence.experiments.get_mut(name).unwrap();
+            seen.quality.attempts = attempts;
+        }
+        evidence
+    };
+    for text in [SILENT, ONCE] {
+        assert_eq!(verdict(text, &ran(Some(1))), Verdict::Pass, "{text}");
+        unverified(
+            text,
+            &ran(Some(2)),
+            "not the workload's first one on this machine, but number 2",
+        );
+        unverified(text, &ran(Some(3)), "but number 3");
+        unverified(
+            text,
+            &ran(None),
+            "does not say whether the workload had run",
+        );
+    }
+    // What was seen was seen.
+    assert_eq!(
+        verdict("fired(create.fd_install) >= 1", &ran(Some(2))),
+        Verdict::Pass
+    );
+    for (function, holds) in [("fd_install", false), ("another", true)] {
+        let mut traced = ran(Some(2));
+        let seen = traced.experiments.get_mut("exhausted").unwrap();
+        seen.graph = Some(Graph {
+            functions: vec![function.to_owned()],
+            calls: vec!["0 0 5".into()],
+            runs: 1,
+            before_exit: 1,
+            ..Graph::default()
+        });
+        let passed = verdict(SILENT, &traced) == Verdict::Pass;
+        assert_eq!(passed, holds, "{function}");
+    }
 }
