@@ -108,3 +108,103 @@ fn verdicts_look_different() {
     let text = book.read("book/markdown/one.md");
     assert!(text.contains("✔ PASS†"), "{text}");
 }
+
+/// Check that a claim which names a machine of the book without evidence is UNVERIFIED there, as values and exhibits are, wherever its
+/// verdict stands, and not what another machine says of it; and that the site says the same to who verifies it.
+#[test]
+fn absent_machine_of_a_claim() {
+    let claim = |id: &str, options: &str| {
+        format!("```qed-claim {id} {options}\ncreate.outcome.returned == 3\n```\n\n")
+    };
+    let named = "machine=\"guest:test-2\"";
+    let pinned = claim("pinned", named);
+    let chapter = format!(
+        "# One\n\n{pinned}{}Of it: {{{{qed claims.pinned}}}} {{{{qed claims.pinned {named}}}}} {{{{qed claims.free {named}}}}} \
+         {{{{qed create.outcome.returned {named}}}}}\n\n```qed-exhibit claims\n```\n\n```qed-exhibit steps\nIt works: ; pinned\n```\n\n\
+         ```qed-exhibit derivation\n```\n",
+        claim("free", "")
+    );
+    let book = Book::new(&[("one.md", &chapter)], "", "");
+    std::fs::remove_file(book.path(".qed/evidence/guest-test-2.json")).unwrap();
+    let why = "there is no evidence of `guest:test-2` yet";
+
+    let table = common::good(&book.qed(&["check"]));
+    let row = table.lines().find(|line| line.starts_with("pinned"));
+    assert!(
+        row.is_some_and(|row| row.contains("PASS ") && row.contains("UNVERIFIED *")),
+        "{table}"
+    );
+    assert!(table.contains("2 PASS, 1 UNVERIFIED"), "{table}");
+    let document: serde_json::Value =
+        serde_json::from_str(&common::good(&book.qed(&["check", "--format", "json"]))).unwrap();
+    let verdicts = document["claims"][0]["verdicts"].as_array().unwrap();
+    let shown: Vec<&serde_json::Value> = verdicts
+        .iter()
+        .filter(|verdict| verdict["shown"] == true)
+        .collect();
+    assert_eq!(shown.len(), 1, "{verdicts:?}");
+    assert_eq!(shown[0]["verdict"], "UNVERIFIED");
+    assert_eq!(shown[0]["machine"], "guest:test-2");
+    let explained = common::good(&book.qed(&["explain", "pinned"]));
+    assert!(
+        explained.contains("? UNVERIFIED on guest:test-2, shown in the chapter")
+            && explained.contains(why),
+        "{explained}"
+    );
+
+    book.build();
+    let page = book.read("book/one.html");
+    let block = &page[page.find("id=\"claim-pinned\"").unwrap()..];
+    let (block, rest) = block.split_once("</div>").unwrap();
+    assert!(
+        block.contains("? UNVERIFIED</span> <b>pinned</b>")
+            && block.contains("guest:test-2")
+            && block.contains("there is no evidence of")
+            && block.contains("✔ PASS</span> on guest:test-1"),
+        "{block}"
+    );
+    let prose = &rest[rest.find("Of it: ").unwrap()..];
+    let prose = &prose[..prose.find("</p>").unwrap()];
+    assert_eq!(prose.matches(">UNVERIFIED").count(), 4, "{prose}");
+    assert!(!prose.contains("PASS"), "{prose}");
+    assert!(page.contains("1 PASS, 1 UNVERIFIED"), "{page}");
+    assert!(page.contains("1 of 2 claims passed, 1 could not be shown"));
+    common::good(&book.qed(&["publish", "book"]));
+    common::good(&book.qed(&["verify", "book"]));
+    // A verdict there that says more is found.
+    let forged = page.replacen(
+        "? UNVERIFIED</span> <b>pinned",
+        "✔ PASS</span> <b>pinned",
+        1,
+    );
+    assert_ne!(forged, page);
+    book.write("book/one.html", &forged);
+    let output = book.qed(&["verify", "book"]);
+    assert!(
+        stdout(&output).contains("claim `pinned` is shown as PASS"),
+        "{}",
+        stdout(&output)
+    );
+
+    // The author asks for an error.
+    let demanded = chapter.replace(
+        &pinned,
+        &claim("pinned", &format!("{named} unverified=\"error\"")),
+    );
+    book.write("src/one.md", &demanded);
+    let output = book.qed(&["check"]);
+    assert!(!output.status.success());
+    let told = format!("claim `pinned` is UNVERIFIED: {why}");
+    assert!(
+        common::stderr(&output).contains(&told),
+        "{}",
+        common::stderr(&output)
+    );
+    // A claim that nobody makes stays a mistake.
+    book.write(
+        "src/one.md",
+        &chapter.replace("claims.free ", "claims.fre "),
+    );
+    let output = book.qed(&["check"]);
+    assert!(common::stderr(&output).contains("no chapter makes a claim `fre`"));
+}

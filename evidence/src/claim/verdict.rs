@@ -29,7 +29,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The word as it is printed.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Verdict::Pass => "PASS",
             Verdict::NotApplicable => "N/A",

@@ -8,7 +8,7 @@ use qed_evidence::diagnostic::{Diagnostic, nearest};
 use qed_evidence::path::SECTIONS;
 
 use crate::claims::complaints::report_problems;
-use crate::claims::judged::JudgedClaim;
+use crate::claims::judged::{JudgedClaim, ShownMachine};
 use crate::claims::parse::{ParsedClaim, parse};
 use crate::claims::verdicts::{PublicVerdict, RawJudge};
 use crate::evidence::book_data::BookData;
@@ -137,7 +137,10 @@ impl Claims {
             return unread;
         };
         let mut counts = BTreeMap::new();
-        for judgement in self.by_id.values().flat_map(|claim| &claim.judgements) {
+        for judgement in self.by_id.values().flat_map(|claim| {
+            let more = claim.absent().map(|(_, judgement)| judgement);
+            claim.judgements.iter().chain(more)
+        }) {
             *counts.entry(judgement.verdict).or_insert(0_usize) += 1;
         }
         let counts: Vec<String> = counts
@@ -238,22 +241,21 @@ impl Claims {
             .reads()
             .filter_map(|read| read.path.split('.').next())
             .collect();
-        let shown = machine.unwrap_or_else(|| book_data.machine_for(&firsts));
         let only_sections = firsts.iter().all(|first| SECTIONS.contains(first));
         let (judgements, supported): (Vec<Judgement>, Vec<Verdict>) = judged
             .verdicts
             .into_iter()
             .map(|verdicts| (verdicts.judgement, verdicts.supported))
             .unzip();
-        // What belongs to no experiment is shown by the first machine that can show it.
-        let shown = match (machine, only_sections) {
-            (None, true) if judgements[shown.index()].verdict == Verdict::Unverified => judgements
-                .iter()
-                .position(|j| j.verdict != Verdict::Unverified)
-                .map(MachineId::new)
-                .unwrap_or(shown),
-            _ => shown,
-        };
+        let shown = machine.unwrap_or_else(|| {
+            let shown = book_data.machine_for(&firsts);
+            let is_open = |judgement: &Judgement| judgement.verdict == Verdict::Unverified;
+            // What belongs to no experiment is shown by the first machine that can show it.
+            let other = (only_sections && is_open(&judgements[shown.index()]))
+                .then(|| judgements.iter().position(|judgement| !is_open(judgement)))
+                .flatten();
+            ShownMachine::Measured(other.map_or(shown, MachineId::new))
+        });
         let judged = JudgedClaim {
             claim,
             chapter: index,
@@ -311,19 +313,21 @@ impl Claims {
         self.by_id.keys().map(String::as_str)
     }
 
-    /// The verdict that `claims.ID` names: the machine, the word and the reason.
+    /// The verdict that `claims.ID` names: the machine if it has evidence, the word and the reason.
     pub fn verdict(
         &self,
         path: &Path,
         machine: Option<MachineId>,
-    ) -> Result<(MachineId, &'static str, String), VerdictError> {
+    ) -> Result<(Option<MachineId>, &'static str, String), VerdictError> {
         let names: Vec<&str> = path.segments().collect();
         let [_, id] = names[..] else {
             return Err(VerdictError::NoVerdict(path.to_string()));
         };
         let judged = self.find(id)?;
-        let machine = machine.unwrap_or(judged.shown);
-        let judgement = judged.judgement_on(machine);
+        let (machine, judgement) = match machine {
+            Some(machine) => (Some(machine), judged.judgement_on(machine)),
+            None => (judged.shown.id(), judged.judgement()),
+        };
         let reason = judgement
             .reason
             .clone()

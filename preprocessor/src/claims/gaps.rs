@@ -22,14 +22,18 @@ pub fn collect_gaps(claims: &Claims, book_data: &BookData<'_>) -> Vec<Diagnostic
             .iter()
             .zip(&judged.judgements)
             .enumerate();
+        let absent = judged.absent();
+        let absent = absent.filter(|_| judged.on_unverified != OnMissing::Error);
         let reasons: Vec<String> = each
             .filter(|(_, (_, judgement))| judgement.verdict == Verdict::Unverified)
             .filter(|(index, _)| {
-                *index != judged.shown.index() || judged.on_unverified != OnMissing::Error
+                !judged.is_shown_on(*index) || judged.on_unverified != OnMissing::Error
             })
-            .map(|(_, (machine, judgement))| {
+            .map(|(_, (machine, judgement))| (machine.machine.as_str(), judgement))
+            .chain(absent)
+            .map(|(machine, judgement)| {
                 let reason = judgement.reason.as_deref().unwrap_or("no reason is known");
-                format!("{}: {reason}", machine.machine)
+                format!("{machine}: {reason}")
             })
             .collect();
         if reasons.is_empty() {

@@ -6,7 +6,52 @@ use qed_evidence::claim::{Claim, Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::config::OnMissing;
+use crate::evidence::book_data::BookData;
+use crate::evidence::loader::describe_absence;
 use crate::evidence::machine_id::MachineId;
+
+/// The machine that a chapter shows a claim on.
+#[derive(Clone, Debug)]
+pub enum ShownMachine {
+    /// One that has evidence.
+    Measured(MachineId),
+    /// The one that the claim names, and that has none.
+    Absent {
+        /// Its name.
+        name: String,
+        /// The judgement that nothing can be shown there.
+        judgement: Box<Judgement>,
+    },
+}
+
+impl ShownMachine {
+    /// A machine of the book without evidence.
+    pub fn absent(name: &str) -> Self {
+        let (name, why) = describe_absence(name);
+        ShownMachine::Absent {
+            name,
+            judgement: Box::new(Judgement {
+                verdict: Verdict::Unverified,
+                operands: Vec::new(),
+                when_operands: Vec::new(),
+                reason: Some(why),
+                control: None,
+                rests_on: Vec::new(),
+                insensitive_to: Vec::new(),
+                outside: None,
+                diagnostic: None,
+            }),
+        }
+    }
+
+    /// The machine, if it has evidence.
+    pub fn id(&self) -> Option<MachineId> {
+        match self {
+            ShownMachine::Measured(machine) => Some(*machine),
+            ShownMachine::Absent { .. } => None,
+        }
+    }
+}
 
 /// One claim of the book with its verdicts.
 #[derive(Debug)]
@@ -22,7 +67,7 @@ pub struct JudgedClaim {
     /// The place of its block.
     pub range: Range<usize>,
     /// The machine that its chapter shows.
-    pub shown: MachineId,
+    pub shown: ShownMachine,
     /// The consequence of UNVERIFIED on that machine.
     pub on_unverified: OnMissing,
     /// The judgement on each machine that has evidence, in the book's order: as it may be published.
@@ -34,7 +79,31 @@ pub struct JudgedClaim {
 impl JudgedClaim {
     /// The judgement on the machine that its chapter shows.
     pub fn judgement(&self) -> &Judgement {
-        self.judgement_on(self.shown)
+        match &self.shown {
+            ShownMachine::Measured(machine) => self.judgement_on(*machine),
+            ShownMachine::Absent { judgement, .. } => judgement,
+        }
+    }
+
+    /// True if its chapter shows the machine at this place among those that have evidence.
+    pub fn is_shown_on(&self, index: usize) -> bool {
+        self.shown.id().is_some_and(|shown| shown.index() == index)
+    }
+
+    /// The machine that the claim names and that has no evidence, with the judgement that its chapter shows.
+    pub fn absent(&self) -> Option<(&str, &Judgement)> {
+        match &self.shown {
+            ShownMachine::Measured(_) => None,
+            ShownMachine::Absent { name, judgement } => Some((name, judgement)),
+        }
+    }
+
+    /// The name of the machine that its chapter shows.
+    pub fn shown_name<'n>(&'n self, book_data: &'n BookData<'_>) -> &'n str {
+        match &self.shown {
+            ShownMachine::Measured(machine) => &book_data.machine(*machine).machine,
+            ShownMachine::Absent { name, .. } => name,
+        }
     }
 
     /// The judgement on a machine.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use qed_evidence::diagnostic::{Diagnostic, SourceText};
 
+use crate::claims::judged::ShownMachine;
 use crate::config::OnMissing;
 use crate::evidence::book_data::BookData;
-use crate::evidence::machine_id::MachineId;
 use crate::markdown::chapter::{Chapter, to_diagnostic};
 use crate::markdown::structure::Block;
 use crate::markdown::syntax::{SyntaxError, Words, refuse_unknown_options, split_words};
@@ -22,7 +22,7 @@ pub struct ParsedClaim {
     /// The claim, if its expression could be read.
     pub claim: Option<Claim>,
     /// The machine that the option `machine` names.
-    pub machine: Option<MachineId>,
+    pub machine: Option<ShownMachine>,
     /// The consequence of UNVERIFIED, where the option `unverified` says it, instead of the book's `on-unverified`.
     pub on_unverified: Option<OnMissing>,
 }
@@ -128,10 +128,11 @@ fn parse_machine(
     source: &Arc<SourceText>,
     book_data: &BookData<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> Option<MachineId> {
+) -> Option<ShownMachine> {
     let value = &words.option("machine")?.value;
     match book_data.find_machine(&value.text) {
-        Ok(machine) => machine,
+        Ok(Some(machine)) => Some(ShownMachine::Measured(machine)),
+        Ok(None) => Some(ShownMachine::absent(&value.text)),
         Err(unknown) => {
             let message = unknown.to_string();
             problems.push(Diagnostic::error(source, value.span.clone(), message));

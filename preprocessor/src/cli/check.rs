@@ -5,7 +5,7 @@ mod github;
 mod junit;
 mod sarif;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
@@ -257,20 +257,30 @@ fn render_text(book_data: &BookData<'_>, claims: &Claims, found: &BookReport) ->
             .iter()
             .map(|m| m.machine.clone()),
     );
+    // Machines without evidence that a claim names have a column, because the verdict of such a claim is the one there.
+    let named: BTreeSet<&str> = claims
+        .iter()
+        .filter_map(|judged| Some(judged.absent()?.0))
+        .collect();
+    head.extend(named.iter().map(|name| (*name).to_owned()));
     head.push("chapter".into());
-    let columns = book_data.evidence_set.loaded.len();
+    let columns = book_data.evidence_set.loaded.len() + named.len();
     let mut rows = Vec::new();
     for judged in claims.iter_in_book_order() {
         let mut row = vec![judged.claim.id.clone()];
         for (machine, judgement) in judged.judgements.iter().enumerate() {
             // The star marks the machine that the chapter shows.
-            let star = if machine == judged.shown.index() {
+            let star = if judged.is_shown_on(machine) {
                 " *"
             } else {
                 ""
             };
             row.push(format!("{}{star}", judgement.verdict));
         }
+        row.extend(named.iter().map(|name| match judged.absent() {
+            Some((own, judgement)) if own == *name => format!("{} *", judgement.verdict),
+            _ => "not judged".to_owned(),
+        }));
         row.push(judged.chapter_name.clone());
         rows.push(((judged.chapter, judged.block), row));
     }
@@ -348,9 +358,14 @@ fn render_json(
                 .enumerate()
                 .map(|(index, (machine, judgement))| Verdict {
                     machine: &machine.machine,
-                    shown: index == judged.shown.index(),
+                    shown: judged.is_shown_on(index),
                     judgement,
                 })
+                .chain(judged.absent().map(|(machine, judgement)| Verdict {
+                    machine,
+                    shown: true,
+                    judgement,
+                }))
                 .collect(),
         })
         .collect();

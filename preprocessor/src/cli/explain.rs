@@ -69,12 +69,25 @@ fn to_json(judged: &JudgedClaim, book_data: &BookData<'_>) -> serde_json::Value 
         .iter()
         .zip(&judged.judgements)
         .enumerate();
-    let machines = machines.map(|(index, (machine, judgement))| {
+    let machines = machines
+        .map(|(index, (machine, judgement))| {
+            (
+                machine.machine.as_str(),
+                judgement,
+                judged.is_shown_on(index),
+            )
+        })
+        .chain(
+            judged
+                .absent()
+                .map(|(name, judgement)| (name, judgement, true)),
+        );
+    let machines = machines.map(|(machine, judgement, is_shown)| {
         let operands = judgement.when_operands.iter().chain(&judgement.operands);
         json!({
-            "machine": machine.machine,
+            "machine": machine,
             "verdict": judgement.verdict.to_string(),
-            "shown": index == judged.shown.index(),
+            "shown": is_shown,
             "reason": judgement.reason,
             "rests_on": judgement.rests_on,
             "operands": operands.map(operand).collect::<Vec<_>>(),

@@ -403,7 +403,7 @@ fn check_texts(
         if let Some(page) = &page {
             values::check_page(&file.name, (&text, page), &machines, verdicts, found);
             if let (Some(claims), Some(verdicts)) = (claims, verdicts) {
-                values::check_badges(&file.name, page, claims, verdicts, found);
+                values::check_badges(&file.name, page, &machines, (claims, verdicts), found);
             }
         }
     }

@@ -22,10 +22,10 @@ pub struct Use {
 
 impl Use {
     /// A path that a claim or an exhibit depends on, but does not show as a value of its own.
-    pub fn new_dependency(path: impl Into<String>, machine: MachineId) -> Self {
+    pub fn new_dependency(path: impl Into<String>, machine: impl Into<Option<MachineId>>) -> Self {
         Use {
             path: path.into(),
-            machine: Some(machine),
+            machine: machine.into(),
             style: None,
             text: String::new(),
             note: String::new(),

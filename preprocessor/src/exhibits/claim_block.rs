@@ -163,12 +163,13 @@ fn operand_views(
 
 /// A note about a verdict on evidence that is not shown unredacted.
 fn judging_note(judged: &JudgedClaim, book_data: &BookData<'_>) -> Option<String> {
-    let machine = book_data.machine(judged.shown);
+    let shown = judged.shown.id()?;
+    let machine = book_data.machine(shown);
     let verdict = judged.judgement().verdict;
     if !machine.raw.exists() && machine.verdicts.is_none() {
         return None;
     }
-    Some(if judged.supported[judged.shown.index()] == verdict {
+    Some(if judged.supported[shown.index()] == verdict {
         format!(
             "judged on what {} measured, before addresses were withheld; what is published gives the same verdict",
             machine.machine
@@ -214,7 +215,7 @@ fn other_verdicts(
         .iter()
         .zip(&judged.judgements)
         .enumerate()
-        .filter(|(index, _)| *index != judged.shown.index())
+        .filter(|(index, _)| !judged.is_shown_on(*index))
         .map(|(_, (machine, judgement))| {
             let reason = match missing_verdict_reason(judgement) {
                 same if same.is_some() && same.as_deref() == own_reason => Some(SAME.to_owned()),
@@ -235,7 +236,8 @@ fn other_verdicts(
 /// A claim with its verdicts, as it stands in its chapter.
 pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let judgement = judged.judgement();
-    let operands = operand_views(judgement, book_data, judged.shown);
+    let shown = judged.shown.id();
+    let operands = shown.map_or_else(Vec::new, |shown| operand_views(judgement, book_data, shown));
     // What the operands say is not said again.
     let own_reason = missing_verdict_reason(judgement);
     let is_told = judgement.verdict == Verdict::Unverified
@@ -260,9 +262,13 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
             control.verdict
         )
     });
+    let name = || judged.shown_name(book_data).to_owned();
     let data = ClaimView {
         id: judged.claim.id.clone(),
-        class: verdict_classes(judgement.verdict, book_data.is_stale(judged.shown)),
+        class: verdict_classes(
+            judgement.verdict,
+            shown.is_some_and(|on| book_data.is_stale(on)),
+        ),
         badge: badge(judgement.verdict),
         expression: judged.claim.expression.text().trim().to_owned(),
         when: judged
@@ -276,8 +282,8 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
             .as_ref()
             .map(|holds| holds.text().to_owned()),
         outside: judgement.outside.clone(),
-        on: book_data.short_origin(judged.shown),
-        origin: book_data.origin(judged.shown),
+        on: shown.map_or_else(name, |on| book_data.short_origin(on)),
+        origin: shown.map_or_else(name, |on| book_data.origin(on)),
         reason: judgement.reason.clone().filter(|_| !is_told),
         rests_on: judgement.rests_on.clone(),
         control,
@@ -288,12 +294,12 @@ pub fn render(judged: &JudgedClaim, book_data: &BookData<'_>) -> RenderedBlock {
     let uses = judged
         .claim
         .reads()
-        .map(|read| Use::new_dependency(&read.path, judged.shown))
+        .map(|read| Use::new_dependency(&read.path, shown))
         .collect();
     RenderedBlock {
         text: render_text(&data),
         html: book_data.evidence_set.templates.render("claim", &data),
-        machines: vec![judged.shown],
+        machines: shown.into_iter().collect(),
         uses,
         ..RenderedBlock::default()
     }

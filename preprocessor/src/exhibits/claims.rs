@@ -32,14 +32,19 @@ struct Reason {
 
 fn reasons(judged: &JudgedClaim, machines: &[String]) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
-    for (machine, judgement) in machines.iter().zip(&judged.judgements) {
+    for (machine, judgement) in machines
+        .iter()
+        .map(String::as_str)
+        .zip(&judged.judgements)
+        .chain(judged.absent())
+    {
         let Some(text) = missing_verdict_reason(judgement) else {
             continue;
         };
         match out.iter_mut().find(|reason| reason.text == text) {
             Some(known) => known.machines.push_str(&format!(", {machine}")),
             None => out.push(Reason {
-                machines: machine.clone(),
+                machines: machine.to_owned(),
                 long: is_long(&text),
                 text,
             }),

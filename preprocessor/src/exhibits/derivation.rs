@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use qed_evidence::claim::Verdict;
+use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::{Diagnostic, nearest};
 use serde::Serialize;
 
@@ -36,19 +36,19 @@ struct DerivationView {
 }
 
 /// The verdict of a claim for its chapter: as shown there, or where it does not apply to that machine, on the first
-/// one that it applies to. A failure on any machine is one.
-fn chapter_verdict(judged: &JudgedClaim) -> (Verdict, Option<MachineId>) {
+/// one that it applies to. A failure on any machine is one. With the machine, if it has evidence.
+fn chapter_judgement(judged: &JudgedClaim) -> (&Judgement, Option<MachineId>) {
     let all = &judged.judgements;
     if let Some(at) = all.iter().position(|j| j.verdict.is_failure()) {
-        return (all[at].verdict, Some(MachineId::new(at)));
+        return (&all[at], Some(MachineId::new(at)));
     }
-    let shown = judged.judgement().verdict;
-    if shown == Verdict::NotApplicable
+    let shown = judged.judgement();
+    if shown.verdict == Verdict::NotApplicable
         && let Some(at) = all.iter().position(|j| j.verdict != Verdict::NotApplicable)
     {
-        return (all[at].verdict, Some(MachineId::new(at)));
+        return (&all[at], Some(MachineId::new(at)));
     }
-    (shown, Some(judged.shown))
+    (shown, judged.shown.id())
 }
 
 /// The status of a chapter with these verdicts and this many undefined names.
@@ -136,12 +136,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .collect();
     let verdicts: Vec<Verdict> = of_chapter
         .iter()
-        .map(|judged| chapter_verdict(judged).0)
+        .map(|judged| chapter_judgement(judged).0.verdict)
         .collect();
     let inferences = list_inferences(&of_chapter);
     let is_old = of_chapter
         .iter()
-        .filter_map(|judged| chapter_verdict(judged).1)
+        .filter_map(|judged| chapter_judgement(judged).1)
         .any(|on| book_data.is_stale(on));
     let (verdict, reason) = chapter_status(&verdicts, undefined.len());
     let data = DerivationView {
@@ -165,15 +165,13 @@ fn list_inferences(of_chapter: &[&JudgedClaim]) -> Vec<Inference> {
     of_chapter
         .iter()
         .filter_map(|judged| {
-            let (verdict, at) = chapter_verdict(judged);
-            let open = matches!(verdict, Verdict::Unverified | Verdict::NotApplicable);
-            let at = at.filter(|_| open)?;
-            let reason = judged
-                .judgement_on(at)
+            let (judgement, _) = chapter_judgement(judged);
+            let open = [Verdict::Unverified, Verdict::NotApplicable].contains(&judgement.verdict);
+            let reason = judgement
                 .reason
                 .as_deref()
                 .unwrap_or("it applies to no machine");
-            Some(Inference {
+            open.then(|| Inference {
                 id: judged.claim.id.clone(),
                 reason: reason.to_owned(),
             })

@@ -25,7 +25,7 @@ pub fn explain_claim(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
         .zip(&judged.judgements)
         .enumerate()
     {
-        let shown = if index == judged.shown.index() {
+        let shown = if judged.is_shown_on(index) {
             ", shown in the chapter"
         } else {
             ""
@@ -70,6 +70,10 @@ pub fn explain_claim(judged: &JudgedClaim, book_data: &BookData<'_>) -> String {
                 judgement.insensitive_to.join(", ")
             ));
         }
+    }
+    if let Some((machine, judgement)) = judged.absent() {
+        let badge = badge(judgement.verdict);
+        out.push_str(&format!("\n{badge} on {machine}, shown in the chapter\n"));
     }
     for (machine, reason) in &book_data.evidence_set.absent {
         out.push_str(&format!("\nnot judged on {machine}: {reason}\n"));

@@ -192,10 +192,13 @@ impl Steps {
             let help = error.near().map(|near| format!("did you mean `{near}`?"));
             SyntaxError::new(id.span.clone(), error.to_string(), help)
         })?;
-        let on = machine.unwrap_or(judged.shown);
-        let verdict = judged.judgement_on(on).verdict;
-        self.machines.push(on);
-        let is_old = request.book_data.is_stale(on);
+        let (on, judgement) = match machine {
+            Some(machine) => (Some(machine), judged.judgement_on(machine)),
+            None => (judged.shown.id(), judged.judgement()),
+        };
+        let verdict = judgement.verdict;
+        self.machines.extend(on);
+        let is_old = on.is_some_and(|on| request.book_data.is_stale(on));
         let proof = Proof {
             href: claim_link(request.chapter, judged),
             badge: badge(verdict),

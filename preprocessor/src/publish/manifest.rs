@@ -91,7 +91,7 @@ pub fn collect_claims(
             expression: claim.expression.text().into(),
             when: claim.when.as_ref().map(|when| when.text().into()),
             holds: claim.holds.as_ref().map(|holds| holds.text().into()),
-            shown: book_data.machine(judged.shown).machine.clone(),
+            shown: judged.shown_name(book_data).to_owned(),
         });
         let of_claim = book_data
             .evidence_set

@@ -7,6 +7,7 @@ use crate::claims::collect::Claims;
 use crate::config::{Lint, OnMissing};
 use crate::evidence::book_data::{BookData, PathValue};
 use crate::evidence::format;
+use crate::evidence::loader::describe_absence;
 use crate::evidence::machine_id::MachineId;
 use crate::evidence::names::Glossary;
 use crate::evidence::provenance::{self, Use};
@@ -183,7 +184,13 @@ impl ChapterFiller<'_, '_> {
             Some((name, span)) => match self.book_data.find_machine(name) {
                 Ok(Some(index)) => Some(index),
                 Ok(None) => {
-                    let reason = format!("there is no evidence of `{name}` yet");
+                    // A word that no chapter claims is a mistake whatever was captured.
+                    if placeholder.path.first() == "claims"
+                        && self.claims.verdict(&placeholder.path, None).is_err()
+                    {
+                        return self.fill_verdict(placeholder, None);
+                    }
+                    let (_, reason) = describe_absence(name);
                     return self.fill_missing(placeholder, None, &Missing::from(reason));
                 }
                 Err(unknown) => {
@@ -276,7 +283,7 @@ impl ChapterFiller<'_, '_> {
         match self.claims.verdict(&placeholder.path, machine) {
             Ok((machine, verdict, reason)) => Some(Use {
                 path: placeholder.path.to_string(),
-                machine: Some(machine),
+                machine,
                 style: None,
                 text: placeholder.style.pad(verdict),
                 note: reason,
