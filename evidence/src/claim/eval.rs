@@ -247,6 +247,9 @@ fn eval_binary(operator: Binary, a: &Typed, b: &Typed) -> Result<Typed, Failure>
     if matches!(operator, Equal | NotEqual) {
         check_errno_sign(a, b)?;
     }
+    if let (Typed::Version(a), Typed::Version(b)) = (a, b) {
+        return Ok(Typed::Bool(value::test_versions(a, b, test)?));
+    }
     let order = compare(a, b)?;
     if !matches!(operator, Equal | NotEqual) {
         value::check_orderable(a, b)?;

@@ -42,7 +42,7 @@ impl KernelVersion<'_> {
     /// The upstream version: the one that the version string states, or else that of the release.
     fn upstream(self) -> Result<Version, ReleaseError> {
         let wrong = || ReleaseError::Version(self.release.into());
-        let release = Version::from_release(self.release).ok_or_else(wrong)?;
+        let release = Version::measured(self.release).ok_or_else(wrong)?;
         let Some(stated) = self.version.and_then(Version::from_debian) else {
             return Ok(release);
         };
@@ -70,7 +70,7 @@ impl fmt::Display for KernelVersion<'_> {
         f.write_str(self.release)?;
         match self.upstream() {
             Ok(stated)
-                if Version::from_release(self.release).is_some_and(|said| said.is_vague())
+                if Version::measured(self.release).is_some_and(|said| said.is_vague())
                     && !stated.is_vague() =>
             {
                 write!(f, " ({stated})")
@@ -217,7 +217,7 @@ fn parse_interval(text: &str) -> Result<(Option<Bound>, Option<Bound>), Interval
     match (&from, &to) {
         (None, None) => Err(IntervalError::Endless),
         (Some(first), Some(last))
-            if first.version > last.version && !first.is_in_series_of(last) =>
+            if first.version.order() > last.version.order() && !first.is_in_series_of(last) =>
         {
             Err(IntervalError::Empty(text.into()))
         }
@@ -237,10 +237,9 @@ fn parse_bound(text: &str) -> Result<Option<Bound>, IntervalError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let series = text.bytes().filter(|b| *b == b'.').count() == 1;
-    match Version::parse(text).filter(|_| plain && !text.ends_with('.')) {
-        Some(version) => Ok(Some(Bound { version, series })),
-        None => Err(IntervalError::Version(text.into())),
+    match Version::written(text) {
+        Ok(version) if !version.is_candidate() => Ok(Some(Bound { version, series })),
+        _ => Err(IntervalError::Version(text.into())),
     }
 }

@@ -22,9 +22,13 @@ pub(super) const LOWEST_RELEASE: &str = "5.8.0";
 /// <https://man7.org/linux/man-pages/man2/PR_SET_NAME.2const.html>).
 const LONGEST_TASK: usize = 15;
 
+/// The most frames that a stack is recorded with: `kernel.perf_event_max_stack` as nobody has changed it (`PERF_MAX_STACK_DEPTH`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/perf_event.h>).
+pub(super) const MOST_FRAMES: usize = 127;
+
 /// True if a kernel of this release could be captured, or if the text is none.
 fn is_supported_release(release: &str) -> bool {
-    let version = |text| Version::parse(text).map(|version| version.order());
+    let version = |text| Version::measured(text).map(|version| version.order());
     version(release).is_none_or(|release| Some(release) >= version(LOWEST_RELEASE))
 }
 
@@ -75,7 +79,9 @@ pub(super) fn is_possible(path: &str, value: &Value) -> bool {
         // As the kernel returns it.
         Value::Errno { value, .. } if is_result(path) => *value < 0,
         // An unwind begins where the probe is.
-        Value::Stack { value } | Value::CutStack { value, .. } => !value.is_empty(),
+        Value::Stack { value } | Value::CutStack { value, .. } => {
+            (1..=MOST_FRAMES).contains(&value.len())
+        }
         Value::Text { value } | Value::CutText { value, .. } => {
             !value.is_empty() || may_be_empty(path)
         }
@@ -213,6 +219,16 @@ mod tests {
     #[test]
     fn ranges_of_leaves() {
         let count = |value| crate::document::count_value(value);
+        let stack = |frames| {
+            let frame = Frame {
+                address: crate::document::value::Address(1 << 63),
+                symbol: None,
+                offset: None,
+                site: None,
+                interrupts: false,
+            };
+            vec![frame; frames]
+        };
         for (path, value, wanted) in [
             ("e.p.order", count(0), false),
             ("e.p.hit2.return_order", count(0), false),
@@ -243,6 +259,8 @@ mod tests {
             ("e.graph#book#coverage", count(101), false),
             ("e.graph#book#coverage", count(100), true),
             ("e.p.stack", Value::Stack { value: Vec::new() }, false),
+            ("e.p.stack", Value::Stack { value: stack(128) }, false),
+            ("e.p.stack", Value::Stack { value: stack(127) }, true),
             ("kernel.release", Value::text(""), false),
             ("kernel.config.CONFIG_A", Value::text(""), true),
             ("e.outcome.stdout", Value::text(""), true),
@@ -319,6 +337,7 @@ mod tests {
             ("kernel.btf_digest", formed),
             ("boots.boot3.boot_id", formed),
             ("boots.boot3.time", formed),
+            ("e.outcome.buffers.b", formed),
             ("e.outcome.returned", result),
             ("e.outcome.results.first", result),
             ("e.outcome.errno", none),

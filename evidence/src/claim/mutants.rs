@@ -1,18 +1,19 @@
 //! Mutants: values that a leaf could have had instead, for the negative control and the mutation test.
 
 mod cut;
+mod texts;
 
 use crate::document::value::{Address, Bytes, Frame, Integer, LineRole, Location, Value};
 use crate::path_index::leaf_words;
 
 use self::cut::{truncated_bytes, truncated_stacks, truncated_texts};
+use self::texts::texts;
 use super::c_types::{fits, fits_type, is_wide_enum};
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
 use super::invariants::{
-    LOWEST_RELEASE, begins_at_probe, has_form, have_same_form, innermost_function, is_count,
-    is_given, is_possible, is_result,
+    MOST_FRAMES, begins_at_probe, has_form, have_same_form, innermost_function, is_count, is_given,
+    is_possible, is_result,
 };
-use super::value::Version;
 
 /// Values that the leaf `path` could have had instead of `value`: of the same kind, valid, and different. Those that most
 /// likely change the result come first. Each is made on demand.
@@ -69,6 +70,11 @@ fn is_formed_like(measured: &Value, mutant: &Value) -> bool {
             have_same_form(measured, mutant)
         }
         (Value::Text { .. }, _) => false,
+        // A buffer has the size that the investigation gives it.
+        (Value::Bytes { value: measured }, Value::Bytes { value: mutant }) => {
+            measured.0.len() == mutant.0.len()
+        }
+        (Value::Bytes { .. }, _) => false,
         _ => true,
     }
 }
@@ -358,28 +364,6 @@ fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
         .unwrap_or_else(|| format!("QED_ANOTHER_{}", number.get().unsigned_abs()))
 }
 
-fn texts(value: &str, hints: &Hints<'_>) -> Vec<String> {
-    let mut list = vec![String::new(), format!("{value}?"), format!("?{value}")];
-    list.extend(other_digit(value));
-    if Version::parse(value).is_some() {
-        list.extend(["0.1.0", LOWEST_RELEASE, "65535.0.0"].map(String::from));
-    }
-    list.extend(hints.texts.iter().cloned());
-    list.extend(lengths(hints).map(|length| "?".repeat(length)));
-    list
-}
-
-/// The text with another last digit.
-fn other_digit(value: &str) -> Option<String> {
-    let at = value.rfind(|c: char| c.is_ascii_digit())?;
-    let digit = if value[at..].starts_with('0') {
-        "1"
-    } else {
-        "0"
-    };
-    Some(format!("{}{digit}{}", &value[..at], &value[at + 1..]))
-}
-
 /// Numbers of the claim that a length is likely to be compared with.
 fn lengths(hints: &Hints<'_>) -> impl Iterator<Item = usize> {
     const LONGEST: usize = 2048;
@@ -448,9 +432,6 @@ fn locations(value: &Location, hints: &Hints<'_>) -> Vec<Location> {
     lines.chain(others).collect()
 }
 
-/// More frames than a stack is recorded with.
-const DEEPEST: usize = 200;
-
 /// Complete stacks, so that absence is certain: an empty one; one of an unrelated function, also of several lengths; ones with
 /// all functions of the claim, in both orders; each of these also behind the function in which the measured one begins. Then
 /// the measured one reversed, and without its innermost or outermost frame.
@@ -470,7 +451,8 @@ fn stacks(value: &[Frame], hints: &Hints<'_>) -> Vec<Vec<Frame>> {
     };
     let named: Vec<Frame> = hints.texts.iter().map(|text| frame(text)).collect();
     let reversed = named.iter().rev().cloned().collect();
-    let of_length = lengths(hints).map(|length| vec![frame("qed_another"); length.min(DEEPEST)]);
+    let of_length =
+        lengths(hints).map(|length| vec![frame("qed_another"); length.min(MOST_FRAMES)]);
     let mut list = vec![vec![frame("qed_another")], named, reversed, Vec::new()];
     list.extend(of_length);
     if let Some(place) = innermost_function(value) {

@@ -414,19 +414,26 @@ pub(super) fn byte(args: &[Typed]) -> Computed {
 }
 
 pub(super) fn version(args: &[Typed]) -> Computed {
-    let text = text(one_argument(args)?)?;
-    Version::parse(text)
-        .map(Typed::Version)
+    Ok(Typed::Version(measured_version(one_argument(args)?)?))
+}
+
+/// `version` of a text that the claim itself holds.
+pub(super) fn written_version(args: &[Typed]) -> Computed {
+    let version = Version::written(text(one_argument(args)?)?)?;
+    Ok(Typed::Version(version))
+}
+
+fn measured_version(value: &Typed) -> Result<Version, Failure> {
+    let text = text(value)?;
+    Version::measured(text)
         .ok_or_else(|| Failure::value(format!("`{text}` is not a kernel version such as 6.12")))
 }
 
 pub(super) fn kernel_at_least(args: &[Typed]) -> Computed {
     let (release, wanted) = two_arguments(args)?;
-    let release = version(std::slice::from_ref(release))?;
-    let wanted = version(std::slice::from_ref(wanted))?;
-    Ok(Typed::Bool(
-        value::compare(&release, &wanted)? != Ordering::Less,
-    ))
+    let wanted = Version::written(text(wanted)?)?;
+    let at_least = value::test_versions(&measured_version(release)?, &wanted, Ordering::is_ge)?;
+    Ok(Typed::Bool(at_least))
 }
 
 pub(super) fn fired(args: &[Typed]) -> Computed {

@@ -111,7 +111,7 @@ macro_rules! function {
 /// | `contains(t, u)`, `starts_with(t, u)`, `ends_with(t, u)` | text `t` contains, starts with, ends with text `u` |
 /// | `byte(b, n)` | byte `n` of bytes, counted from 0 |
 /// | `length(x)` | bytes in a text or bytes value; frames of a stack |
-/// | `version(t)` | a kernel version, ordered number by number: 6.12 is above 6.6 |
+/// | `version(t)` | a kernel version, ordered number by number: 6.12 is above 6.6; what stands behind the numbers has no order |
 /// | `kernel_at_least('6.6')` | `version(kernel.release) >= version('6.6')` |
 /// | `fired(E.P)` | how often a probe fired |
 /// | `never(E.P)` | a probe did not fire, though it would have been seen: it was attached to every copy of its function that could run, nothing was lost, and it fired in another experiment on the same machine |
@@ -285,7 +285,7 @@ pub const FUNCTIONS: &[Function] = {
             Reads::Nothing,
             c::version,
             "version(t)",
-            "a kernel version, ordered number by number: 6.12 is above 6.6"
+            "a kernel version, ordered number by number: 6.12 is above 6.6; what stands behind the numbers has no order"
         ),
         function!(
             "kernel_at_least",
@@ -391,6 +391,30 @@ pub const FUNCTIONS: &[Function] = {
 /// The function of this name.
 pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+/// `version` of a text that the claim itself holds, which says no more than versions do.
+const WRITTEN_VERSION: Function = Function {
+    compute: compute::written_version,
+    ..*VERSION
+};
+
+const VERSION: &Function = {
+    let mut at = 0;
+    loop {
+        if let b"version" = FUNCTIONS[at].name.as_bytes() {
+            break &FUNCTIONS[at];
+        }
+        at += 1;
+    }
+};
+
+/// The function for a call of `function` whose arguments read no evidence.
+pub(super) fn without_reads(function: &'static Function) -> &'static Function {
+    match function.name == WRITTEN_VERSION.name {
+        true => &WRITTEN_VERSION,
+        false => function,
+    }
 }
 
 /// All functions as text, for `--help` and the like: one line each, the call and its meaning.

@@ -11,6 +11,7 @@ use crate::claim::builtins::{self, ArgumentKind, FUNCTIONS};
 use crate::claim::coverage::Scope;
 use crate::claim::source_map::SourceMap;
 
+use super::expression::collect_reads;
 use super::lex;
 
 /// Converts one expression, collecting all complaints.
@@ -249,6 +250,10 @@ impl<'a> Lowering<'a> {
         {
             range.start = range.start.min(first.range.start);
         }
+        let function = match nodes.iter().all(|node| collect_reads(node).is_empty()) {
+            true => builtins::without_reads(function),
+            false => function,
+        };
         Some(Node {
             range,
             kind: NodeKind::Call(function, nodes),

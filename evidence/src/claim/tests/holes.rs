@@ -214,8 +214,24 @@ fn vague_versions() {
             "does not say which release of 6.1",
         );
     }
+    // 6.1.0 is the first release of the series, and which of them this is is not known.
+    for text in [
+        "version(kernel.release) == version('6.1.0')",
+        "version(kernel.release) <= version('6.1.0')",
+        "version(kernel.release) != version('6.1')",
+        "!(version(kernel.release) > version('6.1'))",
+        "version('6.1.0') == version(kernel.release)",
+    ] {
+        comes_to(
+            text,
+            &debian,
+            Verdict::Unverified,
+            "does not say which release of 6.1",
+        );
+    }
     for text in [
         "version(kernel.release) < version('6.6')",
+        "version(kernel.release) >= version('6.1.0')",
         "version(kernel.release) >= version('6.1')",
         "kernel_at_least('5.15.200')",
         "!kernel_at_least('6.2.1')",
@@ -228,6 +244,85 @@ fn vague_versions() {
         Verdict::Pass,
         "",
     );
+}
+
+/// Check that a version in a claim that says more than versions can be compared by is refused with what to write, wherever it stands and
+/// whatever the kernel is.
+#[test]
+fn versions_that_say_more() {
+    let mut debian = evidence();
+    debian.kernel.release = "6.1.0-57-cloud-amd64".into();
+    for evidence in [debian, evidence()] {
+        for text in [
+            "kernel_at_least('6.1.0-58')",
+            "!kernel_at_least('6.12.118-999')",
+            "version(kernel.release) >= version('6.1.0-58')",
+            "version(kernel.release) == version('6.12.118+deb99-foo')",
+            "version(kernel.release) == version('7.3.4x')",
+            "version(kernel.release) != version('6.1' + '.0-58')",
+            "kernel_at_least('6.6') || version(kernel.release) > version('6.12-')",
+        ] {
+            let judged = judge_claim(&claim(text).unwrap(), &evidence);
+            assert_eq!(judged.verdict, Verdict::Error, "{text}: {judged:?}");
+            let diagnostic = judged.diagnostic.unwrap();
+            assert!(
+                diagnostic
+                    .message
+                    .contains("knows no order of what stands behind the numbers"),
+                "{text}: {diagnostic:?}"
+            );
+            let help = diagnostic.help.unwrap();
+            assert!(help.contains("`starts_with(kernel.release, '"), "{help}");
+        }
+        // As something that was measured decides which it is, it says no more than what is measured.
+        let text = "version(kernel.release) == version(contains(kernel.release, '6.1') ? '6.12.118-58' : '6.12.118-58')";
+        let judged = judge_claim(&claim(text).unwrap(), &evidence);
+        assert!(
+            [Verdict::Fail, Verdict::Unverified].contains(&judged.verdict),
+            "{judged:?}"
+        );
+    }
+}
+
+/// Check that a series and one of its later releases are compared only where it is the same for the series and its first release.
+#[test]
+fn versions_of_a_series() {
+    let mut evidence = evidence();
+    evidence.kernel.release = "6.12.118+deb13-cloud-amd64".into();
+    for (text, verdict) in [
+        ("version(kernel.release) >= version('6.12')", Verdict::Pass),
+        (
+            "!(version(kernel.release) < version('6.12'))",
+            Verdict::Pass,
+        ),
+        ("kernel_at_least('6.12')", Verdict::Pass),
+        ("version(kernel.release) > version('6.11')", Verdict::Pass),
+        ("version(kernel.release) != version('6.11')", Verdict::Pass),
+        (
+            "version(kernel.release) == version('6.12.118')",
+            Verdict::Pass,
+        ),
+        (
+            "version(kernel.release) == version('6.12.0')",
+            Verdict::Fail,
+        ),
+        ("version(kernel.release) == version('6.12')", Verdict::Error),
+        ("version(kernel.release) != version('6.12')", Verdict::Error),
+        ("version(kernel.release) > version('6.12')", Verdict::Error),
+        ("version(kernel.release) <= version('6.12')", Verdict::Error),
+    ] {
+        let judged = judge_claim(&claim(text).unwrap(), &evidence);
+        assert_eq!(judged.verdict, verdict, "{text}: {judged:?}");
+        if verdict == Verdict::Error {
+            let diagnostic = judged.diagnostic.unwrap();
+            assert!(
+                diagnostic
+                    .message
+                    .contains("the series or its first release")
+            );
+            assert!(diagnostic.help.unwrap().contains("write `6.12.0`"));
+        }
+    }
 }
 
 /// Check that an error number is not told to be different from a written number only because of the sign.

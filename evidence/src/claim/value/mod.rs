@@ -20,4 +20,4 @@ pub(super) use number::{Kind, Number, common_kind, errno_sign_failure, is_bare_u
 pub(super) use partial::{Haystack, contains, ends_with, starts_with};
 pub(super) use pointer::Pointer;
 pub(super) use typed::Typed;
-pub(super) use version::Version;
+pub(super) use version::{Version, test_versions};
