@@ -256,9 +256,10 @@ fn pinned() {
 fn book_of_pipes() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let investigations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../investigations");
-    std::fs::copy(
-        investigations.join("pipe.toml"),
+    let investigation = std::fs::read_to_string(investigations.join("pipe.toml")).unwrap();
+    std::fs::write(
         folder.path().join("pipe.toml"),
+        investigation + "\n[facts]\nfunctions = [\"pick_file\"]\n",
     )
     .unwrap();
     std::fs::create_dir(folder.path().join("src")).unwrap();
@@ -271,7 +272,7 @@ fn book_of_pipes() -> tempfile::TempDir {
         (
             "src/one.md",
             "# One\n\n```qed-claim made\npipe.outcome.returned == 0\n```\n\n\
-             ```qed-claim old holds=\"..6.6\"\nversion(kernel.release) < version('6.7')\n```\n",
+             ```qed-claim old holds=\"..6.6\"\nfunctions.pick_file.exists\n```\n",
         ),
     ] {
         std::fs::write(folder.path().join(file), text).unwrap();

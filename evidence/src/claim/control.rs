@@ -86,9 +86,9 @@ impl<'a> Evaluator<'a> {
                 let changed = others.bind(&[(leaf, &mutant)], &mut bindings)?;
                 evaluates_to(&expression.root, &bindings, false).then_some((mutant, changed))
             });
-            // One control of the whole decision is enough; of the other values, whether they matter.
+            // One control of the whole decision is enough; of the other values, whether they matter where the claim applies.
             let killer = match found.control {
-                Some(_) => killers.next(),
+                Some(_) => killers.find(|(_, changed)| self.applies_with(changed)),
                 None => killers.find(|(_, changed)| {
                     found.seen_false = true;
                     self.fails_with(changed)
@@ -186,12 +186,13 @@ impl<'a> Evaluator<'a> {
         whole.into_iter().chain(below).collect()
     }
 
-    /// The first of these parts of an expression that comes out the same whatever the values are that it reads.
+    /// The first of these parts of an expression that comes out the same whatever the values are that it reads, of those that
+    /// `counts`.
     pub(super) fn constant_part<'e>(
         &self,
-        expression: &Expression,
-        gathered: &Inputs<'_>,
+        (expression, gathered): (&Expression, &Inputs<'_>),
         all: Vec<ExpressionPart<'e>>,
+        counts: &dyn Fn(&Changed<'_>) -> bool,
     ) -> Option<ExpressionPart<'e>> {
         if all.is_empty() {
             return None;
@@ -204,15 +205,17 @@ impl<'a> Evaluator<'a> {
             let alone = others.leaves.iter().any(|leaf| {
                 let found = leaf.mutants(&hints).any(|mutant| {
                     let changed = others.bind(&[(leaf, &mutant)], &mut bindings);
-                    changed.is_some() && flipped(&bindings)
+                    changed.is_some_and(|changed| flipped(&bindings) && counts(&changed))
                 });
                 others.restore(leaf, &mut bindings);
                 found
             });
             let together = || {
                 let other = gathered.bindings();
-                find_joint_change(&others, &hints, other, &mut |_, bindings| flipped(bindings))
-                    .is_some()
+                find_joint_change(&others, &hints, other, &mut |changed, bindings| {
+                    flipped(bindings) && counts(changed)
+                })
+                .is_some()
             };
             let turned = alone || (others.leaves.len() > 1 && together());
             !turned

@@ -8,6 +8,7 @@ use super::definition::Claim;
 use super::eval::{LocatedFailure, evaluate};
 use super::graph::GRAPH;
 use super::obstacle::Obstacle;
+use super::outside::claim_to_judge;
 use super::parse::Expression;
 use super::value::{Failure, Typed};
 use super::verdict::Verdict;
@@ -22,7 +23,10 @@ pub(super) struct StopReason {
 
 /// One claim on one machine, some of whose leaves may be replaced.
 pub(super) struct Evaluator<'a> {
+    /// What has to be true on this machine.
     pub claim: &'a Claim,
+    /// The claim as it is written: outside of its interval, `claim` is its negation.
+    pub written: &'a Claim,
     pub catalog: &'a Catalog<'a>,
     pub machine: &'a Indexed<'a>,
     pub replaced: Replaced<'a>,
@@ -82,15 +86,46 @@ impl Evaluator<'_> {
         }
     }
 
-    /// True if these very values make the claim FAIL, its condition included: decided as the claim itself was.
+    /// True if these very values make the claim FAIL, its condition and its interval included: decided as the claim itself was.
     pub fn fails_with(&self, values: &[(&str, Value)]) -> bool {
+        self.replacing(values, |evaluator, replaced| {
+            evaluator.decide(replaced).verdict() == Verdict::Fail
+        })
+        .unwrap_or(false)
+    }
+
+    /// True if the claim says with these values what it says now: its condition holds, and the kernel is on the same side of its
+    /// interval.
+    pub fn applies_with(&self, values: &[(&str, Value)]) -> bool {
+        if self.claim.when.is_none() && self.written.holds.is_none() {
+            return true;
+        }
+        self.replacing(values, |evaluator, replaced| {
+            evaluator.claim.negated == self.claim.negated
+                && matches!(evaluator.decide(replaced).stage, Stage::Body(_))
+        })
+        .unwrap_or(false)
+    }
+
+    /// Ask the evaluator of what has to be true with these values; `None`: they do not say which that is.
+    fn replacing<T>(
+        &self,
+        values: &[(&str, Value)],
+        ask: impl FnOnce(&Evaluator<'_>, &[(&str, &Datum)]) -> T,
+    ) -> Option<T> {
         let data: Vec<(&str, Datum)> = values
             .iter()
             .map(|(path, value)| (*path, Datum::Value(value.clone())))
             .collect();
-        let replaced: Vec<(&str, &Datum)> =
+        let control: Vec<(&str, &Datum)> =
             data.iter().map(|(path, datum)| (*path, datum)).collect();
-        self.decide(&replaced).verdict() == Verdict::Fail
+        let all: Vec<(&str, &Datum)> = control.iter().chain(self.replaced).copied().collect();
+        let stated = claim_to_judge(self.written, self.machine, &all).ok()?;
+        let evaluator = Evaluator {
+            claim: stated.as_ref().unwrap_or(self.written),
+            ..*self
+        };
+        Some(ask(&evaluator, &control))
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::path_index::resolve::{Catalog, Indexed};
 
+use super::alternatives::Changed;
 use super::bind::{Inputs, Replaced};
 use super::c_types::width_is_missing;
 use super::control::ControlOutcome;
@@ -44,16 +45,21 @@ pub fn judge_replacing(
     replaced: Replaced<'_>,
 ) -> Judgement {
     match outside::claim_to_judge(claim, machine, replaced) {
-        Ok(None) => judge_stated(claim, catalog, machine, replaced),
+        Ok(None) => judge_stated((claim, claim), catalog, machine, replaced),
         Ok(Some(negated)) => {
-            let mut judgement = judge_stated(&negated, catalog, machine, replaced);
+            let mut judgement = judge_stated((&negated, claim), catalog, machine, replaced);
             if judgement.verdict == Verdict::Pass && !is_shown_inside(claim, catalog) {
                 outside::mark_never_shown(&mut judgement, claim);
             }
             outside::convert_negated_judgement(judgement, claim, machine)
         }
         Err(reason) => {
-            let judgement = judge_stated(claim, catalog, machine, replaced);
+            // What it says anyway, such as a mistake, it says without an interval.
+            let plain = Claim {
+                holds: None,
+                ..claim.clone()
+            };
+            let judgement = judge_stated((&plain, &plain), catalog, machine, replaced);
             let holds = claim.holds.as_ref().map_or("", KernelInterval::text);
             outside::undecided_judgement(judgement, &reason, holds)
         }
@@ -65,19 +71,20 @@ pub fn judge_replacing(
 fn is_shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
     catalog.machines.iter().any(|machine| {
         matches!(outside::claim_to_judge(claim, machine, &[]), Ok(None))
-            && judge_stated(claim, catalog, machine, &[]).verdict == Verdict::Pass
+            && judge_stated((claim, claim), catalog, machine, &[]).verdict == Verdict::Pass
     })
 }
 
-/// Judge a claim that has to be true on this machine.
+/// Judge a claim that has to be true on this machine, with the claim as it is written.
 fn judge_stated(
-    claim: &Claim,
+    (claim, written): (&Claim, &Claim),
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
     replaced: Replaced<'_>,
 ) -> Judgement {
     let evaluator = Evaluator {
         claim,
+        written,
         catalog,
         machine,
         replaced,
@@ -217,11 +224,13 @@ impl Evaluator<'_> {
             stop(judgement, stop_for_error(expression, &obstacle), place);
             return;
         }
-        let in_body = self.constant_part(body, &decision.body, all);
+        let applies = |changed: &Changed<'_>| self.applies_with(changed);
+        let in_body = self.constant_part((body, &decision.body), all, &applies);
         let in_condition = || {
             let when = self.claim.when.as_ref()?;
             let gathered = decision.condition.as_ref()?;
-            let part = self.constant_part(when, gathered, self.all_parts(when, gathered))?;
+            let all = self.all_parts(when, gathered);
+            let part = self.constant_part((when, gathered), all, &|_| true)?;
             Some((when, part, "in the condition: "))
         };
         let found = in_body.map(|part| (body, part, "")).or_else(in_condition);
@@ -231,12 +240,30 @@ impl Evaluator<'_> {
             } else {
                 decision.condition.as_ref()
             };
+            // Without the condition and the interval, it may be able to change.
+            let repeats = place.is_empty()
+                && self
+                    .constant_part((body, &decision.body), vec![part], &|_| true)
+                    .is_none();
+            let scope = self.scope().filter(|_| repeats);
             let stopped = gathered
                 .and_then(|gathered| self.find_missing_width(&collect_reads(part.node), gathered))
-                .unwrap_or_else(|| stop_for_error(expression, &constant_part_obstacle(part)));
+                .unwrap_or_else(|| {
+                    stop_for_error(expression, &constant_part_obstacle(part, scope))
+                });
             judgement.verdict = stopped.verdict;
             judgement.control = None;
             stop(judgement, stopped, place);
+        }
+    }
+
+    /// What limits the claim to some evidence: its interval or its condition, in words.
+    fn scope(&self) -> Option<&'static str> {
+        match (&self.written.holds, &self.claim.when) {
+            (None, None) => None,
+            (Some(_), None) => Some("interval"),
+            (None, Some(_)) => Some("condition"),
+            (Some(_), Some(_)) => Some("interval or condition"),
         }
     }
 
@@ -284,10 +311,20 @@ impl Evaluator<'_> {
             return Vec::new();
         }
         judgement.verdict = Verdict::Error;
-        let (reason, help) = match (seen_false, &self.claim.when) {
+        let (reason, help) = match (seen_false, self.scope()) {
             (false, _) => (
                 "the claim cannot fail: whatever other values the evidence had, it would not be false",
                 "claim something that a measurement could contradict",
+            ),
+            (true, Some("interval")) => (
+                "the claim cannot fail: whatever other values the evidence had, the kernel would be on the other side of the interval where \
+                 they change it",
+                "the claim must not say what its interval says",
+            ),
+            (true, Some("interval or condition")) => (
+                "the claim cannot fail: whatever other values the evidence had, its condition would not hold, or the kernel would be on the \
+                 other side of the interval, where they change it",
+                "the claim must not say what its interval or its condition says",
             ),
             (true, Some(_)) => (
                 "the claim cannot fail: whatever other values the evidence had, its condition would not hold where it is false",
@@ -335,17 +372,24 @@ fn stop_as_unverified(expression: &Expression, part: Range<usize>, why: &str) ->
     }
 }
 
-/// What to say of a part that says nothing.
-fn constant_part_obstacle(part: ExpressionPart<'_>) -> Obstacle {
+/// What to say of a part that says nothing; `scope`: where what limits the claim to some evidence says it already.
+fn constant_part_obstacle(part: ExpressionPart<'_>, scope: Option<&str>) -> Obstacle {
     let (now, never) = if part.truth {
         ("true", "false")
     } else {
         ("false", "true")
     };
-    Obstacle {
-        message: format!(
+    let message = match scope {
+        None => format!(
             "this part cannot be {never}: whatever other values the evidence had, it would be {now}"
         ),
+        Some(scope) => format!(
+            "this part cannot be {never} where the claim applies: its {scope} says the same, and whatever other values the evidence had, \
+             it would be {now}"
+        ),
+    };
+    Obstacle {
+        message,
         range: part.node.range.clone(),
         help: Some(
             "take it out, or say something there that a measurement could contradict".into(),

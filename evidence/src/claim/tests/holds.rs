@@ -249,6 +249,75 @@ fn malformed_intervals() {
     }
 }
 
+/// Check that the control takes the same path as the verdict, so that a claim, or a part of one, that only says on which side of its
+/// interval the kernel is, is refused on both sides; likewise what only repeats a condition.
+#[test]
+fn claims_that_repeat_their_interval() {
+    for text in [
+        "kernel_at_least('6.12')",
+        "version(kernel.release) > version('6.2')",
+        "kernel_at_least('6.12') && create.outcome.returned == 3",
+        "create.outcome.returned == 3 && kernel_at_least('6.5')",
+        "kernel_at_least('6.12') || create.outcome.returned == 4",
+        "create.outcome.returned == 3 && !(version(kernel.release) < version('6.12'))",
+        "kernel_at_least('6.12') ? create.outcome.returned == 3 : create.outcome.returned == 4",
+    ] {
+        for release in [
+            "6.12.118+deb13-cloud-amd64",
+            "6.1.0-57-cloud-amd64",
+            "7.3.4",
+        ] {
+            let judgement = judged(text, "6.12..", release);
+            assert_eq!(
+                judgement.verdict,
+                Verdict::Error,
+                "{text} on {release}: {judgement:?}"
+            );
+            let reason = judgement.reason.unwrap();
+            assert!(reason.contains("interval"), "{text} on {release}: {reason}");
+        }
+    }
+    for (text, when) in [
+        (
+            "create.outcome.returned == 3 && kernel_at_least('6.12')",
+            "kernel_at_least('6.12')",
+        ),
+        (
+            "create.outcome.returned == 3 && create.outcome.errno == 0",
+            "create.outcome.errno == 0",
+        ),
+    ] {
+        let claim = Claim::parse("a_claim", text, place(text), Some((when, place(when)))).unwrap();
+        let judgement = judge_claim(&claim, &evidence());
+        assert_eq!(judgement.verdict, Verdict::Error, "{text}: {judgement:?}");
+        let reason = judgement.reason.unwrap();
+        assert!(reason.contains("its condition says the same"), "{reason}");
+    }
+    // What reads the release, and could be false inside.
+    for (text, when) in [
+        (
+            "create.outcome.returned == 3 && version(kernel.release) < version('7.0')",
+            "kernel_at_least('6.6')",
+        ),
+        (
+            "create.outcome.returned >= 3 && create.outcome.returned < 5",
+            "create.outcome.returned > 2",
+        ),
+    ] {
+        let claim = Claim::parse("a_claim", text, place(text), Some((when, place(when)))).unwrap();
+        let judgement = judge_claim(&claim, &evidence());
+        let expected = if text.contains(">= 3") {
+            Verdict::Error
+        } else {
+            Verdict::Pass
+        };
+        assert_eq!(judgement.verdict, expected, "{text}: {judgement:?}");
+    }
+    let text = "create.outcome.returned == 3 && starts_with(kernel.release, '6.12.')";
+    let judgement = judged(text, "6.6..", "6.12.118");
+    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+}
+
 /// Check that a side that is always true is no more allowed in a claim that has to be false than in one that has to be true.
 #[test]
 fn idle_sides() {
