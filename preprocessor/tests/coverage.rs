@@ -179,6 +179,31 @@ fn claims() {
     good(&book(named).qed(&["check"]));
 }
 
+/// Check that names and lines that no reader sees tell nothing: in notes that mdBook leaves out, in hidden elements and in images.
+#[test]
+fn unseen_text() {
+    let claim = "```qed-claim told\ncoverage(create.graph, 'chapter') == 0\n```\n\nend\n";
+    let names = "`outer` `inner` `leaf` `last` `other`";
+    for unseen in [
+        format!("[^unused]: {names}\n"),
+        format!("<div hidden>\n\n{names}\n\n</div>\n"),
+        format!("a <span style=\"display:none\">{names}</span> b\n"),
+        format!("![{names}](a.png)\n"),
+        format!("### Names {names} {{.hidden}}\n"),
+        "[^unused]: a\n\n    ```qed-exhibit table\n    create.outer.hits\n    create.inner.hits\n    ```\n".to_owned(),
+        "[^unused]: a\n\n    ```qed-exhibit coverage experiment=\"create\"\n    fold outer, inner, leaf, last, other: small\n    ```\n"
+            .to_owned(),
+    ] {
+        let chapter = format!("# One\n\n{claim}\n{unseen}");
+        let checked = book_of(&[("one.md", &chapter)], "").qed(&["check"]);
+        assert!(checked.status.success(), "{unseen}: {}", stdout(&checked));
+    }
+    // What is shown, counts.
+    let chapter = format!("# One[^used]\n\n{claim}\n[^used]: {names}\n");
+    let checked = book_of(&[("one.md", &chapter)], "").qed(&["check"]);
+    assert!(stdout(&checked).contains("FAIL"), "{}", stdout(&checked));
+}
+
 /// Check that lines that cannot be meant are errors at their place, and that one about nothing that ran is a warning.
 #[test]
 fn mistakes() {

@@ -8,7 +8,7 @@ use qed_evidence::claim::{Mentions, Scope};
 
 use crate::evidence::names::{find_identifiers, split_words};
 use crate::markdown::chapter::Chapter;
-use crate::markdown::structure::BlockKind;
+use crate::markdown::structure::{Block, BlockKind};
 use crate::markdown::syntax::{self, SpannedWord, SyntaxError};
 
 /// The name of the exhibit that says what a text covers.
@@ -177,7 +177,7 @@ impl BookMentions {
     }
 }
 
-/// Read one chapter. It names what stands as code in its text, and what its claims and other exhibits say.
+/// Read one chapter. It names what stands as code in its text, and what its claims and other exhibits say, as far as a reader sees it.
 fn read_chapter(chapter: &Chapter) -> ChapterMentions {
     let source = chapter.source.text.as_str();
     let mut named: BTreeSet<String> = find_identifiers(chapter)
@@ -185,7 +185,9 @@ fn read_chapter(chapter: &Chapter) -> ChapterMentions {
         .map(|one| one.name)
         .collect();
     let mut exhibits = Vec::new();
-    for block in &chapter.blocks {
+    let dropped = chapter.dropped_notes();
+    let is_shown = |block: &&Block| !dropped.iter().any(|note| note.contains(&block.range.start));
+    for block in chapter.blocks.iter().filter(is_shown) {
         let exhibit = (block.kind == BlockKind::Exhibit)
             .then(|| syntax::split_words(source, block.info.clone()).ok())
             .flatten();

@@ -20,6 +20,8 @@ use qed_evidence::investigation::Investigation;
 use qed_evidence::value::{Frame, Location, Value};
 
 use crate::markdown::chapter::Chapter;
+use crate::markdown::html_rules::HtmlRules;
+use crate::markdown::structure::mask_placeholders;
 
 /// The chapter that introduces terms, in whatever folder.
 const GLOSSARY: &str = "glossary.md";
@@ -122,18 +124,22 @@ impl Glossary {
     }
 }
 
-/// The names that a chapter uses, in order, each only the first time.
+/// The names that a chapter uses where a reader sees them, in order, each only the first time: not in notes that mdBook leaves out, in
+/// elements that could hide them, or in the text that stands for an image.
 pub fn find_identifiers(chapter: &Chapter) -> Vec<Identifier> {
     let text = chapter.source.text.as_str();
+    let placeholders = chapter.placeholder_ranges();
+    let masked = mask_placeholders(text, &placeholders);
+    let dropped = chapter.dropped_notes();
+    let mut rules = HtmlRules::new(&masked, &placeholders);
     let mut seen = BTreeSet::new();
     let mut out = Vec::new();
-    let mut in_block = 0_usize;
+    let (mut in_block, mut in_image) = (0_usize, 0_usize);
     let mut add = |name: &str, at: usize| {
         let span = at..at + name.len();
-        let filled = chapter
-            .placeholders
+        let filled = placeholders
             .iter()
-            .any(|p| p.range.start < span.end && span.start < p.range.end);
+            .any(|range| range.start < span.end && span.start < range.end);
         if !filled && seen.insert(name.to_owned()) {
             out.push(Identifier {
                 name: name.to_owned(),
@@ -141,11 +147,18 @@ pub fn find_identifiers(chapter: &Chapter) -> Vec<Identifier> {
             });
         }
     };
-    let options = MarkdownOptions::default();
-    for (event, range) in new_cmark_parser(text, &options).into_offset_iter() {
+    let options = chapter.markdown.options();
+    for (event, range) in new_cmark_parser(&masked, &options).into_offset_iter() {
+        rules.handle_event(&event, range.clone());
+        let unseen = in_image > 0
+            || rules.hides_values()
+            || dropped.iter().any(|note| note.contains(&range.start));
         match event {
+            Event::Start(Tag::Image { .. }) => in_image += 1,
+            Event::End(TagEnd::Image) => in_image -= 1,
             Event::Start(Tag::CodeBlock(_) | Tag::HtmlBlock) => in_block += 1,
             Event::End(TagEnd::CodeBlock | TagEnd::HtmlBlock) => in_block -= 1,
+            Event::Code(_) | Event::Text(_) if unseen => {}
             Event::Code(_) => {
                 let raw = &text[range.clone()];
                 let inner = raw.trim_matches('`');
@@ -454,6 +467,37 @@ mod tests {
         let text = "a `b` c";
         let found = &find_identifiers(&chapter("c.md", text))[0];
         assert_eq!(&text[found.span.clone()], "b");
+    }
+
+    /// Check that only names that a reader sees count: none in notes that mdBook leaves out, elements that can hide them, comments and the
+    /// texts of images, all in notes that are referred to, and elements that show their content.
+    #[test]
+    fn finds_only_what_is_seen() {
+        for text in [
+            "a\n\n[^unused]: `f`, RAX\n",
+            "a[^x]\n\n[^x]: one\n\n[^x]: `f`\n",
+            "<div hidden>\n\n`f`, RAX\n\n</div>\n",
+            "a <span hidden>`f` RAX</span> b",
+            "<p style=\"display:none\">\n\n- `f`\n",
+            "<template>\n\n`f`\n\n</template>",
+            "<!-- `f` RAX -->\n\na <!-- `f` --> b",
+            "![`f` RAX](a.png)",
+            "# `f` RAX {.hidden}\n",
+            "# `f` RAX {style=\"display:none\"}\n",
+        ] {
+            assert_eq!(named(text), [""; 0], "{text}");
+        }
+        for text in [
+            "a[^used]\n\n[^used]: `f`\n",
+            "<div>\n\n`f`\n\n</div>",
+            "<div hidden></div>\n\n`f`\n",
+            "> <div hidden>\n\n`f`\n",
+            "<details><summary>a</summary>\n\n`f`\n\n</details>",
+            "# `f` {#id .class}\n",
+            "![a](a.png) `f`",
+        ] {
+            assert_eq!(named(text), ["f"], "{text}");
+        }
     }
 
     /// Check that a term counts only with a definition, that one entry may hold several, and what `…` means.

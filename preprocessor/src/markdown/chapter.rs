@@ -159,8 +159,7 @@ impl Chapter {
         if !self.blocks.iter().any(|block| claim(&block)) {
             return;
         }
-        let masked = mask_placeholders(&self.source.text, placeholders);
-        let dropped = dropped_definitions(&masked, &self.markdown.options());
+        let dropped = self.dropped_among(placeholders);
         let inside = |block: &&Block| dropped.iter().any(|note| note.contains(&block.range.start));
         for block in self.blocks.iter().filter(claim).filter(inside) {
             let message =
@@ -171,6 +170,17 @@ impl Chapter {
             );
             self.problems.push(problem);
         }
+    }
+
+    /// The notes that mdBook leaves out of the page.
+    pub fn dropped_notes(&self) -> Vec<Range<usize>> {
+        self.dropped_among(&self.placeholder_ranges())
+    }
+
+    /// The same, with placeholders at these places.
+    fn dropped_among(&self, placeholders: &[Range<usize>]) -> Vec<Range<usize>> {
+        let masked = mask_placeholders(&self.source.text, placeholders);
+        dropped_definitions(&masked, &self.markdown.options())
     }
 
     /// True if anything in it needs evidence.

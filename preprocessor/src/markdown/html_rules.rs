@@ -100,6 +100,17 @@ impl<'a> HtmlRules<'a> {
                 for (name, value) in attrs {
                     self.check_name(&line, name, value.as_deref().unwrap_or_default());
                 }
+                // mdBook writes them into the heading's tag.
+                let named = attrs.iter().map(|(name, value)| {
+                    let value = value.as_deref().unwrap_or_default();
+                    (name.to_string(), value.to_owned())
+                });
+                let id = id.iter().map(|id| ("id".to_owned(), id.to_string()));
+                let own: Vec<(String, String)> = id
+                    .chain([("class".to_owned(), classes.join(" "))])
+                    .chain(named)
+                    .collect();
+                self.open.push(OpenElement::new("h1", &own, false));
             }
             Tag::CodeBlock(CodeBlockKind::Fenced(info)) => {
                 let line = first_line(self.text, &range);
@@ -221,6 +232,13 @@ impl<'a> HtmlRules<'a> {
              claims, exhibits and values: take another name, which no measured value may be part of"
                 .to_owned(),
         ));
+    }
+
+    /// True if a value that stands here might not be seen by a reader.
+    pub fn hides_values(&self) -> bool {
+        self.open
+            .iter()
+            .any(|open| open.refusal_reason(true).is_some())
     }
 
     /// Refuse a claim, exhibit or value that a reader might not see.
@@ -358,6 +376,20 @@ mod tests {
             }
         }
         assert_eq!(chapter("<div hidden>a {{qed a.b}}</div>").problems.len(), 1);
+        for heading in ["# a {{qed a.b}} {.hidden}", "a {{qed a.b}} {hidden=}\n---"] {
+            let found = chapter(heading);
+            let message = found.problems.first().map_or("nothing", |p| &p.message);
+            assert!(
+                message.contains("may not stand inside of"),
+                "{heading}: {message}"
+            );
+        }
+        assert_eq!(
+            chapter("# a {{qed a.b}} {#c .d}\n\n{{qed a.b}}")
+                .problems
+                .len(),
+            0
+        );
         for around in [
             "<div>",
             "<details open><summary>a</summary>",
