@@ -8,8 +8,8 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
-    CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_time, compile,
-    compile_of_kind, text_length,
+    CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_bits, as_time,
+    compile, compile_of_kind, text_length,
 };
 use super::number_names::{NumberNaming, named_fields, number_names};
 use super::paths::wrong_path_error;
@@ -302,6 +302,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         };
         if read.kind == Some(ReadKind::Time) {
             compiled.decode = as_time(compiled.decode);
+        }
+        if read.kind == Some(ReadKind::Flags) {
+            compiled.decode = as_bits(compiled.decode);
         }
         let length = length(read, path, &scope, wanted).map_err(Some)?;
         if let Some(reason) = several_values_reason(read, path, &compiled.decode) {

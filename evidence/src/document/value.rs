@@ -355,6 +355,12 @@ impl Value {
     }
 }
 
+/// A number in hexadecimal, with a sign in the place of bits that its type may not have.
+fn write_hexadecimal(f: &mut fmt::Formatter<'_>, number: i128) -> fmt::Result {
+    let sign = if number < 0 { "-" } else { "" };
+    write!(f, "{sign}{:#x}", number.unsigned_abs())
+}
+
 impl fmt::Display for Value {
     /// The plain text of the value, as a reader would write it. What was cut ends with its [mark](Value::cut_mark).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -362,8 +368,7 @@ impl fmt::Display for Value {
             Value::Address { value, .. } => value.fmt(f),
             Value::Int { value, .. } => value.fmt(f),
             Value::Bool { value } => value.fmt(f),
-            Value::Offset { value } if value.get() < 0 => write!(f, "-{:#x}", -value.get()),
-            Value::Offset { value } => write!(f, "{:#x}", value.get()),
+            Value::Offset { value } => write_hexadecimal(f, value.get()),
             Value::Size { value } => value.fmt(f),
             Value::Fd { value } | Value::Pid { value } => value.fmt(f),
             Value::Errno { value: 0, name } => f.write_str(name),
@@ -374,7 +379,7 @@ impl fmt::Display for Value {
             } => f.write_str(name),
             Value::Enum { value, .. } => value.fmt(f),
             Value::Flags { value, names, .. } if names.is_empty() => {
-                write!(f, "{:#x}", value.get())
+                write_hexadecimal(f, value.get())
             }
             Value::Flags { names, .. } => f.write_str(&names.join("|")),
             Value::Bytes { value } => write_bytes(f, &value.0),
@@ -432,5 +437,31 @@ impl Datum {
 impl From<Value> for Datum {
     fn from(value: Value) -> Self {
         Datum::Value(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a negative number is written with its sign, and not with the bits of a wider type.
+    #[test]
+    fn signs_in_hexadecimal() {
+        let exact = |value: i128| Integer::new(value).unwrap();
+        for (number, wanted) in [
+            (-0x7fdf_fffd, "-0x7fdffffd"),
+            (-5, "-0x5"),
+            (0x8020_0003, "0x80200003"),
+            (0, "0x0"),
+        ] {
+            let value = exact(number);
+            let flags = Value::Flags {
+                value,
+                set: None,
+                names: Vec::new(),
+            };
+            assert_eq!(flags.to_string(), wanted);
+            assert_eq!(Value::Offset { value }.to_string(), wanted);
+        }
     }
 }

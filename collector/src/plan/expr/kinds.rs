@@ -113,6 +113,39 @@ pub fn as_time(decode: Decoder) -> Decoder {
     }
 }
 
+/// The meaning of a number as a set of bits: none of them is a sign, and there are as many as its type has.
+pub fn as_bits(decode: Decoder) -> Decoder {
+    match decode {
+        Decoder::Int {
+            size,
+            big_endian,
+            type_name,
+            ..
+        } => Decoder::Int {
+            size,
+            signed: false,
+            big_endian,
+            type_name,
+        },
+        Decoder::BitField {
+            bit_offset,
+            bits,
+            type_name,
+            boolean,
+            values,
+            ..
+        } => Decoder::BitField {
+            bit_offset,
+            bits,
+            signed: false,
+            type_name,
+            boolean,
+            values,
+        },
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +153,38 @@ mod tests {
     use crate::btf::{ArgumentLocation, Btf, Parameter, TypeId};
     use crate::plan::expr::{DecodedValue, ReturnMeaning, decode};
     use qed_collector_ebpf::MAX_READ_BYTES;
+
+    /// Check that flags have as many bits as their type, also if the highest is set in a type with a sign.
+    #[test]
+    fn bits_without_a_sign() {
+        let mut bytes = [0; MAX_READ_BYTES];
+        bytes[..8].copy_from_slice(&[3, 0, 0x20, 0x80, 0xff, 0xff, 0xff, 0xff]);
+        let int = |size| Decoder::Int {
+            size,
+            signed: true,
+            big_endian: false,
+            type_name: "int".into(),
+        };
+        let field = Decoder::BitField {
+            bit_offset: 20,
+            bits: 12,
+            signed: true,
+            type_name: "int".into(),
+            boolean: false,
+            values: Vec::new(),
+        };
+        for (how, wanted) in [
+            (int(4), 0x8020_0003),
+            (int(8), 0xffff_ffff_8020_0003),
+            (int(2), 3),
+            (field, 0x802),
+        ] {
+            match decode(&[(&bytes, 0)], &as_bits(how)) {
+                DecodedValue::Int { value, .. } => assert_eq!(value, wanted),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 
     fn types() -> (Vec<u8>, TypeId) {
         let mut b = Builder::default();

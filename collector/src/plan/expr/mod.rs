@@ -45,7 +45,7 @@ mod value;
 
 pub use compile::{check, compile, compile_wanted};
 pub use decode::{DecodedValue, Decoder, LoadedBytes, StructureField, decode, decode_fields};
-pub use kinds::{as_time, compile_of_kind, text_length};
+pub use kinds::{as_bits, as_time, compile_of_kind, text_length};
 pub use types::{
     CompiledPath, Element, ErrorClass, ExprError, PathMember, ReadOptions, ReturnMeaning, Scope,
 };
