@@ -79,7 +79,8 @@ pub enum CommandValueKind {
     Int,
     /// An address, in hexadecimal digits.
     Address,
-    /// A distance in bytes, or a place in physical memory, in hexadecimal digits.
+    /// A distance in bytes, or a place in physical memory, in hexadecimal digits: behind `0x`, padded with zeros, or matched as `[0-9a-f]+`,
+    /// because it could be decimal otherwise.
     Offset,
 }
 
@@ -98,6 +99,12 @@ pub enum NotFound {
     /// The match is not a hexadecimal number.
     #[error("what matches `{0}` is not a hexadecimal number")]
     Hexadecimal(String),
+    /// The match has neither `0x` nor another sign of being hexadecimal.
+    #[error(
+        "what matches `{0}` can be a decimal number or a hexadecimal one: `kind = \"int\"` reads decimal numbers; for an offset, let the \
+         pattern match its `0x`, or its digits as `[0-9a-f]+`"
+    )]
+    Ambiguous(String),
     /// The match is not an address.
     #[error("what matches `{0}` is not an address")]
     Address(String),
@@ -107,6 +114,14 @@ pub enum NotFound {
 }
 
 impl CommandValue {
+    /// True if its pattern names the digits of hexadecimal numbers.
+    fn asks_for_hexadecimal(&self) -> bool {
+        let pattern = self.pattern.as_str().to_ascii_lowercase();
+        ["a-f", "xdigit"]
+            .iter()
+            .any(|digits| pattern.contains(digits))
+    }
+
     /// The value in `output`.
     ///
     /// # Errors
@@ -123,9 +138,9 @@ impl CommandValue {
         match self.kind {
             CommandValueKind::Text => Ok(Value::text(text)),
             CommandValueKind::Int => {
-                let number = match text.strip_prefix("0x") {
-                    Some(digits) => i128::from_str_radix(digits, 16).ok(),
-                    None => text.parse().ok(),
+                let number = match split_sign(text) {
+                    (_, digits) if digits.starts_with("0x") => read_hexadecimal(text),
+                    _ => text.parse().ok(),
                 };
                 let number = number.and_then(Integer::new);
                 let value = number.ok_or_else(|| NotFound::Number(pattern()))?;
@@ -135,9 +150,11 @@ impl CommandValue {
                 })
             }
             CommandValueKind::Offset => {
-                let digits = text.strip_prefix("0x").unwrap_or(text);
-                let number = i128::from_str_radix(digits, 16).ok().and_then(Integer::new);
+                let number = read_hexadecimal(text).and_then(Integer::new);
                 let value = number.ok_or_else(|| NotFound::Hexadecimal(pattern()))?;
+                if may_be_decimal(text) && !self.asks_for_hexadecimal() {
+                    return Err(NotFound::Ambiguous(pattern()));
+                }
                 Ok(Value::Offset { value })
             }
             CommandValueKind::Address => {
@@ -152,15 +169,51 @@ impl CommandValue {
     }
 }
 
+/// The sign of a number that was printed, true for minus, and the rest.
+fn split_sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    }
+}
+
+/// The hexadecimal number `-0x1f`, with or without sign and `0x`.
+fn read_hexadecimal(text: &str) -> Option<i128> {
+    let (is_negative, rest) = split_sign(text);
+    let digits = rest.strip_prefix("0x").unwrap_or(rest);
+    // The standard library would take another sign here.
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let number = i128::from_str_radix(digits, 16).ok()?;
+    Some(if is_negative { -number } else { number })
+}
+
+/// True if a hexadecimal number looks like a decimal one (`10`, `1e3`): it has no `0x`, and is not padded as kernels pad theirs.
+fn may_be_decimal(text: &str) -> bool {
+    let (_, digits) = split_sign(text);
+    let padded = digits.len() > 1 && digits.starts_with('0');
+    let is_decimal =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mantissa = digits.split_once(['e', 'E']);
+    !padded
+        && digits != "0"
+        && (is_decimal(digits) || mantissa.is_some_and(|(a, b)| is_decimal(a) && is_decimal(b)))
+}
+
 /// True if a value can have been found in `output`: the output contains it, in one of the accepted forms.
 pub(crate) fn occurs_in(value: &Value, output: &str) -> bool {
     // Leading zeros, `0x` and capital letters make no other number.
     let hexadecimal = |digits: String| output.to_ascii_lowercase().contains(&digits);
+    // `0x` and zeros can stand between a sign and the digits.
+    let number = |number: i128| {
+        (number >= 0 || output.contains('-')) && hexadecimal(format!("{:x}", number.unsigned_abs()))
+    };
     match value {
         Value::Address { value, .. } => hexadecimal(format!("{:x}", value.0)),
-        Value::Offset { value } => hexadecimal(format!("{:x}", value.get())),
+        Value::Offset { value } => number(value.get()),
         Value::Int { value, .. } => {
-            output.contains(&value.get().to_string()) || hexadecimal(format!("{:x}", value.get()))
+            output.contains(&value.get().to_string()) || number(value.get())
         }
         Value::Text { value } => output.contains(value.as_str()),
         _ => false,
@@ -212,12 +265,38 @@ mod tests {
         assert_eq!(find(r"= (-?\d+)", Int, "x = -3").unwrap(), "-3");
         assert_eq!(find(r"= (\S+)", Int, "x = 0x001A").unwrap(), "26");
         assert_eq!(find(r"\S+", Text, "6.1.0\n").unwrap(), "6.1.0");
+        for (pattern, kind, output, wanted) in [
+            ("v=(.*)$", Offset, "v=-0x5", "-0x5"),
+            ("v=([-0-9a-f]+)$", Offset, "v=-5", "-0x5"),
+            ("v=([-0-9a-f]+)$", Offset, "v=-10", "-0x10"),
+            ("v=(.*)$", Offset, "v=-0x0005", "-0x5"),
+            ("v=(.*)$", Offset, "v=3f8", "0x3f8"),
+            ("v=(.*)$", Offset, "v=00001000", "0x1000"),
+            ("v=(.*)$", Offset, "v=0x10", "0x10"),
+            ("v=(.*)$", Offset, "v=0", "0x0"),
+            ("v=(.*)$", Int, "v=-0x10", "-16"),
+            ("v=(.*)$", Int, "v=-16", "-16"),
+        ] {
+            assert_eq!(find(pattern, kind, output).unwrap(), wanted, "{output}");
+        }
         for (pattern, kind, output, why) in [
             ("^([0-9a-f]+) ", Address, symbols, "more than one place"),
             ("nothing", Text, symbols, "nothing in its output"),
             ("^(0+) T", Address, "0000000000000000 T _text", "hides"),
             ("_(text)", Address, "_text", "not an address"),
             ("_(text)", Int, "_text", "not a number"),
+            ("v=(.*)$", Offset, "v=0x-5", "not a hexadecimal"),
+            ("v=(.*)$", Int, "v=0x-5", "not a number"),
+            ("v=(.*)$", Offset, "v=0x", "not a hexadecimal"),
+            ("v=(.*)$", Offset, "v=+5", "not a hexadecimal"),
+            ("v=(.*)$", Offset, "v=10", "decimal number or a hexadecimal"),
+            ("v=(.*)$", Offset, "v=-5", "decimal number or a hexadecimal"),
+            (
+                "v=(.*)$",
+                Offset,
+                "v=1e3",
+                "decimal number or a hexadecimal",
+            ),
         ] {
             let found = find(pattern, kind, output);
             assert!(
@@ -240,5 +319,11 @@ mod tests {
             assert!(!occurs_in(&value, output), "{value}");
         }
         assert!(occurs_in(&Value::int(0x100_0000), output));
+        let offset = |value: i128| Value::Offset {
+            value: Integer::new(value).unwrap(),
+        };
+        assert!(occurs_in(&offset(-5), "v=-0x0005"));
+        assert!(!occurs_in(&offset(-5), "v=5"));
+        assert!(!occurs_in(&offset(-5), "v=-6"));
     }
 }
