@@ -48,10 +48,8 @@ fn open_how() {
         .replace(", resolve = 4", ", resolv = 4");
     let (evidence, _) = captured_from("debian-6.12", &format!("{text}{misspelt}"));
     let at = |path: &str| shown(&evidence, path);
-    assert_eq!(
-        at("open.outcome.stdout").trim_matches('"').trim_end(),
-        "openat2(-100, \"/etc/passwd\", {.flags = O_RDONLY|O_CLOEXEC, .resolve = 4}, 24) = 3"
-    );
+    assert_eq!(at("open.outcome.stdout").trim_matches('"'), "");
+    assert_eq!(at("open.outcome.returned"), "3");
     // The kernel adds O_LARGEFILE before it comes here.
     assert_eq!(at("open.do_sys_openat2.entry.flags"), "557056");
     assert_eq!(at("open.do_sys_openat2.entry.resolve"), "4");

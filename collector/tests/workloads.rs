@@ -316,8 +316,11 @@ function = "__x64_sys_getpid"
         let (evidence, _) = captured_from(guest, text);
         let at = |path: &str| shown(&evidence, path).unwrap();
         assert_eq!(
-            at("refused.outcome.stdout").trim_end(),
-            "connect(3, {.sin_family = AF_INET, .sin_port = 999, .sin_addr = {.s_addr = 127.0.0.1}}, 16) = -1 ECONNREFUSED",
+            (
+                at("refused.outcome.stdout").as_str(),
+                at("refused.outcome.errno").as_str()
+            ),
+            ("", "ECONNREFUSED"),
             "{guest}"
         );
         assert_eq!(

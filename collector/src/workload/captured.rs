@@ -39,13 +39,6 @@ impl<R: AsyncRead + Unpin> CapturedOutput<R> {
     }
 }
 
-/// True if a line with this beginning is there as a whole. The call itself may have printed before it.
-pub(super) fn has_line(bytes: &[u8], head: &str) -> bool {
-    let mut found = bytes.windows(head.len()).enumerate();
-    let at = found.find(|(_, window)| *window == head.as_bytes());
-    at.is_some_and(|(at, _)| bytes[at..].contains(&b'\n'))
-}
-
 /// The first message that is there as a whole: where it begins, and where its line ends.
 pub(super) fn find_message(bytes: &[u8]) -> Option<(usize, usize)> {
     let start = bytes.iter().position(|byte| *byte == MESSAGE)?;

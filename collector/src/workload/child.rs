@@ -22,7 +22,7 @@ use nix::{
 use super::invoke::{call_code, marking_instruction};
 use super::keeper::Keeper;
 use super::link::Link;
-use super::operands::{Operands, OperandsError, may_endanger_link, result_line};
+use super::operands::{Operands, OperandsError, may_endanger_link};
 use super::protocol::{FromChild, ToChild, WorkloadJob};
 use super::spec::{SyscallInvocation, WorkloadEnvironment, WorkloadKind};
 use super::surroundings::{SurroundingsError, enter, set_stdin};
@@ -290,12 +290,11 @@ impl WatchedCalls<'_> {
         self.sequence.iter().skip(1).chain(last)
     }
 
-    /// Make the calls, each by `call`, from the first on, which is ready. A line about each is added to `lines`.
+    /// Make the calls, each by `call`, from the first on, which is ready.
     fn make_calls(
         &self,
         first: Operands,
         call: impl Fn(&Operands) -> i64,
-        lines: &mut String,
     ) -> Result<CallResults, OperandsError> {
         let mut later = self.later_calls();
         let mut made = CallResults {
@@ -309,7 +308,6 @@ impl WatchedCalls<'_> {
             made.returned = call(&made.operands);
             let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             made.elapsed_ns = made.elapsed_ns.saturating_add(elapsed);
-            lines.push_str(&result_line(&made.operands.head, made.returned));
             let Some(next) = later.next() else {
                 return Ok(made);
             };
@@ -335,8 +333,7 @@ impl WatchedCalls<'_> {
     ) -> Result<(u64, Operands), OperandsError> {
         let mut times = Vec::new();
         for _ in 0..calls.max(1) {
-            let made =
-                self.make_calls(operands, Operands::make_call_unmarked, &mut String::new())?;
+            let made = self.make_calls(operands, Operands::make_call_unmarked)?;
             times.push(made.elapsed_ns);
             operands = self.prepare_again(made.operands)?;
         }
@@ -362,7 +359,7 @@ impl WatchedCalls<'_> {
         }
         Ok(self.prepare().and_then(|mut operands| {
             for _ in 0..warm_up {
-                let made = self.make_calls(operands, Operands::make_call, &mut String::new())?;
+                let made = self.make_calls(operands, Operands::make_call)?;
                 operands = self.prepare_again(made.operands)?;
             }
             Ok(operands)
@@ -385,7 +382,6 @@ fn run_calls(
         instruction,
         function,
         code: hex::encode(code),
-        head: operands.head.clone(),
         marking_instruction: marking_instruction(),
     })?;
     loop {
@@ -402,11 +398,9 @@ fn run_calls(
             other => return Err(io::Error::other(format!("{other:?} at the gate"))),
         }
     }
-    let mut lines = String::new();
     let made = if job.threads > 1 {
         // SAFETY: as in `Operands::make_call`; buffers are bytes without meaning to this process.
         let returned = unsafe { call_in_threads(operands.words, job.threads) }?;
-        lines.push_str(&result_line(&operands.head, returned));
         Ok(CallResults {
             operands,
             returned,
@@ -414,9 +408,9 @@ fn run_calls(
             elapsed_ns: 0,
         })
     } else {
-        watched.make_calls(operands, Operands::make_call, &mut lines)
+        watched.make_calls(operands, Operands::make_call)
     };
-    link.print(&lines)?;
+    link.send(&FromChild::Returned)?;
     report_outcome(made, link)
 }
 

@@ -1,4 +1,4 @@
-//! The workload's connection to the collector: lines in on descriptor 0, lines out on 1 and 2.
+//! The workload's connection to the collector: lines in on descriptor 0, lines out on 2.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
@@ -38,24 +38,15 @@ impl Link {
         serde_json::from_str(&line).map_err(io::Error::other)
     }
 
-    /// Send a message. Its first byte distinguishes it from output of the call on the same pipe.
+    /// Send a message, in one write without a lock or a buffer between. Its first byte distinguishes it from output of the call on the
+    /// same pipe.
     pub(super) fn send(&self, message: &FromChild) -> io::Result<()> {
         let mut line = vec![MESSAGE];
         serde_json::to_writer(&mut line, message).map_err(io::Error::other)?;
         line.push(b'\n');
-        self.write(2, &line)
-    }
-
-    /// Print a line on standard output, in one write without a lock or a buffer between: the collector takes it as "it
-    /// has returned".
-    pub(super) fn print(&self, line: &str) -> io::Result<()> {
-        self.write(1, line.as_bytes())
-    }
-
-    fn write(&self, descriptor: i32, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Pipe(_) => write_all(descriptor, bytes),
-            Self::Kept(keeper) => keeper.write(descriptor, bytes),
+            Self::Pipe(_) => write_all(2, &line),
+            Self::Kept(keeper) => keeper.write(2, &line),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Messages between collector and workload: one JSON value per line, to the workload over the pipe that is its descriptor 0,
 //! from it over the one that is its descriptor 2. Pipes, because a killed process closes them, and because the release of a
-//! socket would appear in a trace of sockets. The workload sends nothing between the gate and [`ToChild::Report`], because a
-//! message allocates kernel memory that would appear among the traced allocations; the line on its standard output tells that
-//! its call has returned.
+//! socket would appear in a trace of sockets. Between the gate and [`ToChild::Report`] the workload sends nothing but
+//! [`FromChild::Returned`], after the end of its last call was marked, because a message allocates kernel memory that would appear among
+//! the traced allocations. Its standard output belongs to its calls alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,14 +47,14 @@ pub(super) enum FromChild {
         function: u64,
         /// The function's machine code, in hexadecimal.
         code: String,
-        /// The prefix of the line that it will print about its call.
-        head: String,
         /// Address of the `syscall` instruction that it makes its next system call with.
         marking_instruction: u64,
     },
     /// Median time of one call in nanoseconds.
     Timed(u64),
-    /// The last call returned.
+    /// The last call returned, or the next of several could not be made.
+    Returned,
+    /// The outcome.
     Done {
         returned: i64,
         /// The results of the calls before it, if it is the last of several.

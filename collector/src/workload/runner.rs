@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::captured::{CapturedOutput, find_message, has_line};
+use super::captured::{CapturedOutput, find_message};
 use super::child::{EXIT_SETUP_FAILED, HIDDEN_ARGUMENT, WHY};
 use super::protocol::{FromChild, ToChild, WorkloadJob};
 use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
@@ -118,10 +118,6 @@ pub struct RunningWorkload {
     stderr: CapturedOutput<ChildStderr>,
     limit: Duration,
     is_command: bool,
-    /// The printed line about a system call, up to its result; it shows that the call has returned.
-    head: Option<String>,
-    /// [`WorkloadSpec::max_output`].
-    max_output: usize,
     call_site: Option<CallSite>,
     status: Option<ExitStatus>,
     timed_out: bool,
@@ -166,21 +162,14 @@ impl RunningWorkload {
             .spawn()
             .map_err(system_error("start"))?;
         let missing = || WorkloadError::Protocol("no pipe".into());
-        let (is_command, kept) = match &spec.kind {
-            // Its line has to be seen, however little of it is wanted.
-            WorkloadKind::Syscall { .. } => (false, spec.max_output.max(KEPT)),
-            WorkloadKind::Command(_) => (true, spec.max_output),
-        };
         let mut running = Self {
             tgid: child.id().ok_or_else(missing)?,
-            stdout: CapturedOutput::new(child.stdout.take().ok_or_else(missing)?, kept),
+            stdout: CapturedOutput::new(child.stdout.take().ok_or_else(missing)?, spec.max_output),
             stderr: CapturedOutput::new(child.stderr.take().ok_or_else(missing)?, KEPT),
             link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
-            is_command,
-            head: None,
-            max_output: spec.max_output,
+            is_command: matches!(spec.kind, WorkloadKind::Command(_)),
             call_site: None,
             status: None,
             timed_out: false,
@@ -218,10 +207,8 @@ impl RunningWorkload {
                 instruction,
                 function,
                 code,
-                head,
                 marking_instruction,
             } => {
-                self.head = Some(head);
                 let code = hex::decode(code).map_err(|e| WorkloadError::Protocol(e.to_string()))?;
                 self.call_site = Some(CallSite {
                     function,
@@ -289,8 +276,7 @@ impl RunningWorkload {
 
     /// Its output so far, cut at [`WorkloadSpec::max_output`].
     pub fn stdout(&self) -> &[u8] {
-        let kept = &self.stdout.retained;
-        &kept[..kept.len().min(self.max_output)]
+        &self.stdout.retained
     }
 
     /// At the gate: make the call `calls` times, closing what it opens, and return the median time of one
@@ -316,8 +302,8 @@ impl RunningWorkload {
             self.send(&ToChild::Go).await?;
         }
         let deadline = Instant::now() + self.limit;
-        let until_line = !self.is_command;
-        match timeout_at(deadline, self.read_output(until_line)).await {
+        let until_returned = !self.is_command;
+        match timeout_at(deadline, self.read_output(until_returned)).await {
             Ok(result) => result,
             Err(_) => {
                 self.kill().await?;
@@ -326,13 +312,14 @@ impl RunningWorkload {
         }
     }
 
-    /// Read its output until its line has arrived (if `until_line`), or it has ended.
-    async fn read_output(&mut self, until_line: bool) -> Result<WorkloadState, WorkloadError> {
+    /// Read its output until it says that its call has returned (if `until_returned`), or it has ended.
+    async fn read_output(&mut self, until_returned: bool) -> Result<WorkloadState, WorkloadError> {
         loop {
-            if let Some(head) = self.head.as_ref().filter(|_| until_line)
-                && has_line(&self.stdout.retained, head)
-            {
-                return Ok(WorkloadState::Returned);
+            if until_returned && let Some(message) = self.take_message() {
+                return match message? {
+                    FromChild::Returned => Ok(WorkloadState::Returned),
+                    other => Err(WorkloadError::Protocol(format!("{other:?}"))),
+                };
             }
             tokio::select! {
                 // Its output is read before its end is handled.
@@ -434,11 +421,7 @@ impl RunningWorkload {
             returned: self.returned,
             errno: self.returned.map(errno_of),
             exit,
-            stdout: {
-                let mut kept = self.stdout.retained;
-                kept.truncate(self.max_output);
-                kept
-            },
+            stdout: self.stdout.retained,
             printed: self.stdout.closed.then_some(self.stdout.printed),
             complained: self.stderr.closed.then(|| {
                 // Protocol messages do not count as output.
@@ -459,14 +442,20 @@ impl RunningWorkload {
         link.write_all(&line).await.map_err(system_error("talk to"))
     }
 
+    /// Take the first message out of what came on standard error.
+    fn take_message(&mut self) -> Option<Result<FromChild, WorkloadError>> {
+        let (start, end) = find_message(&self.stderr.retained)?;
+        let message = serde_json::from_slice(&self.stderr.retained[start + 1..end]);
+        self.stderr.retained.drain(start..=end);
+        self.messages += (end - start + 1) as u64;
+        Some(message.map_err(|e| WorkloadError::Protocol(e.to_string())))
+    }
+
     async fn receive(&mut self) -> Result<FromChild, WorkloadError> {
         loop {
             // Ignore other output: the process's end is more informative.
-            if let Some((start, end)) = find_message(&self.stderr.retained) {
-                let message = serde_json::from_slice(&self.stderr.retained[start + 1..end]);
-                self.stderr.retained.drain(start..=end);
-                self.messages += (end - start + 1) as u64;
-                return message.map_err(|e| WorkloadError::Protocol(e.to_string()));
+            if let Some(message) = self.take_message() {
+                return message;
             }
             if self.stderr.closed {
                 return Err(system_error("hear from")(
