@@ -1,6 +1,7 @@
 //! Structures that are filled by the names of their members.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use qed_evidence::investigation::{Argument, MemberValue};
 
@@ -38,6 +39,11 @@ pub(super) enum FillError {
         type_name: String,
         value: i128,
     },
+    /// Two members lie in one place.
+    #[error(
+        "its members `{path}` and `{other}` lie in one place, as members of a union do: the second would overwrite the first"
+    )]
+    Shared { path: String, other: String },
     /// Too many elements or bytes.
     #[error("its member `{path}` holds {limit} {unit}, not {count}")]
     TooMany {
@@ -55,6 +61,8 @@ pub(super) struct Filler<'f, 'a> {
     pub argument: &'f dyn Fn(&Argument) -> Result<Arg, Reason>,
     /// The structure.
     pub memory: &'f mut Memory,
+    /// The bits that were filled, each range with the path of its member.
+    pub filled: Vec<(String, Range<u64>)>,
 }
 
 /// The place of a value in the structure.
@@ -219,10 +227,15 @@ impl Filler<'_, '_> {
         if !(1..=64).contains(&width) {
             return Err(self.kind_error(place, "a number of this size cannot be written"));
         }
-        let is_boolean = matches!(&stripped.ty, Type::Int(int) if int.boolean);
-        let (least, most) = match is_boolean {
-            true => (0, 1),
-            false => (-(1i128 << (width - 1)), (1i128 << width) - 1),
+        let (least, most) = (-(1i128 << (width - 1)), (1i128 << width) - 1);
+        let (least, most) = match &stripped.ty {
+            Type::Int(int) if int.boolean => (0, 1),
+            // Whether `char` has a sign depends on the kernel.
+            Type::Int(int) if int.character => (least, most),
+            Type::Int(int) if int.signed => (least, -least - 1),
+            // No number of TOML has the highest of 64 bits, so that a negative one stands for those.
+            Type::Int(_) if width < 64 => (0, most),
+            _ => (least, most),
         };
         if number < least || number > most {
             return Err(FillError::Range {
@@ -231,6 +244,7 @@ impl Filler<'_, '_> {
                 value: number,
             });
         }
+        self.occupy(place, width.into())?;
         // The two's complement of a negative number.
         let mut bits = number as u64;
         if stripped.big_endian {
@@ -268,6 +282,7 @@ impl Filler<'_, '_> {
                 count: bytes.len(),
             });
         }
+        self.occupy(place, bytes.len() as u64 * 8)?;
         let start = usize::try_from(place.bit_offset / 8).ok();
         let target = start.and_then(|start| self.memory.bytes.get_mut(start..start + bytes.len()));
         match target {
@@ -289,11 +304,26 @@ impl Filler<'_, '_> {
         argument: &Argument,
     ) -> Result<(), FillError> {
         let value = (self.argument)(argument).map_err(FillError::Argument)?;
+        self.occupy(place, size * 8)?;
         self.memory.patches.push(Patch {
             offset: usize::try_from(place.bit_offset / 8).unwrap_or(usize::MAX),
             size: usize::try_from(size).unwrap_or(usize::MAX),
             value,
         });
+        Ok(())
+    }
+
+    /// Take so many bits at the place of a member, which no other member may have.
+    fn occupy(&mut self, place: &MemberPlace<'_>, bits: u64) -> Result<(), FillError> {
+        let range = place.bit_offset..place.bit_offset + bits;
+        let shares = |taken: &Range<u64>| taken.start < range.end && range.start < taken.end;
+        if let Some((other, _)) = self.filled.iter().find(|(_, taken)| shares(taken)) {
+            return Err(FillError::Shared {
+                path: other.clone(),
+                other: place.path.to_owned(),
+            });
+        }
+        self.filled.push((place.path.to_owned(), range));
         Ok(())
     }
 

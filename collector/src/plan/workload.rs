@@ -169,6 +169,7 @@ impl Arguments<'_, '_, '_> {
             btf: self.btf,
             argument: &|argument| self.argument(argument).map_err(Reason::from_error),
             memory: &mut memory,
+            filled: Vec::new(),
         };
         filler
             .fill_members(&composite, 0, "", &structure.members)
@@ -352,6 +353,26 @@ mod tests {
             (
                 "{ struct = \"given\", first = 16 }",
                 "16 does not fit into its member `first`",
+            ),
+            (
+                "{ struct = \"given\", port = -1 }",
+                "-1 does not fit into its member `port`",
+            ),
+            (
+                "{ struct = \"given\", small = 32768 }",
+                "32768 does not fit into its member `small`",
+            ),
+            (
+                "{ struct = \"given\", first = -1 }",
+                "-1 does not fit into its member `first`",
+            ),
+            (
+                "{ struct = \"given\", name = { text = \"ab\" }, inner.low = 7 }",
+                "its members `name` and `inner.low` lie in one place",
+            ),
+            (
+                "{ struct = \"given\", inner.low = 7, pointer = { text = \"a\" } }",
+                "its members `inner.low` and `pointer` lie in one place",
             ),
             (
                 "{ struct = \"given\", pair = [1, 2, 3] }",
