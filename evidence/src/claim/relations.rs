@@ -78,7 +78,14 @@ impl<'p> Relations<'p> {
             let numbers = parts.zip(number(sum.whole));
             numbers.is_none_or(|(parts, whole)| parts <= whole)
         });
+        let text = |path: &str| match bindings.read(path) {
+            Some(Typed::Text(text)) => Some(text.as_str()),
+            _ => None,
+        };
         let pairs = self.pairs.iter().all(|(a, relation, b)| {
+            if let (Relation::Different, Some(a), Some(b)) = (relation, text(a), text(b)) {
+                return a != b;
+            }
             let numbers = number(a).zip(number(b));
             numbers.is_none_or(|(a, b)| match relation {
                 Relation::Less => a < b,
@@ -265,12 +272,14 @@ fn find_sums<'p>(paths: &[&'p str]) -> Vec<Sum<'p>> {
 
 /// The sums over boots, and each boot's part in them.
 fn relation_of_boots(a: &[&str], b: &[&str]) -> Option<Relation> {
-    use Relation::{AtMost, Divides};
+    use Relation::{AtMost, Different, Divides};
     let extremes = ["lowest", "highest"];
     match (a, b) {
         (["boots", "distinct" | "distinct_physical" | "differing"], ["boots", "count"])
         | (["boots", "lowest"], ["boots", "highest"] | ["boots", _, "slide"])
         | (["boots", _, "slide"], ["boots", "highest"]) => Some(AtMost),
+        // The reader refuses a boot that comes twice.
+        (["boots", one, "boot_id"], ["boots", other, "boot_id"]) if one != other => Some(Different),
         (["boots", "divisor"], ["boots", leaf]) if extremes.contains(leaf) => Some(Divides),
         (["boots", "divisor"], ["boots", _, "slide"]) => Some(Divides),
         _ => None,

@@ -312,6 +312,17 @@ const SETS: &[(&str, &[(i64, &str)])] = &[
     ),
 ];
 
+/// Further names of numbers in these sets, as C programs know them on x86-64.
+const SET_ALIASES: &[(&str, &[(i64, &str)])] = &[
+    ("AF", constants! { AF_LOCAL = 1 AF_ROUTE = 16 }),
+    ("SIG", constants! { SIGIOT = 6 SIGPOLL = 29 }),
+    (
+        "F",
+        // <https://sourceware.org/git/?p=glibc.git;a=blob;f=sysdeps/unix/sysv/linux/x86/bits/fcntl.h>
+        &[(5, "F_GETLK64"), (6, "F_SETLK64"), (7, "F_SETLKW64")],
+    ),
+];
+
 /// The type of a workload's signal in evidence.
 const SIGNAL: &str = "signal";
 
@@ -340,18 +351,41 @@ pub fn constant_name(set: &str, value: i128) -> Option<&'static str> {
 /// The number of a name in a set of constants.
 pub(crate) fn constant_number(set: &str, name: &str) -> Option<i128> {
     let set = if set == SIGNAL { "SIG" } else { set };
-    let (_, names) = SETS.iter().find(|(known, _)| *known == set)?;
-    let (number, _) = names.iter().find(|(_, known)| *known == name)?;
-    Some(i128::from(*number))
+    let mut names = names_in([SETS, SET_ALIASES], set);
+    let (number, _) = names.find(|(_, known)| *known == name)?;
+    Some(i128::from(number))
 }
 
 /// All names of a set of constants; none where there is no such set. Signals are also a set of their own type.
 pub(crate) fn constant_names(set: &str) -> impl Iterator<Item = &'static str> {
     let set = if set == SIGNAL { "SIG" } else { set };
-    let known = SETS.iter().find(move |(known, _)| *known == set);
-    known
+    names_in([SETS, SET_ALIASES], set).map(|(_, name)| name)
+}
+
+/// Further names of a number in a set of constants, `AF_LOCAL` of 1 in `AF`.
+pub(crate) fn constant_aliases(
+    set: &str,
+    value: i128,
+) -> impl Iterator<Item = &'static str> + use<> {
+    let set = if set == SIGNAL { "SIG" } else { set };
+    names_in([SET_ALIASES], set)
+        .filter(move |(number, _)| i128::from(*number) == value)
+        .map(|(_, name)| name)
+}
+
+/// A table of sets of constants.
+type ConstantSets = [(&'static str, &'static [(i64, &'static str)])];
+
+/// The numbers and names of a set in these tables.
+fn names_in<const N: usize>(
+    tables: [&'static ConstantSets; N],
+    set: &str,
+) -> impl Iterator<Item = (i64, &'static str)> + use<N> {
+    let found = tables.map(|table| table.iter().find(|(known, _)| *known == set));
+    found
         .into_iter()
-        .flat_map(|(_, names)| names.iter().map(|(_, name)| *name))
+        .flatten()
+        .flat_map(|(_, names)| names.iter().copied())
 }
 
 #[cfg(test)]
@@ -392,6 +426,13 @@ mod tests {
             numbers.sort_unstable();
             assert!(numbers.windows(2).all(|pair| pair[0] != pair[1]), "{set}");
             assert!(names.iter().all(|(_, name)| name.starts_with(set)));
+        }
+        for (set, names) in SET_ALIASES {
+            for (number, name) in *names {
+                let first = constant_name(set, (*number).into()).unwrap();
+                assert_ne!(first, *name);
+                assert_eq!(constant_number(set, name), constant_number(set, first));
+            }
         }
         assert_eq!(constant_name("AF", 2), Some("AF_INET"));
         assert_eq!(constant_name("SOCK", 1), Some("SOCK_STREAM"));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::Width;
 use super::value::{Address, Integer, Value};
-use crate::constants::{Flag, flag_names};
+use crate::constants::{Flag, constant_aliases, flag_names};
 
 /// The tables behind the names of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -213,8 +213,18 @@ impl Names {
         number: i128,
     ) -> impl Iterator<Item = String> + use<'n> {
         let list = self.enums.get(type_name).into_iter().flatten();
-        list.filter(move |(other, known)| known.get() == number && *other != name)
-            .map(|(other, _)| other.clone())
+        let known = list.map(|(other, known)| (other.as_str(), known.get()));
+        // Constants of user space have no table in the document.
+        let set = match self.enums.contains_key(type_name) {
+            true => "",
+            false => type_name,
+        };
+        known
+            .filter(move |(_, known)| *known == number)
+            .map(|(other, _)| other)
+            .chain(constant_aliases(set, number).map(|other| -> &'n str { other }))
+            .filter(move |other| *other != name)
+            .map(str::to_owned)
     }
 
     /// The first symbol that the table of symbols cannot hold: its index, and the reason.

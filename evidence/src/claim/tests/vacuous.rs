@@ -233,3 +233,61 @@ fn bounds_without_a_width() {
         comes_to(text, &sample, Verdict::Pass, "");
     }
 }
+
+/// Check that what is true of all evidence is refused although it reads some: that boots are different ones, that a stack has no more
+/// frames than are recorded, and that a buffer has the size that the investigation gives it. What their content is may be claimed.
+#[test]
+fn true_of_all_evidence() {
+    let mut sample = sample();
+    for name in ["boot1", "boot2"] {
+        let number = name.as_bytes()[4];
+        sample.boots.push(crate::document::Boot {
+            boot_id: format!("00000000-0000-4000-8000-00000000000{}", char::from(number)),
+            time: "2026-01-02T03:04:05Z".into(),
+            slide: Value::Offset {
+                value: crate::document::value::Integer::from(0x20_0000_i64 * i64::from(number)),
+            }
+            .into(),
+            text: Datum::unavailable("not read"),
+            physical: Datum::unavailable("not read"),
+        });
+    }
+    let create = sample.experiments.get_mut("create").unwrap();
+    let bytes = crate::document::value::Bytes(vec![1, 2, 3, 4, 5, 6, 7, 8]);
+    let buffers = &mut create.outcome.buffers;
+    buffers.insert("b".into(), Value::Bytes { value: bytes }.into());
+    for text in [
+        "boots.boot1.boot_id != boots.boot2.boot_id",
+        "length(create.sock_alloc.stack) < 128",
+        "length(create.outcome.buffers.b) == 8",
+        "create.outcome.returned == 3 && length(create.outcome.buffers.b) > 7",
+    ] {
+        comes_to(text, &sample, Verdict::Error, "cannot");
+    }
+    for text in [
+        "length(create.sock_alloc.stack) < 127",
+        "create.outcome.buffers.b == b'\\x01\\x02\\x03\\x04\\x05\\x06\\x07\\x08'",
+        "byte(create.outcome.buffers.b, 0) == 1",
+    ] {
+        comes_to(text, &sample, Verdict::Pass, "");
+    }
+}
+
+/// Check that a part of a long text can be claimed: another text would not contain it.
+#[test]
+fn parts_of_texts() {
+    let mut sample = sample();
+    sample.kernel.version = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-3 (2026-11-26)".into();
+    comes_to(
+        "contains(kernel.version, '6.1.192')",
+        &sample,
+        Verdict::Pass,
+        "",
+    );
+    comes_to(
+        "contains(kernel.version, '6.1.191')",
+        &sample,
+        Verdict::Fail,
+        "",
+    );
+}

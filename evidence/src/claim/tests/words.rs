@@ -30,6 +30,33 @@ fn int(value: u64, type_name: &str) -> Datum {
 
 /// Check that a word which no capture, plan or table holds proves nothing by its absence, wherever it is compared, and that
 /// one which is held somewhere does.
+/// Check that a constant of user space has all of its names, as one of the kernel has, and no other.
+#[test]
+fn aliases_of_user_space() {
+    for (set, number, names, other) in [
+        ("AF", 1_i64, ["AF_UNIX", "AF_LOCAL"], "AF_INET"),
+        ("SIG", 29, ["SIGIO", "SIGPOLL"], "SIGALRM"),
+    ] {
+        let mut evidence = evidence();
+        let value = Value::Enum {
+            value: Integer::from(number),
+            type_name: set.into(),
+            name: crate::constants::constant_name(set, number.into()).map(str::to_owned),
+        };
+        let create = evidence.experiments.get_mut("create").unwrap();
+        let probe = create.probes.get_mut("sock_alloc").unwrap();
+        probe.hits[0].exit.insert("state".into(), value.into());
+        for name in names {
+            let text = format!("name(create.sock_alloc.exit.state) == '{name}'");
+            let judged = judge_claim(&claim(&text).unwrap(), &evidence);
+            assert_eq!(judged.verdict, Verdict::Pass, "{text}: {judged:?}");
+        }
+        let text = format!("name(create.sock_alloc.exit.state) == '{other}'");
+        let judged = judge_claim(&claim(&text).unwrap(), &evidence);
+        assert_eq!(judged.verdict, Verdict::Fail, "{text}: {judged:?}");
+    }
+}
+
 #[test]
 fn words_that_nothing_holds() {
     let mut sample = evidence();

@@ -7,7 +7,7 @@ use super::model::Publish::{
 };
 use super::model::rows::{
     BY_VALUE, INLINE, INVARIANT, PER_BOOT, PER_KERNEL, PER_RUN, UNLISTED, at_least, counted, form,
-    given, map, may_be_empty, named, one_of, within,
+    formed, given, map, may_be_empty, named, one_of, within,
 };
 use super::model::{FieldWithholdReason, Publish};
 use super::visitor::structures;
@@ -91,7 +91,8 @@ structures! {
         stdout: may_be_empty(PER_RUN), Empty;
         stderr: may_be_empty(PER_RUN), Empty;
         results: map(form(Returned, may_be_empty(INVARIANT))), Kind;
-        buffers: map(may_be_empty(PER_RUN)), BUFFER;
+        // As large as the investigation says.
+        buffers: map(formed(may_be_empty(PER_RUN))), BUFFER;
     }
     Quality {
         // An experiment that saw none is an error.
