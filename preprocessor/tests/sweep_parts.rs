@@ -259,7 +259,7 @@ fn book_of_pipes() -> tempfile::TempDir {
     let investigation = std::fs::read_to_string(investigations.join("pipe.toml")).unwrap();
     std::fs::write(
         folder.path().join("pipe.toml"),
-        investigation + "\n[facts]\nfunctions = [\"pick_file\"]\n",
+        investigation + "\n[facts]\ntypes = [\"inode\"]\n",
     )
     .unwrap();
     std::fs::create_dir(folder.path().join("src")).unwrap();
@@ -272,7 +272,7 @@ fn book_of_pipes() -> tempfile::TempDir {
         (
             "src/one.md",
             "# One\n\n```qed-claim made\npipe.outcome.returned == 0\n```\n\n\
-             ```qed-claim old holds=\"..6.6\"\nfunctions.pick_file.exists\n```\n",
+             ```qed-claim old holds=\"..6.6\"\ntypes.inode.members.i_ctime.exists\n```\n",
         ),
     ] {
         std::fs::write(folder.path().join(file), text).unwrap();
