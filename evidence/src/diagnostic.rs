@@ -177,24 +177,79 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
 
 /// The candidate nearest to `name`, if one is near enough to be what was meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let length = name.chars().count();
-    let near = |candidate: &'a str| {
+    let (length, counts) = (name.chars().count(), CharCounts::new(name));
+    let mut found: Option<(usize, &str)> = None;
+    for candidate in candidates {
         let other = candidate.chars().count();
-        let most = (length.max(other) / 3).max(1);
-        // The distance of two texts is no less than the difference of their lengths, which costs nothing to know.
-        if length.abs_diff(other) > most {
-            return None;
+        let near = (length.max(other) / 3).max(1);
+        // One that is farther away than what was found is not wanted any more.
+        let most = found.map_or(near, |(distance, _)| near.min(distance));
+        // Bounds of the distance that cost little: among all symbols of a kernel, nearly every one is beyond them.
+        if length.abs_diff(other) > most || counts.least_distance(candidate) > most {
+            continue;
         }
         let distance = strsim::damerau_levenshtein(name, candidate);
-        (distance <= most).then_some((distance, candidate))
-    };
-    let found = candidates.into_iter().filter_map(near).min();
+        let this = (distance, candidate);
+        if distance <= most && found.is_none_or(|best| this < best) {
+            found = Some(this);
+        }
+    }
     found.map(|(_, candidate)| candidate)
+}
+
+/// The number of characters of a text in each of some classes.
+struct CharCounts([i32; Self::CLASSES]);
+
+impl CharCounts {
+    const CLASSES: usize = 64;
+
+    fn new(text: &str) -> Self {
+        let mut counts = [0; Self::CLASSES];
+        for c in text.chars() {
+            counts[c as usize % Self::CLASSES] += 1;
+        }
+        Self(counts)
+    }
+
+    /// A bound below the Damerau-Levenshtein distance of the two texts: each edit takes at most one character away and adds at most one,
+    /// and an exchange of neighbours does neither.
+    fn least_distance(&self, other: &str) -> usize {
+        let mut left = self.0;
+        for c in other.chars() {
+            left[c as usize % Self::CLASSES] -= 1;
+        }
+        let (mut more, mut less) = (0, 0);
+        for count in left {
+            more += count.max(0).unsigned_abs();
+            less += count.min(0).unsigned_abs();
+        }
+        more.max(less) as usize
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Check that the bounds hide no candidate: the answer is that of all distances.
+        #[test]
+        fn nearest_of_all(
+            name in "[a-dé_]{0,9}",
+            candidates in proptest::collection::vec("[a-dé_]{0,9}", 0..12),
+        ) {
+            let all = candidates.iter().map(|candidate| {
+                let longest = name.chars().count().max(candidate.chars().count());
+                let distance = strsim::damerau_levenshtein(&name, candidate);
+                prop_assert!(CharCounts::new(&name).least_distance(candidate) <= distance);
+                Ok((distance <= (longest / 3).max(1)).then_some((distance, candidate.as_str())))
+            });
+            let all = all.collect::<Result<Vec<_>, TestCaseError>>()?;
+            let expected = all.into_iter().flatten().min().map(|(_, candidate)| candidate);
+            prop_assert_eq!(nearest(&name, candidates.iter().map(String::as_str)), expected);
+        }
+    }
 
     /// Check that colours need a terminal, and nobody who is against them.
     #[test]
