@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use support::{
-    capture_on, collector, evidence_in, folder_with, investigation, note_skipped,
-    status_and_message,
+    RESUMED, capture_on, collector, evidence_in, folder_with, investigation, note_skipped,
+    resumed_capture_on, status_and_message,
 };
 
 const CREATE: &str = r#"[[experiment]]
@@ -244,7 +244,7 @@ fn unknown_function_in_a_guest() {
         text.contains("function sock_alloc() -> struct socket *"),
         "{text}"
     );
-    let mut capture = capture_on("guest:debian-6.1", folder.path(), "i.toml");
+    let mut capture = resumed_capture_on("guest:debian-6.1", folder.path(), "i.toml");
     let (status, printed) = status_and_message(&capture.output().unwrap());
     assert_eq!(status, Some(0), "{printed}");
     assert!(
@@ -336,7 +336,8 @@ names = { gfp_flags = "kmalloc.gfp_flags" }
     let on = ["--investigation", "i.toml", "--on", "guest:debian-6.12"];
     let few = "`mkdir` is made with 1 argument, and takes 2: pathname, mode (i.toml:4:";
     let named = "`make.kmalloc.args.gfp_flags` is a plain number, and this tracepoint has names for it (i.toml:6:";
-    for args in [&["plan"][..], &["capture", "-o", "e.json"]] {
+    let capture = [&["capture", "-o", "e.json"][..], &RESUMED].concat();
+    for args in [&["plan"][..], &capture] {
         let output = collector(folder.path(), [args, &on].concat()).output();
         let (status, reported) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{reported}");
@@ -363,7 +364,7 @@ fn misspelt_within() {
     let folder = folder_with(&text);
     let on = ["--investigation", "i.toml", "--on", "guest:debian-6.12"];
     let why = "`within`: this kernel has no function `__sock_creat`, neither as a symbol nor inlined; the nearest name is `__sock_create`";
-    let capture = [&["capture", "-o", "e.json"][..], &on].concat();
+    let capture = [&["capture", "-o", "e.json"][..], &on, &RESUMED].concat();
     let (status, reported) =
         status_and_message(&collector(folder.path(), capture).output().unwrap());
     assert_eq!(status, Some(0), "{reported}");
@@ -412,7 +413,7 @@ fn misspelt_within_without_debuginfo() {
             "no symbol of this kernel is called `{name}`, and it is not known whether it is inlined: "
         )
     };
-    let capture = [&["capture", "-o", "e.json"][..], &on].concat();
+    let capture = [&["capture", "-o", "e.json"][..], &on, &RESUMED].concat();
     let (status, reported) =
         status_and_message(&collector(folder.path(), capture).output().unwrap());
     assert_eq!(status, Some(0), "{reported}");
@@ -455,8 +456,14 @@ fn vmlinux_of_another_kernel() {
         "i.toml",
     ];
     let mut capture = collector(folder.path(), args);
-    let (status, reported) =
-        status_and_message(&capture.arg("--debuginfo").arg(other).output().unwrap());
+    let (status, reported) = status_and_message(
+        &capture
+            .arg("--debuginfo")
+            .arg(other)
+            .args(RESUMED)
+            .output()
+            .unwrap(),
+    );
     assert_eq!(status, Some(0), "{reported}");
     let evidence = evidence_in(folder.path());
     let own = evidence
@@ -549,17 +556,28 @@ fn unprivileged(folder: &Path) -> Command {
     command
 }
 
-/// The user's kernel cache, with links to the same files: what a user has who fetched them before.
+/// The cache of a user who fetched the kernel of 6.1 before, and no other.
 fn copy_cache(to: &Path) {
     let cache = qed_collector::guest::cache::Cache::for_user().unwrap();
-    qed_collector::guest::fetch::find_kernel(
+    let kernel = qed_collector::guest::fetch::find_kernel(
         &qed_collector::guest::KernelSource::parse("debian-6.1").unwrap(),
         &cache,
         false,
         &|_| {},
     )
     .expect("a kernel");
-    copy(&cache.kernels_folder(), &to.join("qed/kernels"));
+    let (from, to_kernels) = (cache.kernels_folder(), to.join("qed/kernels"));
+    let folder = kernel.path.parent().unwrap();
+    copy(
+        folder,
+        &to_kernels.join(folder.strip_prefix(&from).unwrap()),
+    );
+    // What the archive said when it was asked.
+    for entry in fs::read_dir(&from).unwrap().flatten() {
+        if entry.path().is_file() && !entry.file_name().to_string_lossy().starts_with('.') {
+            fs::copy(entry.path(), to_kernels.join(entry.file_name())).unwrap();
+        }
+    }
     // A failure of KVM that is known already is not waited for again.
     let _ = fs::copy(cache.root().join("kvm.json"), to.join("qed/kvm.json"));
 }
@@ -568,10 +586,6 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.contains("dbg") || name.starts_with('.') {
-            continue;
-        }
         if from.is_dir() {
             copy(&from, &to);
         } else {

@@ -234,7 +234,7 @@ fn boots_of(folder: &std::path::Path, line: &str, more: &[&str]) -> qed_evidence
 }
 
 /// Check that the investigation says how many boots there are, that a second capture of the same kernel keeps them
-/// and adds what is missing, and that `--boots` makes new ones.
+/// and adds what is missing, and that `--boots` makes new ones. The guest of the capture itself, which is none of them, is resumed.
 #[test]
 fn boots_are_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -242,13 +242,14 @@ fn boots_are_kept() {
         let boots = evidence.boots.iter();
         boots.map(|boot| boot.boot_id.clone()).collect()
     };
-    let first = ids(&boots_of(folder.path(), "boots = 2", &[]));
-    let more = ids(&boots_of(folder.path(), "boots = 3", &[]));
+    let first = ids(&boots_of(folder.path(), "boots = 2", &support::RESUMED));
+    let more = ids(&boots_of(folder.path(), "boots = 3", &support::RESUMED));
     assert_eq!((first.len(), more.len()), (2, 3));
     assert_eq!(more[..2], first[..]);
-    let fewer = ids(&boots_of(folder.path(), "boots = 1", &[]));
+    let fewer = ids(&boots_of(folder.path(), "boots = 1", &support::RESUMED));
     assert_eq!(fewer[..], first[..1]);
-    let new = ids(&boots_of(folder.path(), "boots = 3", &["--boots", "1"]));
+    let anew = [&support::RESUMED[..], &["--boots", "1"]].concat();
+    let new = ids(&boots_of(folder.path(), "boots = 3", &anew));
     assert_eq!(new.len(), 1);
     assert!(!more.contains(&new[0]), "{more:?} {new:?}");
 }
@@ -675,6 +676,7 @@ fn command() {
         .arg(&path)
         .args(["--debuginfo", "none", "-o"])
         .arg(&output)
+        .args(support::RESUMED)
         .output()
         .expect("the program runs");
         assert!(

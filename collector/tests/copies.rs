@@ -3,7 +3,7 @@
 use crate::support;
 
 use qed_evidence::document::Evidence;
-use support::{collector, evidence_in, folder_with, status_and_message};
+use support::{RESUMED, collector, evidence_in, folder_with, status_and_message};
 
 /// `c_start` begins the list of processors in one file, and that of algorithms in another.
 const INVESTIGATION: &str = r#"
@@ -39,6 +39,7 @@ fn captured(text: &str, debuginfo: &str) -> Evidence {
     ];
     let output = collector(folder.path(), args)
         .args(["--boots", "0", "--debuginfo", debuginfo])
+        .args(RESUMED)
         .output()
         .unwrap();
     let (status, message) = status_and_message(&output);

@@ -4,7 +4,7 @@ use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 
 use crate::support::{
-    capture_on, captured_from, collector, evidence_in, folder_with, status_and_message,
+    captured_from, collector, evidence_in, folder_with, resumed_capture_on, status_and_message,
 };
 
 const GUEST: &str = "guest:debian-6.12";
@@ -92,7 +92,9 @@ fn only_a_clone() {
         text.contains(&format!("REFUSED: {why} (i.toml:12:")),
         "{text}"
     );
-    let capture = capture_on(GUEST, folder.path(), "i.toml").output().unwrap();
+    let capture = resumed_capture_on(GUEST, folder.path(), "i.toml")
+        .output()
+        .unwrap();
     let (status, reported) = status_and_message(&capture);
     assert_eq!(status, Some(0), "{reported}");
     assert!(

@@ -10,7 +10,7 @@ use qed_collector::guest::{KernelSource, fetch};
 use qed_evidence::Evidence;
 use qed_evidence::document::Probe;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, status_and_message};
+use support::{capture_on, evidence_in, folder_with, resumed_capture_on, status_and_message};
 
 /// A file whose driver is a module, and a structure that only the module's types have. `MODULES` stands for the modules.
 const TUN: &str = r#"
@@ -38,7 +38,7 @@ fn probe<'e>(evidence: &'e Evidence, name: &str) -> &'e Probe {
 fn probed_and_read() {
     for machine in ["guest:debian-6.1", "guest:debian-6.12", "guest:debian-7.3"] {
         let folder = tun("[\"tun\", \"tcp-diag\"]");
-        let output = capture_on(machine, folder.path(), "i.toml")
+        let output = resumed_capture_on(machine, folder.path(), "i.toml")
             .output()
             .unwrap();
         assert!(
@@ -76,7 +76,7 @@ fn probed_and_read() {
 #[test]
 fn nothing_unasked() {
     let folder = tun("[]");
-    let output = capture_on("guest:debian-6.1", folder.path(), "i.toml")
+    let output = resumed_capture_on("guest:debian-6.1", folder.path(), "i.toml")
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", status_and_message(&output).1);

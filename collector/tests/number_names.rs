@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, status_and_message};
+use support::{evidence_in, folder_with, resumed_capture_on, status_and_message};
 
 const INVESTIGATION: &str = r#"
 [[experiment]]
@@ -90,7 +90,7 @@ fn of_three_kernels() {
     for guest in ["debian-6.1", "debian-6.12", "debian-7.3"] {
         let folder = folder_with(INVESTIGATION);
         let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let output = resumed_capture_on(&machine, folder.path(), "i.toml").output();
         let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{guest}: {stderr}");
         for expected in [

@@ -13,7 +13,7 @@ use qed_evidence::document::{Context, Descendants, Evidence};
 use qed_evidence::investigation::{Investigation, parse};
 use qed_evidence::resolve::{Catalog, Indexed};
 use qed_evidence::value::{Datum, Value};
-use support::{GUESTS, capture_on, evidence_in, folder_with, status_and_message};
+use support::{GUESTS, evidence_in, folder_with, resumed_capture_on, status_and_message};
 
 /// A program of 64 bits that goes through the 32-bit gate, `int 0x80`, where 20 is getpid and 39 is mkdir; 20 is writev
 /// in a 64-bit call. Then it ends with status 0.
@@ -287,7 +287,7 @@ impl Observed {
             text = text.replace(word, path.to_str().unwrap());
         }
         std::fs::write(folder.path().join("i.toml"), &text).unwrap();
-        let output = capture_on(&format!("guest:{name}"), folder.path(), "i.toml")
+        let output = resumed_capture_on(&format!("guest:{name}"), folder.path(), "i.toml")
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", status_and_message(&output).1);

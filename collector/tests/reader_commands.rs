@@ -68,6 +68,7 @@ fn capture(machine: &str) -> Evidence {
     let output = folder.path().join("e.json");
     let arguments = ["capture", "--on", machine, "--debuginfo", "none"];
     let result = support::collector(folder.path(), arguments)
+        .args(support::RESUMED)
         .arg("--investigation")
         .arg(&investigation)
         .arg("-o")

@@ -5,7 +5,10 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, collector, evidence_in, folder_with, note_skipped, status_and_message};
+use support::{
+    RESUMED, collector, evidence_in, folder_with, note_skipped, resumed_capture_on,
+    status_and_message,
+};
 
 const INVESTIGATION: &str = r#"
 symbols = ["do_exit", "cpu_info"]
@@ -56,7 +59,7 @@ fn what_is_meant() {
     for guest in ["debian-6.1", "debian-6.12"] {
         let folder = folder_with(INVESTIGATION);
         let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let output = resumed_capture_on(&machine, folder.path(), "i.toml").output();
         let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{stderr}");
         for expected in [
@@ -154,7 +157,7 @@ fn names_of_the_kernel() {
     for guest in ["debian-6.1", "debian-6.12"] {
         let folder = folder_with(STATES);
         let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let output = resumed_capture_on(&machine, folder.path(), "i.toml").output();
         let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!(status, Some(0), "{stderr}");
         for expected in [
@@ -205,7 +208,7 @@ fn the_guides_example() {
     for guest in ["debian-6.1", "debian-6.12"] {
         let folder = folder_with(text);
         let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let output = resumed_capture_on(&machine, folder.path(), "i.toml").output();
         let (status, stderr) = status_and_message(&output.unwrap());
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{guest}");
         let evidence = evidence_in(folder.path());
@@ -241,7 +244,10 @@ function = "do_task_dead"
         "-o",
         "e.json",
     ];
-    let output = collector(folder.path(), args).output().unwrap();
+    let output = collector(folder.path(), args)
+        .args(RESUMED)
+        .output()
+        .unwrap();
     let (status, stderr) = status_and_message(&output);
     assert_eq!(status, Some(0), "{stderr}");
     let evidence = evidence_in(folder.path());
@@ -276,7 +282,7 @@ reads = [{ at = "exit", name = "lock", path = "&sock->sk->sk_lock" }]
     for guest in ["debian-6.1", "debian-6.12"] {
         let folder = folder_with(investigation);
         let machine = format!("guest:{guest}");
-        let output = capture_on(&machine, folder.path(), "i.toml").output();
+        let output = resumed_capture_on(&machine, folder.path(), "i.toml").output();
         let (status, stderr) = status_and_message(&output.unwrap());
         if status == Some(3) {
             note_skipped(&stderr);

@@ -14,7 +14,7 @@ use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::parse;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, evidence_in, folder_with, program, status_and_message};
+use support::{evidence_in, folder_with, program, resumed_capture_on, status_and_message};
 
 const INVESTIGATION: &str = r#"
 symbols = ["_text"]
@@ -109,7 +109,7 @@ fn hidden(setup: &str) -> (Option<i32>, String, tempfile::TempDir) {
     let result = "[[experiment.probe]]\ntracepoint = \"sys_exit\"\nname = \"result\"\n";
     let text = INVESTIGATION.replacen("[[experiment]]", &format!("{guest}[[experiment]]"), 1);
     let folder = folder_with(&(text + result));
-    let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
+    let output = resumed_capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
     let (status, message) = status_and_message(&output.expect("the program runs"));
     (status, message, folder)
 }

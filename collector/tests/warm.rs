@@ -17,8 +17,7 @@ use qed_evidence::value::Datum;
 
 use crate::job::{Moment, TestJob};
 use crate::support::{
-    capture_on, collector, evidence_in, folder_with, investigation, note_skipped,
-    status_and_message,
+    captured, collector, evidence_in, folder_with, investigation, note_skipped, status_and_message,
 };
 
 /// A guest that says what tells it from others, and whose saved states are in a cache of its own.
@@ -297,22 +296,26 @@ fn captures_the_same(guest: &str) {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let cache = cache_with_kernels(cache.path());
     let machine = format!("guest:{guest}");
-    let capture = |how: &str| -> (Evidence, String) {
-        let mut command = capture_on(&machine, folder.path(), investigation("socket.toml"));
-        command.args(["--boots", "0", "--guests", how]);
+    let capture = |file: &str| -> (Evidence, String) {
+        let usual = ["capture", "--on", &machine, "-o", "e.json", "--boots", "0"];
+        let mut command = collector(folder.path(), usual);
+        command.args(["--guests", "warm", "--investigation"]);
+        command.arg(investigation(file));
         let output = command.env("XDG_CACHE_HOME", &cache).output().unwrap();
         let (status, message) = status_and_message(&output);
         assert_eq!(status, Some(0), "{guest}: {message}");
         (evidence_in(folder.path()), message)
     };
-    let (cold, _) = capture("cold");
-    let (saved, message) = capture("warm");
+    // A guest is saved before it knows an investigation.
+    let (saved, message) = capture("pipe.toml");
     if message.contains("guests under KVM are booted") {
         note_skipped("guests run under KVM here, where they are booted");
         return;
     }
+    let cold = captured(&machine, "socket.toml");
+    let cold = &cold.evidence;
     assert!(cold.machine.resumed.is_none() && saved.machine.resumed.is_none());
-    let (warm, message) = capture("warm");
+    let (warm, message) = capture("socket.toml");
     assert!(warm.machine.resumed.is_some(), "{message}");
     assert_eq!(warm.machine.boot_id, saved.machine.boot_id);
     assert_ne!(warm.run.id, saved.run.id);
@@ -330,7 +333,7 @@ fn captures_the_same(guest: &str) {
         };
         assert_eq!(hit(experiment), hit(other), "{guest}: {name}");
     }
-    let (cold, warm) = (steady_leaves(&cold), steady_leaves(&warm));
+    let (cold, warm) = (steady_leaves(cold), steady_leaves(&warm));
     assert!(cold.len() > 100, "{cold:?}");
     let paths: BTreeSet<&String> = cold.keys().chain(warm.keys()).collect();
     for path in paths {

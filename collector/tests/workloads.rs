@@ -5,7 +5,9 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{capture_on, captured_from, evidence_in, folder_with, status_and_message};
+use support::{
+    capture_on, captured_from, evidence_in, folder_with, resumed_capture_on, status_and_message,
+};
 
 const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
 
@@ -145,7 +147,7 @@ function = "do_group_exit"
 return = false
 "#;
     let folder = folder_with_files(text);
-    let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
+    let output = resumed_capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
     let (status, stderr) = status_and_message(&output.unwrap());
     assert_eq!(status, Some(2), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");

@@ -59,19 +59,31 @@ pub fn capture_on(machine: &str, folder: &Path, investigation: impl AsRef<OsStr>
     command
 }
 
+/// The same in a guest that is resumed if one was saved: what it shows is the same, and a boot takes longer than the capture.
+pub fn resumed_capture_on(
+    machine: &str,
+    folder: &Path,
+    investigation: impl AsRef<OsStr>,
+) -> Command {
+    let mut command = capture_on(machine, folder, investigation);
+    command.args(RESUMED);
+    command
+}
+
+/// Arguments of a capture that resumes a guest if one was saved.
+pub const RESUMED: [&str; 2] = ["--guests", "warm"];
+
 /// The evidence that a capture left in `e.json` of the folder.
 pub fn evidence_in(folder: &Path) -> Evidence {
     let bytes = std::fs::read(folder.join("e.json")).unwrap();
     qed_evidence::reader::read(&bytes).unwrap()
 }
 
-/// The evidence of an investigation of this text from a guest, without source lines, and what was printed beside it. The guest is
-/// resumed if one was saved: what it shows is the same, and a boot takes longer than the capture.
+/// The evidence of an investigation of this text from a guest, booted or resumed, without source lines, and what was printed beside it.
 pub fn captured_from(guest: &str, text: &str) -> (Evidence, String) {
     let folder = folder_with(text);
     let machine = format!("guest:{guest}");
-    let output = capture_on(&machine, folder.path(), "i.toml")
-        .args(["--guests", "warm"])
+    let output = resumed_capture_on(&machine, folder.path(), "i.toml")
         .output()
         .unwrap();
     let (status, stderr) = status_and_message(&output);
