@@ -13,7 +13,7 @@ export PATH = $(CURDIR)/$(PROGRAMS):$(CURDIR)/.tools/bin:$(SYSTEM_PATH)
 MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
-.PHONY: help sweep tools test-tools build renderer capture book serve install guide test browser fuzz lint bench bench-against record \
+.PHONY: help sweep tools test-tools build renderer capture book serve install guide test test-book test-rest browser fuzz lint bench bench-against record \
 	workflows targets ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
 	publish-rehearsal book-rehearsal sweep-rehearsal action-rehearsal release-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift shard-capture sweep-record
@@ -109,9 +109,17 @@ workflows: ## check the workflows: schema, security, expressions, and that each 
 test: TARGETS := --bins --tests
 # All that is tested is compiled in this profile, in about half of the time of a release.
 test: PROFILE := tested
-test: workflows browser ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
-	cargo test --profile $(PROFILE) --workspace
+test: workflows test-tools build ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
+	@$(MAKE) --no-print-directory --jobs=2 PROFILE=$(PROFILE) "TARGETS=$(TARGETS)" test-book test-rest
+
+# The two halves of `test`, beside each other: each waits now and then, for a guest's boot, a browser or a clock. What needs the book's
+# evidence, as the mutants of its claims do, is in the first. Neither shows what a program says before it has ended.
+test-book: browser
+	scripts/run-tests.py $(PROFILE) of mdbook-qed
 	scripts/fuzz.sh same
+
+test-rest:
+	scripts/run-tests.py $(PROFILE) but mdbook-qed
 
 # The eBPF programs are checked as if for this machine, by its own clippy: a compiler for their target brings none. Like in
 # collector/build/compile.rs, aya-ebpf uses an unstable feature, and there is nothing to unwind to. The lint of long functions is
