@@ -40,6 +40,7 @@ mod return_sites;
 #[cfg(test)]
 mod tests;
 pub mod tracer;
+pub mod tracer_error;
 mod tracer_writes;
 mod unmapped_range;
 pub mod workload_spec;
