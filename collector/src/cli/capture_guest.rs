@@ -1,5 +1,8 @@
 //! The capture of one guest, from the kernel's image to evidence.
 
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
 use qed_evidence::investigation::Investigation;
@@ -24,7 +27,6 @@ use crate::guest::protocol::{GuestJob, parse_capture_answer};
 use crate::guest::qemu::GuestRun;
 use crate::guest::{self, KernelImage, KernelSource};
 use crate::session::raw::RawCapture;
-use anyhow::Context as _;
 
 /// Most guests in which a capture is made, until nothing is missing by chance.
 const MAX_GUESTS: u32 = 4;
@@ -130,23 +132,22 @@ impl PreparedGuest<'_> {
         say: &dyn Fn(&str),
     ) -> Result<Evidence, Failure> {
         let (mut evidence, mut gaps) = self.capture_once(investigation, options, true, say).await?;
+        let (mut last, mut recurring) = (gaps.clone(), BTreeSet::new());
         for guest in 2..=MAX_GUESTS {
-            if gaps.is_empty() {
+            if last.are_within(&recurring) {
                 break;
             }
             say(&format!(
                 "events or hits were lost in {}: capturing again in a new guest, {guest} of at most {MAX_GUESTS}",
-                gaps.names().join(", ")
+                last.names().join(", ")
             ));
             let (other, found) = self
                 .capture_once(investigation, options, false, say)
                 .await?;
-            let lost_again = found.lose_again(&gaps);
-            if found.count() < gaps.count() {
-                (evidence, gaps) = (other, found);
-            }
-            if lost_again {
-                break;
+            recurring.extend(found.recurring(&last));
+            last = found;
+            if last.count() < gaps.count() {
+                (evidence, gaps) = (other, last.clone());
             }
         }
         Ok(evidence)

@@ -1,6 +1,6 @@
 //! What a capture misses by chance, and another one may not: events that were lost, and hits that the kernel skipped. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qed_evidence::Evidence;
 use qed_evidence::investigation::{Investigation, Probe};
@@ -8,9 +8,9 @@ use qed_evidence::investigation::{Investigation, Probe};
 use crate::session::raw::RawExperiment;
 
 /// The experiments of a capture that miss something by chance.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChanceGaps {
-    /// Per experiment: true if an event was lost; else hits were skipped, or the marks of its beginning and end.
+    /// Per experiment: true if it may miss the same each time.
     gaps: BTreeMap<String, bool>,
 }
 
@@ -21,23 +21,17 @@ impl ChanceGaps {
         let gaps = experiments.filter_map(|(planned, ran)| {
             let seen = evidence.experiments.get(&planned.name)?;
             let lost = seen.quality.lost > 0;
-            // If a probe acts, the kernel does that work inside the probe's program, and skips all probes that it hits there, every
-            // time.
+            // If a probe acts, the kernel does that work inside the probe's program, and may skip probes that it hits there every time.
             let acts = |probe: &Probe| probe.signal.is_some() || probe.deny.is_some();
-            let by_chance = !planned.probes.iter().any(acts);
+            let acting = planned.probes.iter().any(acts);
             let skipped = seen.probes.values().any(|probe| probe.skipped > Some(0));
             let unmarked = seen.quality.marked == Some(false)
                 && ran.losses.skipped.iter().any(|count| *count > Some(0));
-            (lost || by_chance && (skipped || unmarked)).then(|| (planned.name.clone(), lost))
+            (lost || skipped || unmarked).then(|| (planned.name.clone(), lost || acting))
         });
         Self {
             gaps: gaps.collect(),
         }
-    }
-
-    /// True if nothing is missing.
-    pub fn is_empty(&self) -> bool {
-        self.gaps.is_empty()
     }
 
     /// Number of experiments that miss something.
@@ -50,10 +44,18 @@ impl ChanceGaps {
         self.gaps.keys().map(String::as_str).collect()
     }
 
-    /// True if an experiment lost events here and in an `earlier` capture: that is no chance, and another capture will not help.
-    pub fn lose_again(&self, earlier: &Self) -> bool {
-        let mut lost = self.gaps.iter().filter(|(_, lost)| **lost);
-        lost.any(|(name, _)| earlier.gaps.get(name) == Some(&true))
+    /// The experiments that lost events, or whose probes act, and that miss something here and in an `earlier` capture: that is no chance.
+    pub fn recurring(&self, earlier: &Self) -> BTreeSet<String> {
+        let both = self
+            .gaps
+            .iter()
+            .filter(|(name, may_recur)| **may_recur && earlier.gaps.get(*name) == Some(&true));
+        both.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// True if nothing is missing in experiments other than these.
+    pub fn are_within(&self, names: &BTreeSet<String>) -> bool {
+        self.gaps.keys().all(|name| names.contains(name))
     }
 }
 
@@ -61,8 +63,8 @@ impl ChanceGaps {
 mod tests {
     use super::*;
 
-    /// Check that a capture is made again for lost events, for skipped hits of a probe unless one acts, and for marks that were skipped,
-    /// not for what is missing each time; and that events that were lost twice are no chance.
+    /// Check that a capture is made again for lost events, for skipped hits and for marks that were skipped, not for marks that are missing
+    /// each time; and that what is missing twice is no chance if events were lost, or if a probe acts.
     #[test]
     fn gaps_by_chance() {
         let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -98,7 +100,7 @@ mod tests {
                 .any(|p| p.signal.is_some() || p.deny.is_some())
         });
         let acting = &acting.last().unwrap().name;
-        assert!(names(&skip(acting, &skip_hits), &raw).is_empty());
+        assert_eq!(names(&skip(acting, &skip_hits), &raw), [acting.as_str()]);
         let lose = skip(acting, &|experiment| experiment.quality.lost = 1);
         assert_eq!(names(&lose, &raw), [acting.as_str()]);
 
@@ -115,10 +117,15 @@ mod tests {
         assert_eq!(names(&unmarked, &raw), ["pool"]);
 
         let find = |evidence: &Evidence| ChanceGaps::find(&investigation, evidence, &raw);
-        assert!(find(&lose).lose_again(&find(&lose)));
-        assert!(!find(&lose).lose_again(&find(&unmarked)));
-        assert!(!find(&unmarked).lose_again(&find(&unmarked)));
+        let acted = skip(acting, &skip_hits);
+        for twice in [&lose, &acted] {
+            let recurring = find(twice).recurring(&find(twice));
+            assert_eq!(recurring, BTreeSet::from([acting.clone()]));
+            assert!(find(twice).are_within(&recurring) && !find(&unmarked).are_within(&recurring));
+        }
+        assert!(find(&lose).recurring(&find(&unmarked)).is_empty());
+        assert!(find(&unmarked).recurring(&find(&unmarked)).is_empty());
         assert_eq!(find(&lose).count(), 1);
-        assert!(!find(&lose).is_empty() && find(&whole).is_empty());
+        assert!(find(&whole).are_within(&BTreeSet::new()));
     }
 }
