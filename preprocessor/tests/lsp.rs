@@ -12,7 +12,7 @@ use editor::Editor;
 use serde_json::{Value, json};
 
 const CHAPTER: &str = "# One 😀\n\nThe call gave {{qed create.outer.return}}.\n\n\
-    ```qed-claim good when=\"create.outcome.returned == 3\"\ncreate.outcome.returned == 3 && fired(create.outer) == 1\n```\n\n\
+    ```qed-claim good when=\"kaslr.slide != 0x7\"\ncreate.outcome.returned == 3 && fired(create.outer) == 1\n```\n\n\
     ```qed-exhibit table\nstate: create.outer.exit.state\n```\n";
 
 fn book() -> (Book, PathBuf) {

@@ -300,12 +300,11 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return Err(None);
             }
         };
-        if read.kind == Some(ReadKind::Time) {
-            compiled.decode = as_time(compiled.decode);
-        }
-        if read.kind == Some(ReadKind::Flags) {
-            compiled.decode = as_bits(compiled.decode);
-        }
+        compiled.decode = match read.kind {
+            Some(ReadKind::Time) => as_time(compiled.decode),
+            Some(ReadKind::Flags) => as_bits(compiled.decode),
+            _ => compiled.decode,
+        };
         let length = length(read, path, &scope, wanted).map_err(Some)?;
         if let Some(reason) = several_values_reason(read, path, &compiled.decode) {
             return Err(Some(reason));

@@ -7,7 +7,7 @@ use crate::document::value::{Address, Bytes, Frame, Integer, LineRole, Location,
 use crate::path_index::leaf_words;
 
 use self::cut::{truncated_bytes, truncated_stacks, truncated_texts};
-use self::texts::texts;
+use self::texts::{lengths, texts};
 use super::c_types::{fits, fits_type, is_wide_enum};
 use super::hints::{Hints, OTHER_POINTERS, OTHER_SYMBOLS};
 use super::invariants::{
@@ -362,16 +362,6 @@ fn enumerator(type_name: &str, number: Integer, hints: &Hints<'_>) -> String {
     known
         .or_else(in_set)
         .unwrap_or_else(|| format!("QED_ANOTHER_{}", number.get().unsigned_abs()))
-}
-
-/// Numbers of the claim that a length is likely to be compared with.
-fn lengths(hints: &Hints<'_>) -> impl Iterator<Item = usize> {
-    const LONGEST: usize = 2048;
-    let sizes = hints
-        .numbers
-        .iter()
-        .filter_map(|n| usize::try_from(*n).ok());
-    sizes.filter(|size| *size <= LONGEST)
 }
 
 /// Places of single bytes that are changed, and what each becomes: a claim names a few of both.

@@ -266,7 +266,7 @@ pub fn evidence(machine: &str, slide: u64, message: &str) -> Evidence {
                     results: BTreeMap::new(),
                     buffers: BTreeMap::new(),
                 },
-                "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "threads_running": 0, "until_user_space": true, "compat_calls": 0,
+                "quality": { "events": 4, "lost": 0, "missed": 0, "marked": true, "threads_running": 0, "until_user_space": true, "compat_calls": 0, "attempts": 1,
                              "descendants": { "started": 0, "followed": 0 } },
                 "probes": {
                     "outer": outer,

@@ -1,6 +1,5 @@
 //! Other texts: without a word or a number of the measured one, with another digit, the claim's own, and other releases of kernels.
 
-use super::lengths;
 use crate::claim::hints::Hints;
 use crate::claim::invariants::LOWEST_RELEASE;
 use crate::claim::value::Version;
@@ -41,4 +40,14 @@ fn other_digit(value: &str) -> Option<String> {
         "0"
     };
     Some(format!("{}{digit}{}", &value[..at], &value[at + 1..]))
+}
+
+/// Numbers of the claim that a length is likely to be compared with.
+pub(super) fn lengths(hints: &Hints<'_>) -> impl Iterator<Item = usize> {
+    const LONGEST: usize = 2048;
+    let sizes = hints
+        .numbers
+        .iter()
+        .filter_map(|n| usize::try_from(*n).ok());
+    sizes.filter(|size| *size <= LONGEST)
 }

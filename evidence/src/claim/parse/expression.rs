@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
 
-use crate::claim::ast::{Node, NodeKind, call_reads};
-use crate::claim::builtins::Reads;
+use crate::claim::ast::{Node, NodeKind};
 use crate::claim::coverage::BookMentions;
 use crate::claim::source_map::SourceMap;
 
 use super::lower::Lowering;
+use super::reads::{ReadPath, collect_reads};
 
 /// The longest expression that is parsed, in bytes. 100,000 chained terms overflow the parser's stack and abort the process, so
 /// the length is checked first.
@@ -31,17 +31,6 @@ pub struct Expression {
     reads: Vec<ReadPath>,
     /// The mentions of functions in the texts whose coverage it asks for.
     pub(in crate::claim) book_mentions: BookMentions,
-}
-
-/// One value of the evidence that an expression reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadPath {
-    /// The leaf, `create.sock_alloc.return`; for the ledger of one probe, `create.alloc#leaked`.
-    pub path: String,
-    /// The place of the path, or of the call that reads it, in the expression.
-    pub range: Range<usize>,
-    /// True if a function reads it (`never`, `before`, …) and it is not written out.
-    pub by_function: bool,
 }
 
 impl Expression {
@@ -138,42 +127,6 @@ fn is_hidden(c: char) -> bool {
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{3164}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ffa0}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// The reads of the tree. Names of probes and experiments that are arguments of functions do not count.
-pub(in crate::claim) fn collect_reads(root: &Node) -> Vec<ReadPath> {
-    let mut reads = Vec::new();
-    collect_node_reads(root, &mut reads);
-    reads
-}
-
-fn collect_node_reads(node: &Node, reads: &mut Vec<ReadPath>) {
-    let mut add = |path: String, by_function| {
-        reads.push(ReadPath {
-            path,
-            range: node.range.clone(),
-            by_function,
-        });
-    };
-    match &node.kind {
-        NodeKind::Literal(_) | NodeKind::Constant(_) => {}
-        NodeKind::Path(path) => add(path.as_str().into(), false),
-        NodeKind::Unary(_, operand) => collect_node_reads(operand, reads),
-        NodeKind::Binary(_, operands) => operands
-            .iter()
-            .for_each(|node| collect_node_reads(node, reads)),
-        NodeKind::Conditional(parts) => parts
-            .iter()
-            .for_each(|node| collect_node_reads(node, reads)),
-        NodeKind::Call(function, args) => {
-            for key in call_reads(function, args) {
-                add(key, true);
-            }
-            if matches!(function.reads, Reads::Nothing | Reads::Release) {
-                args.iter().for_each(|node| collect_node_reads(node, reads));
-            }
-        }
-    }
 }
 
 type ParsedCel = (cel::IdedExpr, cel::common::ast::SourceInfo);

@@ -11,8 +11,8 @@ use crate::claim::builtins::{self, ArgumentKind, FUNCTIONS};
 use crate::claim::coverage::Scope;
 use crate::claim::source_map::SourceMap;
 
-use super::expression::collect_reads;
 use super::lex;
+use super::reads::collect_reads;
 
 /// Converts one expression, collecting all complaints.
 pub(super) struct Lowering<'a> {

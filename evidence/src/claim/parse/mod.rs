@@ -3,6 +3,8 @@
 mod expression;
 mod lex;
 mod lower;
+mod reads;
 
-pub(super) use expression::collect_reads;
-pub use expression::{Expression, MAX_BYTES, ReadPath};
+pub use expression::{Expression, MAX_BYTES};
+pub use reads::ReadPath;
+pub(super) use reads::collect_reads;
