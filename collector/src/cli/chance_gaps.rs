@@ -94,12 +94,12 @@ mod tests {
         };
         assert_eq!(names(&skip("pool", &skip_hits), &raw), ["pool"]);
         let acting = investigation.experiments.iter();
-        let acting = acting.filter(|one| {
+        let mut acting = acting.filter(|one| {
             one.probes
                 .iter()
                 .any(|p| p.signal.is_some() || p.deny.is_some())
         });
-        let acting = &acting.last().unwrap().name;
+        let acting = &acting.next_back().unwrap().name;
         assert_eq!(names(&skip(acting, &skip_hits), &raw), [acting.as_str()]);
         let lose = skip(acting, &|experiment| experiment.quality.lost = 1);
         assert_eq!(names(&lose, &raw), [acting.as_str()]);

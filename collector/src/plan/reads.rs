@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS, form};
+use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS, ReadSpec, form};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
@@ -320,10 +320,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             check_ip_address(path, &compiled.decode).map_err(Some)?;
         }
         let (decode, names) = self.named(read, compiled.decode).map_err(Some)?;
-        let is_inside = compiled.spec.form == form::ADDRESS
-            && compiled.spec.offset != 0
-            && matches!(decode, Decoder::Pointer { .. });
-        let inside_null = is_inside.then_some(i64::from(compiled.spec.offset) as u64);
+        let inside_null = inside_null(&compiled.spec, &decode);
         let mut slot = |spec| {
             let taken = self.attachments.add_read(usage, at_return, spec);
             taken.map_err(|_| Some(no_slot_reason()))
@@ -420,4 +417,11 @@ fn several_values_reason(read: &Read, path: &str, decode: &Decoder) -> Option<Re
         );
         reason.into()
     })
+}
+
+/// The pointer that a member inside of the structure behind NULL has, if a read takes the address of one.
+fn inside_null(spec: &ReadSpec, decode: &Decoder) -> Option<u64> {
+    let is_inside =
+        spec.form == form::ADDRESS && spec.offset != 0 && matches!(decode, Decoder::Pointer { .. });
+    is_inside.then_some(i64::from(spec.offset) as u64)
 }
