@@ -86,6 +86,13 @@ fn same_object_doubt(name: &str, earlier: &Allocation, row: &Allocation) -> Opti
              a free was not seen"
         ));
     }
+    // Pseudonyms are equal as the addresses are, and their distance says nothing.
+    if earlier.address.is_pseudonym() || row.address.is_pseudonym() {
+        return Some(format!(
+            "the addresses of what `{name}.{first}` and then `{name}.{second}` saw allocated are withheld, so that it is not known whether \
+             the one lies inside of the other"
+        ));
+    }
     let lies_inside = |outer: &Allocation, inner: &Allocation| {
         let distance = inner.address.0.wrapping_sub(outer.address.0);
         outer.size.is_some_and(|size| distance < size)
