@@ -14,7 +14,7 @@ MACHINE ?= host
 COLLECTOR := $(or $(QED_COLLECTOR),qed-collector)
 
 .PHONY: help sweep tools test-tools build renderer capture book serve install guide test test-book test-rest browser fuzz lint bench bench-against record \
-	workflows targets ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
+	workflows targets arm64 ebpf dist dist-reproducible dist-crates dist-chroots release-check release-notes \
 	publish-rehearsal book-rehearsal sweep-rehearsal action-rehearsal release-rehearsal row-build row-capture row-check row-redact site-merge site-published site-build site-seal \
 	site-verify site-drift shard-capture sweep-record
 
@@ -92,6 +92,10 @@ release-check: ## release: hold the versions of all crates and the changelog to 
 
 release-notes: ## release: write what the changelog says of the version of TAG to dist/NOTES.md
 	scripts/dist/check-tag.sh "$(TAG)" dist/NOTES.md
+
+arm64: ## build the collector for arm64, and install what guests for arm64 need besides (guest:debian-7.3-arm64)
+	@scripts/tools.sh arm64
+	scripts/arm64.sh $(PROFILE)
 
 targets: renderer ## build what renders a book for arm64 and Windows, run it there (qemu-user, wine), and check it for macOS
 	@scripts/tools.sh targets

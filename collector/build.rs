@@ -1,5 +1,6 @@
 //! Hands the object of the eBPF programs to the crate: as the file `qed-ebpf.o` in `OUT_DIR`, and its SHA-256 as
-//! `QED_EBPF_SHA256`, and the version of its compiler as `QED_EBPF_COMPILER`.
+//! `QED_EBPF_SHA256`, and the version of its compiler as `QED_EBPF_COMPILER`. `QED_SOURCES_SHA256` is the digest of the crate's own
+//! sources, by which a collector knows that one for another architecture was made from the same.
 //!
 //! It is the one in `ebpf/`, which is part of the package and takes no eBPF toolchain; or it is compiled from
 //! `../collector-ebpf`: with the feature `build-ebpf`, and where those sources are others than the object in `ebpf/` was
@@ -11,6 +12,8 @@
 
 #[path = "build/compile.rs"]
 mod compile;
+#[path = "build/own_sources.rs"]
+mod own_sources;
 #[path = "build/sources.rs"]
 mod sources;
 #[path = "build/toolchain.rs"]
@@ -46,6 +49,8 @@ fn build() -> Result<()> {
         println!("cargo:rerun-if-changed={path}");
     }
     fixed_address();
+    let own = own_sources::digest(&crate_folder)?;
+    println!("cargo:rustc-env=QED_SOURCES_SHA256={own}");
 
     let packaged = crate_folder.join("ebpf");
     let here = sources::digest(root)?;

@@ -7,6 +7,7 @@
 #   scripts/tools.sh test    what `make test` needs besides: a browser, a C++ compiler for the fuzzer, and a second
 #                            implementation of CEL in .tools/cel
 #   scripts/tools.sh dist    what packing a release needs besides
+#   scripts/tools.sh arm64   what guests for arm64, and building the collector for them, need besides
 #   scripts/tools.sh targets what building for other systems, and running that, needs besides rendering
 #   scripts/tools.sh workflows  what checks and rehearses the workflows, in .tools/workflows
 set -euo pipefail
@@ -29,6 +30,7 @@ case "${1:-book}" in
     dist) packages=(binutils dpkg python3) ;;
     # clang and llvm-ar only for assembler for Apple's systems.
     targets) packages+=(clang gcc-aarch64-linux-gnu gcc-mingw-w64-x86-64 git libc6-dev-arm64-cross llvm python3 qemu-user wine64) ;;
+    arm64) packages+=("${ebpf[@]}" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm) ;;
     workflows) packages=(ca-certificates curl git python3-venv) ;;
     test)
         # libxml2-utils has xmllint, which holds reports to their schema. pahole prints structures, to compare ours with. neovim is an
@@ -38,7 +40,7 @@ case "${1:-book}" in
         command -v node >/dev/null || packages+=(nodejs)
         command -v npm >/dev/null || packages+=(npm)
         ;;
-    *) fail "unknown set \`$1\`: say \`book\`, \`render\`, \`test\`, \`dist\`, \`targets\` or \`workflows\`" ;;
+    *) fail "unknown set \`$1\`: say \`book\`, \`render\`, \`test\`, \`dist\`, \`arm64\`, \`targets\` or \`workflows\`" ;;
 esac
 
 install_packages() {
@@ -70,7 +72,7 @@ install_program() {
 }
 
 install_packages
-case "${1:-book}" in book | render | test)
+case "${1:-book}" in book | render | test | arm64)
     command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
     # The variable is needed: without it the linker's build looks in the wrong library folder.
     [ "${1:-book}" = render ] ||

@@ -29,6 +29,18 @@ pub fn digest(root: &Path) -> io::Result<Option<String>> {
     for source in SOURCES {
         collect(&root.join(source), &mut files)?;
     }
+    let mut hash = hash_files(root, files)?;
+    for package in packages(&fs::read_to_string(root.join("Cargo.lock"))?) {
+        hash.update(package);
+    }
+    Ok(Some(hex::encode(hash.finalize())))
+}
+
+/// A hash of the names, from `root`, and contents of files.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn hash_files(root: &Path, mut files: Vec<PathBuf>) -> io::Result<Sha256> {
     files.sort();
     let mut hash = Sha256::new();
     for file in files {
@@ -37,10 +49,7 @@ pub fn digest(root: &Path) -> io::Result<Option<String>> {
         hash.update(format!("{} {}\n", name.display(), content.len()));
         hash.update(content);
     }
-    for package in packages(&fs::read_to_string(root.join("Cargo.lock"))?) {
-        hash.update(package);
-    }
-    Ok(Some(hex::encode(hash.finalize())))
+    Ok(hash)
 }
 
 /// Names, versions and checksums of the packages in the text of a Cargo.lock. Their dependencies are left out: these are named
@@ -58,7 +67,11 @@ fn packages(lock: &str) -> Vec<String> {
     .collect()
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// Add the files at or below `path`.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
         return Ok(());

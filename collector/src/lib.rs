@@ -6,6 +6,7 @@
 // The limit is in clippy.toml. Tables of cases in tests may be as long as they are.
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
 
+pub mod arch;
 pub mod assemble;
 pub mod btf;
 pub mod cli;

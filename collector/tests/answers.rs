@@ -264,7 +264,7 @@ fn doctor_knows_that_kvm_failed() {
     let checks = report["guest"]["checks"].as_array().unwrap();
     let kvm = checks.iter().find(|check| check["name"] == "KVM").unwrap();
     assert_eq!(kvm["works"], false, "{kvm}");
-    let expected = match accel::check_device() {
+    let expected = match accel::check_device(qed_collector::arch::Arch::HOST) {
         Ok(()) => {
             "it was refused (found earlier in this boot of the host); guests are emulated".into()
         }

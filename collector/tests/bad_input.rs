@@ -826,7 +826,7 @@ fn no_network_cached_kernel() {
 fn kvm_falls_back() {
     let qemu =
         qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").expect("QEMU");
-    let usable = qed_collector::guest::accel::check_device();
+    let usable = qed_collector::guest::accel::check_device(qed_collector::arch::Arch::HOST);
     for (without, expected) in [
         (
             "echo 'kvm is refused' >&2; exit 1",

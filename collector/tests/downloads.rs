@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use qed_collector::arch::Arch;
 use qed_collector::guest::apt::Apt;
 use qed_collector::guest::archive::{ServedKernel, ServedPackage};
 use qed_collector::guest::cache::Cache;
@@ -117,7 +118,7 @@ impl Archive {
             debug: None,
         };
         cache
-            .set_served_kernels(&[kernel], None, SystemTime::now())
+            .set_served_kernels(Arch::X86_64, &[kernel], None, SystemTime::now())
             .unwrap();
     }
 
@@ -171,7 +172,8 @@ impl Archive {
 
     /// The files of downloads that are not unpacked yet, with their sizes.
     fn left(&self) -> Vec<(String, u64)> {
-        let files = fs::read_dir(Apt::new(self.cache().root()).download_folder()).unwrap();
+        let files =
+            fs::read_dir(Apt::new(self.cache().root(), Arch::X86_64).download_folder()).unwrap();
         files
             .flatten()
             .map(|file| {
@@ -323,7 +325,7 @@ fn goes_on() {
 #[test]
 fn arrived_before() {
     let archive = Archive::new();
-    let apt = Apt::new(archive.cache().root());
+    let apt = Apt::new(archive.cache().root(), Arch::X86_64);
     let file = apt.download_path(&archive.package.package());
     let forget = || {
         let folder = archive
@@ -372,10 +374,10 @@ fn damaged() {
 fn other_index() {
     let archive = Archive::new();
     let cache = archive.cache();
-    let mut kernels = cache.served_kernels().unwrap().kernels;
+    let mut kernels = cache.served_kernels(Arch::X86_64).unwrap().kernels;
     kernels[0].image.sha256 = "0".repeat(64);
     cache
-        .set_served_kernels(&kernels, None, SystemTime::now())
+        .set_served_kernels(Arch::X86_64, &kernels, None, SystemTime::now())
         .unwrap();
     let error = archive.fetch(Serves::Whole).unwrap_err();
     assert!(
@@ -479,7 +481,7 @@ fn fetched_from(folder: &Path) -> String {
         "{message}"
     );
     let cached = Cache::new(folder.join("cache/qed"));
-    assert!(cached.packages().is_empty() && cached.served_kernels().is_none());
+    assert!(cached.packages().is_empty() && cached.served_kernels(Arch::X86_64).is_none());
     message
 }
 

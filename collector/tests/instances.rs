@@ -110,6 +110,7 @@ fn census(table: &Kallsyms, lines: &RefCell<LineResolver>) -> Census {
         }
     }
     let looking = SymbolTables {
+        arch: qed_collector::arch::Arch::X86_64,
         kallsyms: Some(table),
         slide: Some(0),
         lines: Ok(lines),
@@ -379,6 +380,7 @@ fn random_functions() {
         let map = Map::read(&std::fs::read_to_string(&map_file).expect("a System.map"));
         let others = described(&info.vmlinux, &chosen);
         let looking = SymbolTables {
+            arch: qed_collector::arch::Arch::X86_64,
             kallsyms: Some(table.table()),
             slide: Some(0),
             lines: Ok(&lines),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use qed_collector::arch::Arch;
 use qed_collector::guest::apt::Apt;
 use qed_collector::guest::archive::{Package, ServedKernel, ServedPackage};
 use qed_collector::guest::cache::{Cache, Sidecar, write_json};
@@ -85,7 +86,7 @@ fn prune() {
         1,
         2_500_000,
     );
-    let downloads = Apt::new(cache.root()).download_folder();
+    let downloads = Apt::new(cache.root(), Arch::X86_64).download_folder();
     fs::create_dir_all(&downloads).unwrap();
     fs::write(downloads.join("x.deb"), vec![0; 700_000]).unwrap();
     let run = |arguments: &[&str]| kernels(folder.path(), &[&["prune"][..], arguments].concat());
@@ -265,7 +266,7 @@ fn list() {
         debug: None,
     };
     cache
-        .set_served_kernels(&[kernel], None, SystemTime::now())
+        .set_served_kernels(Arch::X86_64, &[kernel], None, SystemTime::now())
         .unwrap();
     let text = kernels(folder.path(), &[]);
     let rows: Vec<&str> = text.lines().skip(1).collect();

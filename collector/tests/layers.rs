@@ -5,17 +5,17 @@ use std::path::Path;
 /// The layers of the collector, the highest first. A module names items of lower layers, or of its own.
 const COLLECTOR: &[&str] = &[
     "cli", "guest", "assemble", "session", "plan", "probe", "workload", "graph", "kaslr",
-    "symbols", "btf", "reason",
+    "symbols", "btf", "arch", "reason",
 ];
 
 /// The files of the eBPF programs, in the same order.
-const PROGRAMS: &[&str] = &["life", "hit", "report", "read", "maps"];
+const PROGRAMS: &[&str] = &["life", "hit", "report", "read", "registers", "maps"];
 
 /// The modules of the first process of the tests' guests.
 const TEST_GUEST: &[&str] = &["oracle", "ordinary", "trace", "job"];
 
 /// The modules of the build script.
-const BUILD: &[&str] = &["compile", "toolchain", "sources"];
+const BUILD: &[&str] = &["compile", "toolchain", "own_sources", "sources"];
 
 /// Check that the modules of the build script do so, too.
 #[test]

@@ -1,6 +1,7 @@
 //! The integration tests of this crate, in one program: to link one for each file took most of the time of a build.
 
 mod answers;
+mod arm64;
 mod bad_input;
 mod binutils;
 mod capture;

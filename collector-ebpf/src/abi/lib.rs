@@ -243,18 +243,26 @@ pub struct Control {
 pub struct Layout {
     /// Address of the array that holds, for each CPU, what is added to a per-CPU symbol. 0: not known.
     pub cpu_offsets: u64,
-    /// The per-CPU symbol of the preemption count, to which such an offset is added. 0: not known.
+    /// The per-CPU symbol of the preemption count, to which such an offset is added. 0: there is none, or it is not known.
     pub preempt_count: u64,
     /// Offset in bytes of the thread-group id in the task structure. 0: not known.
     pub task_tgid: u32,
-    /// Offset in bytes, in the task structure, of the word whose bit [`COMPAT_BIT`] is set while the task is in a
-    /// 32-bit system call. 0: not known.
+    /// Offset in bytes, in the task structure, of the word one bit of which is set while the task is in a
+    /// 32-bit system call.
     pub task_status: u32,
+    /// That bit; 0: not known.
+    pub compat_mask: u32,
+    /// Offset in bytes of the preemption count in the task structure, where it is not a CPU's. 0: it is, or it is not known.
+    pub task_preempt: u32,
+    /// Offset in bytes, in `struct pt_regs`, of the number of the system call that entered.
+    pub syscall_number: u32,
+    /// Likewise of the register that holds a system call's result.
+    pub syscall_result: u32,
+    /// Likewise of the address at which user space goes on.
+    pub user_address: u32,
+    /// Keeps the size a multiple of 8.
+    pub reserved: u32,
 }
-
-/// Number of the bit of a task's status that says that it is in a 32-bit system call, whichever program made it
-/// (`TS_COMPAT`, <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/include/asm/thread_info.h#L208>).
-pub const COMPAT_BIT: u32 = 1;
 
 /// [`Event::preempt_count`] where it could not be read. No kernel nests that deeply.
 pub const UNKNOWN_CONTEXT: u32 = u32::MAX;
@@ -283,13 +291,15 @@ pub struct Event {
     pub site: u64,
     /// Argument registers in ABI order at the entry (also in return events), or the tracepoint's arguments.
     pub args: [u64; MAX_ARGS],
-    /// Return value; 0 at an entry. With [`act::SYSCALL`]: `rax`, which is the system call's result at
+    /// Return value; 0 at an entry. With [`act::SYSCALL`]: `rax` or `x0`, which is the system call's result at
     /// `sys_exit` (and -ENOSYS at `sys_enter`).
     pub return_value: u64,
     /// At a function's entry: the stack pointer, which is the address of the return-address slot. With
-    /// [`act::SYSCALL`]: where the kernel keeps the address that the call returns to in user space. Else 0.
+    /// [`act::SYSCALL`]: where the kernel keeps the address that the call returns to in user space. Else 0, as on arm64, where a
+    /// call leaves the return address in a register.
     pub stack_pointer: u64,
-    /// The contents of that slot, read raw: the return trampoline once a return probe has been there. Else 0.
+    /// The contents of that slot, read raw, or of the link register: the return trampoline once a return probe has been there.
+    /// Else 0.
     pub return_slot: u64,
     /// Address of the object for [`act::ALLOCATE`] and [`act::FREE`], else 0.
     pub object: u64,
@@ -334,7 +344,7 @@ pub mod task_flag {
     /// It is one of the workload's.
     pub const WORKLOAD: u32 = 1 << 0;
     /// At a tracepoint: it is in a 32-bit system call, whose numbers mean other calls. Never set where
-    /// [`Layout::task_status`](super::Layout::task_status) is not known.
+    /// [`Layout::compat_mask`](super::Layout::compat_mask) is not known.
     pub const COMPAT: u32 = 1 << 1;
 }
 
@@ -347,6 +357,13 @@ impl Event {
     /// True if the hit, of a tracepoint, came in a 32-bit system call.
     pub fn is_compat_call(&self) -> bool {
         self.task_flags & task_flag::COMPAT != 0
+    }
+
+    /// The return address of a function at whose entry the hit is, where a call leaves that in a register. The unwinder of such a
+    /// kernel goes by the frames on the stack, and so leaves the caller out.
+    pub fn link(&self) -> Option<u64> {
+        let in_register = self.stack_pointer == 0 && self.side == side::ENTRY;
+        Some(self.return_slot).filter(|address| in_register && *address != 0)
     }
 
     /// The return addresses in [`Event::stack`]; none if the kernel could give none.
@@ -459,7 +476,7 @@ mod tests {
             10 * 4 + 3 * 8 + 2 * MAX_READS * size_of::<ReadSpec>()
         );
         assert_eq!(size_of::<ProbeKey>(), 16);
-        assert_eq!(size_of::<Layout>(), 24);
+        assert_eq!(size_of::<Layout>(), 48);
         assert_eq!(size_of::<Control>(), 24 + size_of::<Layout>());
         assert_eq!(size_of::<FdWalk>(), 16);
         assert_eq!(

@@ -1,7 +1,6 @@
 //! From a hit of any kind to a [`Hit`]: who runs, which spec applies, what the arguments are.
 
 use aya_ebpf::{
-    bindings::pt_regs,
     cty::c_void,
     helpers::{
         bpf_get_current_pid_tgid,
@@ -13,12 +12,13 @@ use aya_ebpf::{
 };
 use core::{hint::black_box, mem::offset_of};
 use qed_collector_ebpf::{
-    COMPAT_BIT, Call, CallKey, Control, Layout, MAX_ARGS, ProbeKey, ProbeSpec, SlotKey, act,
-    attachment, counter, side,
+    Call, CallKey, Control, Layout, MAX_ARGS, ProbeKey, ProbeSpec, SlotKey, act, attachment,
+    counter, side,
 };
 
 use crate::{
     maps::{CALLS, CONTROL, FOLLOWED, KEYS, RUNS, SLOTS, SPECS, count},
+    registers::Registers,
     report::{Hit, report},
 };
 
@@ -88,6 +88,7 @@ impl Matched {
             return_value: zero,
             slot: zero,
             stack_pointer: zero,
+            link: zero,
             registers: zero,
             preempt_count: preempt_count(&self.control.layout),
         }
@@ -108,16 +109,14 @@ fn equal(a: u32, b: u32) -> u32 {
     (black_box(u64::from(a ^ b)).wrapping_sub(1) >> 63) as u32
 }
 
-pub fn kernel_entry(regs: *mut pt_regs) {
+#[inline(always)]
+pub fn kernel_entry<R: Registers>(regs: *mut R) {
     // SAFETY: `regs` is the program's context, whose fields the verifier lets it read.
-    let (function, behind) = unsafe { (bpf_get_func_ip(regs.cast()), (*regs).rip) };
+    let (function, instruction) = unsafe { (bpf_get_func_ip(regs.cast()), R::instruction(regs)) };
     // All ones at a function's entry: addresses of the kernel have the highest bit. In the middle of one the helper
-    // gives 0, and the trap, or the jump that replaces it, leaves the instruction pointer one byte behind the probed
-    // address.
-    // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/core.c#L1005
-    // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/kprobes/opt.c#L185
+    // gives 0, and the registers say where.
     let at_entry = black_box(function as i64 >> 63) as u64;
-    let site = function | behind.wrapping_sub(1) & !at_entry;
+    let site = function | instruction & !at_entry;
     count_run(site);
     let Some(matched) = find_spec(site, attachment::KPROBE) else {
         return;
@@ -125,25 +124,20 @@ pub fn kernel_entry(regs: *mut pt_regs) {
     let mut hit = matched.hit(site, side::ENTRY);
     // SAFETY: as above.
     unsafe {
-        hit.args = [
-            (*regs).rdi,
-            (*regs).rsi,
-            (*regs).rdx,
-            (*regs).rcx,
-            (*regs).r8,
-            (*regs).r9,
-        ];
-        hit.stack_pointer = (*regs).rsp;
+        hit.args = R::arguments(regs);
+        hit.stack_pointer = R::stack_pointer(regs);
+        hit.link = R::link(regs) & at_entry;
     }
     hit.args_known = 1;
     hit.registers = as_number(regs.cast());
-    // At a function's entry the stack pointer is the address of the return-address slot.
+    // It tells the calls of a function apart that run at once.
     hit.slot = hit.stack_pointer & at_entry;
     if function != 0 {
         // SAFETY: a whole map value, see `find_spec`.
         let acts = unsafe { (*matched.spec).acts };
         keep_call(&hit, acts, matched.zero());
     }
+    hit.slot = R::return_slot(hit.slot);
     report(regs.cast(), &mut hit);
 }
 
@@ -188,7 +182,8 @@ fn keep_call(hit: &Hit, acts: u32, zero: u64) {
     }
 }
 
-pub fn kernel_return(regs: *mut pt_regs) {
+#[inline(always)]
+pub fn kernel_return<R: Registers>(regs: *mut R) {
     // SAFETY: `regs` is the program's context. A return probe is of a function.
     let site = unsafe { bpf_get_func_ip(regs.cast()) };
     let Some(matched) = find_spec(site, attachment::KPROBE) else {
@@ -197,15 +192,13 @@ pub fn kernel_return(regs: *mut pt_regs) {
     let mut hit = matched.hit(site, side::RETURN);
     // SAFETY: `regs` is the program's context.
     unsafe {
-        hit.return_value = (*regs).rax;
-        hit.stack_pointer = (*regs).rsp;
+        hit.return_value = R::result(regs);
+        hit.stack_pointer = R::stack_pointer(regs);
     }
     hit.registers = as_number(regs.cast());
-    // RET has taken the slot off the stack, and the trampoline reports the stack pointer as it was then.
-    // https://elixir.bootlin.com/linux/v6.1/source/arch/x86/kernel/rethook.c#L83
     let key = CallKey {
         site,
-        slot: hit.stack_pointer.wrapping_sub(8),
+        slot: R::entry_stack_pointer(hit.stack_pointer),
         tid: hit.tid,
         experiment: hit.experiment,
     };
@@ -261,7 +254,8 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
     }
     if acts & act::SYSCALL != 0 {
         let regs = hit.args[0];
-        let number = read_word(regs + offset_of!(pt_regs, orig_rax) as u64);
+        let layout = &matched.control.layout;
+        let number = read_word(regs + u64::from(layout.syscall_number));
         // A 32-bit system call of that number is another one.
         if number as u32 != wanted || hit.compat != 0 {
             if hit.compat & hit.in_target != 0 {
@@ -269,9 +263,9 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
             }
             return;
         }
-        hit.return_value = read_word(regs + offset_of!(pt_regs, rax) as u64);
+        hit.return_value = read_word(regs + u64::from(layout.syscall_result));
         hit.registers = regs;
-        hit.slot = regs + offset_of!(pt_regs, rip) as u64;
+        hit.slot = regs + u64::from(layout.user_address);
     }
     report(ctx, &mut hit);
 }
@@ -295,8 +289,12 @@ fn preempt_count(layout: &Layout) -> u32 {
         let cpu = bpf_get_smp_processor_id();
         let at = layout.cpu_offsets.wrapping_add(u64::from(cpu) * 8);
         let failed = bpf_probe_read_kernel((&raw mut offset).cast(), 8, at as *const c_void);
-        let at = layout.preempt_count.wrapping_add(offset);
-        failed | bpf_probe_read_kernel((&raw mut count).cast(), 4, at as *const c_void)
+        let by_cpu = layout.preempt_count.wrapping_add(offset);
+        let by_task = bpf_get_current_task().wrapping_add(u64::from(layout.task_preempt));
+        let of_task = u64::from(equal(layout.task_preempt, 0)).wrapping_sub(1);
+        let at = by_task & of_task | by_cpu & !of_task;
+        let unread = bpf_probe_read_kernel((&raw mut count).cast(), 4, at as *const c_void);
+        failed & !of_task as i64 | unread
     };
     // All ones of a failure.
     count | (failed >> 63) as u32
@@ -308,7 +306,7 @@ fn is_compat_call(layout: &Layout) -> u32 {
     // SAFETY: a helper without arguments.
     let task = unsafe { bpf_get_current_task() };
     let status = read_word(task.wrapping_add(u64::from(layout.task_status))) as u32;
-    status >> COMPAT_BIT & 1 & !equal(layout.task_status, 0)
+    1 - equal(status & layout.compat_mask, 0)
 }
 
 /// 8 bytes of kernel memory, or 0.

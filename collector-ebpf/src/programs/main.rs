@@ -1,7 +1,7 @@
 //! The eBPF programs: one set serves any function, tracepoint and LSM hook. What they read and do is
 //! data, see the library of this crate.
 //!
-//! `kernel_entry` and `kernel_return` sit on functions, `tp_N` on raw tracepoints, `lsm_N` on LSM hooks,
+//! `kernel_entry` and `kernel_return` sit on functions, on arm64 `entry_aarch64` and `return_aarch64`, `tp_N` on raw tracepoints, `lsm_N` on LSM hooks,
 //! `task_newtask`, `sched_process_exec` and `sys_exit` on the tracepoints of these names, which tell of a process's life,
 //! and `read_kernel` runs on demand.
 #![no_std]
@@ -11,6 +11,7 @@ mod hit;
 mod life;
 mod maps;
 mod read;
+mod registers;
 mod report;
 
 use aya_ebpf::{
@@ -21,13 +22,25 @@ use aya_ebpf::{
 
 #[kprobe]
 fn kernel_entry(ctx: ProbeContext) -> u32 {
-    hit::kernel_entry(ctx.regs);
+    hit::kernel_entry::<registers::X86_64>(ctx.regs.cast());
     0
 }
 
 #[kretprobe]
 fn kernel_return(ctx: RetProbeContext) -> u32 {
-    hit::kernel_return(ctx.regs);
+    hit::kernel_return::<registers::X86_64>(ctx.regs.cast());
+    0
+}
+
+#[kprobe]
+fn entry_aarch64(ctx: ProbeContext) -> u32 {
+    hit::kernel_entry::<registers::Aarch64>(ctx.regs.cast());
+    0
+}
+
+#[kretprobe]
+fn return_aarch64(ctx: RetProbeContext) -> u32 {
+    hit::kernel_return::<registers::Aarch64>(ctx.regs.cast());
     0
 }
 

@@ -30,8 +30,10 @@ pub struct Hit {
     pub site: u64,
     pub args: [u64; MAX_ARGS],
     pub return_value: u64,
-    /// Address of the return-address slot, at a function's entry and in a system call; else 0.
+    /// Address of the return-address slot, at a function's entry and in a system call; else 0, as where the address is in a register.
     pub slot: u64,
+    /// The return address at a function's entry, where a call leaves it in a register, else 0.
+    pub link: u64,
     /// Stack pointer of a kprobe or return probe, else 0.
     pub stack_pointer: u64,
     /// Address of the registers, if there are any, else 0.
@@ -99,6 +101,7 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
             8,
             hit.slot as *const c_void,
         );
+        (*event).return_slot |= hit.link;
         (*event).object = object;
         (*event).probe = hit.probe;
         (*event).experiment = hit.experiment;

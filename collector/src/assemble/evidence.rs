@@ -193,6 +193,7 @@ fn assemble_experiment(
         markers: raw.markers[number].as_ref(),
         marked: ran.notes.is_empty(),
         call: ran.call.as_ref(),
+        arch: raw.facts.arch,
         tells_compat: raw.tells_compat,
         skipped: &ran.losses.skipped,
         armed: ran.unarmed.is_none(),
@@ -240,7 +241,10 @@ fn assemble_experiment(
         workload: requested.workload_text(),
         files: files.cloned().unwrap_or_default(),
         unavailable: outcome.err().map(ToString::to_string),
-        call: ran.call.as_ref().map(outcome::disassemble_call_site),
+        call: ran
+            .call
+            .as_ref()
+            .map(|call| outcome::disassemble_call_site(raw.facts.arch, call)),
         outcome: outcome::assemble_outcome(requested, &ran.outcome),
         quality,
         objects: assembled.ledger.map(|mut ledger| {

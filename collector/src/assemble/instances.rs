@@ -8,6 +8,7 @@ use qed_evidence::instances::{InlinedCopy, Instances, OwnCopy};
 use qed_evidence::value::Address;
 
 use super::names::FrameElision;
+use crate::arch::Arch;
 use crate::reason::Reason;
 use crate::symbols::Kallsyms;
 use crate::symbols::disasm::{find_jumps, only_returns};
@@ -21,6 +22,8 @@ const RETURN_BYTES: usize = 16;
 
 /// The tables to look in.
 pub struct SymbolTables<'a> {
+    /// The architecture of the kernel.
+    pub arch: Arch,
     /// The symbols, at live addresses.
     pub kallsyms: Option<&'a Kallsyms>,
     /// Live minus static.
@@ -315,11 +318,12 @@ impl SymbolTables<'_> {
         for part in &parts {
             let size = usize::try_from(part.end - part.start).ok()?;
             let bytes = code(part.start, size).filter(|bytes| bytes.len() == size)?;
-            let jumps = find_jumps(bytes, part.start);
+            let jumps = find_jumps(self.arch, bytes, part.start);
             leaves |= jumps.through_pointer;
             for target in jumps.to {
                 let within = parts.iter().any(|part| part.contains(&target));
-                let returns = || code(target, RETURN_BYTES).is_some_and(only_returns);
+                let returns =
+                    || code(target, RETURN_BYTES).is_some_and(|code| only_returns(self.arch, code));
                 leaves |= !within && !returns();
             }
         }
@@ -388,6 +392,7 @@ mod tests {
                     ffffffff82000000 T _etext\n";
         let kallsyms = Kallsyms::parse(text.into(), None).unwrap();
         let tables = SymbolTables {
+            arch: Arch::X86_64,
             kallsyms: Some(&kallsyms),
             slide: Some(0),
             lines: Err("no debug information was wanted (--debuginfo none)".into()),

@@ -32,6 +32,7 @@ pub fn assemble_kernel(facts: &MachineFacts, context: &Context<'_>, ephemeral: b
     Kernel {
         release: facts.release.clone(),
         version: facts.version.clone(),
+        arch: Some(facts.arch.machine().to_owned()),
         package: context.package.clone(),
         build_id: text_datum(&facts.build_id),
         image_digest: context.image_digest.clone(),

@@ -10,12 +10,14 @@ use qed_evidence::value::{Address, InlineFrame, LineRole, Location};
 
 use super::instances;
 use super::names::{FrameElision, Names};
+use crate::arch::Arch;
 use crate::reason::Reason;
 use crate::symbols::disasm::{CallTarget, LONGEST_INSTRUCTION, call_target};
 use crate::symbols::{Kallsyms, lines::LineResolver};
 
 /// Kernel symbols, and source lines if a vmlinux of the same build is available.
 pub struct KernelNames<'a> {
+    arch: Arch,
     kallsyms: Option<&'a Kallsyms>,
     /// Live minus static.
     slide: Option<u64>,
@@ -35,11 +37,13 @@ const BESIDES: &[&str] = &["asm_exc_", "asm_fred_entrypoint_kernel"];
 impl<'a> KernelNames<'a> {
     /// Names by `kallsyms`, lines by `lines` at static addresses, which are live ones less `slide`.
     pub fn new(
+        arch: Arch,
         kallsyms: Option<&'a Kallsyms>,
         slide: Option<u64>,
         lines: Result<LineResolver, Reason>,
     ) -> Self {
         Self {
+            arch,
             kallsyms,
             slide,
             lines: lines.map(RefCell::new),
@@ -169,7 +173,8 @@ impl Names for KernelNames<'_> {
 
     fn call_target(&self, return_address: u64) -> Result<CallTarget, Reason> {
         let live = self.code.get(&return_address);
-        if let Some(found) = live.and_then(|before| call_target(before, return_address)) {
+        if let Some(found) = live.and_then(|before| call_target(self.arch, before, return_address))
+        {
             return Ok(found);
         }
         // What stood in memory can be a probe.
@@ -182,7 +187,7 @@ impl Names for KernelNames<'_> {
             .code(start, LONGEST_INSTRUCTION)
             .filter(|before| before.len() == LONGEST_INSTRUCTION)
             .ok_or("the code before the return address is not known")?;
-        match call_target(before, start + LONGEST_INSTRUCTION as u64) {
+        match call_target(self.arch, before, start + LONGEST_INSTRUCTION as u64) {
             Some(CallTarget::Address(target)) => Ok(CallTarget::Address(
                 target.wrapping_add(self.slide.unwrap_or(0)),
             )),
@@ -219,6 +224,7 @@ impl Names for KernelNames<'_> {
 impl KernelNames<'_> {
     fn symbol_tables(&self) -> instances::SymbolTables<'_> {
         instances::SymbolTables {
+            arch: self.arch,
             kallsyms: self.kallsyms,
             slide: self.slide,
             lines: self.resolver(),

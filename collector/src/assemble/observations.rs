@@ -6,6 +6,7 @@ use qed_collector_ebpf::Event;
 use qed_evidence::investigation::Experiment;
 
 use super::names::Names;
+use crate::arch::Arch;
 use crate::plan::{Markers, PlannedExperiment};
 use crate::reason::Reason;
 use crate::session::raw::AttachFailure;
@@ -24,6 +25,8 @@ pub struct RawObservation<'a> {
     pub marked: bool,
     /// The code that makes the workload's system call.
     pub call: Option<&'a CallSite>,
+    /// The architecture of the kernel.
+    pub arch: Arch,
     /// True if 32-bit system calls could be told from others.
     pub tells_compat: bool,
     /// Per attachment: the hits that the kernel skipped.

@@ -7,6 +7,7 @@ use qed_evidence::investigation::{Action, BufferElements, Experiment, Returns};
 use qed_evidence::value::{Address, Bytes, Cut, Datum, Integer, Value};
 
 use super::values::errno_value;
+use crate::arch::Arch;
 use crate::reason::Reason;
 use crate::session::raw::RawOutcome;
 use crate::symbols::disasm::disassemble;
@@ -16,11 +17,11 @@ use crate::workload::CallSite;
 pub use qed_evidence::observation::TIMED_OUT;
 
 /// The workload's own code, disassembled. The target of a call in it has no meaningful name.
-pub fn disassemble_call_site(raw: &CallSite) -> document::CallSite {
+pub fn disassemble_call_site(arch: Arch, raw: &CallSite) -> document::CallSite {
     document::CallSite {
         function: Address(raw.function),
         instruction: Address(raw.instruction),
-        code: disassemble(&raw.code, raw.function, &|_| None)
+        code: disassemble(arch, &raw.code, raw.function, &|_| None)
             .into_iter()
             .map(|one| document::Instruction {
                 offset: one.offset,

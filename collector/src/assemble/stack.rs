@@ -37,7 +37,10 @@ pub struct Stack {
 
 impl Stack {
     pub fn from_event(event: &Event, names: &dyn Names) -> Self {
-        let addresses = event.frames();
+        let mut addresses = event.frames().to_vec();
+        if let (Some(link), false) = (event.link(), addresses.is_empty()) {
+            addresses.insert(1, link);
+        }
         let ends = (1..addresses.len())
             .find(|&at| is_return_replaced(addresses[at - 1], addresses[at], names));
         let retained = &addresses[..ends.map_or(addresses.len(), |at| at + 1)];

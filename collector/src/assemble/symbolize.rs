@@ -81,6 +81,7 @@ pub fn make_evidence(
     );
     let names: Vec<&str> = investigation.symbols.iter().map(String::as_str).collect();
     let report = judge(&KaslrInputs {
+        arch: facts.arch,
         build_id: build_id.clone(),
         live: kallsyms.as_ref().map_err(Clone::clone),
         statics: static_sources(&map, &vmlinux, &elf),
@@ -99,7 +100,8 @@ pub fn make_evidence(
     drop(elf);
     let lines =
         vmlinux.map(|vmlinux| LineResolver::new(vmlinux, lines::cache::user_folder().as_deref()));
-    let names = KernelNames::new(kallsyms.as_ref().ok(), report.slide, lines).with_code(&raw.code);
+    let names = KernelNames::new(facts.arch, kallsyms.as_ref().ok(), report.slide, lines)
+        .with_code(&raw.code);
     let mut evidence = assemble(
         raw,
         &Context {

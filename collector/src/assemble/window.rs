@@ -9,9 +9,6 @@ use qed_evidence::document::Target;
 use super::observations::RawObservation;
 use crate::plan::{Markers, PlannedProbe};
 
-/// Bytes of the instruction that makes a system call.
-const SYSCALL_LENGTH: u64 = 2;
-
 /// The parts of the events that belong to the workload's own calls.
 ///
 /// The process does other things before its call (reading the signal to start), between several, and after the last
@@ -96,10 +93,9 @@ struct Marks {
 
 impl Marks {
     fn find(seen: &RawObservation<'_>, markers: &Markers) -> Self {
-        let behind = seen.call.map(|call| call.instruction + SYSCALL_LENGTH);
-        let behind_next = seen
-            .call
-            .map(|call| call.marking_instruction + SYSCALL_LENGTH);
+        let length = seen.arch.syscall_length();
+        let behind = seen.call.map(|call| call.instruction + length);
+        let behind_next = seen.call.map(|call| call.marking_instruction + length);
         let marks = |is_one: &dyn Fn(usize) -> bool, behind: Option<u64>| -> Vec<(usize, usize)> {
             let is = |event: &Event| {
                 is_one(event.probe as usize)

@@ -106,14 +106,14 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// The signature that `prototype` says, with the place of each argument on x86-64.
+    /// The signature that `prototype` says, with the place of each argument on the kernel's architecture.
     pub fn signature(&self, prototype: &Prototype<'a>) -> Result<Signature<'a>, BtfError> {
         let mut declared = prototype.parameters(self)?;
         let variadic = declared.last().is_some_and(|last| last.1 == TypeId::VOID);
         if variadic {
             declared.pop();
         }
-        let mut places = ArgumentRegisters::default();
+        let mut places = ArgumentRegisters::new(self.arch());
         let parameters = declared
             .into_iter()
             .map(|(name, type_id)| {

@@ -61,7 +61,7 @@ pub async fn capture_in_guest(
     let cache = Cache::for_user()?;
     let say = |line: &str| progress.show_step(line);
     // Nothing is downloaded for a machine that cannot boot it.
-    guest::qemu::find_emulator()?;
+    guest::qemu::check_emulator(source)?;
     let kernel = lock::find_kernel(lock, name, source, &cache, options.refresh, &say)?;
     if let Some(text) = &kernel.note {
         print_note(&format!("{name}: {text}"));

@@ -277,7 +277,7 @@ fn trace(
             let cache = Cache::for_user()?;
             let lock = request.lock.as_ref();
             // Nothing is downloaded for a machine that cannot boot it.
-            qemu::find_emulator()?;
+            qemu::check_emulator(source)?;
             let kernel = lock::find_kernel(lock, name, source, &cache, args.refresh, &say)?;
             let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
             let modules = modules::for_guest(needed, &kernel, &cache, &say)?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Format, json, print};
+use crate::arch::Arch;
 use crate::guest::accel::{self, AcceleratorChoice, Decision, DeviceError, KvmFailure};
 use crate::guest::{cache::Cache, find_program};
 use crate::kaslr;
@@ -167,11 +168,11 @@ fn check_kvm(
 
 /// Check what guests need.
 fn check_guest() -> MachineChecks {
-    let emulator = find_program::find_in_path("qemu-system-x86_64");
+    let emulator = find_program::find_in_path(Arch::HOST.emulator());
     let cache = Cache::for_user();
     let known = cache.as_ref().ok().and_then(accel::remembered_failure);
     let kvm = check_kvm(
-        accel::check_device(),
+        accel::check_device(Arch::HOST),
         known.as_ref(),
         &accel::boot_id(),
         emulator.as_deref().unwrap_or(Path::new("")),
@@ -181,7 +182,11 @@ fn check_guest() -> MachineChecks {
             "QEMU",
             match &emulator {
                 Some(path) => Ok(path.display().to_string()),
-                None => Err("qemu-system-x86_64 is not in PATH: apt-get install qemu-system-x86"),
+                None => Err(format!(
+                    "{} is not in PATH: apt-get install {}",
+                    Arch::HOST.emulator(),
+                    Arch::HOST.emulator_package()
+                )),
             },
         ),
         Check::new("KVM", kvm),

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use qed_evidence::document::FileRole;
 use qed_programs::ProgramPart;
 
+use super::companion;
 use super::failure::Failure;
 use crate::guest::cache::Cache;
 use crate::guest::host_binaries::GuestFiles;
@@ -35,10 +36,12 @@ pub async fn start(
     limit: u64,
     say: &dyn Fn(&str),
 ) -> Result<GuestRun, Failure> {
-    let init = std::env::current_exe().context("failed to find this program's own file")?;
+    let own_program = std::env::current_exe().context("failed to find this program's own file")?;
+    let init = companion::find_init(&own_program, kernel.arch)
+        .map_err(|error| Failure::machine(error.to_string()))?;
     let mut own = GuestFiles::default();
     // As a release and a checkout build it, this program needs none.
-    if !cfg!(target_feature = "crt-static") {
+    if init == own_program && !cfg!(target_feature = "crt-static") {
         own.add(&find_libraries(&init)?)
             .context("failed to give this program's libraries to the guest")?;
     }

@@ -8,10 +8,12 @@ use qed_evidence::instances::{Instances, OwnCopy};
 use qed_evidence::investigation::Investigation;
 use qed_evidence::value::Address;
 
+use crate::arch::Arch;
 use crate::assemble::instances::SymbolTables;
 use crate::assemble::symbolize::StaticFiles;
 use crate::plan::{PlannedExperiment, PlannedProbe};
 use crate::reason::Reason;
+use crate::symbols::elf;
 use crate::symbols::lines::{LineResolver, cache};
 use crate::symbols::system_map::SystemMap;
 use crate::symbols::{Kallsyms, debuginfo};
@@ -52,10 +54,13 @@ pub fn find_functions(
         reason.unwrap_or_else(|| "no debug information of this kernel is at hand".into())
     };
     let folder = cache::user_folder();
+    let arch = opened.as_ref().and_then(|vmlinux| elf::arch(&vmlinux.data));
     let lines = opened
         .map(|vmlinux| RefCell::new(LineResolver::new(vmlinux, folder.as_deref())))
         .ok_or_else(missing);
     let found = functions_from_tables(
+        // Without its code no instruction is looked at.
+        arch.unwrap_or(Arch::HOST),
         investigation,
         experiments,
         table.table(),
@@ -71,6 +76,7 @@ pub fn find_functions(
 
 /// As [`find_functions`], from tables that are open.
 pub fn functions_from_tables(
+    arch: Arch,
     investigation: &Investigation,
     experiments: &[PlannedExperiment],
     kallsyms: &Kallsyms,
@@ -78,6 +84,7 @@ pub fn functions_from_tables(
     lines: Result<&RefCell<LineResolver>, Reason>,
 ) -> ProbedFunctions {
     let tables = SymbolTables {
+        arch,
         kallsyms: Some(kallsyms),
         slide,
         lines,

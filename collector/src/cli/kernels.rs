@@ -15,8 +15,10 @@ use super::progress::Progress;
 use super::prune::{folder_size, prune};
 use super::target::{self, TargetMachine};
 use super::update::update;
+use crate::arch::Arch;
 use crate::guest::archive::{self, ServedKernel};
 use crate::guest::cache::{Cache, Sidecar};
+use crate::guest::source::{Selector, Series, VersionSelector};
 use crate::guest::{KernelSource, debuginfo, fetch, modules};
 
 /// Kernels that guests can boot.
@@ -27,6 +29,9 @@ pub struct Args {
     /// List the newest patch release of each series only, not all
     #[arg(long)]
     newest: bool,
+    /// List the kernels of this architecture
+    #[arg(long, value_enum, default_value_t = Arch::X86_64)]
+    arch: Arch,
     /// Ask Debian's archive even if it was asked today
     #[arg(long)]
     refresh: bool,
@@ -123,7 +128,7 @@ fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.show_step(text);
     let cache_lock = cache.lock(&say)?;
-    let available = fetch::available_kernels(cache, args.refresh, &cache_lock, &say)?;
+    let available = fetch::available_kernels(args.arch, cache, args.refresh, &cache_lock, &say)?;
     drop(progress);
     if let Some(note) = available.note {
         eprintln!("warning: {note}");
@@ -133,7 +138,9 @@ fn list(args: &Args, cache: &Cache) -> Result<(), Failure> {
         true => &[],
         false => &available.kernels[..],
     };
-    let rows = list_rows(served, &cache.packages(), args.newest);
+    let mut cached = cache.packages();
+    cached.retain(|(_, sidecar)| Arch::of_release(&sidecar.release) == Some(args.arch));
+    let rows = list_rows(served, &cached, args.newest);
     print(&match args.format {
         Format::Text => format_table(&rows, available.cached_only),
         Format::Json => format!(
@@ -193,7 +200,7 @@ fn list_rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bo
         .enumerate()
         .filter(|(index, kernel)| !newest || last(*index, kernel))
         .map(|(_, kernel)| Row {
-            machine: format!("guest:debian-{}.{}", kernel.series, kernel.patch),
+            machine: guest_name(kernel.series, kernel.patch, &kernel.release),
             release: kernel.release.clone(),
             package: Some(format!("{} {}", kernel.image.name, kernel.image.version)),
             image_bytes: Some(kernel.image.size + kernel.base.as_ref().map_or(0, |base| base.size)),
@@ -212,7 +219,7 @@ fn list_rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bo
     let removed = removed.map(|(_, sidecar)| Row {
         machine: archive::parse_upstream_version(&sidecar.package.version)
             .map_or_else(String::new, |(series, patch)| {
-                format!("guest:debian-{series}.{patch}")
+                guest_name(series, patch, &sidecar.release)
             }),
         release: sidecar.release.clone(),
         package: None,
@@ -224,6 +231,15 @@ fn list_rows(kernels: &[ServedKernel], cached: &[(PathBuf, Sidecar)], newest: bo
         cached_debuginfo_bytes: on_disk(&sidecar.release, false),
     });
     served.chain(removed).collect()
+}
+
+/// The guest that boots a release: `guest:debian-6.12.117`.
+fn guest_name(series: Series, patch: u32, release: &str) -> String {
+    let selector = Selector {
+        version: VersionSelector::Release(series, patch),
+        arch: Arch::of_release(release).unwrap_or(Arch::X86_64),
+    };
+    format!("guest:debian-{selector}")
 }
 
 /// The folders of a release's packages: those with an image, or the others.
@@ -364,7 +380,6 @@ fn fetch(machines: &[TargetMachine], wanted: &FetchRequest, cache: &Cache) -> Re
 mod tests {
     use super::*;
     use crate::guest::archive::{Package, ServedPackage};
-    use crate::guest::source::Series;
 
     fn kernel(minor: u32, patch: u32, debug: bool) -> ServedKernel {
         let served = |name: String, size| ServedPackage {

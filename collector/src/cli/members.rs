@@ -198,7 +198,7 @@ fn guest_btf(name: &str, source: &KernelSource, lock: Option<&Lock>) -> Result<V
             )));
         }
     }
-    qemu::find_emulator()?;
+    qemu::check_emulator(source)?;
     let job = GuestJob::Types;
     let run = runtime()?.block_on(boot(
         kernel,

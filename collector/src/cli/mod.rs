@@ -9,6 +9,7 @@ mod capture_guest;
 mod capture_machine;
 mod chance_gaps;
 mod command_warnings;
+mod companion;
 pub mod discover;
 mod discover_json;
 mod discover_request;

@@ -144,7 +144,7 @@ fn plan_on(
             let cache = Cache::for_user()?;
             let say = |line: &str| progress.show_step(line);
             // Nothing is downloaded for a machine that cannot boot it.
-            qemu::find_emulator()?;
+            qemu::check_emulator(source)?;
             let kernel = lock::find_kernel(lock, name, source, &cache, args.refresh, &say)?;
             // What is not here is not fetched for a look.
             let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);

@@ -9,6 +9,7 @@ use super::lock;
 use super::output::print;
 use super::progress::Progress;
 use super::target;
+use crate::arch::Arch;
 use crate::guest::apt::Apt;
 use crate::guest::archive::{self, Package};
 use crate::guest::cache::{Cache, Sidecar};
@@ -73,7 +74,10 @@ pub fn prune(all: bool, dry_run: bool, books: &[PathBuf], cache: &Cache) -> Resu
     let packages = cache.packages();
     let mut bytes = 0;
     // Without --all a download can still go on.
-    let unfinished = all.then(|| Apt::new(cache.root()).download_folder());
+    let unfinished = all
+        .then(|| Arch::ALL.map(|arch| Apt::new(cache.root(), arch).download_folder()))
+        .into_iter()
+        .flatten();
     let mut goes = Vec::new();
     for (folder, package) in removable_packages(&packages, all) {
         match pinned.iter().find(|pinned| pinned.package == *package) {

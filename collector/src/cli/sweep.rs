@@ -22,9 +22,10 @@ use super::output::print;
 use super::progress::Progress;
 use super::store::Store;
 use super::target::{self, TargetMachine};
+use crate::arch::Arch;
 use crate::guest::archive::{self, ServedKernel};
 use crate::guest::cache::Cache;
-use crate::guest::source::Selector;
+use crate::guest::source::{Selector, VersionSelector};
 use crate::guest::{KernelSource, fetch};
 use crate::probe::OBJECT_SHA256;
 
@@ -183,7 +184,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let name = &kernel.machine;
             print(&format!("{name}: {} (is there already)\n", file.display()))?;
         } else {
-            let source = KernelSource::Debian(Selector::Series(served.series));
+            let version = VersionSelector::Series(served.series);
+            let arch = Arch::X86_64;
+            let source = KernelSource::Debian(Selector { version, arch });
             queue.push_back((kernel.machine.clone(), source));
         }
     }
@@ -259,7 +262,7 @@ fn served_kernels(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Fai
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.show_step(text);
     let held = cache.lock(&say)?;
-    let available = fetch::available_kernels(cache, refresh, &held, &say)?;
+    let available = fetch::available_kernels(Arch::X86_64, cache, refresh, &held, &say)?;
     if let Some(note) = available.note {
         eprintln!("warning: {note}");
     }
@@ -280,7 +283,11 @@ fn select_kernels<'a>(
         let mut only = Vec::new();
         for text in series {
             let selector: Selector = text.parse().map_err(SeriesError::Syntax)?;
-            let Selector::Series(wanted) = selector else {
+            let Selector {
+                version: VersionSelector::Series(wanted),
+                arch: Arch::X86_64,
+            } = selector
+            else {
                 return Err(SeriesError::Other(text.clone()));
             };
             if kernels.iter().all(|kernel| kernel.series != wanted) {

@@ -1,5 +1,7 @@
 //! `qed-collector kernels update`: updates the lock file of a book to the kernels that are served now.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use super::investigation::read_investigation;
 use super::output::print;
 use super::progress::Progress;
 use super::target::{Book, TargetMachine, read_book};
+use crate::arch::Arch;
 use crate::guest::cache::Cache;
 use crate::guest::{KernelSource, archive, fetch, pinned};
 
@@ -82,7 +85,7 @@ fn updated_lock(
     let mut new = old.clone();
     let names: Vec<&str> = guests.iter().map(|(name, _)| *name).collect();
     new.retain_machines(&names);
-    let mut served = None;
+    let mut served = BTreeMap::new();
     let mut problems = Vec::new();
     for (name, source) in guests.iter().filter(|(name, _)| wanted(name)) {
         match source {
@@ -94,9 +97,10 @@ fn updated_lock(
                 )),
             },
             KernelSource::Debian(selector) => {
-                let kernels = match &served {
-                    Some(kernels) => kernels,
-                    None => served.insert(fetch_served_kernels(cache)?),
+                let arch = selector.arch;
+                let kernels = match served.entry(arch) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(fetch_served_kernels(arch, cache)?),
                 };
                 match archive::select(kernels, *selector) {
                     Some(kernel) => new.set(name, pinned::new_pin(kernel, modules)),
@@ -114,12 +118,12 @@ fn updated_lock(
     }
 }
 
-/// The kernels that the archive serves now.
-fn fetch_served_kernels(cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
+/// The kernels of an architecture that the archive serves now.
+fn fetch_served_kernels(arch: Arch, cache: &Cache) -> Result<Vec<archive::ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.show_step(text);
     let lock = cache.lock(&say)?;
-    let (kernels, note) = fetch::ask_served_kernels(cache, true, &lock, &say)?;
+    let (kernels, note) = fetch::ask_served_kernels(arch, cache, true, &lock, &say)?;
     match note {
         None => Ok(kernels),
         // With a suite missing, a pin would move back.

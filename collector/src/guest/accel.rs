@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, read_json, write_json};
+use crate::arch::Arch;
 
 /// Time within which a guest under KVM has to start its init. It boots faster than an emulated one, which
 /// takes about two seconds; so beyond this, emulation would have been the better choice anyway.
@@ -65,6 +66,9 @@ pub enum DeviceError {
     /// The kernel has no KVM, or no processor for it.
     #[error("this machine has no /dev/kvm")]
     Absent,
+    /// The guest is of another architecture.
+    #[error("this machine is not {0}")]
+    OtherArch(Arch),
     /// The user lacks the permission.
     #[error("this user may not open /dev/kvm (on Debian the group `kvm` may)")]
     Forbidden,
@@ -112,11 +116,14 @@ pub fn decide(
     }
 }
 
-/// Check that this user may use `/dev/kvm`.
+/// Check that this user may use `/dev/kvm`, for a guest of this architecture.
 ///
 /// # Errors
 /// The reason why not.
-pub fn check_device() -> Result<(), DeviceError> {
+pub fn check_device(arch: Arch) -> Result<(), DeviceError> {
+    if arch != Arch::HOST {
+        return Err(DeviceError::OtherArch(arch));
+    }
     let opened = std::fs::File::options()
         .read(true)
         .write(true)

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use super::GuestError;
 use super::archive::{self, Package, ServedKernel, ServedPackage, mirror, mirror::Mirrors};
 use super::find_program::find_in_path;
+use crate::arch::Arch;
 
 /// The keys that Debian signs its archive with, from the package `debian-archive-keyring`.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -30,10 +31,13 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// The state below a folder of the cache.
+    /// The state below a folder of the cache, for packages of an architecture.
     #[must_use]
-    pub fn new(cache: &Path) -> Self {
-        let folder = cache.join("apt/archive");
+    pub fn new(cache: &Path, arch: Arch) -> Self {
+        let folder = cache.join(match arch {
+            Arch::X86_64 => "apt/archive",
+            Arch::Aarch64 => "apt/archive-arm64",
+        });
         let shown = folder.display();
         let options = vec![
             format!("-oDir::Etc::SourceList={shown}/sources.list"),
@@ -58,8 +62,8 @@ impl Apt {
             "-oAcquire::AllowInsecureRepositories=false".to_owned(),
             "-oAcquire::AllowWeakRepositories=false".to_owned(),
             "-oAcquire::AllowDowngradeToInsecureRepositories=false".to_owned(),
-            "-oAPT::Architecture=amd64".to_owned(),
-            "-oAPT::Architectures=amd64".to_owned(),
+            format!("-oAPT::Architecture={}", arch.debian()),
+            format!("-oAPT::Architectures={}", arch.debian()),
         ];
         Self { folder, options }
     }

@@ -3,8 +3,8 @@
 //! ```text
 //! ~/.cache/qed/lock
 //!             /kvm.json                  why KVM was given up, for one boot of this host
-//!             /apt/archive/…             a private state of apt: lists of all suites, unfinished downloads
-//!             /kernels/served.json       when the archive was last asked, and which kernels it serves
+//!             /apt/archive/…             a private state of apt: lists of all suites, unfinished downloads; of arm64 `archive-arm64`
+//!             /kernels/served.json       when the archive was last asked, and which kernels it serves; of arm64 `served-arm64.json`
 //!             /kernels/PACKAGE_VERSION/  vmlinuz-RELEASE config-RELEASE modules.builtin-RELEASE package.json, or
 //!                                        vmlinux-RELEASE System.map-RELEASE
 //!             /kernels/PACKAGE_VERSION.modules/  the modules of that kernel, once an experiment wanted one, and the package that they
@@ -24,6 +24,7 @@ use super::GuestError;
 use super::archive::{self, Package, ServedKernel, ServedPackage};
 use super::source::Selector;
 use super::version::compare;
+use crate::arch::Arch;
 
 /// The sidecar of an unpacked package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,11 +224,13 @@ impl Cache {
         complete.collect()
     }
 
-    /// The kernels whose images are cached, the oldest first, as the archive served them once; sizes are 0, and nothing is known of
+    /// The kernels of an architecture whose images are cached, the oldest first, as the archive served them once; sizes are 0, and nothing is known of
     /// packages that are not cached.
     #[must_use]
-    pub fn cached_kernels(&self) -> Vec<ServedKernel> {
+    pub fn cached_kernels(&self, arch: Arch) -> Vec<ServedKernel> {
         let packages = self.packages().into_iter();
+        let packages =
+            packages.filter(|(_, sidecar)| Arch::of_release(&sidecar.release) == Some(arch));
         let served: Vec<ServedPackage> = packages
             .map(|(_, sidecar)| ServedPackage {
                 name: sidecar.package.name,
@@ -239,18 +242,26 @@ impl Cache {
         archive::find_kernels(&served)
     }
 
-    /// The last answer of the archive.
+    /// The last answer of the archive about kernels of an architecture.
     #[must_use]
-    pub fn served_kernels(&self) -> Option<ServedKernels> {
-        read_json(&self.kernels_folder().join("served.json"))
+    pub fn served_kernels(&self, arch: Arch) -> Option<ServedKernels> {
+        read_json(&self.served_file(arch))
     }
 
-    /// Remember an answer of the archive.
+    fn served_file(&self, arch: Arch) -> PathBuf {
+        self.kernels_folder().join(match arch {
+            Arch::X86_64 => "served.json",
+            Arch::Aarch64 => "served-arm64.json",
+        })
+    }
+
+    /// Remember an answer of the archive about kernels of an architecture.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn set_served_kernels(
         &self,
+        arch: Arch,
         kernels: &[ServedKernel],
         complaint: Option<&str>,
         now: SystemTime,
@@ -260,7 +271,7 @@ impl Cache {
             kernels: kernels.to_vec(),
             complaint: complaint.map(str::to_owned),
         };
-        write_json(&self.kernels_folder().join("served.json"), &served)
+        write_json(&self.served_file(arch), &served)
     }
 }
 
@@ -339,7 +350,7 @@ mod tests {
         assert_eq!(find("newest").as_ref(), Some(&other));
         assert_eq!(find("6.12"), Some(other));
         assert!(cache.find(&old).is_some());
-        let kernels = cache.cached_kernels();
+        let kernels = cache.cached_kernels(Arch::X86_64);
         let known: Vec<&str> = kernels.iter().map(|k| k.image.version.as_str()).collect();
         assert_eq!(known, ["6.1.27-1", "6.1.192-2", "6.12.117-1"]);
         let moved = cache
@@ -395,12 +406,14 @@ mod tests {
     fn served() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path().to_owned());
-        assert_eq!(cache.served_kernels(), None);
+        assert_eq!(cache.served_kernels(Arch::X86_64), None);
         drop(cache.lock(&|_| {}).unwrap());
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         for (complaint, limit) in [(None, 86_400), (Some("no network"), 600)] {
-            cache.set_served_kernels(&[], complaint, at(1000)).unwrap();
-            let served = cache.served_kernels().unwrap();
+            cache
+                .set_served_kernels(Arch::X86_64, &[], complaint, at(1000))
+                .unwrap();
+            let served = cache.served_kernels(Arch::X86_64).unwrap();
             let fresh = |seconds| served.is_fresh(at(seconds));
             assert!(fresh(1000) && fresh(999 + limit));
             assert!(!fresh(1000 + limit) && !fresh(999));

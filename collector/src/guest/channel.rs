@@ -8,6 +8,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::qemu_args::WINDOW_DEVICE;
 use super::wire::{self, BODY, FrameError, FrameKind, HEADER, MAGIC_END};
+use crate::arch::Arch;
 
 /// The time between two looks for a job. The machine is saved while it sleeps between them.
 const POLL: std::time::Duration = std::time::Duration::from_millis(1);
@@ -31,7 +32,7 @@ impl Channel {
         let file = File::options()
             .read(true)
             .write(true)
-            .open(device.join("resource2"))?;
+            .open(device.join(Arch::HOST.window_file()))?;
         let size = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         if size <= BODY {
             return Err(io::Error::other(format!(

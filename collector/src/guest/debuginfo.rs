@@ -57,7 +57,7 @@ pub fn fetch_package_debuginfo(
     if let Some(folder) = cached_folder(release, cache) {
         return read_cached(&folder, release).map(Some);
     }
-    let (kernels, _) = fetch::ask_served_kernels(cache, false, &lock, progress)?;
+    let (kernels, _) = fetch::ask_served_kernels(kernel.arch, cache, false, &lock, progress)?;
     let package = kernel
         .debug
         .as_ref()

@@ -1,8 +1,10 @@
 //! Checks of an executable before it becomes a guest's first process.
 
 use object::Endianness;
-use object::elf::{EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PT_INTERP};
+use object::elf::{ET_DYN, ET_EXEC, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
+
+use crate::arch::Arch;
 
 type Header = FileHeader64<Endianness>;
 
@@ -13,8 +15,13 @@ pub enum ExecutableError {
     #[error("it is not a valid 64-bit ELF file ({0})")]
     Malformed(#[from] object::read::Error),
     /// For another processor.
-    #[error("it is for ELF machine {0}, not x86-64 (62)")]
-    Machine(u16),
+    #[error("it is {}, and the guest is {wanted}", describe_machine(*.found))]
+    Machine {
+        /// `e_machine` of the file.
+        found: u16,
+        /// The guest's architecture.
+        wanted: Arch,
+    },
     /// Not an executable.
     #[error("it is not an executable (ELF type {0})")]
     Type(u16),
@@ -25,16 +32,28 @@ pub enum ExecutableError {
     NoLoader(String),
 }
 
-/// Check that `data` is an x86-64 executable that needs no loader, or one that the guest `holds`.
+fn describe_machine(machine: u16) -> String {
+    match Arch::of_elf_machine(machine) {
+        Some(arch) => format!("for {arch}"),
+        None => format!("for ELF machine {machine}"),
+    }
+}
+
+/// Check that `data` is an executable for the guest's architecture that needs no loader, or one that the guest `holds`.
 ///
 /// # Errors
 /// When it is something else, which the error says.
-pub fn check_init(data: &[u8], holds: impl Fn(&str) -> bool) -> Result<(), ExecutableError> {
+pub fn check_init(
+    data: &[u8],
+    wanted: Arch,
+    holds: impl Fn(&str) -> bool,
+) -> Result<(), ExecutableError> {
     let header = Header::parse(data)?;
     let endian = header.endian()?;
     let machine = header.e_machine(endian);
-    if machine != EM_X86_64 {
-        return Err(ExecutableError::Machine(machine.0));
+    if machine.0 != wanted.elf_machine() {
+        let found = machine.0;
+        return Err(ExecutableError::Machine { found, wanted });
     }
     let kind = header.e_type(endian);
     if kind != ET_EXEC && kind != ET_DYN {
@@ -104,7 +123,7 @@ mod tests {
 
     /// The check of a guest's init that comes alone.
     fn check(data: &[u8]) -> Result<(), ExecutableError> {
-        check_init(data, |_| false)
+        check_init(data, Arch::X86_64, |_| false)
     }
 
     /// Check that each kind of file that cannot be an init is refused for its own reason.
@@ -119,16 +138,23 @@ mod tests {
             refused.contains("does not hold its loader /lib/ld:"),
             "{refused}"
         );
-        assert!(check_init(&dynamic, |loader| loader == "/lib/ld").is_ok());
-        assert!(check_init(&dynamic, |loader| loader == "/lib/l").is_err());
+        assert!(check_init(&dynamic, Arch::X86_64, |loader| loader == "/lib/ld").is_ok());
+        assert!(check_init(&dynamic, Arch::X86_64, |loader| loader == "/lib/l").is_err());
         // A loader without a name.
         assert!(matches!(
-            check_init(&elf(3, 62, &[(1, 0, 64), (3, 0, 0)], 500), |_| true),
+            check_init(
+                &elf(3, 62, &[(1, 0, 64), (3, 0, 0)], 500),
+                Arch::X86_64,
+                |_| true
+            ),
             Err(ExecutableError::Malformed(_))
         ));
         assert!(matches!(
             check(&elf(2, 183, &[], 500)),
-            Err(ExecutableError::Machine(183))
+            Err(ExecutableError::Machine {
+                found: 183,
+                wanted: Arch::X86_64
+            })
         ));
         assert!(matches!(
             check(&elf(1, 62, &[], 500)),

@@ -12,12 +12,15 @@ use super::cache::{Cache, Sidecar};
 use super::companion_files::{self, CompanionFiles};
 use super::source::Selector;
 use super::{GuestError, KernelSource, ProgressFn, download};
+use crate::arch::Arch;
 
 /// A kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelImage {
-    /// The compressed image (bzImage).
+    /// The image that QEMU boots: a compressed one (bzImage) for x86-64, a plain one for arm64.
     pub path: PathBuf,
+    /// Its architecture.
+    pub arch: Arch,
     /// The package it came from; none for a path that the user named.
     pub package: Option<Sidecar>,
     /// A note for the user, e.g. that the newest could not be fetched.
@@ -117,7 +120,7 @@ fn find_debian_kernel(
 /// The cached image of the kernel that a fresh answer of the archive names.
 fn remembered_image(selector: Selector, cache: &Cache) -> Option<KernelImage> {
     let served = cache
-        .served_kernels()
+        .served_kernels(selector.arch)
         .filter(|served| served.is_fresh(SystemTime::now()))?;
     let kernel = archive::select(&served.kernels, selector)?;
     let note = served.complaint.as_deref().map(|message| {
@@ -138,7 +141,7 @@ fn fetch_newest(
     lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<KernelImage, GuestError> {
-    let (kernels, note) = ask_served_kernels(cache, refresh, lock, progress)?;
+    let (kernels, note) = ask_served_kernels(selector.arch, cache, refresh, lock, progress)?;
     let kernel = archive::select(&kernels, selector).ok_or_else(|| {
         let reason = archive::not_served_reason(&kernels, selector);
         GuestError::NoKernel {
@@ -181,18 +184,19 @@ fn old_complaint_warning(complaint: &str) -> String {
     )
 }
 
-/// The kernels that the archive serves, and what the user should know about the answer. Asks it at most once a day, or every ten minutes
+/// The kernels of an architecture that the archive serves, and what the user should know about the answer. Asks it at most once a day, or every ten minutes
 /// where the answer was not whole, unless `refresh`. The caller holds the cache's lock.
 ///
 /// # Errors
 /// When the archive cannot be asked and has not been asked before.
 pub fn ask_served_kernels(
+    arch: Arch,
     cache: &Cache,
     refresh: bool,
     _lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<(Vec<ServedKernel>, Option<String>), GuestError> {
-    let known = cache.served_kernels();
+    let known = cache.served_kernels(arch);
     if !refresh
         && let Some(served) = &known
         && served.is_fresh(SystemTime::now())
@@ -208,7 +212,7 @@ pub fn ask_served_kernels(
     }
     let known = known.filter(|known| !known.kernels.is_empty());
     progress("asking Debian's archive which kernels it serves (once a day)");
-    let apt = Apt::new(cache.root());
+    let apt = Apt::new(cache.root(), arch);
     let full_disk = |error: GuestError| error.on_full_disk(cache.root());
     let complaints = apt.update().map_err(full_disk)?;
     let kernels = apt.kernels().map_err(full_disk)?;
@@ -216,8 +220,8 @@ pub fn ask_served_kernels(
         let reason = complaints.unwrap_or_else(|| "the package lists name no kernel".into());
         let Some(known) = known else {
             // With kernels in the cache there is work to do, which must not wait for a dead network at each of them.
-            if !cache.cached_kernels().is_empty() {
-                let _ = cache.set_served_kernels(&[], Some(&reason), SystemTime::now());
+            if !cache.cached_kernels(arch).is_empty() {
+                let _ = cache.set_served_kernels(arch, &[], Some(&reason), SystemTime::now());
             }
             return Err(full_disk(GuestError::NoLists {
                 reason,
@@ -227,19 +231,19 @@ pub fn ask_served_kernels(
         let note = format!("the package lists could not be fetched: {reason}");
         // A whole answer of today stays one. That this one cannot be kept only costs time.
         if known.complaint.is_some() || !known.is_fresh(SystemTime::now()) {
-            let _ = cache.set_served_kernels(&known.kernels, Some(&note), SystemTime::now());
+            let _ = cache.set_served_kernels(arch, &known.kernels, Some(&note), SystemTime::now());
         }
         return Ok((known.kernels, Some(note)));
     }
     let Some(message) = complaints else {
-        cache.set_served_kernels(&kernels, None, SystemTime::now())?;
+        cache.set_served_kernels(arch, &kernels, None, SystemTime::now())?;
         return Ok((kernels, None));
     };
     // What only a list has that did not arrive is still known from before.
     let before = known.map_or_else(Vec::new, |known| known.kernels);
     let kernels = archive::merge_previous(kernels, before);
     let note = format!("not all package lists are up to date: {message}");
-    let _ = cache.set_served_kernels(&kernels, Some(&note), SystemTime::now());
+    let _ = cache.set_served_kernels(arch, &kernels, Some(&note), SystemTime::now());
     let note = Some(note);
     Ok((kernels, note))
 }
@@ -260,12 +264,13 @@ pub struct AvailableKernels {
 /// # Errors
 /// When the archive cannot be asked and has not been asked before, and nothing is cached.
 pub fn available_kernels(
+    arch: Arch,
     cache: &Cache,
     refresh: bool,
     lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<AvailableKernels, GuestError> {
-    let error = match ask_served_kernels(cache, refresh, lock, progress) {
+    let error = match ask_served_kernels(arch, cache, refresh, lock, progress) {
         Ok((kernels, note)) => {
             return Ok(AvailableKernels {
                 kernels,
@@ -275,7 +280,7 @@ pub fn available_kernels(
         }
         Err(error) => error,
     };
-    let kernels = cache.cached_kernels();
+    let kernels = cache.cached_kernels(arch);
     if kernels.is_empty() {
         return Err(error);
     }
@@ -315,7 +320,7 @@ pub(super) fn store(
     lock: &File,
     progress: ProgressFn<'_>,
 ) -> Result<(PathBuf, Sidecar), GuestError> {
-    let apt = Apt::new(cache.root());
+    let apt = Apt::new(cache.root(), arch_of_release(release));
     let target = cache.create_scratch(lock)?;
     let mut digests = Vec::new();
     for part in parts {
@@ -340,6 +345,11 @@ pub(super) fn store(
     super::cache::write_json(&target.path().join("package.json"), &sidecar)
         .map_err(|error| error.on_full_disk(cache.root()))?;
     Ok((cache.publish(target, &sidecar.package)?, sidecar))
+}
+
+/// The architecture of a kernel of Debian's. Only releases of known ones are looked for.
+pub(super) fn arch_of_release(release: &str) -> Arch {
+    Arch::of_release(release).unwrap_or(Arch::X86_64)
 }
 
 /// Download a package, and unpack into `folder` the files to which `name` gives a name. The digest of the package, hex.
@@ -384,6 +394,7 @@ pub(super) fn cached_image(
     let path = folder.join(format!("vmlinuz-{}", sidecar.release));
     path.is_file().then_some(KernelImage {
         path,
+        arch: arch_of_release(&sidecar.release),
         package: Some(sidecar),
         note,
         companions: Box::default(),
@@ -400,12 +411,13 @@ fn image_from_path(path: &Path) -> Result<KernelImage, GuestError> {
     };
     let mut start = Vec::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(0x206).read_to_end(&mut start))
+        .and_then(|file| file.take(Arch::HEADER).read_to_end(&mut start))
         .map_err(|e| unbootable(format!("{e}; name a kernel image that you may read")))?;
-    check_image(&start).map_err(|error| unbootable(error.to_string()))?;
+    let arch = check_image(&start).map_err(|error| unbootable(error.to_string()))?;
     let beside = Box::new(companion_files::find_companion_files(path));
     Ok(KernelImage {
         path: path.to_owned(),
+        arch,
         package: None,
         note: (!beside.notes.is_empty()).then(|| beside.notes.join("; ")),
         companions: beside,
@@ -418,25 +430,22 @@ fn image_from_path(path: &Path) -> Result<KernelImage, GuestError> {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum ImageError {
     /// A vmlinux.
-    #[error(
-        "it is an ELF file; a guest boots the compressed image (vmlinuz), whose decompressor chooses the KASLR slide"
-    )]
+    #[error("it is an ELF file; a guest boots the image that is made of it (vmlinuz)")]
     Elf,
     /// Something else.
-    #[error("it is not an x86 Linux kernel image (no HdrS at 0x202)")]
+    #[error(
+        "it is not a Linux kernel image that a guest boots: neither one for x86 (`HdrS` at 0x202) nor an uncompressed one for arm64 \
+         (`ARM\\x64` at 0x38)"
+    )]
     NoMagic,
 }
 
-/// The boot protocol's magic, `HdrS` at 0x202
-/// (<https://docs.kernel.org/arch/x86/boot.html#the-real-mode-kernel-header>).
-fn check_image(start: &[u8]) -> Result<(), ImageError> {
+/// Find the architecture of an image, by its beginning.
+fn check_image(start: &[u8]) -> Result<Arch, ImageError> {
     if start.starts_with(b"\x7fELF") {
         return Err(ImageError::Elf);
     }
-    if start.get(0x202..0x206) != Some(b"HdrS") {
-        return Err(ImageError::NoMagic);
-    }
-    Ok(())
+    Arch::of_image(start).ok_or(ImageError::NoMagic)
 }
 
 #[cfg(test)]
@@ -449,7 +458,7 @@ mod tests {
         let mut image = vec![0; 0x206];
         assert_eq!(check_image(&image), Err(ImageError::NoMagic));
         image[0x202..].copy_from_slice(b"HdrS");
-        assert_eq!(check_image(&image), Ok(()));
+        assert_eq!(check_image(&image), Ok(Arch::X86_64));
         image[..4].copy_from_slice(b"\x7fELF");
         assert_eq!(check_image(&image), Err(ImageError::Elf));
         assert!(check_image(&image[..0x204]).is_err());

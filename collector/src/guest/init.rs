@@ -18,6 +18,7 @@ use super::delivery;
 use super::qemu_args::{LAST_WORDS, MARK};
 use super::system::set_up_system;
 use super::wire::FrameKind;
+use crate::arch::Arch;
 
 /// File systems that init mounts: source and type, place, and true if a job can do without.
 const MOUNTS: [(&str, &str, bool); 9] = [
@@ -35,8 +36,8 @@ const MOUNTS: [(&str, &str, bool); 9] = [
 /// The lockdown mode of the kernel: the word in brackets.
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
-/// The device for progress lines: the second serial port.
-const PROGRESS: &str = "/dev/ttyS1";
+/// The device for progress lines.
+const PROGRESS: &str = Arch::HOST.progress_device();
 
 static OUT: OnceLock<Mutex<Option<Channel>>> = OnceLock::new();
 static FINISHER: OnceLock<ThreadId> = OnceLock::new();

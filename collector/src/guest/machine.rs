@@ -53,7 +53,7 @@ impl Machine<'_> {
         };
         let all = || spec.own_files.iter().chain(files);
         let holds = |loader: &str| all().any(|(name, _)| name == loader);
-        elf::check_init(&binary, holds).map_err(unbootable)?;
+        elf::check_init(&binary, spec.kernel.arch, holds).map_err(unbootable)?;
         let loaded = elf::loaded_part(&binary).map_err(unbootable)?;
         let archive = initramfs::build(&loaded, all(), &spec.modes)?;
         memory_file("initrd", &archive)
@@ -62,11 +62,12 @@ impl Machine<'_> {
     /// The arguments for QEMU, without those of a monitor.
     pub(super) fn arguments(&self, accelerator: Accelerator, paths: &Paths<'_>) -> Vec<String> {
         qemu_args::qemu_arguments(
+            self.spec.kernel.arch,
             accelerator,
             self.spec.memory_mib,
             self.spec.cpus,
             paths,
-            &qemu_args::kernel_command_line(&self.spec.append),
+            &qemu_args::kernel_command_line(self.spec.kernel.arch, &self.spec.append),
         )
     }
 

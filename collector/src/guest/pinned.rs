@@ -136,7 +136,7 @@ fn obtain(
         .chain(&packages.config)
         .map(served_of_lock)
         .collect();
-    let apt = Apt::new(cache.root());
+    let apt = Apt::new(cache.root(), selector.arch);
     let all_served = || -> Result<bool, GuestError> {
         for part in &parts {
             if !apt.lists_package(&part.package())? {
@@ -152,7 +152,7 @@ fn obtain(
         reason,
     };
     for refresh in [false, true] {
-        let answer = fetch::ask_served_kernels(cache, refresh, &lock, progress);
+        let answer = fetch::ask_served_kernels(selector.arch, cache, refresh, &lock, progress);
         let (kernels, note) = answer.map_err(|error| unreachable(error.to_string()))?;
         if all_served()? {
             break;

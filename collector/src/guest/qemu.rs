@@ -13,7 +13,8 @@ use super::process::join_lines;
 use super::spec::{GuestSpec, Start};
 use super::warm::Warm;
 use super::wire::FrameKind;
-use super::{GuestError, qemu_args};
+use super::{GuestError, KernelSource, qemu_args};
+use crate::arch::Arch;
 
 /// The result of a guest.
 #[derive(Debug, Clone)]
@@ -38,16 +39,26 @@ pub struct GuestRun {
     pub append: String,
 }
 
-/// The file of the emulator that guests run in.
+/// The file of the emulator that guests of an architecture run in.
 ///
 /// # Errors
 /// When it is not in `PATH`.
-pub fn find_emulator() -> Result<PathBuf, GuestError> {
-    find_in_path("qemu-system-x86_64").ok_or(GuestError::MissingProgram {
+pub fn find_emulator(arch: Arch) -> Result<PathBuf, GuestError> {
+    find_in_path(arch.emulator()).ok_or(GuestError::MissingProgram {
         doing: "boot a guest",
-        program: "qemu-system-x86_64",
-        package: "qemu-system-x86",
+        program: arch.emulator(),
+        package: arch.emulator_package(),
     })
+}
+
+/// Check that guests of a source can be emulated, as far as it says which emulator that takes.
+///
+/// # Errors
+/// When the emulator is not in `PATH`.
+pub fn check_emulator(source: &KernelSource) -> Result<(), GuestError> {
+    source
+        .arch()
+        .map_or(Ok(()), |arch| find_emulator(arch).map(drop))
 }
 
 /// Start a guest, wait until it has powered off, and return its answer. QEMU is killed and reaped when the future is dropped,
@@ -56,7 +67,8 @@ pub fn find_emulator() -> Result<PathBuf, GuestError> {
 /// # Errors
 /// When it cannot be started, panics, exceeds its limit, or its job fails.
 pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, GuestError> {
-    let qemu = find_emulator()?;
+    let arch = spec.kernel.arch;
+    let qemu = find_emulator(arch)?;
     let kernel = File::open(&spec.kernel.path)
         .map_err(GuestError::io("open the kernel", &spec.kernel.path))?;
     let machine = Machine {
@@ -68,7 +80,7 @@ pub async fn run(spec: &GuestSpec, progress: &dyn Fn(&str)) -> Result<GuestRun, 
     let known = accel::remembered_failure(&spec.cache);
     match accel::decide(
         spec.accel,
-        accel::check_device(),
+        accel::check_device(arch),
         known.as_ref(),
         &boot_id,
         &qemu,
@@ -261,7 +273,7 @@ fn guest_run(spec: &GuestSpec, end: QemuExit, how: How) -> Result<GuestRun, Gues
             notes: how.notes,
             boot_to_init: end.seen.to_init,
             boot_to_exit: end.to_exit,
-            append: qemu_args::kernel_command_line(&spec.append),
+            append: qemu_args::kernel_command_line(spec.kernel.arch, &spec.append),
         }),
         Ok((_, message)) => Err(GuestError::Job {
             message: String::from_utf8_lossy(&message).into_owned(),

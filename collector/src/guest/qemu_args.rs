@@ -2,6 +2,7 @@
 
 use super::Accelerator;
 use super::wire::WINDOW;
+use crate::arch::Arch;
 
 /// The word on the kernel's command line by which the binary recognises that it is a guest's init.
 pub const MARK: &str = "qed.guest";
@@ -57,13 +58,12 @@ pub fn monitor(monitor: Monitor) -> Vec<String> {
 /// (`panic` calls `console_verbose` first, <https://elixir.bootlin.com/linux/v6.1/A/ident/console_verbose>). `panic=-1`
 /// reboots at once, which ends QEMU (`-no-reboot`). `slab_nomerge` keeps slab caches apart, so that
 /// their names tell the truth. `cryptomgr.notests` leaves out the self-tests of ciphers, which take an
-/// emulated processor 240 ms (6.1) and 440 ms (6.12). `no_timer_check` leaves out the search for a broken timer: it
-/// counts ticks against loops, and panics ("IO-APIC + timer doesn't work!") when a busy machine emulates the guest
-/// too slowly. KASLR stays on.
+/// emulated processor 240 ms (6.1) and 440 ms (6.12). KASLR stays on.
 #[must_use]
-pub fn kernel_command_line(extra: &str) -> String {
+pub fn kernel_command_line(arch: Arch, extra: &str) -> String {
     let ours = format!(
-        "console=ttyS0 quiet panic=-1 oops=panic slab_nomerge cryptomgr.notests no_timer_check {MARK}"
+        "{} quiet panic=-1 oops=panic slab_nomerge cryptomgr.notests {MARK}",
+        arch.command_line()
     );
     if extra.trim().is_empty() {
         ours
@@ -79,6 +79,7 @@ pub fn kernel_command_line(extra: &str) -> String {
 /// serial port 216 ms.
 #[must_use]
 pub fn qemu_arguments(
+    arch: Arch,
     accelerator: Accelerator,
     memory_mib: u32,
     cpus: u32,
@@ -89,8 +90,9 @@ pub fn qemu_arguments(
         Accelerator::Kvm => "kvm",
         Accelerator::Tcg => "tcg",
     };
-    let fixed = "-no-user-config -nodefaults -no-reboot -display none -machine pc -cpu max";
-    let mut args: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
+    let fixed = "-no-user-config -nodefaults -no-reboot -display none";
+    let fixed = fixed.split(' ').chain(arch.qemu_machine().iter().copied());
+    let mut args: Vec<String> = fixed.map(str::to_owned).collect();
     let mut pair = |key: &str, value: String| args.extend([key.to_owned(), value]);
     pair("-accel", accel.into());
     pair("-m", format!("{memory_mib}M"));
@@ -104,7 +106,8 @@ pub fn qemu_arguments(
         "-chardev",
         format!("file,id=progress,path={}", paths.progress),
     );
-    pair("-serial", "chardev:progress".into());
+    args.extend(arch.progress_port().iter().map(|word| (*word).to_owned()));
+    let mut pair = |key: &str, value: String| args.extend([key.to_owned(), value]);
     pair(
         "-object",
         format!(
@@ -115,7 +118,9 @@ pub fn qemu_arguments(
     // Without `master` QEMU refuses to save the machine. The guest sees no difference.
     pair("-device", "ivshmem-plain,memdev=window,master=on".into());
     // Tells a resumed kernel that it is another one now, so that it draws other random numbers; of a booted one it asks nothing.
-    pair("-device", "vmgenid,guid=auto".into());
+    if arch == Arch::X86_64 {
+        pair("-device", "vmgenid,guid=auto".into());
+    }
     pair("-kernel", paths.kernel.into());
     pair("-initrd", paths.initrd.into());
     pair("-append", line.into());
@@ -129,8 +134,10 @@ mod tests {
     /// Check that nothing turns KASLR off, and that the caller's words come last, where they win.
     #[test]
     fn line() {
-        assert!(!kernel_command_line("").contains("nokaslr"));
-        assert!(kernel_command_line(" loglevel=7 ").ends_with(" qed.guest loglevel=7"));
+        assert!(!kernel_command_line(Arch::X86_64, "").contains("nokaslr"));
+        assert!(
+            kernel_command_line(Arch::X86_64, " loglevel=7 ").ends_with(" qed.guest loglevel=7")
+        );
     }
 
     /// Check that the accelerator asked for is the one named, and that a guest can never reboot or open a window.
@@ -143,9 +150,12 @@ mod tests {
             console: "c",
             progress: "p",
         };
-        let args = qemu_arguments(Accelerator::Kvm, 256, 1, &paths, "a b").join("|");
+        let args = qemu_arguments(Arch::X86_64, Accelerator::Kvm, 256, 1, &paths, "a b").join("|");
         assert!(args.contains("-accel|kvm|-m|256M|-smp|1|"), "{args}");
-        assert!(args.contains("-no-reboot|-display|none|"), "{args}");
+        assert!(
+            args.contains("-no-reboot|-display|none|-machine|pc|-cpu|max|"),
+            "{args}"
+        );
         assert!(args.ends_with("-append|a b"), "{args}");
     }
 }

@@ -13,7 +13,7 @@ use super::cache::Cache;
 pub struct GuestSpec {
     /// The kernel.
     pub kernel: KernelImage,
-    /// An x86-64 executable that becomes `/init`: the collector itself (`std::env::current_exe()`). It is static, or its loader
+    /// The executable that becomes `/init`: the collector, for the kernel's architecture. It is static, or its loader
     /// and its libraries are among the files.
     pub init: PathBuf,
     /// The loader and the libraries of that executable: absolute name, content. They are in the initramfs of every guest.

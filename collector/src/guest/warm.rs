@@ -357,6 +357,7 @@ mod tests {
             path
         };
         let kernel = KernelImage {
+            arch: crate::arch::Arch::X86_64,
             path: file("kernel"),
             package: None,
             note: None,

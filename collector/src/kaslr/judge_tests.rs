@@ -47,6 +47,7 @@ fn run(scene: &Scene) -> KaslrReport {
         Err(error) => Err(KaslrSourceError::Unavailable(error.to_string())),
     };
     judge(&KaslrInputs {
+        arch: crate::arch::Arch::X86_64,
         build_id: Ok("aabb".parse().unwrap()),
         live: live
             .as_ref()

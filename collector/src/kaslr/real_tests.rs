@@ -107,6 +107,7 @@ fn this_machine() {
     let config = super::running::read_config("");
     let start = Instant::now();
     let report = super::judge(&super::KaslrInputs {
+        arch: crate::arch::Arch::X86_64,
         build_id: crate::symbols::running::read_build_id()
             .map_err(crate::reason::Reason::from_error),
         live: live

@@ -6,6 +6,7 @@ use super::compare::{StaticTable, SymbolComparison};
 use super::config::KernelConfig;
 use super::console::ConsoleOffset;
 use super::vmcoreinfo::Vmcoreinfo;
+use crate::arch::Arch;
 use crate::reason::Reason;
 use crate::symbols::{BuildId, Kallsyms};
 
@@ -143,6 +144,8 @@ pub struct ImageBase {
 
 /// All that the sources gave.
 pub struct KaslrInputs<'a> {
+    /// Its architecture.
+    pub arch: Arch,
     /// Build id of the kernel that runs.
     pub build_id: Result<BuildId, Reason>,
     /// Its symbol table.

@@ -4,10 +4,22 @@ use super::report::{KaslrInputs, SlideCheck, SourceReport};
 
 use crate::reason::Reason;
 
+use crate::arch::Arch;
+
 /// `__START_KERNEL_map`: <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h>.
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 /// `KERNEL_IMAGE_SIZE` with `CONFIG_RANDOMIZE_BASE`, same file: the slide and the image stay within it.
 const IMAGE_SIZE: u64 = 1 << 30;
+
+/// `_PAGE_OFFSET(VA_BITS_MIN)` of arm64: addresses of the kernel have at least this many bits less one.
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L45>
+const MAX_VA_BITS_MIN: u64 = 48;
+/// The space for modules between the linear map's end and the image of an arm64 kernel: since 6.5, and before.
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L49>
+const MODULES: [u64; 2] = [2 << 30, 128 << 20];
+/// `SEGMENT_ALIGN` of arm64: the least alignment of an image that the EFI stub or a boot loader may choose.
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/efi.h#L65>
+const SEGMENT_ALIGN: u64 = 64 << 10;
 
 /// Check a slide that all sources agree on against the rules.
 pub(super) fn check_rules(
@@ -33,9 +45,19 @@ fn config_number(inputs: &KaslrInputs<'_>, name: &str) -> Result<u64, Reason> {
     value.ok_or_else(|| format!("the kernel's configuration does not set {name}").into())
 }
 
-/// Check the alignment: the image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
+/// Check the alignment: on x86-64 the image can only be at multiples of `CONFIG_PHYSICAL_ALIGN`:
 /// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/boot/compressed/kaslr.c>, `find_random_virt_addr`.
 fn check_alignment(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
+    if inputs.arch == Arch::Aarch64 {
+        let rest = slide % SEGMENT_ALIGN;
+        return SlideCheck {
+            name: "alignment",
+            detail: format!(
+                "slide {slide:#x} modulo SEGMENT_ALIGN {SEGMENT_ALIGN:#x} is {rest:#x}"
+            ),
+            holds: Ok(rest == 0),
+        };
+    }
     let align = config_number(inputs, "CONFIG_PHYSICAL_ALIGN").and_then(|align| {
         match align.is_power_of_two() {
             true => Ok(align),
@@ -57,7 +79,14 @@ fn check_alignment(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
 }
 
 fn check_range(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
-    let (start, size) = (START_KERNEL_MAP, IMAGE_SIZE);
+    let (start, size) = match inputs.arch {
+        Arch::X86_64 => (START_KERNEL_MAP, IMAGE_SIZE),
+        // The upper half of what the kernel maps: the image lies anywhere among what vmalloc gives out.
+        Arch::Aarch64 => (
+            (1_u64 << (MAX_VA_BITS_MIN - 1)).wrapping_neg(),
+            1 << (MAX_VA_BITS_MIN - 1),
+        ),
+    };
     let image = inputs
         .live
         .as_ref()
@@ -81,15 +110,26 @@ fn check_range(inputs: &KaslrInputs<'_>, slide: u64) -> SlideCheck {
     }
 }
 
-/// Check that `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
-/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>.
+/// Check that on x86-64 `__START_KERNEL = __START_KERNEL_map + ALIGN(CONFIG_PHYSICAL_START, CONFIG_PHYSICAL_ALIGN)`:
+/// <https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_types.h>. On arm64 it is `KIMAGE_VADDR`, behind the modules:
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L45>.
 fn check_static_base(inputs: &KaslrInputs<'_>, sources: &[SourceReport]) -> SlideCheck {
-    let configured = config_number(inputs, "CONFIG_PHYSICAL_START").and_then(|physical| {
+    let source = match inputs.arch {
+        Arch::X86_64 => "CONFIG_PHYSICAL_START",
+        Arch::Aarch64 => "CONFIG_ARM64_VA_BITS",
+    };
+    let configured = config_number(inputs, source).and_then(|physical| {
+        if inputs.arch == Arch::Aarch64 {
+            let bits = physical.clamp(1, MAX_VA_BITS_MIN);
+            let end = (1_u64 << (bits - 1)).wrapping_neg();
+            return Ok(MODULES.map(|modules| end.wrapping_add(modules)).to_vec());
+        }
         let align = config_number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
         let base = physical
             .checked_next_multiple_of(align.max(1))
             .and_then(|at| at.checked_add(START_KERNEL_MAP));
-        base.ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range").into())
+        base.map(|base| vec![base])
+            .ok_or_else(|| format!("CONFIG_PHYSICAL_START {physical:#x} is out of range").into())
     });
     // A static side of another build says nothing of this kernel: only those that gave a slide are of this one.
     let tables = inputs.statics.iter().zip(sources);
@@ -110,12 +150,15 @@ fn check_static_base(inputs: &KaslrInputs<'_>, sources: &[SourceReport]) -> Slid
         .ok_or_else(|| Reason::from("no static table or kernel image of this build is at hand"));
     match (base, configured) {
         (Ok(base), Ok(configured)) => {
-            let detail =
-                format!("static _text {base:#x}, CONFIG_PHYSICAL_START puts it at {configured:#x}");
+            let places: Vec<String> = configured.iter().map(|at| format!("{at:#x}")).collect();
+            let detail = format!(
+                "static _text {base:#x}, {source} puts it at {}",
+                places.join(" or ")
+            );
             SlideCheck {
                 name: "static_base",
                 detail,
-                holds: Ok(base == configured),
+                holds: Ok(configured.contains(&base)),
             }
         }
         (Err(why), _) | (_, Err(why)) => SlideCheck {

@@ -9,6 +9,7 @@ use lzma_rust2::{LzmaReader, XzReader};
 use thiserror::Error;
 
 use super::report::ImageBase;
+use crate::arch::Arch;
 use crate::symbols::elf::{self, ElfError};
 
 /// An unusable image.
@@ -17,6 +18,11 @@ pub enum VmlinuzError {
     /// Not a bzImage of boot protocol 2.08 or later.
     #[error("failed to read the kernel image: {0}")]
     NotABzImage(&'static str),
+    /// A plain image for arm64, which has no ELF header.
+    #[error(
+        "an image for arm64 does not state the address it is linked for; give a vmlinux or a System.map of the same build"
+    )]
+    NoLinkAddress,
     /// Compressed in a way that is not read here.
     #[error(
         "failed to unpack the kernel image: it is compressed as {0}, which is not supported; give a vmlinux or a System.map"
@@ -46,6 +52,9 @@ const LZ4_BLOCK: usize = 8 << 20;
 /// Unpack a bzImage and read its kernel's build id and static base. 0.1 to 0.3 s for a stock kernel; ten times that
 /// for xz and lzma.
 pub fn read_image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
+    if Arch::of_image(image) == Some(Arch::Aarch64) {
+        return Err(VmlinuzError::NoLinkAddress);
+    }
     let kernel = unpack(find_payload(image)?)?;
     Ok(ImageBase {
         build_id: elf::build_id(&kernel[..])?,
@@ -53,14 +62,41 @@ pub fn read_image_base(image: &[u8]) -> Result<ImageBase, VmlinuzError> {
     })
 }
 
-/// Unpack a bzImage and read its kernel's types (BTF), without those of modules.
+/// Read the types (BTF) of the kernel in an image, without those of modules.
 ///
 /// # Errors
 /// When it cannot be unpacked, or the kernel in it has none.
 pub fn types(image: &[u8]) -> Result<Vec<u8>, VmlinuzError> {
+    if Arch::of_image(image) == Some(Arch::Aarch64) {
+        let types = find_types(image);
+        return types.map(<[u8]>::to_vec).ok_or(VmlinuzError::NoTypes);
+    }
     let kernel = unpack(find_payload(image)?)?;
     let types = elf::section(&kernel, ".BTF")?;
     types.map(<[u8]>::to_vec).ok_or(VmlinuzError::NoTypes)
+}
+
+/// Bytes of BTF's header: <https://docs.kernel.org/bpf/btf.html#btf-type-and-string-encoding>.
+const BTF_HEADER: usize = 24;
+
+/// The types in a plain image, which has no table of sections: the longest stretch that its own header describes as types followed
+/// by strings.
+fn find_types(image: &[u8]) -> Option<&[u8]> {
+    // Magic, version, flags, length of the header.
+    const START: [u8; 8] = [0x9f, 0xeb, 1, 0, BTF_HEADER as u8, 0, 0, 0];
+    let candidates = memchr::memmem::find_iter(image, &START).filter_map(|at| {
+        let header = image.get(at..at + BTF_HEADER)?;
+        let word = |index: usize| {
+            let bytes = header.get(index..index + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_le_bytes(bytes)).ok()
+        };
+        let (types, length) = (word(8)?, word(12)?);
+        let (strings, size) = (word(16)?, word(20)?);
+        let follows = types == 0 && strings == length && length > 0;
+        let end = at.checked_add(BTF_HEADER + strings)?.checked_add(size)?;
+        image.get(at..end).filter(|_| follows)
+    });
+    candidates.max_by_key(|found| found.len())
 }
 
 /// The compressed kernel in a bzImage, by the boot protocol's header:

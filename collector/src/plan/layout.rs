@@ -38,16 +38,23 @@ pub(super) fn task_layout(offer: &TargetKernel<'_, '_>) -> Layout {
         let hot = (offer.per_cpu)("pcpu_hot")?;
         Some(hot + member_offset(btf, "pcpu_hot", &["preempt_count"])?)
     });
+    let places = btf.arch().places();
+    let status = to_u32(member_offset(btf, "task_struct", places.task_status));
+    let register = |name| to_u32(member_offset(btf, "pt_regs", &[name])).unwrap_or(0);
     Layout {
         cpu_offsets: single_address(offer, "__per_cpu_offset").unwrap_or(0),
         preempt_count: preempt_count.unwrap_or(0),
         task_tgid: to_u32(member_offset(btf, "task_struct", &["tgid"])).unwrap_or(0),
-        task_status: to_u32(member_offset(
-            btf,
-            "task_struct",
-            &["thread_info", "status"],
-        ))
-        .unwrap_or(0),
+        task_status: status.unwrap_or(0),
+        compat_mask: status.map_or(0, |_| 1 << places.compat_bit),
+        task_preempt: places
+            .task_preempt
+            .and_then(|path| to_u32(member_offset(btf, "task_struct", path)))
+            .unwrap_or(0),
+        syscall_number: register(places.syscall_number),
+        syscall_result: register(places.result),
+        user_address: register(places.instruction_pointer),
+        reserved: 0,
     }
 }
 

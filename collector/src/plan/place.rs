@@ -273,7 +273,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
             Position::Offset(_) | Position::Instruction(_) | Position::Body => None,
         };
-        Ok(locate(&(self.offer.code)(address)?, position, target)?)
+        Ok(locate(
+            self.offer.btf.arch(),
+            &(self.offer.code)(address)?,
+            position,
+            target,
+        )?)
     }
 }
 

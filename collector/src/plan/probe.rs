@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use qed_collector_ebpf::{MAX_ARGS, OBJECT_IS_RETURN, act, side};
 use qed_evidence::document::Target;
-use qed_evidence::investigation::{Action, Probe};
+use qed_evidence::investigation::{Action, Probe, other_arch_reason};
 
 use super::error::PlaceError;
 use super::expr::ReturnMeaning;
@@ -67,6 +67,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
     /// Plan one probe; what cannot be is planned as unavailable.
     pub fn plan_probe(&mut self, probe: &Probe) -> PlannedProbe {
         let mut planned = unplaced_probe(probe);
+        let arch = self.offer.btf.arch().machine();
+        if let Some(reason) = other_arch_reason(probe.arch.as_deref(), arch) {
+            self.check_syntax(probe);
+            planned.optional = true;
+            planned.source = Err(reason.into());
+            return planned;
+        }
         let place = match self.find_place(probe) {
             Ok(place) => place,
             Err(error) => {
@@ -129,10 +136,14 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         planned: &mut PlannedProbe,
     ) {
         let is_function = matches!(probe.target, Target::Function(_));
+        let arch = self.offer.btf.arch().machine();
         for (reads, exit) in [(&probe.entry, false), (&probe.exit, true)] {
             for read in reads {
                 // A tracepoint has one side; there `at` only says under which name the value goes.
-                let planned_read = self.plan_read(read, place, usage, exit, exit && is_function);
+                let planned_read = match other_arch_reason(read.arch.as_deref(), arch) {
+                    Some(reason) => Err(Some(reason.into())),
+                    None => self.plan_read(read, place, usage, exit, exit && is_function),
+                };
                 match planned_read.and_then(|planned| refuse_public_secret(planned, probe, exit)) {
                     Ok(read) if exit => planned.exit.push(read),
                     Ok(read) => planned.entry.push(read),

@@ -7,6 +7,8 @@ use aya::programs::{
 };
 use qed_collector_ebpf::{LSM_SLOTS, TRACEPOINT_SLOTS};
 
+use crate::arch::Arch;
+
 use super::attach_error::{Action, Refusal, explain};
 use super::attach_target::AttachTarget;
 use super::hook_btf;
@@ -44,13 +46,14 @@ impl Probes {
                 // still finds the caller's address in the slot that the return probe is about to take.
                 // https://elixir.bootlin.com/linux/v6.1/source/kernel/kprobes.c#L1297
                 let on_return = return_probe
-                    .then(|| self.attach_kprobe("kernel_return", at, &what))
+                    .then(|| self.attach_kprobe(Arch::HOST.return_program(), at, &what))
                     .transpose()?;
                 if *entry {
                     // The kernel counts the hits of each probe from 0, also where there was one before.
                     self.count_runs_from_now(at);
                 }
-                let on_entry = entry.then(|| self.attach_kprobe("kernel_entry", at, &what));
+                let on_entry =
+                    entry.then(|| self.attach_kprobe(Arch::HOST.entry_program(), at, &what));
                 match on_entry.transpose() {
                     Ok(on_entry) => Links::Kprobe(on_entry, on_return),
                     Err(refusal) => {
@@ -235,7 +238,10 @@ impl Probes {
     fn detach_links(&mut self, links: Links) {
         match links {
             Links::Kprobe(entry, on_return) => {
-                for (name, link) in [("kernel_entry", entry), ("kernel_return", on_return)] {
+                for (name, link) in [
+                    (Arch::HOST.entry_program(), entry),
+                    (Arch::HOST.return_program(), on_return),
+                ] {
                     if let (Ok(program), Some(link)) =
                         (typed_program::<KProbe>(&mut self.ebpf, name), link)
                     {

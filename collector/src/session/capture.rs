@@ -98,7 +98,7 @@ impl SessionRequest<'_> {
             id,
             time,
             facts: seen.facts,
-            tells_compat: self.plan.setup.layout.task_status != 0,
+            tells_compat: self.plan.setup.layout.compat_mask != 0,
             plan: self.plan.experiments,
             markers: self.plan.markers,
             refusals: seen.refusals,

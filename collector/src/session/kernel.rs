@@ -15,6 +15,7 @@ use super::loaded_modules;
 use super::machine_facts;
 use super::raw::MachineFacts;
 use super::unmapped_range;
+use crate::arch::Arch;
 use crate::btf::Btf;
 use crate::kaslr::{self, KaslrSourceError};
 use crate::plan::{Plan, TargetKernel, plan};
@@ -201,7 +202,7 @@ impl ThisKernel {
         let end = table.next_after(address).unwrap_or(u64::MAX);
         let size = (end - address).min(MAX_CODE) as usize;
         let bytes = CoreMemory::open().read(address, size)?;
-        Ok(disassemble(&bytes, address, &|target| {
+        Ok(disassemble(Arch::HOST, &bytes, address, &|target| {
             let found = table.resolve(target).ok()?;
             Some(match found.offset {
                 0 => found.name.to_owned(),

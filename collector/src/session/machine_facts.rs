@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::build_facts::RawBuildFacts;
 use super::raw::MachineFacts;
+use crate::arch::Arch;
 use crate::kaslr::{self, KaslrSourceError};
 use crate::reason::Reason;
 use crate::symbols::running;
@@ -29,6 +30,7 @@ pub fn read_machine_facts(
     let iomem = named("/proc/iomem");
     let (config_file, config) = read_config(&release);
     MachineFacts {
+        arch: Arch::HOST,
         boot_id: text("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
         cpu_model: fs::read_to_string("/proc/cpuinfo")
             .map(|t| parse_cpu_model(&t))

@@ -7,6 +7,7 @@ use qed_collector_ebpf::MAX_FRAMES;
 use serde::{Deserialize, Serialize};
 
 use super::build_facts::RawBuildFacts;
+use crate::arch::Arch;
 use crate::graph::raw::RawGraph;
 use crate::kaslr::KaslrSourceError;
 use crate::kaslr::vmcoreinfo::Vmcoreinfo;
@@ -86,6 +87,8 @@ pub struct AttachFailure {
 /// A machine's statements about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MachineFacts {
+    /// The architecture of the kernel.
+    pub arch: Arch,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Model name of the first CPU.

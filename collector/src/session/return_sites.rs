@@ -16,7 +16,10 @@ pub(super) fn code_before_returns(
     let records = experiments.iter().flat_map(|experiment| &experiment.events);
     let events = records.filter_map(|record| parse_event(&record.0).ok());
     let addresses: BTreeSet<u64> = events
-        .flat_map(|event| event.frames().iter().skip(1).copied().collect::<Vec<_>>())
+        .flat_map(|event| {
+            let frames = event.frames().iter().skip(1).copied();
+            frames.chain(event.link()).collect::<Vec<_>>()
+        })
         .collect();
     let read = |address: u64| {
         let start = address.checked_sub(LONGEST_INSTRUCTION as u64)?;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::build_id::{BuildId, NoteError};
 use super::name_lookup::RowsByName;
+use crate::arch::Arch;
 
 type Header = FileHeader64<Endianness>;
 
@@ -88,6 +89,12 @@ pub fn image_base(data: &[u8]) -> Result<Option<u64>, ElfError> {
         .filter(|s| s.p_type(endian) == PT_LOAD)
         .map(|s| s.p_vaddr(endian));
     Ok(loads.filter(|address| address >> 63 == 1).min())
+}
+
+/// The architecture that the file is for; `None`: an unknown one, or it is no ELF file.
+pub fn arch(data: &[u8]) -> Option<Arch> {
+    let header = Header::parse(data).ok()?;
+    Arch::of_elf_machine(header.e_machine(header.endian().ok()?).0)
 }
 
 /// The content of a section; `None` where the file has none of that name.

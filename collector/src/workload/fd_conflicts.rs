@@ -16,7 +16,9 @@ pub(super) fn endangers_link(words: &[i64; 7]) -> bool {
         | libc::SYS_splice
         | libc::SYS_tee
         | libc::SYS_vmsplice => is_standard(words[1]),
-        libc::SYS_dup2 | libc::SYS_dup3 => is_standard(words[2]),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_dup2 => is_standard(words[2]),
+        libc::SYS_dup3 => is_standard(words[2]),
         _ => false,
     }
 }
@@ -34,7 +36,7 @@ mod tests {
         assert!(call(libc::SYS_close_range, 0, all) && call(libc::SYS_close_range, 2, all));
         assert!(!call(libc::SYS_close_range, 3, all));
         assert!(call(libc::SYS_close, 1 << 32, 0) && !call(libc::SYS_close, 3, 0));
-        assert!(call(libc::SYS_dup2, 3, 1) && !call(libc::SYS_dup2, 1, 3));
+        assert!(call(libc::SYS_dup3, 3, 1) && !call(libc::SYS_dup3, 1, 3));
         assert!(call(libc::SYS_read, 0, 0) && !call(libc::SYS_socket, 2, 1));
     }
 }

@@ -1,95 +1,16 @@
 //! The instruction that makes the watched system call, in code whose bytes are known.
 
-use std::arch::global_asm;
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+use aarch64 as instructions;
+#[cfg(target_arch = "x86_64")]
+use x86_64 as instructions;
 
 use nix::unistd::gettid;
-
-// rdi: the address of seven words, the number and six arguments. A function of its own outside of any
-// Rust code, so that the instruction has one address and nothing is added around it.
-global_asm!(
-    ".pushsection .text.qed_workload_call, \"ax\", @progbits",
-    ".globl qed_workload_call",
-    ".type qed_workload_call, @function",
-    "qed_workload_call:",
-    "mov rax, [rdi]",
-    "mov rsi, [rdi + 16]",
-    "mov rdx, [rdi + 24]",
-    "mov r10, [rdi + 32]",
-    "mov r8, [rdi + 40]",
-    "mov r9, [rdi + 48]",
-    "mov rdi, [rdi + 8]",
-    ".globl qed_workload_instruction",
-    "qed_workload_instruction:",
-    "syscall",
-    "ret",
-    ".globl qed_workload_call_end",
-    "qed_workload_call_end:",
-    ".size qed_workload_call, . - qed_workload_call",
-    ".popsection",
-);
-
-// The same for a call that returns twice. The other one may share this memory and this stack (`vfork`, `clone` with
-// CLONE_VM), where all that it did would be done to the caller: it touches neither, and ends in the next call. Only
-// registers, which each has for itself, tell the two apart: rsi holds the caller's thread id, and the kernel keeps rbx.
-// 186 is gettid, 60 is exit, which ends a thread that shares the process as well as a process.
-global_asm!(
-    ".pushsection .text.qed_workload_fork, \"ax\", @progbits",
-    ".globl qed_workload_fork",
-    ".type qed_workload_fork, @function",
-    "qed_workload_fork:",
-    "push rbx",
-    "mov rbx, rsi",
-    "mov rax, [rdi]",
-    "mov rsi, [rdi + 16]",
-    "mov rdx, [rdi + 24]",
-    "mov r10, [rdi + 32]",
-    "mov r8, [rdi + 40]",
-    "mov r9, [rdi + 48]",
-    "mov rdi, [rdi + 8]",
-    ".globl qed_workload_fork_instruction",
-    "qed_workload_fork_instruction:",
-    "syscall",
-    "test rax, rax",
-    "jnz 2f",
-    "mov eax, 186",
-    "syscall",
-    "cmp rax, rbx",
-    "jne 3f",
-    "xor eax, eax",
-    "2:",
-    "pop rbx",
-    "ret",
-    "3:",
-    "xor edi, edi",
-    "mov eax, 60",
-    "syscall",
-    "ud2",
-    ".globl qed_workload_fork_end",
-    "qed_workload_fork_end:",
-    ".size qed_workload_fork, . - qed_workload_fork",
-    ".popsection",
-);
-
-// The mark that the task is back in user space: the next system call that it makes. It is made by an instruction of its
-// own, which tells it from all others. 1 is write, here of nothing to no descriptor: no call may have forbidden it to the
-// process, not even the strict mode of seccomp. In the section of the call, so that no page of code is missing between
-// the two.
-global_asm!(
-    ".pushsection .text.qed_workload_call, \"ax\", @progbits",
-    ".globl qed_workload_back",
-    ".type qed_workload_back, @function",
-    "qed_workload_back:",
-    "mov eax, 1",
-    "mov edi, -1",
-    "xor esi, esi",
-    "xor edx, edx",
-    ".globl qed_workload_back_instruction",
-    "qed_workload_back_instruction:",
-    "syscall",
-    "ret",
-    ".size qed_workload_back, . - qed_workload_back",
-    ".popsection",
-);
 
 /// The system call that marks the task's return to user space.
 pub const MARKING_SYSCALL: &str = "write";
@@ -107,13 +28,7 @@ unsafe extern "C" {
 
 /// True of a system call that returns in a new process or thread, too.
 fn returns_twice(number: i64) -> bool {
-    [
-        libc::SYS_fork,
-        libc::SYS_vfork,
-        libc::SYS_clone,
-        libc::SYS_clone3,
-    ]
-    .contains(&number)
+    instructions::RETURN_TWICE.contains(&number)
 }
 
 /// Make system call `words[0]` with the arguments `words[1..]`, and then the one that marks the return to user space. Return
@@ -139,12 +54,12 @@ pub(super) unsafe fn invoke_unmarked(words: &[i64; 7]) -> i64 {
         // SAFETY: as below; the second return of the call stays in the function.
         return unsafe { qed_workload_fork(words, caller) };
     }
-    // SAFETY: the function clobbers what a C function may, and the kernel rcx and r11, which are among it;
-    // the rest is promised by the caller.
+    // SAFETY: the function clobbers what a C function may, and the kernel what is among it (rcx and r11 on x86-64); the rest is
+    // promised by the caller.
     unsafe { qed_workload_call(words) }
 }
 
-/// Address of the function that makes system call `number`, address of its `syscall` instruction, and its code.
+/// Address of the function that makes system call `number`, address of the instruction that makes it, and its code.
 pub(super) fn call_code(number: i64) -> (u64, u64, Vec<u8>) {
     let (start, instruction, end) = if returns_twice(number) {
         (
@@ -165,7 +80,7 @@ pub(super) fn call_code(number: i64) -> (u64, u64, Vec<u8>) {
     (start as u64, instruction as u64, code.to_vec())
 }
 
-/// Address of the `syscall` instruction that marks that the task is back in user space.
+/// Address of the instruction of the system call that marks that the task is back in user space.
 pub(super) fn marking_instruction() -> u64 {
     &raw const qed_workload_back_instruction as u64
 }
@@ -198,14 +113,13 @@ mod tests {
         }
     }
 
-    /// Check that the reported instruction is a `syscall` inside the reported code.
+    /// Check that the reported instruction is a system call's inside of the reported code.
     #[test]
     fn the_instruction_is_where_it_is_said() {
-        let (start, instruction, made) = call_code(libc::SYS_socket);
-        let at = (instruction - start) as usize;
-        assert_eq!(made[at..], [0x0f, 0x05, 0xc3]);
-        let (start, instruction, made) = call_code(libc::SYS_vfork);
-        let at = (instruction - start) as usize;
-        assert_eq!(made[at..at + 2], [0x0f, 0x05]);
+        for number in [libc::SYS_socket, libc::SYS_clone] {
+            let (start, instruction, made) = call_code(number);
+            let at = (instruction - start) as usize;
+            assert!(made[at..].starts_with(&instructions::INSTRUCTION));
+        }
     }
 }

@@ -108,7 +108,11 @@ pub struct Captured {
 impl Captured {
     fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).expect("an evidence file");
-        let evidence = qed_evidence::reader::read(&bytes).expect("strictly valid evidence");
+        Self::of(qed_evidence::reader::read(&bytes).expect("strictly valid evidence"))
+    }
+
+    /// The leaves of evidence.
+    pub fn of(evidence: Evidence) -> Self {
         let leaves = leaves(&evidence)
             .iter()
             .map(|(path, leaf)| (path.to_owned(), leaf.datum.clone().into_owned()))

@@ -130,6 +130,9 @@ pub struct Kernel {
     pub release: String,
     /// `uname -v`.
     pub version: String,
+    /// The architecture, as `uname -m` prints it: one of [`ARCHITECTURES`]. Evidence of before does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
     /// The distribution's package and its version, of a guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
@@ -162,6 +165,9 @@ pub struct Kernel {
     /// The `vmlinux` of the same build id that gave source lines, or why there is none.
     pub debuginfo: Datum,
 }
+
+/// The architectures of kernels, as `uname -m` prints them.
+pub const ARCHITECTURES: &[&str] = &["x86_64", "aarch64"];
 
 /// One boot of a guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -25,7 +25,9 @@ pub mod withheld;
 
 pub use code::{CallSite, Instruction};
 pub use command::{CommandRun, FileRole, ProgramFile, Reader};
-pub use evidence::{Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VERSION};
+pub use evidence::{
+    ARCHITECTURES, Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VERSION,
+};
 pub use experiment::{Cost, Descendants, Experiment, Outcome, Quality};
 pub use facts::{EnumeratorFacts, Facts, FieldFacts, MemberFacts, TypeFacts};
 pub use graph::{Graph, GraphCall, is_nameless};

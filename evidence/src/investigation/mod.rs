@@ -23,6 +23,7 @@ pub use model::{
 pub use parse::{parse, schema};
 pub use place::{ProbeAddress, ProbeAddressError};
 pub use probe::{
-    KeyPlaces, MAX_READ, ONE_LOAD, OtherPath, Position, Probe, Read, ReadKind, Signal,
+    KeyPlaces, MAX_READ, ONE_LOAD, OTHER_ARCH, OtherPath, Position, Probe, Read, ReadKind, Signal,
+    other_arch_reason,
 };
 pub use surroundings::{GivenFile, SpannedName, Stdin, Surroundings};

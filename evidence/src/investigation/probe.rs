@@ -9,6 +9,19 @@ use crate::document::Target;
 /// probe.
 pub const MAX_READ: u32 = 1024;
 
+/// The beginning of the reason why a probe or a read of another architecture is none on a kernel. It is what the author asked for, and
+/// no mistake.
+pub const OTHER_ARCH: &str = "the investigation asks for it";
+
+/// The reason why what is asked for on `wanted` alone is not on a kernel of `arch`; `None`: it is.
+#[must_use]
+pub fn other_arch_reason(wanted: Option<&str>, arch: &str) -> Option<String> {
+    let wanted = wanted.filter(|wanted| *wanted != arch)?;
+    Some(format!(
+        "{OTHER_ARCH} on {wanted} alone, and this kernel is for {arch}"
+    ))
+}
+
 /// One probe: a target to watch, and what to read there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
@@ -26,6 +39,8 @@ pub struct Probe {
     pub clones: bool,
     /// The experiment counts without it.
     pub optional: bool,
+    /// The only architecture of kernels on which it is one: one of [`ARCHITECTURES`](crate::document::ARCHITECTURES).
+    pub arch: Option<String>,
     /// Watch the return too (functions only).
     pub watch_return: bool,
     /// Report only hits that have this function on their stack.
@@ -158,6 +173,8 @@ pub struct Read {
     pub span: Range<usize>,
     /// Expressions to read in its place where a kernel does not have what it reads, the first that it has.
     pub otherwise: Vec<OtherPath>,
+    /// The only architecture of kernels on which it is read: one of [`ARCHITECTURES`](crate::document::ARCHITECTURES).
+    pub arch: Option<String>,
     /// The meaning of a number; `None`: that of its own type.
     pub kind: Option<ReadKind>,
     /// The set of constants that an integer is of: [`constant_sets`](crate::constants::constant_sets),

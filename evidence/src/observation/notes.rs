@@ -9,7 +9,7 @@ use super::builder_paths::builder_paths;
 use super::probe_facts::{SeenExperiment, SeenExperiments, SeenProbe, collect_seen_experiments};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Evidence, Reads, UnwatchedCause};
-use crate::investigation::{Experiment, Investigation, Probe, Read};
+use crate::investigation::{Experiment, Investigation, OTHER_ARCH, Probe, Read};
 
 /// The number of probes that a note names before it says how many more there are.
 const SHOWN: usize = 4;
@@ -61,6 +61,7 @@ pub fn notes_of(
             let path = format!("{}.{}", experiment.name, probe.name);
             match common_reason(&seen, |probe| probe.unavailable.clone()) {
                 Some(_) if probe.optional => {}
+                Some((_, reason)) if reason.starts_with(OTHER_ARCH) => {}
                 Some(reason) => unattached.entry(reason).or_default().push((path, probe)),
                 None => {
                     found.extend(doubt_note(investigation, probe, &path, &seen, moment));
@@ -306,7 +307,14 @@ fn read_notes(
             let reason = common_reason(seen, |probe| {
                 reads_of_side(&probe.refused, side).get(&read.name).cloned()
             });
-            if let Some(reason) = reason.filter(|_| !probe.optional) {
+            let wanted = |reason: &String| !probe.optional && !reason.starts_with(OTHER_ARCH);
+            if reason
+                .as_ref()
+                .is_some_and(|reason| reason.starts_with(OTHER_ARCH))
+            {
+                continue;
+            }
+            if let Some(reason) = reason.filter(wanted) {
                 let is = match moment {
                     Moment::Captured => "is not",
                     Moment::Planned => "would not be",
@@ -714,6 +722,7 @@ within = "do_sys_opn"
         let read = |expression: &str| Read {
             name: "x".into(),
             expression: expression.into(),
+            arch: None,
             span: 0..0,
             otherwise: Vec::new(),
             kind: None,

@@ -199,6 +199,7 @@ pub fn evidence(machine: &str, slide: u64, message: &str) -> Evidence {
             resumed: None,
         },
         kernel: Kernel {
+            arch: Some("x86_64".into()),
             release: "0.0.1-test".into(),
             version: "#1".into(),
             package: None,

@@ -18,8 +18,9 @@ mod package;
 
 use std::collections::BTreeMap;
 
-use super::source::{Selector, Series};
+use super::source::{Selector, Series, VersionSelector};
 use super::version::compare;
+use crate::arch::Arch;
 pub use control::{ServedPackage, add_origins, parse};
 pub use package::Package;
 
@@ -43,8 +44,8 @@ pub struct ServedKernel {
     pub debug: Option<ServedPackage>,
 }
 
-/// Suffix of the kernels that guests boot: small, and without drivers for hardware that a guest does not have.
-const FLAVOUR: &str = "-cloud-amd64";
+/// The kernels that guests boot, before their architecture: small, and without drivers for hardware that a guest does not have.
+const FLAVOUR: &str = "-cloud-";
 
 /// The beginning of the name of a package with modules alone.
 const MODULES: &str = "linux-modules-";
@@ -79,7 +80,10 @@ pub fn is_candidate(name: &str) -> bool {
 /// The release and the role that a package's name says.
 fn parse_role(name: &str) -> Option<(&str, Role)> {
     let of_flavour = |release: &&str| {
-        release.ends_with(FLAVOUR) && release.starts_with(|c: char| c.is_ascii_digit())
+        let arch = Arch::of_release(release).map_or("", Arch::debian);
+        let before = release.strip_suffix(arch);
+        before.is_some_and(|before| before.ends_with(FLAVOUR))
+            && release.starts_with(|c: char| c.is_ascii_digit())
     };
     let (release, role) = if let Some(rest) = name.strip_prefix("linux-binary-unsigned-") {
         (rest, Role::Unsigned)
@@ -141,14 +145,17 @@ pub fn release_of(package: &Package) -> Option<&str> {
 /// True if a package is of a kernel that `selector` can mean.
 #[must_use]
 pub fn matches_selector(package: &Package, selector: Selector) -> bool {
-    parse_upstream_version(&package.version).is_some_and(|version| matches(selector, version))
+    let arch = release_of(package).and_then(Arch::of_release);
+    arch == Some(selector.arch)
+        && parse_upstream_version(&package.version)
+            .is_some_and(|version| matches(selector.version, version))
 }
 
-fn matches(selector: Selector, version: (Series, u32)) -> bool {
+fn matches(selector: VersionSelector, version: (Series, u32)) -> bool {
     match selector {
-        Selector::Series(series) => version.0 == series,
-        Selector::Release(series, patch) => version == (series, patch),
-        Selector::Newest => true,
+        VersionSelector::Series(series) => version.0 == series,
+        VersionSelector::Release(series, patch) => version == (series, patch),
+        VersionSelector::Newest => true,
     }
 }
 
@@ -230,9 +237,10 @@ fn kernel_from_parts(
 /// The kernel that a selector means: the newest that fits.
 #[must_use]
 pub fn select(kernels: &[ServedKernel], selector: Selector) -> Option<&ServedKernel> {
-    kernels
-        .iter()
-        .rfind(|kernel| matches(selector, (kernel.series, kernel.patch)))
+    kernels.iter().rfind(|kernel| {
+        Arch::of_release(&kernel.release) == Some(selector.arch)
+            && matches(selector.version, (kernel.series, kernel.patch))
+    })
 }
 
 /// The series that are served, each with its newest patch release, in words: `6.1 (6.1.192), 6.12 (6.12.117)`.
@@ -256,8 +264,8 @@ pub fn not_served_reason(kernels: &[ServedKernel], selector: Selector) -> String
         return "the package lists name no kernel".into();
     }
     let all = format_series(kernels);
-    let near = match selector {
-        Selector::Release(series, _) => {
+    let near = match selector.version {
+        VersionSelector::Release(series, _) => {
             let patches: Vec<String> = kernels
                 .iter()
                 .filter(|kernel| kernel.series == series)
@@ -272,8 +280,8 @@ pub fn not_served_reason(kernels: &[ServedKernel], selector: Selector) -> String
                 )
             }
         }
-        Selector::Series(series) => nearest_series(kernels, series),
-        Selector::Newest => String::new(),
+        VersionSelector::Series(series) => nearest_series(kernels, series),
+        VersionSelector::Newest => String::new(),
     };
     format!("Debian serves no kernel {selector}; {near}. Series that are served: {all}")
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use qed_evidence::lock::FILE;
 use qed_programs::atomic::{PRIVATE, write_atomically};
 
+use crate::arch::Arch;
 use crate::guest::apt::Apt;
 use crate::guest::archive::{Package, ServedPackage, holds_modules, layout, modules_package};
 use crate::guest::cache::{Cache, Sidecar, read_json, write_json};
@@ -54,17 +55,19 @@ pub fn fetch_modules_folder(
     let none = || GuestError::NoModules {
         release: image.release.clone(),
     };
-    let apt = Apt::new(cache.root());
+    let arch = fetch::arch_of_release(&image.release);
+    let apt = Apt::new(cache.root(), arch);
     let package = match wanted {
         ModulesPackage::Pinned(package) => {
-            ask_lists(cache, &lock, say, || {
+            ask_lists(arch, cache, &lock, say, || {
                 Ok(apt.lists_package(&package.package())?.then_some(()))
             })?;
             package.clone()
         }
-        _ => {
-            ask_lists(cache, &lock, say, || find_modules_package(image, &apt))?.ok_or_else(none)?
-        }
+        _ => ask_lists(arch, cache, &lock, say, || {
+            find_modules_package(image, &apt)
+        })?
+        .ok_or_else(none)?,
     };
     let scratch = cache.create_scratch(&lock)?;
     let release = &image.release;
@@ -94,13 +97,14 @@ fn is_cached(target: &Path, wanted: &ModulesPackage) -> bool {
 
 /// The answer of apt's lists, which are fetched first if there are none, and again if those that are there have no answer.
 fn ask_lists<T>(
+    arch: Arch,
     cache: &Cache,
     lock: &File,
     say: ProgressFn<'_>,
     ask: impl Fn() -> Result<Option<T>, GuestError>,
 ) -> Result<Option<T>, GuestError> {
     for refresh in [false, true] {
-        fetch::ask_served_kernels(cache, refresh, lock, say)?;
+        fetch::ask_served_kernels(arch, cache, refresh, lock, say)?;
         if let Some(answer) = ask()? {
             return Ok(Some(answer));
         }
@@ -148,12 +152,14 @@ pub fn fetch_built_in_list(
     let none = || GuestError::NoBuiltInList {
         release: image.release.clone(),
     };
-    let apt = Apt::new(cache.root());
+    let arch = fetch::arch_of_release(&image.release);
+    let apt = Apt::new(cache.root(), arch);
     let base = Package {
         name: format!("linux-base-{}", image.release),
         version: image.package.version.clone(),
     };
-    let mut package = ask_lists(cache, &lock, say, || apt.find_package(&base))?.ok_or_else(none)?;
+    let mut package =
+        ask_lists(arch, cache, &lock, say, || apt.find_package(&base))?.ok_or_else(none)?;
     // The very one that the configuration came from.
     if let Some(sha256) = &image.base_sha256 {
         package.sha256.clone_from(sha256);

@@ -6,6 +6,7 @@ use super::types::{
     CompiledPath, Element, ErrorClass, ExprError, ReadOptions, ReturnMeaning, Scope,
 };
 use super::value::{Extent, Origin, ReadLocation, Ty, Value, ValueSource};
+use crate::arch::Arch;
 use crate::btf::{ArgumentLocation, Btf, BtfError, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;
@@ -325,6 +326,10 @@ impl<'a> Compiler<'_, '_, 'a> {
                     format!("one read brings back 1 to {MAX_READ} bytes"),
                 )),
             },
+            ("return_slot", [_]) if self.btf().arch() == Arch::Aarch64 => type_error(
+                span,
+                "a call on arm64 leaves the return address in a register: there is no slot on the stack",
+            ),
             ("return_slot", [ExprArgument::Name(function)]) => Ok(Value {
                 place: ReadLocation {
                     constant: self.find_symbol(function)?,

@@ -1,8 +1,8 @@
 //! Reads of the register that holds a function's result: a result of fewer than 64 bits fills only its lower bits.
 //!
 //! At the exit of a function that returns `int`, `regs->ax` holds `-EEXIST` as 0x00000000ffffffef: as 64 bits that is not an
-//! error but a large number. The ABI leaves the upper bits undefined (System V ABI for AMD64,
-//! <https://gitlab.com/x86-psABIs/x86-64-ABI>).
+//! error but a large number. The ABIs leave the upper bits undefined (System V ABI for AMD64,
+//! <https://gitlab.com/x86-psABIs/x86-64-ABI>; AAPCS64, <https://github.com/ARM-software/abi-aa>).
 
 use std::ops::Range;
 
@@ -13,9 +13,6 @@ use super::decode::Decoder;
 use super::types::{CompiledPath, ReturnMeaning};
 use crate::btf::{Type, TypeId};
 use crate::reason::Reason;
-
-/// The register of a result.
-const RESULT: &str = "ax";
 
 /// The part of the register that holds a result which does not fill it, or may not fill it.
 enum ResultLimit {
@@ -84,7 +81,10 @@ impl Compiler<'_, '_, '_> {
         let Type::Struct(composite) = self.btf().strip(registers).with_span(span)?.ty else {
             return Ok(None);
         };
-        let found = self.btf().find_member(&composite, RESULT).with_span(span)?;
+        let found = self
+            .btf()
+            .find_member(&composite, self.btf().arch().places().result)
+            .with_span(span)?;
         Ok(found.and_then(|member| i64::try_from(member.bit_offset / 8).ok()))
     }
 

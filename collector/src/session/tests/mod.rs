@@ -10,6 +10,7 @@ use qed_evidence::investigation::{Investigation, parse};
 use super::build_facts::RawBuildFacts;
 use super::capture::{CaptureOptions, SessionRequest, SessionResult, run};
 use super::raw::MachineFacts;
+use crate::arch::Arch;
 use crate::kaslr::KaslrSourceError;
 use crate::plan::{
     CallMarkers, EventSource, Markers, Plan, PlannedExperiment, PlannedInstruction, PlannedProbe,
@@ -133,6 +134,7 @@ fn facts(log: &Log) -> MachineFacts {
         Err("not recorded".into())
     }
     MachineFacts {
+        arch: Arch::X86_64,
         boot_id: String::new(),
         cpu_model: String::new(),
         cpus: 1,

@@ -12,8 +12,8 @@ use super::model::{FieldWithholdReason, Publish};
 use super::visitor::structures;
 use crate::document::instances::{InlinedCopy, Instances, OwnCopy};
 use crate::document::{
-    Boot, CommandRun, DISABLED, Evidence, Kaslr, Kernel, Machine, MachineKind, ProgramFile,
-    RANDOMIZED, Reading, Run, SymbolPlaces,
+    ARCHITECTURES, Boot, CommandRun, DISABLED, Evidence, Kaslr, Kernel, Machine, MachineKind,
+    ProgramFile, RANDOMIZED, Reading, Run, SymbolPlaces,
 };
 
 const BOOT: Publish = Publish::Withheld(FieldWithholdReason::Boot);
@@ -65,6 +65,7 @@ structures! {
     Kernel {
         release: PER_KERNEL, Public;
         version: PER_KERNEL, Public;
+        arch: one_of(ARCHITECTURES, PER_KERNEL), Public;
         package: PER_KERNEL, Public;
         build_id: formed(PER_KERNEL), Hex;
         // Of a guest's.

@@ -12,7 +12,7 @@ use super::raw_path::RawPath;
 use super::spanned::Spanned;
 use crate::constants::errno_number;
 use crate::diagnostic::nearest;
-use crate::document::Target;
+use crate::document::{ARCHITECTURES, Target};
 use crate::investigation::{
     KeyPlaces, MAX_READ, OtherPath, Position, Probe, ProbeAddress, Read, ReadKind, Signal,
 };
@@ -55,6 +55,7 @@ impl FileChecker {
                 .collect(),
             public,
             optional: raw.optional,
+            arch: raw.arch.and_then(|arch| self.arch(arch)),
             watch_return,
             within: raw.within.map(Spanned::into_inner),
             syscall: raw.syscall.map(Spanned::into_inner),
@@ -74,6 +75,22 @@ impl FileChecker {
             exit,
             places,
         })
+    }
+
+    /// An architecture, as a kernel names it.
+    fn arch(&mut self, arch: Spanned<String>) -> Option<String> {
+        if !ARCHITECTURES.contains(&arch.get_ref().as_str()) {
+            let known = ARCHITECTURES.join("` or `");
+            let near = nearest(arch.get_ref(), ARCHITECTURES.iter().copied());
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let message = format!(
+                "`{}` is not an architecture as `uname -m` names it: write `{known}`{near}",
+                arch.get_ref()
+            );
+            self.error(arch.span(), message);
+            return None;
+        }
+        Some(arch.into_inner())
     }
 
     /// The one target of a probe, and where it stands in the file.
@@ -242,8 +259,10 @@ impl FileChecker {
             self.error(max.span(), message);
         }
         let (first, otherwise) = self.paths(read.path);
+        let arch = read.arch.and_then(|arch| self.arch(arch));
         Read {
             name: read.name.into_inner(),
+            arch,
             expression: first.expression,
             span: first.span,
             otherwise,

@@ -214,6 +214,7 @@ pub(super) struct RawProbe {
     pub names: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     pub optional: bool,
+    pub arch: Option<Spanned<String>>,
     #[serde(rename = "return")]
     pub watch_return: Option<Spanned<bool>>,
     pub within: Option<Spanned<String>>,
@@ -264,6 +265,7 @@ pub(super) struct RawRead {
     #[serde(default)]
     pub public: bool,
     pub max: Option<Spanned<u32>>,
+    pub arch: Option<Spanned<String>>,
     pub elements: Option<Spanned<String>>,
     #[serde(default)]
     pub choose: Vec<Spanned<String>>,

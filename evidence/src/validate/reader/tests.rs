@@ -870,6 +870,7 @@ mod round_trip {
                 let [release, version, btf_digest] = texts.try_into().unwrap();
                 let [build_id, lockdown, lsm, debuginfo] = single.try_into().unwrap();
                 Kernel {
+                    arch: None,
                     release,
                     version,
                     package,

@@ -1,13 +1,14 @@
 //! A disassembler for the code around the workload's call, and for addresses within a kernel function at which a probe can be
 //! placed. Pure: bytes in, instructions out.
 
-use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpKind};
+mod aarch64;
+mod x86_64;
+
 use qed_evidence::investigation::Position;
 
-/// The five-byte NOP that the kernel puts in place of a disabled call of the function tracer.
-const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
+use crate::arch::Arch;
 
-/// Length of the longest instruction of x86-64, in bytes: this much is read before a return address to find the call there.
+/// Length of the longest instruction of any architecture, in bytes: this much is read before a return address to find the call there.
 pub const LONGEST_INSTRUCTION: usize = 15;
 
 /// One machine instruction.
@@ -17,7 +18,7 @@ pub struct Instruction {
     pub offset: u64,
     /// Its encoding.
     pub bytes: Vec<u8>,
-    /// In Intel's syntax; the target of a jump or call has the name that was given for it.
+    /// In Intel's syntax for x86-64 and ARM's for arm64; the target of a jump or call has the name that was given for it.
     pub text: String,
     /// The address that it calls, if it names one.
     pub calls: Option<u64>,
@@ -26,46 +27,15 @@ pub struct Instruction {
 /// The instructions of `code` at `address`, up to the first that cannot be decoded. `names` turns the target of a jump or call
 /// into a name.
 pub fn disassemble(
+    arch: Arch,
     code: &[u8],
     address: u64,
     names: &dyn Fn(u64) -> Option<String>,
 ) -> Vec<Instruction> {
-    let mut formatter = IntelFormatter::new();
-    let options = formatter.options_mut();
-    options.set_space_after_operand_separator(true);
-    options.set_hex_prefix("0x");
-    options.set_hex_suffix("");
-    options.set_uppercase_hex(false);
-    options.set_branch_leading_zeros(false);
-    let decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
-    let mut instructions = Vec::new();
-    for decoded in decoder {
-        if decoded.is_invalid() {
-            break;
-        }
-        let offset = decoded.ip().wrapping_sub(address);
-        let target =
-            (decoded.op0_kind() == OpKind::NearBranch64).then(|| decoded.near_branch_target());
-        let mut text = String::new();
-        match target.and_then(names) {
-            Some(name) => {
-                formatter.format_mnemonic(&decoded, &mut text);
-                text = format!("{} {name}", text.trim_end());
-            }
-            None => formatter.format(&decoded, &mut text),
-        }
-        let at = offset as usize;
-        instructions.push(Instruction {
-            offset,
-            bytes: code
-                .get(at..at + decoded.len())
-                .unwrap_or_default()
-                .to_vec(),
-            text,
-            calls: target.filter(|_| decoded.mnemonic() == Mnemonic::Call),
-        });
+    match arch {
+        Arch::X86_64 => x86_64::disassemble(code, address, names),
+        Arch::Aarch64 => aarch64::disassemble(code, address, names),
     }
-    instructions
 }
 
 /// The target of the instruction before a return address.
@@ -77,32 +47,14 @@ pub enum CallTarget {
     Pointer,
 }
 
-/// The longest call through a pointer: prefix, opcode, ModRM, SIB and displacement.
-const LONGEST_CALL: usize = 8;
-
 /// The target of the call before `return_address`. `before` are the bytes that precede it, as far as they are known; `None`: no
 /// call ends there. x86 code cannot be decoded backwards reliably: the caller has to compare the address of a direct call with
 /// an expected one.
-pub fn call_target(before: &[u8], return_address: u64) -> Option<CallTarget> {
-    let decode = |length: usize| {
-        let code = before.get(before.len().checked_sub(length)?..)?;
-        let at = return_address.wrapping_sub(length as u64);
-        let decoded = Decoder::with_ip(64, code, at, DecoderOptions::NONE).decode();
-        (!decoded.is_invalid() && decoded.len() == length).then_some(decoded)
-    };
-    let direct = decode(5)
-        .filter(|one| one.mnemonic() == Mnemonic::Call && one.op0_kind() == OpKind::NearBranch64);
-    if let Some(direct) = direct {
-        return Some(CallTarget::Address(direct.near_branch_target()));
+pub fn call_target(arch: Arch, before: &[u8], return_address: u64) -> Option<CallTarget> {
+    match arch {
+        Arch::X86_64 => x86_64::call_target(before, return_address),
+        Arch::Aarch64 => aarch64::call_target(before, return_address),
     }
-    let through = |length: &usize| {
-        decode(*length).is_some_and(|one| {
-            one.mnemonic() == Mnemonic::Call && one.op0_kind() != OpKind::NearBranch64
-        })
-    };
-    (2..=LONGEST_CALL)
-        .find(|length| through(length))
-        .map(|_| CallTarget::Pointer)
 }
 
 /// The ways out of a function's code without coming back to it.
@@ -114,34 +66,30 @@ pub struct Jumps {
     pub through_pointer: bool,
 }
 
-/// Find the jumps out of the code of a function at `address`.
-pub fn find_jumps(code: &[u8], address: u64) -> Jumps {
-    let mut jumps = Jumps::default();
-    let inside = address..address + code.len() as u64;
-    for decoded in Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
-        let near = decoded.op0_kind() == OpKind::NearBranch64;
-        match decoded.mnemonic() {
-            Mnemonic::Call => {}
-            Mnemonic::Jmp if !near => jumps.through_pointer = true,
-            _ if near && !inside.contains(&decoded.near_branch_target()) => {
-                jumps.to.push(decoded.near_branch_target());
-            }
-            _ => {}
-        }
+impl Jumps {
+    /// Sort the targets, each once.
+    fn sorted(mut self) -> Self {
+        self.to.sort_unstable();
+        self.to.dedup();
+        self
     }
-    jumps.to.sort_unstable();
-    jumps.to.dedup();
-    jumps
+}
+
+/// Find the jumps out of the code of a function at `address`.
+pub fn find_jumps(arch: Arch, code: &[u8], address: u64) -> Jumps {
+    match arch {
+        Arch::X86_64 => x86_64::find_jumps(code, address),
+        Arch::Aarch64 => aarch64::find_jumps(code, address),
+    }
+    .sorted()
 }
 
 /// True if code does nothing but return: who jumps there returns.
-pub fn only_returns(code: &[u8]) -> bool {
-    let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
-    let mut first = decoder.decode();
-    if first.mnemonic() == Mnemonic::Endbr64 {
-        first = decoder.decode();
+pub fn only_returns(arch: Arch, code: &[u8]) -> bool {
+    match arch {
+        Arch::X86_64 => x86_64::only_returns(code),
+        Arch::Aarch64 => aarch64::only_returns(code),
     }
-    first.mnemonic() == Mnemonic::Ret
 }
 
 /// A position that is not one of a function's instructions.
@@ -176,6 +124,12 @@ pub enum LocateError {
     /// The function's entry has no room for the function tracer.
     #[error("the function tracer has no bytes at the function's entry, or uses them now")]
     NotTraced,
+    /// On this architecture probes sit on entries only.
+    #[error(
+        "on {0} a probe sits on a function's entry or its return: inside of a function it is not known whether the return address is \
+         in a register or on the stack, and so who called"
+    )]
+    EntryOnly(Arch),
     /// Nothing is known behind the function tracer's bytes.
     #[error("the instruction after the function tracer's bytes is unknown")]
     BehindTracer,
@@ -203,6 +157,7 @@ pub enum LocateError {
 /// The instruction of a function at which a probe of `position` goes. `target` is the address of the function that the
 /// position names. `None`: the position is the function's entry, for which no code is needed.
 pub fn locate(
+    arch: Arch,
     code: &[Instruction],
     position: &Position,
     target: Option<u64>,
@@ -212,6 +167,7 @@ pub fn locate(
         .map_or(0, |last| last.offset + last.bytes.len() as u64);
     let found = match position {
         Position::Entry => return Ok(None),
+        _ if arch == Arch::Aarch64 => return Err(LocateError::EntryOnly(arch)),
         Position::Offset(offset) => {
             let found = code.iter().find(|at| at.offset == *offset);
             found.ok_or_else(|| match code.iter().rfind(|at| at.offset < *offset) {
@@ -234,7 +190,10 @@ pub fn locate(
         }
         Position::Body => {
             // At most one instruction precedes it: the mark of an entry for indirect calls.
-            let traced = code.iter().take(2).position(|at| at.bytes == TRACER_NOP);
+            let traced = code
+                .iter()
+                .take(2)
+                .position(|at| at.bytes == x86_64::TRACER_NOP);
             let traced = traced.ok_or(LocateError::NotTraced)?;
             code.get(traced + 1).ok_or(LocateError::BehindTracer)?
         }
@@ -277,7 +236,7 @@ mod tests {
     ];
 
     fn code() -> Vec<Instruction> {
-        disassemble(CODE, 0x1000, &|address| {
+        disassemble(Arch::X86_64, CODE, 0x1000, &|address| {
             (address == 0x101a).then(|| "callee".to_owned())
         })
     }
@@ -304,7 +263,8 @@ mod tests {
     #[test]
     fn places() {
         let at = |position: Position, target| {
-            locate(&code(), &position, target).map(|found| found.map(|found| found.offset))
+            locate(Arch::X86_64, &code(), &position, target)
+                .map(|found| found.map(|found| found.offset))
         };
         assert_eq!(at(Position::Entry, None), Ok(None));
         assert_eq!(at(Position::Offset(10), None), Ok(Some(10)));
@@ -322,8 +282,9 @@ mod tests {
         // With the mark of a place for indirect calls ahead; and where the tracer's bytes come too late, or are in use.
         let marked = [&[0xf3, 0x0f, 0x1e, 0xfa], CODE].concat();
         let body = |code: &[u8]| {
-            let code = disassemble(code, 0x1000, &|_| None);
-            locate(&code, &Position::Body, None).map(|found| found.map(|found| found.offset))
+            let code = disassemble(Arch::X86_64, code, 0x1000, &|_| None);
+            locate(Arch::X86_64, &code, &Position::Body, None)
+                .map(|found| found.map(|found| found.offset))
         };
         assert_eq!(body(&marked), Ok(Some(9)));
         assert!(body(&[&marked[..4], &marked].concat()).is_err());
@@ -363,7 +324,11 @@ mod tests {
             (&[], None),
         ];
         for (before, wanted) in cases {
-            assert_eq!(call_target(before, at), wanted, "{before:02x?}");
+            assert_eq!(
+                call_target(Arch::X86_64, before, at),
+                wanted,
+                "{before:02x?}"
+            );
         }
     }
 
@@ -373,7 +338,7 @@ mod tests {
     fn jumps_away() {
         // jmp +0; jne 0x2000 (from 0x1000); jmp rax; ret
         let code = [0xeb, 0x00, 0x0f, 0x85, 0xf8, 0x0f, 0, 0, 0xff, 0xe0, 0xc3];
-        let found = find_jumps(&code, 0x1000);
+        let found = find_jumps(Arch::X86_64, &code, 0x1000);
         assert_eq!(
             found,
             Jumps {
@@ -381,9 +346,15 @@ mod tests {
                 through_pointer: true
             }
         );
-        assert_eq!(find_jumps(&[0xeb, 0x00, 0xc3], 0x1000), Jumps::default());
-        assert!(only_returns(&[0xc3, 0xcc]) && only_returns(&[0xf3, 0x0f, 0x1e, 0xfa, 0xc3]));
-        assert!(!only_returns(&[0x90, 0xc3]) && !only_returns(&[]));
+        assert_eq!(
+            find_jumps(Arch::X86_64, &[0xeb, 0x00, 0xc3], 0x1000),
+            Jumps::default()
+        );
+        assert!(
+            only_returns(Arch::X86_64, &[0xc3, 0xcc])
+                && only_returns(Arch::X86_64, &[0xf3, 0x0f, 0x1e, 0xfa, 0xc3])
+        );
+        assert!(!only_returns(Arch::X86_64, &[0x90, 0xc3]) && !only_returns(Arch::X86_64, &[]));
     }
 
     proptest! {
@@ -391,7 +362,7 @@ mod tests {
         #[test]
         fn any_bytes(code in proptest::collection::vec(any::<u8>(), 0..64), at in any::<u64>()) {
             let mut next = 0;
-            for instruction in disassemble(&code, at, &|_| None) {
+            for instruction in disassemble(Arch::X86_64, &code, at, &|_| None) {
                 prop_assert_eq!(instruction.offset, next);
                 next += instruction.bytes.len() as u64;
             }

@@ -1,0 +1,148 @@
+//! A guest for arm64 on a machine for x86-64. Needs QEMU for arm64, a collector for arm64 of the same sources (`make arm64`, with the
+//! profile of the tests), and the network or a cached kernel.
+
+use crate::support;
+
+use qed_evidence::document::Evidence;
+use qed_evidence::value::{Datum, Value};
+use support::{Captured, capture_on, evidence_in, folder_with, note_skipped, status_and_message};
+
+const MACHINE: &str = "guest:debian-7.3-arm64";
+
+/// One call, from its gate to its return. Nothing but `arch` and lists of paths says that there is more than one architecture.
+const INVESTIGATION: &str = r#"
+[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+
+[[experiment.probe]]
+tracepoint = "sys_enter"
+name = "gate"
+syscall = "socket"
+reads = [
+    { at = "entry", name = "number", path = ["regs->orig_ax", "regs->syscallno"] },
+    { at = "entry", name = "family", path = ["regs->di", "regs->regs[0]"] },
+    { at = "entry", name = "code", path = "regs->cs", arch = "x86_64" },
+]
+
+[[experiment.probe]]
+function = "__x64_sys_socket"
+arch = "x86_64"
+
+[[experiment.probe]]
+function = "__arm64_sys_socket"
+arch = "aarch64"
+
+[[experiment.probe]]
+function = "__sys_socket"
+
+[[experiment.probe]]
+function = "sock_alloc"
+
+[[experiment.probe]]
+function = "inet_create"
+reads = [{ at = "exit", name = "sk", path = "sock->sk" }]
+
+[[experiment.probe]]
+tracepoint = "sys_exit"
+name = "result"
+syscall = "socket"
+reads = [
+    { at = "exit", name = "private_data", path = "fd->private_data" },
+    { at = "exit", name = "sk", path = "((struct socket *)fd->private_data)->sk" },
+    { at = "exit", name = "back", path = "((struct socket *)fd->private_data)->sk->sk_socket" },
+]
+"#;
+
+/// The evidence of an investigation of this text; `None`, with a note, where this machine lacks what such a guest needs.
+fn captured(text: &str) -> Option<Evidence> {
+    let folder = folder_with(text);
+    let output = capture_on(MACHINE, folder.path(), "i.toml")
+        .output()
+        .unwrap();
+    let (status, message) = status_and_message(&output);
+    for lacking in [
+        "qemu-system-aarch64",
+        "a qed-collector for arm64",
+        "made from the sources",
+    ] {
+        if status != Some(0) && message.contains(lacking) {
+            note_skipped(&message);
+            return None;
+        }
+    }
+    assert_eq!(status, Some(0), "{message}");
+    Some(evidence_in(folder.path()))
+}
+
+/// The names on the stack of the first hit of a probe, the innermost first.
+fn stack(evidence: &Evidence, probe: &str) -> Vec<String> {
+    let hit = &evidence.experiments["create"].probes[probe].hits[0];
+    match hit.stack.as_ref() {
+        Some(Datum::Value(Value::Stack { value, .. })) => value
+            .iter()
+            .map(|frame| frame.symbol.clone().unwrap_or_default())
+            .collect(),
+        other => panic!("{probe}: {other:?}"),
+    }
+}
+
+/// Check that a call on arm64 is seen as it is on x86-64: its number and registers, arguments, results, objects and where they are kept, and
+/// on the stack each function that was called, with the caller that only a register knew of; that what is of x86-64 alone
+/// says so; and that the evidence names the architecture.
+#[test]
+fn one_call() {
+    let Some(evidence) = captured(INVESTIGATION) else {
+        return;
+    };
+    let quality = &evidence.experiments["create"].quality;
+    assert_eq!(
+        (quality.lost, quality.marked),
+        (0, Some(true)),
+        "{quality:?}"
+    );
+    assert_eq!(evidence.kernel.arch.as_deref(), Some("aarch64"));
+    let names = stack(&evidence, "sock_alloc");
+    let wanted = [
+        "sock_alloc",
+        "__sock_create",
+        "__sys_socket",
+        "__arm64_sys_socket",
+    ];
+    let mut called = names.iter();
+    for name in wanted {
+        assert!(
+            called.any(|found| found.starts_with(name)),
+            "{name}: {names:?}"
+        );
+    }
+    assert!(names.iter().any(|name| name == "el0_svc"), "{names:?}");
+    let innermost = stack(&evidence, "__sys_socket");
+    assert_eq!(innermost[..2], ["__sys_socket", "__arm64_sys_socket"]);
+
+    let seen = Captured::of(evidence);
+    assert_eq!(seen.number("create.gate.entry.number"), 198);
+    assert_eq!(seen.number("create.gate.entry.family"), 2);
+    let arguments = ["family", "type", "protocol"]
+        .map(|name| seen.number(&format!("create.__sys_socket.args.{name}")));
+    assert_eq!(arguments, [2, 1, 0]);
+    let descriptor = seen.number("create.outcome.returned");
+    assert!(descriptor >= 0);
+    assert_eq!(seen.number("create.__sys_socket.return"), descriptor);
+    let socket = seen.pointer("create.sock_alloc.return");
+    for path in [
+        "inet_create.args.sock",
+        "result.exit.private_data",
+        "result.exit.back",
+    ] {
+        assert_eq!(seen.pointer(&format!("create.{path}")), socket, "{path}");
+    }
+    assert_eq!(
+        seen.pointer("create.inet_create.exit.sk"),
+        seen.pointer("create.result.exit.sk")
+    );
+    assert!(
+        seen.reason("create.gate.entry.code")
+            .contains("on x86_64 alone, and this kernel is for aarch64")
+    );
+}
