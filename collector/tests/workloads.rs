@@ -242,12 +242,16 @@ reads = [{ at = "exit", name = "data", path = "fd->private_data" }]
     }
 }
 
-/// Check that a guest which cannot be prepared is not captured, and that the command and what it said are told.
+/// Check that a guest which cannot be prepared is not captured, and that the command is told with its place, its status and what it
+/// said, as a mistake in the investigation.
 #[test]
 fn a_guest_that_cannot_be_prepared() {
     let text = r#"
 [guest]
-setup = ["echo nothing works >&2; exit 4"]
+setup = [
+  "echo well",
+  "echo some output; echo nothing works >&2; exit 4",
+]
 [[experiment]]
 name = "e"
 workload = { syscall = "getpid" }
@@ -257,8 +261,15 @@ function = "__x64_sys_getpid"
     let folder = folder_with(text);
     let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
     let (status, stderr) = status_and_message(&output.unwrap());
-    assert_eq!(status, Some(3), "{stderr}");
-    assert!(stderr.contains("exit status: 4: nothing works"), "{stderr}");
+    assert_eq!(status, Some(2), "{stderr}");
+    for part in [
+        "error: the guest cannot be prepared: `echo some output; echo nothing works >&2; exit 4` of `setup` ended with exit status: 4\n",
+        "i.toml:5:3",
+        "nothing works",
+        "some output",
+    ] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
     assert!(!folder.path().join("e.json").exists());
 }
 

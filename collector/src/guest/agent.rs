@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Investigation, parse};
 
-use super::init::report_progress;
+use super::init::{Refusal, report_progress};
 use super::load::load;
 use super::protocol::{GuestJob, JOB, SlideAnswer};
 use super::setup::set_up;
@@ -113,18 +112,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// All mistakes of an investigation, in one message without colours, because it is printed on another machine.
-fn problems_error(problems: &[Diagnostic]) -> anyhow::Error {
-    let each: Vec<String> = problems.iter().map(|p| p.render(false)).collect();
-    anyhow::anyhow!(each.join("\n\n"))
-}
-
 /// Parse an investigation that was checked before it was sent.
 ///
 /// # Errors
 /// All that is wrong with it.
 pub fn parse_investigation(name: &str, text: &str) -> anyhow::Result<Investigation> {
-    parse(name, text).map_err(|problems| problems_error(&problems))
+    parse(name, text).map_err(|problems| Refusal::new(&problems).into())
 }
 
 /// Plan an investigation for the kernel of this machine and these of its modules, which are loaded.
@@ -139,7 +132,7 @@ pub fn plan_here(
     let kernel = ThisKernel::read(modules, &report_progress)?;
     let plan = kernel
         .plan(investigation, chosen)?
-        .map_err(|problems| problems_error(&problems))?;
+        .map_err(|problems| Refusal::new(&problems))?;
     report_progress("planned");
     Ok((kernel, plan))
 }

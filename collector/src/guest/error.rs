@@ -262,6 +262,12 @@ pub enum GuestError {
         /// The console's last lines.
         tail: String,
     },
+    /// The job inside the guest found a mistake in the investigation.
+    #[error("{message}")]
+    Refused {
+        /// The diagnostics.
+        message: String,
+    },
     /// The job inside the guest failed and said why.
     #[error("in the guest: {message}")]
     Job {
@@ -299,6 +305,7 @@ impl GuestError {
         match self {
             Self::Initramfs(_)
             | Self::Unbootable { .. }
+            | Self::Refused { .. }
             | Self::Pinned { .. }
             | Self::UnpinnedModules { .. } => 2,
             _ => 3,

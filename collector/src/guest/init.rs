@@ -12,6 +12,7 @@ use std::thread::{self, ThreadId};
 use anyhow::Context as _;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
+use qed_evidence::diagnostic::Diagnostic;
 
 use super::channel::Channel;
 use super::delivery;
@@ -72,7 +73,27 @@ pub fn run(job: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> ! {
     let outcome = set_up().and_then(|()| wait()).and_then(|()| job());
     match outcome {
         Ok(payload) => send_and_power_off(FrameKind::Payload, &payload),
-        Err(error) => send_and_power_off(FrameKind::Error, format!("{error:#}").as_bytes()),
+        Err(error) => {
+            let kind = match error.is::<Refusal>() {
+                true => FrameKind::Refusal,
+                false => FrameKind::Error,
+            };
+            send_and_power_off(kind, format!("{error:#}").as_bytes())
+        }
+    }
+}
+
+/// What is wrong with an investigation, as a job found out that began with it: diagnostics without colours, because they are printed on
+/// another machine.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Refusal(String);
+
+impl Refusal {
+    /// All of these in one message.
+    pub fn new(problems: &[Diagnostic]) -> Self {
+        let each: Vec<String> = problems.iter().map(|p| p.render(false)).collect();
+        Self(each.join("\n\n"))
     }
 }
 

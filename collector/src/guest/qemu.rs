@@ -275,6 +275,9 @@ fn guest_run(spec: &GuestSpec, end: QemuExit, how: How) -> Result<GuestRun, Gues
             boot_to_exit: end.to_exit,
             append: qemu_args::kernel_command_line(spec.kernel.arch, &spec.append),
         }),
+        Ok((FrameKind::Refusal, message)) => Err(GuestError::Refused {
+            message: String::from_utf8_lossy(&message).into_owned(),
+        }),
         Ok((_, message)) => Err(GuestError::Job {
             message: String::from_utf8_lossy(&message).into_owned(),
             tail,
@@ -351,5 +354,7 @@ mod tests {
         }
         let message = "no such function".into();
         assert!(!may_be_of_state(&GuestError::Job { message, tail }));
+        let message = "error: no such command".into();
+        assert!(!may_be_of_state(&GuestError::Refused { message }));
     }
 }

@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `QEDFRAME` |
 //! | 8 | 4 | version, little-endian, 2 |
-//! | 12 | 4 | kind: 1 payload, 2 error, 3 job |
+//! | 12 | 4 | kind: 1 payload, 2 error, 3 job, 4 refusal |
 //! | 16 | 8 | length of the body in bytes, little-endian |
 //! | 24 | 8 | XXH64 of the body, seed 0, little-endian |
 //! | 4096 | length | body |
@@ -38,6 +38,8 @@ pub enum FrameKind {
     Error,
     /// What the host hands to a guest that waits for it.
     Job,
+    /// What is wrong with the investigation, as UTF-8 text.
+    Refusal,
 }
 
 /// A header whose fields were all understood.
@@ -103,6 +105,7 @@ pub fn make_header(
         FrameKind::Payload => 1,
         FrameKind::Error => 2,
         FrameKind::Job => 3,
+        FrameKind::Refusal => 4,
     };
     header[12..16].copy_from_slice(&kind.to_le_bytes());
     header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
@@ -130,6 +133,7 @@ pub fn parse_header(header: &[u8; HEADER], window: usize) -> Result<Header, Fram
         1 => FrameKind::Payload,
         2 => FrameKind::Error,
         3 => FrameKind::Job,
+        4 => FrameKind::Refusal,
         other => return Err(FrameError::Kind(other)),
     };
     let length = body_length(u64::from_le_bytes(field(header, 16)), window)?;

@@ -108,6 +108,16 @@ pub struct Setup {
     pub span: Range<usize>,
 }
 
+impl Setup {
+    /// The line as its author wrote it: that of `sh`, or the words.
+    pub fn text(&self) -> String {
+        match self.words.as_slice() {
+            [sh, c, line] if sh == "sh" && c == "-c" => line.clone(),
+            words => words.join(" "),
+        }
+    }
+}
+
 /// One run of a workload under one set of probes.
 #[derive(Clone, Debug)]
 pub struct Experiment {
