@@ -6,7 +6,8 @@ use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
 use support::{
-    capture_on, captured_from, evidence_in, folder_with, resumed_capture_on, status_and_message,
+    capture_on, captured_from, collector, evidence_in, folder_with, resumed_capture_on,
+    status_and_message,
 };
 
 const GUESTS: [&str; 2] = ["debian-6.1", "debian-6.12"];
@@ -355,7 +356,9 @@ function = "__x64_sys_getpid"
         let why = |path: &str| shown(&evidence, path).unwrap_err();
         let reason = why("misspelt.outcome.returned");
         assert!(
-            reason.contains("the nearest name is `sin_family`"),
+            reason.contains(
+                "argument 2 of `connect`: `sockaddr_in`: it has no member `sin_famly`; the nearest name is `sin_family`"
+            ),
             "{guest}: {reason}"
         );
         let reason = why("failed.outcome.returned");
@@ -364,6 +367,121 @@ function = "__x64_sys_getpid"
             "{guest}: {reason}"
         );
     }
+}
+
+/// Check that what a kernel refuses in arguments of calls is told at the very name, by `plan`, which fails, and by `capture`: a
+/// constant, a member, a structure, and a value that does not fit.
+#[test]
+fn places_of_what_is_refused() {
+    let text = r#"
+[[experiment]]
+name = "constant"
+workload = { syscall = "bpf", args = ["BPF_MAP_CREAT", 0, 0] }
+[[experiment.probe]]
+function = "__sys_bpf"
+
+[[experiment]]
+name = "member"
+[experiment.workload]
+before = [{ syscall = "socket", args = ["AF_INET", "SOCK_STREAM", "NULL"], result = "sock" }]
+calls = [
+  { syscall = "getpid" },
+  { syscall = "connect", args = ["$sock", { struct = "sockaddr_in", sin_prt = 999 }, 16] },
+]
+[[experiment.probe]]
+function = "__sys_connect"
+
+[[experiment]]
+name = "number"
+workload = { syscall = "connect", args = [3, { struct = "sockaddr_in", sin_port = 70000 }, 16] }
+[[experiment.probe]]
+function = "__sys_connect"
+
+[[experiment]]
+name = "structure"
+workload = { syscall = "connect", args = [3, { struct = "sockadr_in" }, 16] }
+[[experiment.probe]]
+function = "__sys_connect"
+
+[[experiment]]
+name = "nested"
+workload = { syscall = "bpf", args = ["BPF_MAP_CREATE", { struct = "bpf_attr", map_type = "BPF_MAP_TYPE_ARAY" }, { sizeof = "bpf_attr" }] }
+[[experiment.probe]]
+function = "__sys_bpf"
+
+[[experiment]]
+name = "known"
+workload = { syscall = "kcmp", args = [1, 1, "KCMP_FILE", 0, 0] }
+[[experiment.probe]]
+tracepoint = "sys_exit"
+"#;
+    let folder = folder_with(text);
+    let place = |at: &str, name: &str| {
+        let start = text.find(at).unwrap() + at.find(name).unwrap();
+        let line = text[..start].matches('\n').count() + 1;
+        let column = start - text[..start].rfind('\n').unwrap();
+        format!("i.toml:{line}:{column}")
+    };
+    let told = [
+        (
+            "argument 1 of `bpf`: constant `BPF_MAP_CREAT` is not known",
+            "the nearest name is `BPF_MAP_CREATE`",
+            place("BPF_MAP_CREAT\"", "BPF"),
+        ),
+        (
+            "argument 2 of call 3, `connect`: `sockaddr_in`: it has no member `sin_prt`",
+            "the nearest name is `sin_port`",
+            place("sin_prt", "sin_prt"),
+        ),
+        (
+            "argument 2 of `connect`: `sockaddr_in`: 70000 does not fit into its member `sin_port`",
+            "which is `__be16`",
+            place("sin_port = 70000", "sin"),
+        ),
+        (
+            "argument 2 of `connect`: this kernel has no structure or union `sockadr_in`",
+            "the nearest name is `sockaddr_in`",
+            place("\"sockadr_in", "\""),
+        ),
+        (
+            "argument 2 of `bpf`: `bpf_attr`: constant `BPF_MAP_TYPE_ARAY` is not known",
+            "the nearest name is `BPF_MAP_TYPE_ARRAY`",
+            place("BPF_MAP_TYPE_ARAY", "BPF"),
+        ),
+    ];
+    let arguments = [
+        "plan",
+        "--on",
+        "guest:debian-6.12",
+        "--investigation",
+        "i.toml",
+    ];
+    let plan = collector(folder.path(), arguments).output().unwrap();
+    let (status, errors) = status_and_message(&plan);
+    let listed = String::from_utf8(plan.stdout).unwrap();
+    assert_eq!(status, Some(2), "{errors}");
+    let output = capture_on("guest:debian-6.12", folder.path(), "i.toml").output();
+    let (status, notes) = status_and_message(&output.unwrap());
+    assert_eq!(status, Some(0), "{notes}");
+    for (reason, near, place) in told {
+        assert!(
+            errors.contains(&format!(": {reason}")),
+            "{reason}: {errors}"
+        );
+        assert!(
+            errors.contains(&format!("--> {place}\n")),
+            "{place}: {errors}"
+        );
+        for lines in [&listed, &notes] {
+            let line = lines.lines().find(|line| line.contains(reason));
+            let line = line.unwrap_or_else(|| panic!("{reason}: {lines}"));
+            assert!(
+                line.contains(near) && line.contains(&format!("({place})")),
+                "{place}: {line}"
+            );
+        }
+    }
+    assert!(!notes.contains("`known`"), "{notes}");
 }
 
 /// Check that all of several calls are seen by the probes, and nothing between them: each tracepoint has as many hits as there are

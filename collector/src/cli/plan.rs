@@ -193,7 +193,10 @@ fn format_plan(
         if let Some(reason) = &experiment.refused {
             let place = place_text(
                 investigation,
-                requested.map(|requested| requested.span.clone()),
+                requested.map(|requested| {
+                    let place = investigation.refused_place(&requested.workload, reason);
+                    place.unwrap_or_else(|| requested.span.clone())
+                }),
             );
             out += &format!("    workload\n      REFUSED: {reason}{place}\n");
         }

@@ -157,7 +157,8 @@ pub(super) fn notes_of_plans(
             "the workload of `{}` would not be run: {reason}",
             experiment.name
         );
-        let span = experiment.span.clone();
+        let place = investigation.refused_place(&experiment.workload, reason);
+        let span = place.unwrap_or_else(|| experiment.span.clone());
         Some(Diagnostic::error(&investigation.source, span, message))
     }));
     let few = machines.iter().flat_map(|machine| &machine.few);

@@ -76,7 +76,12 @@ pub(super) fn number_names(
 /// The reason why a value cannot have names.
 fn not_plain_reason(set: &str, decode: &Decoder) -> Reason {
     let other = decode.type_name();
-    format!("`{other}` is not a plain number that `names = \"{set}\"` could name").into()
+    match decode {
+        Decoder::Enum { .. } => {
+            format!("`{other}` is an enumeration, whose names are known without `names`").into()
+        }
+        _ => format!("`{other}` is not a plain number that `names = \"{set}\"` could name").into(),
+    }
 }
 
 fn flag_names(set: &str, flags: Vec<Flag>) -> NumberNaming {

@@ -8,7 +8,7 @@ use qed_evidence::investigation::{
 
 use super::error::suggestion;
 use super::structure::{FillError, Filler};
-use crate::btf::{Btf, BtfError, NameKind, Type, TypeId};
+use crate::btf::{self, Btf, BtfError, NameKind, Type, TypeId};
 use crate::reason::Reason;
 use crate::workload::{self, Arg, Memory, WorkloadKind, names};
 
@@ -26,7 +26,7 @@ pub(super) enum WorkloadPlanError {
     Name(#[from] names::UnknownName),
     /// A constant that nothing has, or whose enumerations differ.
     #[error(
-        "constant `{name}` is not known: neither the C library's headers nor one enumeration of this kernel has it{}; write its number, as `5` or `\"0x5\"`",
+        "constant `{name}` is not known: neither the list of the C library's constants nor one enumeration of this kernel has it{}; write its number, as `5` or `\"0x5\"`",
         suggestion(.near.as_deref())
     )]
     Constant { name: String, near: Option<String> },
@@ -42,6 +42,13 @@ pub(super) enum WorkloadPlanError {
     /// A value does not fit into its member.
     #[error("`{structure}`: {error}")]
     Fill { structure: String, error: FillError },
+    /// An argument is refused.
+    #[error("{words}: {error}")]
+    Argument {
+        /// Words for the argument.
+        words: String,
+        error: Box<WorkloadPlanError>,
+    },
     /// A result that no earlier call has.
     #[error("no earlier call has a result `{0}`")]
     NoResult(String),
@@ -65,16 +72,17 @@ pub(super) fn plan_workload(
         Action::Syscall { name, args, .. } => (name, args),
     };
     let all = Arguments { btf, workload };
-    let calls = |calls: &[EarlierCall]| {
-        let calls = calls.iter();
+    let calls = |calls: &[EarlierCall], first: usize| {
+        let calls = calls.iter().enumerate();
         calls
-            .map(|call| all.call(&call.name, &call.args))
+            .map(|(nth, call)| all.call(first + nth, &call.name, &call.args))
             .collect::<Result<Vec<_>, _>>()
     };
+    let watched = workload.before.len();
     Ok(WorkloadKind::Syscall {
-        before: calls(&workload.before)?,
-        sequence: calls(&workload.sequence)?,
-        call: all.call(name, args)?,
+        before: calls(&workload.before, 0)?,
+        sequence: calls(&workload.sequence, watched)?,
+        call: all.call(watched + workload.sequence.len(), name, args)?,
     })
 }
 
@@ -85,8 +93,10 @@ struct Arguments<'w, 'b, 'a> {
 }
 
 impl Arguments<'_, '_, '_> {
+    /// A call, which is the one of this number among all of the workload.
     fn call(
         &self,
+        nth: usize,
         name: &str,
         args: &[Argument],
     ) -> Result<workload::SyscallInvocation, WorkloadPlanError> {
@@ -95,7 +105,14 @@ impl Arguments<'_, '_, '_> {
             name: name.to_owned(),
             args: args
                 .iter()
-                .map(|argument| self.argument(argument))
+                .enumerate()
+                .map(|(place, argument)| {
+                    self.argument(argument)
+                        .map_err(|error| WorkloadPlanError::Argument {
+                            words: self.workload.argument_words(nth, place),
+                            error: Box::new(error),
+                        })
+                })
                 .collect::<Result<_, _>>()?,
         })
     }
@@ -127,7 +144,7 @@ impl Arguments<'_, '_, '_> {
         })
     }
 
-    /// The number of constants that the C library's headers have, or an enumeration of this kernel.
+    /// The number of constants of the C library, or of an enumeration of this kernel.
     fn constant(&self, text: &str) -> Result<i64, WorkloadPlanError> {
         let damage = Cell::new(None);
         let of_kernel = |name: &str| match self.btf.enumerator_values(name).as_deref() {
@@ -145,9 +162,12 @@ impl Arguments<'_, '_, '_> {
             return Err(error.into());
         }
         value.map_err(|error| {
-            let of_kernel = || self.btf.nearest_enumerators(&error.name).into_iter().next();
+            let of_kernel = self.btf.nearest_enumerators(&error.name);
+            let mut all: Vec<&str> = names::constant_names().collect();
+            all.extend(of_kernel.iter().map(String::as_str));
+            let nearest = btf::nearest(&error.name, all).into_iter().next();
             WorkloadPlanError::Constant {
-                near: error.nearest.clone().or_else(of_kernel),
+                near: nearest.or(error.nearest),
                 name: error.name,
             }
         })

@@ -79,10 +79,12 @@ pub fn find_unknown_names(investigation: &Investigation) -> Vec<Diagnostic> {
     problems
 }
 
-/// True of a name that looks like no constant of the C library's headers, but like a constant: enumerations of the kernel
-/// may have it, which the plan asks.
+/// True of a name that looks like a constant, but not like a known one with a letter that is wrong: enumerations of the kernel
+/// may have it, which the plan asks. `KCMP_FILE` resembles `O_TMPFILE`, and kernels have it.
 fn may_be_kernel_constant(error: &UnknownName) -> bool {
-    error.nearest.is_none() && looks_like_constant(&error.name)
+    let mut known = names::constant_names();
+    let is_misspelt = known.any(|name| strsim::osa_distance(name, &error.name) <= 1);
+    looks_like_constant(&error.name) && !is_misspelt
 }
 
 fn looks_like_constant(word: &str) -> bool {
@@ -140,6 +142,12 @@ mod tests {
             ("/etc/passwd", Some("a text is written")),
             ("hello", Some("a text is written")),
             ("0x", Some("a text is written")),
+            ("AF_INTE", Some("did you mean `AF_INET`")),
+            ("O_RDWR|O_CLOEXC", Some("did you mean `O_CLOEXEC`")),
+            // Kernels have these, which resemble others.
+            ("KCMP_FILE", None),
+            ("IPPROTO_ETHERNET", None),
+            ("TCP_NLA_BUSY", None),
             ("BPF_MAP_CREATE", None),
             ("ZZZ9", None),
         ] {

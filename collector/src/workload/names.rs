@@ -1,9 +1,12 @@
 //! Names and numbers: system calls, constants and resource limits of this architecture.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use nix::sys::signal::Signal;
-use qed_evidence::constants::{all_constants, find_constant_number};
+use qed_evidence::constants::{
+    all_constants, constant_sets, constants_of, find_constant_number, flag_set, flag_sets,
+};
 use syscalls::Sysno;
 use thiserror::Error;
 
@@ -99,8 +102,34 @@ pub fn constant_value_or(
         .try_fold(0, |value, part| Ok(value | part?))
 }
 
+/// The names of all constants that are known without a kernel.
+pub fn constant_names() -> impl Iterator<Item = &'static str> {
+    let of_sets = constant_sets().flat_map(constants_of);
+    let all = all_constants().chain(of_sets).map(|(_, name)| name);
+    all.chain(FLAGS.iter().map(|(name, _)| name.as_str()))
+}
+
+/// The names and numbers of the sets of flags.
+static FLAGS: LazyLock<Vec<(String, u64)>> = LazyLock::new(|| {
+    let sets = flag_sets().filter_map(flag_set).flatten();
+    sets.map(|flag| (flag.name, flag.value)).collect()
+});
+
+/// The number of a constant that is known without a kernel.
+fn constant_number(name: &str) -> Option<i64> {
+    let of_sets = || constant_sets().flat_map(constants_of);
+    let in_set = || of_sets().find(|(_, known)| *known == name);
+    let flag = || FLAGS.iter().find(|(known, _)| known == name);
+    // C's null pointer.
+    let null = || (name == "NULL").then_some(0);
+    find_constant_number(name)
+        .or_else(|| Some(in_set()?.0))
+        .or_else(|| i64::try_from(flag()?.1).ok())
+        .or_else(null)
+}
+
 fn term_value(text: &str) -> Result<i64, UnknownName> {
-    if let Some(value) = find_constant_number(text) {
+    if let Some(value) = constant_number(text) {
         return Ok(value);
     }
     let (digits, radix) = match (text.get(..2), text.get(2..)) {
@@ -112,11 +141,7 @@ fn term_value(text: &str) -> Result<i64, UnknownName> {
     let signed = radix != 10 && digits.starts_with(['-', '+']);
     match i64::from_str_radix(digits, radix) {
         Ok(value) if !signed => Ok(value),
-        _ => Err(unknown_name(
-            "constant",
-            text,
-            all_constants().map(|(_, name)| name),
-        )),
+        _ => Err(unknown_name("constant", text, constant_names())),
     }
 }
 
@@ -173,6 +198,10 @@ mod tests {
     #[test]
     fn expressions_are_evaluated() {
         assert_eq!(constant_value("AF_INET"), Ok(2));
+        // Of the sets that name numbers of evidence, and C's null pointer.
+        assert_eq!(constant_value("RESOLVE_BENEATH"), Ok(8));
+        assert_eq!(constant_value("IPPROTO_PIM"), Ok(103));
+        assert_eq!(constant_value("NULL"), Ok(0));
         assert_eq!(constant_value("O_CLOEXEC|O_NONBLOCK"), Ok(0o2004000));
         assert_eq!(constant_value(" SOCK_STREAM | 0x800 "), Ok(0x801));
         assert_eq!(constant_value("0o644"), Ok(0o644));

@@ -6,6 +6,7 @@ mod model;
 mod parse;
 mod place;
 mod probe;
+mod refusal;
 mod surroundings;
 
 pub use argument::{

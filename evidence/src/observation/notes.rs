@@ -94,7 +94,10 @@ pub fn notes_of(
             "were"
         };
         let message = format!("{named} {were} {reason}");
-        let note = note_at(investigation, experiments.first()?.span.clone(), message);
+        let first = experiments.first()?;
+        let place = investigation.refused_place(&first.workload, reason);
+        let place = place.unwrap_or_else(|| first.span.clone());
+        let note = note_at(investigation, place, message);
         Some(note.help("what it would show is UNVERIFIED"))
     }));
     let unknown = unknown_arguments(investigation, machines).into_iter();

@@ -256,3 +256,31 @@ fn calls_end_at_interrupts() {
     assert_eq!(judged(true, Some(Context::Hardirq)), Verdict::Fail);
     assert_eq!(judged(false, None), Verdict::Unverified);
 }
+
+/// Check that builds and `check`, which know evidence alone, tell what a kernel refused in a call at its own place.
+#[test]
+fn place_of_a_refused_argument() {
+    let mut investigation = crate::testing::investigation();
+    let text = "[[experiment]]\nname = \"create\"\nworkload = { syscall = \"connect\", args = [3, { struct = \"sockaddr_in\", sin_prt = 9 }] }\n\
+                [[experiment.probe]]\nfunction = \"f\"\n";
+    let parsed = crate::investigation::parse("i.toml", text).unwrap();
+    let mut evidence = evidence();
+    let all = &mut create(&mut evidence).probes;
+    let mut probe = all.values().next().unwrap().clone();
+    probe.unavailable =
+        Some("not run: argument 2 of `connect`: `sockaddr_in`: it has no member `sin_prt`".into());
+    all.clear();
+    all.insert("f".into(), probe);
+    investigation.experiments = parsed.experiments;
+    investigation.source = parsed.source;
+    let told = super::notes(&investigation, &[&evidence]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let (_, place) = told[0].place.clone().unwrap();
+    assert_eq!(&text[place], "sin_prt");
+    assert_eq!(told[0].line_column(), Some((3, 72)));
+    assert!(
+        told[0]
+            .message
+            .starts_with("`create` was not run: argument 2 of `connect`")
+    );
+}

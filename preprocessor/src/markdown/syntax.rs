@@ -267,7 +267,8 @@ pub fn refuse_unknown_options(words: &Words, known: &[&str]) -> Result<(), Synta
             let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if known.is_empty() => "there are no options here".to_owned(),
-                None => format!("there is {}", known.join(", ")),
+                None if known.len() == 1 => format!("the only option here is `{}`", known[0]),
+                None => format!("the options here are `{}`", known.join("`, `")),
             };
             return Err(SyntaxError::new(
                 option.name.span.clone(),
@@ -375,6 +376,15 @@ mod tests {
         let words = read(r#"a az="x""#).unwrap();
         let error = refuse_unknown_options(&words, &["as", "width"]).unwrap_err();
         assert_eq!(error.help.unwrap(), "did you mean `as`?");
+        let words = read(r#"a experiment="x""#).unwrap();
+        for (known, help) in [
+            (&["as", "width"][..], "the options here are `as`, `width`"),
+            (&["only"], "the only option here is `only`"),
+            (&[], "there are no options here"),
+        ] {
+            let error = refuse_unknown_options(&words, known).unwrap_err();
+            assert_eq!(error.help.unwrap(), help);
+        }
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use super::compile::{Result, compile_wanted};
 use super::decode::{Decoder, StructureField};
+use super::read::unqualified;
 use super::types::{CompiledPath, ErrorClass, ExprError, ReadOptions, Scope};
 use qed_evidence::investigation::ReadKind;
 
@@ -69,18 +70,6 @@ fn bare(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Result<Decoder> {
         ..wanted
     };
     Ok(compile_wanted(path, scope, options)?.decode)
-}
-
-/// A type without `const` and `volatile` before it.
-fn unqualified(type_name: &str) -> &str {
-    let mut name = type_name;
-    while let Some(rest) = ["const ", "volatile "]
-        .iter()
-        .find_map(|word| name.strip_prefix(word))
-    {
-        name = rest;
-    }
-    name
 }
 
 /// The meaning of a structure of seconds and a part of a second (`struct timespec64`) as one time; any other as it is.

@@ -108,7 +108,8 @@ impl Compiler<'_, '_, '_> {
             Type::Enum(enumeration) => Some((
                 enumeration.size,
                 Decoder::Enum {
-                    type_name: type_name()?,
+                    // A parameter that is `const` is of the same enumeration.
+                    type_name: unqualified(&type_name()?).to_owned(),
                     size: enumeration.size,
                     signed: enumeration.signed,
                     values: self.enumeration_names(plain.id, span)?,
@@ -373,4 +374,16 @@ impl Compiler<'_, '_, '_> {
             .map(|(name, value)| (name.to_owned(), value))
             .collect())
     }
+}
+
+/// A type without `const` and `volatile` before it.
+pub(super) fn unqualified(type_name: &str) -> &str {
+    let mut name = type_name;
+    while let Some(rest) = ["const ", "volatile "]
+        .iter()
+        .find_map(|word| name.strip_prefix(word))
+    {
+        name = rest;
+    }
+    name
 }

@@ -271,6 +271,12 @@ fn true_of_all_evidence() {
     ] {
         comes_to(text, &sample, Verdict::Pass, "");
     }
+    let judgement = judge_on("create.outcome.buffers.b == 'hello'", &sample);
+    let told = judgement.diagnostic.unwrap().render(false);
+    assert!(
+        told.contains("help: bytes are written with a b before them"),
+        "{told}"
+    );
 }
 
 /// Check that a part of a long text can be claimed: another text would not contain it.

@@ -164,6 +164,9 @@ pub(in crate::claim) fn kind_mismatch_failure(a: &Typed, b: &Typed) -> Failure {
         (Typed::Address(_), Typed::Text(_)) | (Typed::Text(_), Typed::Address(_)) => {
             Some("its symbol is `symbol_name(…)` or `symbol(…)`".into())
         }
+        (Typed::Bytes(_), Typed::Text(_)) | (Typed::Text(_), Typed::Bytes(_)) => {
+            Some("bytes are written with a b before them: `b'hello\\x00'`".into())
+        }
         (Typed::Version(_), Typed::Text(_)) | (Typed::Text(_), Typed::Version(_)) => {
             Some("a version is compared with a version: `version('6.6')`".into())
         }
