@@ -433,3 +433,26 @@ fn inlined_calls() {
         "{stderr}"
     );
 }
+
+/// Check that a trace of a live machine comes with one line on standard error which says that it may not be published, whatever its
+/// form, and that one of a guest does not.
+#[test]
+fn of_a_live_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let warning =
+        "note: the output is of a live machine and holds its addresses: publish nothing of it";
+    for form in ["text", "json"] {
+        let arguments = |on| [&["--format", form, "--on", on], &CALL[..]].concat();
+        let (status, told) = discover(folder.path(), &arguments("guest:debian-6.12"));
+        assert_eq!(status, Some(0), "{told}");
+        assert!(!told.contains("live machine"), "{told}");
+        let (status, told) = discover(folder.path(), &arguments("host"));
+        if status == Some(3) {
+            return note_skipped(&format!("this machine cannot be traced: {told}"));
+        }
+        assert_eq!(status, Some(0), "{told}");
+        let lines = told.lines().filter(|line| line.contains("live machine"));
+        let lines: Vec<&str> = lines.collect();
+        assert!(lines.len() == 1 && lines[0].starts_with(warning), "{told}");
+    }
+}

@@ -684,3 +684,68 @@ reads = [
         );
     }
 }
+
+/// Check what captures say of excuses whose functions a kernel lacks: of one machine that it lacks it, without more, and nothing of
+/// that where another machine of the folder has the function; of one that no machine has, to look at the spelling.
+#[test]
+fn excuses_of_other_kernels() {
+    // Linux 6.5 has it first.
+    let text = r#"
+[[experiment]]
+name = "e"
+workload = { syscall = "eventfd2", args = [0, 0] }
+[[experiment.excuse]]
+within = "alloc_empty_backing_file"
+reason = "of newer kernels"
+[[experiment.excuse]]
+within = "anon_inode_getfil"
+reason = "misspelt"
+[[experiment.probe]]
+function = "alloc_empty_file"
+allocates = "return"
+"#;
+    let folder = folder_with(text);
+    let capture = |machines: &[&str]| {
+        let command = ["capture", "--guests", "warm", "--investigation", "i.toml"];
+        let on = machines.iter().flat_map(|machine| ["--on", machine]);
+        let output = collector(folder.path(), command.into_iter().chain(on)).output();
+        let (status, told) = status_and_message(&output.unwrap());
+        assert_eq!(status, Some(0), "{told}");
+        let notes = told
+            .lines()
+            .filter(|line| line.contains("the excuse within"));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let newer = "the excuse within `alloc_empty_backing_file` may never hold: ";
+    let misspelt = "the excuse within `anon_inode_getfil` may never hold: ";
+    let told = capture(&["guest:debian-6.1"]);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(
+        told[0].contains(&format!("guest:debian-6.1: {newer}")),
+        "{told:#?}"
+    );
+    assert!(told[1].contains(misspelt), "{told:#?}");
+    for note in &told {
+        assert!(
+            note.ends_with("unless another kernel of the book has it, look at the spelling"),
+            "{note}"
+        );
+    }
+    // The other one is there by now, and both at once, the one that lacks it first.
+    for machines in [
+        &["guest:debian-6.12"][..],
+        &["guest:debian-6.1"],
+        &["guest:debian-6.1", "guest:debian-6.12"],
+    ] {
+        let told = capture(machines);
+        assert_eq!(told.len(), machines.len(), "{told:#?}");
+        for note in &told {
+            assert!(note.contains(misspelt), "{note}");
+            assert!(note.contains("so on each of the 2 machines"), "{note}");
+            assert!(
+                note.ends_with(" count as a leak: look at the spelling"),
+                "{note}"
+            );
+        }
+    }
+}

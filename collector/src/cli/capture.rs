@@ -1,11 +1,12 @@
 //! `qed-collector capture`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use qed_evidence::Evidence;
 use qed_evidence::investigation::Investigation;
 use qed_evidence::machine::evidence_file_name;
-use qed_evidence::observation::{capture_warnings, format_one_line, notes};
+use qed_evidence::observation::{capture_warnings, format_one_line, notes_beside};
 use qed_evidence::value::Datum;
 
 use super::capture_machine::capture_machine;
@@ -86,6 +87,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let (folder, single) = output_location(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
     let mut failures = Vec::new();
+    let mut captures: Vec<Evidence> = Vec::new();
     let guests = decide_guests(args, guests)?;
     for target in &targets {
         let name = single
@@ -114,12 +116,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .write(&name, &text)
                 .map_err(|error| Failure::machine(error.to_string()))?;
             print(&format!("{}: {}\n", target.name(), path.display()))?;
-            Ok(print_notes(
-                target,
-                &investigation,
-                &evidence,
-                &options.debuginfo,
-            ))
+            let missing = print_warnings(target, &investigation, &evidence, &options.debuginfo);
+            // Whether an excuse can hold is a matter of all machines.
+            match has_excuses(&investigation) {
+                true => captures.push(evidence),
+                false => print_notes(&investigation, &evidence, &[]),
+            }
+            Ok(missing)
         });
         let (what, failure) = match captured {
             Ok(missing) if missing.is_empty() => continue,
@@ -135,7 +138,51 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         failures.push(failure);
     }
+    print_notes_beside(args, &folder, &investigation, &captures);
     combine_failures(failures, targets.len(), is_book)
+}
+
+/// Print the notes about the investigation on each machine that was captured now, beside the others and those that the folder of the
+/// evidence has.
+fn print_notes_beside(
+    args: &Args,
+    folder: &Path,
+    investigation: &Investigation,
+    captures: &[Evidence],
+) {
+    let known = match args.output {
+        None if !captures.is_empty() => read_captures(folder, investigation),
+        _ => Vec::new(),
+    };
+    let mut machines: BTreeMap<&str, &Evidence> = BTreeMap::new();
+    for evidence in known.iter().chain(captures) {
+        machines.insert(&evidence.machine.name, evidence);
+    }
+    for evidence in captures {
+        let others = machines
+            .iter()
+            .filter(|(name, _)| **name != evidence.machine.name);
+        let others: Vec<&Evidence> = others.map(|(_, other)| *other).collect();
+        print_notes(investigation, evidence, &others);
+    }
+}
+
+fn has_excuses(investigation: &Investigation) -> bool {
+    let mut experiments = investigation.experiments.iter();
+    experiments.any(|experiment| !experiment.excuses.is_empty())
+}
+
+/// The captures of an investigation in a folder. What cannot be read is none.
+fn read_captures(folder: &Path, investigation: &Investigation) -> Vec<Evidence> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = files.map(|file| file.path());
+    let files = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    let read = files.filter_map(|path| {
+        let bytes = std::fs::read(path).ok()?;
+        qed_evidence::reader::read(&bytes).ok()
+    });
+    read.filter(|evidence| evidence.run.investigation_digest == investigation.digest)
+        .collect()
 }
 
 /// How guests start; `of_request`: as the book of the request says.
@@ -186,8 +233,8 @@ fn output_location(
     Ok((parent.to_owned(), Some(name.to_string_lossy().into_owned())))
 }
 
-/// Print notes on standard error that the user should see at once. Gives back what makes the capture a failure.
-fn print_notes(
+/// Print warnings on standard error that the user should see at once. Gives back what makes the capture a failure.
+fn print_warnings(
     target: &TargetMachine,
     investigation: &Investigation,
     evidence: &Evidence,
@@ -200,17 +247,26 @@ fn print_notes(
             target.name()
         ));
     }
-    let notes = notes(investigation, &[evidence]);
-    let notes = notes.iter().map(format_one_line);
     let (missing, warnings): (Vec<_>, Vec<_>) = capture_warnings(evidence)
         .into_iter()
         .partition(|warning| warning.missing_program);
     let warnings = warnings.into_iter().map(|warning| warning.text);
     let warnings = warnings.chain(command_warnings(investigation, evidence));
-    for warning in warnings.chain(notes) {
+    for warning in warnings {
         print_note(&format!("{}: {warning}", target.name()));
     }
     missing.into_iter().map(|warning| warning.text).collect()
+}
+
+/// Print the notes about the investigation on this machine, beside captures of `others`.
+fn print_notes(investigation: &Investigation, evidence: &Evidence, others: &[&Evidence]) {
+    for note in &notes_beside(investigation, evidence, others) {
+        print_note(&format!(
+            "{}: {}",
+            evidence.machine.name,
+            format_one_line(note)
+        ));
+    }
 }
 
 /// The end of a capture on `machines` machines, of which some failed.

@@ -19,7 +19,7 @@ use super::lock;
 use super::modules;
 use super::output::{Format, print, render};
 use super::programs;
-use super::progress::Progress;
+use super::progress::{Progress, print_note};
 use super::request::{LIMIT_S, RequestArgs};
 use super::runtime::runtime;
 use super::target::TargetMachine;
@@ -220,6 +220,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "note: no debug information of this kernel is at hand: which calls were inlined is not known"
         );
     }
+    if let Some(warning) = live_output_warning(&request.on) {
+        print_note(warning);
+    }
     if let Some(path) = &args.write {
         write_investigation(args, path, toml.as_deref(), &found, &discovery)?;
     }
@@ -227,6 +230,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Format::Text => print(&found.text(&args.shown_tree())?),
         Format::Json => print(&found.json()?),
     }
+}
+
+/// What is said of the output about a live machine. Guests are gone with their addresses.
+fn live_output_warning(on: &TargetMachine) -> Option<&'static str> {
+    matches!(on, TargetMachine::Host).then_some(
+        "the output is of a live machine and holds its addresses: publish nothing of it, and trace a guest for what a chapter quotes",
+    )
 }
 
 /// The experiment to trace: its name, its own TOML where it was made of words, and an investigation that holds it.
@@ -334,4 +344,18 @@ fn write_investigation(
         ErrorKind::AlreadyExists => file_exists_error(path),
         _ => Failure::machine(format!("failed to write {}: {error}", path.display())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that the output about a live machine is said to be one, in one line, and that about a guest is not.
+    #[test]
+    fn output_of_a_live_machine() {
+        let of = |name: &str| live_output_warning(&name.parse().unwrap());
+        let warning = of("host").unwrap();
+        assert!(warning.contains("publish nothing of it") && !warning.contains('\n'));
+        assert_eq!(of("guest:debian-6.12"), None);
+    }
 }

@@ -35,10 +35,37 @@ pub fn notes(investigation: &Investigation, machines: &[&Evidence]) -> Vec<Diagn
     notes_of(investigation, &machines, Moment::Captured)
 }
 
+/// The notes about the capture of one machine. That no function of it can make an excuse hold is none of them if one of `others`,
+/// captures of the same investigation, has the function.
+pub fn notes_beside(
+    investigation: &Investigation,
+    machine: &Evidence,
+    others: &[&Evidence],
+) -> Vec<Diagnostic> {
+    let collect = |evidence| collect_seen_experiments(investigation, evidence);
+    let others: Vec<SeenExperiments> = others.iter().map(|one| collect(one)).collect();
+    collect_notes(
+        investigation,
+        &[collect(machine)],
+        &others,
+        Moment::Captured,
+    )
+}
+
 /// The same of machines that were captured or planned for.
 pub fn notes_of(
     investigation: &Investigation,
     machines: &[SeenExperiments],
+    moment: Moment,
+) -> Vec<Diagnostic> {
+    collect_notes(investigation, machines, &[], moment)
+}
+
+/// The same, where `others` are machines that excuses are meant for as well.
+fn collect_notes(
+    investigation: &Investigation,
+    machines: &[SeenExperiments],
+    others: &[SeenExperiments],
     moment: Moment,
 ) -> Vec<Diagnostic> {
     let mut found = builder_paths(investigation);
@@ -47,7 +74,7 @@ pub fn notes_of(
     for experiment in &investigation.experiments {
         found.extend(signal_note(investigation, experiment, machines));
         // An excuse may be inherited by many experiments.
-        for note in excuse_notes(investigation, experiment, machines) {
+        for note in excuse_notes(investigation, experiment, machines, others) {
             if !found.contains(&note) {
                 found.push(note);
             }
@@ -181,22 +208,44 @@ fn doubt_note(
     Some(note_at(investigation, place, message).help(help))
 }
 
-/// Notes about excuses that may hold on no machine.
+/// Notes about excuses that may hold on no machine, neither on one of these nor on one of the `others`.
 fn excuse_notes(
     investigation: &Investigation,
     experiment: &Experiment,
     machines: &[SeenExperiments],
+    others: &[SeenExperiments],
 ) -> Vec<Diagnostic> {
-    let seen = machines
-        .iter()
-        .filter_map(|machine| machine.get(&experiment.name));
-    let seen: Vec<&SeenExperiment> = seen.filter(|seen| seen.ran).collect();
+    let of_experiment = |all: &'_ [SeenExperiments]| -> Vec<SeenExperiment> {
+        let seen = all.iter().filter_map(|all| all.get(&experiment.name));
+        seen.filter(|seen| seen.ran).cloned().collect()
+    };
+    let (seen, beside) = (of_experiment(machines), of_experiment(others));
     let excuses = experiment.excuses.iter().filter_map(|excuse| {
-        let doubts = seen.iter().map(|seen| seen.excuses.get(&excuse.within));
+        let within = &excuse.within;
+        let doubts = seen.iter().map(|seen| seen.excuses.get(within));
         let doubts: Option<Vec<&String>> = doubts.collect();
-        let message = excuse.doubt_text(doubts?.first()?);
+        let doubts = doubts?;
+        if beside
+            .iter()
+            .any(|other| !other.excuses.contains_key(within))
+        {
+            return None;
+        }
+        let message = excuse.doubt_text(doubts.first()?);
+        let (message, spelling) = match doubts.len() + beside.len() {
+            1 => (
+                message,
+                "unless another kernel of the book has it, look at the spelling",
+            ),
+            all => (
+                format!("{message} (and so on each of the {all} machines)"),
+                "look at the spelling",
+            ),
+        };
         let note = note_at(investigation, excuse.span.clone(), message);
-        Some(note.help("what was allocated there would count as a leak: look at the spelling"))
+        Some(note.help(format!(
+            "what was allocated there would count as a leak: {spelling}"
+        )))
     });
     excuses.collect()
 }

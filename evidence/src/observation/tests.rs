@@ -257,6 +257,49 @@ fn calls_end_at_interrupts() {
     assert_eq!(judged(false, None), Verdict::Unverified);
 }
 
+/// Check that an excuse whose function a machine lacks is told of that machine alone, not at all if another one has the function, and
+/// of all of them if none has it.
+#[test]
+fn excuses_of_several_machines() {
+    use super::{format_one_line, notes, notes_beside};
+    use crate::investigation::LeakExemption;
+    let mut investigation = crate::testing::investigation();
+    let create_of = |one: &crate::investigation::Experiment| one.name == "create";
+    let number = investigation.experiments.iter().position(create_of);
+    let excuse = LeakExemption {
+        within: "new_inode".into(),
+        reason: "of newer kernels".into(),
+        span: 0..1,
+    };
+    investigation.experiments[number.unwrap()].excuses = vec![excuse.clone()];
+    let with = evidence();
+    let mut without = evidence();
+    let doubt = excuse.doubt_text("this kernel has no function `new_inode`");
+    quality(&mut without).notes.push(doubt.clone());
+    let told = |found: Vec<crate::diagnostic::Diagnostic>| -> Vec<String> {
+        let lines = found.iter().map(format_one_line);
+        lines.filter(|line| line.contains("excuse")).collect()
+    };
+    let beside = |others: &[&Evidence]| told(notes_beside(&investigation, &without, others));
+    let alone = beside(&[]);
+    assert_eq!(alone.len(), 1, "{alone:?}");
+    assert!(alone[0].starts_with(&format!("{doubt} (")), "{alone:?}");
+    assert!(alone[0].ends_with("unless another kernel of the book has it, look at the spelling"));
+    assert_eq!(beside(&[&with]), [""; 0]);
+    assert_eq!(beside(&[&without, &with]), [""; 0]);
+    let all = beside(&[&without]);
+    assert!(
+        all[0].starts_with(&format!("{doubt} (and so on each of the 2 machines) (")),
+        "{all:?}"
+    );
+    assert!(
+        all[0].ends_with("as a leak: look at the spelling"),
+        "{all:?}"
+    );
+    assert_eq!(told(notes(&investigation, &[&without, &with])), [""; 0]);
+    assert_eq!(told(notes(&investigation, &[&without, &without])), all);
+}
+
 /// Check that builds and `check`, which know evidence alone, tell what a kernel refused in a call at its own place.
 #[test]
 fn place_of_a_refused_argument() {
