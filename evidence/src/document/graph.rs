@@ -67,7 +67,7 @@ impl std::fmt::Display for GraphCall {
 impl GraphCall {
     /// Read one run; `None` where it is not of that form. There is one form for one run.
     pub fn parse(text: &str) -> Option<Self> {
-        // Claims read each run many times, and `split` and `parse` take three times as long.
+        // There are many runs, and `split` and `parse` take three times as long.
         let (rest, interrupt) = match text.as_bytes() {
             [rest @ .., b' ', b'i'] => (rest, true),
             rest => (rest, false),
@@ -90,6 +90,15 @@ impl GraphCall {
     }
 }
 
+/// True if the second word of a run, its function's place, has these digits.
+fn is_of_function(call: &str, digits: &str) -> bool {
+    let call = call.as_bytes();
+    let space = call.iter().position(|byte| *byte == b' ');
+    space
+        .and_then(|space| call[space + 1..].strip_prefix(digits.as_bytes()))
+        .is_some_and(|rest| rest.first() == Some(&b' '))
+}
+
 /// The number that a text begins with, in digits alone and without leading zeros, and what follows it.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
@@ -110,15 +119,22 @@ impl Graph {
         self.calls.iter().filter_map(|call| GraphCall::parse(call))
     }
 
+    /// The runs, among the first `calls` of all, of the function with this symbol.
+    fn runs_of(&self, symbol: &str, calls: usize) -> impl Iterator<Item = GraphCall> {
+        let place = self.functions.iter().position(|one| one == symbol);
+        let digits = place.map(|place| place.to_string());
+        // Claims and checks ask so often that only the runs of this function are parsed.
+        let listed = digits.into_iter().flat_map(move |digits| {
+            let calls = self.calls.iter().take(calls);
+            calls.filter(move |call| is_of_function(call, &digits))
+        });
+        listed.filter_map(|call| GraphCall::parse(call))
+    }
+
     /// True if a run of the function with this symbol belongs to an interrupt, which may still do the work of the call.
     pub fn has_interrupt_run(&self, symbol: &str) -> bool {
-        self.runs().any(|run| {
-            run.interrupt
-                && self
-                    .functions
-                    .get(run.function)
-                    .is_some_and(|one| one == symbol)
-        })
+        self.runs_of(symbol, self.calls.len())
+            .any(|run| run.interrupt)
     }
 
     /// True if a function ran whose name is not known.
@@ -140,12 +156,8 @@ impl Graph {
     }
 
     fn count_of_first(&self, calls: usize, symbol: &str) -> usize {
-        let Some(place) = self.functions.iter().position(|one| one == symbol) else {
-            return 0;
-        };
-        self.runs()
-            .take(calls)
-            .filter(|run| run.function == place && !run.interrupt)
+        self.runs_of(symbol, calls)
+            .filter(|run| !run.interrupt)
             .count()
     }
 
