@@ -2,6 +2,7 @@
 
 use crate::document::value::Value;
 use crate::document::{Evidence, Width};
+use crate::path::split_path;
 
 use super::hints::Hints;
 
@@ -40,7 +41,7 @@ fn width(path: &str, evidence: &Evidence) -> RecordedWidth {
             Some((hit, place)) if crate::path::hit_number(hit).is_some() => place,
             _ => rest,
         };
-        let section = place.split('.').next()?;
+        let section = split_path(place).next()?;
         ["args", "entry", "exit", "return"]
             .contains(&section)
             .then_some((probe, place))

@@ -12,7 +12,7 @@ use super::graph::GRAPH;
 use crate::document::Evidence;
 use crate::document::value::{Address, Integer, Value};
 use crate::investigation::Investigation;
-use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
+use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number, split_path};
 
 /// Values by their paths.
 pub(super) type Values = BTreeMap<String, Value>;
@@ -53,7 +53,7 @@ fn shared_fact_name(
     investigation: &Investigation,
     evidence: &Evidence,
 ) -> Option<String> {
-    let segments: Vec<&str> = path.split('.').collect();
+    let segments: Vec<&str> = split_path(path).collect();
     let [experiment, probe, rest @ ..] = &segments[..] else {
         return None;
     };
@@ -179,7 +179,7 @@ fn derived_code_addresses<'p>(values: &'p Values, read: &[ReadLeaf<'p>]) -> Vec<
     let mut first: BTreeMap<&str, (&ReadLeaf<'p>, u64)> = BTreeMap::new();
     let mut found = Vec::new();
     for leaf in read {
-        let segments: Vec<&str> = leaf.path.split('.').collect();
+        let segments: Vec<&str> = split_path(leaf.path).collect();
         let ([experiment, "call", "function" | "instruction" | "after"]
         | [experiment, "call", _, "address"]) = segments[..]
         else {
@@ -204,7 +204,7 @@ fn derived_code_addresses<'p>(values: &'p Values, read: &[ReadLeaf<'p>]) -> Vec<
 
 /// True if a path leads to a leaf of a hit, and not to a read that has such a name.
 fn is_event(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('.').collect();
+    let segments: Vec<&str> = split_path(path).collect();
     match segments[..] {
         [experiment, probe, _] => {
             !SECTIONS.contains(&experiment) && !EXPERIMENT_SECTIONS.contains(&probe)

@@ -8,7 +8,7 @@ use crate::document::fields::{
     Bounds, Changes, Drift, Form, LeafRule, MAX_ERRNO, leaf_rule, ledger_rule,
 };
 use crate::document::value::{Frame, Value};
-use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number};
+use crate::path::{EXPERIMENT_SECTIONS, SECTIONS, hit_number, split_path};
 use crate::path_index::leaf_words;
 
 use super::graph::{COVERAGE, GRAPH, RUNS};
@@ -34,7 +34,7 @@ fn is_supported_release(release: &str) -> bool {
 
 /// True if the leaf under this path is the stack of a hit, which begins where the probe is.
 pub(super) fn begins_at_probe(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('.').collect();
+    let segments: Vec<&str> = split_path(path).collect();
     HitLeaf::from_segments(&segments).is_some_and(|event| event.leaf == "stack")
 }
 
@@ -135,7 +135,7 @@ pub(super) fn is_count(key: &str) -> bool {
 }
 
 fn is_task(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('.').collect();
+    let segments: Vec<&str> = split_path(path).collect();
     HitLeaf::from_segments(&segments).is_some_and(|event| event.leaf == "task")
 }
 
@@ -175,7 +175,7 @@ fn range(path: &str) -> Option<RangeInclusive<i128>> {
     let rule = rule(path)?;
     if rule.form == Form::Order {
         // Before it came the probe's hits that are numbered lower.
-        let segments: Vec<&str> = path.split('.').collect();
+        let segments: Vec<&str> = split_path(path).collect();
         let hit = HitLeaf::from_segments(&segments)?.hit;
         return Some(i128::try_from(hit).unwrap_or(1)..=i128::MAX);
     }

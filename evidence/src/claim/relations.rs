@@ -3,6 +3,7 @@
 use crate::document::{Evidence, MachineKind};
 use crate::investigation::{Action, Investigation, Probe};
 use crate::observation::is_syscall_entry;
+use crate::path::split_path;
 
 use super::eval::Lookup;
 use super::invariants::HitLeaf;
@@ -48,7 +49,7 @@ impl<'p> Relations<'p> {
         let guest = evidence.machine.kind == MachineKind::Guest;
         let split: Vec<(&'p str, Vec<&'p str>)> = paths
             .iter()
-            .map(|path| (*path, path.split('.').collect()))
+            .map(|path| (*path, split_path(path).collect()))
             .collect();
         let mut pairs = Vec::new();
         for (a, of_a) in &split {

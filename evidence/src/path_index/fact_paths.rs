@@ -60,6 +60,9 @@ impl<'a> LeafCollector<'a> {
 
 /// The path under which the index has what `path` names: `types.E.NAME` is short for `types.E.enumerators.NAME.value`.
 pub(super) fn expand_path(path: &Path) -> Option<String> {
+    if path.first() != "types" {
+        return None;
+    }
     let segments: Vec<&str> = path.segments().collect();
     match segments[..] {
         ["types", name, short] if !type_words().any(|word| word == short) => {

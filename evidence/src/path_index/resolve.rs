@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::document::instances::Within;
 use crate::document::value::Datum;
 use crate::document::{Hit, MachineKind, Missing, Probe, Target};
-use crate::path::{Path, SECTIONS, hit_number};
+use crate::path::{Path, SECTIONS, hit_number, split_path};
 use crate::path_index::Leaf;
 
 use super::drift::Drift;
@@ -72,7 +72,7 @@ impl Catalog<'_> {
             });
         }
         if fact_paths::is_fact(segments[0]) {
-            let whole: Vec<&str> = known.split('.').collect();
+            let whole: Vec<&str> = split_path(known).collect();
             return Ok(match fact_paths::resolve_absent(machine.evidence, &whole) {
                 Ok(value) => Resolved::Value(Cow::Owned(value), Drift::PerKernel),
                 Err(why) => Resolved::Missing(why),

@@ -5,7 +5,7 @@ use crate::claim::ast::{Node, NodeKind};
 use crate::claim::obstacle::Obstacle;
 use crate::diagnostic::nearest;
 use crate::document::value::Value;
-use crate::path::{FACTS, Path};
+use crate::path::{FACTS, Path, split_path};
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
 
 /// The first name in an expression that this machine does not have, and that no machine is known to have.
@@ -32,7 +32,7 @@ fn find_obstacle(
     machine: &Indexed<'_>,
 ) -> Option<Obstacle> {
     let fact = path.as_str().strip_suffix(".exists")?;
-    let segments: Vec<&str> = fact.split('.').collect();
+    let segments: Vec<&str> = split_path(fact).collect();
     if !FACTS.contains(&segments[0]) || exists(path, catalog, machine) != Some(false) {
         return None;
     }

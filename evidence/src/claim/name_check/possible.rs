@@ -6,7 +6,7 @@ use crate::constants::{constant_names, errno_names};
 use crate::document::value::Value;
 use crate::document::{Evidence, Target};
 use crate::investigation::{Action, Argument};
-use crate::path::SECTIONS;
+use crate::path::{SECTIONS, split_path};
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::path_index::{CapturedWords, leaf_words};
 
@@ -186,7 +186,7 @@ fn any_leaf_text(
             .iter()
             .any(|machine| text(machine, path, test))
     };
-    match path.split('.').next().unwrap_or_default() {
+    match split_path(path).next().unwrap_or_default() {
         "kernel" if path == "kernel.lsm" => everywhere("kernel.config.lsm", test),
         // An option that is a switch somewhere is one everywhere.
         "kernel" if is_option(path) => {

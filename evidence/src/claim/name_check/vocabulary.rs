@@ -4,7 +4,7 @@
 use crate::claim::ast::{Binary, Node, NodeKind, Unary};
 use crate::claim::obstacle::Obstacle;
 use crate::document::value::Value;
-use crate::path::{SECTIONS, hit_number};
+use crate::path::{SECTIONS, hit_number, split_path};
 use crate::path_index::resolve::Indexed;
 
 /// The first comparison of two texts of different vocabularies.
@@ -86,7 +86,7 @@ fn leaf_vocabulary(path: &str, machine: &Indexed<'_>) -> Option<String> {
     if !matches!(value, Value::Text { .. } | Value::CutText { .. }) {
         return None;
     }
-    let segments: Vec<&str> = path.split('.').collect();
+    let segments: Vec<&str> = split_path(path).collect();
     match segments[..] {
         ["kernel", "config", _] => Some("the value of an option of the configuration".into()),
         ["commands", ..] => None,

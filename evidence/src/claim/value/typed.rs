@@ -4,6 +4,7 @@
 use crate::document::fields::{Form, leaf_rule};
 use crate::document::names::Names;
 use crate::document::value::{Frame, Location, Value};
+use crate::path::split_path;
 
 use super::cut::{Prefix, TruncatedValue};
 use super::error_value::ReturnedError;
@@ -66,7 +67,7 @@ impl Typed {
             _ => {}
         }
         if let (Typed::Number(number), Some(rule)) = (&mut typed, leaf_rule(path)) {
-            let experiment = || path.split('.').next().unwrap_or_default().to_owned();
+            let experiment = || split_path(path).next().unwrap_or_default().to_owned();
             match rule.form {
                 Form::Order => number.kind = Kind::Order(experiment()),
                 Form::Moment => number.kind = Kind::Moment(experiment()),

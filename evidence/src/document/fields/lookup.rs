@@ -1,5 +1,10 @@
 //! The row of a leaf, by its path, and the key of a field.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 use super::model::{Field, LeafRule, PathRule};
 use super::visitor::Structure;
 use crate::document::facts::{
@@ -10,17 +15,38 @@ use crate::document::{
     Boot, CallSite, CommandRun, Cost, Experiment, Hit, Instruction, Kaslr, Kernel, Ledger, Machine,
     Member, Outcome, Probe, Quality, Run, SymbolPlaces, Task,
 };
-use crate::path::{FACTS, SECTIONS, hit_number};
+use crate::path::{FACTS, SECTIONS, hit_number, split_path};
+
+/// The most paths whose rules are remembered. A book asks for those of some hundred.
+const MOST_REMEMBERED: usize = 4096;
+
+thread_local! {
+    /// Rules that were asked for, by path: claims ask for those of the same few paths with each value that the control tries.
+    static REMEMBERED: RefCell<HashMap<Box<str>, Option<LeafRule>, FixedState>> = RefCell::default();
+}
 
 /// What is true of the leaf under a path; `None` of one that no table has. A test holds this to the paths of the index.
 pub(crate) fn leaf_rule(path: &str) -> Option<LeafRule> {
-    // Claims ask for rules so often that an allocation for each path would be felt.
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if let Some(rule) = remembered.get(path) {
+            return *rule;
+        }
+        if remembered.len() == MOST_REMEMBERED {
+            remembered.clear();
+        }
+        let rule = find_leaf_rule(path);
+        remembered.insert(path.into(), rule);
+        rule
+    })
+}
+
+fn find_leaf_rule(path: &str) -> Option<LeafRule> {
     let mut room = [""; MOST_SEGMENTS];
     let mut count = 0;
-    for segment in path.split('.') {
+    for segment in split_path(path) {
         match room.get_mut(count) {
             Some(place) => *place = segment,
-            None => return rule_of(&path.split('.').collect::<Vec<_>>()),
+            None => return rule_of(&split_path(path).collect::<Vec<_>>()),
         }
         count += 1;
     }
