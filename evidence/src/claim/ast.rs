@@ -134,9 +134,9 @@ pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
         Reads::Nothing => Vec::new(),
         Reads::Release => vec!["kernel.release".into()],
         Reads::Leaves(leaves) => names()
-            .flat_map(|name| leaves.iter().map(move |leaf| format!("{name}.{leaf}")))
+            .flat_map(|name| leaves.iter().map(move |leaf| [name, ".", leaf].concat()))
             .collect(),
-        Reads::Hits | Reads::Absence => names().map(|name| format!("{name}.hits")).collect(),
+        Reads::Hits | Reads::Absence => names().map(|name| [name, ".hits"].concat()).collect(),
         Reads::Runs => graph_key(args, super::graph::RUNS).into_iter().collect(),
         Reads::AllRuns => graph_key(args, "all#runs").into_iter().collect(),
         Reads::Coverage => graph_key(args, "coverage").into_iter().collect(),
@@ -144,7 +144,7 @@ pub(super) fn call_reads(function: &Function, args: &[Node]) -> Vec<String> {
         Reads::Ledger => names()
             .flat_map(|name| {
                 let below = if name.contains('.') { "#" } else { ".objects." };
-                ["allocated", "leaked"].map(|leaf| format!("{name}{below}{leaf}"))
+                ["allocated", "leaked"].map(|leaf| [name, below, leaf].concat())
             })
             .collect(),
     }
@@ -162,7 +162,7 @@ fn graph_key(args: &[Node], leaf: &str) -> Option<String> {
                 kind: NodeKind::Literal(Literal::Text(function)),
                 ..
             },
-        ] => Some(format!("{}#{function}#{leaf}", path.as_str())),
+        ] => Some([path.as_str(), "#", function, "#", leaf].concat()),
         _ => None,
     }
 }

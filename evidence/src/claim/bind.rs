@@ -1,6 +1,8 @@
 //! The values that an expression reads, looked up on one machine before anything is evaluated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::FixedState;
 
 use crate::document::instances::Instances;
 use crate::document::names::{NameError, Names};
@@ -21,6 +23,7 @@ use super::silence::{short_count_reasons, unproven_call_reasons, zero_count_reas
 use super::value::{Pointer, Typed};
 
 /// All that an expression reads on one machine.
+#[derive(Clone)]
 pub(super) struct Inputs<'a> {
     pub values: BTreeMap<String, Value>,
     pub missing: Vec<(ReadPath, Obstacle)>,
@@ -323,7 +326,7 @@ fn is_leaked(allocation: &Allocation) -> bool {
 
 /// The values of one machine, some of them replaced.
 pub(super) struct Bindings<'a> {
-    typed: BTreeMap<&'a str, Typed>,
+    typed: HashMap<&'a str, Typed, FixedState>,
     constants: &'a BTreeMap<String, Typed>,
     tables: Tables<'a>,
 }
@@ -347,6 +350,18 @@ impl Inputs<'_> {
             constants: &self.constants,
             tables: self.tables,
         }
+    }
+
+    /// The same with other values for some of those that are there: what [`bind`] gives with these replaced, because all else
+    /// that it looks up depends on no value.
+    pub fn replacing(&self, values: &[(&str, Value)]) -> Self {
+        let mut replaced = self.clone();
+        for (path, value) in values {
+            if let Some(known) = replaced.values.get_mut(*path) {
+                known.clone_from(value);
+            }
+        }
+        replaced
     }
 
     /// The constants that the expression names, by name.

@@ -91,7 +91,7 @@ impl<'a> Evaluator<'a> {
                 Some(_) => killers.find(|(_, changed)| self.applies_with(changed)),
                 None => killers.find(|(_, changed)| {
                     found.seen_false = true;
-                    self.fails_with(changed)
+                    self.fails_with(changed, body)
                 }),
             };
             match killer {
@@ -117,7 +117,7 @@ impl<'a> Evaluator<'a> {
             others.restore(leaf, &mut bindings);
         }
         if found.control.is_none() {
-            self.change_all(&others, &hints, bindings, &mut found);
+            self.change_all(&others, &hints, (body, bindings), &mut found);
         }
         found
     }
@@ -131,7 +131,7 @@ impl<'a> Evaluator<'a> {
         &self,
         others: &Alternatives<'g>,
         hints: &Hints<'_>,
-        bindings: Bindings<'g>,
+        (body, bindings): (&Inputs<'_>, Bindings<'g>),
         found: &mut ControlOutcome<'_>,
     ) {
         let root = &self.claim.expression.root;
@@ -140,7 +140,7 @@ impl<'a> Evaluator<'a> {
                 return false;
             }
             found.seen_false = true;
-            self.fails_with(changed)
+            self.fails_with(changed, body)
         });
         let Some(changed) = control else {
             return;

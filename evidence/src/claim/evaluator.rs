@@ -86,8 +86,14 @@ impl Evaluator<'_> {
         }
     }
 
-    /// True if these very values make the claim FAIL, its condition and its interval included: decided as the claim itself was.
-    pub fn fails_with(&self, values: &[(&str, Value)]) -> bool {
+    /// True if these very values in the place of those of `body` make the claim FAIL, its condition and its interval included:
+    /// decided as the claim itself was.
+    pub fn fails_with(&self, values: &[(&str, Value)], body: &Inputs<'_>) -> bool {
+        if self.claim.when.is_none() && self.written.holds.is_none() {
+            // Nothing but the expression depends on them.
+            let truth = truth(&self.claim.expression, &body.replacing(values));
+            return matches!(truth, Ok(false));
+        }
         self.replacing(values, |evaluator, replaced| {
             evaluator.decide(replaced).verdict() == Verdict::Fail
         })

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::document::value::Value;
-use crate::path::SECTIONS;
+use crate::path::{SECTIONS, split_path};
 use crate::path_index::resolve::{Catalog, Indexed, probe_leaves};
 
 use super::ast::{Node, NodeKind, call_reads};
@@ -39,7 +39,7 @@ pub(super) fn zero_count_reasons(
     catalog: &Catalog<'_>,
     machine: &Indexed<'_>,
 ) -> Vec<String> {
-    let names: Vec<&str> = read.path.split('.').collect();
+    let names: Vec<&str> = split_path(&read.path).collect();
     let zero = value.as_integer() == Some(0);
     match names[..] {
         [experiment, probe, "hits"] if zero && !SECTIONS.contains(&experiment) => {
@@ -147,9 +147,8 @@ fn ambiguous_hit_reasons(
         return Vec::new();
     };
     let of_hit = leaf != "members" && probe_leaves().all(|name| name != leaf);
-    let name = format!("{experiment}.{probe}");
-    let Some((experiment, requested)) = find_planned_probe(&name, catalog).filter(|_| of_hit)
-    else {
+    let plan = catalog.investigation.experiment(experiment);
+    let Some(requested) = plan.and_then(|plan| plan.probe(probe)).filter(|_| of_hit) else {
         return Vec::new();
     };
     let seen = machine.evidence.experiments.get(experiment);
