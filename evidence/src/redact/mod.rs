@@ -75,9 +75,12 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     let raw = serde_json::to_value(evidence)?;
     let secrets = secrets::collect_document_secrets(&raw);
     let parts = address_parts(&raw, &secrets);
+    // Its memory, which is several times that of the document, is that of the next tree.
+    drop(raw);
     let mut harmless = evidence.clone();
     public::withhold(&mut harmless, &parts);
     let mut document = serde_json::to_value(&harmless)?;
+    drop(harmless);
     withhold_static_addresses(&mut document);
     let mut names = evidence.names.clone();
     let layout = Layout::new(&mut names, &collect_addresses(&document));

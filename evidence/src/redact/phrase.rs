@@ -4,8 +4,10 @@
 //! the kernel's tables, and from output of the system, such as the path of a file. A word is kept if it is in every copy of the
 //! programs (`words.txt`), or if the document has it in a public field. All others become an ellipsis.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
+
+use foldhash::fast::FixedState;
 
 use crate::document::value::{Datum, Value};
 use crate::document::{Evidence, Target};
@@ -13,7 +15,7 @@ use crate::document::{Evidence, Target};
 /// The words in the texts of this crate and of the collector, one a line. `tests/words.rs` compares them.
 const WORDS: &str = include_str!("words.txt");
 
-static COMMON: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+static COMMON: LazyLock<HashSet<&'static str, FixedState>> = LazyLock::new(|| {
     let lines = WORDS.lines();
     lines.filter(|line| !line.starts_with('#')).collect()
 });
@@ -29,7 +31,7 @@ const NETWORK: usize = 4;
 
 /// The texts in public places of one document.
 pub(super) struct PublicTexts<'a> {
-    words: BTreeSet<String>,
+    words: HashSet<String, FixedState>,
     texts: BTreeSet<String>,
     /// Numbers that say where something is.
     pub parts: &'a BTreeSet<u64>,
@@ -39,7 +41,7 @@ impl<'a> PublicTexts<'a> {
     /// The texts of `evidence` in public places.
     pub fn from_evidence(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
         let mut known = PublicTexts {
-            words: BTreeSet::new(),
+            words: HashSet::default(),
             texts: BTreeSet::new(),
             parts,
         };
@@ -131,8 +133,12 @@ impl<'a> PublicTexts<'a> {
     }
 
     fn add_words(&mut self, text: &str) {
-        let words = pieces(text).filter(|piece| is_word(piece));
-        self.words.extend(words.map(str::to_owned));
+        for word in pieces(text).filter(|piece| is_word(piece)) {
+            // Most are there already.
+            if !self.words.contains(word) {
+                self.words.insert(word.to_owned());
+            }
+        }
     }
 
     /// True if a text is one that the document has in a public place.
@@ -152,16 +158,27 @@ pub fn mask_unknown_words(text: &str, is_known: &dyn Fn(&str) -> bool) -> String
     let pieces: Vec<&str> = pieces(text).collect();
     let mut out = String::with_capacity(text.len());
     for (at, piece) in pieces.iter().enumerate() {
-        let common = COMMON.contains(piece.to_ascii_lowercase().as_str());
-        let small = is_small_number(piece) && !is_in_network_address(&pieces, at);
         let keep = match grouped_digits(&pieces, at) {
             Some(whole) => is_known(&whole),
-            None => !is_word(piece) || is_known(piece) || common || small,
+            None => {
+                !is_word(piece)
+                    || is_common(piece)
+                    || is_known(piece)
+                    || is_small_number(piece) && !is_in_network_address(&pieces, at)
+            }
         };
         let dots = if out.ends_with('…') { "" } else { "…" };
         out.push_str(if keep { piece } else { dots });
     }
     out
+}
+
+/// True if the programs have a word, in whatever case.
+fn is_common(word: &str) -> bool {
+    match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => COMMON.contains(word.to_ascii_lowercase().as_str()),
+        false => COMMON.contains(word),
+    }
 }
 
 /// True if a text is a digest or a build id.

@@ -149,7 +149,7 @@ impl Searcher {
             return;
         }
         let mut origins = Vec::with_capacity(text.len());
-        strip_gaps(bytes, &mut |at| origins.push(at));
+        strip_gaps(bytes, &mut |stretch| origins.extend(stretch));
         for (index, first, last) in grouped {
             let (start, end) = (origins[first], origins[last] + 1);
             let needle = &needles[index];
@@ -195,25 +195,29 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// The bytes without gaps; `origin` is told where each one stands. One long number is left of digits in groups, of
-/// whatever size these are.
-fn strip_gaps(bytes: &[u8], origin: &mut dyn FnMut(usize)) -> Vec<u8> {
+/// The bytes without gaps; `origin` is told where each stretch of them stands. One long number is left of digits in groups,
+/// of whatever size these are.
+fn strip_gaps(bytes: &[u8], origin: &mut dyn FnMut(Range<usize>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
+    let mut start = 0;
     let mut at = 0;
+    let mut take = |stretch: Range<usize>| {
+        out.extend_from_slice(&bytes[stretch.clone()]);
+        origin(stretch);
+    };
     while let Some(&byte) = bytes.get(at) {
-        let gap = if PLAIN[usize::from(byte)] {
-            0
-        } else {
-            gap_length(&bytes[at..])
+        let gap = match PLAIN[usize::from(byte)] {
+            true => 0,
+            false => gap_length(&bytes[at..]),
         };
         if gap > 0 {
-            at += gap;
-            continue;
+            take(start..at);
+            start = at + gap;
         }
-        origin(at);
-        out.push(byte);
-        at += 1;
+        at += gap.max(1);
     }
+    // A gap of several bytes is one only if all of them are there.
+    take(start..bytes.len());
     out
 }
 
