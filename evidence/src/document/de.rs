@@ -3,6 +3,7 @@
 //! Own code: `serde_with` refuses equal keys, too, and would be a dependency for this rule alone.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -25,10 +26,13 @@ where
         fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
             let mut map = BTreeMap::new();
             while let Some(key) = access.next_key::<String>()? {
-                if map.contains_key(&key) {
-                    return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
+                match map.entry(key) {
+                    Entry::Vacant(place) => _ = place.insert(access.next_value()?),
+                    Entry::Occupied(known) => {
+                        let key = known.key();
+                        return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
+                    }
                 }
-                map.insert(key, access.next_value()?);
             }
             Ok(map)
         }

@@ -32,5 +32,8 @@ impl Pointer<'_> {
 
 /// A key in a JSON pointer.
 pub(crate) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    match key.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+        true => key.replace('~', "~0").replace('/', "~1"),
+        false => key.to_owned(),
+    }
 }

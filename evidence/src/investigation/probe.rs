@@ -226,6 +226,7 @@ pub const ONE_LOAD: u32 = 64;
     Eq,
     PartialOrd,
     Ord,
+    Hash,
     serde::Serialize,
     serde::Deserialize,
     schemars::JsonSchema,

@@ -1,6 +1,8 @@
 //! Checks of a document against the exact investigation that was run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use foldhash::fast::FixedState;
 
 use super::completeness::{check_event_times, check_missed_returns};
 use super::finding::Finding;
@@ -84,7 +86,7 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
     };
     /// The names of numbers, and the meaning of the numbers that have them.
     type Naming<'a> = Option<(&'a str, Option<ReadKind>)>;
-    let mut known: BTreeMap<_, (Member, Place<'_>)> = BTreeMap::new();
+    let mut known: HashMap<_, (&Member, Place<'_>), FixedState> = HashMap::default();
     for (name, found) in &evidence.experiments {
         let Some(requested) = investigation.experiment(name) else {
             continue;
@@ -93,7 +95,6 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
             let Some(requested) = requested.probe(probe) else {
                 continue;
             };
-            let target = format!("{:?}", found.target);
             for (side, reads, members) in [
                 ("entry", &requested.entry, &found.members.entry),
                 ("exit", &requested.exit, &found.members.exit),
@@ -103,16 +104,17 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
                         continue;
                     };
                     let at = [name.as_str(), probe, side, &read.name];
-                    let untyped = Member {
-                        type_name: None,
-                        ..member.clone()
-                    };
                     let naming: Naming<'_> = read.names.as_deref().map(|set| (set, read.kind));
-                    for (decoded, member) in [(None, untyped), (Some(naming), member.clone())] {
+                    let paths: Vec<&str> = read.paths().map(|(path, _)| path).collect();
+                    for named in [None, Some(naming)] {
                         let is_text = read.kind == Some(ReadKind::Text);
-                        let key = (target.clone(), side, read.text(), decoded, is_text);
-                        let (first, place) = known.entry(key).or_insert((member.clone(), at));
-                        if *first != member {
+                        let key = (&found.target, side, paths.clone(), named, is_text);
+                        let (first, place) = known.entry(key).or_insert((member, at));
+                        let is_same = match named {
+                            None => is_same_place(first, member),
+                            Some(_) => *first == member,
+                        };
+                        if !is_same {
                             let place = written(*place);
                             let reason = format!("the same read takes another member at `{place}`");
                             return Some((written(at), reason));
@@ -123,6 +125,18 @@ fn check_members(investigation: &Investigation, evidence: &Evidence) -> Option<F
         }
     }
     None
+}
+
+/// True if two members are the same but for their types.
+fn is_same_place(a: &Member, b: &Member) -> bool {
+    let Member {
+        structure,
+        name,
+        offset,
+        type_name: _,
+        bits,
+    } = a;
+    (structure, name, offset, bits) == (&b.structure, &b.name, &b.offset, &b.bits)
 }
 
 /// Check that the investigation has these names.
@@ -199,10 +213,10 @@ fn check_experiment(
         .or_else(|| check_results(at, requested, found))
         .or_else(|| {
             found.probes.iter().find_map(|(name, found)| {
-                let at = format!("{at}/probes/{}", escape(name));
+                let at = || format!("{at}/probes/{}", escape(name));
                 match requested.probe(name) {
                     Some(requested) => check_probe(&at, requested, found),
-                    None => Some((at, "the investigation has no such probe".into())),
+                    None => Some((at(), "the investigation has no such probe".into())),
                 }
             })
         })
@@ -258,20 +272,24 @@ fn check_results(at: &str, requested: &PlannedExperiment, found: &Experiment) ->
     })
 }
 
-fn check_probe(at: &str, requested: &PlannedProbe, found: &Probe) -> Option<Finding> {
+fn check_probe(
+    at: &dyn Fn() -> String,
+    requested: &PlannedProbe,
+    found: &Probe,
+) -> Option<Finding> {
     if requested.target != found.target {
         let reason = "the probe is to watch something else".into();
-        return Some((format!("{at}/target"), reason));
+        return Some((format!("{}/target", at()), reason));
     }
     if requested.optional != found.optional {
         let reason = match requested.optional {
             true => "the probe is optional",
             false => "the probe is not optional",
         };
-        return Some((format!("{at}/optional"), reason.into()));
+        return Some((format!("{}/optional", at()), reason.into()));
     }
     found.hits.iter().enumerate().find_map(|(index, hit)| {
-        let at = || format!("{at}/hits/{index}");
+        let at = || format!("{}/hits/{index}", at());
         let entry_at = || format!("{}/entry", at());
         let exit_at = || format!("{}/exit", at());
         let reads = |side: &[crate::investigation::Read], name: &String| {
@@ -388,7 +406,9 @@ fn check_tasks(
 ) -> Option<Finding> {
     let asked_follow = requested.follow;
     let mut own: Option<i32> = None;
-    let mut threads: BTreeMap<i32, Vec<(u64, &Task, String)>> = BTreeMap::new();
+    /// The order of a hit's event, its task, its probe and its index there.
+    type HitTask<'a> = (u64, &'a Task, &'a String, usize);
+    let mut threads: BTreeMap<i32, Vec<HitTask<'_>>> = BTreeMap::new();
     for (name, probe) in &found.probes {
         let Some(requested) = requested.probe(name) else {
             continue;
@@ -397,18 +417,18 @@ fn check_tasks(
             continue;
         }
         for (index, hit) in probe.hits.iter().enumerate() {
-            let at = format!("{at}/probes/{}/hits/{index}/task", escape(name));
+            let at = || format!("{at}/probes/{}/hits/{index}/task", escape(name));
             let process = *own.get_or_insert(hit.task.pid);
             if !asked_follow && hit.task.pid != process {
                 let reason = format!(
                     "process {} is not the workload's, {process}, which alone is watched",
                     hit.task.pid
                 );
-                return Some((at, reason));
+                return Some((at(), reason));
             }
             let order = hit.order.or(hit.return_order).unwrap_or_default();
             let thread = threads.entry(hit.task.tid).or_default();
-            thread.push((order, &hit.task, at));
+            thread.push((order, &hit.task, name, index));
         }
     }
     for hits in threads.values_mut().filter(|_| is_call) {
@@ -416,11 +436,12 @@ fn check_tasks(
         let mut changes = hits
             .windows(2)
             .filter(|pair| pair[0].1.name != pair[1].1.name)
-            .map(|pair| &pair[1].2);
-        if let Some(at) = changes.nth(requested.workload.call_count()) {
+            .map(|pair| (pair[1].2, pair[1].3));
+        if let Some((name, index)) = changes.nth(requested.workload.call_count()) {
             let reason =
                 "the thread had more other names before than it made calls, each of which can give it one".into();
-            return Some((at.clone(), reason));
+            let at = format!("{at}/probes/{}/hits/{index}/task", escape(name));
+            return Some((at, reason));
         }
     }
     None

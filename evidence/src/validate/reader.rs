@@ -123,30 +123,30 @@ fn find_first_contradiction(evidence: &Evidence) -> Option<ReadError> {
     for (name, experiment) in &evidence.experiments {
         let at =
             |pointer: String, reason: String| Some(ReadError::Contradiction { pointer, reason });
-        let here = format!("/experiments/{}", escape(name));
+        let here = || format!("/experiments/{}", escape(name));
         if let Some(reason) = crate::path::refuse_experiment_name(name) {
-            return at(here, reason);
+            return at(here(), reason);
         }
         for (name, probe) in &experiment.probes {
-            let here = format!("{here}/probes/{}", escape(name));
+            let here = || format!("{}/probes/{}", here(), escape(name));
             if let Some(reason) = crate::path::refuse_probe_name(name) {
-                return at(here, reason);
+                return at(here(), reason);
             }
             match (&probe.unavailable, probe.backend) {
                 (Some(_), Some(_)) => {
                     return at(
-                        here,
+                        here(),
                         "a probe is attached by a back-end or unavailable, not both".into(),
                     );
                 }
                 (None, None) => {
                     return at(
-                        here,
+                        here(),
                         "a probe that is not unavailable says its back-end".into(),
                     );
                 }
                 (Some(_), None) if !probe.hits.is_empty() => {
-                    return at(here, "an unavailable probe has no hits".into());
+                    return at(here(), "an unavailable probe has no hits".into());
                 }
                 _ => {}
             }
