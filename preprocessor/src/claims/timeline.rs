@@ -139,7 +139,7 @@ fn describe_run(run: &Interval, first: bool, last: bool, releases: &[&str]) -> S
 pub fn series(release: &str) -> String {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let (major, minor) = (numbers.next(), numbers.next());
-    format!("{}.{}", major.unwrap_or("?"), minor.unwrap_or("?"))
+    [major.unwrap_or("?"), ".", minor.unwrap_or("?")].concat()
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Functions that the chapters of a book mention: by name, or in their exhibits `coverage`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use qed_evidence::claim::{Mentions, Scope};
+use qed_evidence::diagnostic::SourceText;
 
-use crate::evidence::names::{find_identifiers, split_words};
+use crate::evidence::names::{Identifier, find_identifiers, split_words};
 use crate::markdown::chapter::Chapter;
 use crate::markdown::structure::{Block, BlockKind};
 use crate::markdown::syntax::{self, SpannedWord, SyntaxError};
@@ -109,7 +111,8 @@ struct CoverageExhibit {
 /// The mentions of one chapter.
 #[derive(Debug)]
 struct ChapterMentions {
-    name: String,
+    source: Arc<SourceText>,
+    identifiers: Vec<Identifier>,
     named: Arc<BTreeSet<String>>,
     exhibits: Vec<CoverageExhibit>,
 }
@@ -142,9 +145,18 @@ impl BookMentions {
         }
     }
 
+    /// [`find_identifiers`] of one of the chapters that were read, or of another one.
+    pub fn identifiers(&self, chapter: &Chapter) -> Cow<'_, [Identifier]> {
+        let mut chapters = self.chapters.iter();
+        match chapters.find(|one| Arc::ptr_eq(&one.source, &chapter.source)) {
+            Some(known) => Cow::Borrowed(&known.identifiers),
+            None => Cow::Owned(find_identifiers(chapter)),
+        }
+    }
+
     /// The mentions of an experiment's functions by the chapter of this name, or by the book.
     pub fn for_experiment(&self, scope: Scope, chapter: &str, experiment: &str) -> Mentions {
-        let own = self.chapters.iter().find(|one| one.name == chapter);
+        let own = self.chapters.iter().find(|one| one.source.name == chapter);
         let (named, lines) = match scope {
             Scope::Book => (&self.named, self.lines_about(None, experiment)),
             Scope::Chapter => match own {
@@ -168,7 +180,7 @@ impl BookMentions {
     /// The lines about an experiment: of one chapter, or of all.
     pub fn lines_about(&self, chapter: Option<&str>, experiment: &str) -> Vec<&CoverageLines> {
         let chapters = self.chapters.iter();
-        let chapters = chapters.filter(|one| chapter.is_none_or(|name| one.name == name));
+        let chapters = chapters.filter(|one| chapter.is_none_or(|name| one.source.name == name));
         chapters
             .flat_map(|chapter| &chapter.exhibits)
             .filter(|exhibits| exhibits.experiment == experiment)
@@ -180,10 +192,8 @@ impl BookMentions {
 /// Read one chapter. It names what stands as code in its text, and what its claims and other exhibits say, as far as a reader sees it.
 fn read_chapter(chapter: &Chapter) -> ChapterMentions {
     let source = chapter.source.text.as_str();
-    let mut named: BTreeSet<String> = find_identifiers(chapter)
-        .into_iter()
-        .map(|one| one.name)
-        .collect();
+    let identifiers = find_identifiers(chapter);
+    let mut named: BTreeSet<String> = identifiers.iter().map(|one| one.name.clone()).collect();
     let mut exhibits = Vec::new();
     let dropped = chapter.dropped_notes();
     let is_shown = |block: &&Block| !dropped.iter().any(|note| note.contains(&block.range.start));
@@ -210,7 +220,8 @@ fn read_chapter(chapter: &Chapter) -> ChapterMentions {
         }
     }
     ChapterMentions {
-        name: chapter.source.name.clone(),
+        source: Arc::clone(&chapter.source),
+        identifiers,
         named: Arc::new(named),
         exhibits,
     }

@@ -174,20 +174,19 @@ pub fn find_identifiers(chapter: &Chapter) -> Vec<Identifier> {
     out
 }
 
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// Words of a text with their places.
 pub(crate) fn split_words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].find(is_word)?;
-        let end = text[start..]
-            .find(|c| !is_word(c))
-            .map_or(text.len(), |n| start + n);
-        at = end;
-        Some((start, &text[start..end]))
+        let start = at + bytes[at..].iter().position(|byte| is_word(*byte))?;
+        let length = bytes[start..].iter().position(|byte| !is_word(*byte));
+        at = length.map_or(bytes.len(), |length| start + length);
+        Some((start, &text[start..at]))
     })
 }
 
@@ -227,12 +226,19 @@ fn find_code_names<'t>(inner: &'t str, at: usize, add: &mut impl FnMut(&'t str, 
 fn find_capitals(text: &str, at: usize, add: &mut impl FnMut(&str, usize)) {
     for (start, word) in split_words(text) {
         let word = word.strip_suffix('s').unwrap_or(word);
-        let capital = word.starts_with(|c: char| c.is_ascii_uppercase());
-        let all = word
-            .chars()
-            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-        let letters = word.chars().filter(char::is_ascii_uppercase).count();
-        if capital && all && letters > 1 {
+        let bytes = word.as_bytes();
+        let is_capital =
+            |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+        let letters = || {
+            bytes
+                .iter()
+                .filter(|byte| byte.is_ascii_uppercase())
+                .count()
+        };
+        if bytes.first().is_some_and(u8::is_ascii_uppercase)
+            && bytes.iter().all(is_capital)
+            && letters() > 1
+        {
             add(word, at + start);
         }
     }

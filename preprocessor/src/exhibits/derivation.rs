@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::claims::judged::JudgedClaim;
 use crate::config::Lint;
 use crate::evidence::machine_id::MachineId;
-use crate::evidence::names::find_identifiers;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{badge, text_badge, verdict_classes};
 use crate::exhibits::request::ExhibitRequest;
@@ -102,7 +101,12 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let mut problems = Vec::new();
     let mut undefined = Vec::new();
     let (mut seen, mut defined) = (0, 0);
-    for named in find_identifiers(request.page) {
+    for named in request
+        .claims
+        .book_mentions()
+        .identifiers(request.page)
+        .iter()
+    {
         let name = named.name.as_str();
         if own(name) || crate::exhibits::block::GAPS.contains(&name) || VERDICTS.contains(&name) {
             continue;
@@ -123,10 +127,11 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
                 None => "define it in a definition list of glossary.md, or observe it with a probe"
                     .to_owned(),
             };
-            let problem = Diagnostic::error(&request.page.source, named.span, message).help(help);
+            let problem =
+                Diagnostic::error(&request.page.source, named.span.clone(), message).help(help);
             let denied = book_data.config.deny.contains(&Lint::UndefinedName);
             problems.push(if denied { problem } else { problem.warning() });
-            undefined.push(named.name);
+            undefined.push(named.name.clone());
         }
     }
     let of_chapter: Vec<&JudgedClaim> = request
