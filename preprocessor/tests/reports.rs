@@ -187,6 +187,31 @@ fn absent_machines() {
     assert!(report.contains("<testsuite name=\"guest:test-2\" tests=\"5\" failures=\"0\" errors=\"0\" skipped=\"5\">"), "{report}");
 }
 
+/// Check that a claim that may not be UNVERIFIED is an error where its chapter shows it, on a machine with evidence and on one without,
+/// and skipped on the other.
+#[test]
+fn open_claims_that_may_not_be() {
+    for (machine, kind) in [("guest:test-1", "UNVERIFIED"), ("guest:test-2", "absent")] {
+        let claim = format!(
+            "# One\n\n```qed-claim gap machine=\"{machine}\" unverified=\"error\"\ncreate.absent.hits == 0\n```\n"
+        );
+        let book = Book::new(&[("one.md", &claim)], "", "");
+        std::fs::remove_file(book.path(".qed/evidence/guest-test-2.json")).unwrap();
+        let run = check(&book, "junit");
+        let report = stdout(&run);
+        assert_valid_junit(&report);
+        assert_ne!(run.status.code(), Some(0), "{report}");
+        let suite = format!(
+            "<testsuite name=\"{machine}\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">"
+        );
+        assert!(report.contains(&suite), "{report}");
+        let error = report.lines().find(|line| line.contains("<error message="));
+        let kind = format!("type=\"{kind}\"");
+        assert!(error.is_some_and(|line| line.contains(&kind)), "{report}");
+        assert!(report.contains("errors=\"0\" skipped=\"1\">"), "{report}");
+    }
+}
+
 /// Check that a book that cannot be loaded is told of in every format, at its place: a report without results would look good.
 #[test]
 fn books_that_cannot_be_loaded() {

@@ -5,7 +5,7 @@ use qed_evidence::diagnostic::Diagnostic;
 
 use crate::claims::judged::{JudgedClaim, rule_of};
 use crate::claims::sweep_failures::{find_contradiction, recorded_failure_diagnostics};
-use crate::config::{Lint, OnFail, OnMissing};
+use crate::config::{Lint, OnFail};
 use crate::evidence::book_data::BookData;
 use crate::markdown::chapter::Chapter;
 
@@ -68,9 +68,9 @@ pub fn report_problems(
                 .apply_severity(Lint::UnshownClaim, complaint),
         );
     }
-    let shown = judged.judgement();
-    if shown.verdict == Verdict::Unverified && judged.on_unverified == OnMissing::Error {
-        let reason = shown
+    if judged.is_open_against_its_rule() {
+        let reason = judged
+            .judgement()
             .reason
             .as_deref()
             .unwrap_or("no machine could show it");

@@ -98,6 +98,11 @@ impl JudgedClaim {
         }
     }
 
+    /// True if its chapter shows it as UNVERIFIED where that is not allowed.
+    pub fn is_open_against_its_rule(&self) -> bool {
+        self.judgement().verdict == Verdict::Unverified && self.on_unverified == OnMissing::Error
+    }
+
     /// The name of the machine that its chapter shows.
     pub fn shown_name<'n>(&'n self, book_data: &'n BookData<'_>) -> &'n str {
         match &self.shown {

@@ -63,7 +63,8 @@ impl Suite {
     }
 }
 
-/// The report. What could not be decided, or does not apply, is skipped with the reason: it never counts as passed.
+/// The report. What could not be decided, or does not apply, is skipped with the reason: it never counts as passed. Where the
+/// chapter shows a claim that its author does not allow to be UNVERIFIED, it is an error.
 ///
 /// `places` is the file and line of each claim, by id; `claims` is nothing where the book could not be loaded.
 pub fn render(
@@ -76,14 +77,23 @@ pub fn render(
         for (index, machine) in book_data.evidence_set.loaded.iter().enumerate() {
             let end = |judged: &JudgedClaim| {
                 let place = places.get(&judged.claim.id);
-                not_passed(&judged.judgements[index], place)
+                let mut end = not_passed(&judged.judgements[index], place)?;
+                if judged.is_shown_on(index) && judged.is_open_against_its_rule() {
+                    end.ending = Ending::Error;
+                }
+                Some(end)
             };
             suites.push(machine_suite(&machine.machine, claims, end));
         }
         for (machine, reason) in &book_data.evidence_set.absent {
             let end = |judged: &JudgedClaim| {
+                let is_shown_here = judged.absent().is_some_and(|(name, _)| name == machine);
+                let ending = match is_shown_here && judged.is_open_against_its_rule() {
+                    true => Ending::Error,
+                    false => Ending::Skipped,
+                };
                 Some(NotPassed {
-                    ending: Ending::Skipped,
+                    ending,
                     kind: "absent".into(),
                     message: format!("not judged: {reason}"),
                     details: places.get(&judged.claim.id).cloned().unwrap_or_default(),
