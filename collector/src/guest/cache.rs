@@ -229,8 +229,10 @@ impl Cache {
     #[must_use]
     pub fn cached_kernels(&self, arch: Arch) -> Vec<ServedKernel> {
         let packages = self.packages().into_iter();
-        let packages =
-            packages.filter(|(_, sidecar)| Arch::of_release(&sidecar.release) == Some(arch));
+        let packages = packages.filter(|(_, sidecar)| {
+            let release = archive::release_of(&sidecar.package);
+            release.and_then(Arch::of_release) == Some(arch)
+        });
         let served: Vec<ServedPackage> = packages
             .map(|(_, sidecar)| ServedPackage {
                 name: sidecar.package.name,

@@ -103,6 +103,7 @@ fn full() -> Evidence {
     let mut full = evidence();
     full.machine.accelerator = Some("tcg".into());
     full.machine.resumed = Some("2026-11-23T12:00:00Z".into());
+    full.kernel.arch = Some("x86_64".into());
     full.kernel.package = Some("linux-image".into());
     full.kernel.image_digest = Some("ab".into());
     full.kernel.command_line = Some("quiet".into());
