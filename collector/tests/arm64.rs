@@ -141,8 +141,10 @@ fn one_call() {
         seen.pointer("create.inet_create.exit.sk"),
         seen.pointer("create.result.exit.sk")
     );
+    let gate = &seen.evidence.experiments["create"].probes["gate"];
+    let refused = &gate.refused_reads.entry["code"];
     assert!(
-        seen.reason("create.gate.entry.code")
-            .contains("on x86_64 alone, and this kernel is for aarch64")
+        refused.contains("on x86_64 alone, and this kernel is for aarch64"),
+        "{refused}"
     );
 }

@@ -10,6 +10,9 @@ use std::path::{Component, Path};
 use libfuzzer_sys::fuzz_target;
 use qed_fuzz::{abort_on_panic, restore_panic_hook};
 
+#[path = "../../collector/src/arch/mod.rs"]
+#[allow(dead_code, reason = "only what takes foreign text is tried")]
+mod arch;
 #[path = "../../collector/src/guest/archive/mod.rs"]
 #[allow(
     dead_code,
@@ -27,13 +30,14 @@ mod source;
 #[path = "../../collector/src/guest/version.rs"]
 mod version;
 
+use crate::arch::Arch;
 use crate::archive::layout::{cached_name, module_name};
 use crate::archive::mirror::{from_targets, sources_list};
 use crate::archive::{
     find_kernels, format_series, is_candidate, not_served_reason, parse, release_of, select,
 };
 use crate::kernel_layout::{CandidatePaths, is_release, parse_stated_release};
-use crate::source::Selector;
+use crate::source::{Selector, VersionSelector};
 use crate::version::compare;
 
 fuzz_target!(init: restore_panic_hook(), |bytes: &[u8]| abort_on_panic(|| fuzz_packages(bytes)));
@@ -62,17 +66,24 @@ fn fuzz_package_list(text: &str) {
     let packages = parse(list);
     let all = find_kernels(&packages);
     for kernel in &all {
-        let found = select(&all, Selector::Release(kernel.series, kernel.patch));
+        let Some(arch) = Arch::of_release(&kernel.release) else {
+            panic!("{} is of no architecture", kernel.release);
+        };
+        let version = VersionSelector::Release(kernel.series, kernel.patch);
+        let found = select(&all, Selector { version, arch });
         let same = found.map(|found| (found.series, found.patch));
         assert_eq!(same, Some((kernel.series, kernel.patch)));
-        let newest = select(&all, Selector::Series(kernel.series));
+        let version = VersionSelector::Series(kernel.series);
+        let newest = select(&all, Selector { version, arch });
         assert!(newest.is_some_and(|newest| newest.patch >= kernel.patch));
         let image = kernel.image.package();
         assert!(is_candidate(&image.name));
         assert_eq!(release_of(&image), Some(kernel.release.as_str()));
         assert!(packages.contains(&kernel.image));
     }
-    assert_eq!(select(&all, Selector::Newest).is_none(), all.is_empty());
+    let version = VersionSelector::Newest;
+    let newest = Arch::ALL.map(|arch| select(&all, Selector { version, arch }));
+    assert_eq!(newest.iter().all(|kernel| kernel.is_none()), all.is_empty());
     assert_eq!(format_series(&all).is_empty(), all.is_empty());
     if let Ok(selector) = requested.parse::<Selector>() {
         assert_eq!(selector.to_string().parse(), Ok(selector));

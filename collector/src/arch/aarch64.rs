@@ -1,8 +1,6 @@
 //! arm64.
 
-use object::elf::EM_AARCH64;
-
-use super::{Facts, Places};
+use super::facts::{Facts, Places};
 
 pub(super) const FACTS: Facts = Facts {
     machine: "aarch64",
@@ -36,7 +34,8 @@ pub(super) const FACTS: Facts = Facts {
     },
     programs: ("entry_aarch64", "return_aarch64"),
     syscall_length: 4,
-    elf_machine: EM_AARCH64.0,
+    // EM_AARCH64
+    elf_machine: 183,
     is_image,
 };
 

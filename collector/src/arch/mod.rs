@@ -2,81 +2,24 @@
 //! register, an instruction or a file format of one.
 
 mod aarch64;
+mod facts;
 mod x86_64;
 
 use std::fmt;
 
+use facts::Facts;
+pub use facts::Places;
+
 /// The architecture of a kernel, and of the programs that run on it.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-    clap::ValueEnum,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Arch {
     /// x86-64, which Debian calls amd64.
-    #[value(name = "amd64")]
     X86_64,
     /// The 64-bit state of ARM, which Debian calls arm64.
-    #[value(name = "arm64")]
     Aarch64,
-}
-
-/// Where a kernel of an architecture keeps what is asked of each task: names of members, from BTF.
-#[derive(Debug)]
-pub struct Places {
-    /// From `struct task_struct` to the word one bit of which says that the task is in a 32-bit system call.
-    pub task_status: &'static [&'static str],
-    /// The number of that bit.
-    pub compat_bit: u32,
-    /// From `struct task_struct` to the preemption count, where it is not a CPU's.
-    pub task_preempt: Option<&'static [&'static str]>,
-    /// The member of `struct pt_regs` with the number of a system call.
-    pub syscall_number: &'static str,
-    /// That with the result of a function or system call.
-    pub result: &'static str,
-    /// That with the address of the next instruction.
-    pub instruction_pointer: &'static str,
-}
-
-/// What is known of an architecture.
-struct Facts {
-    /// `uname -m`, and the name of QEMU's emulator behind `qemu-system-`.
-    machine: &'static str,
-    /// Debian's name.
-    debian: &'static str,
-    /// The package of the emulator in Debian.
-    emulator_package: &'static str,
-    /// The emulator's program.
-    emulator: &'static str,
-    /// QEMU's machine and processor.
-    qemu_machine: &'static [&'static str],
-    /// QEMU's arguments for the port of progress lines, whose character device is `progress`.
-    progress_port: &'static [&'static str],
-    /// The device of that port in the guest.
-    progress_device: &'static str,
-    /// The file of the memory that a guest shares with its host, in the folder of its PCI device.
-    window_file: &'static str,
-    /// The first words of the kernel's command line.
-    command_line: &'static str,
-    /// Places in the kernel's memory.
-    places: Places,
-    /// The eBPF programs for the entry and the return of a function.
-    programs: (&'static str, &'static str),
-    /// Bytes of the instruction that makes a system call.
-    syscall_length: u64,
-    /// `e_machine` of its ELF files.
-    elf_machine: u16,
-    /// True if the beginning of a file is that of a kernel image that QEMU boots.
-    is_image: fn(&[u8]) -> bool,
 }
 
 impl Arch {
@@ -210,6 +153,23 @@ impl Arch {
     }
 }
 
+/// A name that is not that of an architecture.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown architecture `{0}`; expected `amd64` or `arm64`")]
+pub struct UnknownArch(String);
+
+impl std::str::FromStr for Arch {
+    type Err = UnknownArch;
+
+    /// Parse Debian's name.
+    fn from_str(name: &str) -> Result<Self, UnknownArch> {
+        Self::ALL
+            .into_iter()
+            .find(|arch| arch.debian() == name)
+            .ok_or_else(|| UnknownArch(name.to_owned()))
+    }
+}
+
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -255,5 +215,9 @@ mod tests {
             assert_eq!(Arch::of_elf_machine(arch.elf_machine()), Some(arch));
         }
         assert_eq!(Arch::of_elf_machine(243), None);
+        for arch in Arch::ALL {
+            assert_eq!(arch.debian().parse::<Arch>().unwrap(), arch);
+        }
+        assert!("x86_64".parse::<Arch>().is_err());
     }
 }

@@ -1,8 +1,6 @@
 //! x86-64.
 
-use object::elf::EM_X86_64;
-
-use super::{Facts, Places};
+use super::facts::{Facts, Places};
 
 pub(super) const FACTS: Facts = Facts {
     machine: "x86_64",
@@ -27,7 +25,8 @@ pub(super) const FACTS: Facts = Facts {
     },
     programs: ("kernel_entry", "kernel_return"),
     syscall_length: 2,
-    elf_machine: EM_X86_64.0,
+    // EM_X86_64
+    elf_machine: 62,
     is_image,
 };
 

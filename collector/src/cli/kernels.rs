@@ -29,8 +29,8 @@ pub struct Args {
     /// List the newest patch release of each series only, not all
     #[arg(long)]
     newest: bool,
-    /// List the kernels of this architecture
-    #[arg(long, value_enum, default_value_t = Arch::X86_64)]
+    /// List the kernels of this architecture: amd64 or arm64
+    #[arg(long, default_value = "amd64", value_name = "ARCH")]
     arch: Arch,
     /// Ask Debian's archive even if it was asked today
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use qed_evidence::diagnostic::{Diagnostic, Severity};
 use qed_evidence::document::{Target as ProbeTarget, UnwatchedCause};
-use qed_evidence::investigation::{Investigation, Probe};
+use qed_evidence::investigation::{Investigation, OTHER_ARCH, Probe};
 use qed_evidence::lock::Lock;
 use qed_evidence::observation::format_one_line;
 
@@ -262,7 +262,10 @@ fn probe_text(
                     None => requested.span.clone(),
                 }),
             );
-            out += &format!("\n      REFUSED{optional}: {reason}{place}\n");
+            out += &match reason.starts_with(OTHER_ARCH) {
+                true => format!("\n      not here: {reason}\n"),
+                false => format!("\n      REFUSED{optional}: {reason}{place}\n"),
+            };
             return out;
         }
         Ok(_) => {
@@ -299,7 +302,10 @@ fn probe_text(
                 Some(requested.span_of(read))
             });
             let place = place_text(investigation, read);
-            out += &format!("      {side}.{name}: REFUSED: {reason}{place}\n");
+            out += &match reason.starts_with(OTHER_ARCH) {
+                true => format!("      {side}.{name}: not here: {reason}\n"),
+                false => format!("      {side}.{name}: REFUSED: {reason}{place}\n"),
+            };
         }
     }
     out

@@ -70,7 +70,6 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         let arch = self.offer.btf.arch().machine();
         if let Some(reason) = other_arch_reason(probe.arch.as_deref(), arch) {
             self.check_syntax(probe);
-            planned.optional = true;
             planned.source = Err(reason.into());
             return planned;
         }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use qed_evidence::diagnostic::nearest;
-use qed_evidence::document::Experiment;
-use qed_evidence::document::Missing;
+use qed_evidence::document::{ARCHITECTURES, Experiment, Missing};
+use qed_evidence::investigation::other_arch_reason;
 use qed_evidence::path::{Path, SECTIONS};
 use qed_evidence::path_index::Drift;
 use qed_evidence::redact::is_redacted;
@@ -149,7 +149,8 @@ pub fn incompleteness_reason(evidence: &Evidence, name: &str) -> Option<String> 
         .probes
         .iter()
         .filter(|(_, probe)| !probe.optional)
-        .filter_map(|(probe, data)| Some((probe, data.unavailable.as_ref()?)));
+        .filter_map(|(probe, data)| Some((probe, data.unavailable.as_ref()?)))
+        .filter(|(_, reason)| !is_of_other_arch(evidence, reason));
     let (probe, reason) = missing.next()?;
     let more = match missing.count() {
         0 => String::new(),
@@ -158,6 +159,16 @@ pub fn incompleteness_reason(evidence: &Evidence, name: &str) -> Option<String> 
     Some(format!(
         "`{name}.{probe}` could not be watched: {reason}{more}"
     ))
+}
+
+/// True if a probe is not on this kernel because the author asked for it on another architecture alone.
+fn is_of_other_arch(evidence: &Evidence, reason: &str) -> bool {
+    let Some(arch) = &evidence.kernel.arch else {
+        return false;
+    };
+    ARCHITECTURES
+        .iter()
+        .any(|wanted| other_arch_reason(Some(wanted), arch).as_deref() == Some(reason))
 }
 
 /// The first machine like this.

@@ -3,7 +3,7 @@
 use yaxpeax_arch::{Decoder as _, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction as Decoded, Opcode, Operand};
 
-use super::{CallTarget, Instruction, Jumps};
+use super::instruction::{CallTarget, Instruction, Jumps};
 
 /// Bytes of an instruction.
 const SIZE: usize = 4;

@@ -2,27 +2,16 @@
 //! placed. Pure: bytes in, instructions out.
 
 mod aarch64;
+mod instruction;
 mod x86_64;
 
 use qed_evidence::investigation::Position;
 
 use crate::arch::Arch;
+pub use instruction::{CallTarget, Instruction, Jumps};
 
 /// Length of the longest instruction of any architecture, in bytes: this much is read before a return address to find the call there.
 pub const LONGEST_INSTRUCTION: usize = 15;
-
-/// One machine instruction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    /// Bytes from the start of the code.
-    pub offset: u64,
-    /// Its encoding.
-    pub bytes: Vec<u8>,
-    /// In Intel's syntax for x86-64 and ARM's for arm64; the target of a jump or call has the name that was given for it.
-    pub text: String,
-    /// The address that it calls, if it names one.
-    pub calls: Option<u64>,
-}
 
 /// The instructions of `code` at `address`, up to the first that cannot be decoded. `names` turns the target of a jump or call
 /// into a name.
@@ -38,15 +27,6 @@ pub fn disassemble(
     }
 }
 
-/// The target of the instruction before a return address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallTarget {
-    /// The code at this address.
-    Address(u64),
-    /// The target of a pointer: it may be anything.
-    Pointer,
-}
-
 /// The target of the call before `return_address`. `before` are the bytes that precede it, as far as they are known; `None`: no
 /// call ends there. x86 code cannot be decoded backwards reliably: the caller has to compare the address of a direct call with
 /// an expected one.
@@ -54,24 +34,6 @@ pub fn call_target(arch: Arch, before: &[u8], return_address: u64) -> Option<Cal
     match arch {
         Arch::X86_64 => x86_64::call_target(before, return_address),
         Arch::Aarch64 => aarch64::call_target(before, return_address),
-    }
-}
-
-/// The ways out of a function's code without coming back to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Jumps {
-    /// Addresses outside the function to which it jumps.
-    pub to: Vec<u64>,
-    /// True if it jumps to where a pointer leads.
-    pub through_pointer: bool,
-}
-
-impl Jumps {
-    /// Sort the targets, each once.
-    fn sorted(mut self) -> Self {
-        self.to.sort_unstable();
-        self.to.dedup();
-        self
     }
 }
 
