@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::arch::Arch;
 use crate::assemble::graph::{CallFunctions, TracedFunction};
 use crate::graph::{Frame, TracedCall};
 use crate::workload::names;
@@ -190,9 +191,9 @@ fn format_micros(time_ns: u64) -> String {
 }
 
 /// The line above a tree.
-pub fn heading(call: &TracedCall, functions: &CallFunctions) -> String {
-    let name =
-        names::syscall_name(call.number).map_or_else(|| call.number.to_string(), str::to_owned);
+pub fn heading(arch: Arch, call: &TracedCall, functions: &CallFunctions) -> String {
+    let name = names::syscall_name(arch, call.number)
+        .map_or_else(|| call.number.to_string(), str::to_owned);
     let returned = match call.returned {
         Some(value) => format!("returned {value}"),
         None => "did not return".to_owned(),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::arch::Arch;
 use crate::assemble::arguments::ArgumentValue;
 use crate::assemble::graph::{CallFunctions, TracedFunction};
 use crate::graph::{Frame, TracedCall};
@@ -46,10 +47,10 @@ struct JsonFrame {
 
 impl<'a> JsonCall<'a> {
     /// A call with the names of its functions.
-    pub(super) fn new((call, functions): &'a (TracedCall, CallFunctions)) -> Self {
+    pub(super) fn new(arch: Arch, (call, functions): &'a (TracedCall, CallFunctions)) -> Self {
         let runs = call.frames.iter().zip(&functions.of_frame);
         Self {
-            name: names::syscall_name(call.number),
+            name: names::syscall_name(arch, call.number),
             number: call.number,
             returned: call.returned,
             duration_ns: call.duration_ns,

@@ -8,6 +8,7 @@ use qed_evidence::investigation::Experiment;
 use super::call_tree::{ShownTree, format_tree, heading};
 use super::discover_json::{Json, JsonCall};
 use super::failure::Failure;
+use crate::arch::Arch;
 use crate::assemble::graph::{CallFunctions, DebugInfo, mark_interrupts, name_functions};
 use crate::btf::Btf;
 use crate::graph::{GraphError, TracedCall, find_in_order, read_calls};
@@ -29,6 +30,7 @@ pub struct Wanted {
 
 /// The calls that were traced, with names.
 pub struct NamedTrace {
+    arch: Arch,
     /// The machine, as the command line has it.
     pub machine: String,
     release: String,
@@ -78,6 +80,7 @@ impl NamedTrace {
             let _ = lines.save();
         }
         Ok(Self {
+            arch: discovery.arch,
             machine: machine.to_owned(),
             release: discovery.release.clone(),
             workload: experiment.workload_text(),
@@ -102,7 +105,7 @@ impl NamedTrace {
                 continue;
             };
             any = true;
-            out += &heading(call, functions);
+            out += &heading(self.arch, call, functions);
             out += &tree;
         }
         match (&shown.below, any) {
@@ -120,7 +123,9 @@ impl NamedTrace {
             machine: &self.machine,
             release: &self.release,
             workload: &self.workload,
-            system_calls: self.calls.iter().map(JsonCall::new).collect(),
+            system_calls: (self.calls.iter())
+                .map(|call| JsonCall::new(self.arch, call))
+                .collect(),
         };
         let mut text = serde_json::to_string_pretty(&json).context("failed to write JSON")?;
         text.push('\n');

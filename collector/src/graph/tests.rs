@@ -242,6 +242,25 @@ fn from_entry_to_user_space() {
     }
 }
 
+/// Check that a call is what was made by the functions that also called the one which reported its beginning, as on arm64, where the tracer
+/// sees what enters the kernel; that what reports the events is not of it, nor what enters the kernel for the next one.
+#[test]
+fn made_by_functions_that_are_traced() {
+    // 1 and 2 enter the kernel, 3 and 4 report the beginning, 10 and 11 are the call, 5 and 6 report its end.
+    let mut trace = Trace::new();
+    for (number, first) in [(41, 2), (1, u64::MAX)] {
+        trace.entry(1, 0).entry(2, 1).entry(3, 2);
+        trace.enter(number, first).entry(4, 3).exit(4, 3).exit(3, 2);
+        trace.entry(10, 2).entry(11, 3).exit(11, 3).exit(10, 2);
+        trace.entry(5, 2).leave(number, 3).entry(6, 3).exit(6, 3);
+        trace.exit(5, 2).exit(2, 1).exit(1, 0);
+    }
+    let calls = trace.calls().unwrap();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(shape(&calls[0]), [(10, 0, false), (11, 1, false)]);
+    assert_eq!((calls[0].before_exit, calls[0].until_user_space), (2, true));
+}
+
 /// Check that calls of a sequence are found in their order, also two of the same number whose arguments are not known, and that one
 /// which came too early is not there.
 #[test]

@@ -139,6 +139,9 @@ struct OpenFunction {
     interrupt: bool,
     /// True if it occurred while the tracer recorded another function, and is recorded one level below that.
     within_tracer: bool,
+    /// The event at which a call began came from a function that this one had called, and so the call is made by this one: on arm64
+    /// the tracer sees what enters the kernel.
+    makes_call: bool,
     /// The kernel has counted it out, and what comes before the record of its return is an interrupt's.
     counted_out: bool,
     time_ns: u64,
@@ -223,7 +226,7 @@ impl<'l> Task<'l> {
         }
         let base = self.open.iter().filter(|open| open.frame.is_some()).count();
         let time_ns = record.time_ns;
-        let inside = outer.is_none_or(|outer| outer.frame.is_some());
+        let inside = outer.is_none_or(|outer| outer.frame.is_some() || outer.makes_call);
         let frame = self.call.as_mut().filter(|_| inside).map(|(call, began)| {
             call.frames.push(Frame {
                 address: function,
@@ -242,6 +245,7 @@ impl<'l> Task<'l> {
             frame,
             interrupt,
             within_tracer,
+            makes_call: false,
             counted_out: false,
             time_ns,
         });
@@ -349,6 +353,11 @@ impl<'l> Task<'l> {
             frames: Vec::new(),
         };
         self.call = Some((call, record.time_ns));
+        // The innermost reports the event, and what it calls belongs to tracing.
+        let reporter = self.open.len().saturating_sub(1);
+        for (at, open) in self.open.iter_mut().enumerate() {
+            open.makes_call = at < reporter;
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::attempt::guests_only_reason;
 use super::machine_facts::BTF;
 use super::tracer::Tracer;
 use super::workload_spec::workload_spec;
+use crate::arch::Arch;
 use crate::btf::Btf;
 use crate::graph::raw::RawGraph;
 use crate::plan;
@@ -20,6 +21,8 @@ use crate::workload::WorkloadKind;
 /// The call of one workload, as the tracer saw it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Discovery {
+    /// The architecture of the kernel.
+    pub arch: Arch,
     /// `uname -r`.
     pub release: String,
     /// GNU build id, hex.
@@ -81,6 +84,7 @@ pub async fn discover(
     progress("reading the kernel's symbols");
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Ok(Discovery {
+        arch: Arch::HOST,
         release: release.trim().to_owned(),
         build_id: running::read_build_id()
             .map(|id| id.to_string())

@@ -10,6 +10,8 @@ use qed_evidence::constants::{
 use syscalls::Sysno;
 use thiserror::Error;
 
+use crate::arch::Arch;
+
 /// A name or expression that means nothing here.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{what} `{name}` is not known{}", suggestion(.nearest))]
@@ -58,9 +60,13 @@ pub fn syscall_number(name: &str) -> Result<i64, UnknownName> {
         })
 }
 
-/// The name of a system call, by its number.
-pub fn syscall_name(number: i64) -> Option<&'static str> {
-    Some(Sysno::new(usize::try_from(number).ok()?)?.name())
+/// The name of a system call, by its number on an architecture.
+pub fn syscall_name(arch: Arch, number: i64) -> Option<&'static str> {
+    let number = usize::try_from(number).ok()?;
+    Some(match arch {
+        Arch::X86_64 => syscalls::x86_64::Sysno::new(number)?.name(),
+        Arch::Aarch64 => syscalls::aarch64::Sysno::new(number)?.name(),
+    })
 }
 
 /// The number of a resource limit, by its name in lower case without `RLIMIT_`: `nofile` is 7.
@@ -173,9 +179,15 @@ mod tests {
     fn system_calls_have_their_numbers() {
         for (name, number) in [("read", 0), ("socket", 41), ("pipe2", 293)] {
             assert_eq!(syscall_number(name), Ok(number));
-            assert_eq!(syscall_name(number), Some(name));
+            assert_eq!(syscall_name(Arch::HOST, number), Some(name));
         }
-        assert_eq!(syscall_name(-1), None);
+        assert_eq!(syscall_name(Arch::HOST, -1), None);
+        // One number, and two calls.
+        let of = |arch| syscall_name(arch, 198);
+        assert_eq!(
+            (of(Arch::Aarch64), of(Arch::X86_64)),
+            (Some("socket"), Some("lremovexattr"))
+        );
     }
 
     /// Check that a misspelt name is refused with the nearest one.
