@@ -80,8 +80,7 @@ pub fn is_candidate(name: &str) -> bool {
 /// The release and the role that a package's name says.
 fn parse_role(name: &str) -> Option<(&str, Role)> {
     let of_flavour = |release: &&str| {
-        let arch = Arch::of_release(release).map_or("", Arch::debian);
-        let before = release.strip_suffix(arch);
+        let before = Arch::of_release(release).and_then(|arch| release.strip_suffix(arch.debian()));
         before.is_some_and(|before| before.ends_with(FLAVOUR))
             && release.starts_with(|c: char| c.is_ascii_digit())
     };

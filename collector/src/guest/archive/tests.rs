@@ -222,3 +222,21 @@ proptest::proptest! {
         }
     }
 }
+
+/// Check that packages of both architectures are candidates, and those of another one, or of none, are not.
+#[test]
+fn architectures() {
+    for known in [
+        "linux-image-6.12.118+deb13-cloud-arm64",
+        "linux-binary-7.3.4+deb13-cloud-amd64",
+    ] {
+        assert!(is_candidate(known), "{known}");
+    }
+    for unknown in [
+        "linux-image-6.1-cloud-",
+        "linux-image-6.1-cloud-riscv64",
+        "linux-image-6.1-arm64",
+    ] {
+        assert!(!is_candidate(unknown), "{unknown}");
+    }
+}
