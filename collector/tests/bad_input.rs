@@ -154,7 +154,10 @@ fn no_kernel_image() {
     fs::write(folder.path().join("text"), "no kernel").unwrap();
     for (name, expected) in [
         ("guest:./absent", "No such file or directory"),
-        ("guest:./text", "it is not an x86 Linux kernel image"),
+        (
+            "guest:./text",
+            "it is not a Linux kernel image that a guest boots",
+        ),
         ("guest:text", "unknown guest `guest:text`"),
     ] {
         let mut capture = capture_on(name, folder.path(), investigation("pipe.toml"));

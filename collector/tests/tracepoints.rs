@@ -13,7 +13,7 @@ use qed_collector::{
     },
 };
 use qed_collector_ebpf::{
-    Control, Event, FdWalk, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
+    Control, Event, FdWalk, Layout, MAX_READ_BYTES, ProbeSpec, ReadSpec, act, form, root,
 };
 
 const EXPERIMENT: u32 = 5;
@@ -147,6 +147,12 @@ async fn a_socket_is_seen_through_tracepoints() {
             fdt_fd: at("fdtable", "fd"),
             fdt_max_fds: at("fdtable", "max_fds"),
         }),
+        layout: Layout {
+            syscall_number: at("pt_regs", "orig_ax"),
+            syscall_result: at("pt_regs", "ax"),
+            user_address: at("pt_regs", "ip"),
+            ..Layout::default()
+        },
         ..Setup::default()
     };
     let mut probes = Probes::load(&setup).unwrap();

@@ -14,7 +14,7 @@ const FUZZ: &[(&str, &[&str])] = &[
     ("lib", &[]),
     (
         "packages",
-        &["kernel_layout", "archive", "source", "version"],
+        &["kernel_layout", "archive", "source", "version", "arch"],
     ),
     ("path", &[]),
 ];
