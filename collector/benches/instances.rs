@@ -58,6 +58,7 @@ fn measure(name: &str) -> anyhow::Result<()> {
             let table = SystemMap::parse(std::fs::read(&map)?)?;
             let lines = RefCell::new(LineResolver::new(open(&info.vmlinux)?, Some(folder.path())));
             let look = SymbolTables {
+                arch: qed_collector::arch::Arch::X86_64,
                 kallsyms: Some(table.table()),
                 slide: Some(0),
                 lines: Ok(&lines),
