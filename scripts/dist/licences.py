@@ -39,6 +39,16 @@ NOTICES = {
     "iced-x86": "Copyright (C) 2018-present iced project and contributors",
 }
 
+# A licence that asks for no notice: its text is enough (https://spdx.org/licenses/0BSD.html).
+ZERO_CLAUSE_BSD = """\
+Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted.
+
+THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+"""
+
 # The archives that a static program is linked from, and the licences of the packages of Debian that they are in.
 ARCHIVES = {
     "libc.a": "LGPL-2.1-or-later, and others for parts of it",
@@ -131,14 +141,16 @@ def texts_of(package):
     texts = {file.relative_to(folder).as_posix(): read(file) for file in files if file.is_file()}
     if any("/" not in name for name in texts):
         return texts
-    # The package holds none of its own. Under Apache-2.0, the text of the licence is enough.
-    alternatives = re.split(r" OR |/", package["license"])
+    # The package holds none of its own. Under Apache-2.0 and 0BSD, the text of the licence is enough.
+    alternatives = [alternative.strip() for alternative in re.split(r" OR |/", package["license"])]
     if package["name"] in NOTICES and re.search(r"\bMIT\b", package["license"]):
         permission = read(ROOT / "LICENSE-MIT")
         permission = permission[permission.index("Permission is hereby granted") :]
         return texts | {"MIT": tidied(f"{NOTICES[package['name']]}\n\n{permission}")}
-    if "Apache-2.0" in [alternative.strip() for alternative in alternatives]:
+    if "Apache-2.0" in alternatives:
         return texts | {"Apache-2.0": read(ROOT / "LICENSE-APACHE")}
+    if "0BSD" in alternatives:
+        return texts | {"0BSD": tidied(ZERO_CLAUSE_BSD)}
     raise Refused(
         f"{package['name']} {package['version']} ({package['license']}) comes without the text of its licence: "
         "add its copyright notice to NOTICES in scripts/dist/licences.py"

@@ -56,6 +56,9 @@ class Crates(unittest.TestCase):
         for licence in ("MIT OR Apache-2.0", "Apache-2.0 / MIT", "Apache-2.0"):
             part = licences.crate(self.package("odd", licence, readme))
             self.assertIn("TERMS AND CONDITIONS", part.texts["Apache-2.0"])
+        for licence in ("0BSD", "MIT OR 0BSD"):
+            part = licences.crate(self.package("odd", licence, readme))
+            self.assertIn("with or without fee", part.texts["0BSD"])
         name, notice = next(iter(licences.NOTICES.items()))
         text = licences.crate(self.package(name, "MIT", readme)).texts["MIT"]
         self.assertTrue(text.startswith(notice) and "WITHOUT WARRANTY OF ANY KIND" in text, text)
