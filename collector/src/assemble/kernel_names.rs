@@ -29,10 +29,25 @@ pub struct KernelNames<'a> {
     frame_elisions: RefCell<HashMap<String, FrameElision>>,
 }
 
-/// Prefixes of the names of entries outside those bounds: that of NMIs (the other exceptions with this prefix are inside), and those
-/// that newer processors (FRED) use from inside the kernel. <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
+/// Prefixes of the names of entries outside those bounds, on x86-64: that of NMIs (the other exceptions with this prefix are inside), and
+/// those that newer processors (FRED) use from inside the kernel. <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64.S#L1138>,
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/entry/entry_64_fred.S#L45>
 const BESIDES: &[&str] = &["asm_exc_", "asm_fred_entrypoint_kernel"];
+
+/// The same on arm64, where the bounds hold handlers of interrupts alone: the vectors of exceptions that come from inside the kernel. What
+/// follows them on a stack is what they interrupted; what they call has the same prefix and this end.
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/kernel/entry.S#L602>
+const VECTORS: &[&str] = &["el1h_64_", "el1t_64_"];
+const HANDLER: &str = "_handler";
+
+/// True if a function of this name is an entry of interrupts or exceptions that the kernel's bounds do not hold.
+fn is_entry_beside(arch: Arch, name: &str) -> bool {
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    match arch {
+        Arch::X86_64 => begins(BESIDES),
+        Arch::Aarch64 => begins(VECTORS) && !name.ends_with(HANDLER),
+    }
+}
 
 impl<'a> KernelNames<'a> {
     /// Names by `kallsyms`, lines by `lines` at static addresses, which are live ones less `slide`.
@@ -147,11 +162,13 @@ impl Names for KernelNames<'_> {
         let bounds = self
             .entries
             .get_or_init(|| Some(bound("__irqentry_text_start")?..bound("__irqentry_text_end")?));
-        if bounds.as_ref()?.contains(&address) {
+        let bounds = bounds.as_ref()?;
+        // On arm64 more functions follow before what was interrupted, the vector last.
+        if self.arch == Arch::X86_64 && bounds.contains(&address) {
             return Some(true);
         }
-        let besides = |(name, _): (String, u64)| BESIDES.iter().any(|p| name.starts_with(p));
-        Some(self.symbol(address).is_some_and(besides))
+        let beside = |(name, _): (String, u64)| is_entry_beside(self.arch, &name);
+        Some(self.symbol(address).is_some_and(beside))
     }
 
     fn definition(&self, address: u64) -> Result<Location, Reason> {
@@ -229,5 +246,21 @@ impl KernelNames<'_> {
             slide: self.slide,
             lines: self.resolver(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that on arm64 the vectors of exceptions from inside the kernel are entries, and neither their handlers nor the way of a system
+    /// call from user space; and that names of one architecture mean nothing on the other.
+    #[test]
+    fn entries() {
+        let arm = |name| is_entry_beside(Arch::Aarch64, name);
+        assert!(arm("el1h_64_irq") && arm("el1h_64_sync") && arm("el1t_64_error"));
+        assert!(!arm("el1h_64_irq_handler") && !arm("el0t_64_sync") && !arm("el0_svc"));
+        assert!(!arm("asm_exc_nmi") && is_entry_beside(Arch::X86_64, "asm_exc_nmi"));
+        assert!(!is_entry_beside(Arch::X86_64, "el1h_64_irq"));
     }
 }

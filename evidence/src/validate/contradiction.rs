@@ -18,6 +18,7 @@ use crate::document::{
 };
 use crate::investigation::occurs_in;
 
+use super::arch::check_arch;
 use super::finding::{Finding, number};
 use super::lockdown::check_lockdown;
 use super::{events, ledger, outcome, places, stacks, widths};
@@ -27,6 +28,7 @@ pub(crate) fn find_self_contradiction(evidence: &Evidence) -> Option<Finding> {
     check_machine(evidence)
         .or_else(|| check_kaslr(&evidence.kaslr))
         .or_else(|| check_readings(evidence))
+        .or_else(|| check_arch(evidence))
         .or_else(|| check_lockdown(evidence))
         .or_else(|| check_boots(evidence))
         .or_else(|| check_commands(evidence))

@@ -1,5 +1,6 @@
 //! Reading of documents, and checks that a document does not contradict itself.
 
+mod arch;
 mod caller;
 mod completeness;
 mod contradiction;
