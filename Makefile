@@ -34,7 +34,7 @@ renderer: ## build what renders a book, and mdbook: this takes neither eBPF nor 
 	@scripts/tools.sh render
 	cargo build --release --locked -p mdbook-qed
 
-capture: build ## run the investigation on every machine that book.toml names
+capture: build arm64 ## run the investigation on every machine that book.toml names
 	qed-collector capture --book book.toml
 
 book: capture ## capture, build the book, seal and check the site
@@ -48,8 +48,9 @@ serve: capture ## capture, then serve the book and rebuild it when a chapter cha
 
 # Told to mdbook-qed alone, for the workflow of a new book.
 install: export QED_BUILT_FROM = $(shell scripts/built-from.sh)
-install: build ## copy both programs and mdbook to ~/.cargo/bin, so that plain `mdbook build` works
+install: build arm64 ## copy the programs and mdbook to ~/.cargo, so that plain `mdbook build` works
 	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(PROGRAMS)/qed-collector $(PROGRAMS)/mdbook-qed .tools/bin/mdbook
+	install -D target/aarch64-unknown-linux-gnu/$(PROFILE)/qed-collector "$${CARGO_HOME:-$$HOME/.cargo}/lib/qed/qed-collector-aarch64"
 
 record: build ## record evidence of the guest kernels in recorded/, for machines that cannot capture
 	@scripts/tools.sh workflows
@@ -150,7 +151,7 @@ bench-against: tools ## print the ratios of all benches to those of another buil
 
 # The steps of .github/workflows/publish.yml, in its order. First those of a row of its matrix, on MACHINE.
 
-row-build: $(if $(QED_COLLECTOR),renderer,build) ## publish: build what captures on MACHINE and judges; with QED_COLLECTOR only the latter
+row-build: $(if $(QED_COLLECTOR),renderer,build $(if $(filter %-arm64,$(MACHINE)),arm64)) ## publish: build what captures on MACHINE and judges; with QED_COLLECTOR only the latter
 
 row-capture: ## publish: capture on MACHINE
 	rm -rf .qed/evidence outgoing

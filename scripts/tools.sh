@@ -60,16 +60,25 @@ install_packages() {
 }
 
 # A cargo program of exactly this version in .tools/bin. cargo install replaces the file in one step, so an
-# interrupted run leaves the old one or none.
+# interrupted run leaves the old one or none. What was built is kept in the user's cache for other checkouts: the folder names all
+# that it was built from.
 install_program() {
-    local name=$1 version=$2
+    local name=$1 version=$2 cache
     shift 2
-    if [ -x ".tools/bin/$name" ] && ".tools/bin/$name" --version 2>/dev/null | grep -qF "$version"; then
+    is_version ".tools/bin/$name" "$version" && return
+    cache=${XDG_CACHE_HOME:-${HOME:-$PWD/.tools}/.cache}/qed/tools/$(tr -cs 'a-z0-9_.\n' '-' <<<"$name-$version-$(uname -m)${*:+ $*}")
+    if is_version "$cache/$name" "$version"; then
+        install -D -t .tools/bin "$cache/$name"
         return
     fi
     say "building $name $version (about two minutes, once)"
     cargo install --quiet --locked --root .tools --force "$name" --version "$version" "$@"
+    # Complete or not at all, as another checkout may look.
+    install -D ".tools/bin/$name" "$cache/$name.$$" && mv "$cache/$name.$$" "$cache/$name" ||
+        say "$cache cannot be written: another checkout will build $name again"
 }
+
+is_version() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -qF "$2"; }
 
 install_packages
 case "${1:-book}" in book | render | test | arm64)

@@ -79,7 +79,7 @@ fn captured(text: &str) -> Option<Evidence> {
 fn stack(evidence: &Evidence, probe: &str) -> Vec<String> {
     let hit = &evidence.experiments["create"].probes[probe].hits[0];
     match hit.stack.as_ref() {
-        Some(Datum::Value(Value::Stack { value, .. })) => value
+        Some(Datum::Value(Value::Stack { value, .. } | Value::CutStack { value, .. })) => value
             .iter()
             .map(|frame| frame.symbol.clone().unwrap_or_default())
             .collect(),
@@ -147,4 +147,93 @@ fn one_call() {
         refused.contains("on x86_64 alone, and this kernel is for aarch64"),
         "{refused}"
     );
+}
+
+/// The return address of one function in all places that it passes through, and probes inside of functions.
+const RETURN_ADDRESSES: &str = r#"
+[[experiment]]
+name = "create"
+workload = { syscall = "socket", args = ["AF_INET", "SOCK_STREAM", 0] }
+
+[[experiment.probe]]
+function = "__sys_socket"
+reads = [
+    { at = "entry", name = "slot", path = "return_slot(__sys_socket)" },
+    { at = "entry", name = "stack_pointer", path = "regs->sp", kind = "address" },
+]
+
+[[experiment.probe]]
+function = "__sys_socket"
+name = "body"
+body = true
+reads = [{ at = "entry", name = "slot", path = "return_slot(__sys_socket)" }]
+
+[[experiment.probe]]
+function = "__arm64_sys_socket"
+name = "before"
+before-call = "__sys_socket"
+reads = [{ at = "entry", name = "own", path = "regs->regs[30]", kind = "address" }]
+
+[[experiment.probe]]
+function = "sock_alloc"
+return = false
+reads = [
+    { at = "entry", name = "slot", path = "return_slot(__sys_socket)" },
+    { at = "entry", name = "place", path = "&return_slot(__sys_socket)" },
+]
+
+[[experiment.probe]]
+function = "sk_alloc"
+name = "third"
+instruction = 3
+
+[[experiment.probe]]
+tracepoint = "kmem_cache_alloc"
+name = "allocation"
+reads = [{ at = "entry", name = "slot", path = "return_slot(__sys_socket)" }]
+"#;
+
+/// Check that the return address of a function on arm64 is read where it is: in the link register at the entry, there changed by the
+/// return probe behind it, and in the frame record from a callee, without the signature; that stacks of probes inside of functions
+/// hold the caller, whether the register or a record has it, and end where a return probe has replaced it; and that a tracepoint, which
+/// knows no stack pointer, is refused such a read.
+#[test]
+fn return_addresses() {
+    let Some(evidence) = captured(RETURN_ADDRESSES) else {
+        return;
+    };
+    let names = |probe| stack(&evidence, probe);
+    assert_eq!(
+        names("before")[..2],
+        ["__arm64_sys_socket", "invoke_syscall"]
+    );
+    assert_eq!(names("third")[..2], ["sk_alloc", "inet_create"]);
+    let hijacked = names("body");
+    assert_eq!(hijacked.len(), 2, "{hijacked:?}");
+    assert!(
+        hijacked[1].ends_with("kretprobe_trampoline"),
+        "{hijacked:?}"
+    );
+
+    let probes = &evidence.experiments["create"].probes;
+    let symbol = |probe: &str, read: &str| match &probes[probe].hits[0].entry[read] {
+        Datum::Value(Value::Address { symbol, .. }) => symbol.clone().unwrap_or_default(),
+        other => panic!("{probe}.{read}: {other:?}"),
+    };
+    assert!(symbol("__sys_socket", "slot").starts_with("__arm64_sys_socket+"));
+    for hijacked in ["body", "sock_alloc"] {
+        let name = symbol(hijacked, "slot");
+        assert!(
+            name.ends_with("kretprobe_trampoline+0x0"),
+            "{hijacked}: {name}"
+        );
+    }
+    let refused = &probes["allocation"].refused_reads.entry["slot"];
+    assert!(refused.contains("stack pointer"), "{refused}");
+
+    let seen = Captured::of(evidence);
+    // The record is in the frame, below the stack pointer of the entry.
+    let below = seen.pointer("create.__sys_socket.entry.stack_pointer")
+        - seen.pointer("create.sock_alloc.entry.place");
+    assert!((8..4096).contains(&below), "{below}");
 }

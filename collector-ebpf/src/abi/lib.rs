@@ -120,7 +120,14 @@ pub mod act {
     pub const RETURNS: u32 = 1 << 6;
     /// A `sys_exit` tracepoint, of any system call: the return value is its second argument.
     pub const SYSCALL_RESULT: u32 = 1 << 7;
+    /// A probe inside of a function that has not put its return address on the stack: report that of the link register.
+    pub const LINK_REGISTER: u32 = 1 << 8;
 }
+
+/// The bits of an address of the kernel's code on arm64 in which it can have a signature (pointer authentication). Without one they are
+/// set: the code is above the addresses of 48 bits, whatever the kernel's data can have. Bit 55, which is not of them, says that an
+/// address is the kernel's. <https://docs.kernel.org/arch/arm64/pointer-authentication.html>
+pub const SIGNATURE_BITS: u64 = 0xff7f_0000_0000_0000;
 
 /// One probe of one experiment.
 #[repr(C)]
@@ -299,7 +306,7 @@ pub struct Event {
     /// call leaves the return address in a register.
     pub stack_pointer: u64,
     /// The contents of that slot, read raw, or of the link register: the return trampoline once a return probe has been there.
-    /// Else 0.
+    /// With [`act::LINK_REGISTER`]: of that register. Else 0.
     pub return_slot: u64,
     /// Address of the object for [`act::ALLOCATE`] and [`act::FREE`], else 0.
     pub object: u64,
@@ -359,11 +366,13 @@ impl Event {
         self.task_flags & task_flag::COMPAT != 0
     }
 
-    /// The return address of a function at whose entry the hit is, where a call leaves that in a register. The unwinder of such a
-    /// kernel goes by the frames on the stack, and so leaves the caller out.
+    /// The return address of the function that ran, where it was in a register. The unwinder of such a kernel goes by the frames on
+    /// the stack, and so leaves the caller out.
     pub fn link(&self) -> Option<u64> {
         let in_register = self.stack_pointer == 0 && self.side == side::ENTRY;
-        Some(self.return_slot).filter(|address| in_register && *address != 0)
+        Some(self.return_slot)
+            .filter(|address| in_register && *address != 0)
+            .map(|address| address | SIGNATURE_BITS)
     }
 
     /// The return addresses in [`Event::stack`]; none if the kernel could give none.

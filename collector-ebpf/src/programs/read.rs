@@ -81,7 +81,7 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
             root::TASK => bpf_get_current_task(),
             root::RETURNED_FD => (*event).return_value,
             root::ADDRESS => (*spec).constant,
-            root::RETURN_SLOT => slot((*spec).constant, (*event).tid, (*reads).stack_pointer)?,
+            root::RETURN_SLOT => slot(spec, (*event).tid, (*reads).stack_pointer)?,
             root::FD => (*spec).constant,
             _ => return Err(EINVAL),
         };
@@ -193,10 +193,18 @@ fn file(fd: u64) -> Result<u64, i32> {
     Ok(file)
 }
 
-/// The return-address slot of the newest call of `function`, if that call's frame can still be there:
-/// a frame below the stack pointer is gone.
+/// The return-address slot of the newest call of the spec's function, or on arm64 the stack pointer that it had at its entry, if what
+/// the spec reads from there can still be there: what is below the stack pointer is gone.
 #[inline(always)]
-fn slot(function: u64, tid: u32, stack_pointer: u64) -> Result<u64, i32> {
+unsafe fn slot(spec: *const ReadSpec, tid: u32, stack_pointer: u64) -> Result<u64, i32> {
+    // SAFETY: as in `read_one`.
+    let (function, first) = unsafe {
+        let offset = match (*spec).hop_count {
+            0 => (*spec).offset,
+            _ => (*spec).hops[0],
+        };
+        ((*spec).constant, offset)
+    };
     let key = SlotKey {
         site: function,
         tid,
@@ -204,7 +212,7 @@ fn slot(function: u64, tid: u32, stack_pointer: u64) -> Result<u64, i32> {
     };
     // SAFETY: the value is this thread's own.
     let slot = *unsafe { SLOTS.get(key) }.ok_or(ENOENT)?;
-    if slot < stack_pointer {
+    if slot.wrapping_add(first as i64 as u64) < stack_pointer {
         return Err(ENOENT);
     }
     Ok(slot)

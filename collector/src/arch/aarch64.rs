@@ -34,6 +34,9 @@ pub(super) const FACTS: Facts = Facts {
     },
     programs: ("entry_aarch64", "return_aarch64"),
     syscall_length: 4,
+    // `regs[30]`: https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/uapi/asm/ptrace.h#L88
+    link_register: Some(30 * 8),
+    signature_bits: qed_collector_ebpf::SIGNATURE_BITS,
     // EM_AARCH64
     elf_machine: 183,
     is_image,

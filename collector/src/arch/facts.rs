@@ -43,6 +43,10 @@ pub(super) struct Facts {
     pub(super) programs: (&'static str, &'static str),
     /// Bytes of the instruction that makes a system call.
     pub(super) syscall_length: u64,
+    /// Bytes into `struct pt_regs` of the register in which a call leaves the return address.
+    pub(super) link_register: Option<u32>,
+    /// The bits in which an address of the kernel's code can have a signature.
+    pub(super) signature_bits: u64,
     /// `e_machine` of its ELF files.
     pub(super) elf_machine: u16,
     /// True if the beginning of a file is that of a kernel image that QEMU boots.

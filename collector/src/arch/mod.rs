@@ -118,6 +118,18 @@ impl Arch {
         self.facts().syscall_length
     }
 
+    /// Bytes into `struct pt_regs` of the register in which a call leaves the return address; `None` where that is on the stack.
+    #[must_use]
+    pub const fn link_register(self) -> Option<u32> {
+        self.facts().link_register
+    }
+
+    /// The bits in which an address of the kernel's code can have a signature; all are set in one without.
+    #[must_use]
+    pub const fn signature_bits(self) -> u64 {
+        self.facts().signature_bits
+    }
+
     /// `e_machine` of its ELF files.
     #[must_use]
     pub const fn elf_machine(self) -> u16 {

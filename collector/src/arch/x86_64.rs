@@ -25,6 +25,8 @@ pub(super) const FACTS: Facts = Facts {
     },
     programs: ("kernel_entry", "kernel_return"),
     syscall_length: 2,
+    link_register: None,
+    signature_bits: 0,
     // EM_X86_64
     elf_machine: 62,
     is_image,

@@ -296,7 +296,7 @@ pub fn find_caller(
     };
     if replaced && frames.len() == 2 {
         return nothing(
-            "it is not known who called: another tool has put its own address in the place of the return address",
+            "it is not known who called: a return probe, of this experiment or of another tool, has put its own address in the place of the return address",
         );
     }
     let returns_to: Datum = match (&frame.symbol, frame.offset) {

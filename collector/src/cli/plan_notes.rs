@@ -214,6 +214,7 @@ mod tests {
         let pointer = || Decoder::Pointer {
             type_name: "const unsigned char *".into(),
             to_function: false,
+            signature_bits: 0,
         };
         let structure = Decoder::Structure {
             type_name: "struct dentry".into(),

@@ -15,6 +15,7 @@ mod planner;
 mod print_fmt;
 mod probe;
 mod reads;
+mod return_slot;
 mod setup;
 mod structure;
 mod target_kernel;

@@ -9,7 +9,7 @@ use super::planner::Planner;
 use crate::btf::{KernelFunction, Parameter};
 use crate::probe::AttachTarget;
 use crate::reason::Reason;
-use crate::symbols::disasm::{Instruction, locate};
+use crate::symbols::disasm::{Instruction, Located, ReturnAddress, entry_return_address, locate};
 
 /// The kernel's facts about the place of a probe.
 pub(super) struct ProbePlace<'a> {
@@ -21,6 +21,8 @@ pub(super) struct ProbePlace<'a> {
     pub untyped: Option<Reason>,
     /// The instruction, for a probe inside a function.
     pub instruction: Option<Instruction>,
+    /// The place of the function's return address when the probe is hit.
+    pub return_address: ReturnAddress,
     /// Copies of the function that the compiler made are watched, which may take and return something else.
     pub has_clones: bool,
     /// Symbols and addresses of further copies of the function.
@@ -46,7 +48,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         if let Some(reason) = self.offer.no_kprobes {
             return Err(not_offered_error(reason));
         }
-        let instruction = self.find_instruction(address, &probe.position)?;
+        let (instruction, return_address) = self.find_instruction(address, &probe.position)?;
         // Inside of a function the registers hold other things; and a clone can take its arguments in other ones.
         let has_clones = is_clone || !copies.is_empty();
         let (parameters, returned) = match (&instruction, has_clones) {
@@ -69,6 +71,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned,
             untyped,
             instruction,
+            return_address,
             has_clones,
             others: copies,
         })
@@ -127,6 +130,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
+            return_address: ReturnAddress::Frame,
             has_clones: false,
             others: Vec::new(),
         })
@@ -163,6 +167,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             },
             untyped: None,
             instruction: None,
+            return_address: ReturnAddress::Frame,
             has_clones: false,
             others: Vec::new(),
         })
@@ -188,6 +193,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
+            return_address: ReturnAddress::Frame,
             has_clones: false,
             others: Vec::new(),
         })
@@ -252,9 +258,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         &mut self,
         address: u64,
         position: &Position,
-    ) -> Result<Option<Instruction>, PlaceError> {
+    ) -> Result<(Option<Instruction>, ReturnAddress), PlaceError> {
+        let arch = self.offer.btf.arch();
         let target = match position {
-            Position::Entry => return Ok(None),
+            Position::Entry => return Ok((None, entry_return_address(arch))),
             Position::BeforeCall(name) | Position::AfterCall(name) => {
                 match (self.offer.symbols)(name).as_slice() {
                     [address] => Some(*address),
@@ -273,12 +280,15 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             }
             Position::Offset(_) | Position::Instruction(_) | Position::Body => None,
         };
-        Ok(locate(
-            self.offer.btf.arch(),
-            &(self.offer.code)(address)?,
-            position,
-            target,
-        )?)
+        Ok(
+            match locate(arch, &(self.offer.code)(address)?, position, target)? {
+                Some(Located {
+                    instruction,
+                    return_address,
+                }) => (Some(instruction), return_address),
+                None => (None, entry_return_address(arch)),
+            },
+        )
     }
 }
 

@@ -14,6 +14,7 @@ use super::setup::{CallMarkers, Markers};
 use super::types::{EventSource, PlannedInstruction, PlannedProbe, PlannedRead, RefusedReads};
 use crate::probe::AttachTarget;
 use crate::reason::Reason;
+use crate::symbols::disasm::ReturnAddress;
 use crate::workload::MARKING_SYSCALL;
 
 impl<'a> Planner<'_, '_, '_, 'a> {
@@ -202,6 +203,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 }
                 object_arg = position as u32;
             }
+        }
+        if place.instruction.is_some() && place.return_address == ReturnAddress::LinkRegister {
+            acts |= act::LINK_REGISTER;
         }
         if probe.any_task {
             acts |= act::ANY_TASK;

@@ -8,7 +8,7 @@ use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
-    CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_bits, as_time,
+    Code, CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_bits, as_time,
     compile, compile_of_kind, text_length,
 };
 use super::number_names::{NumberNaming, named_fields, number_names};
@@ -21,6 +21,7 @@ use super::types::{
 use crate::btf::{ArgumentLocation, Type, TypeId};
 use crate::probe::AttachTarget;
 use crate::reason::Reason;
+use crate::symbols::disasm::ReturnAddress;
 
 /// Compile the path that says how many elements there are.
 fn compile_element_count(path: &str, scope: &Scope<'_, '_>) -> Result<CompiledPath, Reason> {
@@ -95,7 +96,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         &'x self,
         place: &'x ProbePlace<'a>,
         exit: bool,
-        symbols: &'x dyn Fn(&str) -> Option<u64>,
+        code: Code<'x>,
     ) -> Scope<'x, 'a> {
         let system_call = matches!(place.returned, ReturnMeaning::SystemCall);
         Scope {
@@ -106,7 +107,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             } else {
                 ReturnMeaning::NotYet
             },
-            symbols,
+            code,
         }
     }
 
@@ -138,8 +139,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         place: &ProbePlace<'a>,
         probe: &Probe,
     ) -> Vec<PlannedParameter> {
-        let symbols = |_: &str| None;
-        let scope = self.scope(place, false, &symbols);
+        let scope = self.scope(place, false, Code::UNKNOWN);
         let tables = match &probe.target {
             Target::Tracepoint(tracepoint) => named_fields(self.offer, tracepoint),
             _ => BTreeMap::new(),
@@ -199,6 +199,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         matches!(stripped.ty, Type::Pointer { .. }).then(|| Decoder::Pointer {
             type_name: self.offer.btf.type_name(id).unwrap_or_default(),
             to_function: false,
+            signature_bits: 0,
         })
     }
 
@@ -219,10 +220,9 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         if id == TypeId::VOID || !probe.watch_return {
             return None;
         }
-        let symbols = |_: &str| None;
         let decode = match self.pointer_decoder(id) {
             Some(pointer) => Ok(pointer),
-            None => compile("return", &self.scope(place, true, &symbols))
+            None => compile("return", &self.scope(place, true, Code::UNKNOWN))
                 .map(|compiled| compiled.decode)
                 .map_err(Reason::from_error),
         };
@@ -291,7 +291,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             whole: true,
             choose: &read.choose,
         };
-        let scope = self.scope(place, exit, &symbols);
+        let return_slot = |function| self.return_slot(place, exit, function);
+        let code = Code {
+            symbols: &symbols,
+            return_slot: &return_slot,
+        };
+        let scope = self.scope(place, exit, code);
         let (path, mut compiled) = match self.first_path(read, &scope, wanted) {
             Ok(found) => found,
             Err(ReadPathError::Refused(reason)) => return Err(Some(reason)),
@@ -379,7 +384,6 @@ impl<'a> Planner<'_, '_, '_, 'a> {
 
     /// Check the paths of a probe that is not possible here for mistakes that do not depend on the kernel.
     pub(super) fn check_syntax(&mut self, probe: &Probe) {
-        let symbols = |_: &str| None;
         let nothing = ProbePlace {
             attach: AttachTarget::Lsm {
                 hook: String::new(),
@@ -390,12 +394,13 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             returned: ReturnMeaning::NotYet,
             untyped: None,
             instruction: None,
+            return_address: ReturnAddress::Frame,
             has_clones: false,
             others: Vec::new(),
         };
         for read in probe.entry.iter().chain(&probe.exit) {
             for path in read.paths() {
-                let result = compile(path.0, &self.scope(&nothing, false, &symbols));
+                let result = compile(path.0, &self.scope(&nothing, false, Code::UNKNOWN));
                 if let Err(error) = result
                     && error.class == ErrorClass::Syntax
                 {

@@ -3,10 +3,9 @@
 use super::decode::Decoder;
 use super::parse::{Expr, ExprArgument, ExprNode, Name, parse};
 use super::types::{
-    CompiledPath, Element, ErrorClass, ExprError, ReadOptions, ReturnMeaning, Scope,
+    CompiledPath, Element, ErrorClass, ExprError, ReadOptions, ReturnMeaning, ReturnSlot, Scope,
 };
 use super::value::{Extent, Origin, ReadLocation, Ty, Value, ValueSource};
-use crate::arch::Arch;
 use crate::btf::{ArgumentLocation, Btf, BtfError, Type, TypeId, nearest};
 use qed_collector_ebpf::root;
 use qed_evidence::investigation::MAX_READ;
@@ -326,23 +325,37 @@ impl<'a> Compiler<'_, '_, 'a> {
                     format!("one read brings back 1 to {MAX_READ} bytes"),
                 )),
             },
-            ("return_slot", [_]) if self.btf().arch() == Arch::Aarch64 => type_error(
-                span,
-                "a call on arm64 leaves the return address in a register: there is no slot on the stack",
-            ),
-            ("return_slot", [ExprArgument::Name(function)]) => Ok(Value {
-                place: ReadLocation {
-                    constant: self.find_symbol(function)?,
-                    ..ReadLocation::root(root::RETURN_SLOT)
-                },
-                ty: Ty::from(TypeId::VOID).pointer_to(false),
-                holds: ValueSource::Code(0),
-                member: None,
-                extent: Extent::Free,
-                origin: Origin::Kernel,
-            }),
+            ("return_slot", [ExprArgument::Name(function)]) => {
+                self.compile_return_slot(function, span)
+            }
             _ => Err(unknown_call_error(name, span)),
         }
+    }
+
+    fn compile_return_slot(&self, function: &Name, span: &Range<usize>) -> Result<Value> {
+        let address = self.find_symbol(function)?;
+        let slot = (self.scope.code.return_slot)(address);
+        let slot =
+            slot.map_err(|reason| ExprError::new(ErrorClass::Type, span, reason.to_string()))?;
+        let place = match slot {
+            ReturnSlot::Stack(offset) => ReadLocation {
+                constant: address,
+                offset,
+                ..ReadLocation::root(root::RETURN_SLOT)
+            },
+            ReturnSlot::Register(offset) => ReadLocation {
+                offset: offset.into(),
+                ..ReadLocation::root(root::REGISTERS)
+            },
+        };
+        Ok(Value {
+            place,
+            ty: Ty::from(TypeId::VOID).pointer_to(false),
+            holds: ValueSource::Code(0),
+            member: None,
+            extent: Extent::Free,
+            origin: Origin::Kernel,
+        })
     }
 
     fn check_returns_fd(&self, span: &Range<usize>) -> Result<()> {
@@ -378,7 +391,7 @@ impl<'a> Compiler<'_, '_, 'a> {
     }
 
     fn find_symbol(&self, name: &Name) -> Result<u64> {
-        (self.scope.symbols)(&name.text).ok_or_else(|| {
+        (self.scope.code.symbols)(&name.text).ok_or_else(|| {
             ExprError::new(
                 ErrorClass::Symbol,
                 &name.span,

@@ -5,6 +5,9 @@ use qed_collector_ebpf::MAX_READ_BYTES;
 use qed_evidence::value::Cut;
 use serde::{Deserialize, Serialize};
 
+/// The bit of an address, signed or not, that says that it is the kernel's. <https://docs.kernel.org/arch/arm64/memory.html>
+const OF_KERNEL: u64 = 1 << 55;
+
 /// The meaning of the bytes of a read. Type names are as C spells them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decoder {
@@ -14,6 +17,8 @@ pub enum Decoder {
         type_name: String,
         /// True if it points to code: name it by symbol.
         to_function: bool,
+        /// The bits in which an address of the kernel can have a signature, which are set in one without.
+        signature_bits: u64,
     },
     /// A number.
     Int {
@@ -225,8 +230,9 @@ pub fn decode(loads: &[LoadedBytes<'_>], how: &Decoder) -> DecodedValue {
         Decoder::Pointer {
             type_name,
             to_function,
+            signature_bits,
         } => DecodedValue::Pointer {
-            address: extract_bits(bytes, 0, 64) as u64,
+            address: without_signature(extract_bits(bytes, 0, 64) as u64, *signature_bits),
             type_name: type_name.clone(),
             to_function: *to_function,
         },
@@ -479,5 +485,12 @@ fn decode_text(loads: &[LoadedBytes<'_>], max: u32, whole: bool) -> DecodedValue
             cut,
             type_name: "char *".into(),
         },
+    }
+}
+/// An address without the signature that it can have in some bits. One that is not of the kernel has none.
+fn without_signature(address: u64, bits: u64) -> u64 {
+    match address & OF_KERNEL {
+        0 => address,
+        _ => address | bits,
     }
 }

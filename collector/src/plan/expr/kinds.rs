@@ -137,6 +137,7 @@ pub fn as_bits(decode: Decoder) -> Decoder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::{Code, ReturnSlot};
     use super::*;
     use crate::btf::build::Builder;
     use crate::btf::{ArgumentLocation, Btf, Parameter, TypeId};
@@ -225,7 +226,10 @@ mod tests {
             btf: &btf,
             parameters: &parameters,
             returned: ReturnMeaning::NotYet,
-            symbols: &|_| None,
+            code: Code {
+                symbols: &|_| None,
+                return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            },
         };
         let wanted = ReadOptions {
             whole: true,

@@ -47,5 +47,6 @@ pub use compile::{check, compile, compile_wanted};
 pub use decode::{DecodedValue, Decoder, LoadedBytes, StructureField, decode, decode_fields};
 pub use kinds::{as_bits, as_time, compile_of_kind, text_length};
 pub use types::{
-    CompiledPath, Element, ErrorClass, ExprError, PathMember, ReadOptions, ReturnMeaning, Scope,
+    Code, CompiledPath, Element, ErrorClass, ExprError, PathMember, ReadOptions, ReturnMeaning,
+    ReturnSlot, Scope,
 };

@@ -170,6 +170,7 @@ impl<'a> Compiler<'_, '_, 'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::{Code, ReturnSlot};
     use crate::btf::Btf;
     use crate::btf::build::Builder;
     use crate::btf::{ArgumentLocation, Parameter, TypeId};
@@ -242,7 +243,10 @@ mod tests {
             btf: &btf,
             parameters: &[parameter],
             returned: ReturnMeaning::NotYet,
-            symbols: &|_| None,
+            code: Code {
+                symbols: &|_| None,
+                return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            },
         };
         let wanted = ReadOptions {
             whole: true,

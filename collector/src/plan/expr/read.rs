@@ -24,12 +24,12 @@ impl Compiler<'_, '_, '_> {
     ) -> Result<CompiledPath, ExprError> {
         match value.holds {
             ValueSource::Code(0) => {
-                return self.compile_load(
-                    &value,
-                    8,
-                    self.address_decoder(value.ty, true, span)?,
-                    span,
-                );
+                let decode = Decoder::Pointer {
+                    type_name: value.ty.name(self.btf()).with_span(span)?,
+                    to_function: true,
+                    signature_bits: self.btf().arch().signature_bits(),
+                };
+                return self.compile_load(&value, 8, decode, span);
             }
             ValueSource::Code(bytes) => {
                 let decode = Decoder::Bytes {
@@ -224,6 +224,7 @@ impl Compiler<'_, '_, '_> {
         Ok(Decoder::Pointer {
             type_name: ty.name(self.btf()).with_span(span)?,
             to_function,
+            signature_bits: 0,
         })
     }
 

@@ -125,6 +125,7 @@ fn unknown_result_reason() -> Reason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::{Code, ReturnSlot};
     use super::*;
     use crate::btf::Btf;
     use crate::btf::build::Builder;
@@ -176,7 +177,10 @@ mod tests {
             btf: &btf,
             parameters: &[],
             returned,
-            symbols: &|_| None,
+            code: Code {
+                symbols: &|_| None,
+                return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            },
         };
         let wanted = ReadOptions {
             whole: true,

@@ -40,7 +40,10 @@ fn at_return(path: &str) -> Result<CompiledPath, ExprError> {
         btf: &btf,
         parameters: &signature.parameters,
         returned: ReturnMeaning::Function(signature.result),
-        symbols: &symbol,
+        code: Code {
+            symbols: &symbol,
+            return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+        },
     };
     compile(path, &scope)
 }
@@ -83,7 +86,10 @@ fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<CompiledPath, 
         btf: &btf,
         parameters: &signature.parameters,
         returned: ReturnMeaning::Function(signature.result),
-        symbols: &symbol,
+        code: Code {
+            symbols: &symbol,
+            return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+        },
     };
     compile_wanted(
         path,
@@ -216,6 +222,36 @@ fn symbols_become_constants() {
     ));
     let place = at_return("&return_slot(thing_get)").unwrap().spec;
     assert_eq!((place.root, place.form), (root::RETURN_SLOT, form::ADDRESS));
+    // Where a call leaves the return address in a register, and where a frame has it.
+    let slot = |slot: ReturnSlot| {
+        let data = sample();
+        let btf = Btf::parse(&data).unwrap();
+        let scope = Scope {
+            btf: &btf,
+            parameters: &[],
+            returned: ReturnMeaning::NotYet,
+            code: Code {
+                symbols: &symbol,
+                return_slot: &|_| Ok(slot),
+            },
+        };
+        compile("&return_slot(thing_get)", &scope).unwrap().spec
+    };
+    let register = slot(ReturnSlot::Register(240));
+    assert_eq!(
+        (
+            register.root,
+            register.offset,
+            register.hop_count,
+            register.form
+        ),
+        (root::REGISTERS, 240, 0, form::ADDRESS)
+    );
+    let frame = slot(ReturnSlot::Stack(-24));
+    assert_eq!(
+        (frame.root, frame.constant, frame.offset),
+        (root::RETURN_SLOT, SYMBOL, -24)
+    );
     // That of a clone has dots.
     for clone in [
         "text(thing_get.part.0.constprop.1, 5)",
@@ -469,7 +505,10 @@ fn scopes_decide_names() {
         btf: &btf,
         parameters: &sys_exit.parameters,
         returned: ReturnMeaning::NotYet,
-        symbols: &symbol,
+        code: Code {
+            symbols: &symbol,
+            return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+        },
     };
     let root_of = |path: &str| compile(path, &scope).unwrap().spec.root;
     assert_eq!(root_of("regs->orig_ax"), root::ARGUMENT);
@@ -640,7 +679,10 @@ fn host_paths_compile() {
         btf: &btf,
         parameters: &function.signature.parameters,
         returned: ReturnMeaning::NotYet,
-        symbols: &symbol,
+        code: Code {
+            symbols: &symbol,
+            return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+        },
     };
     let compiled =
         |path: &str| compile(path, &scope).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -650,7 +692,8 @@ fn host_paths_compile() {
         back.decode,
         Decoder::Pointer {
             type_name: "struct socket *".into(),
-            to_function: false
+            to_function: false,
+            signature_bits: 0,
         }
     );
     let Decoder::Enum {
@@ -729,7 +772,10 @@ proptest! {
                 btf: &btf,
                 parameters: &function.signature.parameters,
                 returned: ReturnMeaning::Function(function.signature.result),
-                symbols: &symbol,
+                code: Code {
+symbols: &symbol,
+return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+},
             };
             if let Ok(compiled) = compile(path, &scope) {
                 prop_assert!(compiled.spec.size as usize <= MAX_READ_BYTES);
@@ -750,7 +796,10 @@ fn whole(path: &str, choose: &[&str]) -> Result<CompiledPath, ExprError> {
         btf: &btf,
         parameters: &signature.parameters,
         returned: ReturnMeaning::Function(signature.result),
-        symbols: &symbol,
+        code: Code {
+            symbols: &symbol,
+            return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+        },
     };
     let choose: Vec<String> = choose.iter().map(|name| (*name).to_owned()).collect();
     let options = ReadOptions {
@@ -867,4 +916,31 @@ fn whole_structures() {
         assert!(error.to_string().contains(reason), "{path}: {error}");
     }
     assert!(mistake("*thing").to_string().contains("name a member"));
+}
+
+/// Check that a return address is shown without its signature, and that an address of user space, NULL and a pointer to data are shown as
+/// they are.
+#[test]
+fn signatures_are_taken_off() {
+    let decoded = |raw: u64, signature_bits| {
+        let mut bytes = [0; MAX_READ_BYTES];
+        bytes[..8].copy_from_slice(&raw.to_le_bytes());
+        let decoder = Decoder::Pointer {
+            type_name: "void *".into(),
+            to_function: true,
+            signature_bits,
+        };
+        match decode(&[(&bytes, 0)], &decoder) {
+            DecodedValue::Pointer { address, .. } => address,
+            other => panic!("{other:?}"),
+        }
+    };
+    let bits = qed_collector_ebpf::SIGNATURE_BITS;
+    let code = 0xffff_8000_8123_4568;
+    assert_eq!(decoded(0x52bb_8000_8123_4568, bits), code);
+    assert_eq!(decoded(code, bits), code);
+    for other in [0, 0x0000_aaaa_1234_5678, 0x0052_0000_0000_0000] {
+        assert_eq!(decoded(other, bits), other);
+    }
+    assert_eq!(decoded(0x52bb_8000_8123_4568, 0), 0x52bb_8000_8123_4568);
 }

@@ -2,6 +2,7 @@
 
 use super::decode::Decoder;
 use crate::btf::{Btf, BtfError, Parameter, TypeId};
+use crate::reason::Reason;
 use qed_collector_ebpf::ReadSpec;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -85,8 +86,34 @@ pub struct Scope<'s, 'a> {
     pub parameters: &'s [Parameter<'a>],
     /// The meaning of `return` here.
     pub returned: ReturnMeaning,
+    /// The kernel's code.
+    pub code: Code<'s>,
+}
+
+/// What a path can refer to of the kernel's code.
+#[derive(Clone, Copy)]
+pub struct Code<'s> {
     /// Live addresses of kernel symbols; `None` for a symbol that does not exist or whose address is hidden.
     pub symbols: &'s dyn Fn(&str) -> Option<u64>,
+    /// The place at which the function at a live address keeps its return address, or why that is not known here.
+    pub return_slot: &'s dyn Fn(u64) -> Result<ReturnSlot, Reason>,
+}
+
+impl Code<'static> {
+    /// Of which nothing is known.
+    pub const UNKNOWN: Self = Self {
+        symbols: &|_| None,
+        return_slot: &|_| Err(Reason::from("the kernel's code is not known here")),
+    };
+}
+
+/// The place of the return address of a function that has not returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnSlot {
+    /// So many bytes from the stack pointer that the function had at its entry.
+    Stack(i64),
+    /// In a register, which is so many bytes into the `struct pt_regs` of the hit.
+    Register(u32),
 }
 
 /// A path that cannot be read.

@@ -2,12 +2,15 @@
 //! placed. Pure: bytes in, instructions out.
 
 mod aarch64;
+mod frame;
 mod instruction;
 mod x86_64;
 
 use qed_evidence::investigation::Position;
 
 use crate::arch::Arch;
+use frame::return_address_at;
+pub use frame::{ReturnAddress, entry_return_address, return_slot_offset};
 pub use instruction::{CallTarget, Instruction, Jumps};
 
 /// Length of the longest instruction of any architecture, in bytes: this much is read before a return address to find the call there.
@@ -86,12 +89,15 @@ pub enum LocateError {
     /// The function's entry has no room for the function tracer.
     #[error("the function tracer has no bytes at the function's entry, or uses them now")]
     NotTraced,
-    /// On this architecture probes sit on entries only.
+    /// Nobody knows who called.
     #[error(
-        "on {0} a probe sits on a function's entry or its return: inside of a function it is not known whether the return address is \
-         in a register or on the stack, and so who called"
+        "whether the return address is in a register or on the stack {offset:#x} bytes into the function does not show from its \
+         instructions, and so it would not be known who called"
     )]
-    EntryOnly(Arch),
+    NoReturnAddress {
+        /// Bytes into the function.
+        offset: u64,
+    },
     /// Nothing is known behind the function tracer's bytes.
     #[error("the instruction after the function tracer's bytes is unknown")]
     BehindTracer,
@@ -116,6 +122,15 @@ pub enum LocateError {
     BehindCall(String),
 }
 
+/// The place of a probe inside of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The instruction that it waits for.
+    pub instruction: Instruction,
+    /// The place of the function's return address when that instruction is about to run.
+    pub return_address: ReturnAddress,
+}
+
 /// The instruction of a function at which a probe of `position` goes. `target` is the address of the function that the
 /// position names. `None`: the position is the function's entry, for which no code is needed.
 pub fn locate(
@@ -123,13 +138,30 @@ pub fn locate(
     code: &[Instruction],
     position: &Position,
     target: Option<u64>,
-) -> Result<Option<Instruction>, LocateError> {
+) -> Result<Option<Located>, LocateError> {
+    let Some(instruction) = locate_instruction(arch, code, position, target)? else {
+        return Ok(None);
+    };
+    let offset = instruction.offset;
+    let return_address =
+        return_address_at(arch, code, offset).ok_or(LocateError::NoReturnAddress { offset })?;
+    Ok(Some(Located {
+        instruction: instruction.clone(),
+        return_address,
+    }))
+}
+
+fn locate_instruction<'c>(
+    arch: Arch,
+    code: &'c [Instruction],
+    position: &Position,
+    target: Option<u64>,
+) -> Result<Option<&'c Instruction>, LocateError> {
     let known = code
         .last()
         .map_or(0, |last| last.offset + last.bytes.len() as u64);
     let found = match position {
         Position::Entry => return Ok(None),
-        _ if arch == Arch::Aarch64 => return Err(LocateError::EntryOnly(arch)),
         Position::Offset(offset) => {
             let found = code.iter().find(|at| at.offset == *offset);
             found.ok_or_else(|| match code.iter().rfind(|at| at.offset < *offset) {
@@ -151,13 +183,19 @@ pub fn locate(
             })?
         }
         Position::Body => {
-            // At most one instruction precedes it: the mark of an entry for indirect calls.
-            let traced = code
-                .iter()
-                .take(2)
-                .position(|at| at.bytes == x86_64::TRACER_NOP);
-            let traced = traced.ok_or(LocateError::NotTraced)?;
-            code.get(traced + 1).ok_or(LocateError::BehindTracer)?
+            let traced = match arch {
+                Arch::X86_64 => x86_64::TRACER,
+                Arch::Aarch64 => aarch64::TRACER,
+            };
+            // At most one instruction precedes them: the mark of an entry for indirect calls.
+            let starts = |at: &usize| {
+                let rest = code.iter().skip(*at).take(traced.len());
+                rest.map(|one| one.bytes.as_slice())
+                    .eq(traced.iter().copied())
+            };
+            let start = (0..2).find(starts).ok_or(LocateError::NotTraced)?;
+            let behind = code.get(start + traced.len());
+            behind.ok_or(LocateError::BehindTracer)?
         }
         Position::BeforeCall(name) | Position::AfterCall(name) => {
             let target = target.ok_or_else(|| LocateError::NoTarget(name.clone()))?;
@@ -183,7 +221,7 @@ pub fn locate(
             }
         }
     };
-    Ok(Some(found.clone()))
+    Ok(Some(found))
 }
 
 #[cfg(test)]
@@ -226,7 +264,7 @@ mod tests {
     fn places() {
         let at = |position: Position, target| {
             locate(Arch::X86_64, &code(), &position, target)
-                .map(|found| found.map(|found| found.offset))
+                .map(|found| found.map(|found| found.instruction.offset))
         };
         assert_eq!(at(Position::Entry, None), Ok(None));
         assert_eq!(at(Position::Offset(10), None), Ok(Some(10)));
@@ -246,7 +284,7 @@ mod tests {
         let body = |code: &[u8]| {
             let code = disassemble(Arch::X86_64, code, 0x1000, &|_| None);
             locate(Arch::X86_64, &code, &Position::Body, None)
-                .map(|found| found.map(|found| found.offset))
+                .map(|found| found.map(|found| found.instruction.offset))
         };
         assert_eq!(body(&marked), Ok(Some(9)));
         assert!(body(&[&marked[..4], &marked].concat()).is_err());

@@ -5,7 +5,7 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic, OpK
 use super::instruction::{CallTarget, Instruction, Jumps};
 
 /// The five-byte NOP that the kernel puts in place of a disabled call of the function tracer.
-pub(super) const TRACER_NOP: &[u8] = &[0x0f, 0x1f, 0x44, 0x00, 0x00];
+pub(super) const TRACER: &[&[u8]] = &[&[0x0f, 0x1f, 0x44, 0x00, 0x00]];
 
 pub(super) fn disassemble(
     code: &[u8],

@@ -1,5 +1,7 @@
 //! The decoder for arm64, whose instructions all have four bytes.
 
+pub(super) mod frame;
+
 use yaxpeax_arch::{Decoder as _, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction as Decoded, Opcode, Operand};
 
@@ -7,6 +9,10 @@ use super::instruction::{CallTarget, Instruction, Jumps};
 
 /// Bytes of an instruction.
 const SIZE: usize = 4;
+
+/// What the function tracer keeps at the entry of a function while it does not trace it: `mov x9, x30; nop`.
+/// (<https://elixir.bootlin.com/linux/v6.12.117/source/arch/arm64/kernel/ftrace.c#L398>)
+pub(super) const TRACER: &[&[u8]] = &[&[0xe9, 0x03, 0x1e, 0xaa], &[0x1f, 0x20, 0x03, 0xd5]];
 
 /// The instruction of four bytes; `None` where the decoder does not know it.
 fn decode(word: &[u8]) -> Option<Decoded> {
