@@ -34,8 +34,9 @@ mirror_of() {
 }
 
 # A private apt state NAME for SUITES, which leaves the system's lists and its installed packages out of account.
+# APT_ARCH is the architecture of the packages.
 apt_state() {
-	local name=$1 dir="$WORK/apt-$1" suite uri
+	local name=$1 dir="$WORK/apt-$1" suite uri architecture=${APT_ARCH:-amd64}
 	shift
 	need apt-get dpkg
 	[ -r "$KEYRING" ] || cannot "$KEYRING is missing"
@@ -54,8 +55,8 @@ apt_state() {
 		Dir::State::Lists "$dir/lists";
 		Dir::State::status "$dir/status";
 		Dir::Cache "$dir/cache";
-		APT::Architecture "amd64";
-		APT::Architectures { "amd64"; };
+		APT::Architecture "$architecture";
+		APT::Architectures { "$architecture"; };
 		APT::Sandbox::User "root";
 		Acquire::Languages "none";
 	CONF
@@ -91,7 +92,19 @@ busybox() {
 	cp "$WORK/bb/bin/busybox" "$WORK/busybox"
 }
 
-# An initramfs FILE that runs SCRIPT on the serial port, with the contents of FOLDERs.
+# What a guest of arm64 needs, for GUEST_ARCH=arm64: QEMU as $WORK/qemu, whose libraries are those of the system's QEMU, and a
+# static busybox as $WORK/busybox.arm64.
+arm64() {
+	busybox
+	unpack bookworm "$WORK/qemu" qemu-system-arm=1:7.2+dfsg-7+deb12u18+b3
+	need ldd
+	! ldd "$WORK/qemu/usr/bin/qemu-system-aarch64" | grep 'not found' >&2 || cannot "libraries of QEMU are missing"
+	APT_ARCH=arm64 apt_state bookworm-arm64 bookworm
+	unpack bookworm-arm64 "$WORK/bb-arm64" busybox-static=1:1.35.0-4+deb12u1+b1
+	cp "$WORK/bb-arm64/bin/busybox" "$WORK/busybox.arm64"
+}
+
+# An initramfs FILE that runs SCRIPT on the serial port, with the contents of FOLDERs, for GUEST_ARCH.
 initramfs() {
 	local file=$1 script=$2 root dir
 	shift 2
@@ -110,8 +123,8 @@ initramfs() {
 		[ -d "$folder/usr" ] && cp -a "$folder/usr/." "$root/usr/"
 		[ -d "$folder/etc" ] && cp -a "$folder/etc/." "$root/etc/"
 	done
-	rm -rf "$root"/usr/share/{doc,man,locale,bash-completion} "$root"/usr/lib/x86_64-linux-gnu/gconv
-	cp "$WORK/busybox" "$root/bin/busybox"
+	rm -rf "$root"/usr/share/{doc,man,locale,bash-completion} "$root"/usr/lib/*/gconv
+	cp "$WORK/busybox${GUEST_ARCH:+.$GUEST_ARCH}" "$root/bin/busybox"
 	cp "$script" "$root/script"
 	cat >"$root/init" <<-'INIT'
 		#!/bin/busybox sh
@@ -124,7 +137,10 @@ initramfs() {
 		mount -t tracefs tracing /sys/kernel/tracing
 		mount -t debugfs debug /sys/kernel/debug
 		mount -t bpf bpf /sys/fs/bpf
-		exec >/dev/ttyS0 2>&1
+		for port in ttyAMA0 ttyS0; do
+			[ ! -c /dev/$port ] || break
+		done
+		exec >/dev/$port 2>&1
 		sh /script
 		echo "guest: end"
 		poweroff -f
@@ -136,15 +152,19 @@ initramfs() {
 
 # What the guest with KERNEL and INITRAMFS printed, with the console's own lines and carriage returns removed.
 # GUEST_APPEND is added to the kernel's command line, GUEST_CPUS is the number of processors. With GUEST_REBOOTS=yes a restart
-# boots again, in the same memory.
+# boots again, in the same memory. GUEST_ARCH=arm64 (see arm64) is for kernels of that architecture.
 guest() {
 	local kernel=$1 initramfs=$2 out reboot=-no-reboot
+	local qemu="qemu-system-x86_64 -cpu max" console="ttyS0 no_timer_check"
 	[ "${GUEST_REBOOTS:-no}" = no ] || reboot=
-	need qemu-system-x86_64 timeout
+	if [ "${GUEST_ARCH:-}" = arm64 ]; then
+		qemu="$WORK/qemu/usr/bin/qemu-system-aarch64 -M virt -cpu max,pauth-impdef=on" console=ttyAMA0
+	fi
+	need "${qemu%% *}" timeout
 	# shellcheck disable=SC2086
-	out=$(timeout "${GUEST_SECONDS:-300}" qemu-system-x86_64 -accel tcg -cpu max -nodefaults $reboot -display none \
+	out=$(timeout "${GUEST_SECONDS:-300}" $qemu -accel tcg -nodefaults $reboot -display none \
 		-m "${GUEST_MIB:-1024}" -smp "${GUEST_CPUS:-1}" -kernel "$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 quiet no_timer_check panic=-1 ${GUEST_APPEND:-}" \
+		-append "console=$console quiet panic=-1 ${GUEST_APPEND:-}" \
 		-serial stdio </dev/null | tr -d '\r' | sed -E '/^\[ *[0-9]+\.[0-9]+\] /d') || true
 	case $out in
 	*"guest: end"*) printf '%s\n' "$out" | sed '/guest: end/,$d' ;;
