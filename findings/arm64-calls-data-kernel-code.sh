@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Guess: "Kernel code" in /proc/iomem is the kernel's instructions, from _text to _etext, and its read-only data has a line of its own
 #        ("Kernel rodata"), or is part of "Kernel data".
-# Seen:  so it is on x86-64. On arm64 "Kernel code" goes on to the start of the code for the boot: it holds all read-only data, the table of
-#        system calls and the kernel's banner with it, and on 7.3 it is nearly twice as long as the code. There is no line for read-only data, and
-#        none for bss, which is in "Kernel data". The code of the boot itself is "reserved", and plain "System RAM" on x86-64.
+# Seen:  so it is on x86-64. On arm64 "Kernel code" goes on to the start of the code for the boot: it holds all read-only data, the table
+#        of system calls and the kernel's banner with it, and on 7.3 it is nearly twice as long as the code. There is no line for
+#        read-only data, and none for bss, which is in "Kernel data". The code of the boot itself is "reserved", and plain "System RAM" on
+#        x86-64.
 # Where: Linux 6.12.117 and 7.3.4 (Debian's cloud flavours) for arm64, 7.3.4 for x86-64, in QEMU.
-# Why it matters: a physical address, in a dump or from a memory error, is called code when it is data; and the ends of the ranges are not those of
-#        the symbols, so that an offset that was computed from them is wrong by megabytes.
+# Why it matters: a physical address, in a dump or from a memory error, is called code when it is data; and the ends of the ranges are not
+#        those of the symbols, so that an offset that was computed from them is wrong by megabytes.
 set -euo pipefail
 . "$(dirname "$0")/lib/common.bash"
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Guess: an address that the kernel itself gives for a function, in available_filter_functions_addrs or in an fprobe's hit, is good for a kprobe
-#        at the function's entry: the list is of what can be traced, and kprobes know the tracer's places.
+# Guess: an address that the kernel itself gives for a function, in available_filter_functions_addrs or in an fprobe's hit, is good for a
+#        kprobe at the function's entry: the list is of what can be traced, and kprobes know the tracer's places.
 # Seen:  on arm64 each of them is refused with EINVAL, and the function's name is taken. The addresses are those of the instruction that
-#        the function tracer patches, four bytes into the function, which is the one that arm64 lets no kprobe have; the kprobe by name
-#        is a breakpoint on the one before it. On x86-64 the same addresses are taken, and there the kprobe by name moves itself to the
+#        the function tracer patches, four bytes into the function, which is the one that arm64 lets no kprobe have; the kprobe by name is
+#        a breakpoint on the one before it. On x86-64 the same addresses are taken, and there the kprobe by name moves itself to the
 #        patched place: one function has the offset +0x4 for a kprobe there and +0x0 on arm64, and for an fprobe +0x4 on both.
 # Where: Linux 7.3.4 (Debian's cloud flavours) for arm64 and x86-64 in QEMU.
-# Why it matters: a tool that resolves names itself, and probes by address for the sake of functions that share a name, works on one architecture
-#        and not on the other; and whoever joins hits by address or by offset sees two functions.
+# Why it matters: a tool that resolves names itself, and probes by address for the sake of functions that share a name, works on one
+#        architecture and not on the other; and whoever joins hits by address or by offset sees two functions.
 set -euo pipefail
 . "$(dirname "$0")/lib/common.bash"
 
@@ -56,6 +56,7 @@ recorded() {
 	echo "the kprobe by name hits at vfs_read+$2"
 	echo "the fprobe hits at vfs_read+0x4"
 }
-expect "arm64" "$(recorded "refused (Invalid argument)" 0x0)" "$(GUEST_ARCH=arm64 guest "$WORK"/arm/usr/lib/modules/*/vmlinuz "$WORK/initrd-arm")"
+expect "arm64" "$(recorded "refused (Invalid argument)" 0x0)" \
+	"$(GUEST_ARCH=arm64 guest "$WORK"/arm/usr/lib/modules/*/vmlinuz "$WORK/initrd-arm")"
 expect "x86-64" "$(recorded taken 0x4)" "$(guest "$WORK"/x86/usr/lib/modules/*/vmlinuz "$WORK/initrd")"
 finish

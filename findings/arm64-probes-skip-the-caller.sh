@@ -34,7 +34,8 @@ report() {
 		END { gsub(/\+0x[0-9a-f\/x]+/, "", said); print label said ":" frames }' /tmp/trace
 }
 echo 1 > options/stacktrace
-for probe in 'p:kprobe vfs_read' 'p:behind_the_entry vfs_read+20' 'r:kretprobe vfs_read' 'f:fprobe vfs_read' 'f:fprobe_return vfs_read%return'; do
+for probe in 'p:kprobe vfs_read' 'p:behind_the_entry vfs_read+20' 'r:kretprobe vfs_read' \
+	'f:fprobe vfs_read' 'f:fprobe_return vfs_read%return'; do
 	name=${probe#?:}; name=${name%% *}
 	echo "$probe" 2> /dev/null >> dynamic_events || continue
 	event=$(echo events/*/$name)

@@ -88,7 +88,8 @@ echo 0 > events/kprobes/enable
 grep 'connected$' /tmp/list
 # A seqpacket socket sends with the function of datagrams: the first of the two hits is enough.
 sed -nE 's/^.* (state=[0-9]+) (type=[0-9]+) name="(.*)"$/\3: \1 \2/p' trace | uniq
-echo "St of those with two ends: $(awk 'NR > 1 && $4 == "00000000" { print $6 }' /tmp/list | sort | uniq -c | awk '{ print $1 " times " $2 }')"
+states=$(awk 'NR > 1 && $4 == "00000000" { print $6 }' /tmp/list | sort | uniq -c)
+echo "St of those with two ends: $(echo "$states" | awk '{ print $1 " times " $2 }')"
 GUEST
 initramfs "$WORK/initrd" "$WORK/script" "$WORK/program"
 seen_on() { guest "$1" "$WORK/initrd"; }

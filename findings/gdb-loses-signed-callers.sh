@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Guess: `bt` in a gdb that knows arm64 and has the kernel's debug information goes from a breakpoint to the system call, with QEMU's
-#        stub as with a real debugger: it takes the signature off a return address, as the unwind information asks for.
+# Guess: `bt` in a gdb that knows arm64 and has the kernel's debug information goes from a breakpoint to the system call, with QEMU's stub
+#        as with a real debugger: it takes the signature off a return address, as the unwind information asks for.
 # Seen:  with QEMU 7.2 it ends after the first return address that was signed: frame #2 is 0xb6ff80008059f5d4 in ?? (), the next one a
-#        pointer to data, and then gdb says that the stack is corrupt or that it has not enough registers. gdb asks the stub
-#        for the masks of the signature, which QEMU offers from later versions on (10.0: whole, each such frame marked `[PAC]`), and says no
-#        word of them when they are missing. With pointer authentication off (`-cpu max,pauth=off`, or arm64.nopauth for the kernel)
-#        the backtrace is whole.
+#        pointer to data, and then gdb says that the stack is corrupt or that it has not enough registers. gdb asks the stub for the masks
+#        of the signature, which QEMU offers from later versions on (10.0: whole, each such frame marked `[PAC]`), and says no word of
+#        them when they are missing. With pointer authentication off (`-cpu max,pauth=off`, or arm64.nopauth for the kernel) the backtrace
+#        is whole.
 # Where: gdb-multiarch 18.1, QEMU 7.2 and 10.0, Linux 7.3.4 (Debian's cloud flavour) for arm64.
-# Why it matters: the two true frames in front make the rest look like a broken stack. And a script that takes the function as the word behind
-#        `in` after an address finds no frame where there is a `[PAC]`.
+# Why it matters: the two true frames in front make the rest look like a broken stack. And a script that takes the function as the word
+#        behind `in` after an address finds no frame where there is a `[PAC]`.
 set -euo pipefail
 . "$(dirname "$0")/lib/common.bash"
 need chroot timeout
@@ -65,7 +65,8 @@ seen=$(backtrace max,pauth-impdef=on "$WORK/qemu/usr/bin/qemu-system-aarch64")
 expect "QEMU 7.2, the first three frames" "rw_verify_area vfs_read ??" "$(cut -d' ' -f1-3 <<<"$seen")"
 expect "QEMU 7.2, functions in the frames behind" "" "$(cut -d' ' -f4- <<<"$seen" | tr -d '? ')"
 signed=$(sed -nE 's/^#2 +(0x[0-9a-f]+) in \?\? .*/\1/p' "$WORK/said")
-plain=$(chroot "$WORK/tools" /usr/bin/gdb-multiarch -q -nx -batch -ex 'print/x (long)ksys_read' /vmlinux 2>/dev/null | sed -nE 's/.*= (0x[0-9a-f]+)$/\1/p')
+plain=$(chroot "$WORK/tools" /usr/bin/gdb-multiarch -q -nx -batch \
+	-ex 'print/x (long)ksys_read' /vmlinux 2>/dev/null | sed -nE 's/.*= (0x[0-9a-f]+)$/\1/p')
 # The call is within the first 512 bytes.
 offset=$(((signed & 0xffffffffffff) - (plain & 0xffffffffffff)))
 expect "the third frame is in ksys_read, by its low 48 bits" yes "$([ $offset -gt 0 ] && [ $offset -lt 512 ] && echo yes || echo no)"
@@ -73,7 +74,8 @@ expect "the third frame is an address of the kernel" no "$([ $((signed >> 48 & 0
 expect "QEMU 7.2, pointer authentication off" "rw_verify_area $whole " \
 	"$(backtrace max,pauth=off "$WORK/qemu/usr/bin/qemu-system-aarch64")"
 libraries=$WORK/qemu10/usr/lib/x86_64-linux-gnu
-expect "QEMU 10.0" "rw_verify_area vfs_read [PAC] ksys_read [PAC] __se_sys_read [PAC] __invoke_syscall [PAC] el0_svc_common [PAC] do_el0_svc " \
+expect "QEMU 10.0" \
+	"rw_verify_area vfs_read [PAC] ksys_read [PAC] __se_sys_read [PAC] __invoke_syscall [PAC] el0_svc_common [PAC] do_el0_svc " \
 	"$(backtrace max,pauth-impdef=on "$WORK/qemu10/usr/lib64/ld-linux-x86-64.so.2" --library-path "$libraries:$libraries/pulseaudio" \
 		"$WORK/qemu10/usr/bin/qemu-system-aarch64")"
 finish
