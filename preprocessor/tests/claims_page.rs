@@ -208,3 +208,67 @@ fn absent_machine_of_a_claim() {
     let output = book.qed(&["check"]);
     assert!(common::stderr(&output).contains("no chapter makes a claim `fre`"));
 }
+
+/// Check that machines of two architectures stand in two groups on the pages of claims and of machines, in the book's order, also where
+/// evidence is from before it said its architecture; and that a book of one architecture has no groups.
+#[test]
+fn architectures_stand_apart() {
+    let chapter = "# One\n\n```qed-claim good\ncreate.outcome.returned == 3\n```\n\n```qed-claim where\n\
+        kernel.arch == 'aarch64'\n```\n\n```qed-exhibit claims\n```\n\n```qed-exhibit machines\n```\n";
+    let book = Book::new(
+        &[("one.md", chapter)],
+        "on-fail = \"warn\"",
+        "[output.html]\n[output.markdown]",
+    );
+    let toml = book.read("book.toml").replace(
+        "\"guest:test-2\"",
+        "\"guest:test-2\", \"guest:test-3\", \"guest:test-4\"",
+    );
+    book.write("book.toml", &toml);
+    book.build();
+    let page = book.read("book/html/one.html");
+    assert!(!page.contains(" scope=\"colgroup\""), "{page}");
+    assert!(!page.contains(" data-arch=\""), "{page}");
+    assert!(!page.contains("<p class=\"qed-group\""), "{page}");
+
+    let of = |machine: &str, arch: Option<&str>| {
+        let mut evidence = evidence(machine, 0x1e00_0000, "said\n");
+        evidence.kernel.arch = arch.map(str::to_owned);
+        book.evidence(&evidence);
+    };
+    of("guest:test-2", Some("aarch64"));
+    of("guest:test-3", Some("x86_64"));
+    book.build();
+    let page = book.read("book/html/one.html");
+    let head = "<tr><td></td><th colspan=\"2\" scope=\"colgroup\">x86-64</th><th colspan=\"1\" scope=\"colgroup\">arm64</th><td></td></tr>\
+        <tr><th>claim</th><th>guest:test-1</th><th>guest:test-3</th><th>guest:test-2</th><th>reason</th></tr>";
+    assert!(page.contains(head), "{page}");
+    // The verdicts stand in the columns of their machines: only the last one's kernel is for arm64.
+    let text = book.read("book/markdown/one.md");
+    assert!(
+        text.contains(
+            "where (one.md)  [x86-64] guest:test-1: ? UNVERIFIED  guest:test-3: ✘ FAIL  [arm64] guest:test-2: ✔ PASS"
+        ),
+        "{text}"
+    );
+    let cells: Vec<&str> = page.split("data-label=\"guest:test-").skip(1).collect();
+    let cell = |number: usize, start: &str, word: &str| {
+        assert!(cells[number].starts_with(start), "{}", cells[number]);
+        let (cell, _) = cells[number].split_once("</td>").unwrap();
+        assert!(cell.contains(word), "{cell}");
+    };
+    cell(3, "1\" data-arch=\"x86-64\">", "UNVERIFIED");
+    cell(4, "3\">", "FAIL");
+    cell(5, "2\" data-arch=\"arm64\">", "PASS");
+    let places = [
+        "<p class=\"qed-group\">x86-64</p>",
+        "<th colspan=\"2\">guest:test-1</th>",
+        "<th colspan=\"2\">guest:test-3</th>",
+        "<p class=\"qed-group\">arm64</p>",
+        "<th colspan=\"2\">guest:test-2</th>",
+        "<p class=\"qed-group\">no evidence</p>",
+        "<th colspan=\"2\">guest:test-4</th>",
+    ]
+    .map(|part| page.find(part).unwrap_or_else(|| panic!("{part}: {page}")));
+    assert!(places.is_sorted(), "{places:?}");
+}

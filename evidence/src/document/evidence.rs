@@ -169,6 +169,25 @@ pub struct Kernel {
 /// The architectures of kernels, as `uname -m` prints them.
 pub const ARCHITECTURES: &[&str] = &["x86_64", "aarch64"];
 
+impl Kernel {
+    /// The architecture, as `uname -m` prints it. Evidence of before it was said is of x86-64: nothing else was captured.
+    #[must_use]
+    pub fn architecture(&self) -> &str {
+        self.arch.as_deref().unwrap_or(ARCHITECTURES[0])
+    }
+}
+
+/// One of [`ARCHITECTURES`] as texts for readers have it.
+#[must_use]
+pub fn architecture_words(arch: &str) -> &'static str {
+    match arch {
+        "x86_64" => "x86-64",
+        "aarch64" => "arm64",
+        // Evidence of any other is refused.
+        _ => "another architecture",
+    }
+}
+
 /// One boot of a guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

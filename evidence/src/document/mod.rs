@@ -27,6 +27,7 @@ pub use code::{CallSite, Instruction};
 pub use command::{CommandRun, FileRole, ProgramFile, Reader};
 pub use evidence::{
     ARCHITECTURES, Boot, Evidence, Kernel, Machine, MachineKind, Run, SCHEMA_VERSION,
+    architecture_words,
 };
 pub use experiment::{Cost, Descendants, Experiment, Outcome, Quality};
 pub use facts::{EnumeratorFacts, Facts, FieldFacts, MemberFacts, TypeFacts};

@@ -4,6 +4,9 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
+use crate::evidence::book_data::BookData;
+use crate::evidence::machine_id::MachineId;
+use crate::exhibits::architectures::{ArchitectureGroup, group_machines};
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::claim_block::{
     badge, is_long, missing_verdict_reason, text_badge, verdict_classes,
@@ -30,12 +33,14 @@ struct Reason {
     long: bool,
 }
 
-fn reasons(judged: &JudgedClaim, machines: &[String]) -> Vec<Reason> {
+/// A machine with its name.
+type NamedMachine<'b> = (MachineId, &'b str);
+
+fn reasons(judged: &JudgedClaim, machines: &[NamedMachine<'_>]) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
     for (machine, judgement) in machines
         .iter()
-        .map(String::as_str)
-        .zip(&judged.judgements)
+        .map(|(on, machine)| (*machine, judged.judgement_on(*on)))
         .chain(judged.absent())
     {
         let Some(text) = missing_verdict_reason(judgement) else {
@@ -54,8 +59,12 @@ fn reasons(judged: &JudgedClaim, machines: &[String]) -> Vec<Reason> {
 }
 
 #[derive(Serialize)]
-struct ClaimsView {
-    machines: Vec<String>,
+struct ClaimsView<'b> {
+    /// Empty if all machines are of one.
+    architectures: Vec<ArchitectureGroup>,
+    machines: Vec<&'b str>,
+    /// For each machine, its architecture if it is the first of several; else empty.
+    starts: Vec<&'static str>,
     rows: Vec<ClaimsRow>,
     sum: String,
 }
@@ -95,31 +104,50 @@ pub(super) fn claim_link(from: &str, judged: &JudgedClaim) -> String {
     )
 }
 
+/// For each machine, in the order of the groups, its architecture if it is the first of that, else nothing.
+fn group_starts(groups: &[ArchitectureGroup]) -> Vec<&'static str> {
+    let starts = groups.iter().flat_map(|group| {
+        let rest = std::iter::repeat_n("", group.width.saturating_sub(1));
+        std::iter::once(group.name).chain(rest)
+    });
+    starts.collect()
+}
+
 /// Render the exhibit.
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
-    let machines: Vec<String> = book_data
-        .evidence_set
-        .loaded
+    let mut groups = group_machines(book_data);
+    let machines: Vec<NamedMachine<'_>> = groups
         .iter()
-        .map(|m| m.machine.clone())
+        .flat_map(|group| &group.machines)
+        .map(|on| (*on, book_data.machine(*on).machine.as_str()))
         .collect();
+    if groups.len() == 1 {
+        groups.clear();
+    }
+    let starts = match groups.is_empty() {
+        true => vec![""; machines.len()],
+        false => group_starts(&groups),
+    };
     let mut counts = std::collections::BTreeMap::new();
     let rows: Vec<ClaimsRow> = request
         .claims
         .iter_in_book_order()
         .map(|judged| {
             *counts.entry(judged.judgement().verdict).or_insert(0_usize) += 1;
+            let verdicts = machines
+                .iter()
+                .map(|(on, _)| (*on, judged.judgement_on(*on).verdict));
             ClaimsRow {
                 id: judged.claim.id.clone(),
                 href: claim_link(request.chapter, judged),
                 chapter: judged.chapter_name.clone(),
-                badges: judged.judgements.iter().map(|j| badge(j.verdict)).collect(),
-                classes: book_data
-                    .machine_ids()
-                    .map(|on| {
-                        verdict_classes(judged.judgement_on(on).verdict, book_data.is_stale(on))
-                    })
+                badges: verdicts
+                    .clone()
+                    .map(|(_, verdict)| badge(verdict))
+                    .collect(),
+                classes: verdicts
+                    .map(|(on, verdict)| verdict_classes(verdict, book_data.is_stale(on)))
                     .collect(),
                 reasons: reasons(judged, &machines),
             }
@@ -140,20 +168,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     };
     let mut text = Vec::new();
     for row in &rows {
-        let verdicts: Vec<String> = machines
-            .iter()
-            .zip(&row.badges)
-            .zip(book_data.machine_ids())
-            .map(|((machine, badge), on)| {
-                format!("{machine}: {}", text_badge(badge, book_data.is_stale(on)))
-            })
-            .collect();
-        text.push(format!(
-            "{} ({})  {}",
-            row.id,
-            row.chapter,
-            verdicts.join("  ")
-        ));
+        text.push(row_text(row, &machines, &starts, book_data));
         text.extend(
             row.reasons
                 .iter()
@@ -165,7 +180,9 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         html: book_data.evidence_set.templates.render(
             "claims",
             &ClaimsView {
-                machines,
+                architectures: groups,
+                machines: machines.iter().map(|(_, name)| *name).collect(),
+                starts,
                 rows,
                 sum,
             },
@@ -174,4 +191,24 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         machines: book_data.machine_ids().collect(),
         ..RenderedBlock::default()
     })
+}
+
+/// The verdicts on one claim in a line.
+fn row_text(
+    row: &ClaimsRow,
+    machines: &[NamedMachine<'_>],
+    starts: &[&str],
+    book_data: &BookData<'_>,
+) -> String {
+    let cells = machines.iter().zip(starts).zip(&row.badges);
+    let verdicts: Vec<String> = cells
+        .map(|(((on, machine), start), badge)| {
+            let badge = text_badge(badge, book_data.is_stale(*on));
+            match start.is_empty() {
+                true => format!("{machine}: {badge}"),
+                false => format!("[{start}] {machine}: {badge}"),
+            }
+        })
+        .collect();
+    format!("{} ({})  {}", row.id, row.chapter, verdicts.join("  "))
 }

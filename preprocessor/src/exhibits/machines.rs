@@ -9,6 +9,7 @@ use crate::evidence::book_data::incompleteness_reason;
 use crate::evidence::format::{format_age, format_boot_time, format_datum, format_minute};
 use crate::evidence::loader::MachineEvidence;
 use crate::evidence::locations::Origin;
+use crate::exhibits::architectures::group_machines;
 use crate::exhibits::block::RenderedBlock;
 use crate::exhibits::request::ExhibitRequest;
 use crate::markdown::syntax::SyntaxError;
@@ -71,6 +72,8 @@ impl Fact {
 
 #[derive(Serialize)]
 struct MachineFactsRow {
+    /// A heading above it, where the machines of another architecture begin.
+    heading: &'static str,
     name: String,
     facts: Vec<Fact>,
 }
@@ -168,26 +171,42 @@ fn evidence_facts(loaded: &MachineEvidence, planned: &[Experiment]) -> Vec<Fact>
 pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxError> {
     let book_data = request.book_data;
     let planned = &book_data.evidence_set.investigation.experiments;
-    let with_evidence = book_data.evidence_set.loaded.iter().map(|loaded| {
-        let mut list = kernel_facts(&loaded.evidence.kernel);
-        list.extend(processor_facts(&loaded.evidence.machine));
-        list.extend(evidence_facts(loaded, planned));
-        MachineFactsRow {
-            name: loaded.machine.clone(),
-            facts: list,
-        }
+    let groups = group_machines(book_data);
+    let several = groups.len() > 1;
+    let with_evidence = groups.iter().flat_map(|group| {
+        let machines = group.machines.iter().enumerate();
+        machines.map(move |(place, on)| {
+            let loaded = book_data.machine(*on);
+            let mut list = kernel_facts(&loaded.evidence.kernel);
+            list.extend(processor_facts(&loaded.evidence.machine));
+            list.extend(evidence_facts(loaded, planned));
+            MachineFactsRow {
+                heading: if several && place == 0 {
+                    group.name
+                } else {
+                    ""
+                },
+                name: loaded.machine.clone(),
+                facts: list,
+            }
+        })
     });
-    let without = book_data
-        .evidence_set
-        .absent
-        .iter()
-        .map(|(name, reason)| MachineFactsRow {
-            name: name.clone(),
-            facts: vec![Fact::new("evidence", format!("none: {reason}"))],
-        });
+    let absent = book_data.evidence_set.absent.iter().enumerate();
+    let without = absent.map(|(place, (name, reason))| MachineFactsRow {
+        heading: if several && place == 0 {
+            "no evidence"
+        } else {
+            ""
+        },
+        name: name.clone(),
+        facts: vec![Fact::new("evidence", format!("none: {reason}"))],
+    });
     let machines: Vec<MachineFactsRow> = with_evidence.chain(without).collect();
     let mut text = Vec::new();
     for machine in &machines {
+        if !machine.heading.is_empty() {
+            text.push(format!("[{}]", machine.heading));
+        }
         text.push(machine.name.clone());
         text.extend(
             machine

@@ -2,6 +2,7 @@
 //!
 //! An exhibit is a module here, a row in [`registry`] and a template in `templates/`; `docs/architecture.md` lists all places to change.
 
+mod architectures;
 pub mod block;
 mod bytes;
 mod calltree;
