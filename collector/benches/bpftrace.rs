@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, kernel, median, ms, ratio, rounds};
-use qed_collector::guest::protocol::{GuestJob, parse_capture_answer};
+use qed_collector::guest::protocol::{GuestJob, Unrunnable, parse_capture_answer};
 use qed_collector::guest::{GuestSpec, find_program::find_in_path};
 
 const FUNCTIONS: [&str; 8] = [
@@ -56,6 +56,7 @@ fn main() -> anyhow::Result<()> {
                 text,
                 chosen: Ok(Vec::new()),
                 modules: Vec::new(),
+                unrunnable: Unrunnable::default(),
             };
             spec.files.push(job.to_file()?);
             Ok(spec)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{
     GUESTS, boot, children, collector, guest, investigation, kernel, median, ms, ratio, rounds,
 };
-use qed_collector::guest::protocol::GuestJob;
+use qed_collector::guest::protocol::{GuestJob, Unrunnable};
 
 fn main() -> anyhow::Result<()> {
     if qed_collector::guest::find_program::find_in_path("qemu-system-x86_64").is_none() {
@@ -64,6 +64,7 @@ fn main() -> anyhow::Result<()> {
             text: text.clone(),
             chosen: Ok(Vec::new()),
             modules: Vec::new(),
+            unrunnable: Unrunnable::default(),
         };
         spec.files.push(job.to_file()?);
         let (run, lines) = boot(&spec)?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use common::{GUESTS, boot, guest, investigation, kernel, median, ms, ratio, rounds};
 use qed_collector::guest::debuginfo;
-use qed_collector::guest::protocol::{GuestJob, parse_capture_answer};
+use qed_collector::guest::protocol::{GuestJob, Unrunnable, parse_capture_answer};
 use qed_collector::probe::parse_event;
 use qed_collector::symbols::debuginfo::open;
 use qed_collector::symbols::lines::LineResolver;
@@ -82,6 +82,7 @@ fn captured(name: &'static str) -> anyhow::Result<Work> {
         text: std::fs::read_to_string(investigation())?,
         chosen: Ok(Vec::new()),
         modules: Vec::new(),
+        unrunnable: Unrunnable::default(),
     };
     spec.files.push(job.to_file()?);
     let raw = parse_capture_answer(&boot(&spec)?.0.payload)?;

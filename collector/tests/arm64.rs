@@ -5,7 +5,9 @@ use crate::support;
 
 use qed_evidence::document::Evidence;
 use qed_evidence::value::{Datum, Value};
-use support::{Captured, capture_on, evidence_in, folder_with, note_skipped, status_and_message};
+use support::{
+    Captured, capture_on, collector, evidence_in, folder_with, note_skipped, status_and_message,
+};
 
 const MACHINE: &str = "guest:debian-7.3-arm64";
 
@@ -236,4 +238,160 @@ fn return_addresses() {
     let below = seen.pointer("create.__sys_socket.entry.stack_pointer")
         - seen.pointer("create.sock_alloc.entry.place");
     assert!((8..4096).contains(&below), "{below}");
+}
+
+/// Programs of this machine in each place that an investigation has for them, and a script.
+const PROGRAMS: &str = r#"
+[[command]]
+name = "release"
+run = ["uname", "-r"]
+
+[[experiment]]
+name = "call"
+workload = { syscall = "getpid" }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+syscall = "getpid"
+
+[[experiment]]
+name = "program"
+workload = { command = ["cat", "/etc/passwd"] }
+[[experiment.probe]]
+function = "ksys_read"
+
+[[experiment]]
+name = "script"
+workload = { command = ["./hello"] }
+[[experiment.probe]]
+function = "ksys_write"
+"#;
+
+/// Check that programs for x86-64 are told as such, by a plan, by a capture and in evidence, and that the rest is captured.
+#[test]
+fn programs_for_another_processor() {
+    if captured(INVESTIGATION).is_none() {
+        return;
+    }
+    let folder = folder_with(PROGRAMS);
+    let script = folder.path().join("hello");
+    std::fs::write(&script, "#!/bin/sh\necho hello\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable).unwrap();
+    let output = capture_on(MACHINE, folder.path(), "i.toml").output();
+    let (status, message) = status_and_message(&output.unwrap());
+    assert_eq!(status, Some(0), "{message}");
+    let processor = "and this guest's processor is for arm64";
+    let of_cat = format!("`cat` is a program for x86-64, {processor}");
+    let told = format!("`program` was not run: {of_cat} (i.toml:");
+    assert!(message.contains(&told), "{message}");
+    let evidence = evidence_in(folder.path());
+    let reason = |experiment: &str| match &evidence.experiments[experiment].outcome.exit {
+        Datum::Missing(why) => why.reason().to_owned(),
+        Datum::Value(value) => panic!("{experiment}: {value:?}"),
+    };
+    assert_eq!(reason("program"), format!("not run: {of_cat}"));
+    assert_eq!(
+        reason("script"),
+        format!("not run: `./hello` is a script for `/bin/sh`, a program for x86-64, {processor}")
+    );
+    let call = &evidence.experiments["call"].outcome.returned;
+    assert!(matches!(call, Datum::Value(_)), "{call:?}");
+    match &evidence.commands["release"].exit {
+        Datum::Missing(why) => assert_eq!(
+            why.reason(),
+            format!("not run: `uname` is a program for x86-64, {processor}")
+        ),
+        Datum::Value(value) => panic!("{value:?}"),
+    }
+    let arguments = ["plan", "--investigation", "i.toml", "--on", MACHINE];
+    let output = collector(folder.path(), arguments).output().unwrap();
+    let plan = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(plan.contains(&format!("REFUSED: {of_cat}")), "{plan}");
+    assert!(
+        plan.contains("commands.release: is not run: `uname` is a program for x86-64"),
+        "{plan}"
+    );
+
+    let arguments = ["discover", "--on", MACHINE, "--", "/bin/cat", "/etc/passwd"];
+    let output = collector(folder.path(), arguments).output().unwrap();
+    let (status, message) = status_and_message(&output);
+    assert_eq!(status, Some(2), "{message}");
+    assert!(
+        message.contains("`/bin/cat` is a program for x86-64"),
+        "{message}"
+    );
+
+    // Nothing is what it should be in a guest that was not set up.
+    let folder = folder_with(&format!("[guest]\nsetup = [\"mkdir /data\"]\n{PROGRAMS}"));
+    let output = capture_on(MACHINE, folder.path(), "i.toml").output();
+    let (status, message) = status_and_message(&output.unwrap());
+    assert_eq!(status, Some(2), "{message}");
+    assert!(
+        message
+            .contains("`sh -c mkdir /data` of `setup` cannot be run: `sh` is a program for x86-64"),
+        "{message}"
+    );
+    assert!(message.contains("i.toml:2:10"), "{message}");
+}
+
+/// Check that it is said at once, and with what to do, that this machine lacks the emulator, or a collector for arm64 of the same sources:
+/// by each command that would boot a guest for arm64, and of an image for arm64 as well.
+#[test]
+fn lacking_machines() {
+    let folder = folder_with(INVESTIGATION);
+    let mut image = vec![0; 0x206];
+    image[56..60].copy_from_slice(b"ARM\x64");
+    std::fs::write(folder.path().join("vmlinuz"), image).unwrap();
+    let bin = folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let run = |arguments: &[&str], twin: &str| {
+        let mut command = collector(folder.path(), arguments);
+        let twin = folder.path().join(twin);
+        command.env("PATH", &bin).env("QED_COLLECTOR_AARCH64", twin);
+        // Whatever is downloaded goes nowhere.
+        command.env("XDG_CACHE_HOME", folder.path().join("cache"));
+        let output = command.output().unwrap();
+        assert!(
+            !folder.path().join("cache/qed/kernels").exists(),
+            "{arguments:?}"
+        );
+        let (status, message) = status_and_message(&output);
+        assert_eq!(status, Some(3), "{message}");
+        message
+    };
+    let capture = [
+        "capture",
+        "--investigation",
+        "i.toml",
+        "-o",
+        "e.json",
+        "--on",
+    ];
+    let plan = ["plan", "--investigation", "i.toml", "--on", MACHINE];
+    let discover = ["discover", "--on", MACHINE, "--", "getpid"];
+    let of = |machine: &'static str| [&capture[..], &[machine]].concat();
+    let package = "`qemu-system-aarch64` was not found in PATH; install it with `apt-get install qemu-system-arm`";
+    for arguments in [&of(MACHINE)[..], &of("guest:own=vmlinuz"), &plan, &discover] {
+        let message = run(arguments, "none");
+        let found = message.contains(package) || message.contains("a qed-collector for arm64");
+        assert!(found, "{arguments:?}: {message}");
+    }
+    assert!(run(&of(MACHINE), "none").contains(package));
+    std::fs::write(bin.join("qemu-system-aarch64"), "#!/bin/sh\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("qemu-system-aarch64"), executable).unwrap();
+    for arguments in [&of(MACHINE)[..], &of("guest:own=vmlinuz"), &plan, &discover] {
+        let message = run(arguments, "none");
+        assert!(
+            message.contains("a guest of arm64 needs a qed-collector for arm64, and there is none"),
+            "{message}"
+        );
+        // Any file of other sources.
+        let message = run(arguments, "i.toml");
+        assert!(
+            message.contains("i.toml was not made from the sources of this qed-collector")
+                && message.contains("`make arm64`"),
+            "{message}"
+        );
+    }
 }

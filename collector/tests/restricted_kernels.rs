@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use qed_collector::assemble::symbolize::{StaticFiles, make_evidence};
 use qed_collector::guest::cache::Cache;
-use qed_collector::guest::protocol::{GuestJob, parse_capture_answer};
+use qed_collector::guest::protocol::{GuestJob, Unrunnable, parse_capture_answer};
 use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
 use qed_evidence::document::{Machine, MachineKind};
@@ -38,6 +38,7 @@ fn captured(append: &str) -> Result<Evidence, String> {
         text: INVESTIGATION.into(),
         chosen: Ok(Vec::new()),
         modules: Vec::new(),
+        unrunnable: Unrunnable::default(),
     };
     spec.files.push(job.to_file().expect("a job"));
     spec.append = append.into();

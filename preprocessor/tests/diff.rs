@@ -155,3 +155,39 @@ fn bad_input() {
         "{printed}"
     );
 }
+
+/// Check that a comparison of two architectures says so before what differs, in each form, and one of evidence from before that was said
+/// with new evidence of x86-64 does not.
+#[test]
+fn two_architectures() {
+    let book = folder();
+    let with_arch = |name: &str, arch: &str| {
+        let mut evidence = qed_evidence::reader::read(AGAIN.as_bytes()).unwrap();
+        evidence.kernel.arch = Some(arch.to_owned());
+        book.write(name, &qed_evidence::reader::write(&evidence).unwrap());
+    };
+    with_arch("arm.json", "aarch64");
+    with_arch("x86.json", "x86_64");
+    let note = "These kernels are for two architectures, x86-64 and arm64: ";
+    for form in ["text", "markdown"] {
+        let output = bare(&book, &["diff", "old.json", "arm.json", "--format", form]);
+        assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+        let text = stdout(&output);
+        let (before, after) = text.split_once(note).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(before.trim_end().lines().count(), 2, "{text}");
+        assert!(after.contains("kernel.arch"), "{text}");
+        let same = bare(&book, &["diff", "old.json", "x86.json", "--format", form]);
+        assert_eq!(same.status.code(), Some(0), "{}", stdout(&same));
+        assert!(
+            !stdout(&same).contains("architectures"),
+            "{}",
+            stdout(&same)
+        );
+    }
+    let json = bare(&book, &["diff", "old.json", "arm.json", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
+    assert_eq!(
+        (&json["old"]["arch"], &json["new"]["arch"]),
+        (&"x86_64".into(), &"aarch64".into())
+    );
+}

@@ -1,14 +1,22 @@
 //! The programs that a capture would run, for `plan`: where each runs, and with whose rights.
 
+use std::collections::BTreeMap;
+
 use qed_evidence::document::Reader;
 use qed_evidence::investigation::{Action, Experiment, Investigation, PlannedCommand};
+
+use crate::reason::Reason;
 
 /// The rights of a program on a host: nothing confines it to the folder that it starts in.
 const RIGHTS: &str = "with your rights: it can write wherever you can";
 
 /// The programs that a capture on a machine would run, and those that it would leave out, a line each. `is_host`: the machine
-/// lives on.
-pub(super) fn describe_programs(is_host: bool, investigation: &Investigation) -> Vec<String> {
+/// lives on; `impossible`: why commands cannot run there, by name.
+pub(super) fn describe_programs(
+    is_host: bool,
+    investigation: &Investigation,
+    impossible: &BTreeMap<String, Reason>,
+) -> Vec<String> {
     let setup = investigation.setup.iter().map(|line| {
         let line = line.words.join(" ");
         match is_host {
@@ -17,7 +25,10 @@ pub(super) fn describe_programs(is_host: bool, investigation: &Investigation) ->
         }
     });
     let commands = investigation.commands.iter();
-    let commands = commands.map(|command| describe_command(is_host, command));
+    let commands = commands.map(|command| match impossible.get(&command.name) {
+        Some(reason) => format!("commands.{}: is not run: {reason}", command.name),
+        None => describe_command(is_host, command),
+    });
     let experiments = investigation.experiments.iter().filter(|_| is_host);
     setup
         .chain(commands)
@@ -108,7 +119,8 @@ function = "f"
     #[test]
     fn by_machine() {
         let investigation = qed_evidence::investigation::parse("i.toml", TEXT).unwrap();
-        let lines = |is_host| describe_programs(is_host, &investigation).join("\n");
+        let lines =
+            |is_host| describe_programs(is_host, &investigation, &BTreeMap::new()).join("\n");
         insta::assert_snapshot!(lines(true), @r#"
         guest.setup: `sh -c mkdir /data` is not run, because this is not a guest
         commands.release: runs `uname -r` on this host, in `/`, with your rights: it can write wherever you can

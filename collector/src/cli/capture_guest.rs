@@ -16,6 +16,7 @@ use super::kernel_files::{functions_in_files, static_sources};
 use super::lock;
 use super::machine_options::{MachineOptions, investigation_folder};
 use super::modules;
+use super::other_programs::{find_unrunnable, setup_problems};
 use super::output::render;
 use super::programs;
 use super::progress::{Progress, print_note};
@@ -25,7 +26,7 @@ use crate::guest::cache::Cache;
 use crate::guest::host_binaries::GuestFiles;
 use crate::guest::protocol::{GuestJob, parse_capture_answer};
 use crate::guest::qemu::GuestRun;
-use crate::guest::{self, KernelImage, KernelSource};
+use crate::guest::{KernelImage, KernelSource};
 use crate::session::raw::RawCapture;
 
 /// Most guests in which a capture is made, until nothing is missing by chance.
@@ -60,11 +61,15 @@ pub async fn capture_in_guest(
 ) -> Result<Evidence, Failure> {
     let cache = Cache::for_user()?;
     let say = |line: &str| progress.show_step(line);
-    // Nothing is downloaded for a machine that cannot boot it.
-    guest::qemu::check_emulator(source)?;
+    guest_boot::check_bootable(source)?;
     let kernel = lock::find_kernel(lock, name, source, &cache, options.refresh, &say)?;
     if let Some(text) = &kernel.note {
         print_note(&format!("{name}: {text}"));
+    }
+    let folder = investigation_folder(investigation)?;
+    let problems = setup_problems(investigation, &folder, kernel.arch);
+    if !problems.is_empty() {
+        return Err(Failure::input(render(&problems)));
     }
     let mut fixed = static_sources(&kernel, &cache, &options.debuginfo, true, &say);
     let modules = modules::for_guest(investigation, &kernel, &cache, &say)?;
@@ -73,9 +78,10 @@ pub async fn capture_in_guest(
         text: investigation.source.text.clone(),
         chosen: functions_in_files(investigation, &fixed),
         modules: modules.names,
+        unrunnable: find_unrunnable(investigation, &folder, kernel.arch),
     };
     fixed.modules = modules.digests;
-    let programs = programs::for_guest(investigation, &investigation_folder(investigation)?);
+    let programs = programs::for_guest(investigation, &folder);
     let (mut files, programs) = programs.map_err(|problems| Failure::input(render(&problems)))?;
     files.contents.extend(modules.files);
     fixed.programs = programs;

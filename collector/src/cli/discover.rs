@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::investigation::{Action, Experiment, Investigation, parse};
 
 use super::call_tree::{ShownTree, rows};
@@ -12,11 +13,12 @@ use super::discover_request::{DiscoverRequest, OF_WORDS, isolate_experiment, pro
 use super::discover_trace::{NamedTrace, Wanted};
 use super::discover_words::{experiment_from_words, starter_investigation, wrap_in_investigation};
 use super::failure::Failure;
-use super::guest_boot::boot;
+use super::guest_boot::{boot, check_bootable};
 use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, host_debuginfo_files, static_sources};
 use super::lock;
 use super::modules;
+use super::other_programs::{find_unrunnable, setup_problems};
 use super::output::{Format, print, render};
 use super::programs;
 use super::progress::{Progress, print_note};
@@ -26,7 +28,6 @@ use super::target::TargetMachine;
 use crate::btf::Btf;
 use crate::guest::cache::Cache;
 use crate::guest::protocol::{GuestJob, parse_discover_answer};
-use crate::guest::qemu;
 use crate::session::discovery::{Discovery, DiscoveryOptions, discover};
 
 /// Arguments of `discover`.
@@ -286,8 +287,7 @@ fn trace(
         TargetMachine::Guest(name, source) => {
             let cache = Cache::for_user()?;
             let lock = request.lock.as_ref();
-            // Nothing is downloaded for a machine that cannot boot it.
-            qemu::check_emulator(source)?;
+            check_bootable(source)?;
             let kernel = lock::find_kernel(lock, name, source, &cache, args.refresh, &say)?;
             let fixed = static_sources(&kernel, &cache, &request.debuginfo, false, &say);
             let modules = modules::for_guest(needed, &kernel, &cache, &say)?;
@@ -298,6 +298,18 @@ fn trace(
                 text: investigation.source.text.clone(),
                 modules: modules.names,
             };
+            let mut problems = setup_problems(needed, &folder, kernel.arch);
+            let unrunnable = find_unrunnable(needed, &folder, kernel.arch);
+            if let Some(reason) = unrunnable.workloads.get(experiment) {
+                let span = needed
+                    .experiment(experiment)
+                    .map_or(0..0, |one| one.span.clone());
+                let message = format!("the workload of `{experiment}` cannot be run: {reason}");
+                problems.push(Diagnostic::error(&needed.source, span, message));
+            }
+            if !problems.is_empty() {
+                return Err(problems_error(of_words, problems));
+            }
             let packed = programs::for_guest(needed, &folder);
             let (mut files, _) = packed.map_err(|problems| problems_error(of_words, problems))?;
             files.contents.extend(modules.files);

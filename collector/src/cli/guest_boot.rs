@@ -1,6 +1,6 @@
 //! One guest for one job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,10 +9,37 @@ use qed_programs::ProgramPart;
 
 use super::companion;
 use super::failure::Failure;
+use crate::arch::Arch;
 use crate::guest::cache::Cache;
 use crate::guest::host_binaries::GuestFiles;
 use crate::guest::protocol::GuestJob;
-use crate::guest::{self, GuestRun, GuestSpec, KernelImage, Start};
+use crate::guest::{self, GuestRun, GuestSpec, KernelImage, KernelSource, Start, qemu};
+
+/// Check that guests of a source can be booted here, as far as the source says what that takes: its emulator, and a collector for its
+/// architecture. Nothing is downloaded for a machine that lacks them.
+///
+/// # Errors
+/// What is missing.
+pub fn check_bootable(source: &KernelSource) -> Result<(), Failure> {
+    qemu::check_emulator(source)?;
+    match source.arch() {
+        Some(arch) => find_init(arch).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// This program's file.
+fn own_program() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe().context("failed to find this program's own file")?)
+}
+
+/// The first process of guests of an architecture.
+///
+/// # Errors
+/// When there is none of the same sources.
+pub fn find_init(arch: Arch) -> Result<PathBuf, Failure> {
+    companion::find_init(&own_program()?, arch).map_err(|error| Failure::machine(error.to_string()))
+}
 
 /// Boot a guest for one job.
 pub async fn boot(
@@ -36,12 +63,10 @@ pub async fn start(
     limit: u64,
     say: &dyn Fn(&str),
 ) -> Result<GuestRun, Failure> {
-    let own_program = std::env::current_exe().context("failed to find this program's own file")?;
-    let init = companion::find_init(&own_program, kernel.arch)
-        .map_err(|error| Failure::machine(error.to_string()))?;
+    let init = find_init(kernel.arch)?;
     let mut own = GuestFiles::default();
     // As a release and a checkout build it, this program needs none.
-    if init == own_program && !cfg!(target_feature = "crt-static") {
+    if init == own_program()? && !cfg!(target_feature = "crt-static") {
         own.add(&find_libraries(&init)?)
             .context("failed to give this program's libraries to the guest")?;
     }

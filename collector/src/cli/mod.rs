@@ -27,6 +27,7 @@ mod lock;
 mod machine_options;
 pub mod members;
 mod modules;
+mod other_programs;
 mod output;
 pub mod plan;
 mod plan_notes;

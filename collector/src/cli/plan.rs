@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use qed_evidence::diagnostic::{Diagnostic, Severity};
+use qed_evidence::diagnostic::{Diagnostic, Severity, sort};
 use qed_evidence::document::{Target as ProbeTarget, UnwatchedCause};
 use qed_evidence::investigation::{Investigation, OTHER_ARCH, Probe};
 use qed_evidence::lock::Lock;
@@ -10,12 +10,14 @@ use qed_evidence::observation::format_one_line;
 
 use super::announce::describe_programs;
 use super::failure::Failure;
-use super::guest_boot::boot;
+use super::guest_boot::{boot, check_bootable};
 use super::instances::{self, ProbedFunctions};
 use super::investigation::read_investigation;
 use super::kernel_files::{DebugInfo, functions_in_files, host_debuginfo_files, static_sources};
 use super::lock;
+use super::machine_options::investigation_folder;
 use super::modules;
+use super::other_programs::{find_unrunnable, setup_problems};
 use super::output::{Format, json, print, render};
 use super::plan_notes::{MachinePlan, notes_of_plans};
 use super::plan_report::{ExperimentReport, MachineReport, NoteReport};
@@ -24,8 +26,7 @@ use super::request::{CaptureRequest, NamedBook, RequestArgs, read_request};
 use super::runtime::runtime;
 use super::target::TargetMachine;
 use crate::assemble::symbolize::StaticFiles;
-use crate::guest::protocol::{GuestJob, parse_plan_answer};
-use crate::guest::qemu;
+use crate::guest::protocol::{GuestJob, Unrunnable, parse_plan_answer};
 use crate::guest::{cache::Cache, host_binaries::GuestFiles};
 use crate::plan::expr::{Decoder, StructureField};
 use crate::plan::{PlannedExperiment, PlannedProbe};
@@ -59,11 +60,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     } = read_request(args)?;
     let investigation = read_investigation(&path)?;
     let mut plans = Vec::new();
-    let mut reports = Vec::new();
+    let (mut reports, mut refused) = (Vec::new(), Vec::new());
     for target in &targets {
         let debuginfo = debuginfo.for_machine(target.name());
         let progress = Progress::new(target.name());
-        let (experiments, fixed) = plan_on(
+        let MachineFacts {
+            experiments,
+            fixed,
+            unrunnable,
+            problems,
+        } = plan_on(
             target,
             &investigation,
             debuginfo,
@@ -73,7 +79,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )?;
         let found = instances::find_functions(&investigation, &experiments, &fixed);
         drop(progress);
-        let announced = describe_programs(matches!(target, TargetMachine::Host), &investigation);
+        let is_host = matches!(target, TargetMachine::Host);
+        let announced = describe_programs(is_host, &investigation, &unrunnable.commands);
+        refused.extend(problems);
         let plan = MachinePlan::new(&investigation, &experiments, found.as_ref().ok());
         match format {
             Format::Text => {
@@ -98,7 +106,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if format == Format::Json {
         print(&json(&reports)?)?;
     }
-    report_notes(&notes_of_plans(&investigation, &plans))
+    // The lines of `setup` that cannot run anywhere would be told once for each machine.
+    sort(&mut refused);
+    refused.dedup();
+    refused.extend(notes_of_plans(&investigation, &plans));
+    report_notes(&refused)
+}
+
+/// What is known of one machine's plan.
+struct MachineFacts {
+    experiments: Vec<PlannedExperiment>,
+    /// The files of its kernel that do not change.
+    fixed: StaticFiles,
+    unrunnable: Unrunnable,
+    /// What keeps a capture from being made there.
+    problems: Vec<Diagnostic>,
 }
 
 /// Print the notes of all machines; fail if a probe, a read or a named argument is refused on every one.
@@ -114,7 +136,7 @@ fn report_notes(notes: &[Diagnostic]) -> Result<(), Failure> {
     }
 }
 
-/// The experiments of the plan on one machine, and the files of its kernel that do not change. Boots a guest.
+/// The plan on one machine. Boots a guest.
 fn plan_on(
     target: &TargetMachine,
     investigation: &Investigation,
@@ -122,7 +144,7 @@ fn plan_on(
     lock: Option<&Lock>,
     args: &RequestArgs,
     progress: &Progress,
-) -> Result<(Vec<PlannedExperiment>, StaticFiles), Failure> {
+) -> Result<MachineFacts, Failure> {
     match target {
         TargetMachine::Host => {
             let modules = modules::for_host(investigation)?;
@@ -138,13 +160,17 @@ fn plan_on(
                 vmlinux,
                 ..StaticFiles::default()
             };
-            Ok((plan.experiments, fixed))
+            Ok(MachineFacts {
+                experiments: plan.experiments,
+                fixed,
+                unrunnable: Unrunnable::default(),
+                problems: Vec::new(),
+            })
         }
         TargetMachine::Guest(name, source) => {
             let cache = Cache::for_user()?;
             let say = |line: &str| progress.show_step(line);
-            // Nothing is downloaded for a machine that cannot boot it.
-            qemu::check_emulator(source)?;
+            check_bootable(source)?;
             let kernel = lock::find_kernel(lock, name, source, &cache, args.refresh, &say)?;
             // What is not here is not fetched for a look.
             let mut fixed = static_sources(&kernel, &cache, debuginfo, false, &say);
@@ -159,6 +185,9 @@ fn plan_on(
                 chosen: functions_in_files(investigation, &fixed),
                 modules: modules.names,
             };
+            let folder = investigation_folder(investigation)?;
+            let unrunnable = find_unrunnable(investigation, &folder, kernel.arch);
+            let problems = setup_problems(investigation, &folder, kernel.arch);
             let run = runtime()?.block_on(boot(
                 kernel,
                 &job,
@@ -170,7 +199,14 @@ fn plan_on(
                 args.limit,
                 &|line| progress.show_step(line),
             ))?;
-            Ok((parse_plan_answer(&run.payload)?, fixed))
+            let mut experiments = parse_plan_answer(&run.payload)?;
+            unrunnable.refuse_workloads(&mut experiments);
+            Ok(MachineFacts {
+                experiments,
+                fixed,
+                unrunnable,
+                problems,
+            })
         }
     }
 }

@@ -8,7 +8,7 @@ use qed_evidence::investigation::{Investigation, parse};
 
 use super::init::{Refusal, report_progress};
 use super::load::load;
-use super::protocol::{GuestJob, JOB, SlideAnswer};
+use super::protocol::{GuestJob, JOB, SlideAnswer, Unrunnable};
 use super::setup::set_up;
 use crate::plan::Plan;
 use crate::reason::Reason;
@@ -63,17 +63,29 @@ pub fn run_job() -> anyhow::Result<Vec<u8>> {
             text,
             chosen,
             modules,
+            unrunnable,
         } => {
             load(&modules)?;
             let investigation = parse_investigation(&name, &text)?;
             set_up(&investigation)?;
-            let commands = Commands::start_for_machine(&investigation, true);
-            let (kernel, plan) = plan_here(&investigation, &chosen, &modules)?;
+            let commands = Commands::start_for_guest(&investigation, &unrunnable.commands);
+            let (kernel, mut plan) = plan_here(&investigation, &chosen, &modules)?;
+            refuse_workloads(&mut plan, &unrunnable);
             let raw = capture_here(&investigation, kernel, plan, commands, None)?;
             report_progress("read what the machine says about itself");
             let answer = postcard::to_extend(&raw, Vec::with_capacity(answer_capacity(&raw)))?;
             report_progress("wrote the answer");
             Ok(answer)
+        }
+    }
+}
+
+/// Let the workloads not run of which the host knows that they cannot.
+fn refuse_workloads(plan: &mut Plan, unrunnable: &Unrunnable) {
+    unrunnable.refuse_workloads(&mut plan.experiments);
+    for (experiment, workload) in plan.experiments.iter().zip(&mut plan.workloads) {
+        if let Some(reason) = unrunnable.workloads.get(&experiment.name) {
+            *workload = Err(reason.clone());
         }
     }
 }

@@ -29,6 +29,7 @@ impl Channel {
     /// When sysfs shows no such device, or its memory cannot be mapped.
     pub fn open() -> io::Result<Self> {
         let device = find_device(Path::new("/sys/bus/pci/devices"))?;
+        switch_on(&device);
         let file = File::options()
             .read(true)
             .write(true)
@@ -125,6 +126,14 @@ impl Channel {
                 .add(at)
                 .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
         }
+    }
+}
+
+/// Let a device answer at its memory. Firmware does that on x86-64; where there is none, older kernels (6.1) leave it to a driver. Best
+/// effort: a window that does not answer is told when it is used.
+fn switch_on(device: &Path) {
+    if Arch::HOST == Arch::Aarch64 {
+        let _ = fs::write(device.join("enable"), "1");
     }
 }
 

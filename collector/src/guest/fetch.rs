@@ -403,15 +403,28 @@ pub(super) fn cached_image(
     })
 }
 
-fn image_from_path(path: &Path) -> Result<KernelImage, GuestError> {
+/// The beginning of an image, by which its architecture is known.
+fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
+    let mut start = Vec::new();
+    std::fs::File::open(path)?
+        .take(Arch::HEADER)
+        .read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// The architecture of a kernel image; `None` if it cannot be read, or is none that a guest boots.
+#[must_use]
+pub fn arch_of_image(path: &Path) -> Option<Arch> {
+    Arch::of_image(&read_header(path).ok()?)
+}
+
+fn image_from_path(path: &Path) -> Result<KernelImage, GuestError> {
     let unbootable = |reason: String| GuestError::Unbootable {
         path: path.to_owned(),
         reason,
     };
-    let mut start = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(Arch::HEADER).read_to_end(&mut start))
+    let start = read_header(path)
         .map_err(|e| unbootable(format!("{e}; name a kernel image that you may read")))?;
     let arch = check_image(&start).map_err(|error| unbootable(error.to_string()))?;
     let beside = Box::new(companion_files::find_companion_files(path));

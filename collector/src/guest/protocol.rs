@@ -1,5 +1,7 @@
 //! The jobs that the host gives to a guest, and the answers.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,8 @@ pub enum GuestJob {
         chosen: Result<Vec<FunctionInFile>, Reason>,
         /// The modules to load before it is planned, in this order; [`load::module_files`](super::load::module_files) brings them along.
         modules: Vec<String>,
+        /// What the host knows not to run there.
+        unrunnable: Unrunnable,
     },
     /// Only plan it.
     Plan {
@@ -55,6 +59,26 @@ pub enum GuestJob {
     Types,
     /// Only say where the kernel is.
     Slide,
+}
+
+/// The parts of an investigation that cannot run in a guest, with the reasons.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unrunnable {
+    /// By the names of experiments.
+    pub workloads: BTreeMap<String, Reason>,
+    /// By the names of commands.
+    pub commands: BTreeMap<String, Reason>,
+}
+
+impl Unrunnable {
+    /// Refuse the workloads in a plan.
+    pub fn refuse_workloads(&self, experiments: &mut [PlannedExperiment]) {
+        for experiment in experiments {
+            if let Some(reason) = self.workloads.get(&experiment.name) {
+                experiment.refused = Some(reason.clone());
+            }
+        }
+    }
 }
 
 /// A guest's answer to [`GuestJob::Slide`].

@@ -1,11 +1,12 @@
 //! Runs of the commands of an investigation: ordinary programs, one after the other, in parallel with other work.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use qed_evidence::document::Reader;
-use qed_evidence::investigation::Investigation;
+use qed_evidence::investigation::{Investigation, PlannedCommand};
 
 use super::raw::RawCommand;
 use crate::reason::Reason;
@@ -18,6 +19,8 @@ const FOR_GUESTS: &str =
     "not run, because it is for guests alone (`on = \"guest\"`), and this machine is a host";
 /// The beginning of the reason of a command whose program could not be executed.
 pub const NOT_STARTED: &str = "it could not be started";
+/// The beginning of the reason of a command that was known not to run.
+const NOT_RUN: &str = "not run";
 /// The exit status of the workload's process if the program could not be executed, and the prefix of its reason.
 const NOT_EXECUTED: (i32, &str) = (127, "cannot execute ");
 
@@ -39,12 +42,32 @@ pub struct Commands(JoinHandle<Vec<RawCommand>>);
 impl Commands {
     /// Start the commands of `investigation` that run on the captured machine. `ephemeral`: that is a guest.
     pub fn start_for_machine(investigation: &Investigation, ephemeral: bool) -> Self {
+        Self::start_of(investigation, |command| {
+            (command.guests_only && !ephemeral).then(|| FOR_GUESTS.into())
+        })
+    }
+
+    /// Start the commands of `investigation` that run in this guest, but for those that are known to be `impossible` there, by name.
+    pub fn start_for_guest(
+        investigation: &Investigation,
+        impossible: &BTreeMap<String, Reason>,
+    ) -> Self {
+        Self::start_of(investigation, |command| {
+            let reason = impossible.get(&command.name)?;
+            Some(format!("{NOT_RUN}: {reason}").into())
+        })
+    }
+
+    fn start_of(
+        investigation: &Investigation,
+        impossible: impl Fn(&PlannedCommand) -> Option<Reason>,
+    ) -> Self {
         let commands = investigation.commands.iter();
         let tasks = commands
             .filter(|command| command.on == Reader::Machine)
             .map(|command| CommandTask {
                 argv: command.run.clone(),
-                impossible: (command.guests_only && !ephemeral).then(|| FOR_GUESTS.into()),
+                impossible: impossible(command),
                 timeout: Duration::from_millis(command.timeout_ms),
                 max_output: command.max_output,
             });

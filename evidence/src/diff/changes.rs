@@ -83,6 +83,9 @@ impl Report {
     }
 }
 
+/// The path of the architecture.
+const ARCH: &str = "kernel.arch";
+
 /// All differences between two captures, by path.
 pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -102,7 +105,10 @@ pub fn diff(old: &Evidence, new: &Evidence) -> Vec<Change> {
         });
         // Each probe that is no longer attached, or planned, is reported by itself.
         let counted = path.ends_with(".quality.attached") || path.ends_with(".quality.planned");
-        if !below_skipped && !counted && !is_alias(path, old) && !is_alias(path, new) {
+        // Evidence of before the architecture was said is of one, too.
+        let same_arch = path == ARCH && old.kernel.architecture() == new.kernel.architecture();
+        if !below_skipped && !counted && !same_arch && !is_alias(path, old) && !is_alias(path, new)
+        {
             changes.extend(compare_leaves(path, before.get(path), after.get(path)));
         }
     }

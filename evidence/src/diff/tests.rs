@@ -96,6 +96,25 @@ fn each_change() {
     assert_eq!(diff(&evidence(), &reworded), []);
 }
 
+/// Check that evidence of before the architecture was said is taken for x86-64: no drift to that, and drift to another.
+#[test]
+fn architectures() {
+    let of = |arch: Option<&str>| {
+        let mut evidence = evidence();
+        evidence.kernel.arch = arch.map(str::to_owned);
+        evidence
+    };
+    let x86 = Some("x86_64");
+    assert_eq!(diff(&of(None), &of(x86)), []);
+    assert_eq!(diff(&of(x86), &of(None)), []);
+    for (old, new) in [(None, Some("aarch64")), (Some("aarch64"), x86)] {
+        let changes = diff(&of(old), &of(new));
+        let paths: Vec<&str> = changes.iter().map(|change| &*change.path).collect();
+        assert_eq!(paths, ["kernel.arch"], "{old:?} {new:?}");
+        assert_eq!(changes[0].class, Drift::PerKernel);
+    }
+}
+
 /// Check that a lost event is drift.
 #[test]
 fn soundness() {

@@ -6,6 +6,7 @@ use qed_evidence::Evidence;
 use qed_evidence::claim::{Judgement, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::diff::{self, Change, ChangeKind, Report};
+use qed_evidence::document::architecture_words;
 use qed_evidence::path_index::Drift;
 use qed_evidence::redact::redact;
 use serde::Serialize;
@@ -44,6 +45,8 @@ struct Side {
     file: String,
     machine: String,
     kernel: String,
+    /// As `uname -m` prints it.
+    arch: String,
     time: String,
 }
 
@@ -53,6 +56,7 @@ impl Side {
             file: file.display().to_string(),
             machine: evidence.machine.name.clone(),
             kernel: evidence.kernel.release.clone(),
+            arch: evidence.kernel.architecture().to_owned(),
             time: evidence.run.time.clone(),
         }
     }
@@ -62,11 +66,23 @@ impl Side {
             file,
             machine,
             kernel,
+            arch: _,
             time,
         } = self;
         let line = format!("{file}: {machine}, Linux {kernel}, {time}");
         escape_invisible(&line).into_owned()
     }
+}
+
+/// The sentence about two kernels of different architectures, which stands before all that differs with them.
+fn architectures_note(old: &Side, new: &Side) -> Option<String> {
+    let [old, new] = [old, new].map(|side| architecture_words(&side.arch));
+    (old != new).then(|| {
+        format!(
+            "These kernels are for two architectures, {old} and {new}: registers, functions of system calls and layouts differ with that \
+             alone."
+        )
+    })
 }
 
 /// The verdicts that are not the same on both sides.
@@ -160,21 +176,24 @@ fn render(
         Some(count) => format!("{} judged on both.\n", pluralize(count, "claim")),
         None => String::new(),
     };
+    let note = architectures_note(old, new);
     match format {
         DiffFormat::Text => {
             let body = diff::text(report);
             let lines: Vec<_> = body.lines().map(|line| escape_invisible(line)).collect();
             format!(
-                "- {}\n+ {}\n{}\n{claims}",
+                "- {}\n+ {}\n{}{}\n{claims}",
                 old.describe(),
                 new.describe(),
+                note.map(|note| note + "\n").unwrap_or_default(),
                 lines.join("\n")
             )
         }
         DiffFormat::Markdown => format!(
-            "was: {}  \nis: {}\n\n{}\n{claims}",
+            "was: {}  \nis: {}\n\n{}{}\n{claims}",
             crate::markdown::escape::markdown(&old.describe()),
             crate::markdown::escape::markdown(&new.describe()),
+            note.map(|note| note + "\n\n").unwrap_or_default(),
             diff::markdown(report)
         ),
         DiffFormat::Json => {
