@@ -236,6 +236,7 @@ fn architectures_stand_apart() {
         evidence.kernel.arch = arch.map(str::to_owned);
         book.evidence(&evidence);
     };
+    of("guest:test-1", None);
     of("guest:test-2", Some("aarch64"));
     of("guest:test-3", Some("x86_64"));
     book.build();
