@@ -103,6 +103,54 @@ fn doctor() {
             assert!(words.contains(&line), "{line}: {words}");
         }
     }
+    let own = qed_collector::arch::Arch::HOST.machine();
+    assert_eq!(report["guests"][own], report["guest"]);
+}
+
+/// Check that `doctor` says of guests for another architecture what they lack: in a line, and in a folder whose book names one with what
+/// to do, in a warning.
+#[test]
+fn doctor_of_another_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    // A PATH without any emulator, and no collector for arm64.
+    let doctor = |arguments: &[&str]| {
+        let mut command = collector(folder.path(), arguments);
+        command
+            .env("PATH", folder.path())
+            .env("QED_COLLECTOR_AARCH64", folder.path().join("none"));
+        command.output().unwrap()
+    };
+    let lacks = "qemu-system-aarch64 is not in PATH: apt-get install qemu-system-arm";
+    let output = doctor(&["doctor"]);
+    let words = text(&output);
+    assert!(
+        words.contains(&format!("  --  guests for arm64: {lacks}; ")),
+        "{words}"
+    );
+    let (_, message) = status_and_message(&output);
+    assert!(!message.contains("arm64"), "{message}");
+    std::fs::write(
+        folder.path().join("book.toml"),
+        "[preprocessor.qed]\ninvestigation = \"i.toml\"\nmachines = [\"guest:debian-7.3\", \"guest:debian-7.3-arm64\"]\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("i.toml"), "").unwrap();
+    let output = doctor(&["doctor", "--format", "json"]);
+    let (_, message) = status_and_message(&output);
+    let warning = format!(
+        "the book here names guest:debian-7.3-arm64, and guests for arm64 cannot be captured on this machine: {lacks}; \
+         a guest of arm64 needs a qed-collector for arm64"
+    );
+    assert!(message.contains(&warning), "{message}");
+    let report = json(&output);
+    let guests = &report["guests"]["aarch64"];
+    assert_eq!(guests["captures"], false);
+    assert_eq!(guests["named"][0], "guest:debian-7.3-arm64");
+    let words = text(&doctor(&["doctor"]));
+    assert!(
+        words.contains(&format!("guest for arm64\n  no  QEMU: {lacks}\n")),
+        "{words}"
+    );
 }
 
 /// Check that a type of the running kernel is listed whole, and that a name that it does not have is refused with the nearest.

@@ -1,14 +1,17 @@
 //! `qed-collector doctor`: reports what this machine can capture, by which back-end, and what would have to change.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
-
+use super::doctor_report::{CACHE, Check, MachineChecks, Report, lack_warning};
 use super::failure::Failure;
+use super::guest_boot;
 use super::output::{Format, json, print};
+use super::progress::print_note;
+use super::target::{TargetMachine, find_book_around};
 use crate::arch::Arch;
 use crate::guest::accel::{self, AcceleratorChoice, Decision, DeviceError, KvmFailure};
-use crate::guest::{cache::Cache, find_program};
+use crate::guest::{KernelSource, cache::Cache, fetch, find_program};
 use crate::kaslr;
 use crate::probe::test_capabilities;
 use crate::session::machine_facts::BTF;
@@ -22,75 +25,59 @@ pub struct Args {
     pub format: Format,
 }
 
-/// The checks of both kinds of machines.
-#[derive(Debug, Serialize)]
-struct Report {
-    host: MachineChecks,
-    guest: MachineChecks,
-}
-
-/// The checks of one kind of machine.
-#[derive(Debug, Serialize)]
-struct MachineChecks {
-    /// True if a capture works.
-    captures: bool,
-    checks: Vec<Check>,
-    conclusion: &'static str,
-}
-
-/// One facility that a capture needs, or would use.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: String,
-    works: bool,
-    /// The finding, or the reason why it does not work and what would have to change.
-    detail: String,
-}
-
-impl Check {
-    fn new<E: std::fmt::Display>(name: &str, result: Result<String, E>) -> Self {
-        let (works, detail) = match result {
-            Ok(text) => (true, text),
-            Err(reason) => (false, reason.to_string()),
-        };
-        Self {
-            name: name.to_owned(),
-            works,
-            detail,
-        }
-    }
-}
-
-impl MachineChecks {
-    fn text(&self, title: &str) -> String {
-        let lines = self.checks.iter().map(|check| {
-            let word = if check.works { "ok" } else { "no" };
-            format!("  {word}  {}: {}\n", check.name, check.detail)
-        });
-        format!(
-            "{title}\n{}  => {}\n",
-            lines.collect::<String>(),
-            self.conclusion
-        )
-    }
-}
-
 /// Run the command.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    let named = named_guests();
+    let guests: BTreeMap<&str, MachineChecks> = Arch::ALL
+        .into_iter()
+        .map(|arch| {
+            let named = named.get(&arch).cloned().unwrap_or_default();
+            (arch.machine(), check_guest(arch, named))
+        })
+        .collect();
     let report = Report {
         host: check_host(),
-        guest: check_guest(),
+        guest: guests[Arch::HOST.machine()].clone(),
+        guests,
     };
     print(&match args.format {
-        Format::Text => report.host.text("host") + &report.guest.text("guest"),
+        Format::Text => report.text(),
         Format::Json => json(&report)?,
     })?;
-    if report.host.captures || report.guest.captures {
+    for (arch, guests) in report.others() {
+        if let Some(warning) = lack_warning(arch, guests) {
+            print_note(&warning);
+        }
+    }
+    let captures = report.guests.values().any(|guests| guests.captures);
+    if report.host.captures || captures {
         return Ok(());
     }
     Err(Failure::machine(
         "this machine can capture nothing: books here build from recorded evidence",
     ))
+}
+
+/// The guests that the book here names, if there is one, by the architecture of their kernels.
+fn named_guests() -> BTreeMap<Arch, Vec<String>> {
+    let mut named: BTreeMap<Arch, Vec<String>> = BTreeMap::new();
+    // A book that cannot be read is told where it is used.
+    let Ok(Some(book)) = find_book_around() else {
+        return named;
+    };
+    for machine in &book.machines {
+        let TargetMachine::Guest(name, source) = machine else {
+            continue;
+        };
+        let arch = match source {
+            KernelSource::Path(path) => fetch::arch_of_image(path),
+            KernelSource::Debian(_) => source.arch(),
+        };
+        if let Some(arch) = arch {
+            named.entry(arch).or_default().push(name.clone());
+        }
+    }
+    named
 }
 
 /// Check this machine's own kernel.
@@ -128,12 +115,14 @@ fn check_host() -> MachineChecks {
     let (kprobes, tracepoints) = (found.works("kprobe"), found.works("raw tracepoint"));
     MachineChecks {
         captures: kprobes || tracepoints,
+        named: Vec::new(),
         checks,
         conclusion: match (kprobes, tracepoints) {
             (true, _) => "captures everything here, by kprobes and tracepoints",
             (false, true) => "captures here what tracepoints show; the rest in a guest",
             (false, false) => "captures nothing here; capture in a guest",
-        },
+        }
+        .to_owned(),
     }
 }
 
@@ -166,44 +155,56 @@ fn check_kvm(
     }
 }
 
-/// Check what guests need.
-fn check_guest() -> MachineChecks {
-    let emulator = find_program::find_in_path(Arch::HOST.emulator());
+/// Check what guests of an architecture need. `named`: those that a book names.
+fn check_guest(arch: Arch, named: Vec<String>) -> MachineChecks {
+    let emulator = find_program::find_in_path(arch.emulator());
     let cache = Cache::for_user();
     let known = cache.as_ref().ok().and_then(accel::remembered_failure);
     let kvm = check_kvm(
-        accel::check_device(Arch::HOST),
+        accel::check_device(arch),
         known.as_ref(),
         &accel::boot_id(),
         emulator.as_deref().unwrap_or(Path::new("")),
     );
-    let checks = vec![
-        Check::new(
-            "QEMU",
-            match &emulator {
-                Some(path) => Ok(path.display().to_string()),
-                None => Err(format!(
-                    "{} is not in PATH: apt-get install {}",
-                    Arch::HOST.emulator(),
-                    Arch::HOST.emulator_package()
-                )),
-            },
-        ),
-        Check::new("KVM", kvm),
-        Check::new(
-            "kernel cache",
-            match &cache {
-                Ok(cache) => Ok(cache.kernels_folder().display().to_string()),
-                Err(error) => Err(error.to_string()),
-            },
-        ),
-    ];
+    let mut checks = vec![Check::needed(
+        "QEMU",
+        match &emulator {
+            Some(path) => Ok(path.display().to_string()),
+            None => Err(format!(
+                "{} is not in PATH: apt-get install {}",
+                arch.emulator(),
+                arch.emulator_package()
+            )),
+        },
+    )];
+    // The first process of guests of this machine's architecture is this program.
+    if arch != Arch::HOST {
+        let twin = guest_boot::find_init(arch).map_err(|failure| failure.message);
+        checks.push(Check::needed(
+            &format!("qed-collector for {arch}"),
+            twin.map(|path| format!("{}, made from the same sources", path.display())),
+        ));
+    }
+    checks.push(Check::new("KVM", kvm));
+    checks.push(Check::new(
+        CACHE,
+        match &cache {
+            Ok(cache) => Ok(cache.kernels_folder().display().to_string()),
+            Err(error) => Err(error.to_string()),
+        },
+    ));
+    let captures = checks.iter().all(|check| check.works || !check.needed);
+    let of = match arch == Arch::HOST {
+        true => String::new(),
+        false => format!(" for {arch}"),
+    };
     MachineChecks {
-        captures: emulator.is_some(),
+        captures,
+        named,
         checks,
-        conclusion: match emulator.is_some() {
-            true => "captures in guests",
-            false => "captures in no guest",
+        conclusion: match captures {
+            true => format!("captures in guests{of}"),
+            false => format!("captures in no guest{of}"),
         },
     }
 }

@@ -16,6 +16,7 @@ mod discover_request;
 mod discover_trace;
 mod discover_words;
 pub mod doctor;
+mod doctor_report;
 mod failure;
 mod guest_boot;
 mod guests;
