@@ -130,7 +130,8 @@ fn says_what_this_machine_lacks() {
         .split_once("\nThis machine, as `qed-collector doctor` sees it.")
         .unwrap();
     for line in doctor.lines() {
-        let works = line.trim_start().starts_with("ok ");
+        let line_begins = |word: &str| line.trim_start().starts_with(word);
+        let works = line_begins("ok ") || line_begins("-- ");
         assert_eq!(report.contains(line), !works, "{line}: {report}");
     }
     // The same of a machine on which something works and something does not, whatever this one is.
@@ -157,6 +158,79 @@ fn says_what_this_machine_lacks() {
         ),
         "{printed}"
     );
+}
+
+/// Check that a new book can be one of a guest for arm64, that what this machine lacks for that is said with what to do, and that an
+/// architecture is refused that is unknown, that nothing was recorded of, or that a book which is there would not get.
+#[test]
+fn another_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |arguments: &[&str]| {
+        let ours = Path::new(env!("CARGO_BIN_EXE_mdbook-qed"));
+        Command::new(ours)
+            .arg("init")
+            .args(arguments)
+            .current_dir(folder.path())
+            // Neither QEMU nor a collector for arm64, whatever this machine has.
+            .env("PATH", folder.path())
+            .env("QED_COLLECTOR_AARCH64", folder.path().join("none"))
+            .output()
+            .unwrap()
+    };
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let output = init(&["arm", "--arch", "arm64"]);
+    good(&output);
+    assert!(
+        read("arm/book.toml").contains("\nmachines = [\"guest:debian-6.1-arm64\"]\n"),
+        "{}",
+        read("arm/book.toml")
+    );
+    assert!(read("arm/.github/workflows/book.yml").contains(" qemu-system-arm\n"));
+    let printed = stdout(&output);
+    let advice = "qemu-system-aarch64 is not in PATH: apt-get install qemu-system-arm";
+    assert!(
+        printed.contains(&format!("guest for arm64\n    no  QEMU: {advice}\n")),
+        "{printed}"
+    );
+    assert!(printed.contains("no  qed-collector for arm64: a guest of arm64 needs"));
+    assert!(printed.contains("Build it with `make arm64`"), "{printed}");
+    let said = stderr(&output);
+    assert!(
+        said.contains(
+            "the book here names guest:debian-6.1-arm64, and guests for arm64 cannot be captured"
+        ),
+        "{said}"
+    );
+
+    for arguments in [&["amd"][..], &["amd2", "--arch", "amd64"]] {
+        let output = init(arguments);
+        good(&output);
+        let book = arguments[0];
+        assert!(
+            read(&format!("{book}/book.toml")).contains("\nmachines = [\"guest:debian-6.1\"]\n")
+        );
+        assert!(read(&format!("{book}/.github/workflows/book.yml")).contains(" qemu-system-x86\n"));
+        assert!(!stdout(&output).contains("arm64"), "{}", stdout(&output));
+    }
+    for (arguments, words) in [
+        (
+            &["new", "--arch", "mips"][..],
+            "[possible values: amd64, arm64]",
+        ),
+        (
+            &["new", "--arch", "arm64", "--recorded"],
+            "what is recorded is of a guest for amd64, and not for arm64",
+        ),
+        (
+            &["amd", "--arch", "arm64"],
+            "leave out --arch, and add guest:debian-6.1-arm64 to `machines`",
+        ),
+    ] {
+        let output = init(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+    assert!(!folder.path().join("new").exists());
 }
 
 /// Check that `init --recorded` shows a live book without a collector, QEMU or network: its claim passes on evidence that comes
@@ -317,6 +391,7 @@ fn workflow_passes_the_checkers() {
         let new = NewBook {
             source,
             no_release: None,
+            arch: None,
             recorded: false,
             captures: false,
         };

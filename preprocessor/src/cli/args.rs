@@ -38,6 +38,9 @@ struct InitArgs {
     /// Write a new book without capturing what it shows: the first build does
     #[arg(long)]
     no_capture: bool,
+    /// The architecture of its guest: a guest for arm64 is emulated, and needs a qed-collector for arm64 [default: amd64]
+    #[arg(long, value_enum, value_name = "ARCH")]
+    arch: Option<init::GuestArch>,
 }
 
 // No doc comment: it would be the help of each command.
@@ -254,6 +257,7 @@ fn run_init(args: &InitArgs, source: WorkflowSource<'_>) -> u8 {
     let new = init::NewBook {
         source: source.with_release(found),
         no_release: release.as_ref().err(),
+        arch: args.arch,
         recorded: args.recorded,
         captures: !args.recorded && !args.no_capture,
     };

@@ -1,6 +1,8 @@
 //! `init`: creates a new live book, or adds the missing parts to an existing one.
 
+mod guest_arch;
 mod release;
+mod settings;
 mod workflow;
 
 use std::borrow::Cow;
@@ -17,7 +19,11 @@ use crate::evidence::local_files;
 use crate::mdbook::load;
 use crate::util::parallel::Parallelism;
 use crate::util::report;
+pub use guest_arch::GuestArch;
 pub use release::{Release, ReleaseError};
+use settings::{
+    ExistingSettings, added_settings, arch_problem, new_settings, read_existing_settings,
+};
 use workflow::render_workflow;
 pub use workflow::{ActionRef, WorkflowSource, is_in_registry};
 
@@ -26,15 +32,6 @@ struct InitFile {
     path: &'static str,
     text: &'static str,
 }
-
-/// The settings of a new book; `{{capture}}` stands for one of [`CAPTURE`].
-const SETTINGS: &str = include_str!("../../templates/init/book.toml");
-/// The setting `capture` with its comment: of a book that captures, and of one that shows what was recorded.
-const CAPTURE: [&str; 2] = [
-    "# Building the book captures what is missing or out of date. \"never\": only `qed-collector capture` does.\n\
-     capture = \"if-stale\"",
-    "# \"if-stale\": building the book captures what is missing or out of date.\ncapture = \"never\"",
-];
 
 const FILES: &[InitFile] = &[
     InitFile {
@@ -66,92 +63,6 @@ const SCHEMAS: &[(&str, Document)] = &[
 const RECORDED: &str = include_str!("../../templates/init/guest-debian-6.1.json");
 const WORKFLOW: &str = ".github/workflows/book.yml";
 
-/// The settings of a book as far as they matter here.
-struct ExistingSettings {
-    text: String,
-    build_dir: String,
-    has_table: bool,
-    has_investigation: bool,
-    watches: bool,
-}
-
-impl ExistingSettings {
-    /// From the text of its settings.
-    fn read(text: String) -> Result<Self, toml::de::Error> {
-        let table: toml::Table = text.parse()?;
-        let build = table.get("build").and_then(toml::Value::as_table);
-        let build_dir = build
-            .and_then(|build| build.get("build-dir")?.as_str())
-            .unwrap_or("book");
-        let ours = table.get("preprocessor").and_then(|all| all.get("qed"));
-        Ok(ExistingSettings {
-            build_dir: build_dir.to_owned(),
-            has_table: ours.is_some(),
-            has_investigation: ours.is_some_and(|ours| ours.get("investigation").is_some()),
-            watches: build.is_some_and(|build| build.contains_key("extra-watch-dirs")),
-            text,
-        })
-    }
-}
-
-/// Settings of a book that cannot be continued.
-#[derive(Debug, thiserror::Error)]
-enum BookTomlError {
-    #[error("{} cannot be read: {error}", .path.display())]
-    Unreadable {
-        path: PathBuf,
-        error: std::io::Error,
-    },
-    #[error("{} cannot be understood: {error}", .path.display())]
-    Form {
-        path: PathBuf,
-        error: toml::de::Error,
-    },
-    #[error("a table [preprocessor.qed] cannot be added to {}: {error}", .path.display())]
-    NoRoom {
-        path: PathBuf,
-        error: toml::de::Error,
-    },
-}
-
-/// Read the settings of the book in `dir`, if there is one. mdBook needs no settings where chapters are in `src`.
-fn read_existing_settings(dir: &Path) -> Result<Option<ExistingSettings>, BookTomlError> {
-    let path = dir.join("book.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if !dir.join("src/SUMMARY.md").exists() {
-                return Ok(None);
-            }
-            String::new()
-        }
-        Err(error) => return Err(BookTomlError::Unreadable { path, error }),
-    };
-    let book = match ExistingSettings::read(text) {
-        Ok(book) => book,
-        Err(error) => return Err(BookTomlError::Form { path, error }),
-    };
-    if !book.has_table {
-        let both = format!("{}{}", book.text, added_settings(&book, false));
-        if let Err(error) = both.parse::<toml::Table>() {
-            return Err(BookTomlError::NoRoom { path, error });
-        }
-    }
-    Ok(Some(book))
-}
-
-/// The settings that are added to those of an existing book.
-fn added_settings(existing: &ExistingSettings, recorded: bool) -> String {
-    let settings = new_settings(recorded);
-    let table = &settings[settings.find("[preprocessor.qed]").unwrap_or(0)..];
-    let gap = match existing.text.as_str() {
-        "" => "",
-        text if text.ends_with('\n') => "\n",
-        _ => "\n\n",
-    };
-    format!("{gap}{table}")
-}
-
 /// Run the command.
 pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
     let recorded = new.recorded;
@@ -171,6 +82,9 @@ pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
         return report_bad_input(&[Diagnostic::error_without_place(message)
             .help("name another folder, or leave out --recorded: then what the book asks for is captured; nothing was changed")]);
     }
+    if let Some(problem) = arch_problem(dir, existing.as_ref(), new.arch, recorded) {
+        return report_bad_input(&[problem]);
+    }
     let new = NewBook {
         captures: new.captures && existing.is_none() && local_files::find_collector().is_some(),
         ..new
@@ -179,7 +93,7 @@ pub fn run(dir: &Path, new: NewBook<'_>) -> u8 {
     match write_missing_files(dir, existing.as_ref(), new, within.as_ref()) {
         Ok(()) => {
             if !recorded {
-                print(&run_doctor());
+                print(&run_doctor(dir));
             }
             if new.captures {
                 // The book is written, whatever becomes of its first capture.
@@ -203,6 +117,8 @@ pub struct NewBook<'a> {
     pub source: WorkflowSource<'a>,
     /// The reason why the release that it may have come from is not named in `source`.
     pub no_release: Option<&'a ReleaseError>,
+    /// The architecture of its guest, if one is asked for.
+    pub arch: Option<GuestArch>,
     /// True if it shows evidence that comes along, and captures nothing.
     pub recorded: bool,
     /// True if what it shows is captured at once, where it is a new book.
@@ -223,13 +139,8 @@ fn capture(dir: &Path) -> Vec<Diagnostic> {
     problems
 }
 
-/// The settings of a new book, of one that shows what was recorded if `recorded`.
-fn new_settings(recorded: bool) -> String {
-    SETTINGS.replace("{{capture}}", CAPTURE[usize::from(recorded)])
-}
-
-/// Run `qed-collector doctor`, and return its complaints about this machine.
-fn run_doctor() -> String {
+/// Run `qed-collector doctor` in the folder of the book, whose machines it looks at, and return its complaints about this machine.
+fn run_doctor(dir: &Path) -> String {
     let Some(program) = local_files::find_collector() else {
         return "\nThere is no qed-collector in PATH or beside this program, and so nothing is captured here: install it, or show what \
                 was recorded with --recorded.\n"
@@ -237,6 +148,7 @@ fn run_doctor() -> String {
     };
     let run = Command::new(program)
         .arg("doctor")
+        .current_dir(dir)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output();
@@ -247,7 +159,12 @@ fn run_doctor() -> String {
     let printed = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = printed
         .lines()
-        .filter(|line| !line.trim_start().starts_with("ok "))
+        // What works, and what nothing here needs.
+        .filter(|line| {
+            !["ok ", "-- "]
+                .iter()
+                .any(|word| line.trim_start().starts_with(word))
+        })
         .collect();
     format!(
         "\nThis machine, as `qed-collector doctor` sees it. Captures would be faster or richer with what it marks \"no\":\n  {}\n",
@@ -265,10 +182,11 @@ fn write_missing_files(
     let NewBook {
         source, recorded, ..
     } = new;
+    let arch = new.arch.unwrap_or_default();
     create_file(
         dir,
         "book.toml",
-        new_settings(recorded).into(),
+        new_settings(recorded, arch).into(),
         existing.is_none(),
     )?;
     for file in FILES {
@@ -290,7 +208,7 @@ fn write_missing_files(
     create_file(
         dir,
         WORKFLOW,
-        render_workflow(source, site, &inside).into(),
+        render_workflow(source, arch, site, &inside).into(),
         true,
     )?;
     if let Some(book) = existing.filter(|book| !book.has_table) {
@@ -300,10 +218,11 @@ fn write_missing_files(
             .create(true)
             .open(&path)
             .and_then(|mut file| {
-                std::io::Write::write_all(&mut file, added_settings(book, recorded).as_bytes())
+                let added = added_settings(book, recorded, arch);
+                std::io::Write::write_all(&mut file, added.as_bytes())
             })
             .map_err(|error| (path, error))?;
-        let added = indent(&added_settings(book, recorded));
+        let added = indent(&added_settings(book, recorded, arch));
         print(&format!("added    to book.toml:\n{added}"));
         if !book.watches {
             print(
@@ -402,6 +321,12 @@ fn workflow_instructions(new: NewBook<'_>, top: Option<&Path>) -> String {
             },
         );
         text.push_str(&format!("  It compiles QED with cargo, because {why}.\n"));
+        if let Some(GuestArch::Arm64) = new.arch {
+            text.push_str(
+                "  It has no qed-collector for arm64 then, which the book's guest needs: copy what is captured here,\n  \
+                 .qed/evidence/guest-debian-6.1-arm64.json, to recorded/, and commit it.\n",
+            );
+        }
     }
     text.push_str(&match new.source {
         WorkflowSource::Release {

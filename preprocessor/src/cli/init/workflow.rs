@@ -1,5 +1,6 @@
 //! The workflow of a new book on GitHub, which installs the programs from the same source as this one.
 
+use crate::cli::init::guest_arch::GuestArch;
 use crate::cli::init::release::{Release, archive_name};
 
 /// The source from which this program can be installed again.
@@ -198,7 +199,12 @@ fn with_action(action: Option<ActionRef<'_>>, version: &str, sha256: &str) -> St
 }
 
 /// The workflow of a book whose site is built to `site`, and which lies in `folder` of its repository (empty: at the top).
-pub fn render_workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> String {
+pub fn render_workflow(
+    source: WorkflowSource<'_>,
+    arch: GuestArch,
+    site: &str,
+    folder: &str,
+) -> String {
     let WorkflowParts { variables, steps } = WorkflowParts::for_source(source);
     let (pages, book, default) = match folder {
         "" => (site.to_owned(), ".", String::new()),
@@ -213,6 +219,7 @@ pub fn render_workflow(source: WorkflowSource<'_>, site: &str, folder: &str) -> 
     };
     include_str!("../../../templates/init/book.yml")
         .replace("@STEPS@", &steps)
+        .replace("@QEMU@", arch.emulator_package())
         .replace("@MDBOOK@", mdbook_preprocessor::MDBOOK_VERSION)
         .replace("@SOURCE@", &variables)
         .replace("@SITE@", &yaml_quote(site))
@@ -341,7 +348,7 @@ mod tests {
             (released(Some(place)), &archive, "QED_COMMIT"),
             (released(None), "uses: OWNER/REPOSITORY@000", "vars."),
         ] {
-            let text = render_workflow(source, "site", "");
+            let text = render_workflow(source, GuestArch::default(), "site", "");
             assert!(text.contains(with) && !text.contains(without), "{text}");
             let left = text.split('@').skip(1).filter(|rest| {
                 let word = rest.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -349,7 +356,7 @@ mod tests {
             });
             assert_eq!(left.count(), 0, "{text}");
         }
-        let text = render_workflow(git, "a \"b\"\nc", "docs/book");
+        let text = render_workflow(git, GuestArch::Arm64, "a \"b\"\nc", "docs/book");
         assert!(text.contains("SITE: \"a \\\"b\\\"\\nc\"\n"), "{text}");
         assert!(
             text.contains("working-directory: \"docs/book\"\n"),
