@@ -71,6 +71,75 @@ fn all_claims() {
     );
 }
 
+/// Check that kernels for another architecture are columns of their own, behind those for x86-64 and never between them, that no claim
+/// turns from the one to the other, and that this is the same from a record, in which evidence of before is of x86-64.
+#[test]
+fn two_architectures() {
+    let book = swept();
+    for (series, release) in [
+        ("7.1-arm64", "7.1.2+deb14-arm64"),
+        ("7.0-arm64", "7.0.13+deb13-arm64"),
+    ] {
+        let mut one = evidence(&format!("guest:test-{series}"), 0x100_0000, "new");
+        one.kernel.release = release.into();
+        one.kernel.arch = Some("aarch64".into());
+        let text = qed_evidence::reader::write(&one).unwrap();
+        book.write(&format!(".qed/evidence/sweep/{series}.json"), &text);
+    }
+    let chapter = "# One\n\n```qed-claim new_text\ncreate.outcome.stdout == 'new'\n```\n\n```qed-exhibit timeline\n```\n";
+    book.write("src/one.md", chapter);
+    let told = stdout(&book.qed(&["since", "--record"]));
+    let lines: Vec<&str> = told.lines().collect();
+    let words =
+        |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    assert_eq!(
+        words(lines[0]),
+        [
+            "claim",
+            "6.12",
+            "7.0",
+            "7.1",
+            "7.2",
+            "7.0-arm64",
+            "7.1-arm64"
+        ]
+    );
+    assert_eq!(
+        words(lines[1]),
+        ["new_text", "false", "false", "true", "true", "true", "true"]
+    );
+    let summary = "x86-64: false up to 7.0; true from 7.1 on | arm64: true on all that judge it, 7.0-arm64 to 7.1-arm64";
+    assert!(told.contains(&format!("  new_text: {summary}\n")), "{told}");
+    let one = stdout(&book.qed(&["since", "new_text"]));
+    assert_eq!(one.matches("turned between").count(), 1, "{one}");
+    assert!(one.contains("turned between 7.0 and 7.1\n"), "{one}");
+    let json = book.qed(&["since", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["claims"][0]["turns"].as_array().unwrap().len(), 1);
+    assert_eq!(json["kernels"][4], "7.0.13+deb13-arm64");
+
+    let mut record: serde_json::Value =
+        serde_json::from_str(&book.read("recorded/sweep.json")).unwrap();
+    let kernels = record["kernels"].as_array_mut().unwrap();
+    let architectures: Vec<_> = kernels.iter().map(|one| one["arch"].as_str()).collect();
+    let (x86, arm) = (Some("x86_64"), Some("aarch64"));
+    assert_eq!(architectures, [x86, x86, x86, x86, arm, arm]);
+    for kernel in &mut kernels[..4] {
+        kernel.as_object_mut().unwrap().remove("arch");
+    }
+    book.write("recorded/sweep.json", &record.to_string());
+    std::fs::remove_dir_all(book.path(".qed/evidence/sweep")).unwrap();
+    assert_eq!(stdout(&book.qed(&["since"])), told);
+    book.build();
+    let page = book.read("book/one.html");
+    assert!(
+        page.contains("<th>7.2</th><th>7.0-arm64</th><th>7.1-arm64</th>"),
+        "{page}"
+    );
+    let sum = "1 claims on 6 kernels, 6.12 to 7.2 and 7.0-arm64 to 7.1-arm64; 1 of them turned.";
+    assert!(page.contains(sum), "{page}");
+}
+
 /// Check that JSON has the reason where a claim was not judged, and no values.
 #[test]
 fn reasons() {

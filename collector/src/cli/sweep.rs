@@ -45,6 +45,9 @@ pub struct Args {
     /// [default with a book: qed.lock beside its book.toml, if there is one]
     #[arg(long, value_name = "FILE", conflicts_with = "book")]
     lock: Option<PathBuf>,
+    /// Kernels for this architecture: amd64 or arm64 [default: amd64]. Can be repeated
+    #[arg(long, value_name = "ARCH")]
+    arch: Vec<Arch>,
     /// Only these series, such as 6.12 [default: all that Debian serves]. Can be repeated
     #[arg(long, value_name = "SERIES")]
     series: Vec<String>,
@@ -81,7 +84,7 @@ enum SeriesError {
     #[error("{0}")]
     Syntax(&'static str),
     /// The text selects something else.
-    #[error("`{0}` does not name a series; one is written 6.12")]
+    #[error("`{0}` does not name a series; one is written 6.12, and its architecture --arch")]
     Other(String),
     /// The distribution has no kernel of the series.
     #[error("{0}")]
@@ -161,9 +164,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let request = SweepRequest::from_args(args)?;
     let investigation = read_investigation(&request.investigation)?;
     let cache = Cache::for_user()?;
-    let served = served_kernels(&cache, args.refresh)?;
-    let wanted =
-        select_kernels(&served, &args.series).map_err(|error| Failure::input(error.to_string()))?;
+    let mut served = Vec::new();
+    for arch in wanted_architectures(&args.arch) {
+        served.push((arch, served_kernels(arch, &cache, args.refresh)?));
+    }
+    let mut wanted = Vec::new();
+    for (arch, served) in &served {
+        let kernels = select_kernels(*arch, served, &args.series)
+            .map_err(|error| Failure::input(error.to_string()))?;
+        wanted.extend(kernels);
+    }
     let part = sweep_part(&wanted, &investigation, &request, args.shard);
     let store =
         Store::open(&request.output).map_err(|error| Failure::machine(error.to_string()))?;
@@ -176,17 +186,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let file = request.output.join(evidence_file_name(&kernel.machine));
         let Some(served) = wanted
             .iter()
-            .find(|served| newest_guest_name(served) == kernel.machine)
+            .find(|wanted| wanted.guest_name() == kernel.machine)
         else {
             continue;
         };
-        if is_done(&file, kernel, served, &part.plan, args) {
+        if is_done(&file, kernel, served.kernel, &part.plan, args) {
             let name = &kernel.machine;
             print(&format!("{name}: {} (is there already)\n", file.display()))?;
         } else {
-            let version = VersionSelector::Series(served.series);
-            let arch = Arch::X86_64;
-            let source = KernelSource::Debian(Selector { version, arch });
+            let source = KernelSource::Debian(served.selector());
             queue.push_back((kernel.machine.clone(), source));
         }
     }
@@ -221,20 +229,45 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// The guest that boots the newest kernel of a series.
-fn newest_guest_name(kernel: &ServedKernel) -> String {
-    guest_name(&format!("debian-{}", kernel.series))
+/// The newest kernel of a series for an architecture.
+#[derive(Clone, Copy, Debug)]
+struct NewestKernel<'a> {
+    arch: Arch,
+    kernel: &'a ServedKernel,
+}
+
+impl NewestKernel<'_> {
+    fn selector(self) -> Selector {
+        Selector {
+            version: VersionSelector::Series(self.kernel.series),
+            arch: self.arch,
+        }
+    }
+
+    /// The guest that boots it.
+    fn guest_name(self) -> String {
+        guest_name(&format!("debian-{}", self.selector()))
+    }
+}
+
+/// The architectures that are asked for, each once and in a fixed order.
+fn wanted_architectures(asked: &[Arch]) -> Vec<Arch> {
+    let wanted = |arch: &Arch| match asked {
+        [] => *arch == Arch::X86_64,
+        asked => asked.contains(arch),
+    };
+    Arch::ALL.into_iter().filter(wanted).collect()
 }
 
 /// The part of the sweep that this run captures, which says what the other parts do.
 fn sweep_part(
-    wanted: &[&ServedKernel],
+    wanted: &[NewestKernel<'_>],
     investigation: &Investigation,
     request: &SweepRequest,
     shard: Option<Shard>,
 ) -> SweepPart {
     let kernels = wanted.iter().map(|kernel| {
-        let machine = newest_guest_name(kernel);
+        let (machine, kernel) = (kernel.guest_name(), kernel.kernel);
         let package = match request.lock().and_then(|lock| lock.get(&machine)) {
             Some(pin) => pin.to_string(),
             None => format!("{} {}", kernel.image.name, kernel.image.version),
@@ -257,12 +290,12 @@ fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The kernels that are served, or where that is not known those that are cached.
-fn served_kernels(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Failure> {
+/// The kernels for an architecture that are served, or where that is not known those that are cached.
+fn served_kernels(arch: Arch, cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Failure> {
     let progress = Progress::new("kernels");
     let say = |text: &str| progress.show_step(text);
     let held = cache.lock(&say)?;
-    let available = fetch::available_kernels(Arch::X86_64, cache, refresh, &held, &say)?;
+    let available = fetch::available_kernels(arch, cache, refresh, &held, &say)?;
     if let Some(note) = available.note {
         eprintln!("warning: {note}");
     }
@@ -271,9 +304,10 @@ fn served_kernels(cache: &Cache, refresh: bool) -> Result<Vec<ServedKernel>, Fai
 
 /// The newest kernel of each series that is wanted, the oldest first.
 fn select_kernels<'a>(
+    arch: Arch,
     served: &'a [ServedKernel],
     series: &[String],
-) -> Result<Vec<&'a ServedKernel>, SeriesError> {
+) -> Result<Vec<NewestKernel<'a>>, SeriesError> {
     let mut kernels: Vec<&ServedKernel> = Vec::new();
     for kernel in served {
         kernels.retain(|other| other.series != kernel.series);
@@ -282,23 +316,24 @@ fn select_kernels<'a>(
     if !series.is_empty() {
         let mut only = Vec::new();
         for text in series {
-            let selector: Selector = text.parse().map_err(SeriesError::Syntax)?;
+            // The architecture is said by `--arch`.
             let Selector {
-                version: VersionSelector::Series(wanted),
+                version: version @ VersionSelector::Series(wanted),
                 arch: Arch::X86_64,
-            } = selector
+            } = text.parse().map_err(SeriesError::Syntax)?
             else {
                 return Err(SeriesError::Other(text.clone()));
             };
             if kernels.iter().all(|kernel| kernel.series != wanted) {
-                let reason = archive::not_served_reason(served, selector);
+                let reason = archive::not_served_reason(served, Selector { version, arch });
                 return Err(SeriesError::NotServed(reason));
             }
             only.push(wanted);
         }
         kernels.retain(|kernel| only.contains(&kernel.series));
     }
-    Ok(kernels)
+    let newest = kernels.into_iter();
+    Ok(newest.map(|kernel| NewestKernel { arch, kernel }).collect())
 }
 
 /// True if a file holds what a capture of this kernel would bring now.
@@ -384,30 +419,46 @@ mod tests {
         ];
         let names = |series: &[&str]| -> Vec<String> {
             let series: Vec<String> = series.iter().map(|one| (*one).to_owned()).collect();
-            let kernels = select_kernels(&served, &series).unwrap();
+            let kernels = select_kernels(Arch::X86_64, &served, &series).unwrap();
             kernels
                 .iter()
-                .map(|k| format!("{}.{}", k.series, k.patch))
+                .map(|k| format!("{}.{}", k.kernel.series, k.kernel.patch))
                 .collect()
         };
         assert_eq!(names(&[]), ["7.0.2", "7.1.5", "7.2.1", "7.3.4"]);
         assert_eq!(names(&["7.3", "7.0"]), ["7.0.2", "7.3.4"]);
         let refused = |text: &str| {
-            let error = select_kernels(&served, &[text.to_owned()]).unwrap_err();
+            let error = select_kernels(Arch::X86_64, &served, &[text.to_owned()]).unwrap_err();
             error.to_string()
         };
         assert!(refused("6.9").contains("the nearest series is"));
-        assert!(refused("7.3.4").contains("does not name a series"));
+        for bad in ["7.3.4", "7.3-arm64"] {
+            assert!(refused(bad).contains("does not name a series"), "{bad}");
+        }
         for bad in ["0/3", "4/3", "1", "a/b", "1/0"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
         }
+    }
+
+    /// Check that a sweep is of x86-64 unless it is told otherwise, and takes each architecture once.
+    #[test]
+    fn architectures() {
+        let (x86, arm) = (Arch::X86_64, Arch::Aarch64);
+        assert_eq!(wanted_architectures(&[]), [x86]);
+        assert_eq!(wanted_architectures(&[arm]), [arm]);
+        assert_eq!(wanted_architectures(&[arm, x86, arm]), [x86, arm]);
     }
 
     /// Check that a part names the kernels of the whole sweep, and of a pinned series the pinned one.
     #[test]
     fn pinned_kernels() {
         let served = [kernel(0, 2), kernel(1, 5)];
-        let wanted: Vec<&ServedKernel> = served.iter().collect();
+        let of = |arch| {
+            served
+                .iter()
+                .map(move |kernel| NewestKernel { arch, kernel })
+        };
+        let wanted: Vec<NewestKernel<'_>> = of(Arch::X86_64).chain(of(Arch::Aarch64)).collect();
         let package = lock::LockedPackage {
             package: "linux-image-x".into(),
             version: "7.1.3-1".into(),
@@ -440,9 +491,12 @@ mod tests {
             Some(Shard { part: 2, of: 2 }),
         );
         let packages: Vec<&str> = part.plan.kernels.iter().map(|k| &*k.package).collect();
-        assert_eq!(packages, ["linux-image-x 7.0.2-1", "linux-image-x 7.1.3-1"]);
+        // The pin of a kernel for one architecture is none of another's.
+        let [first, pinned, last] =
+            ["7.0.2-1", "7.1.3-1", "7.1.5-1"].map(|version| format!("linux-image-x {version}"));
+        assert_eq!(packages, [&first, &pinned, &first, &last]);
         let own: Vec<&str> = part.own_kernels().map(|k| &*k.machine).collect();
-        assert_eq!(own, ["guest:debian-7.1"]);
+        assert_eq!(own, ["guest:debian-7.1", "guest:debian-7.1-arm64"]);
         assert_eq!(part.plan.lock.as_deref(), Some("ab"));
     }
 }

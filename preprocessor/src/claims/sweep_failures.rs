@@ -4,6 +4,7 @@ use qed_evidence::claim::{Claim, KernelVersion, Verdict};
 use qed_evidence::diagnostic::Diagnostic;
 
 use crate::claims::judged::{JudgedClaim, rule_of};
+use crate::claims::timeline::SweepColumn;
 use crate::evidence::locations::SWEEP;
 use crate::evidence::sweep_record::{ClaimText, LoadedSweep, MAKE, SweptClaim, SweptVerdict};
 
@@ -42,7 +43,7 @@ pub fn find_failures(swept: &SweptClaim) -> Vec<SweptFailure<'_>> {
 pub fn failure_diagnostics(
     judged: &JudgedClaim,
     swept: &SweptClaim,
-    releases: &[&str],
+    releases: &[SweepColumn<'_>],
 ) -> Vec<Diagnostic> {
     let all = find_failures(swept);
     let of = |verdict: Verdict| {
@@ -51,7 +52,9 @@ pub fn failure_diagnostics(
             .filter(|failure| failure.verdict == verdict)
             .peekable();
         let reason = found.peek()?.reason;
-        let on: Vec<&str> = found.map(|failure| releases[failure.kernel]).collect();
+        let on: Vec<&str> = found
+            .map(|failure| releases[failure.kernel].release)
+            .collect();
         let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
         let id = &judged.claim.id;
         let message = format!(
@@ -71,7 +74,7 @@ pub fn failure_diagnostics(
 /// elsewhere.
 pub fn recorded_failure_diagnostics(judged: &JudgedClaim, sweep: &LoadedSweep) -> Vec<Diagnostic> {
     let kernels = sweep.record.kernels.iter();
-    let releases: Vec<&str> = kernels.map(|kernel| kernel.release.as_str()).collect();
+    let releases: Vec<SweepColumn<'_>> = kernels.map(SweepColumn::from).collect();
     match current_claim(judged, sweep).filter(|_| sweep.state.stale.is_empty()) {
         Some(swept) => failure_diagnostics(judged, swept, &releases),
         None => Vec::new(),

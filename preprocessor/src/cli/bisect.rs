@@ -1,5 +1,7 @@
 //! `bisect`: narrows down the turns of a claim among all available releases, with as few captures as possible.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +73,8 @@ fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, BisectError
         .iter()
         .map(Answer::from_judgement)
         .collect();
-    let turns = find_turns(&answers);
+    let columns = swept.releases();
+    let turns = find_turns(&answers, &columns);
     let mut found = Vec::new();
     if !turns.is_empty() {
         let cannot = |error: collector::CollectorError| {
@@ -81,8 +84,16 @@ fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, BisectError
             )))
         };
         let collector = Collector::find().map_err(cannot)?;
-        let kernels = collector.kernels().map_err(cannot)?;
+        // A turn is between two kernels for one architecture.
+        let mut kernels_of = BTreeMap::new();
         for turn in turns {
+            let arch = columns[turn.before].arch;
+            let kernels = match kernels_of.entry(arch) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(collector.kernels(debian_name(arch)).map_err(cannot)?)
+                }
+            };
             let ends = [turn.before, turn.after];
             let asker = KernelTester {
                 root,
@@ -91,13 +102,13 @@ fn bisect(root: &Path, request: BisectRequest<'_>) -> Result<String, BisectError
                 collector: &collector,
                 ends: ends.map(|at| &swept.evidence_set.loaded[at].evidence),
             };
-            let ends = ends.map(|at| JudgedKernel::from_sweep(&swept, claim, at, &kernels));
-            found.push(asker.narrow(ends, &kernels)?);
+            let ends = ends.map(|at| JudgedKernel::from_sweep(&swept, claim, at, kernels));
+            found.push(asker.narrow(ends, kernels)?);
         }
     }
     Ok(match request.format {
         Format::Json => render_json(claim, &found),
-        Format::Text => render_text(claim, &summarize(&answers, &swept.releases()), &found),
+        Format::Text => render_text(claim, &summarize(&answers, &columns), &found),
     })
 }
 
@@ -142,6 +153,14 @@ impl JudgedKernel {
             release,
             judgement: claim.judgements[at].clone(),
         }
+    }
+}
+
+/// The name of an architecture in Debian, by that of `uname -m`.
+fn debian_name(arch: &str) -> &'static str {
+    match arch {
+        "aarch64" => "arm64",
+        _ => "amd64",
     }
 }
 

@@ -14,7 +14,7 @@ use crate::claims::sweep::{missing_answer_reason, recorded_answers, sweep_state,
 use crate::claims::sweep_failures::{
     SweptFailure, failure_diagnostics, find_contradiction, find_failures,
 };
-use crate::claims::timeline::{Answer, Turn, find_turns, series, summarize};
+use crate::claims::timeline::{Answer, SweepColumn, Turn, find_turns, summarize};
 use crate::cli::common::Format;
 use crate::cli::common::{FAILED, GOOD, format_table, print, report_bad_input, to_pretty_json};
 use crate::cli::swept_book::{CAPTURED_SWEEP, MAKE_SWEEP, SweptBook, find_claim};
@@ -143,7 +143,7 @@ fn answers_from_record(
         .map(|judged| ClaimRow::from_record(judged, &sweep.record))
         .collect();
     let kernels = sweep.record.kernels.iter();
-    let releases: Vec<&str> = kernels.map(|kernel| kernel.release.as_str()).collect();
+    let releases: Vec<SweepColumn<'_>> = kernels.map(SweepColumn::from).collect();
     let table = SinceTable {
         source: Source::Record,
         out_of_date: state.stale,
@@ -225,7 +225,7 @@ impl<'c> ClaimRow<'c> {
     }
 
     /// The kernels on which it is true, in words.
-    fn summary(&self, releases: &[&str]) -> String {
+    fn summary(&self, releases: &[SweepColumn<'_>]) -> String {
         match self.unjudged {
             Some(reason) => reason.to_owned(),
             None => summarize(&self.answers, releases),
@@ -233,7 +233,7 @@ impl<'c> ClaimRow<'c> {
     }
 
     /// Its failures, a line for each: `FAIL on 7.0.13: still true on …`.
-    fn failures(&self, releases: &[&str]) -> String {
+    fn failures(&self, releases: &[SweepColumn<'_>]) -> String {
         let swept = self.swept.as_deref();
         let found = swept.map(find_failures).unwrap_or_default();
         let line = |failure: &SweptFailure<'_>| {
@@ -270,7 +270,7 @@ impl<'c> ClaimRow<'c> {
 struct SinceTable<'a> {
     source: Source,
     out_of_date: Vec<String>,
-    releases: &'a [&'a str],
+    releases: &'a [SweepColumn<'a>],
     rows: &'a [ClaimRow<'a>],
 }
 
@@ -309,7 +309,7 @@ impl SinceTable<'_> {
 }
 
 /// One claim: its answers, and what its operands were on both sides of each turn.
-fn render_claim(row: &ClaimRow<'_>, releases: &[&str]) -> String {
+fn render_claim(row: &ClaimRow<'_>, releases: &[SweepColumn<'_>]) -> String {
     let claim = &row.claim.claim;
     let mut out = format!("claim {} in {}\n\n", claim.id, row.claim.chapter_name);
     for line in claim.expression.text().trim().lines() {
@@ -340,16 +340,16 @@ fn render_claim(row: &ClaimRow<'_>, releases: &[&str]) -> String {
         .collect();
     out.push('\n');
     out.push_str(&format_table(&lines));
-    for turn in find_turns(&row.answers) {
+    for turn in find_turns(&row.answers, releases) {
         out.push_str(&render_turn(turn, row, releases));
     }
     out
 }
 
 /// The operands on both sides of a turn.
-fn render_turn(turn: Turn, row: &ClaimRow<'_>, releases: &[&str]) -> String {
+fn render_turn(turn: Turn, row: &ClaimRow<'_>, releases: &[SweepColumn<'_>]) -> String {
     let (before, after) = (releases[turn.before], releases[turn.after]);
-    let mut rows = vec![vec![String::new(), before.to_owned(), after.to_owned()]];
+    let mut rows = vec![vec![String::new(), before.to_string(), after.to_string()]];
     for operand in row.operands(turn) {
         rows.push(vec![
             format!("  {}", operand.operand),
@@ -359,14 +359,14 @@ fn render_turn(turn: Turn, row: &ClaimRow<'_>, releases: &[&str]) -> String {
     }
     format!(
         "\nturned between {} and {}\n{}",
-        series(before),
-        series(after),
+        before.series(),
+        after.series(),
         format_table(&rows)
     )
 }
 
 /// All claims, one line each; then those that turned.
-fn render_all_claims(rows: &[ClaimRow<'_>], releases: &[&str]) -> String {
+fn render_all_claims(rows: &[ClaimRow<'_>], releases: &[SweepColumn<'_>]) -> String {
     let sign = |answer: Option<&Answer>| match answer {
         Some(Answer::True) => "true",
         Some(Answer::False) => "false",
@@ -374,7 +374,7 @@ fn render_all_claims(rows: &[ClaimRow<'_>], releases: &[&str]) -> String {
     };
     let mut lines = vec![
         std::iter::once("claim".to_owned())
-            .chain(releases.iter().map(|release| series(release)))
+            .chain(releases.iter().map(|release| release.series()))
             .collect::<Vec<_>>(),
     ];
     lines.extend(rows.iter().map(|row| {
@@ -386,7 +386,7 @@ fn render_all_claims(rows: &[ClaimRow<'_>], releases: &[&str]) -> String {
     let mut out = format_table(&lines);
     let turned = rows
         .iter()
-        .filter(|row| !find_turns(&row.answers).is_empty())
+        .filter(|row| !find_turns(&row.answers, releases).is_empty())
         .count();
     out.push_str(&format!(
         "\n{} claims on {} kernels, of which {turned} turned\n",
@@ -395,7 +395,7 @@ fn render_all_claims(rows: &[ClaimRow<'_>], releases: &[&str]) -> String {
     ));
     let told = |row: &&ClaimRow<'_>| {
         row.unjudged.is_some()
-            || !find_turns(&row.answers).is_empty()
+            || !find_turns(&row.answers, releases).is_empty()
             || !row.failures(releases).is_empty()
     };
     for row in rows.iter().filter(told) {
@@ -424,7 +424,7 @@ struct SinceDocument<'a> {
     source: Source,
     /// The reasons why a record is out of date.
     out_of_date: &'a [String],
-    kernels: &'a [&'a str],
+    kernels: &'a [SweepColumn<'a>],
     claims: Vec<JsonClaim<'a>>,
 }
 
@@ -467,14 +467,16 @@ struct SinceOperand<'a> {
     after: &'a str,
 }
 
-fn json_claim<'a>(row: &'a ClaimRow<'a>, releases: &[&'a str]) -> JsonClaim<'a> {
+fn json_claim<'a>(row: &'a ClaimRow<'a>, releases: &[SweepColumn<'a>]) -> JsonClaim<'a> {
     let claim = &row.claim.claim;
     let swept = row.swept.as_deref();
-    let turns = find_turns(&row.answers).into_iter().map(|turn| SinceTurn {
-        before: releases[turn.before],
-        after: releases[turn.after],
-        operands: row.operands(turn),
-    });
+    let turns = find_turns(&row.answers, releases)
+        .into_iter()
+        .map(|turn| SinceTurn {
+            before: releases[turn.before].release,
+            after: releases[turn.after].release,
+            operands: row.operands(turn),
+        });
     JsonClaim {
         id: &claim.id,
         chapter: &row.claim.chapter_name,
@@ -489,7 +491,7 @@ fn json_claim<'a>(row: &'a ClaimRow<'a>, releases: &[&'a str]) -> JsonClaim<'a> 
             .map(find_failures)
             .unwrap_or_default()
             .iter()
-            .map(|failure| releases[failure.kernel])
+            .map(|failure| releases[failure.kernel].release)
             .collect(),
         unjudged: row.unjudged,
     }

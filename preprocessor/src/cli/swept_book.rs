@@ -8,12 +8,14 @@ use qed_evidence::{Evidence, reader};
 
 use crate::claims::collect::Claims;
 use crate::claims::judged::JudgedClaim;
+use crate::claims::timeline::SweepColumn;
 use crate::config::{Guests, evidence_file_name};
 use crate::evidence::book_data::BookData;
 use crate::evidence::cache::DerivedCache;
 use crate::evidence::freshness::LocalMachine;
 use crate::evidence::loader::{self, Ahead, EvidenceSet};
 use crate::evidence::locations::CAPTURED;
+use crate::evidence::sweep_record::arch_order;
 use crate::mdbook::load;
 use crate::util::parallel::Parallelism;
 
@@ -23,7 +25,7 @@ pub const CAPTURED_SWEEP: &str = ".qed/evidence/sweep";
 /// The command that makes a sweep.
 pub const MAKE_SWEEP: &str = "`qed-collector sweep` captures on a kernel of each series";
 
-/// All claims of a book on the kernels of a sweep, the oldest kernel first.
+/// All claims of a book on the kernels of a sweep: those of each architecture together, the oldest kernel first.
 pub struct SweptBook {
     /// The evidence of each kernel.
     pub evidence_set: EvidenceSet,
@@ -91,11 +93,14 @@ impl SweptBook {
         })
     }
 
-    /// The release of each kernel.
-    pub fn releases(&self) -> Vec<&str> {
+    /// Each kernel.
+    pub fn releases(&self) -> Vec<SweepColumn<'_>> {
         let loaded = self.evidence_set.loaded.iter();
         loaded
-            .map(|loaded| loaded.evidence.kernel.release.as_str())
+            .map(|loaded| SweepColumn {
+                release: &loaded.evidence.kernel.release,
+                arch: loaded.evidence.kernel.architecture(),
+            })
             .collect()
     }
 
@@ -122,7 +127,7 @@ pub fn find_claim<'c>(claims: &'c Claims, id: &str) -> Result<&'c JudgedClaim, D
     })
 }
 
-/// The evidence of each kernel in a folder, the oldest kernel first.
+/// The evidence of each kernel in a folder: those of each architecture together, the oldest kernel first.
 fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
     let refused =
         |message: String| Box::new(Diagnostic::error_without_place(message).help(MAKE_SWEEP));
@@ -149,7 +154,8 @@ fn read_sweep(folder: &Path) -> Result<Vec<Evidence>, Box<Diagnostic>> {
                  version string states"
             )));
         };
-        found.push((order, evidence));
+        let arch = arch_order(evidence.kernel.architecture());
+        found.push(((arch, order), evidence));
     }
     if found.is_empty() {
         return Err(refused(format!("there is no evidence in `{shown}`")));

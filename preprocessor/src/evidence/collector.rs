@@ -80,14 +80,14 @@ impl Collector {
         Ok(Self { program })
     }
 
-    /// All kernels that are served or cached.
+    /// All kernels for an architecture, by its name in Debian, that are served or cached.
     ///
     /// # Errors
     /// When it cannot be run, or says why it has no list.
-    pub fn kernels(&self) -> Result<Vec<BootableKernel>, CollectorError> {
+    pub fn kernels(&self, arch: &str) -> Result<Vec<BootableKernel>, CollectorError> {
         let mut command = Command::new(&self.program);
         command
-            .args(["kernels", "--format", "json"])
+            .args(["kernels", "--format", "json", "--arch", arch])
             .stdin(Stdio::null())
             .stderr(Stdio::inherit());
         let output = command.output().map_err(|error| self.start_error(error))?;

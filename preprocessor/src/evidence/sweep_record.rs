@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use qed_evidence::claim::{Claim, KernelVersion, Verdict};
+use qed_evidence::document::ARCHITECTURES;
 use qed_evidence::{Evidence, reader};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -31,7 +32,7 @@ pub struct SweepRecord {
     /// SHA-256 of this collector's eBPF object, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The kernels, the oldest first.
+    /// The kernels: those of each architecture together, the oldest first.
     pub kernels: Vec<SweptKernel>,
     /// The claims, by id.
     pub claims: BTreeMap<String, SweptClaim>,
@@ -48,6 +49,9 @@ pub struct SweptKernel {
     /// Its version string, in which Debian states the upstream version. Records that were made by earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Its architecture, as `uname -m` prints it. Records of before lack it: all of them are of x86-64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
     /// Its package and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
@@ -74,6 +78,7 @@ impl SweptKernel {
             machine: evidence.machine.name.clone(),
             release: kernel.release.clone(),
             version: Some(kernel.version.clone()),
+            arch: kernel.arch.clone(),
             package: kernel.package.clone(),
             build_id: kernel.build_id.value().map(ToString::to_string),
             image_digest: kernel.image_digest.clone(),
@@ -90,11 +95,19 @@ impl SweptKernel {
         }
     }
 
+    /// Its architecture, as `uname -m` prints it.
+    pub fn architecture(&self) -> &str {
+        self.arch.as_deref().unwrap_or(ARCHITECTURES[0])
+    }
+
     /// True if this is what `found`, made from evidence, is; of an earlier record less is known.
     pub fn matches(&self, found: &Self) -> bool {
         let mut found = found.clone();
         if self.version.is_none() {
             found.version = None;
+        }
+        if self.arch.is_none() && found.architecture() == self.architecture() {
+            found.arch = None;
         }
         found == *self
     }
@@ -160,6 +173,12 @@ impl SweptClaim {
             && self.when.as_deref() == text.when
             && self.holds.as_deref() == text.holds
     }
+}
+
+/// The place of an architecture among those of a sweep, whose kernels stand together.
+pub fn arch_order(arch: &str) -> usize {
+    let known = ARCHITECTURES.iter().position(|known| *known == arch);
+    known.unwrap_or(ARCHITECTURES.len())
 }
 
 /// At most so many ids of claims are listed.
@@ -319,7 +338,7 @@ pub fn read(bytes: &[u8]) -> Result<SweepRecord, SweepRecordError> {
             .version()
             .order()
             .ok_or_else(|| SweepRecordError::Release(release.clone()))?;
-        orders.push(order);
+        orders.push((arch_order(kernel.architecture()), order));
     }
     if !orders.is_sorted() {
         return Err(SweepRecordError::Order);
@@ -363,6 +382,7 @@ mod tests {
             machine: format!("guest:debian-{series}"),
             release: format!("{series}.1"),
             version: None,
+            arch: None,
             package: None,
             build_id: None,
             image_digest: None,
@@ -405,6 +425,32 @@ mod tests {
         fields.remove("object");
         let read = read(earlier.to_string().as_bytes()).unwrap();
         assert_eq!((read.collector, read.object), (None, None));
+    }
+
+    /// Check that kernels for each architecture stand together in a record, those of before it was said being for x86-64, and that such a
+    /// kernel is that of evidence which says so by now, but never one for another architecture.
+    #[test]
+    fn architectures() {
+        let mut both = record();
+        let mut arm = both.kernels[0].clone();
+        arm.machine += "-arm64";
+        arm.arch = Some("aarch64".into());
+        both.kernels[1].arch = Some("x86_64".into());
+        both.kernels.push(arm.clone());
+        for claim in both.claims.values_mut() {
+            claim.verdicts.push(claim.verdicts[1].clone());
+        }
+        assert_eq!(reread(&both).unwrap(), both);
+        both.kernels.swap(0, 2);
+        assert!(matches!(reread(&both), Err(SweepRecordError::Order)));
+        let before = record().kernels.remove(0);
+        let with = |arch: &str| SweptKernel {
+            arch: Some(arch.into()),
+            ..before.clone()
+        };
+        assert!(before.matches(&with("x86_64")));
+        assert!(!before.matches(&with("aarch64")));
+        assert!(!with("x86_64").matches(&with("aarch64")));
     }
 
     /// Check that each difference between the claims of a record and those of a book is told, and none between the same.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::claims::judged::JudgedClaim;
 use crate::claims::sweep::{missing_answer_reason, recorded_answers, sweep_state};
-use crate::claims::timeline::{Answer, Turn, find_turns, series, summarize};
+use crate::claims::timeline::{Answer, SweepColumn, Turn, describe_span, find_turns, summarize};
 use crate::evidence::format::format_minute;
 use crate::evidence::sweep_record::{MAKE, SweepRecord, SweepState, SweptClaim};
 use crate::exhibits::block::RenderedBlock;
@@ -61,7 +61,7 @@ fn build_row(
 ) -> TimelineRow {
     let id = judged.claim.id.clone();
     let swept = record.claims.get(&id);
-    let releases: Vec<&str> = record.kernels.iter().map(|k| k.release.as_str()).collect();
+    let releases: Vec<SweepColumn<'_>> = record.kernels.iter().map(SweepColumn::from).collect();
     let href = claim_link(request.chapter, judged);
     let answered =
         swept.and_then(|swept| Some((recorded_answers(&judged.claim, swept, record)?, swept)));
@@ -81,7 +81,7 @@ fn build_row(
         href,
         cells: cells
             .map(|((answer, swept), release)| TimelineCell {
-                kernel: series(release),
+                kernel: release.series(),
                 word: match answer {
                     Answer::True => "true",
                     Answer::False => "false",
@@ -97,19 +97,19 @@ fn build_row(
             .collect(),
         width: releases.len(),
         summary: summarize(&answers, &releases),
-        turns: find_turns(&answers)
+        turns: find_turns(&answers, &releases)
             .into_iter()
             .map(|turn| turn_view(turn, swept, &releases))
             .collect(),
     }
 }
 
-fn turn_view(turn: Turn, swept: &SweptClaim, releases: &[&str]) -> TurnView {
+fn turn_view(turn: Turn, swept: &SweptClaim, releases: &[SweepColumn<'_>]) -> TurnView {
     let (before, after) = (&swept.verdicts[turn.before], &swept.verdicts[turn.after]);
     let values = before.values.iter().zip(&after.values);
     TurnView {
-        before: releases[turn.before].to_owned(),
-        after: releases[turn.after].to_owned(),
+        before: releases[turn.before].to_string(),
+        after: releases[turn.after].to_string(),
         operands: swept
             .operands
             .iter()
@@ -178,14 +178,14 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         .filter(|row| !only_turned || !row.turns.is_empty());
     let rows: Vec<TimelineRow> = rows.collect();
     let turned = rows.iter().filter(|row| !row.turns.is_empty()).count();
-    let kernels: Vec<String> = record.kernels.iter().map(|k| series(&k.release)).collect();
+    let columns: Vec<SweepColumn<'_>> = record.kernels.iter().map(SweepColumn::from).collect();
+    let kernels: Vec<String> = columns.iter().map(|column| column.series()).collect();
     let since = capture_note(record);
     let sum = format!(
-        "{} claims on {} kernels, {} to {}; {turned} of them turned.{since}",
+        "{} claims on {} kernels, {}; {turned} of them turned.{since}",
         rows.len(),
         kernels.len(),
-        kernels.first().map_or("?", String::as_str),
-        kernels.last().map_or("?", String::as_str),
+        describe_span(&columns),
     );
     let notices = notices(&sweep_state(sweep, request.claims));
     let text = render_text(&notices, &rows, &sum);
