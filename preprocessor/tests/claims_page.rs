@@ -241,7 +241,7 @@ fn architectures_stand_apart() {
     of("guest:test-3", Some("x86_64"));
     book.build();
     let page = book.read("book/html/one.html");
-    let head = "<tr><td></td><th colspan=\"2\" scope=\"colgroup\">x86-64</th><th colspan=\"1\" scope=\"colgroup\">arm64</th><td></td></tr>\
+    let head = "<tr><td></td><th colspan=\"2\" scope=\"colgroup\">x86-64</th><th colspan=\"1\" scope=\"colgroup\">arm64</th><td></td></tr>\n\
         <tr><th>claim</th><th>guest:test-1</th><th>guest:test-3</th><th>guest:test-2</th><th>reason</th></tr>";
     assert!(page.contains(head), "{page}");
     // The verdicts stand in the columns of their machines: only the last one's kernel is for arm64.
