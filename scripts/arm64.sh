@@ -15,7 +15,8 @@ say() { printf '\033[1marm64: %s\033[0m\n' "$*" >&2; }
 fail() { printf 'arm64: %s\n' "$*" >&2; exit 1; }
 
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-flags='-C target-feature=+crt-static'
+# ARM64_RUSTFLAGS: more of them, for a release.
+flags="-C target-feature=+crt-static ${ARM64_RUSTFLAGS:-}"
 # Flags for this machine's programs.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
 
@@ -56,4 +57,4 @@ fi
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$flags
 cargo build --locked --profile "$profile" --target $target -p qed-collector --bin qed-collector
 case $profile in dev) folder=debug ;; *) folder=$profile ;; esac
-say "target/$target/$folder/qed-collector"
+say "${CARGO_TARGET_DIR:-target}/$target/$folder/qed-collector"

@@ -22,6 +22,7 @@ host=x86_64-unknown-linux-gnu
 # Joined with the flags of .cargo/config.toml, which make the programs static. Variables would replace those.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 flags="\"--remap-path-prefix=$PWD=/qed\", \"--remap-path-prefix=$cargo_home=/cargo\""
+arm64_flags="--remap-path-prefix=$PWD=/qed --remap-path-prefix=$cargo_home=/cargo"
 # For the little C that is in: an allocator.
 export CFLAGS="-ffile-prefix-map=$PWD=/qed -ffile-prefix-map=$cargo_home=/cargo"
 # The folder of a registry is named after its host. It is there once something was fetched. Of several prefixes that match, the last
@@ -31,6 +32,7 @@ for registry in "$cargo_home"/registry/src/*/; do
     [ -d "$registry" ] || continue
     registry=${registry%/}
     flags+=", \"--remap-path-prefix=$registry=/cargo/registry\""
+    arm64_flags+=" --remap-path-prefix=$registry=/cargo/registry"
     CFLAGS+=" -ffile-prefix-map=$registry=/cargo/registry"
 done
 cargo build --release --locked --target-dir "$target" --config "target.$host.rustflags = [$flags]" \
@@ -40,6 +42,16 @@ built=$target/$host/release
 pages=$(mktemp -d)
 trap 'rm -rf "$pages"' EXIT
 "$built/xtask" pages "$pages"
-python3 scripts/dist/licences.py "$pages/THIRD-PARTY-LICENSES"
+# The first process of guests for arm64, where it can be built: `make arm64` installs what that takes.
+rm -f "$built/qed-collector-aarch64"
+licences=(python3 scripts/dist/licences.py)
+if command -v aarch64-linux-gnu-gcc >/dev/null; then
+    ARM64_RUSTFLAGS=$arm64_flags CARGO_TARGET_DIR=$target scripts/arm64.sh release
+    install -m 755 "$target/aarch64-unknown-linux-gnu/release/qed-collector" "$built/qed-collector-aarch64"
+    licences+=(--arm64)
+else
+    echo "dist: without qed-collector for arm64, because aarch64-linux-gnu-gcc is missing: \`make arm64\` installs it" >&2
+fi
+"${licences[@]}" "$pages/THIRD-PARTY-LICENSES"
 scripts/dist/pack.sh "$built" "$pages" "$out" "$version"
 ls -l "$out"

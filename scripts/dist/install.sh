@@ -50,7 +50,9 @@ from=$work/${name%.tar.gz}
 (cd "$from" && sha256sum --quiet --strict -c SHA256SUMS) || fail "a file in $archive is not what was released. Nothing was installed"
 
 # On the same file system, so each file is replaced in one step.
-(cd "$from" && find bin share -type f) | while IFS= read -r file; do
+# A collector for guests for another architecture is in lib, and belongs to that in bin: one of another release does not go with it.
+rm -f "$prefix/lib/qed/qed-collector-aarch64"
+(cd "$from" && find bin lib share -type f 2>/dev/null) | while IFS= read -r file; do
     mkdir -p "$prefix/$(dirname "$file")"
     mv -f "$from/$file" "$prefix/$file"
 done

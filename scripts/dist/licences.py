@@ -1,7 +1,9 @@
 """Lists what is in the two programs and is not QED's own, with the texts of its licences: THIRD-PARTY-LICENSES of a release.
 
-  licences.py FILE       write the list to FILE
-  licences.py --summary  print how much would be in it, and write nothing
+  licences.py [--arm64] FILE       write the list to FILE
+  licences.py [--arm64] --summary  print how much would be in it, and write nothing
+
+With --arm64 it is also that of the collector for guests for arm64, which a release has where it can be built.
 
 In it is every crate that the programs are linked from, with the features that a release has; those of the eBPF object; the
 procedural macros, because what they generate is compiled in; C code that crates bring along; Rust's standard library, and
@@ -9,7 +11,7 @@ the libraries of C of this machine, which make the programs static. The same cra
 bytes on every machine. A crate without a licence expression, or without the text of a licence, is an error: whatever needs
 a decision is decided here, in `NOTICES`.
 
-CARGO, RUSTC and CC name other programs than `cargo`, `rustc` and `gcc`."""
+CARGO, RUSTC and CC name other programs than `cargo`, `rustc` and `gcc`, and CC_ARM64 than `aarch64-linux-gnu-gcc`."""
 
 import html.parser
 import json
@@ -22,7 +24,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = "x86_64-unknown-linux-gnu"
+ARM64 = "aarch64-unknown-linux-gnu"
 PROGRAMS = ("qed-collector", "mdbook-qed")
+# Which a release has for arm64.
+FOR_ARM64 = ("qed-collector",)
 # What scripts/dist/build.sh builds in one go, whose features are therefore joined.
 BUILT = (*PROGRAMS, "xtask")
 # Whose object is part of the collector.
@@ -94,10 +99,10 @@ def output_of(*command):
         raise Refused(f"`{' '.join(command)}` failed: {error.stderr.strip()}") from None
 
 
-def tree(packages, *options):
+def tree(packages, *options, target=HOST):
     """The names and versions of all crates that cargo would build for programs in `packages`, with the features they have then."""
     chosen = [word for package in packages for word in ("-p", package)]
-    command = ["tree", "--locked", "--target", HOST, "-e", "normal", "--prefix", "none", "--format", "{p}", *chosen, *options]
+    command = ["tree", "--locked", "--target", target, "-e", "normal", "--prefix", "none", "--format", "{p}", *chosen, *options]
     lines = [line.split() for line in output_of(os.environ.get("CARGO", "cargo"), *command).splitlines()]
     return {(words[0], words[1].removeprefix("v")) for words in lines if len(words) > 1}
 
@@ -210,9 +215,9 @@ def standard_library():
     return Part("Rust's standard library", version, licence, "https://github.com/rust-lang/rust", {name: Text.of(page.read_text())})
 
 
-def c_library(archive, licence):
+def c_library(archive, licence, compiler=None):
     """The package of Debian that an archive of C code is in."""
-    path = Path(output_of(os.environ.get("CC", "gcc"), f"-print-file-name={archive}").strip())
+    path = Path(output_of(compiler or os.environ.get("CC", "gcc"), f"-print-file-name={archive}").strip())
     if not path.is_absolute():
         raise Refused(f"the C compiler has no {archive}: install libc6-dev and gcc")
     # `PACKAGE:ARCHITECTURE: FILE`, behind lines about diversions.
@@ -269,8 +274,16 @@ def check_names(document_text, metadata):
             raise Refused(f"the list would name the folder {folder} of this machine")
 
 
-def collect():
-    """The crates and libraries of both programs, and what cargo says of the workspace."""
+def check_same_crates(listed, other):
+    """Holds the programs for another architecture to be linked from no crate that is not `listed`."""
+    ours = {"qed-collector", "qed-collector-ebpf", "qed-evidence", "qed-programs"}
+    missing = sorted(f"{name} {version}" for name, version in other - listed if name not in ours)
+    if missing:
+        raise Refused(f"qed-collector for arm64 is linked from crates that the other programs are not: {', '.join(missing)}")
+
+
+def collect(arm64=False):
+    """The crates and libraries of the programs, and what cargo says of the workspace."""
     cargo = os.environ.get("CARGO", "cargo")
     command = ["metadata", "--locked", "--format-version", "1", "--filter-platform", HOST, "--features", f"{EBPF}/{EBPF_FEATURES}"]
     metadata = json.loads(output_of(cargo, *command))
@@ -287,15 +300,21 @@ def collect():
     if stale:
         raise Refused(f"NOTICES in scripts/dist/licences.py has crates that are not linked: {', '.join(stale)}")
     libraries = [standard_library(), *(c_library(archive, licence) for archive, licence in ARCHIVES.items())]
+    if arm64:
+        check_same_crates({(part.name, part.version) for part in crates}, tree(FOR_ARM64, target=ARM64))
+        compiler = os.environ.get("CC_ARM64", "aarch64-linux-gnu-gcc")
+        libraries += [c_library(archive, licence, compiler) for archive, licence in ARCHIVES.items()]
     return crates, libraries, metadata
 
 
 def main(arguments):
+    arm64 = arguments[:1] == ["--arm64"]
+    arguments = arguments[arm64:]
     if len(arguments) != 1 or arguments[0].startswith("-") and arguments[0] != "--summary":
-        print("usage: scripts/dist/licences.py FILE | --summary", file=sys.stderr)
+        print("usage: scripts/dist/licences.py [--arm64] FILE | --summary", file=sys.stderr)
         return 2
     try:
-        crates, libraries, metadata = collect()
+        crates, libraries, metadata = collect(arm64)
         text = document(crates, libraries)
         check_names(text, metadata)
     except Refused as refused:

@@ -3,7 +3,7 @@
 #
 #   scripts/dist/pack.sh PROGRAMS PAGES OUT VERSION
 #
-# PROGRAMS holds `qed-collector` and `mdbook-qed`, PAGES what `xtask pages` wrote, and THIRD-PARTY-LICENSES by licences.py. OUT gets
+# PROGRAMS holds `qed-collector` and `mdbook-qed`, and if it was built the collector for guests for arm64, `qed-collector-aarch64`; PAGES what `xtask pages` wrote, and THIRD-PARTY-LICENSES by licences.py. OUT gets
 # qed-VERSION-x86_64-linux.tar.gz, qed_VERSION_amd64.deb, install.sh and SHA256SUMS of them, in the place of those of earlier
 # releases; other files in it stay. The times in both are SOURCE_DATE_EPOCH.
 set -euo pipefail
@@ -22,7 +22,11 @@ command -v readelf >/dev/null || fail "readelf is missing: install binutils"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for program in qed-collector mdbook-qed; do
+# The first process of guests for arm64. It goes where the collector looks for it.
+twin=qed-collector-aarch64
+static=(qed-collector mdbook-qed)
+[ ! -f "$programs/$twin" ] || static+=("$twin")
+for program in "${static[@]}"; do
     [ -f "$programs/$program" ] || fail "$programs/$program is missing: build it first"
     # In a guest the collector is all there is, and on a reader's machine nothing is known about libraries.
     # `readelf -d` prints "There is no dynamic section" for a static program, and nothing for what it cannot read.
@@ -32,12 +36,21 @@ for program in qed-collector mdbook-qed; do
     fi
 done
 
+if [ -f "$programs/$twin" ]; then
+    # What the two send each other has a form that only the same sources share.
+    sources() { grep -aom1 'qed-collector sources sha256:[0-9a-f]*' "$programs/$1" | head -1; }
+    [ -n "$(sources qed-collector)" ] && [ "$(sources qed-collector)" = "$(sources $twin)" ] ||
+        fail "$programs/$twin was not made from the sources of qed-collector beside it: build both again"
+    readelf -h "$programs/$twin" | grep -q 'Machine: *AArch64' || fail "$programs/$twin is no program for arm64: build it again"
+fi
+
 [ -s "$pages/THIRD-PARTY-LICENSES" ] || fail "$pages/THIRD-PARTY-LICENSES is missing: scripts/dist/licences.py writes it"
 
 # Where things go below the prefix of an installation, alike in the archive and in the package.
 stage() {
     local root=$1 zsh=$2
     install -D -m 755 -t "$root/bin" "$programs/qed-collector" "$programs/mdbook-qed"
+    [ ! -f "$programs/$twin" ] || install -D -m 755 -t "$root/lib/qed" "$programs/$twin"
     install -D -m 644 -t "$root/share/man/man1" "$pages"/man/man1/*.1
     for program in qed-collector mdbook-qed; do
         install -D -m 644 "$pages/completions/bash/$program.bash" "$root/share/bash-completion/completions/$program"
@@ -72,7 +85,7 @@ gzip -9n "$deb/usr/share/doc/qed/THIRD-PARTY-LICENSES"
     echo "Files: *"
     echo "Copyright: the contributors of QED"
     echo "License: MIT or Apache-2.0"
-    echo "Comment: Both programs are static: /usr/share/doc/qed/THIRD-PARTY-LICENSES.gz lists what they are linked from,"
+    echo "Comment: All programs are static: /usr/share/doc/qed/THIRD-PARTY-LICENSES.gz lists what they are linked from,"
     echo " with the licences of each part."
     echo
     echo "License: MIT"
@@ -93,6 +106,7 @@ Architecture: amd64
 Maintainer: The QED contributors <noreply@example.invalid>
 Installed-Size: $(find "$deb/usr" -type f -printf '%k\n' | awk '{ sum += $1 } END { print sum }')
 Recommends: qemu-system-x86, apt, ca-certificates
+Suggests: qemu-system-arm
 Section: doc
 Priority: optional
 Description: documentation of kernels that proves itself

@@ -41,6 +41,13 @@ class Crates(unittest.TestCase):
         found = [package["name"] for package in licences.linked(metadata, built, ("ours",))]
         self.assertEqual(found, ["also", "deep", "lib"])
 
+    def test_another_architecture(self):
+        """Check that a crate which only the program for arm64 is linked from is refused by name, and QED's own are not."""
+        listed = {("a", "1.0.0"), ("b", "1.0.0")}
+        licences.check_same_crates(listed, {("a", "1.0.0"), ("qed-evidence", "0.1.0")})
+        with self.assertRaisesRegex(Refused, "that the other programs are not: b 2.0.0, c 1.0.0"):
+            licences.check_same_crates(listed, {("a", "1.0.0"), ("c", "1.0.0"), ("b", "2.0.0")})
+
     def test_without_expression(self):
         """Check that a crate without a licence expression is refused by name, even if it has a file."""
         for nothing in (None, ""):
