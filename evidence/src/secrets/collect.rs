@@ -44,9 +44,14 @@ pub fn collect_secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
 pub(crate) fn collect_document_secrets(document: &Json) -> BTreeMap<Secret, String> {
     let mut found = Collector::default();
     found.walk(document, &mut Vec::new());
+    if found.has_five_levels() {
+        found.five_levels = true;
+        found.walk(document, &mut Vec::new());
+    }
     let Collector {
         mut secrets,
         configured,
+        ..
     } = found;
     secrets.retain(|secret, _| !secret.as_number().is_some_and(|n| configured.contains(&n)));
     secrets
@@ -89,9 +94,20 @@ struct Collector {
     secrets: BTreeMap<Secret, String>,
     /// Numbers of the kernel's configuration: the same in every kernel of this build.
     configured: BTreeSet<u64>,
+    /// The kernel uses five-level page tables, and has addresses that are too low for one with four.
+    five_levels: bool,
 }
 
 impl Collector {
+    /// True if an address was found that only a kernel with five-level page tables has.
+    fn has_five_levels(&self) -> bool {
+        self.secrets.keys().any(|secret| {
+            let number = secret.as_number();
+            secret.kind == SecretKind::Pointer
+                && number.is_some_and(|number| (KERNEL_HALF..CANONICAL).contains(&number))
+        })
+    }
+
     fn add(&mut self, path: &[Step<'_>], secret: Secret) {
         self.secrets
             .entry(secret)
@@ -192,10 +208,13 @@ impl Collector {
                 let bytes = hex::decode(digits).unwrap_or_default();
                 for (place, window) in bytes.windows(8).enumerate() {
                     let word = u64::from_le_bytes(window.try_into().unwrap_or_default());
-                    if word < CANONICAL || !is_address(word) {
+                    let aligned = place.is_multiple_of(8);
+                    // With four levels, a word that only ends in `ff` is a coincidence.
+                    let low = word < CANONICAL && !(self.five_levels && aligned);
+                    if low || !is_address(word) {
                         continue;
                     }
-                    match place.is_multiple_of(8) || word >= IMAGE {
+                    match aligned || word >= IMAGE {
                         true => self.add_pointer(path, word),
                         false => self.add(path, Secret::number(SecretKind::Word, word)),
                     }

@@ -429,3 +429,32 @@ fn words_of_machine_code() {
     let odd = "01020304050607b012a50681c8ffff08";
     assert!(found(odd, "0xffffc88106a512b0"));
 }
+
+/// Check that a pointer in a piece of memory is found on a kernel with five-level page tables, whose pointers begin with `ff` alone, and
+/// that elsewhere a word which only ends so is no pointer.
+#[test]
+fn pointers_of_five_levels() {
+    let found = |address: u64| {
+        let mut evidence = evidence();
+        let probe = evidence.experiments.get_mut("create").unwrap();
+        let exit = &mut probe.probes.get_mut("sock_alloc").unwrap().hits[0].exit;
+        let pointer = Value::Address {
+            value: crate::document::value::Address(address),
+            type_name: None,
+            symbol: None,
+        };
+        exit.insert("object".into(), Datum::Value(pointer));
+        let memory = hex::decode("0102030405060708b012a506811c11ff").unwrap();
+        exit.insert(
+            "memory".into(),
+            Datum::Value(Value::Bytes {
+                value: Bytes(memory),
+            }),
+        );
+        let secrets = collect_secrets(&evidence);
+        let searcher = Searcher::new(&secrets, &BTreeSet::new());
+        !searcher.find(b"0xff111c8106a512b0").is_empty()
+    };
+    assert!(found(0xff11_0001_0a0b_4c40));
+    assert!(!found(HEAP));
+}
