@@ -1,17 +1,8 @@
 //! Where the return address of a function is while it runs.
 
 use super::aarch64::frame;
-use super::instruction::Instruction;
+use super::instruction::{Instruction, ReturnAddress};
 use crate::arch::Arch;
-
-/// The place of a function's return address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReturnAddress {
-    /// On the stack, where the kernel's unwinder finds it.
-    Frame,
-    /// In the register in which a call leaves it. An unwinder that goes by frames does not see it there.
-    LinkRegister,
-}
 
 /// The place of the return address at a function's entry.
 pub const fn entry_return_address(arch: Arch) -> ReturnAddress {

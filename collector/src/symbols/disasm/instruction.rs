@@ -22,6 +22,15 @@ pub enum CallTarget {
     Pointer,
 }
 
+/// The place of a function's return address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnAddress {
+    /// On the stack, where the kernel's unwinder finds it.
+    Frame,
+    /// In the register in which a call leaves it. An unwinder that goes by frames does not see it there.
+    LinkRegister,
+}
+
 /// The ways out of a function's code without coming back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Jumps {

@@ -10,8 +10,8 @@ use qed_evidence::investigation::Position;
 
 use crate::arch::Arch;
 use frame::return_address_at;
-pub use frame::{ReturnAddress, entry_return_address, return_slot_offset};
-pub use instruction::{CallTarget, Instruction, Jumps};
+pub use frame::{entry_return_address, return_slot_offset};
+pub use instruction::{CallTarget, Instruction, Jumps, ReturnAddress};
 
 /// Length of the longest instruction of any architecture, in bytes: this much is read before a return address to find the call there.
 pub const LONGEST_INSTRUCTION: usize = 15;

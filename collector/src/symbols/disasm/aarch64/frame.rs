@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use yaxpeax_arm::armv8::a64::{Instruction as Decoded, Opcode, Operand};
 
-use super::super::frame::ReturnAddress;
-use super::super::instruction::Instruction;
+use super::super::instruction::{Instruction, ReturnAddress};
 use super::{SIZE, branch_target, decode, through_register};
 
 /// The frame pointer.
