@@ -248,13 +248,10 @@ impl Claims {
             .map(|verdicts| (verdicts.judgement, verdicts.supported))
             .unzip();
         let shown = machine.unwrap_or_else(|| {
-            let shown = book_data.machine_for(&firsts);
-            let is_open = |judgement: &Judgement| judgement.verdict == Verdict::Unverified;
-            // What belongs to no experiment is shown by the first machine that can show it.
-            let other = (only_sections && is_open(&judgements[shown.index()]))
-                .then(|| judgements.iter().position(|judgement| !is_open(judgement)))
-                .flatten();
-            ShownMachine::Measured(other.map_or(shown, MachineId::new))
+            let verdicts: Vec<Verdict> = judgements.iter().map(|one| one.verdict).collect();
+            let first = book_data.machine_for(&firsts).index();
+            let shown = machine_to_show(&verdicts, first, only_sections);
+            ShownMachine::Measured(MachineId::new(shown))
         });
         let judged = JudgedClaim {
             claim,
@@ -339,5 +336,52 @@ impl Claims {
     pub fn get_by_block(&self, chapter: usize, block: usize) -> Option<&JudgedClaim> {
         let id = self.by_block.get(&(chapter, block))?;
         Some(&self.by_id[id])
+    }
+}
+
+/// The machine on which a page shows a claim, by its verdicts on all machines: the first that can show its experiments, but one that it
+/// is about, if there is any; and for a claim that belongs to no experiment, one on which it is decided.
+fn machine_to_show(verdicts: &[Verdict], first: usize, only_sections: bool) -> usize {
+    let decided =
+        |verdict: &Verdict| ![Verdict::NotApplicable, Verdict::Unverified].contains(verdict);
+    let other = match verdicts[first] {
+        Verdict::NotApplicable => verdicts.iter().position(decided).or_else(|| {
+            verdicts
+                .iter()
+                .position(|verdict| *verdict != Verdict::NotApplicable)
+        }),
+        Verdict::Unverified if only_sections => verdicts
+            .iter()
+            .position(|verdict| *verdict != Verdict::Unverified),
+        _ => None,
+    };
+    other.unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that a claim is shown where it says something: not on a machine that it is not about while there is another one, which
+    /// had better decide it; that an experiment that was not complete stays where it is; and that a claim which is about none keeps its place.
+    #[test]
+    fn machines_to_show() {
+        use Verdict::{Fail, NotApplicable, Pass, Unverified};
+        for (verdicts, first, only_sections, shown) in [
+            (&[Pass, Fail][..], 0, false, 0),
+            (&[NotApplicable, Unverified, Pass], 0, false, 2),
+            (&[NotApplicable, Unverified, Fail], 0, false, 2),
+            (&[NotApplicable, Unverified], 0, false, 1),
+            (&[NotApplicable, NotApplicable], 1, false, 1),
+            (&[Pass, Unverified], 1, false, 1),
+            (&[Unverified, NotApplicable, Pass], 0, true, 1),
+            (&[Unverified, Unverified], 1, true, 1),
+        ] {
+            assert_eq!(
+                machine_to_show(verdicts, first, only_sections),
+                shown,
+                "{verdicts:?}"
+            );
+        }
     }
 }
