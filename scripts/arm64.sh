@@ -55,6 +55,9 @@ else
     flags="$flags -L $PWD/.tools/arm64/usr/lib/rustlib/$target/lib"
 fi
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$flags
-cargo build --locked --profile "$profile" --target $target -p qed-collector --bin qed-collector
+bins=(--bin qed-collector)
+# The tests have guests with a first process of their own.
+[ "$profile" != tested ] || bins+=(--bin qed-test-guest)
+cargo build --locked --profile "$profile" --target $target -p qed-collector "${bins[@]}"
 case $profile in dev) folder=debug ;; *) folder=$profile ;; esac
 say "${CARGO_TARGET_DIR:-target}/$target/$folder/qed-collector"

@@ -1,6 +1,7 @@
 //! A guest for arm64 on a machine for x86-64. Needs QEMU for arm64, a collector for arm64 of the same sources (`make arm64`, with the
 //! profile of the tests), and the network or a cached kernel.
 
+use crate::oracle::agree;
 use crate::support;
 
 use qed_evidence::document::Evidence;
@@ -149,6 +150,15 @@ fn one_call() {
         refused.contains("on x86_64 alone, and this kernel is for aarch64"),
         "{refused}"
     );
+}
+
+/// Check that on arm64 our evidence says what the kernel's own events and memory say.
+#[test]
+fn oracle() {
+    // The two programs are built together: where one can be used, the other can.
+    if captured(INVESTIGATION).is_some() {
+        agree(MACHINE.trim_start_matches("guest:"), 198);
+    }
 }
 
 /// The return address of one function in all places that it passes through, and probes inside of functions.

@@ -36,7 +36,8 @@ pub(super) const FACTS: Facts = Facts {
     syscall_length: 4,
     // `regs[30]`: https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/uapi/asm/ptrace.h#L88
     link_register: Some(30 * 8),
-    signature_bits: qed_collector_ebpf::SIGNATURE_BITS,
+    // Bit 55 tells the kernel's addresses: https://docs.kernel.org/arch/arm64/pointer-authentication.html
+    signature_bits: 0xff7f_0000_0000_0000,
     // EM_AARCH64
     elf_machine: 183,
     is_image,

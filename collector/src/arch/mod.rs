@@ -220,6 +220,14 @@ mod tests {
         assert_eq!(Arch::of_image(b"\x7fELF"), None);
     }
 
+    /// Check that a return address on arm64 loses its signature in the same bits, whether a read or a stack brings it.
+    #[test]
+    fn signatures() {
+        let bits = Arch::Aarch64.signature_bits();
+        assert_eq!(bits, qed_collector_ebpf::SIGNATURE_BITS);
+        assert_eq!(Arch::X86_64.signature_bits(), 0);
+    }
+
     /// Check that the numbers of ELF machines lead back to their architectures.
     #[test]
     fn elf_machines() {

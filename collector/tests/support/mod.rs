@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use qed_collector::arch::Arch;
 use qed_collector::guest::cache::Cache;
 use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
@@ -217,12 +218,25 @@ pub fn captured(machine: &str, file: &str) -> Arc<Captured> {
     Arc::clone(made)
 }
 
+/// The first process of test guests of an architecture. For another one than this machine's it is where `make arm64` builds it.
+pub fn test_guest(arch: Arch) -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
+    if arch == Arch::HOST {
+        return own;
+    }
+    let target = format!("{}-unknown-linux-gnu", arch.machine());
+    let mut parts = own.iter().rev();
+    let (name, profile) = (parts.next().unwrap(), parts.next().unwrap());
+    let folder = own.ancestors().nth(3).unwrap();
+    folder.join(target).join(profile).join(name)
+}
+
 /// Give a guest whose first process is the helper of tests a job, and return its answer. `files` come along.
 pub fn guest_job(name: &str, job: (String, Vec<u8>), files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     let cache = Cache::for_user().expect("a cache folder");
     let source = KernelSource::parse(name).expect("a guest's name");
     let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
-    let helper = PathBuf::from(env!("CARGO_BIN_EXE_qed-test-guest"));
+    let helper = test_guest(source.arch().unwrap_or(Arch::HOST));
     let mut spec = GuestSpec::new(kernel, helper, cache);
     spec.files.push(job);
     spec.files.extend(files);
