@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # A step of action.yml: QEMU, and the right to use KVM where the runner has it. Neither stops a book that shows recorded
 # evidence: build.sh goes on without guests where there is no QEMU.
+#
+# BOOK is the book's folder: one that names a guest for arm64 needs QEMU for that, too.
 set -euo pipefail
-if ! command -v qemu-system-x86_64 >/dev/null; then
+packages=()
+command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)
+if grep -qs -- '-arm64"' "$BOOK/book.toml" && ! command -v qemu-system-aarch64 >/dev/null; then
+    packages+=(qemu-system-arm)
+fi
+if [ ${#packages[@]} -gt 0 ]; then
     if command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
-        sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null ||
+        sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null ||
             echo "::warning title=qed::QEMU cannot be installed on this runner: guests cannot be captured, and books build from recorded evidence"
     else
         echo "::warning title=qed::this runner has no QEMU and no way to install it: guests cannot be captured, and books build from recorded evidence"
