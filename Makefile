@@ -52,7 +52,7 @@ install: build arm64 ## copy the programs and mdbook to ~/.cargo, so that plain 
 	install -D -t "$${CARGO_HOME:-$$HOME/.cargo}/bin" $(PROGRAMS)/qed-collector $(PROGRAMS)/mdbook-qed .tools/bin/mdbook
 	install -D target/aarch64-unknown-linux-gnu/$(PROFILE)/qed-collector "$${CARGO_HOME:-$$HOME/.cargo}/lib/qed/qed-collector-aarch64"
 
-record: build ## record evidence of the guest kernels in recorded/, for machines that cannot capture
+record: build arm64 ## record evidence of the guest kernels in recorded/, for machines that cannot capture
 	@scripts/tools.sh workflows
 	@scripts/record.sh
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-machines=(guest:debian-6.1 guest:debian-6.12 guest:debian-7.3)
+machines=(guest:debian-6.1 guest:debian-6.12 guest:debian-7.3 guest:debian-7.3-arm64)
 for machine in "${machines[@]}"; do
     # In a folder of its own first: a capture that fails leaves what was recorded before.
     qed-collector capture --on "$machine" -o ".qed/record/${machine/:/-}.json"

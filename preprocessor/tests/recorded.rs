@@ -47,7 +47,12 @@ fn fits() {
         .collect();
     assert_eq!(
         machines,
-        ["guest:debian-6.1", "guest:debian-6.12", "guest:debian-7.3"]
+        [
+            "guest:debian-6.1",
+            "guest:debian-6.12",
+            "guest:debian-7.3-arm64",
+            "guest:debian-7.3",
+        ]
     );
     let size: usize = all.iter().map(|(_, bytes, _)| bytes.len()).sum();
     assert!(
@@ -211,7 +216,7 @@ fn the_whole_book_from_recorded_evidence() {
     let verified = bare.run(&["mdbook-qed", "verify", "site"]);
     good(&verified);
     assert!(
-        stdout(&verified).contains("the evidence of 3 machines"),
+        stdout(&verified).contains("the evidence of 4 machines"),
         "{}",
         stdout(&verified)
     );
