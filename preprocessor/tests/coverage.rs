@@ -50,6 +50,27 @@ fn check_chapter(chapter: &str, settings: &str) -> (Option<i32>, String) {
     (checked.status.code(), stderr(&checked))
 }
 
+/// Check that what ran on the way back to user space is left out as a whole, whichever functions that are.
+#[test]
+fn after_exit() {
+    let body = "below inner\nfold outer: a\nafter-exit: it is the same for all\n";
+    let text = format!("# One\n\n`inner()` runs.{}", exhibit("untold=\"0\"", body));
+    let book = book_of(&[("one.md", &text)], "");
+    book.build();
+    let page = book.read("book/html/one.html");
+    assert!(
+        page.contains("it is the same for all: <code>last</code>"),
+        "{page}"
+    );
+    let without = text.replace("after-exit: it is the same for all\n", "");
+    let (status, message) = check_chapter(&without, "deny = [\"untold\"]");
+    assert_ne!(status, Some(0), "{message}");
+    assert!(
+        message.contains("1 of 4 functions that ran on guest:test-2"),
+        "{message}"
+    );
+}
+
 /// Check that each function is told in one way, with its reason, on each machine, and that no script is needed.
 #[test]
 fn on_a_page() {
@@ -213,7 +234,14 @@ fn mistakes() {
         ("", "fold outer\n", "`fold` needs a reason"),
         ("", "fold outer:  \n", "`fold` needs a reason"),
         ("", "fold a b: c\n", "`fold` needs names of functions"),
-        ("", "hide outer: c\n", "neither `below` nor `fold`"),
+        (
+            "",
+            "hide outer: c\n",
+            "neither `below`, `fold` nor `after-exit`",
+        ),
+        ("", "after-exit\n", "takes no names, only a reason"),
+        ("", "after-exit outer: c\n", "takes no names, only a reason"),
+        ("", "after-exit: \n", "`after-exit` needs a reason"),
         ("", "below inner\n", "the chapter does not name `inner`"),
         ("scope=\"page\"", "", "`scope` is \"chapter\" or \"book\""),
         ("untold=\"some\"", "", "`some` is not a limit"),

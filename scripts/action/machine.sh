@@ -4,17 +4,14 @@
 #
 # BOOK is the book's folder: one that names a guest for arm64 needs QEMU for that, too.
 set -euo pipefail
-packages=()
-command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)
-if grep -qs -- '-arm64"' "$BOOK/book.toml" && ! command -v qemu-system-aarch64 >/dev/null; then
-    packages+=(qemu-system-arm)
-fi
+. "${BASH_SOURCE[0]%/*}/qemu.sh"
+mapfile -t packages < <(missing_qemu)
 if [ ${#packages[@]} -gt 0 ]; then
     if command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
         sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null ||
-            echo "::warning title=qed::QEMU cannot be installed on this runner: guests cannot be captured, and books build from recorded evidence"
+            echo "::warning title=qed::QEMU (${packages[*]}) cannot be installed on this runner: guests cannot be captured, and books build from recorded evidence"
     else
-        echo "::warning title=qed::this runner has no QEMU and no way to install it: guests cannot be captured, and books build from recorded evidence"
+        echo "::warning title=qed::this runner has no QEMU (${packages[*]}) and no way to install it: guests cannot be captured, and books build from recorded evidence"
     fi
 fi
 if [ -e /dev/kvm ] && ! [ -w /dev/kvm ]; then

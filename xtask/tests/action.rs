@@ -197,7 +197,7 @@ fn runners_without_qemu() {
                 &format!("#!/bin/sh\necho {name} >> {log}\n{script}\n"),
             );
         }
-        let machine = step(dir, "machine.sh", &[("PATH", path)]);
+        let machine = step(dir, "machine.sh", &[("BOOK", "docs/book"), ("PATH", path)]);
         let message = text(&machine);
         assert!(machine.status.success(), "{message}");
         assert!(
@@ -213,7 +213,7 @@ fn runners_without_qemu() {
         (build.status.code(), text(&build), log)
     };
     let all = "qed-collector\nmdbook-qed\nmdbook-qed\nmdbook\n";
-    let skipped = "::warning title=qed::this runner has no QEMU: no guest was captured";
+    let skipped = "::warning title=qed::this runner has no QEMU (qemu-system-x86): not every guest was captured";
 
     let (status, message, log) = run(3, "1 claim on 1 machine: 1 PASS");
     assert_eq!((status, log.as_str()), (Some(0), all), "{message}");
@@ -248,5 +248,30 @@ fn runners_without_qemu() {
             (Some(i32::from(other)), "qed-collector\n"),
             "{message}"
         );
+    }
+}
+
+/// Check that QEMU for arm64 is missed where the book names a guest for it, and there alone.
+#[test]
+fn books_with_a_guest_for_arm64() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let bin = dir.join("bin");
+    program(&bin.join("qemu-system-x86_64"), "#!/bin/sh\n");
+    for name in ["bash", "env", "grep"] {
+        std::os::unix::fs::symlink(format!("/usr/bin/{name}"), bin.join(name)).unwrap();
+    }
+    std::fs::create_dir_all(dir.join("docs/book")).unwrap();
+    for (guest, missing) in [("debian-7.3", false), ("debian-7.3-arm64", true)] {
+        std::fs::write(
+            dir.join("docs/book/book.toml"),
+            format!("[preprocessor.qed]\nmachines = [\"guest:{guest}\"]\n"),
+        )
+        .unwrap();
+        let path = bin.to_str().unwrap();
+        let machine = step(dir, "machine.sh", &[("BOOK", "docs/book"), ("PATH", path)]);
+        let message = text(&machine);
+        assert!(machine.status.success(), "{message}");
+        assert_eq!(message.contains("qemu-system-arm"), missing, "{message}");
     }
 }

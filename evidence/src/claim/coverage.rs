@@ -41,6 +41,8 @@ pub struct Mentions {
     pub below: BTreeSet<String>,
     /// Functions that it leaves out, with all that they call, and says why.
     pub folded: BTreeSet<String>,
+    /// True if it leaves out what ran after `sys_exit`, on the way back to user space, and says why.
+    pub after_exit: bool,
 }
 
 /// The way in which a text mentions a function.
@@ -52,6 +54,8 @@ pub enum Mention {
     Below(usize),
     /// Left out for a reason, with a function that called it or by itself: its place in [`Graph::functions`].
     Folded(usize),
+    /// Left out for a reason, because it ran only after `sys_exit`.
+    AfterExit,
     /// Nowhere.
     Nowhere,
 }
@@ -108,7 +112,8 @@ impl Mentions {
     }
 
     /// Compare the text with the tree of a call. A function that ran in several places is explained with what called it, or left out, only
-    /// if all of them are. What belongs to interrupts is none of the call's.
+    /// if all of them are. What belongs to interrupts is none of the call's. What runs after `sys_exit` depends on whether the task was
+    /// interrupted or moved to another processor meanwhile, and a text may leave all of it out.
     pub fn cover(&self, graph: &Graph) -> Coverage {
         let own = graph.functions.iter().enumerate().map(|(at, symbol)| {
             if contains_function(&self.folded, symbol) {
@@ -123,7 +128,7 @@ impl Mentions {
         let mut mentions: Vec<Option<Mention>> = vec![None; graph.functions.len()];
         // The mention of what each open function calls.
         let mut open: Vec<Option<Mention>> = Vec::new();
-        for run in graph.runs() {
+        for (index, run) in graph.runs().enumerate() {
             open.truncate(run.depth as usize);
             let above = open.last().copied().flatten();
             let here = own.get(run.function).copied().flatten().or(above);
@@ -134,7 +139,11 @@ impl Mentions {
             let Some(known) = mentions.get_mut(run.function) else {
                 continue;
             };
-            let here = here.unwrap_or(Mention::Nowhere);
+            let here = here.unwrap_or(if self.after_exit && index as u64 >= graph.before_exit {
+                Mention::AfterExit
+            } else {
+                Mention::Nowhere
+            });
             *known = Some(match (*known, here) {
                 (None, here) | (Some(_), here @ Mention::Nowhere) => here,
                 (Some(Mention::Below(_)), here @ Mention::Folded(_)) => here,
@@ -194,6 +203,7 @@ mod tests {
             named: Arc::new(set(named)),
             below: set(below),
             folded: set(folded),
+            after_exit: false,
         }
     }
 
@@ -207,6 +217,7 @@ mod tests {
             Mention::Named => format!("{} named", name(at)),
             Mention::Below(above) => format!("{} below {}", name(at), name(above)),
             Mention::Folded(above) => format!("{} folded {}", name(at), name(above)),
+            Mention::AfterExit => format!("{} after exit", name(at)),
             Mention::Nowhere => format!("{} nowhere", name(at)),
         };
         all.into_iter().map(text).collect()
@@ -269,6 +280,26 @@ mod tests {
         let mentions = mentioning(&[], &["entry"], &[]);
         assert_eq!(mentions.cover(&graph()).unmentioned_count(), 8);
         assert_eq!(mentions.cover(&graph()).percent(), 0);
+    }
+
+    /// Check that what ran after `sys_exit` may be left out as a whole, and that a function which ran before it, too, may not.
+    #[test]
+    fn after_exit() {
+        let mut mentions = mentioning(&["entry"], &[], &[]);
+        mentions.after_exit = true;
+        let described_all = described(&mentions);
+        assert_eq!(
+            described_all[6..],
+            ["way_back after exit", "[no symbol 0] after exit"]
+        );
+        assert_eq!(mentions.cover(&graph()).unmentioned_count(), 5);
+        let mut again = graph();
+        again.calls.push("1 4 2".into());
+        again.runs += 1;
+        assert_eq!(again.contradiction(), None);
+        assert_eq!(mentions.cover(&again).unmentioned_count(), 5);
+        mentions.named = Arc::new(set(&["way_back"]));
+        assert_eq!(described(&mentions)[6], "way_back named");
     }
 
     /// Check that without functions nothing is covered, and that a remainder of less than a percent is not rounded away.

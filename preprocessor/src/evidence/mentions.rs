@@ -17,7 +17,8 @@ use crate::markdown::syntax::{self, SpannedWord, SyntaxError};
 pub const EXHIBIT: &str = "coverage";
 
 /// The form of a line in the exhibit.
-const FORM: &str = "write `below FUNCTION` of one that the text tells with all that it calls, or `fold FUNCTION, FUNCTION: REASON`";
+const FORM: &str = "write `below FUNCTION` of one that the text tells with all that it calls, `fold FUNCTION, FUNCTION: REASON`, or \
+                    `after-exit: REASON` of what runs on the way back to user space";
 
 /// Functions that a text leaves out, with all that they call.
 #[derive(Clone, Debug)]
@@ -35,13 +36,15 @@ pub struct CoverageLines {
     pub below: Vec<SpannedWord>,
     /// The functions that it leaves out, in order.
     pub folds: Vec<Fold>,
+    /// The reason why it leaves out what ran after `sys_exit`.
+    pub after_exit: Option<String>,
 }
 
 impl CoverageLines {
     /// Read the lines of a body, each with its place in the chapter.
     ///
     /// # Errors
-    /// The first line that is neither `below` nor `fold`, that names no function, or that folds without a reason.
+    /// The first line that is neither `below`, `fold` nor `after-exit`, that names no function, or that leaves out without a reason.
     pub fn read(body: &[(String, Range<usize>)]) -> Result<Self, SyntaxError> {
         let mut lines = CoverageLines::default();
         for (line, span) in body {
@@ -52,6 +55,16 @@ impl CoverageLines {
                     FORM.to_owned(),
                 ))
             };
+            if let Some(reason) = line.strip_prefix("after-exit") {
+                let Some(reason) = reason.strip_prefix(':').map(str::trim) else {
+                    return wrong("`after-exit` takes no names, only a reason");
+                };
+                if reason.is_empty() {
+                    return wrong("`after-exit` needs a reason");
+                }
+                lines.after_exit = Some(reason.to_owned());
+                continue;
+            }
             let Some((word, rest)) = line.split_once(' ') else {
                 return wrong("this says nothing of a function");
             };
@@ -74,7 +87,7 @@ impl CoverageLines {
                     });
                 }
                 ("fold", _) => return wrong("`fold` needs a reason"),
-                _ => return wrong("this is neither `below` nor `fold`"),
+                _ => return wrong("this is neither `below`, `fold` nor `after-exit`"),
             }
         }
         Ok(lines)
@@ -173,6 +186,7 @@ impl BookMentions {
             mentions.below.extend(below);
             let folded = exhibits.folds.iter().flat_map(|fold| &fold.functions);
             mentions.folded.extend(folded.map(|one| one.text.clone()));
+            mentions.after_exit |= exhibits.after_exit.is_some();
         }
         mentions
     }

@@ -142,12 +142,15 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
         Scope::Chapter => book_mentions.lines_about(Some(request.chapter), experiment),
         Scope::Book => book_mentions.lines_about(None, experiment),
     };
-    let folds: Vec<&Fold> = lines.iter().flat_map(|lines| &lines.folds).collect();
+    let reasons = Reasons {
+        folds: lines.iter().flat_map(|lines| &lines.folds).collect(),
+        after_exit: lines.iter().find_map(|lines| lines.after_exit.as_deref()),
+    };
     let workload = &book_data.machine(machine).evidence.experiments[experiment].workload;
     let view = CoverageView {
         caption: caption(book_data, machine, workload),
         summary: summarize(coverage, scope),
-        parts: part_views(graph, coverage, &folds),
+        parts: part_views(graph, coverage, &reasons),
         machines: machine_rows(request, &all),
         notes: vec![
             "A function is one that the kernel's tracer sees: it is not inlined, and may be traced. What interrupts ran is left out."
@@ -303,7 +306,7 @@ fn counts(coverage: &Coverage) -> Vec<usize> {
     vec![
         coverage.count(|mention| mention == Mention::Named),
         coverage.count(|mention| matches!(mention, Mention::Below(_))),
-        coverage.count(|mention| matches!(mention, Mention::Folded(_))),
+        coverage.count(|mention| matches!(mention, Mention::Folded(_) | Mention::AfterExit)),
         coverage.unmentioned_count(),
         coverage.total_count(),
     ]
@@ -322,8 +325,14 @@ fn summarize(coverage: &Coverage, scope: Scope) -> String {
     )
 }
 
+/// The reasons why a text leaves functions out.
+struct Reasons<'a> {
+    folds: Vec<&'a Fold>,
+    after_exit: Option<&'a str>,
+}
+
 /// The four ways in which the text covers functions, with the functions of each.
-fn part_views(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartView> {
+fn part_views(graph: &Graph, coverage: &Coverage, reasons: &Reasons<'_>) -> Vec<PartView> {
     let name = |at: usize| graph.functions[at].clone();
     let (mut named, mut untold) = (Vec::new(), Vec::new());
     let (mut below, mut folded): (Vec<Group>, Vec<Group>) = (Vec::new(), Vec::new());
@@ -336,7 +345,11 @@ fn part_views(graph: &Graph, coverage: &Coverage, folds: &[&Fold]) -> Vec<PartVi
                 add_to_group(&mut below, head, name(*at));
             }
             Mention::Folded(above) => {
-                let reason = fold_reason(folds, &name(*above));
+                let reason = fold_reason(&reasons.folds, &name(*above));
+                add_to_group(&mut folded, reason, name(*at));
+            }
+            Mention::AfterExit => {
+                let reason = reasons.after_exit.unwrap_or_default().to_owned();
                 add_to_group(&mut folded, reason, name(*at));
             }
         }
