@@ -15,6 +15,7 @@ pub mod guest;
 pub mod kaslr;
 pub mod plan;
 pub mod probe;
+pub mod random;
 pub mod reason;
 pub mod session;
 pub mod symbols;

@@ -389,6 +389,11 @@ async fn what_the_call_prints_is_its_own() {
         (1, "write(1, …, 4) = 99\n\u{1e}\"Returned\"\n"),
         (2, "b\n{\"Timed\":1}\n"),
         (2, "without an end"),
+        (2, "\u{1e}\"Returned\"\n"),
+        (
+            2,
+            "\u{1e}{\"Done\":{\"returned\":7,\"earlier\":[],\"buffers\":[]}}\n",
+        ),
     ] {
         let length = text.len() as i64;
         let args = vec![
@@ -413,6 +418,19 @@ async fn what_the_call_prints_is_its_own() {
             (kept, Some(length))
         );
     }
+}
+
+/// Check that a call which writes more to standard error than is kept, and more than the pipe holds, still tells its result.
+#[tokio::test]
+async fn calls_that_fill_standard_error() {
+    let text = "x".repeat(200_000);
+    let args = vec![Arg::Int(2), Arg::Str(text), Arg::Int(200_000)];
+    let outcome = run(&syscall("write", args)).await;
+    assert_eq!(outcome.returned, Some(200_000));
+    assert_eq!(
+        (outcome.stderr.len(), outcome.complained),
+        (65_536, Some(200_000))
+    );
 }
 
 /// Check that watched calls are made in sequence with the results of those before, warmed up and timed as a whole, and that each tells

@@ -22,6 +22,7 @@ use super::return_sites::code_before_returns;
 use super::workload_spec::workload_spec;
 use crate::plan::{Markers, Plan, PlannedExperiment};
 use crate::probe::{AttachTarget, Lifecycle, Setup, kprobe_list};
+use crate::random::random_hex;
 use crate::reason::Reason;
 use crate::workload::WorkloadSpec;
 
@@ -63,9 +64,10 @@ pub async fn capture(
         options,
         progress,
     };
+    let run_id = random_hex().context("failed to read /dev/urandom for the run's id")?;
     let facts = move || kernel.into_facts(&investigation.facts);
     let seen = run(&mut ThisMachine::open(), &request, facts).await?;
-    Ok(request.into_capture(run_id()?, began, commands, seen))
+    Ok(request.into_capture(run_id, began, commands, seen))
 }
 
 /// The request to a session.
@@ -485,13 +487,4 @@ impl<M: SessionMachine> CaptureSession<'_, M> {
             graphs: Graphs::default(),
         }
     }
-}
-
-fn run_id() -> anyhow::Result<String> {
-    use std::io::Read;
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("failed to read /dev/urandom for the run's id")?;
-    Ok(hex::encode(bytes))
 }

@@ -20,7 +20,6 @@ use nix::{
 };
 
 use super::invoke::{call_code, marking_instruction};
-use super::keeper::Keeper;
 use super::link::Link;
 use super::operands::{Operands, OperandsError, may_endanger_link};
 use super::protocol::{FromChild, ToChild, WorkloadJob};
@@ -76,8 +75,7 @@ fn close_all() {
 }
 
 fn run_job() -> io::Result<()> {
-    let mut link = Link::open();
-    let job: WorkloadJob = link.receive()?;
+    let (mut link, job) = Link::open()?;
     let input = match prepare(&job).and_then(|()| Ok(enter(&job.around)?)) {
         Ok(input) => input,
         Err(error) => return link.send(&FromChild::Failed(error.to_string())),
@@ -354,7 +352,7 @@ impl WatchedCalls<'_> {
             Err(error) => return Ok(Err(error)),
         };
         if input.is_some() || self.endangers {
-            *link = Link::Kept(Keeper::start()?);
+            link.keep()?;
             set_stdin(input)?;
         }
         Ok(self.prepare().and_then(|mut operands| {

@@ -8,9 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::{WorkloadEnvironment, WorkloadKind};
 
-/// The byte before a message of the workload, which tells it apart from what the call wrote to the same pipe: ASCII's record
-/// separator, as in <https://www.rfc-editor.org/rfc/rfc7464>.
-pub(super) const MESSAGE: u8 = 0x1e;
+/// The bytes before a message of the workload, which tell it apart from what its calls write to the same pipe: ASCII's record
+/// separator, as in <https://www.rfc-editor.org/rfc/rfc7464>, and a token of this workload that nothing else knows. A call that writes
+/// the text of a message does not speak for the workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MessageMarker(String);
+
+impl MessageMarker {
+    /// The marker with this token, which is a line's part.
+    pub(super) fn new(token: &str) -> Self {
+        Self(format!("\u{1e}{token}:"))
+    }
+
+    /// Its bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
 
 /// The first line: what to run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +35,8 @@ pub(super) struct WorkloadJob {
     pub warm_up: u32,
     pub threads: u32,
     pub around: WorkloadEnvironment,
+    /// What the workload's messages begin with.
+    pub marker: MessageMarker,
 }
 
 /// From the collector.

@@ -22,13 +22,15 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::captured::{CapturedOutput, find_message};
+use crate::random::random_hex;
+
+use super::captured::CapturedOutput;
 use super::child::{EXIT_SETUP_FAILED, HIDDEN_ARGUMENT, WHY};
-use super::protocol::{FromChild, ToChild, WorkloadJob};
+use super::protocol::{FromChild, MessageMarker, ToChild, WorkloadJob};
 use super::spec::{Exit, WorkloadKind, WorkloadOutcome, WorkloadSpec, errno_of};
 
-/// Bytes kept of standard error.
-const KEPT: usize = 64 * 1024;
+/// The most bytes of standard error that are kept.
+const STDERR_LIMIT: usize = 64 * 1024;
 
 /// The time for reading the rest of the pipes if another process still has them open. One that is being started beside this one has them
 /// until it runs its program, which takes a while on a busy machine.
@@ -121,8 +123,6 @@ pub struct RunningWorkload {
     call_site: Option<CallSite>,
     status: Option<ExitStatus>,
     timed_out: bool,
-    /// Bytes of messages that came on standard error.
-    messages: u64,
     returned: Option<i64>,
     buffers: Vec<(String, Vec<u8>)>,
     earlier: Vec<i64>,
@@ -152,6 +152,7 @@ impl RunningWorkload {
     }
 
     async fn spawn(command: &mut Command, spec: &WorkloadSpec) -> Result<Self, WorkloadError> {
+        let marker = MessageMarker::new(&random_hex().map_err(system_error("prepare"))?);
         let mut child = command
             .arg(HIDDEN_ARGUMENT)
             .arg(std::process::id().to_string())
@@ -164,8 +165,16 @@ impl RunningWorkload {
         let missing = || WorkloadError::Protocol("no pipe".into());
         let mut running = Self {
             tgid: child.id().ok_or_else(missing)?,
-            stdout: CapturedOutput::new(child.stdout.take().ok_or_else(missing)?, spec.max_output),
-            stderr: CapturedOutput::new(child.stderr.take().ok_or_else(missing)?, KEPT),
+            stdout: CapturedOutput::new(
+                child.stdout.take().ok_or_else(missing)?,
+                spec.max_output,
+                None,
+            ),
+            stderr: CapturedOutput::new(
+                child.stderr.take().ok_or_else(missing)?,
+                STDERR_LIMIT,
+                Some(marker.clone()),
+            ),
             link: Some(child.stdin.take().ok_or_else(missing)?),
             child,
             limit: spec.timeout,
@@ -173,13 +182,12 @@ impl RunningWorkload {
             call_site: None,
             status: None,
             timed_out: false,
-            messages: 0,
             returned: None,
             buffers: Vec::new(),
             earlier: Vec::new(),
         };
         let limit = spec.timeout;
-        match timeout(limit, running.get_ready(spec)).await {
+        match timeout(limit, running.get_ready(spec, marker)).await {
             Ok(Ok(())) => Ok(running),
             Ok(Err(error)) => Err(running.explain(error).await),
             Err(_) => Err(WorkloadError::Timeout {
@@ -189,7 +197,11 @@ impl RunningWorkload {
         }
     }
 
-    async fn get_ready(&mut self, spec: &WorkloadSpec) -> Result<(), WorkloadError> {
+    async fn get_ready(
+        &mut self,
+        spec: &WorkloadSpec,
+        marker: MessageMarker,
+    ) -> Result<(), WorkloadError> {
         self.send(&WorkloadJob {
             kind: spec.kind.clone(),
             limits: spec.limits.clone(),
@@ -197,6 +209,7 @@ impl RunningWorkload {
             warm_up: spec.warm_up,
             threads: spec.threads,
             around: spec.around.clone(),
+            marker,
         })
         .await?;
         if self.is_command {
@@ -276,7 +289,7 @@ impl RunningWorkload {
 
     /// Its output so far, cut at [`WorkloadSpec::max_output`].
     pub fn stdout(&self) -> &[u8] {
-        &self.stdout.retained
+        self.stdout.retained()
     }
 
     /// At the gate: make the call `calls` times, closing what it opens, and return the median time of one
@@ -410,7 +423,7 @@ impl RunningWorkload {
             Some(status) => exit_from_status(status),
             None => return Err(WorkloadError::Protocol("no exit status".into())),
         };
-        let output = String::from_utf8_lossy(&self.stderr.retained);
+        let output = String::from_utf8_lossy(self.stderr.retained());
         if !self.is_command
             && exit == Exit::Exited(EXIT_SETUP_FAILED)
             && let Some(why) = output.trim().strip_prefix(WHY)
@@ -421,13 +434,10 @@ impl RunningWorkload {
             returned: self.returned,
             errno: self.returned.map(errno_of),
             exit,
-            stdout: self.stdout.retained,
-            printed: self.stdout.closed.then_some(self.stdout.printed),
-            complained: self.stderr.closed.then(|| {
-                // Protocol messages do not count as output.
-                self.stderr.printed.saturating_sub(self.messages)
-            }),
-            stderr: self.stderr.retained,
+            printed: self.stdout.closed.then(|| self.stdout.printed()),
+            stdout: self.stdout.into_retained(),
+            complained: self.stderr.closed.then(|| self.stderr.printed()),
+            stderr: self.stderr.into_retained(),
             buffers: self.buffers,
             earlier: self.earlier,
         })
@@ -442,12 +452,9 @@ impl RunningWorkload {
         link.write_all(&line).await.map_err(system_error("talk to"))
     }
 
-    /// Take the first message out of what came on standard error.
+    /// The next message that came on standard error.
     fn take_message(&mut self) -> Option<Result<FromChild, WorkloadError>> {
-        let (start, end) = find_message(&self.stderr.retained)?;
-        let message = serde_json::from_slice(&self.stderr.retained[start + 1..end]);
-        self.stderr.retained.drain(start..=end);
-        self.messages += (end - start + 1) as u64;
+        let message = serde_json::from_slice(&self.stderr.take_message()?);
         Some(message.map_err(|e| WorkloadError::Protocol(e.to_string())))
     }
 
