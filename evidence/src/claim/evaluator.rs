@@ -3,6 +3,7 @@
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::{Catalog, Indexed};
 
+use super::ast::{Binary, Node, NodeKind};
 use super::bind::{Inputs, Replaced, bind};
 use super::definition::Claim;
 use super::eval::{LocatedFailure, evaluate};
@@ -77,6 +78,12 @@ impl Evaluator<'_> {
         let condition = gathered(when);
         let stage = match truth(when, &condition) {
             Ok(true) => Stage::Body(truth(&self.claim.expression, &body)),
+            Err(stopped)
+                if stopped.verdict == Verdict::Unverified
+                    && has_false_part(&when.root, &condition) =>
+            {
+                Stage::Condition(Ok(false))
+            }
             other => Stage::Condition(other),
         };
         Decision {
@@ -133,6 +140,19 @@ impl Evaluator<'_> {
         };
         Some(ask(&evaluator, &control))
     }
+}
+
+/// True if a part of this conjunction is false and reads nothing that is missing: then the condition is false whatever the rest is,
+/// as in `kernel.arch == 'x86_64' && …` of an option that kernels of another architecture do not have.
+fn has_false_part(node: &Node, gathered: &Inputs<'_>) -> bool {
+    if let NodeKind::Binary(Binary::And, sides) = &node.kind {
+        return sides.iter().any(|side| has_false_part(side, gathered));
+    }
+    let lacks = |(_, obstacle): &(_, Obstacle)| {
+        obstacle.range.start < node.range.end && node.range.start < obstacle.range.end
+    };
+    !gathered.missing.iter().any(lacks)
+        && matches!(evaluate(node, &gathered.bindings()), Ok(Typed::Bool(false)))
 }
 
 /// Evaluate the expression, given what was gathered. Everything it reads has to be there.
