@@ -257,6 +257,46 @@ fn boots_are_kept() {
     assert!(!more.contains(&new[0]), "{more:?} {new:?}");
 }
 
+/// Check that the times of a capture are told by phase, that nothing is left over, and that the next capture shows them beside its own.
+#[test]
+fn timings_by_phase() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = support::cache_with_kernels(&folder.path().join("cache"));
+    let capture = |boots: &str| -> (serde_json::Value, u64) {
+        let usual = ["capture", "--on", "guest:debian-6.1", "--debuginfo", "none"];
+        let more = ["-o", "e.json", "--timings=json", "--boots", boots];
+        let mut command = support::collector(folder.path(), usual.iter().chain(&more));
+        command.arg("--investigation");
+        command.arg(support::investigation("pipe.toml"));
+        let output = command.env("XDG_CACHE_HOME", &cache).output().unwrap();
+        let (status, message) = support::status_and_message(&output);
+        assert_eq!(status, Some(0), "{message}");
+        let all: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let machine = all[0].clone();
+        assert_eq!(
+            (all.as_array().unwrap().len(), &machine["machine"]),
+            (1, &serde_json::json!("guest:debian-6.1"))
+        );
+        let total = machine["total_ms"].as_u64().unwrap();
+        (machine, total)
+    };
+    let (first, total) = capture("1");
+    let phases = first["phases"].as_array().unwrap();
+    let times = phases.iter().map(|phase| phase["ms"].as_u64().unwrap());
+    assert_eq!(times.sum::<u64>(), total);
+    for phase in phases {
+        // Symbols of five probes may take less than a millisecond, and the image is in the cache.
+        let may_be_none = ["prepare", "send", "symbolize"].map(|name| phase["phase"] == name);
+        assert!(
+            phase["ms"].as_u64() > Some(0) || may_be_none.contains(&true),
+            "{first}"
+        );
+    }
+    assert_eq!(first["last_total_ms"], serde_json::Value::Null);
+    let (second, _) = capture("0");
+    assert_eq!(second["last_total_ms"], total);
+}
+
 /// Check that the kernel refuses a probe at the address where the linker put a function, while one by its name works,
 /// and that the address that was tried is the one in the linker's table.
 #[test]

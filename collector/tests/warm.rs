@@ -17,7 +17,8 @@ use qed_evidence::value::Datum;
 
 use crate::job::{Moment, TestJob};
 use crate::support::{
-    captured, collector, evidence_in, folder_with, investigation, note_skipped, status_and_message,
+    cache_with_kernels, captured, collector, evidence_in, folder_with, investigation, note_skipped,
+    status_and_message,
 };
 
 /// A guest that says what tells it from others, and whose saved states are in a cache of its own.
@@ -254,21 +255,6 @@ fn crashes() {
     assert!(matches!(refused, GuestError::Job { .. }), "{refused}");
     let still = fs::metadata(the_state(folder.path())).unwrap();
     assert_eq!(still.created().unwrap(), saved.created().unwrap());
-}
-
-/// A cache with this user's kernels, and nothing saved; gives back what the variable for it is set to.
-fn cache_with_kernels(folder: &Path) -> PathBuf {
-    let of_user = Cache::for_user().expect("a cache folder");
-    let own = folder.join("qed");
-    fs::create_dir_all(&own).unwrap();
-    for name in ["kernels", "apt", "lines"] {
-        let source = of_user.root().join(name);
-        if source.exists() {
-            std::os::unix::fs::symlink(source, own.join(name)).unwrap();
-        }
-    }
-    let _ = fs::copy(of_user.root().join("kvm.json"), own.join("kvm.json"));
-    folder.to_owned()
 }
 
 /// The leaves of a capture that do not depend on how often something was hit: outcomes, quality, how probes were attached, and what is

@@ -9,14 +9,14 @@ use qed_evidence::machine::evidence_file_name;
 use qed_evidence::observation::{capture_warnings, format_one_line, notes_beside};
 use qed_evidence::value::Datum;
 
-use super::capture_machine::capture_machine;
+use super::capture_machine::{MachineCapture, capture_machine};
 use super::command_warnings::command_warnings;
 use super::failure::Failure;
 use super::guests::Guests;
 use super::investigation::read_investigation;
 use super::kernel_files::DebugInfo;
 use super::machine_options::MachineOptions;
-use super::output::print;
+use super::output::{json, print};
 use super::progress::print_note;
 use super::request::{
     CaptureRequest, NamedBook, RequestArgs, guests_of_book_around, read_request,
@@ -24,6 +24,7 @@ use super::request::{
 };
 use super::store::Store;
 use super::target::{TargetMachine, check_distinct};
+use super::timings::{self, Timings};
 use crate::guest;
 
 /// Arguments of `capture`.
@@ -46,6 +47,17 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub guests: Guests,
+    /// Say where the time went on each machine, by phase, beside the last time that the same was captured. With `json` standard output
+    /// is a list of the machines and nothing else
+    #[arg(
+        long,
+        value_name = "text|json",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text",
+        hide_possible_values = true
+    )]
+    pub timings: Option<TimingsFormat>,
     /// File for the evidence [default: .qed/evidence/MACHINE.json in the book's folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -55,6 +67,15 @@ pub struct Args {
     /// The book.
     #[command(flatten)]
     pub named: NamedBook,
+}
+
+/// A form of the times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TimingsFormat {
+    /// A table for each machine.
+    Text,
+    /// A list of [`Timings`].
+    Json,
 }
 
 /// Run the command. Say on stdout which file each machine's evidence went to.
@@ -88,6 +109,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
     let mut failures = Vec::new();
     let mut captures: Vec<Evidence> = Vec::new();
+    let mut timings: Vec<Timings> = Vec::new();
     let guests = decide_guests(args, guests)?;
     for target in &targets {
         let name = single
@@ -111,11 +133,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             lock.as_ref(),
             &options,
         )
-        .and_then(|(evidence, text)| {
+        .and_then(|capture| {
+            let MachineCapture { evidence, text, .. } = capture;
+            timings.extend(capture.timings);
             let path = store
                 .write(&name, &text)
                 .map_err(|error| Failure::machine(error.to_string()))?;
-            print(&format!("{}: {}\n", target.name(), path.display()))?;
+            if args.timings != Some(TimingsFormat::Json) {
+                print(&format!("{}: {}\n", target.name(), path.display()))?;
+            }
             let missing = print_warnings(target, &investigation, &evidence, &options.debuginfo);
             // Whether an excuse can hold is a matter of all machines.
             match has_excuses(&investigation) {
@@ -137,6 +163,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             eprintln!("error: {what} on {name}: {}", failure.message);
         }
         failures.push(failure);
+    }
+    match args.timings {
+        None => {}
+        Some(TimingsFormat::Text) => print(&timings::format_text(&timings))?,
+        Some(TimingsFormat::Json) => print(&json(&timings)?)?,
     }
     print_notes_beside(args, &folder, &investigation, &captures);
     combine_failures(failures, targets.len(), is_book)

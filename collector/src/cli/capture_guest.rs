@@ -20,6 +20,7 @@ use super::other_programs::{find_unrunnable, setup_problems};
 use super::output::render;
 use super::programs;
 use super::progress::{Progress, print_note};
+use super::timings::{STARTING, SYMBOLIZING};
 use super::unwritten_notes::print_unwritten_notes;
 use crate::assemble::symbolize::{StaticFiles, make_evidence};
 use crate::guest::cache::Cache;
@@ -169,6 +170,7 @@ impl PreparedGuest<'_> {
     ) -> Result<(Evidence, ChanceGaps), Failure> {
         let name = self.name;
         let booted = image_digest(&self.kernel)?;
+        say(STARTING);
         let run = guest_boot::start(
             options.guests.start(),
             self.kernel.clone(),
@@ -192,7 +194,7 @@ impl PreparedGuest<'_> {
             print_unwritten_notes(name, MachineKind::Guest, investigation, &raw);
         }
         let machine = guest_machine(name, &raw, &run);
-        say("looking up symbols and lines");
+        say(SYMBOLIZING);
         let fixed = StaticFiles {
             image_digest: Some(booted),
             console: Some(run.console),

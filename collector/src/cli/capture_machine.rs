@@ -20,6 +20,7 @@ use super::programs;
 use super::progress::Progress;
 use super::runtime::runtime;
 use super::target::TargetMachine;
+use super::timings::{SYMBOLIZING, Timings};
 use super::unwritten_notes::print_unwritten_notes;
 use crate::arch::Arch;
 use crate::assemble::symbolize::{StaticFiles, make_evidence};
@@ -28,19 +29,33 @@ use crate::session::{self, CaptureOptions, ThisKernel};
 use crate::symbols::debuginfo;
 use crate::symbols::functions_by_file::find_functions_in_files;
 
-/// Capture on one machine: the evidence, and its text, which is known to be read by everybody.
+/// A finished capture.
+pub struct MachineCapture {
+    /// What it gave.
+    pub evidence: Evidence,
+    /// The same as JSON, which is known to be read by everybody.
+    pub text: String,
+    /// Where its time went.
+    pub timings: Option<Timings>,
+}
+
+/// Capture on one machine.
 pub fn capture_machine(
     target: &TargetMachine,
     investigation: &Investigation,
     earlier: Option<&Evidence>,
     lock: Option<&Lock>,
     options: &MachineOptions,
-) -> Result<(Evidence, String), Failure> {
-    let evidence = capture_on(target, investigation, earlier, lock, options)?;
+) -> Result<MachineCapture, Failure> {
+    let (evidence, timings) = capture_on(target, investigation, earlier, lock, options)?;
     let text =
         qed_evidence::reader::write(&evidence).context("failed to write the evidence as JSON")?;
     check_readable(investigation, &text)?;
-    Ok((evidence, text))
+    Ok(MachineCapture {
+        evidence,
+        text,
+        timings,
+    })
 }
 
 fn capture_on(
@@ -49,7 +64,7 @@ fn capture_on(
     earlier: Option<&Evidence>,
     lock: Option<&Lock>,
     options: &MachineOptions,
-) -> Result<Evidence, Failure> {
+) -> Result<(Evidence, Option<Timings>), Failure> {
     let runtime = runtime()?;
     let progress = Progress::with_estimate(
         target.name(),
@@ -79,8 +94,8 @@ fn capture_on(
             &progress,
         )),
     }?;
-    progress.finish();
-    Ok(captured)
+    let timings = progress.finish();
+    Ok((captured, timings))
 }
 
 /// Capture on this machine's own kernel.
@@ -117,6 +132,7 @@ async fn capture_on_host(
     )
     .await?;
     print_unwritten_notes("host", MachineKind::Host, investigation, &raw);
+    progress.show_step(SYMBOLIZING);
     let programs = programs
         .ensure_unchanged(&programs::for_host(investigation, &folder).map_err(missing)?)
         .map_err(|file| {

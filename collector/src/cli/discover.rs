@@ -208,7 +208,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         &files,
         args.wanted(),
     )?;
-    progress.finish();
+    _ = progress.finish();
     drop(progress);
     if !discovery.stderr.is_empty() {
         eprintln!(

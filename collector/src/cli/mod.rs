@@ -43,6 +43,7 @@ pub mod store;
 pub mod sweep;
 pub mod target;
 mod time_left;
+mod timings;
 mod unwritten_notes;
 mod update;
 

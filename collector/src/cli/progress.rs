@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use sha2::{Digest as _, Sha256};
 
 use super::time_left::{Steps, format_time_left};
+use super::timings::Timings;
 use crate::guest::cache::{read_json, write_json};
 use crate::guest::download::DOWNLOADING;
 
@@ -110,8 +111,8 @@ impl Progress {
         progress
     }
 
-    /// Remember the steps for the next time: the work has been done.
-    pub fn finish(&self) {
+    /// Remember the steps for the next time: the work has been done. Return where its time went.
+    pub fn finish(&self) -> Option<Timings> {
         let mut steps = lock_unpoisoned(&self.steps);
         steps.finish(self.started.elapsed());
         if let Some((_, file)) = &self.last {
@@ -119,6 +120,8 @@ impl Progress {
             _ = file.parent().map(std::fs::create_dir_all);
             _ = write_json(file, &*steps);
         }
+        let last = self.last.as_ref().map(|(last, _)| last);
+        Timings::new(&self.bar.prefix(), &steps, last)
     }
 
     /// The time that is left when a step begins; `None`: it is not known.

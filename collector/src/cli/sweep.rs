@@ -378,7 +378,7 @@ fn capture_kernel(
     };
     // A lock pins the machines of a book, and a sweep has others, too.
     let lock = request.lock().filter(|lock| lock.get(name).is_some());
-    let (_, text) = capture_machine(&target, investigation, None, lock, &options)?;
+    let text = capture_machine(&target, investigation, None, lock, &options)?.text;
     let path = store
         .write(&evidence_file_name(name), &text)
         .context("failed to write the evidence")?;

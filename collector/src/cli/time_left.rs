@@ -27,6 +27,16 @@ impl Steps {
         self.total = Some(millis(at));
     }
 
+    /// The steps, each with the milliseconds since the beginning and `#` for its digits.
+    pub fn list(&self) -> &[(String, u64)] {
+        &self.list
+    }
+
+    /// Milliseconds of all of it; `None`: it is not finished.
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
     /// The time that is left when the newest step begins, if everything goes on as in `last` and at the pace of the steps so far;
     /// `None`: `last` had no such step.
     pub fn remaining(&self, last: &Steps) -> Option<Duration> {

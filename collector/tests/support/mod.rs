@@ -74,6 +74,21 @@ pub fn resumed_capture_on(
 /// Arguments of a capture that resumes a guest if one was saved.
 pub const RESUMED: [&str; 2] = ["--guests", "warm"];
 
+/// A cache with this user's kernels, and nothing saved; gives back what the variable for it is set to.
+pub fn cache_with_kernels(folder: &Path) -> PathBuf {
+    let of_user = Cache::for_user().expect("a cache folder");
+    let own = folder.join("qed");
+    std::fs::create_dir_all(&own).unwrap();
+    for name in ["kernels", "apt", "lines"] {
+        let source = of_user.root().join(name);
+        if source.exists() {
+            std::os::unix::fs::symlink(source, own.join(name)).unwrap();
+        }
+    }
+    let _ = std::fs::copy(of_user.root().join("kvm.json"), own.join("kvm.json"));
+    folder.to_owned()
+}
+
 /// The evidence that a capture left in `e.json` of the folder.
 pub fn evidence_in(folder: &Path) -> Evidence {
     let bytes = std::fs::read(folder.join("e.json")).unwrap();
