@@ -517,6 +517,16 @@ name = "connecting"
 syscall = "connect"
 
 [[experiment]]
+name = "piped"
+workload = { calls = [
+  { syscall = "pipe2", args = [{ buffer = "fds", ints = 2 }, 0] },
+  { syscall = "write", args = ["$fds[1]", { text = "abc" }, 3], result = "written" },
+  { syscall = "read", args = ["$fds[0]", { buffer = "got", size = 8 }, 8] },
+] }
+[[experiment.probe]]
+tracepoint = "sys_enter"
+
+[[experiment]]
 name = "spoilt"
 workload = { calls = [{ syscall = "dup", args = [99], result = "copy" }, { syscall = "close", args = ["$copy"] }] }
 [[experiment.probe]]
@@ -558,6 +568,14 @@ tracepoint = "sys_enter"
         let quality = &evidence.experiments["life"].quality;
         assert_eq!(quality.marked, Some(true), "{guest}: {:?}", quality.notes);
         assert_eq!(quality.until_user_space, Some(true), "{guest}");
+        for (path, value) in [
+            ("outcome.results.written", "3"),
+            ("outcome.returned", "3"),
+            ("outcome.buffers.got", "6162630000000000"),
+            ("sys_enter.hits", "3"),
+        ] {
+            assert_eq!(at(&format!("piped.{path}")), value, "{guest}: {path}");
+        }
         let reason = shown(&evidence, "spoilt.outcome.returned").unwrap_err();
         assert!(
             reason.contains(

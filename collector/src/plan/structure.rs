@@ -175,10 +175,12 @@ impl Filler<'_, '_> {
                 self.write_bytes(place, size, text.as_bytes())
             }
             Argument::Bytes(bytes) if !is_scalar => self.write_bytes(place, size, bytes),
-            Argument::Result { .. } if is_whole && !stripped.big_endian => {
+            Argument::Result { .. } | Argument::Element { .. }
+                if is_whole && !stripped.big_endian =>
+            {
                 self.add_patch(place, size, argument)
             }
-            Argument::Result { .. } => {
+            Argument::Result { .. } | Argument::Element { .. } => {
                 Err(self.kind_error(place, "the result of a call does not fill it"))
             }
             _ if is_whole && size == POINTER => self.add_patch(place, size, argument),

@@ -36,6 +36,47 @@ pub(super) enum OperandsError {
     Before { head: String, error: Errno },
 }
 
+/// The calls that were made before one that is being prepared.
+#[derive(Clone, Copy)]
+enum EarlierCalls<'a> {
+    /// What they returned, and what they left in memory.
+    Made {
+        results: &'a [i64],
+        operands: &'a [Operands],
+    },
+    /// They were not made yet.
+    Unmade,
+}
+
+impl EarlierCalls<'_> {
+    /// The result of a call. Of one that was not made, a number that is no descriptor of ours.
+    fn result(self, call: usize) -> Result<i64, OperandsError> {
+        match self {
+            Self::Made { results, .. } => {
+                (results.get(call).copied()).ok_or(OperandsError::NoResult(call))
+            }
+            Self::Unmade => Ok(i64::from(i32::MAX)),
+        }
+    }
+
+    /// The integer at `index` in the buffer of a call. Of one that was not made, a number that is no descriptor of ours.
+    fn element(self, call: usize, buffer: &str, index: usize) -> Result<i64, OperandsError> {
+        let Self::Made { operands, .. } = self else {
+            return Ok(i64::from(i32::MAX));
+        };
+        let operands = operands.get(call).ok_or(OperandsError::NoResult(call))?;
+        let mut buffers = operands.buffers.iter();
+        let bytes = buffers.find(|(name, _)| name == buffer);
+        bytes
+            .and_then(|(_, bytes)| bytes.as_chunks::<4>().0.get(index))
+            .map(|bytes| i32::from_ne_bytes(*bytes).into())
+            .ok_or(OperandsError::Outside {
+                offset: index.saturating_mul(4),
+                size: 4,
+            })
+    }
+}
+
 /// A system call that is ready to be made.
 pub(super) struct Operands {
     /// The number of the call, and its arguments.
@@ -61,7 +102,11 @@ impl Operands {
         let mut results = Vec::new();
         let mut earlier = Vec::new();
         for one in before {
-            let operands = Self::new(one, &results)?;
+            let made = EarlierCalls::Made {
+                results: &results,
+                operands: &earlier,
+            };
+            let operands = Self::new(one, made)?;
             let returned = operands.make_call();
             if errno_of(returned) != 0 {
                 return Err(OperandsError::Before {
@@ -72,7 +117,11 @@ impl Operands {
             results.push(returned);
             earlier.push(operands);
         }
-        let operands = Self::new(call, &results)?;
+        let made = EarlierCalls::Made {
+            results: &results,
+            operands: &earlier,
+        };
+        let operands = Self::new(call, made)?;
         Ok(Self {
             earlier,
             results,
@@ -90,7 +139,11 @@ impl Operands {
         results.push(returned);
         let mut earlier = std::mem::take(&mut self.earlier);
         earlier.push(self);
-        let mut operands = Self::new(next, &results).map_err(|error| match error {
+        let made = EarlierCalls::Made {
+            results: &results,
+            operands: &earlier,
+        };
+        let mut operands = Self::new(next, made).map_err(|error| match error {
             OperandsError::FailedResult {
                 call, nth, error, ..
             } => OperandsError::FailedResult {
@@ -107,7 +160,7 @@ impl Operands {
         Ok(operands)
     }
 
-    fn new(call: &SyscallInvocation, results: &[i64]) -> Result<Self, OperandsError> {
+    fn new(call: &SyscallInvocation, made: EarlierCalls<'_>) -> Result<Self, OperandsError> {
         if call.args.len() > 6 {
             return Err(OperandsError::TooManyArguments(call.args.len()));
         }
@@ -121,7 +174,7 @@ impl Operands {
         };
         let mut texts = Vec::new();
         for (nth, arg) in call.args.iter().enumerate() {
-            operands.words[nth + 1] = operands.argument_word(&call.name, arg, results)?;
+            operands.words[nth + 1] = operands.argument_word(&call.name, arg, made)?;
             texts.push(argument_text(arg, operands.words[nth + 1]));
         }
         operands.head = format!("{}({}) = ", call.name, texts.join(", "));
@@ -133,7 +186,7 @@ impl Operands {
         &mut self,
         call: &str,
         arg: &Arg,
-        results: &[i64],
+        made: EarlierCalls<'_>,
     ) -> Result<i64, OperandsError> {
         Ok(match arg {
             Arg::Int(value) => *value,
@@ -141,22 +194,18 @@ impl Operands {
             Arg::Str(text) => self.store_bytes([text.as_bytes(), b"\0"].concat(), None),
             Arg::Buffer { size, name } => self.store_bytes(vec![0; *size], Some(name)),
             Arg::Memory(memory) => {
-                let bytes = self.patched_bytes(call, memory, results)?;
+                let bytes = self.patched_bytes(call, memory, made)?;
                 self.store_bytes(bytes, memory.name.as_ref())
             }
-            Arg::Result(nth) => {
-                let result = *results.get(*nth).ok_or(OperandsError::NoResult(*nth))?;
-                match errno_of(result) {
-                    0 => result,
-                    errno => {
-                        return Err(OperandsError::FailedResult {
-                            call: call.to_owned(),
-                            nth: *nth,
-                            head: String::new(),
-                            error: Errno::from_raw(errno),
-                        });
-                    }
-                }
+            Arg::Result(nth) => successful_result(call, *nth, made)?,
+            Arg::Element {
+                call: nth,
+                buffer,
+                index,
+            } => {
+                // A call that failed leaves zeros there, which would be the first descriptor.
+                successful_result(call, *nth, made)?;
+                made.element(*nth, buffer, *index)?
             }
         })
     }
@@ -165,13 +214,11 @@ impl Operands {
         &mut self,
         call: &str,
         memory: &Memory,
-        results: &[i64],
+        made: EarlierCalls<'_>,
     ) -> Result<Vec<u8>, OperandsError> {
         let mut bytes = memory.bytes.clone();
         for patch in &memory.patches {
-            let word = self
-                .argument_word(call, &patch.value, results)?
-                .to_le_bytes();
+            let word = self.argument_word(call, &patch.value, made)?.to_le_bytes();
             let (offset, size) = (patch.offset, patch.size);
             let place = offset
                 .checked_add(size)
@@ -218,14 +265,31 @@ impl Operands {
     }
 }
 
+/// What an earlier call returned, for the call `taker`, which is not made if that one failed.
+fn successful_result(
+    taker: &str,
+    nth: usize,
+    made: EarlierCalls<'_>,
+) -> Result<i64, OperandsError> {
+    let result = made.result(nth)?;
+    match errno_of(result) {
+        0 => Ok(result),
+        errno => Err(OperandsError::FailedResult {
+            call: taker.to_owned(),
+            nth,
+            head: String::new(),
+            error: Errno::from_raw(errno),
+        }),
+    }
+}
+
 /// True if one of the calls may take the workload's pipes away. A result of an earlier one is not a descriptor of theirs,
 /// unless that one was given it.
 pub(super) fn may_endanger_link<'c>(
-    calls: impl Iterator<Item = &'c SyscallInvocation> + Clone,
+    calls: impl Iterator<Item = &'c SyscallInvocation>,
 ) -> Result<bool, OperandsError> {
-    let results = vec![i64::from(i32::MAX); calls.clone().count()];
     for call in calls {
-        if endangers_link(&Operands::new(call, &results)?.words) {
+        if endangers_link(&Operands::new(call, EarlierCalls::Unmade)?.words) {
             return Ok(true);
         }
     }
@@ -235,7 +299,7 @@ pub(super) fn may_endanger_link<'c>(
 /// An argument as the line that the workload prints has it; `word` is what the call gets.
 fn argument_text(arg: &Arg, word: i64) -> String {
     match arg {
-        Arg::Int(_) | Arg::Result(_) => word.to_string(),
+        Arg::Int(_) | Arg::Result(_) | Arg::Element { .. } => word.to_string(),
         Arg::Str(text) => format!("{text:?}"),
         Arg::Buffer { name, .. } => name.clone(),
         Arg::Memory(memory) => memory.text.clone(),
@@ -255,20 +319,27 @@ mod tests {
         }
     }
 
+    fn returned(results: &[i64]) -> EarlierCalls<'_> {
+        EarlierCalls::Made {
+            results,
+            operands: &[],
+        }
+    }
+
     /// Check how a call is named where it fails.
     #[test]
     fn heads_look_like_strace() {
         let args = vec![Arg::Int(2), Arg::Str("a\"b".into())];
-        let operands = Operands::new(&call(41, "socket", args), &[]).unwrap();
+        let operands = Operands::new(&call(41, "socket", args), returned(&[])).unwrap();
         assert_eq!(operands.head, "socket(2, \"a\\\"b\") = ");
-        let operands = Operands::new(&call(293, "pipe2", Vec::new()), &[]).unwrap();
+        let operands = Operands::new(&call(293, "pipe2", Vec::new()), returned(&[])).unwrap();
         assert_eq!(operands.head, "pipe2() = ");
     }
 
     /// Check that arguments go into the words in order, the rest being 0, and that what cannot be is refused.
     #[test]
     fn operands_are_in_order() {
-        let new = |args| Operands::new(&call(9, "mmap", args), &[7]);
+        let new = |args| Operands::new(&call(9, "mmap", args), returned(&[7]));
         let operands = new(vec![Arg::Int(5), Arg::Result(0)]).unwrap();
         assert_eq!(operands.words, [9, 5, 7, 0, 0, 0, 0]);
         assert!(new(vec![Arg::Int(0); 7]).is_err());
@@ -294,7 +365,7 @@ mod tests {
         };
         let pointer = Arg::Str("x".into());
         let arg = memory(vec![patch(2, 2, Arg::Result(0)), patch(8, 8, pointer)]);
-        let operands = Operands::new(&call(0, "read", vec![arg]), &[0x1234]).unwrap();
+        let operands = Operands::new(&call(0, "read", vec![arg]), returned(&[0x1234])).unwrap();
         let (name, bytes) = &operands.buffers[0];
         assert_eq!(
             (name.as_str(), &bytes[..8]),
@@ -304,7 +375,7 @@ mod tests {
         assert_eq!(bytes[8..], address.to_le_bytes());
         for (offset, size) in [(9, 8), (0, 9), (usize::MAX, 2)] {
             let arg = memory(vec![patch(offset, size, Arg::Int(1))]);
-            assert!(Operands::new(&call(0, "read", vec![arg]), &[]).is_err());
+            assert!(Operands::new(&call(0, "read", vec![arg]), returned(&[])).is_err());
         }
     }
 
@@ -324,6 +395,49 @@ mod tests {
         let message = failed.err().unwrap().to_string();
         assert!(
             message.contains("close(-1) = Bad file descriptor"),
+            "{message}"
+        );
+    }
+    /// Check that the integers which a call leaves in its buffer are arguments of the next, and that those of a call that failed, zeros,
+    /// are not.
+    #[test]
+    fn integers_of_a_buffer_are_handed_on() {
+        let pipe = |flags| {
+            let buffer = Arg::Buffer {
+                size: 8,
+                name: "fds".into(),
+            };
+            call(libc::SYS_pipe2, "pipe2", vec![buffer, Arg::Int(flags)])
+        };
+        let close = |index| {
+            let element = Arg::Element {
+                call: 0,
+                buffer: "fds".into(),
+                index,
+            };
+            call(libc::SYS_close, "close", vec![element])
+        };
+        let first = Operands::prepare(&[pipe(0)], &close(0)).unwrap();
+        assert!(first.words[1] > 2);
+        let second = first.words[1] + 1;
+        assert_eq!(first.make_call(), 0);
+        let operands = first.prepare_next(0, &close(1));
+        // The pipe is the first call of both.
+        let operands = operands.unwrap();
+        assert!(operands.words[1] >= second);
+        assert_eq!(operands.make_call(), 0);
+        assert!(Operands::prepare(&[pipe(0)], &close(2)).is_err());
+        let unmade = Operands::new(&close(1), EarlierCalls::Unmade).unwrap();
+        assert!(!endangers_link(&unmade.words));
+
+        let failing = Operands::new(&pipe(-1), EarlierCalls::Unmade).unwrap();
+        let returned = failing.make_call();
+        let refused = failing.prepare_next(returned, &close(0)).err().unwrap();
+        let message = refused.to_string();
+        assert!(
+            message.starts_with(
+                "close was not made, because it takes the result of a call that failed: pipe2("
+            ),
             "{message}"
         );
     }

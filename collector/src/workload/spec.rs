@@ -80,7 +80,11 @@ impl SyscallInvocation {
     pub fn known_args(&self) -> Vec<Option<i64>> {
         let known = |arg: &Arg| match arg {
             Arg::Int(value) => Some(*value),
-            Arg::Str(_) | Arg::Buffer { .. } | Arg::Memory(_) | Arg::Result(_) => None,
+            Arg::Str(_)
+            | Arg::Buffer { .. }
+            | Arg::Memory(_)
+            | Arg::Result(_)
+            | Arg::Element { .. } => None,
         };
         self.args.iter().map(known).collect()
     }
@@ -105,6 +109,15 @@ pub enum Arg {
     /// The result of the call with this index in [`WorkloadKind::Syscall::before`] followed by
     /// [`WorkloadKind::Syscall::sequence`].
     Result(usize),
+    /// One of the 32-bit integers in the buffer of an earlier call, counted as in [`Arg::Result`].
+    Element {
+        /// The call.
+        call: usize,
+        /// The name of its buffer.
+        buffer: String,
+        /// The place of the integer, from 0.
+        index: usize,
+    },
 }
 
 /// Bytes that a call gets the address of.

@@ -89,6 +89,15 @@ pub enum Argument {
         /// The place of the argument in the file.
         span: Range<usize>,
     },
+    /// One of the 32-bit integers that an earlier call of the workload left in its buffer: a descriptor of `pipe2`.
+    Element {
+        /// The name of the buffer.
+        buffer: String,
+        /// Its place among them, from 0.
+        index: usize,
+        /// The place of the argument in the file.
+        span: Range<usize>,
+    },
 }
 
 /// A structure that is filled before the call. Members that are not named are 0.
@@ -155,6 +164,7 @@ impl Argument {
             }
             Self::SizeOf { name, .. } => format!("sizeof({name})"),
             Self::Result { name, .. } => format!("${name}"),
+            Self::Element { buffer, index, .. } => format!("${buffer}[{index}]"),
         }
     }
 }

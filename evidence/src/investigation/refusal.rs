@@ -77,9 +77,10 @@ impl Argument {
     /// Its place in the file, if it is kept. That of a constant is without the quotes.
     fn span(&self) -> Option<Range<usize>> {
         match self {
-            Self::Constant { span, .. } | Self::SizeOf { span, .. } | Self::Result { span, .. } => {
-                Some(span.clone())
-            }
+            Self::Constant { span, .. }
+            | Self::SizeOf { span, .. }
+            | Self::Result { span, .. }
+            | Self::Element { span, .. } => Some(span.clone()),
             Self::Structure(structure) => Some(structure.span.clone()),
             Self::Int(_) | Self::Text(_) | Self::Bytes(_) | Self::Buffer { .. } => None,
         }

@@ -17,7 +17,7 @@ use crate::path::is_name;
 const MAX_BUFFER: usize = 4096;
 
 /// The forms of an argument.
-const FORMS: &str = "an argument is a number, a named constant, `\"$RESULT\"`, `{ text = \"…\" }`, `{ bytes = \"HEX\" }`, \
+const FORMS: &str = "an argument is a number, a named constant, `\"$RESULT\"`, `\"$BUFFER[0]\"`, `{ text = \"…\" }`, `{ bytes = \"HEX\" }`, \
     `{ buffer = \"name\", size = N }`, `{ struct = \"NAME\", MEMBER = VALUE, … }` or `{ sizeof = \"NAME\" }`";
 
 type Table = IndexMap<String, RawArgument>;
@@ -74,6 +74,9 @@ impl FileChecker {
             let span = span.start + 1..span.end.saturating_sub(1);
             return Some(Argument::Constant { text, span });
         };
+        if let Some((buffer, index)) = name.split_once('[') {
+            return self.element(buffer, index, span, before);
+        }
         let known: Vec<&str> = before
             .iter()
             .filter_map(|call| call.result.as_deref())
@@ -93,6 +96,59 @@ impl FileChecker {
             name: name.to_owned(),
             span: span.clone(),
         })
+    }
+
+    /// `$BUFFER[INDEX]`, one of the integers in a buffer of a call before this one.
+    fn element(
+        &mut self,
+        buffer: &str,
+        index: &str,
+        span: &Range<usize>,
+        before: &[EarlierCall],
+    ) -> Option<Argument> {
+        let buffers = before.iter().flat_map(|call| &call.args);
+        let known: Vec<(&str, usize)> = buffers
+            .filter_map(|argument| match argument {
+                Argument::Buffer {
+                    name,
+                    size,
+                    elements: BufferElements::Ints,
+                } => Some((name.as_str(), size / 4)),
+                _ => None,
+            })
+            .collect();
+        let Some((_, count)) = known.iter().find(|(name, _)| *name == buffer) else {
+            let known: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            let known = match known.is_empty() {
+                true => "no call before this one has a buffer of `ints`".to_owned(),
+                false => format!("the calls before this one have {}", known.join(", ")),
+            };
+            let reason = format!("there is no buffer `{buffer}` of integers: {known}");
+            self.error(span.clone(), reason);
+            return None;
+        };
+        let number = index.strip_suffix(']').and_then(|digits| {
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| digits.parse::<usize>().ok()).flatten()
+        });
+        match number {
+            Some(index) if index < *count => Some(Argument::Element {
+                buffer: buffer.to_owned(),
+                index,
+                span: span.clone(),
+            }),
+            Some(index) => {
+                let reason =
+                    format!("`{buffer}` has {count} integers, from 0: there is none at {index}");
+                self.error(span.clone(), reason);
+                None
+            }
+            None => {
+                let reason = format!("an integer of `{buffer}` is written `${buffer}[0]`");
+                self.error(span.clone(), reason);
+                None
+            }
+        }
     }
 
     fn pointer(

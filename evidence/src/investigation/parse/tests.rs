@@ -484,6 +484,21 @@ fn with_workload(workload: &str) -> String {
     )
 }
 
+/// Check that an integer of an earlier call's buffer is an argument, and is shown as it is written.
+#[test]
+fn integers_of_buffers() {
+    let text = with_workload(
+        "calls = [{ syscall = \"pipe2\", args = [{ buffer = \"fds\", ints = 2 }, 0] }, \
+         { syscall = \"read\", args = [\"$fds[0]\", { struct = \"x\", fd = \"$fds[1]\" }] }]",
+    );
+    let investigation = parse("e.toml", &text).unwrap();
+    let text = investigation.experiments[0].workload_text();
+    assert!(
+        text.contains("read($fds[0], &(x){.fd = $fds[1]})"),
+        "{text}"
+    );
+}
+
 /// Check that calls before the watched one and values in structures are read, and shown in the order of the file.
 #[test]
 fn calls_and_structures() {
@@ -509,6 +524,11 @@ fn calls_and_structures() {
 #[test]
 fn wrong_calls_and_structures() {
     let call = |args: &str| format!("syscall = \"connect\", args = [{args}]");
+    let after_pipe = |args: &str| {
+        let buffers = "{ buffer = \"fds\", ints = 2 }, { buffer = \"raw\", size = 8 }";
+        let pipe = format!("{{ syscall = \"pipe2\", args = [{buffers}] }}");
+        format!("before = [{pipe}], {}", call(args))
+    };
     for (workload, reason) in [
         (call("\"$s\""), "there is no result `s`: no call before this one has a `result`"),
         (
@@ -531,6 +551,20 @@ fn wrong_calls_and_structures() {
             "before = [{ syscall = \"a\" }], command = [\"true\"]".into(),
             "only a system call has calls before it",
         ),
+        (
+            call("\"$s[0]\""),
+            "there is no buffer `s` of integers: no call before this one has a buffer of `ints`",
+        ),
+        (
+            after_pipe("\"$t[0]\""),
+            "there is no buffer `t` of integers: the calls before this one have fds",
+        ),
+        (after_pipe("\"$raw[0]\""), "there is no buffer `raw` of integers"),
+        (after_pipe("\"$fds[2]\""), "`fds` has 2 integers, from 0: there is none at 2"),
+        (after_pipe("\"$fds[-1]\""), "an integer of `fds` is written `$fds[0]`"),
+        (after_pipe("\"$fds[+1]\""), "an integer of `fds` is written `$fds[0]`"),
+        (after_pipe("\"$fds[1\""), "an integer of `fds` is written `$fds[0]`"),
+        (after_pipe("\"$fds\""), "there is no result `fds`"),
         (call("[1]"), "a list is the value of an array in a structure"),
         (call("{ text = \"a\\u0000\" }"), "ends at its first NUL"),
         (call("{ text = \"a\", size = 1 }"), "an argument is a number"),
