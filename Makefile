@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 # Cargo's profile, and what it builds.
 PROFILE := release
+# The set of tools that a build brings (scripts/tools.sh).
+TOOLS := book
 PROGRAMS = target/x86_64-unknown-linux-gnu/$(PROFILE)
 SYSTEM_PATH := $(PATH)
 export PATH = $(CURDIR)/$(PROGRAMS):$(CURDIR)/.tools/bin:$(SYSTEM_PATH)
@@ -27,8 +29,12 @@ tools: ## install what building needs: Debian packages (as root), bpf-linker and
 test-tools: ## install what the tests need besides
 	@scripts/tools.sh test
 
-build: tools ## build the collector and the preprocessor
-	cargo build --profile $(PROFILE) --workspace $(TARGETS)
+# The tools are built beside the programs, which do not need them: either alone keeps only one processor busy for minutes.
+build: ## build the collector and the preprocessor, and the tools beside them
+	@scripts/tools.sh $(TOOLS) packages
+	@scripts/tools.sh $(TOOLS) & tools=$$!; status=0; \
+	(set -x; cargo build --profile $(PROFILE) --workspace $(TARGETS)) || status=$$?; \
+	wait $$tools || status=$$?; exit $$status
 
 renderer: ## build what renders a book, and mdbook: this takes neither eBPF nor QEMU
 	@scripts/tools.sh render
@@ -114,8 +120,9 @@ workflows: ## check the workflows: schema, security, expressions, and that each 
 test: TARGETS := --bins --tests
 # All that is tested is compiled in this profile, in about half of the time of a release.
 test: PROFILE := tested
-test: workflows test-tools build ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
-	@$(MAKE) --no-print-directory --jobs=2 PROFILE=$(PROFILE) "TARGETS=$(TARGETS)" test-book test-rest
+test: TOOLS := test
+test: workflows build ## run every test: the workflows, the book, its looks, mutants of its claims; units, guests; fuzz targets
+	@$(MAKE) --no-print-directory --jobs=2 PROFILE=$(PROFILE) TOOLS=$(TOOLS) "TARGETS=$(TARGETS)" test-book test-rest
 
 # The two halves of `test`, beside each other: each waits now and then, for a guest's boot, a browser or a clock. What needs the book's
 # evidence, as the mutants of its claims do, is in the first. Neither shows what a program says before it has ended.

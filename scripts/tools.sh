@@ -10,6 +10,8 @@
 #   scripts/tools.sh arm64   what guests for arm64, and building the collector for them, need besides
 #   scripts/tools.sh targets what building for other systems, and running that, needs besides rendering
 #   scripts/tools.sh workflows  what checks and rehearses the workflows, in .tools/workflows
+#
+# With `packages` behind it, only the Debian packages of the set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -81,6 +83,7 @@ install_program() {
 is_version() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -qF "$2"; }
 
 install_packages
+[ "${2:-}" != packages ] || exit 0
 case "${1:-book}" in book | render | test | arm64)
     command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
     # The variable is needed: without it the linker's build looks in the wrong library folder.
