@@ -28,7 +28,7 @@ use crate::publish::regenerate::PublishedSite;
 use crate::publish::reproduce::{Reproduction, page_folders, reproduce};
 use crate::publish::site_reader::{find_innermost_site, nested_sites};
 use crate::publish::source::{BookRecord, BookSource, EvidenceState, take_texts};
-use crate::publish::{age, leak_check, manifest};
+use crate::publish::{age, builder_folders, leak_check, manifest};
 use crate::render::book::FilledBook;
 use crate::util::files;
 use crate::util::files::SiteFile;
@@ -468,5 +468,10 @@ fn find_leaks(
             leaks.extend(check.find_leaks(&file.name, &file.bytes));
         }
     }
+    let home = std::env::home_dir();
+    let root = std::path::absolute(&book.paths.root);
+    let root = root.as_deref().unwrap_or(&book.paths.root);
+    let folders = builder_folders::builder_folders(home.as_deref(), root);
+    leaks.extend(builder_folders::find_builder_folders(&folders, all));
     leaks
 }

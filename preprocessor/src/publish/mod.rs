@@ -7,6 +7,8 @@
 #[cfg(feature = "commands")]
 pub mod age;
 #[cfg(feature = "commands")]
+pub mod builder_folders;
+#[cfg(feature = "commands")]
 pub mod compare;
 #[cfg(feature = "commands")]
 pub mod freshness;
