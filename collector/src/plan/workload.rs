@@ -141,6 +141,16 @@ impl Arguments<'_, '_, '_> {
                 let (nth, _) = nth.ok_or_else(|| WorkloadPlanError::NoResult(name.clone()))?;
                 Arg::Result(nth)
             }
+            Argument::Element { buffer, index, .. } => {
+                let has_buffer = |argument: &Argument| matches!(argument, Argument::Buffer { name, .. } if name == buffer);
+                let mut calls = self.workload.earlier_calls();
+                let call = calls.position(|call| call.args.iter().any(has_buffer));
+                Arg::Element {
+                    call: call.ok_or_else(|| WorkloadPlanError::NoResult(buffer.clone()))?,
+                    buffer: buffer.clone(),
+                    index: *index,
+                }
+            }
         })
     }
 
@@ -157,7 +167,7 @@ impl Arguments<'_, '_, '_> {
                 None
             }
         };
-        let value = names::constant_value_or(text, &of_kernel);
+        let value = names::constant_value_or(text, self.btf.arch(), &of_kernel);
         if let Some(error) = damage.take() {
             return Err(error.into());
         }
@@ -242,7 +252,7 @@ mod tests {
     fn planned(args: &str) -> Result<Vec<Arg>, String> {
         let text = format!(
             "[[experiment]]\nname = \"e\"\nworkload = {{ syscall = \"connect\", args = [{args}], \
-             before = [{{ syscall = \"socket\" }}, {{ syscall = \"socket\", result = \"x\" }}] }}\n\
+             before = [{{ syscall = \"pipe2\", args = [{{ buffer = \"both\", ints = 2 }}] }}, {{ syscall = \"socket\", result = \"x\" }}] }}\n\
              [[experiment.probe]]\nfunction = \"f\"\n"
         );
         let investigation = parse("e.toml", &text).unwrap();
@@ -322,6 +332,14 @@ mod tests {
         }
         assert_eq!(planned("{ sizeof = \"given\" }").unwrap(), [Arg::Int(24)]);
         assert_eq!(planned("\"$x\"").unwrap(), [Arg::Result(1)]);
+        assert_eq!(
+            planned("\"$both[1]\"").unwrap(),
+            [Arg::Element {
+                call: 0,
+                buffer: "both".into(),
+                index: 1
+            }]
+        );
     }
 
     /// Check that addresses and results are left to the process, with their place and size.

@@ -93,18 +93,19 @@ pub fn signal_number(name: &str) -> Result<i32, UnknownName> {
 
 /// The value of an expression such as `AF_INET`, `O_CLOEXEC|O_NONBLOCK`, `0x10 | 3` or `0o644`.
 pub fn constant_value(expression: &str) -> Result<i64, UnknownName> {
-    constant_value_or(expression, &|_| None)
+    constant_value_or(expression, Arch::HOST, &|_| None)
 }
 
 /// The same, where `further` may know names that are not known here.
 pub fn constant_value_or(
     expression: &str,
+    arch: Arch,
     further: &dyn Fn(&str) -> Option<i64>,
 ) -> Result<i64, UnknownName> {
     expression
         .split('|')
         .map(str::trim)
-        .map(|part| term_value(part).or_else(|unknown| further(part).ok_or(unknown)))
+        .map(|part| term_value(part, arch).or_else(|unknown| further(part).ok_or(unknown)))
         .try_fold(0, |value, part| Ok(value | part?))
 }
 
@@ -122,20 +123,20 @@ static FLAGS: LazyLock<Vec<(String, u64)>> = LazyLock::new(|| {
 });
 
 /// The number of a constant that is known without a kernel.
-fn constant_number(name: &str) -> Option<i64> {
+fn constant_number(name: &str, arch: Arch) -> Option<i64> {
     let of_sets = || constant_sets().flat_map(constants_of);
     let in_set = || of_sets().find(|(_, known)| *known == name);
     let flag = || FLAGS.iter().find(|(known, _)| known == name);
     // C's null pointer.
     let null = || (name == "NULL").then_some(0);
-    find_constant_number(name)
+    find_constant_number(name, arch.machine())
         .or_else(|| Some(in_set()?.0))
         .or_else(|| i64::try_from(flag()?.1).ok())
         .or_else(null)
 }
 
-fn term_value(text: &str) -> Result<i64, UnknownName> {
-    if let Some(value) = constant_number(text) {
+fn term_value(text: &str, arch: Arch) -> Result<i64, UnknownName> {
+    if let Some(value) = constant_number(text, arch) {
         return Ok(value);
     }
     let (digits, radix) = match (text.get(..2), text.get(2..)) {

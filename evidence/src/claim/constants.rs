@@ -1,7 +1,9 @@
 //! Named constants of claims: error numbers, flags of system calls, and enumerators of the types that the
 //! evidence shows.
 
-use crate::constants::{all_constants, errno_number, find_constant_number};
+use crate::constants::{
+    all_constants, differs_by_architecture, errno_number, find_constant_number,
+};
 use crate::path_index::resolve::{Catalog, Indexed};
 
 use super::value::{Kind, Number, Typed};
@@ -32,7 +34,17 @@ pub(super) fn constant_value(
             names,
         }));
     }
-    if let Some(number) = find_constant_number(name) {
+    let arch = match machine {
+        Some(machine) => machine.evidence.kernel.arch.as_deref(),
+        // For a first look, any will do.
+        None => Some("x86_64"),
+    };
+    if arch.is_none() && differs_by_architecture(name) {
+        return Err(UnknownConstant::Here(format!(
+            "`{name}` has another number on each architecture, and the evidence does not say which one this kernel's is"
+        )));
+    }
+    if let Some(number) = find_constant_number(name, arch.unwrap_or("x86_64")) {
         return Ok(Typed::Number(Number {
             value: number.into(),
             unsigned: false,

@@ -11,7 +11,7 @@ mod macros;
 mod words;
 
 pub use flags::{Flag, flag_names, flag_set, flag_sets};
-pub use words::{all_constants, find_constant_number};
+pub use words::{all_constants, differs_by_architecture, find_constant_number};
 
 use macros::{constants, kernel_numbers};
 

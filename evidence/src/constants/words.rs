@@ -99,16 +99,34 @@ const KERNEL_WORDS: &[(i64, &str)] = &[
     (0x8000_0000, "SA_RESETHAND"),
 ];
 
-/// All constants: number and name.
+/// The numbers that constants have on arm64 in the place of those above.
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/uapi/asm/fcntl.h#L25>
+const ARM64_WORDS: &[(i64, &str)] = &[
+    (0o40000, "O_DIRECTORY"),
+    (0o100000, "O_NOFOLLOW"),
+    (0o200000, "O_DIRECT"),
+    (0o400000, "O_LARGEFILE"),
+    (0o20040000, "O_TMPFILE"),
+];
+
+/// All constants: number on x86-64, and name.
 pub fn all_constants() -> impl Iterator<Item = (i64, &'static str)> {
     WORDS.iter().chain(KERNEL_WORDS).copied()
 }
 
-/// The number of a constant, `O_CLOEXEC`; `None` where no such constant is known.
-pub fn find_constant_number(name: &str) -> Option<i64> {
-    all_constants()
+/// The number of a constant, `O_CLOEXEC`, on kernels of an architecture, which is one of
+/// [`ARCHITECTURES`](crate::document::ARCHITECTURES); `None` where no such constant is known.
+pub fn find_constant_number(name: &str, arch: &str) -> Option<i64> {
+    let other = (arch == "aarch64").then_some(ARM64_WORDS);
+    let mut known = other.into_iter().flatten().copied().chain(all_constants());
+    known
         .find(|(_, known)| *known == name)
         .map(|(number, _)| number)
+}
+
+/// True if a constant has another number on another architecture.
+pub fn differs_by_architecture(name: &str) -> bool {
+    ARM64_WORDS.iter().any(|(_, known)| *known == name)
 }
 
 #[cfg(test)]
@@ -122,9 +140,30 @@ mod tests {
     fn words_are_listed_once() {
         let names: BTreeSet<&str> = all_constants().map(|(_, name)| name).collect();
         assert_eq!(names.len(), all_constants().count());
-        assert_eq!(find_constant_number("O_LARGEFILE"), Some(0o100000));
-        assert_eq!(find_constant_number("CLONE_IO"), Some(0x8000_0000));
-        assert_eq!(find_constant_number("AT_FDCWD"), Some(-100));
-        assert_eq!(find_constant_number("AT_FDCW"), None);
+        assert_eq!(
+            find_constant_number("O_LARGEFILE", "x86_64"),
+            Some(0o100000)
+        );
+        assert_eq!(
+            find_constant_number("CLONE_IO", "x86_64"),
+            Some(0x8000_0000)
+        );
+        assert_eq!(find_constant_number("AT_FDCWD", "x86_64"), Some(-100));
+        assert_eq!(find_constant_number("AT_FDCW", "x86_64"), None);
+    }
+
+    /// Check that a kernel of arm64 has its own numbers, and that all of them stand in for others.
+    #[test]
+    fn numbers_of_arm64() {
+        for (number, name) in ARM64_WORDS {
+            assert_eq!(find_constant_number(name, "aarch64"), Some(*number));
+            assert_ne!(find_constant_number(name, "x86_64"), Some(*number));
+            assert!(find_constant_number(name, "x86_64").is_some());
+            assert!(differs_by_architecture(name));
+        }
+        for arch in crate::document::ARCHITECTURES {
+            assert_eq!(find_constant_number("O_CLOEXEC", arch), Some(0o2000000));
+        }
+        assert!(!differs_by_architecture("O_CLOEXEC"));
     }
 }

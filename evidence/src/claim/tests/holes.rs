@@ -25,6 +25,73 @@ fn conditional(when: &str, text: &str) -> Claim {
         .unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
+/// Check that a constant has the number of the kernel's own architecture, and none where that is not known.
+#[test]
+fn constants_of_an_architecture() {
+    let mut evidence = evidence();
+    for (arch, number, verdict) in [
+        (Some("x86_64"), 0o200000, Verdict::Pass),
+        (Some("aarch64"), 0o200000, Verdict::Fail),
+        (Some("aarch64"), 0o40000, Verdict::Pass),
+        (None, 0o200000, Verdict::Unverified),
+    ] {
+        evidence.kernel.arch = arch.map(str::to_owned);
+        let create = evidence.experiments.get_mut("create").unwrap();
+        create.outcome.returned = Datum::Value(Value::Fd { value: number });
+        comes_to(
+            "create.outcome.returned == O_DIRECTORY",
+            &evidence,
+            verdict,
+            "",
+        );
+    }
+}
+
+/// Check that a condition is false if one of its parts is, whatever is missing of the others, and that nothing else decides a
+/// condition of which something is missing.
+#[test]
+fn conditions_with_a_missing_part() {
+    let mut evidence = evidence();
+    evidence.kernel.lockdown = Datum::unavailable("not asked for");
+    let text = "create.outcome.errno == 0";
+    let missing = "kernel.lockdown == 'none'";
+    for (when, verdict) in [
+        (
+            format!("create.outcome.returned == 4 && {missing}"),
+            Verdict::NotApplicable,
+        ),
+        (
+            format!("{missing} && create.outcome.returned == 4"),
+            Verdict::NotApplicable,
+        ),
+        (
+            format!("(create.outcome.returned == 3 && {missing}) && create.outcome.returned > 9"),
+            Verdict::NotApplicable,
+        ),
+        (missing.to_owned(), Verdict::Unverified),
+        (
+            format!("create.outcome.returned == 3 && {missing}"),
+            Verdict::Unverified,
+        ),
+        (
+            format!("create.outcome.returned == 4 || {missing}"),
+            Verdict::Unverified,
+        ),
+        (
+            format!("!(create.outcome.returned == 3 || {missing})"),
+            Verdict::Unverified,
+        ),
+        // A mistake is one wherever it stands.
+        (
+            format!("create.outcome.returned == 4 && {missing} && kernel.lockdwn == 'none'"),
+            Verdict::Error,
+        ),
+    ] {
+        let judgement = judge_claim(&conditional(&when, text), &evidence);
+        assert_eq!(judgement.verdict, verdict, "{when}: {judgement:?}");
+    }
+}
+
 /// Check that a claim whose condition already says it is an error: where it would be false, it does not apply.
 #[test]
 fn conditions_that_say_the_claim() {
