@@ -48,7 +48,7 @@ pub fn judge_replacing(
         Ok(None) => judge_stated((claim, claim), catalog, machine, replaced),
         Ok(Some(negated)) => {
             let mut judgement = judge_stated((&negated, claim), catalog, machine, replaced);
-            if judgement.verdict == Verdict::Pass && !is_shown_inside(claim, catalog) {
+            if judgement.verdict == Verdict::Pass && !is_shown_inside(claim, catalog, machine) {
                 outside::mark_never_shown(&mut judgement, claim);
             }
             outside::convert_negated_judgement(judgement, claim, machine)
@@ -67,11 +67,25 @@ pub fn judge_replacing(
 }
 
 /// True if a machine of the book shows that the claim is true inside its interval. Otherwise it could say anything about
-/// kernels that were never captured.
-fn is_shown_inside(claim: &Claim, catalog: &Catalog<'_>) -> bool {
-    catalog.machines.iter().any(|machine| {
-        matches!(outside::claim_to_judge(claim, machine, &[]), Ok(None))
-            && judge_stated((claim, claim), catalog, machine, &[]).verdict == Verdict::Pass
+/// kernels that were never captured. That machine is of the architecture of `outside`, or there is another one of its own architecture
+/// on which the claim is false outside: else the architecture might be what makes the difference.
+fn is_shown_inside(claim: &Claim, catalog: &Catalog<'_>, outside: &Indexed<'_>) -> bool {
+    let arch = |machine: &Indexed<'_>| machine.evidence.kernel.arch.clone();
+    let passes = |machine: &Indexed<'_>, inside: bool| {
+        let (stated, is_inside) = match outside::claim_to_judge(claim, machine, &[]) {
+            Ok(None) => (None, true),
+            Ok(Some(negated)) => (Some(negated), false),
+            Err(_) => return false,
+        };
+        let stated = stated.as_ref().unwrap_or(claim);
+        inside == is_inside
+            && judge_stated((stated, claim), catalog, machine, &[]).verdict == Verdict::Pass
+    };
+    let machines = || catalog.machines.iter();
+    machines().any(|inside| {
+        passes(inside, true)
+            && (arch(inside) == arch(outside)
+                || machines().any(|other| arch(other) == arch(inside) && passes(other, false)))
     })
 }
 

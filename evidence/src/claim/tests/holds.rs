@@ -1,6 +1,7 @@
 //! Claims with an interval of kernels: true inside, false outside.
 
 use crate::claim::{Claim, Judgement, KernelVersion, Verdict, judge};
+use crate::document::Evidence;
 use crate::document::value::{Datum, Value};
 use crate::path_index::resolve::{Catalog, Indexed};
 use crate::testing::{claim, evidence, judge_claim, place};
@@ -96,6 +97,46 @@ fn inside_and_outside() {
         let reason = judgement.reason.unwrap_or_default();
         assert_eq!(reason.contains("still true on"), !inside, "{at}: {reason}");
     }
+}
+
+/// Check that a machine of another architecture does not show alone that the claim is true inside: it may be the architecture that makes
+/// the difference. One beside it that shows the turn on that architecture does.
+#[test]
+fn inside_on_another_architecture() {
+    let claim = holding(FALSE, "7.0..");
+    let machine = |release: &str, arch: Option<&str>, returned: i32| {
+        let mut evidence = evidence();
+        evidence.kernel.version = "#1 SMP".into();
+        evidence.kernel.release = release.into();
+        evidence.kernel.arch = arch.map(str::to_owned);
+        let create = evidence.experiments.get_mut("create").unwrap();
+        create.outcome.returned = Datum::Value(Value::Fd { value: returned });
+        evidence
+    };
+    let (old, new) = ("6.12.118", "7.3.4");
+    let arm = Some("aarch64");
+    let outside = |others: &[Evidence], arch: Option<&str>| {
+        let investigation = crate::testing::investigation();
+        let first = machine(old, arch, 3);
+        let machines: Vec<Indexed<'_>> = [&first]
+            .into_iter()
+            .chain(others)
+            .map(Indexed::new)
+            .collect();
+        let catalog = Catalog {
+            investigation: &investigation,
+            machines: &machines,
+        };
+        judge(&claim, &catalog, &machines[0]).verdict
+    };
+    let x86 = Some("x86_64");
+    assert_eq!(outside(&[machine(new, arm, 4)], x86), Verdict::Unverified);
+    assert_eq!(outside(&[machine(new, arm, 4)], None), Verdict::Unverified);
+    assert_eq!(outside(&[machine(new, x86, 4)], x86), Verdict::Pass);
+    let both = [machine(new, arm, 4), machine(old, arm, 3)];
+    assert_eq!(outside(&both, x86), Verdict::Pass);
+    let still_true = [machine(new, arm, 4), machine(old, arm, 4)];
+    assert_eq!(outside(&still_true, x86), Verdict::Unverified);
 }
 
 /// Check that nothing is judged where the release does not say which patch release it is, or is not a version.
