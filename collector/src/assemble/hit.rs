@@ -7,10 +7,11 @@ use qed_evidence::document::{Context, Hit, Probe, Target, Task};
 use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
 
 use super::names::Names;
-use super::stack::find_caller;
+use super::stack::{find_caller, running_frames};
 use super::values::{NumberRole, argument_role, decoded_datum};
 use crate::plan::expr::{DecodedValue, Decoder, LoadedBytes, decode, decode_fields};
 use crate::plan::{PlannedProbe, PlannedRead};
+use crate::symbols::kallsyms::copies::is_copy;
 
 /// The position of the call's number among the arguments of the tracepoint `sys_enter`:
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/trace/events/syscalls.h#L18>.
@@ -204,6 +205,27 @@ impl ProbeEvent<'_> {
         takes.then(|| reason.to_owned())
     }
 
+    /// The reason why the function whose return address is read may have returned, if so: then another call has its place on the stack.
+    fn returned_reason(&self, read: &PlannedRead) -> Option<String> {
+        let function = read.return_slot_of?;
+        let begins = self.event.site.wrapping_sub(self.planned.offset);
+        let at_own = matches!(self.planned.target, Target::Function(_))
+            && self.event.side == side::ENTRY
+            && begins == function;
+        if at_own {
+            return None;
+        }
+        let Some((name, _)) = self.names.symbol(function) else {
+            return Some("the function has no symbol, so that the stack does not show whether it was still running".into());
+        };
+        let mut frames = running_frames(self.stack).iter();
+        let runs = frames.any(|frame| {
+            let symbol = frame.symbol.as_deref();
+            symbol.is_some_and(|symbol| is_copy(symbol, &name))
+        });
+        (!runs).then(|| format!("the stack does not show that `{name}` was still running"))
+    }
+
     /// The value of a read under its name; of a structure each of its values, under both names.
     fn decode_read(&self, read: &PlannedRead) -> Vec<(String, Datum)> {
         let loaded = read.loaded(self.event);
@@ -213,6 +235,7 @@ impl ProbeEvent<'_> {
             (Some(_), None) => None,
         };
         let missing = missing.or_else(|| self.path_mismatch_reason(read));
+        let missing = missing.or_else(|| self.returned_reason(read));
         let loaded = loaded.unwrap_or_default();
         let missing = missing.or_else(|| null_offset_reason(read, &loaded));
         let named = |name: &str| format!("{}.{name}", read.name);

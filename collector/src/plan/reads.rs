@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS, ReadSpec, form};
+use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS, ReadSpec, form, root};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
@@ -326,6 +326,8 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         let (decode, names) = self.named(read, compiled.decode).map_err(Some)?;
         let inside_null = inside_null(&compiled.spec, &decode);
+        let is_slot = compiled.spec.root == root::RETURN_SLOT;
+        let return_slot_of = is_slot.then_some(compiled.spec.constant);
         let mut slot = |spec| {
             let taken = self.attachments.add_read(usage, at_return, spec);
             taken.map_err(|_| Some(no_slot_reason()))
@@ -363,6 +365,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             member: compiled.member,
             retyped: compiled.retyped,
             secret: compiled.secret,
+            return_slot_of,
         })
     }
 

@@ -330,6 +330,8 @@ pub struct PlannedRead {
     pub retyped: bool,
     /// True for a secret of the kernel, which nothing publishes.
     pub secret: bool,
+    /// Live address of the function whose return address it reads, which has to be running.
+    pub return_slot_of: Option<u64>,
 }
 
 #[cfg(test)]
