@@ -106,6 +106,14 @@ impl AssembledProbes {
             self.notes
                 .push("the workload's system call was not seen going in".into());
         }
+        if seen.replaced && self.marked {
+            self.marked = false;
+            self.notes.push(
+                "events outside of the call are counted: it replaced the program of the process, and what the new one did until it \
+                 ended is not told apart from the call; let a command run the program instead"
+                    .into(),
+            );
+        }
         if seen.markers.is_some() && self.marked && !window.is_some_and(|w| w.whole) {
             self.marked = false;
             self.notes.push(

@@ -174,6 +174,17 @@ fn ends_inside_call(requested: &RequestedExperiment, outcome: &RawOutcome) -> bo
     outcome.signal.is_some() || is_call && outcome.returned.is_none() && outcome.exit.is_some()
 }
 
+/// True if the process did not come back from a call that replaces its program. Then it went on as another one, until it ended.
+fn is_replaced(requested: &RequestedExperiment, outcome: &RawOutcome) -> bool {
+    let workload = &requested.workload;
+    let last = match &workload.action {
+        Action::Syscall { name, .. } => Some(name.as_str()),
+        Action::Command(_) => None,
+    };
+    let mut calls = (workload.earlier_calls().map(|call| call.name.as_str())).chain(last);
+    outcome.returned.is_none() && calls.any(|name| matches!(name, "execve" | "execveat"))
+}
+
 /// Make the evidence of experiment `number` of the plan.
 fn assemble_experiment(
     raw: &RawCapture,
@@ -200,6 +211,7 @@ fn assemble_experiment(
         not_run: outcome.err().map(|reason| &**reason),
         pid: outcome.map_or(0, |outcome| outcome.pid),
         ended_inside: outcome.is_ok_and(|outcome| ends_inside_call(requested, outcome)),
+        replaced: outcome.is_ok_and(|outcome| is_replaced(requested, outcome)),
         refusals: &raw.refusals,
         listed: &raw.listed,
         max_frames: raw.facts.max_frames(),

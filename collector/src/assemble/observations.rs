@@ -36,6 +36,8 @@ pub struct RawObservation<'a> {
     pub pid: u32,
     /// The process ended in its call, or by a signal.
     pub ended_inside: bool,
+    /// A call replaced the program of the process (`execve`).
+    pub replaced: bool,
     pub refusals: &'a [Option<AttachFailure>],
     /// Per attachment: its entries in the kernel's list of probes, or why they are not known.
     pub listed: &'a [Result<String, Reason>],

@@ -153,8 +153,8 @@ fn one_call_window(seen: &RawObservation<'_>, marks: &Marks) -> Option<Window> {
     Some(Window {
         first,
         parts: vec![first..=last.unwrap_or(usize::MAX)],
-        whole: marks.own && enters.len() == calls && (open || all_returned),
-        until_user_space: open || all_back,
+        whole: marks.own && enters.len() == calls && (open || all_returned) && !seen.replaced,
+        until_user_space: (open || all_back) && !seen.replaced,
         all_returned,
         threads: threads.collect(),
         pid: seen.pid,
@@ -202,8 +202,8 @@ fn sequence_window(seen: &RawObservation<'_>, markers: &Markers, marks: &Marks) 
     Some(Window {
         first,
         parts,
-        whole: all_in && out >= needed && marks.exits.len() == out,
-        until_user_space: all_in && until_user_space >= needed,
+        whole: all_in && out >= needed && marks.exits.len() == out && !seen.replaced,
+        until_user_space: all_in && until_user_space >= needed && !seen.replaced,
         all_returned: out == calls,
         threads: BTreeMap::new(),
         pid: seen.pid,
