@@ -1,6 +1,8 @@
 //! The kernel's own list of the probes that are attached.
 
-use std::fs;
+use std::borrow::Cow;
+use std::path::Path;
+use std::{fs, io};
 
 /// In debugfs, for root.
 const LIST: &str = "/sys/kernel/debug/kprobes/list";
@@ -46,12 +48,28 @@ const SWITCHES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The reason why probes of functions that are attached see nothing now. A switch that is not there, or that this process
-/// may not read, says nothing.
-pub fn why_probes_are_disarmed() -> Option<&'static str> {
-    let off = |file: &str| fs::read_to_string(file).is_ok_and(|text| text.trim() == "0");
-    let mut switches = SWITCHES.iter();
-    switches.find_map(|(file, reason)| off(file).then_some(*reason))
+/// The reason why probes of functions that are attached see nothing now, or may see nothing. A switch that this process may not read
+/// says nothing: what may not be read under lockdown or without privileges may not be written either.
+pub fn why_probes_are_disarmed() -> Option<Cow<'static, str>> {
+    SWITCHES
+        .iter()
+        .find_map(|(file, reason)| disarmed_reason(Path::new(file), reason))
+}
+
+/// The reason by one switch. A file that is not there says that the kernel has no such switch, if the folder is: a file system that is
+/// gone says nothing.
+fn disarmed_reason(file: &Path, when_off: &'static str) -> Option<Cow<'static, str>> {
+    match fs::read_to_string(file) {
+        Ok(text) => (text.trim() == "0").then_some(when_off.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let is_mounted = file.parent().is_some_and(Path::is_dir);
+            (!is_mounted).then(|| {
+                let file = file.display();
+                format!("{file}, which says whether probes are switched on, is not there: is its file system mounted?").into()
+            })
+        }
+        Err(_) => None,
+    }
 }
 
 /// The entries of `list` for a probe `offset` bytes into the function at `address`, joined by `; `: what kind each is (`k` at
@@ -86,6 +104,21 @@ pub fn find_entries(list: &str, address: u64, offset: u64) -> Result<String, Kpr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that a switch that is off is a reason, one that the kernel does not have is none, and one whose file system is gone is.
+    #[test]
+    fn switches() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kprobes/enabled");
+        let reason = || disarmed_reason(&file, "off").map(Cow::into_owned);
+        assert!(reason().unwrap().contains("is its file system mounted?"));
+        fs::create_dir(folder.path().join("kprobes")).unwrap();
+        assert_eq!(reason(), None);
+        for (text, expected) in [("1\n", None), ("0\n", Some("off".to_owned()))] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(reason(), expected);
+        }
+    }
 
     const LIST: &str = "ffffffff8d86c2d4  r  __sys_socket+0x4    [FTRACE]\n\
         ffffffff8d86c2d4  k  __sys_socket+0x4    [FTRACE]\n\

@@ -3,29 +3,34 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 /// Count those of `processes` that have a running thread. A process that has ended but was not waited for yet (a zombie) does
-/// not count.
+/// not count; one of which it is not known does.
 pub fn count_running(processes: &[u32]) -> usize {
     processes
         .iter()
-        .filter(|&&process| is_running(process))
+        .filter(|&&process| list_threads(process).map_or(true, |threads| !threads.is_empty()))
         .count()
-}
-
-fn is_running(process: u32) -> bool {
-    list_threads(process).is_ok_and(|threads| !threads.is_empty())
 }
 
 /// The ids of the running threads of a process, those among them that the kernel started in it (workers of io_uring), too; none of a
 /// process that is gone.
 ///
 /// # Errors
-/// When /proc cannot be read.
+/// When /proc cannot be read, or is not there: a workload may have unmounted it.
 pub fn list_threads(process: u32) -> io::Result<BTreeSet<u32>> {
-    let listed = match fs::read_dir(format!("/proc/{process}/task")) {
+    threads_below(Path::new("/proc"), process)
+}
+
+fn threads_below(proc: &Path, process: u32) -> io::Result<BTreeSet<u32>> {
+    let listed = match fs::read_dir(proc.join(process.to_string()).join("task")) {
         Ok(listed) => listed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        // Only a folder that holds this process itself says that another one is gone.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::metadata(proc.join(std::process::id().to_string()).join("task"))?;
+            return Ok(BTreeSet::new());
+        }
         Err(error) => return Err(error),
     };
     let mut running = BTreeSet::new();
@@ -79,6 +84,14 @@ mod tests {
         drop(end);
         thread.join().unwrap();
         assert!(list_threads(u32::MAX).unwrap().is_empty());
+    }
+
+    /// Check that without /proc nothing is said to have ended.
+    #[test]
+    fn without_proc() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(threads_below(folder.path(), 1).is_err());
+        assert!(threads_below(&folder.path().join("none"), 1).is_err());
     }
 
     /// Check that this process counts as running, that a zombie does not, and that there is no process 0.

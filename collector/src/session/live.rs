@@ -85,7 +85,7 @@ impl SessionMachine for ThisMachine {
     }
 
     fn why_probes_are_disarmed(&self) -> Option<Reason> {
-        kprobe_list::why_probes_are_disarmed().map(Reason::from)
+        kprobe_list::why_probes_are_disarmed().map(|reason| reason.into_owned().into())
     }
 
     fn own_processes(&self) -> Vec<u32> {
