@@ -44,6 +44,9 @@ pub struct RawSyscall {
     pub number: u32,
     /// Live address of the function in the table; `None`: the table ends before.
     pub function: Option<u64>,
+    /// True if all names of the function are weak symbols: it stands in for a system call that this kernel was built without, and only
+    /// returns `ENOSYS` (<https://elixir.bootlin.com/linux/v6.12/source/kernel/sys_ni.c#L21>).
+    pub is_weak: bool,
 }
 
 /// Read them.
@@ -112,21 +115,41 @@ fn find_syscall(
         return Ok(RawSyscall {
             number,
             function: None,
+            is_weak: false,
         });
     }
     let bytes = CoreMemory::open().read(table + offset, 8)?;
     let bytes: [u8; 8] = bytes
         .try_into()
         .map_err(|_| format!("an entry of `{TABLE}` could not be read whole"))?;
+    let function = u64::from_le_bytes(bytes);
     Ok(RawSyscall {
         number,
-        function: Some(u64::from_le_bytes(bytes)),
+        function: Some(function),
+        is_weak: is_weak(kallsyms, function),
     })
+}
+
+/// True if a function has a name, and all that it has are weak symbols.
+fn is_weak(kallsyms: &Kallsyms, function: u64) -> bool {
+    let mut names = kallsyms.symbols().filter(|one| one.address == function);
+    let weak = |symbol: crate::symbols::kallsyms::Symbol<'_>| matches!(symbol.kind, 'w' | 'W');
+    names.next().is_some_and(weak) && names.all(weak)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that a function is weak only if each of its names is.
+    #[test]
+    fn weak_functions() {
+        let text = "ffffffff81000000 W __x64_sys_a\nffffffff81000010 T __x64_sys_b\n\
+            ffffffff81000020 W __x64_sys_c\nffffffff81000020 T c\n";
+        let kallsyms = Kallsyms::parse(text.into(), None).unwrap();
+        let weak = |offset: u64| is_weak(&kallsyms, 0xffff_ffff_8100_0000 + offset);
+        assert_eq!([0, 0x10, 0x20, 0x30].map(weak), [true, false, false, false]);
+    }
 
     /// Check that a tracepoint is found in each group that has it, that a missing tracepoint is distinguished from a missing
     /// tracefs, and that the second folder is used only if the first is missing.

@@ -310,7 +310,7 @@ fn syscall_facts(
     let (exists, function) = match entry.function {
         None => (bool_datum(false), None),
         Some(address) => match symbol(address) {
-            Some(name) if name.ends_with(NOT_IMPLEMENTED) => {
+            Some(name) if name.ends_with(NOT_IMPLEMENTED) || entry.is_weak => {
                 (bool_datum(false), Some(Value::text(name).into()))
             }
             Some(name) => (bool_datum(true), Some(Value::text(name).into())),
@@ -445,6 +445,11 @@ mod tests {
         let entry = |function| RawSyscall {
             number: 41,
             function,
+            is_weak: false,
+        };
+        let stub = RawSyscall {
+            is_weak: true,
+            ..entry(Some(2))
         };
         let symbol = |address| match address {
             1 => Some("__x64_sys_ni_syscall".to_owned()),
@@ -459,6 +464,7 @@ mod tests {
             syscall_facts(Ok(&entry(Some(1))), symbol).exists,
             bool_datum(false)
         );
+        assert_eq!(syscall_facts(Ok(&stub), symbol).exists, bool_datum(false));
         let one = syscall_facts(Ok(&entry(Some(2))), symbol);
         assert_eq!(
             (one.exists, one.number),

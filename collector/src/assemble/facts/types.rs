@@ -15,8 +15,22 @@ const KINDS: [(NameKind, &str); 4] = [
     (NameKind::Typedef, "typedef"),
 ];
 
-/// The facts of the type called `name`; `None`: it is not there. One that cannot be understood is an answer.
+/// The facts of the type called `name`; `None`: it is not there. One that cannot be understood is an answer. A structure, a union and an
+/// enumeration of one name are of different compilation units; a `typedef` may have the name of any of them.
 pub fn type_facts(btf: &Btf<'_>, name: &str) -> Option<TypeFacts> {
+    let tags = KINDS.iter().filter(|(kind, _)| *kind != NameKind::Typedef);
+    let tags: Vec<&str> = tags
+        .filter(|(kind, _)| !btf.find(*kind, name).is_empty())
+        .map(|(_, word)| *word)
+        .collect();
+    if tags.len() > 1 {
+        let mut facts = existence_only(bool_datum(true));
+        facts.size = Some(Datum::unavailable(format!(
+            "this kernel has several types of this name: {}",
+            tags.join(", ")
+        )));
+        return Some(facts);
+    }
     let (ids, kind) = KINDS.iter().find_map(|(wanted, kind)| {
         let ids = btf.find(*wanted, name);
         (!ids.is_empty()).then_some((ids, *kind))
