@@ -32,12 +32,19 @@ pub struct ProgramPart<C = Vec<u8>> {
 }
 
 impl<C: FileContent> ProgramPart<C> {
-    /// The record of it in evidence: the name without a folder, and the digest.
+    /// The record of it in evidence: the name without a folder, and the digest; of a file that a guest is given, where and with which
+    /// permissions it has it.
     pub fn file(&self) -> ProgramFile {
+        let given = self.role == FileRole::File && self.name.starts_with('/');
         ProgramFile {
             role: self.role,
-            name: file_name(&self.path),
+            name: if given {
+                self.name.clone()
+            } else {
+                file_name(&self.path)
+            },
             sha256: self.content.sha256(),
+            mode: given.then_some(self.mode),
         }
     }
 }

@@ -122,7 +122,8 @@ pub fn workload_files<S: FileSource>(
         })?;
         found.push(ProgramPart {
             role: FileRole::File,
-            name: file.name.clone(),
+            // Not the path, which is this machine's.
+            name: file_name(&path),
             mode: mode_of(&path),
             path,
             content,

@@ -65,10 +65,13 @@ impl CommandRun {
 pub struct ProgramFile {
     /// Its role for the program.
     pub role: FileRole,
-    /// Its name, without its folder.
+    /// Its name, without its folder; of one that the investigation gives to a guest, its path there.
     pub name: String,
     /// SHA-256 of its bytes, hex.
     pub sha256: String,
+    /// The permissions with which a guest is given it; `None`: it runs, or is read, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
 }
 
 /// The role of a file for a program.

@@ -84,6 +84,7 @@ mod tests {
             role,
             name: name.into(),
             sha256: digest.into(),
+            mode: None,
         }
     }
 

@@ -137,6 +137,7 @@ structures! {
         role: UNLISTED, Nothing;
         name: UNLISTED, Nothing;
         sha256: UNLISTED, Nothing;
+        mode: UNLISTED, Nothing;
     }
     // Names from the kernel's own tables, and places in its source.
     Instances {

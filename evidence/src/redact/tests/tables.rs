@@ -128,6 +128,7 @@ fn full() -> Evidence {
         role: FileRole::Program,
         name: "true".into(),
         sha256: "ab".into(),
+        mode: Some(0o644),
     }];
     full.commands.insert(
         "release".into(),
