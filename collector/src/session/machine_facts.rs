@@ -90,16 +90,27 @@ fn read_config(release: &str) -> (String, Result<String, Reason>) {
     (path, text)
 }
 
-/// `model name\t: AMD EPYC` → `AMD EPYC`
+/// `model name\t: AMD EPYC` → `AMD EPYC`. An arm64 kernel tells numbers in the place of a name:
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/kernel/cpuinfo.c#L178>.
 fn parse_cpu_model(cpuinfo: &str) -> String {
-    cpuinfo
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("model name")?
-                .split_once(':')
-                .map(|(_, name)| name.trim().to_owned())
+    const NUMBERS: [&str; 4] = ["implementer", "variant", "part", "revision"];
+    let field = |name: &str| {
+        cpuinfo.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name && !value.trim().is_empty()).then(|| value.trim().to_owned())
         })
-        .unwrap_or_default()
+    };
+    if let Some(name) = field("model name") {
+        return name;
+    }
+    let numbers: Vec<String> = NUMBERS
+        .iter()
+        .filter_map(|name| Some(format!("{name} {}", field(&format!("CPU {name}"))?)))
+        .collect();
+    match numbers.is_empty() {
+        true => "not told by /proc/cpuinfo".to_owned(),
+        false => numbers.join(", "),
+    }
 }
 
 /// `none [integrity] confidentiality` → `integrity`

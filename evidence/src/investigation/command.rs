@@ -105,6 +105,12 @@ pub enum NotFound {
          pattern match its `0x`, or its digits as `[0-9a-f]+`"
     )]
     Ambiguous(String),
+    /// The match begins with a zero, as octal numbers do.
+    #[error(
+        "what matches `{0}` begins with a zero: it can be an octal number, and `kind = \"int\"` reads decimal ones; let the pattern leave \
+         the zeros out, or take it as `kind = \"text\"`"
+    )]
+    Octal(String),
     /// The match is not an address.
     #[error("what matches `{0}` is not an address")]
     Address(String),
@@ -139,6 +145,13 @@ impl CommandValue {
             CommandValueKind::Text => Ok(Value::text(text)),
             CommandValueKind::Int => {
                 let number = match split_sign(text) {
+                    (_, digits)
+                        if digits.len() > 1
+                            && digits.bytes().all(|byte| byte.is_ascii_digit())
+                            && digits.starts_with('0') =>
+                    {
+                        return Err(NotFound::Octal(pattern()));
+                    }
                     (_, digits) if digits.starts_with("0x") => read_hexadecimal(text),
                     _ => text.parse().ok(),
                 };
