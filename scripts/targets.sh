@@ -153,7 +153,7 @@ for target in "${targets[@]}"; do
             same_books "$target" "qemu-aarch64 $PWD/$built/mdbook-qed"
             commands "$target" "qemu-aarch64 $PWD/$built/mdbook-qed"
             # These two take minutes without an emulator, too.
-            skipped=(--skip monotony --skip every_slide)
+            skipped=(--skip monotony --skip every_slide --skip every_alignment)
             cargo test --locked --profile "$profile" --target "$target" "${crates[@]}" --lib -- "${skipped[@]}"
             cargo test --locked --profile "$profile" --target "$target" -p qed-evidence --test integration -- "${skipped[@]}"
             say "$target: its tests pass in qemu-aarch64"

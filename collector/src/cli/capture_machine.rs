@@ -22,7 +22,6 @@ use super::runtime::runtime;
 use super::target::TargetMachine;
 use super::timings::{SYMBOLIZING, Timings};
 use super::unwritten_notes::print_unwritten_notes;
-use crate::arch::Arch;
 use crate::assemble::symbolize::{StaticFiles, make_evidence};
 use crate::session::commands::Commands;
 use crate::session::{self, CaptureOptions, ThisKernel};
@@ -81,7 +80,6 @@ fn capture_on(
                     "--boots is for guests: the host cannot be booted for a picture",
                 ));
             }
-            refuse_unknown_host(Arch::HOST)?;
             runtime.block_on(capture_on_host(investigation, options, &progress))
         }
         TargetMachine::Guest(name, source) => runtime.block_on(capture_in_guest(
@@ -191,17 +189,6 @@ fn check_readable(investigation: &Investigation, text: &str) -> Result<(), Failu
         env!("CARGO_PKG_VERSION")
     )
     .into())
-}
-
-/// Refuse a live machine whose addresses the redaction does not know how to find in texts.
-fn refuse_unknown_host(arch: Arch) -> Result<(), Failure> {
-    match arch {
-        Arch::X86_64 => Ok(()),
-        Arch::Aarch64 => Err(Failure::input(
-            "a host for arm64 is not captured: what may be published of a live machine is known of x86-64 alone. Capture in a guest, \
-             such as guest:debian-7.3-arm64",
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl ThisKernel {
                 unmapped: match &self.kallsyms {
                     Ok(_) => unmapped_range::unmapped_range(&symbols),
                     // The range lies somewhere in the image, but its bounds are not known.
-                    Err(_) => Some(unmapped_range::IMAGE),
+                    Err(_) => Some(unmapped_range::image_range(Arch::HOST)),
                 },
                 no_kprobes: (!self.machine.kprobe_pmu).then_some(NO_KPROBES),
                 no_lsm: self.no_lsm(),

@@ -1,5 +1,7 @@
 //! Address ranges that can be read although no pointer could validly lead there. Pure.
 
+use crate::arch::Arch;
+
 /// Memory that can be read although no valid pointer leads there: the part of the image that the kernel frees once it has
 /// booted, and, where per-CPU variables have addresses in the image (x86-64 since 6.15; before, they are offsets from 0, where
 /// nothing can be read), the range of per-CPU pointers. Pointers into the first chunk, from which allocations are served first,
@@ -26,9 +28,15 @@ pub(super) fn unmapped_range(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<(u64,
 /// The lowest address of the kernel.
 const KERNEL_HALF: u64 = 1 << 63;
 
-/// The range of the kernel's image: `__START_KERNEL_map`, and as much as it can have with KASLR,
-/// <https://elixir.bootlin.com/linux/v6.18/source/arch/x86/include/asm/page_64_types.h#L47>.
-pub(super) const IMAGE: (u64, u64) = (0xffff_ffff_8000_0000, 0xffff_ffff_c000_0000);
+/// The range that the kernel's image is somewhere in. On x86-64 `__START_KERNEL_map`, and as much as it can have with KASLR,
+/// <https://elixir.bootlin.com/linux/v6.18/source/arch/x86/include/asm/page_64_types.h#L47>; on arm64 all behind the linear map,
+/// <https://elixir.bootlin.com/linux/v6.18/source/Documentation/arch/arm64/memory.rst>.
+pub(super) const fn image_range(arch: Arch) -> (u64, u64) {
+    match arch {
+        Arch::X86_64 => (0xffff_ffff_8000_0000, 0xffff_ffff_c000_0000),
+        Arch::Aarch64 => (0xffff_8000_0000_0000, 0xffff_ffff_ffff_f000),
+    }
+}
 
 /// An upper bound for the first chunk's size behind the per-CPU variables: that is at most 64 KiB for modules and 80 KiB for
 /// everything else. <https://elixir.bootlin.com/linux/v6.18/source/include/linux/percpu.h#L15>

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Address(pub u64);
 
 /// The upper half of every pseudonym. No address of x86-64 looks like this (its highest bits would be equal, with
-/// five-level page tables the highest eight), and a random number does so once in 2^32.
+/// five-level page tables the highest eight), and a random number does so once in 2^32, such as an address that arm64 signed.
 const PSEUDONYM: u64 = 0x5ec2_e700;
 
 impl Address {

@@ -2,7 +2,6 @@
 
 use crate::document::value::{Location, Value};
 
-use super::parts::leaks_address;
 use super::phrase::PublicTexts;
 use super::reason::WithholdReason;
 
@@ -32,10 +31,6 @@ const MOST_PIDS: i32 = 4 * 1024 * 1024;
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/err.h#L18>). One below it can be anything.
 const LEAST: i32 = -4095;
 
-/// Addresses at which the kernel places programs, libraries and stacks of 64-bit tasks (`ELF_ET_DYN_BASE` to `TASK_SIZE_MAX`,
-/// <https://elixir.bootlin.com/linux/v6.12/source/arch/x86/include/asm/elf.h>).
-const USER_ADDRESSES: std::ops::Range<u64> = 0x5500_0000_0000..0x8000_0000_0000;
-
 /// Accept a value that is harmless by its kind. `declared`: the investigation says so.
 ///
 /// # Errors
@@ -48,7 +43,7 @@ pub(super) fn check_kind(
     let elsewhere = |value: i128| {
         let bits = u64::try_from(value).or(i64::try_from(value).map(i64::cast_unsigned));
         match bits {
-            Ok(bits) if leaks_address(bits, known.parts) || USER_ADDRESSES.contains(&bits) => {
+            Ok(bits) if known.parts.leak_in(bits) || known.parts.space.is_of_program(bits) => {
                 Err(WithholdReason::PartOfAddress)
             }
             _ => Ok(()),

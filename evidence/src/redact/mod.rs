@@ -26,7 +26,7 @@ use crate::document::{
     Boot, CommandRun, Evidence, Kaslr, Machine, Missing, Probe, Quality, Reader, SymbolPlaces,
 };
 use crate::secrets::{
-    self, SHORTEST_NUMBER, Searcher, Secret, integer, is_address, is_pointer, numbers_in,
+    self, AddressSpace, SHORTEST_NUMBER, Searcher, Secret, integer, is_pointer, numbers_in,
     value_kind,
 };
 use crate::validate::reader::{self, ReadError};
@@ -42,7 +42,7 @@ mod reason;
 mod tasks;
 
 use layout::Layout;
-use parts::{address_parts, leaks_address};
+use parts::AddressParts;
 pub use phrase::mask_unknown_words;
 use reason::WithholdReason;
 
@@ -74,7 +74,7 @@ pub fn is_redacted(evidence: &Evidence) -> bool {
 pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
     let raw = serde_json::to_value(evidence)?;
     let secrets = secrets::collect_document_secrets(&raw);
-    let parts = address_parts(&raw, &secrets);
+    let parts = AddressParts::of(&raw, &secrets);
     // Its memory, which is several times that of the document, is that of the next tree.
     drop(raw);
     let mut harmless = evidence.clone();
@@ -108,7 +108,7 @@ pub fn redact(evidence: &Evidence) -> Result<Evidence, RedactError> {
 /// another place: a line of the kernel's configuration that a command printed, too.
 pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     let mut harmless = evidence.clone();
-    let no_parts = BTreeSet::new();
+    let no_parts = AddressParts::none(evidence);
     public::withhold(&mut harmless, &no_parts);
     let known = phrase::PublicTexts::from_evidence(evidence, &no_parts);
     let mut shown = Vec::new();
@@ -116,7 +116,7 @@ pub fn withheld_texts(evidence: &Evidence) -> BTreeMap<Secret, String> {
     walk::<()>(&harmless, &mut |_, found| {
         shown.push(matches!(found, VisitedItem::Datum(Datum::Value(_))));
         if let VisitedItem::Datum(Datum::Value(Value::Text { value })) = found
-            && remove_addresses(value) == *value
+            && remove_addresses_in(value, no_parts.space) == *value
         {
             elsewhere.extend(value.lines().map(|line| line.trim().to_owned()));
         }
@@ -268,8 +268,13 @@ fn withhold_findings(node: &mut Json, searcher: &Searcher) {
     }
 }
 
-/// A text without the addresses that it holds, in hexadecimal or decimal.
+/// A text without the addresses that it holds, in hexadecimal or decimal, of whatever architecture.
 pub fn remove_addresses(text: &str) -> String {
+    remove_addresses_in(text, AddressSpace::STRICTEST)
+}
+
+/// [`remove_addresses`] of one architecture.
+fn remove_addresses_in(text: &str, space: &AddressSpace) -> String {
     if !has_long_word(text) {
         return text.to_owned();
     }
@@ -285,7 +290,7 @@ pub fn remove_addresses(text: &str) -> String {
         let at = text.len() - rest.len();
         let says = numbers_in(&text[at - sign..at + end])
             .into_iter()
-            .any(is_address);
+            .any(|number| space.is_address(number));
         out.push_str(if says { "…" } else { word });
         rest = &rest[end..];
     }
@@ -351,8 +356,7 @@ struct Redaction {
     /// The number of each pointer that leads into no symbol, counted from 0.
     numbers: BTreeMap<u64, u32>,
     layout: Layout,
-    /// Lower halves of pointers, and slides.
-    parts: BTreeSet<u64>,
+    parts: AddressParts,
     path: Vec<String>,
 }
 
@@ -398,7 +402,7 @@ impl Redaction {
                 } else if let Some(address) = Address::parse(text) {
                     *text = self.pseudonym(address).to_string();
                 } else if has_long_word(text) {
-                    *text = remove_addresses(text);
+                    *text = remove_addresses_in(text, self.parts.space);
                 }
             }
             Json::Number(_) | Json::Bool(_) | Json::Null => {}
@@ -423,7 +427,10 @@ impl Redaction {
             }
             "int" | "offset" | "size" | "flags" | "enum" | "fd" | "pid" => {
                 let bits = value.and_then(integer)?;
-                return leaks_address(bits, &self.parts).then_some(WithholdReason::PartOfAddress);
+                return self
+                    .parts
+                    .leak_in(bits)
+                    .then_some(WithholdReason::PartOfAddress);
             }
             "bytes" => {
                 let length = value.and_then(Json::as_str).map_or(0, |hex| hex.len() / 2);
@@ -431,7 +438,8 @@ impl Redaction {
             }
             "text" => {
                 let text = value.and_then(Json::as_str).unwrap_or_default();
-                return (has_long_word(text) && remove_addresses(text) != text)
+                return (has_long_word(text)
+                    && remove_addresses_in(text, self.parts.space) != text)
                     .then_some(WithholdReason::AddressInText);
             }
             _ => {}

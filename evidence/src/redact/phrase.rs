@@ -12,6 +12,8 @@ use foldhash::fast::FixedState;
 use crate::document::value::{Datum, Value};
 use crate::document::{Evidence, Target};
 
+use super::parts::AddressParts;
+
 /// The words in the texts of this crate and of the collector, one a line. `tests/words.rs` compares them.
 const WORDS: &str = include_str!("words.txt");
 
@@ -34,12 +36,12 @@ pub(super) struct PublicTexts<'a> {
     words: HashSet<String, FixedState>,
     texts: BTreeSet<String>,
     /// Numbers that say where something is.
-    pub parts: &'a BTreeSet<u64>,
+    pub parts: &'a AddressParts,
 }
 
 impl<'a> PublicTexts<'a> {
     /// The texts of `evidence` in public places.
-    pub fn from_evidence(evidence: &Evidence, parts: &'a BTreeSet<u64>) -> Self {
+    pub fn from_evidence(evidence: &Evidence, parts: &'a AddressParts) -> Self {
         let mut known = PublicTexts {
             words: HashSet::default(),
             texts: BTreeSet::new(),

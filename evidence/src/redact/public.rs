@@ -5,8 +5,6 @@
 //!
 //! Addresses are not removed here: they are replaced by pseudonyms afterwards.
 
-use std::collections::BTreeSet;
-
 use crate::document::Evidence;
 use crate::document::fields::{Field, Publish, Structure, VisitMut};
 use crate::document::value::{Datum, Frame, Value};
@@ -14,12 +12,13 @@ use crate::document::value::{Datum, Frame, Value};
 use super::in_context::redact_in_context;
 use super::keep::{keep_if, redact_reason, withhold_value};
 use super::kind::{check_kind, is_setting, is_source, is_source_file};
+use super::parts::AddressParts;
 use super::phrase::{PublicTexts, is_hex, is_list};
 use super::reason::WithholdReason;
 
 /// Removes everything from the evidence of a live machine that is not known to be harmless. A number that is one of the `parts`
 /// of an address is withheld, whatever its declared meaning.
-pub(super) fn withhold(evidence: &mut Evidence, parts: &BTreeSet<u64>) {
+pub(super) fn withhold(evidence: &mut Evidence, parts: &AddressParts) {
     let known = PublicTexts::from_evidence(evidence, parts);
     redact_in_context(evidence, &known);
     evidence.visit_mut(&mut PublicRules { known: &known });

@@ -606,18 +606,58 @@ fn recorded_as_host(text: &[u8]) -> Evidence {
     evidence
 }
 
+/// Where an arm64 kernel is linked to be.
+const ARM64_IMAGE: u64 = 0xffff_8000_8000_0000;
+
+/// The same document of a kernel for arm64: its image and its objects lie elsewhere.
+fn on_arm64(evidence: &Evidence) -> Evidence {
+    fn walk(node: &mut Json) {
+        let elsewhere = |address: u64| match address {
+            0xffff_8880_0000_0000..0xffff_9000_0000_0000 => {
+                Some(0xffff_0000_0000_0000 | address & 0x7f_ffff_ffff)
+            }
+            0xffff_ffff_8000_0000..0xffff_ffff_c000_0000 => {
+                Some(ARM64_IMAGE + (address & 0x7fff_ffff))
+            }
+            _ => None,
+        };
+        match node {
+            Json::Object(map) => map.values_mut().for_each(walk),
+            Json::Array(list) => list.iter_mut().for_each(walk),
+            Json::String(text) => {
+                if let Some(address) = Address::parse(text).and_then(|a| elsewhere(a.0)) {
+                    *text = Address(address).to_string();
+                } else if let Some(address) = text.parse().ok().and_then(elsewhere) {
+                    *text = address.to_string();
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut document = serde_json::to_value(evidence).unwrap();
+    document["kernel"]["arch"] = json!("aarch64");
+    for name in ["physical_start", "physical_align"] {
+        document["kaslr"][name] = json!({"unavailable": "not on arm64"});
+    }
+    walk(&mut document);
+    crate::validate::reader::read(document.to_string().as_bytes()).unwrap()
+}
+
 /// The same document with the kernel elsewhere: live addresses of the image, the slide, and where it is in memory.
 fn slid(evidence: &Evidence, slide: u64) -> Evidence {
     let told = match evidence.kaslr.slide.value() {
         Some(Value::Offset { value }) => u64::try_from(value.get()).unwrap(),
         other => panic!("{other:?}"),
     };
-    const IMAGE: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_c000_0000;
-    let moved = |live: u64| live - told + slide;
+    let image = match evidence.kernel.architecture() {
+        "x86_64" => 0xffff_ffff_8000_0000..0xffff_ffff_c000_0000,
+        _ => ARM64_IMAGE + told..ARM64_IMAGE + told + (1 << 30),
+    };
+    let moved = |live: u64| image.contains(&live).then(|| live - told + slide);
     fn walk(
         node: &mut Json,
         is_static: bool,
-        number: &dyn Fn(u64) -> u64,
+        number: &dyn Fn(u64) -> Option<u64>,
         offset: &dyn Fn(u64) -> u64,
     ) {
         match node {
@@ -634,11 +674,10 @@ fn slid(evidence: &Evidence, slide: u64) -> Evidence {
                 .iter_mut()
                 .for_each(|child| walk(child, is_static, number, offset)),
             Json::String(text) if !is_static => {
-                if let Some(address) = Address::parse(text).filter(|a| IMAGE.contains(&a.0)) {
-                    *text = Address(number(address.0)).to_string();
-                } else if let Some(address) = text.parse().ok().filter(|n: &u64| IMAGE.contains(n))
-                {
-                    *text = number(address).to_string();
+                if let Some(address) = Address::parse(text).and_then(|a| number(a.0)) {
+                    *text = Address(address).to_string();
+                } else if let Some(address) = text.parse().ok().and_then(number) {
+                    *text = address.to_string();
                 }
             }
             _ => {}
@@ -695,13 +734,30 @@ fn every_slide() {
         return qed_layers::note_skipped("there is no recorded evidence here");
     };
     let host = recorded_as_host(&text);
+    every_slide_of(&host, (0..512).map(|number| number << 21));
+}
+
+/// Check the same of an arm64 kernel, at slides of each alignment.
+#[test]
+fn every_alignment_on_arm64() {
+    let recorded = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../recorded/guest-debian-7.3-arm64.json"
+    );
+    let Ok(text) = std::fs::read(recorded) else {
+        return qed_layers::note_skipped("there is no recorded evidence here");
+    };
+    let slides = (0..64).map(|number| 0x1000_0000_0000 + number * 0x7f_fb60_0000 + (number << 16));
+    every_slide_of(&recorded_as_host(&text), slides);
+}
+
+fn every_slide_of(host: &Evidence, slides: impl Iterator<Item = u64>) {
     let mut first = None;
-    for number in 0..512 {
-        let slide = number << 21;
-        let redacted = redact(&slid(&host, slide)).unwrap_or_else(|e| panic!("{slide:#x}: {e}"));
+    for slide in slides {
+        let redacted = redact(&slid(host, slide)).unwrap_or_else(|e| panic!("{slide:#x}: {e}"));
         let digest = sha2::Sha256::digest(crate::redact::tests::text(&redacted).as_bytes());
         // Without a slide the source of the addresses is known to all.
-        if number > 0 {
+        if slide > 0 {
             assert_eq!(*first.get_or_insert(digest), digest, "{slide:#x}");
         }
     }

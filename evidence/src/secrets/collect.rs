@@ -11,9 +11,9 @@ use crate::document::{
 };
 
 use super::secret::{
-    CANONICAL, FIRST_RANDOM, IMAGE, KERNEL_HALF, SMALLEST_SLIDE, Secret, SecretKind, is_address,
-    is_pattern, is_pointer,
+    FIRST_RANDOM, IMAGE, KERNEL_HALF, SMALLEST_SLIDE, Secret, SecretKind, is_pattern, is_pointer,
 };
+use super::space::AddressSpace;
 
 /// Keys of the document that decide what is a secret.
 const KASLR: &str = key_of!(Evidence, "kaslr");
@@ -42,10 +42,15 @@ pub fn collect_secrets(evidence: &Evidence) -> BTreeMap<Secret, String> {
 
 /// [`collect_secrets`] of evidence as it is written.
 pub(crate) fn collect_document_secrets(document: &Json) -> BTreeMap<Secret, String> {
-    let mut found = Collector::default();
+    let mut found = Collector {
+        secrets: BTreeMap::new(),
+        configured: BTreeSet::new(),
+        space: AddressSpace::of_document(document),
+        large: false,
+    };
     found.walk(document, &mut Vec::new());
-    if found.has_five_levels() {
-        found.five_levels = true;
+    if found.is_large() {
+        found.large = true;
         found.walk(document, &mut Vec::new());
     }
     let Collector {
@@ -89,22 +94,23 @@ impl<'d> Step<'d> {
     }
 }
 
-#[derive(Default)]
 struct Collector {
     secrets: BTreeMap<Secret, String>,
     /// Numbers of the kernel's configuration: the same in every kernel of this build.
     configured: BTreeSet<u64>,
-    /// The kernel uses five-level page tables, and has addresses that are too low for one with four.
-    five_levels: bool,
+    space: &'static AddressSpace,
+    /// The kernel uses more levels of page tables than usual, or longer addresses, and has some that are too low for others.
+    large: bool,
 }
 
 impl Collector {
-    /// True if an address was found that only a kernel with five-level page tables has.
-    fn has_five_levels(&self) -> bool {
+    /// True if an address was found that only a kernel with a larger half than usual has.
+    fn is_large(&self) -> bool {
         self.secrets.keys().any(|secret| {
             let number = secret.as_number();
             secret.kind == SecretKind::Pointer
-                && number.is_some_and(|number| (KERNEL_HALF..CANONICAL).contains(&number))
+                && number
+                    .is_some_and(|number| (KERNEL_HALF..self.space.usual_half).contains(&number))
         })
     }
 
@@ -117,6 +123,13 @@ impl Collector {
     fn add_pointer(&mut self, path: &[Step<'_>], number: u64) {
         if is_pointer(number) && number >= FIRST_RANDOM && !is_pattern(number) {
             self.add(path, Secret::number(SecretKind::Pointer, number));
+            for plain in self.space.without_tag(number) {
+                // Nothing is lower in a kernel whose half is the usual one.
+                let possible = plain < KERNEL_HALF || plain >= self.space.usual_half || self.large;
+                if possible && !is_pattern(plain) {
+                    self.add(path, Secret::number(SecretKind::Pointer, plain));
+                }
+            }
         }
     }
 
@@ -161,7 +174,7 @@ impl Collector {
                 None => self.add_text(path, text),
             },
             Json::Number(number) => {
-                if let Some(number) = number.as_u64().filter(|n| is_address(*n)) {
+                if let Some(number) = number.as_u64().filter(|n| self.space.is_address(*n)) {
                     self.add_pointer(path, number);
                 }
             }
@@ -200,7 +213,7 @@ impl Collector {
                 let Some(bits) = integer(value) else { return };
                 if about_place && (SMALLEST_SLIDE..KERNEL_HALF).contains(&bits) {
                     self.add(path, Secret::number(SecretKind::Slide, bits));
-                } else if is_address(bits) {
+                } else if self.space.is_address(bits) {
                     self.add_pointer(path, bits);
                 }
             }
@@ -209,9 +222,10 @@ impl Collector {
                 for (place, window) in bytes.windows(8).enumerate() {
                     let word = u64::from_le_bytes(window.try_into().unwrap_or_default());
                     let aligned = place.is_multiple_of(8);
-                    // With four levels, a word that only ends in `ff` is a coincidence.
-                    let low = word < CANONICAL && !(self.five_levels && aligned);
-                    if low || !is_address(word) {
+                    // With the usual half, a word that only ends in `ff` is a coincidence.
+                    let low = word < self.space.usual_half
+                        && !(self.large && aligned && word >= KERNEL_HALF);
+                    if low || !self.space.is_address(word) {
                         continue;
                     }
                     match aligned || word >= IMAGE {
@@ -242,7 +256,7 @@ impl Collector {
 
     fn add_text(&mut self, path: &[Step<'_>], text: &str) {
         for number in numbers_in(text) {
-            if is_address(number) {
+            if self.space.is_address(number) {
                 self.add_pointer(path, number);
             }
         }
@@ -274,7 +288,7 @@ pub(crate) fn integer(value: &Json) -> Option<u64> {
 pub(crate) const SHORTEST_NUMBER: usize = 8;
 
 /// Words of a text that are addresses by their size, as numbers: hexadecimal ones of 12 to 16 digits, decimal ones of
-/// 13 to 20, negative ones of 8 and more, and octal ones of 22.
+/// 13 to 20, negative ones of 8 and more, and octal ones of 19 to 22.
 pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
     let mut out = Vec::new();
     let mut minus = false;
@@ -292,7 +306,7 @@ pub(crate) fn numbers_in(text: &str) -> Vec<u64> {
             out.extend(u64::from_str_radix(digits, 16));
         }
         let octal = word.trim_start_matches(['0', 'o', 'O']);
-        if octal.len() == 22 {
+        if (19..=22).contains(&octal.len()) {
             out.extend(u64::from_str_radix(octal, 8));
         }
         if word.len() <= 20 && word.bytes().all(|b| b.is_ascii_digit()) {

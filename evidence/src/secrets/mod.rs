@@ -10,6 +10,7 @@ mod members;
 mod multi_matcher;
 mod patterns;
 mod secret;
+mod space;
 mod spellings;
 
 pub(crate) use collect::{
@@ -18,8 +19,9 @@ pub(crate) use collect::{
 pub use collect::{collect_secrets, known_secrets};
 pub use members::is_secret_member;
 pub use patterns::{Searcher, SecretMatch};
-pub(crate) use secret::{FIRST_PAGE, is_address};
+pub(crate) use secret::FIRST_PAGE;
 pub use secret::{Secret, SecretKind, is_pointer, slides};
+pub(crate) use space::AddressSpace;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -8,18 +8,16 @@ use crate::document::value::Address;
 pub(crate) const FIRST_PAGE: u64 = 0x1000;
 
 /// The lowest address of the kernel's half on x86-64 with five-level page tables
-/// (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L83>).
+/// (<https://elixir.bootlin.com/linux/v6.1/source/Documentation/x86/x86_64/mm.rst#L83>). On arm64 it is never lower than
+/// 0xfff0_0000_0000_0000 (<https://elixir.bootlin.com/linux/v6.12/source/Documentation/arch/arm64/memory.rst>).
 pub(super) const KERNEL_HALF: u64 = 0xff00_0000_0000_0000;
-
-/// The lowest address of the kernel's half with four-level page tables. Among bytes that begin anywhere only what is
-/// above is taken for an address.
-pub(super) const CANONICAL: u64 = 0xffff_8000_0000_0000;
 
 /// Errors in the place of a pointer begin here (`ERR_PTR`, `MAX_ERRNO` is 4095).
 pub(super) const FIRST_ERROR: u64 = u64::MAX - 4094;
 
-/// The end of the modules. Above are only the fixed map and the vsyscall page, which are the same everywhere; and the
-/// small negative numbers.
+/// The end of the modules on x86-64. Above are only the fixed map and the vsyscall page, which are the same everywhere; and the
+/// small negative numbers. On arm64 what moves ends below, too (`VMEMMAP_END`,
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L49>).
 pub(super) const MODULES_END: u64 = 0xffff_ffff_ff00_0000;
 
 /// Below this are the addresses of programs that are linked to a fixed place, which say nothing.
@@ -28,6 +26,12 @@ pub(super) const FIRST_RANDOM: u64 = 1 << 32;
 /// Addresses that are the same on all machines: where the kernel's documentation puts its regions, where the image is
 /// linked to be, and poison (`LIST_POISON1`, `LIST_POISON2`).
 pub(super) const KNOWN_TO_ALL: &[u64] = &[
+    // arm64, whose image has been linked behind 2 GiB of modules since 6.5, and behind 128 MiB before.
+    0xfff0_0000_0000_0000,
+    0xffff_0000_0000_0000,
+    0xffff_8000_0800_0000,
+    0xffff_8000_8000_0000,
+    // x86-64.
     0xffff_8000_0000_0000,
     0xffff_8880_0000_0000,
     0xffff_c880_0000_0000,
@@ -43,16 +47,22 @@ pub(super) const KNOWN_TO_ALL: &[u64] = &[
 ];
 
 /// The smallest slide that is looked for: a smaller number would be found everywhere, and no kernel is moved by less
-/// (`CONFIG_PHYSICAL_ALIGN` is 2 MiB or more).
+/// (`CONFIG_PHYSICAL_ALIGN` is 2 MiB or more; on arm64 a kernel is moved by [`LARGE_SLIDE`] or more).
 pub(super) const SMALLEST_SLIDE: u64 = 0x20_0000;
 
-/// The lowest address of the kernel's image, and how much room there is for it
+/// A distance of this size or more is so rare that none is equal by chance, and is found like an address: on arm64 a slide is an
+/// eighth of the kernel's half or more (<https://elixir.bootlin.com/linux/v6.1/source/arch/arm64/kernel/kaslr.c>,
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/kernel/pi/kaslr_early.c>).
+pub(super) const LARGE_SLIDE: u64 = 1 << 36;
+
+/// The lowest address of the kernel's image on x86-64, and how much room there is for it
 /// (<https://elixir.bootlin.com/linux/v6.1/source/arch/x86/include/asm/page_64_types.h>, `__START_KERNEL_map` and
 /// `KERNEL_IMAGE_SIZE` with KASLR).
 pub(crate) const IMAGE: u64 = 0xffff_ffff_8000_0000;
 pub(super) const IMAGE_SPACE: u64 = 1 << 30;
 
-/// Every slide that a kernel can have, but for none: by the smallest alignment, anywhere in the room for the image.
+/// Every slide that a kernel for x86-64 can have, but for none: by the smallest alignment, anywhere in the room for the image. On
+/// arm64 there are too many for a list.
 pub fn slides() -> impl Iterator<Item = u64> {
     (SMALLEST_SLIDE..IMAGE_SPACE).step_by(SMALLEST_SLIDE as usize)
 }
@@ -108,12 +118,12 @@ impl Secret {
         })
     }
 
-    /// True if there are so few numbers of its kind that another document can have it by chance: a slide, and an
+    /// True if there are so few numbers of its kind that another document can have it by chance: on x86-64 a slide, and an
     /// address in the kernel's image.
     pub fn is_guessable(&self) -> bool {
         let in_image = |number: u64| (IMAGE..IMAGE + IMAGE_SPACE).contains(&number);
         match self.kind {
-            SecretKind::Slide => true,
+            SecretKind::Slide => self.as_number().is_some_and(|slide| slide < LARGE_SLIDE),
             SecretKind::Pointer => self.as_number().is_some_and(in_image),
             SecretKind::Word | SecretKind::Memory => false,
         }
@@ -136,9 +146,9 @@ pub fn is_pointer(number: u64) -> bool {
     (FIRST_PAGE..FIRST_ERROR).contains(&number) && !Address(number).is_pseudonym()
 }
 
-/// True if a plain number is an address: in the kernel's half, and no pattern of bits.
-pub(crate) fn is_address(number: u64) -> bool {
-    (KERNEL_HALF..MODULES_END).contains(&number) && !is_pattern(number)
+/// True if a plain number is in the kernel's half, where what is there moves.
+pub(super) fn is_canonical(number: u64) -> bool {
+    (KERNEL_HALF..MODULES_END).contains(&number)
 }
 
 /// True if a number is so simple that it reveals nothing: nearly all ones, or a well-known address.

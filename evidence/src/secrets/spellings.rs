@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::multi_matcher::MultiMatcher;
-use super::secret::IMAGE;
+use super::secret::{IMAGE, LARGE_SLIDE};
 use Around::{Anything, Base64End, DecimalEnd, HexEnd, OctalEnd};
 use Case::{Any, Own};
 use Haystack::{Grouped, Plain, Raw};
@@ -112,6 +112,9 @@ impl Spellings {
 
     /// Add all spellings of a slide.
     pub fn add_slide(&mut self, number: u64, secret: usize) {
+        if number >= LARGE_SLIDE {
+            self.add_address(number, secret, true);
+        }
         let mut add = self.speller(secret);
         let digits = format!("{number:x}");
         add.add_one(Plain, "hexadecimal", (Any, HexEnd), digits.as_str());

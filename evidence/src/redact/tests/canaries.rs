@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{slid, text};
+use super::{on_arm64, slid, text};
 use crate::document::{CommandRun, Evidence, Experiment, Reader, Reading};
 use crate::redact::redact;
 use crate::secrets::{
@@ -22,9 +22,55 @@ const WORDS: &[&str] = &[
     "52:54:00:9a:bc:de",
 ];
 
-/// An address in the image, at this slide, and one of an object.
+/// A slide of this size is one of arm64.
+const LARGE: u64 = 1 << 36;
+
+/// Slides of arm64: each alignment that an image can have (64 KiB), all over the room for it. The lower halves of [`pointers`] have
+/// as many digits at each.
+fn arm64_slides() -> impl Iterator<Item = u64> {
+    (0..128).map(|number| {
+        let high = 0x1000 + number * 0x51;
+        let low = number * 0x57 % 0x1f0;
+        high << 32 | low << 21 | (number % 32) << 16
+    })
+}
+
+/// The same with lower halves of every size.
+fn arm64_slides_of_all_sizes() -> impl Iterator<Item = u64> {
+    (0..128).map(|number| 0x1000_0000_0000 + number * 0x3f_fb60_0000 + ((number % 32) << 16))
+}
+
+/// An address in the image, at this slide, and one of an object: on arm64 with 48 bits and with 52 in turn.
 fn pointers(slide: u64) -> [u64; 2] {
-    [0xffff_ffff_8112_3458 + slide, 0xffff_8881_8a3b_5c78]
+    match (slide >= LARGE, slide >> 16 & 1) {
+        (false, _) => [0xffff_ffff_8112_3458 + slide, 0xffff_8881_8a3b_5c78],
+        (true, 0) => [0xffff_8000_8112_3458 + slide, 0xffff_0001_8a3b_5c78],
+        (true, _) => [0xffff_8000_8112_3458 + slide, 0xfff0_0001_8a3b_5c78],
+    }
+}
+
+/// Other numbers of arm64 that say where something is: the slide, which needs more than 32 bits, the upper half of an address, the
+/// address with a signature and with a tag, and where a program is.
+fn wide_numbers(slide: u64) -> Vec<u64> {
+    if slide < LARGE {
+        return Vec::new();
+    }
+    let [image, object] = pointers(slide);
+    let signed = image & !(0xff7f << 48) | 0x5b6f << 48;
+    let tagged = object & !(0xff << 56) | 0xf4 << 56;
+    let upper = image >> 32;
+    // A small number stands for much else.
+    let low = Some(slide & 0xffff_ffff).filter(|low| *low >= 1 << 20);
+    vec![
+        slide,
+        upper,
+        image,
+        object,
+        signed,
+        tagged,
+        0xaaaa_c123_4568,
+        low.unwrap_or(slide),
+    ]
 }
 
 /// Numbers that identify a machine: four letters of a name, addresses of networks, and halves of a hardware address.
@@ -77,7 +123,36 @@ fn numbers(slide: u64) -> Vec<(String, Value)> {
         .enumerate()
         .map(move |(kind, value)| (format!("n{at}_{kind}"), value))
     };
-    all.flat_map(kinds).collect()
+    all.flat_map(kinds).chain(wide_values(slide)).collect()
+}
+
+/// The numbers of arm64 as values of the kinds that have 64 bits.
+fn wide_values(slide: u64) -> impl Iterator<Item = (String, Value)> {
+    let all = wide_numbers(slide).into_iter().enumerate();
+    all.flat_map(|(at, number)| {
+        let typed = |value: Integer, name: &str| Value::Int {
+            value,
+            type_name: Some(name.into()),
+        };
+        [
+            typed(Integer::from(number), "u64"),
+            typed(Integer::from(number.cast_signed()), "long"),
+            typed(Integer::from(number), "size_t"),
+            Value::Offset {
+                value: Integer::from(number),
+            },
+            Value::Size { value: number },
+            Value::Time { ns: number },
+            Value::Flags {
+                value: Integer::from(number),
+                set: None,
+                names: vec![format!("{number:#x}")],
+            },
+        ]
+        .into_iter()
+        .enumerate()
+        .map(move |(kind, value)| (format!("w{at}_{kind}"), value))
+    })
 }
 
 /// The numbers in decimal, as they would stand in a document.
@@ -227,6 +302,10 @@ fn planted(evidence: &Evidence, slide: u64) -> Evidence {
             }
         }
     }
+    for (name, value) in wide_values(slide) {
+        probe.public.push(format!("entry.declared_{name}"));
+        hit.entry.insert(format!("declared_{name}"), value.into());
+    }
     // An author who declares a text cannot know what it holds at the next boot. Each of these is searched by itself, so there
     // are some in each document, and all in sixteen.
     let turn = usize::try_from(slide >> 21).unwrap() % 16;
@@ -333,11 +412,26 @@ fn all_found(searcher: &Searcher, slide: u64) {
 /// in nothing of it, and that every spelling would be found in a page, at its place.
 #[test]
 fn every_slide() {
-    let raw = crate::testing::evidence();
-    let all: Vec<u64> = slides().collect();
-    let first = published(&raw, all[2]).0;
-    let untold: Vec<u64> = std::thread::scope(|scope| {
-        let (raw, first) = (&raw, &first);
+    let untold = publish_at(&crate::testing::evidence(), &slides().collect::<Vec<_>>());
+    // Those that every kernel of this configuration names.
+    assert_eq!(untold, [0x20_0000, 0x100_0000]);
+}
+
+/// Check the same on arm64, at slides of each alignment.
+#[test]
+fn every_alignment_on_arm64() {
+    let raw = on_arm64(&crate::testing::evidence());
+    for untagged in [true, false] {
+        let alike = arm64_slides().filter(|slide| (slide >> 16 & 1 == 0) == untagged);
+        assert_eq!(publish_at(&raw, &alike.collect::<Vec<_>>()), [0; 0]);
+    }
+}
+
+/// Publish the document at each slide, and return those that are not searched for.
+fn publish_at(raw: &Evidence, all: &[u64]) -> Vec<u64> {
+    let first = published(raw, all[2]).0;
+    std::thread::scope(|scope| {
+        let first = &first;
         let check = move |slide: &u64| {
             let (redacted, is_told) = published(raw, *slide);
             for (one, other) in redacted.lines().zip(first.lines()) {
@@ -353,19 +447,30 @@ fn every_slide() {
         run.into_iter()
             .flat_map(|half| half.join().unwrap())
             .collect()
-    });
-    // Those that every kernel of this configuration names.
-    assert_eq!(untold, [0x20_0000, 0x100_0000]);
+    })
 }
 
 /// Check that at every slide nothing of it comes out of the places that hold one value, which hold another part of it at each slide:
 /// all of it in all together.
 #[test]
 fn one_in_each_place() {
-    let raw = crate::testing::evidence();
+    try_each_place(&crate::testing::evidence(), slides(), 2);
+}
+
+/// Check the same on arm64.
+#[test]
+fn one_in_each_place_on_arm64() {
+    let raw = on_arm64(&crate::testing::evidence());
+    try_each_place(&raw, arm64_slides_of_all_sizes(), 7);
+}
+
+/// Put other values into the places that hold one, in so many turns at each slide.
+fn try_each_place(raw: &Evidence, slides: impl Iterator<Item = u64>, turns: usize) {
     let mut tried = BTreeSet::new();
-    for (turn, slide) in slides().enumerate() {
-        let mut host = slid(&raw, slide);
+    let mut count = 0;
+    for (turn, slide) in slides.enumerate() {
+        count = values(slide).len();
+        let mut host = slid(raw, slide);
         // The secrets have to be in the document: that is where redaction knows them from.
         let probe = host.experiments.get_mut("create").unwrap();
         let probe = probe.probes.get_mut("sock_alloc").unwrap();
@@ -373,7 +478,7 @@ fn one_in_each_place() {
             let whole = Value::address(pointer).into();
             probe.hits[0].exit.insert(format!("whole{number}"), whole);
         }
-        for turn in [2 * turn, 2 * turn + 1] {
+        for turn in turns * turn..turns * (turn + 1) {
             let mut host = host.clone();
             alone(host.experiments.get_mut("create").unwrap(), slide, turn);
             tried.insert((turn + 1) % values(slide).len());
@@ -381,7 +486,7 @@ fn one_in_each_place() {
             no_canary(&text(&redacted), slide);
         }
     }
-    assert_eq!(tried.len(), values(0).len());
+    assert_eq!(tried.len(), count);
 }
 
 /// Assert that no canary is in a document, in whatever case.

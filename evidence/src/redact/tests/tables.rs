@@ -21,6 +21,7 @@ use crate::document::{
 };
 use crate::path_index::leaves;
 use crate::path_index::resolve::{Catalog, Indexed, Resolved};
+use crate::redact::parts::AddressParts;
 use crate::redact::public::withhold;
 use crate::testing::{evidence, investigation};
 
@@ -562,7 +563,7 @@ fn redacted_or_public() {
         let before = serde_json::to_string(&planted).unwrap();
         assert!(before.matches(CANARY).count() > 60, "{before}");
         let mut harmless = planted.clone();
-        withhold(&mut harmless, &BTreeSet::new());
+        withhold(&mut harmless, &AddressParts::none(&planted));
         let after = serde_json::to_string_pretty(&harmless).unwrap();
         let left: Vec<&str> = after
             .lines()
