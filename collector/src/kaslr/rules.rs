@@ -14,6 +14,9 @@ const IMAGE_SIZE: u64 = 1 << 30;
 /// `_PAGE_OFFSET(VA_BITS_MIN)` of arm64: addresses of the kernel have at least this many bits less one.
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L45>
 const MAX_VA_BITS_MIN: u64 = 48;
+/// The same with pages of 16 KiB, where a processor that has no more bits has one less (6.9 and later).
+/// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L58>
+const VA_BITS_MIN_16K: u64 = 47;
 /// The space for modules between the linear map's end and the image of an arm64 kernel: since 6.5, and before.
 /// <https://elixir.bootlin.com/linux/v6.12/source/arch/arm64/include/asm/memory.h#L49>
 const MODULES: [u64; 2] = [2 << 30, 128 << 20];
@@ -120,9 +123,9 @@ fn check_static_base(inputs: &KaslrInputs<'_>, sources: &[SourceReport]) -> Slid
     };
     let configured = config_number(inputs, source).and_then(|physical| {
         if inputs.arch == Arch::Aarch64 {
-            let bits = physical.clamp(1, MAX_VA_BITS_MIN);
-            let end = (1_u64 << (bits - 1)).wrapping_neg();
-            return Ok(MODULES.map(|modules| end.wrapping_add(modules)).to_vec());
+            let config = inputs.config.as_ref().map_err(Clone::clone)?;
+            let small = config.is_built_in("CONFIG_ARM64_16K_PAGES");
+            return Ok(arm64_bases(physical, small).to_vec());
         }
         let align = config_number(inputs, "CONFIG_PHYSICAL_ALIGN")?;
         let base = physical
@@ -169,6 +172,16 @@ fn check_static_base(inputs: &KaslrInputs<'_>, sources: &[SourceReport]) -> Slid
     }
 }
 
+/// Where an arm64 kernel is linked to be, with so many bits of addresses, and pages of 16 KiB or others.
+fn arm64_bases(va_bits: u64, pages_of_16k: bool) -> [u64; 2] {
+    let most = match pages_of_16k {
+        true => VA_BITS_MIN_16K,
+        false => MAX_VA_BITS_MIN,
+    };
+    let linear_map_end = (1_u64 << (va_bits.clamp(1, most) - 1)).wrapping_neg();
+    MODULES.map(|modules| linear_map_end.wrapping_add(modules))
+}
+
 fn check_core_symbols(sources: &[SourceReport]) -> SlideCheck {
     let compared: Vec<_> = sources
         .iter()
@@ -208,4 +221,26 @@ pub(super) fn disabling_setting(inputs: &KaslrInputs<'_>) -> Option<String> {
     words
         .any(|word| word == "nokaslr")
         .then(|| "the kernel's command line says nokaslr".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that the base of an arm64 kernel follows from its configuration: the last was seen in Debian's kernel with pages of 16 KiB
+    /// (7.2), whose `_text` less what VMCOREINFO calls its offset is that.
+    #[test]
+    fn arm64_bases_by_configuration() {
+        for (bits, small, base) in [
+            (48, false, 0xffff_8000_8000_0000),
+            (52, false, 0xffff_8000_8000_0000),
+            (48, false, 0xffff_8000_0800_0000),
+            (39, false, 0xffff_ffc0_8000_0000),
+            (47, true, 0xffff_c000_8000_0000),
+            (52, true, 0xffff_c000_8000_0000),
+        ] {
+            let bases = arm64_bases(bits, small);
+            assert!(bases.contains(&base), "{bits}, {small}: {bases:x?}");
+        }
+    }
 }
