@@ -36,8 +36,8 @@ case "${1:-book}" in
     workflows) packages=(ca-certificates curl git python3-venv) ;;
     test)
         # libxml2-utils has xmllint, which holds reports to their schema. pahole prints structures, to compare ours with. neovim is an
-        # editor for the language server.
-        packages+=("${ebpf[@]}" chromium g++ libxml2-utils neovim pahole python3-venv)
+        # editor for the language server. qemu-user runs the collector for arm64.
+        packages+=("${ebpf[@]}" chromium g++ libxml2-utils neovim pahole python3-venv qemu-user)
         # Any node from version 18 on will do, wherever it came from.
         command -v node >/dev/null || packages+=(nodejs)
         command -v npm >/dev/null || packages+=(npm)

@@ -344,6 +344,66 @@ fn programs_for_another_processor() {
     assert!(message.contains("i.toml:2:10"), "{message}");
 }
 
+/// The collector for arm64 that stands where cargo builds it, or is named, and a program that runs it here. `None`, with a note, where one of them
+/// is missing, or the collector is of other sources.
+fn emulated_collector() -> Option<(std::path::PathBuf, std::path::PathBuf)> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let emulator = std::env::split_paths(&path)
+        .flat_map(|folder| ["qemu-aarch64", "qemu-aarch64-static"].map(|name| folder.join(name)))
+        .find(|file| file.is_file());
+    let named = std::env::var_os("QED_COLLECTOR_AARCH64").map(Into::into);
+    let built = || {
+        let profile = support::program().parent()?;
+        let target = profile.parent()?.parent()?;
+        let built = target.join("aarch64-unknown-linux-gnu");
+        Some(built.join(profile.file_name()?).join("qed-collector"))
+    };
+    let twin = named.or_else(built).filter(|file| file.is_file());
+    if emulator.is_none() || twin.is_none() {
+        note_skipped(
+            "there is no qemu-aarch64 (Debian: qemu-user), or no collector for arm64 (`make arm64`)",
+        );
+    }
+    emulator.zip(twin)
+}
+
+/// Check that the static program for arm64 runs in the user land of an emulator: that `doctor` says what it finds, that a capture of a kernel that
+/// is not there to be probed is refused, and that a plan for a guest is the one that the program for x86-64 makes.
+#[test]
+fn under_user_emulation() {
+    let Some((emulator, twin)) = emulated_collector() else {
+        return;
+    };
+    if captured(INVESTIGATION).is_none() {
+        return;
+    }
+    let folder = folder_with(INVESTIGATION);
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(&emulator);
+        let command = command.arg(&twin).args(arguments);
+        command.current_dir(folder.path()).output().unwrap()
+    };
+    let doctor = run(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert_eq!(doctor.status.code(), Some(0), "{said}");
+    for line in ["host", "guest", "qemu-system-aarch64", "guests for x86-64"] {
+        assert!(said.contains(line), "`{line}` is not in:\n{said}");
+    }
+    // The system call `bpf` is not emulated.
+    let capture = ["capture", "--investigation", "i.toml", "--on", "host"];
+    let (status, message) = status_and_message(&run(&capture));
+    assert_eq!(status, Some(3), "{message}");
+    let plan = ["plan", "--investigation", "i.toml", "--on", MACHINE];
+    let native = collector(folder.path(), plan).output().unwrap();
+    let emulated = run(&plan);
+    let (status, message) = status_and_message(&emulated);
+    assert_eq!(status, Some(0), "{message}");
+    assert_eq!(
+        String::from_utf8_lossy(&emulated.stdout),
+        String::from_utf8_lossy(&native.stdout)
+    );
+}
+
 /// Check that it is said at once, and with what to do, that this machine lacks the emulator, or a collector for arm64 of the same sources:
 /// by each command that would boot a guest for arm64, and of an image for arm64 as well.
 #[test]
