@@ -166,6 +166,15 @@ fn lacks_program(experiment: &Experiment) -> bool {
     })
 }
 
+/// A line of output, cut where it is too long for a message.
+fn shorten(line: &str) -> String {
+    const MOST: usize = 300;
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}… (all of it is in `outcome.stderr`)", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
 /// A command that ended as if a program had not been there, that said so of one of several, or that complained and failed.
 fn command_failure(experiment: &Experiment, kind: MachineKind) -> Option<String> {
     let (status, report) = exit_status(experiment)?;
@@ -183,7 +192,7 @@ fn command_failure(experiment: &Experiment, kind: MachineKind) -> Option<String>
     // This may appear in the public log of a publication, which must not contain output of a live machine.
     let said = match kind {
         MachineKind::Guest if lines.is_empty() => {
-            report.lines().next_back().unwrap_or_default().to_owned()
+            shorten(report.lines().next_back().unwrap_or_default())
         }
         MachineKind::Guest => lines.join("; "),
         MachineKind::Host if report.is_empty() => String::new(),
@@ -355,6 +364,11 @@ mod tests {
         assert!(report(127, "", false).contains("`programs`"));
         assert!(report(126, "", false).contains("may not be executed"));
         assert!(report(2, "Can't locate strict.pm", false).contains("status 2: Can't locate"));
+        let long = report(7, &"ä".repeat(70_000), false);
+        assert!(
+            long.chars().count() < 500 && long.contains("ä… (all of it is in `outcome.stderr`)"),
+            "{long}"
+        );
         let mut host = evidence.clone();
         host.machine.kind = MachineKind::Host;
         let experiment = host.experiments.values_mut().next().unwrap();

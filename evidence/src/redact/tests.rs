@@ -636,6 +636,7 @@ fn on_arm64(evidence: &Evidence) -> Evidence {
     }
     let mut document = serde_json::to_value(evidence).unwrap();
     document["kernel"]["arch"] = json!("aarch64");
+    document["kernel"]["release"] = json!("6.12.90+deb13-arm64");
     for name in ["physical_start", "physical_align"] {
         document["kaslr"][name] = json!({"unavailable": "not on arm64"});
     }
