@@ -404,6 +404,41 @@ fn under_user_emulation() {
     );
 }
 
+/// Check that the program for arm64 captures in a guest for x86-64, with the collector for that as its first process: the same hits as
+/// the program for x86-64 sees there.
+#[test]
+fn guest_for_x86_64_on_arm64() {
+    let Some((emulator, twin)) = emulated_collector() else {
+        return;
+    };
+    let machine = "guest:debian-6.1";
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(emulator);
+    command.arg(twin).current_dir(folder.path());
+    command.args(["capture", "--on", machine, "--debuginfo", "none"]);
+    command.args(["--boots", "0", "-o", "e.json", "--investigation"]);
+    command.arg(support::investigation("pipe.toml"));
+    command.env("QED_COLLECTOR_X86_64", support::program());
+    let (status, message) = status_and_message(&command.output().unwrap());
+    assert_eq!(status, Some(0), "{message}");
+    let evidence = evidence_in(folder.path());
+    assert_eq!(evidence.kernel.arch.as_deref(), Some("x86_64"));
+    let accelerator = evidence.machine.accelerator.clone().unwrap_or_default();
+    assert!(
+        accelerator.contains("this machine is not x86-64"),
+        "{accelerator}"
+    );
+    let hits = |evidence: &Evidence| -> Vec<(String, usize)> {
+        let probes = evidence.experiments["pipe"].probes.iter();
+        probes
+            .map(|(name, probe)| (name.clone(), probe.hits.len()))
+            .collect()
+    };
+    let native = support::captured(machine, "pipe.toml");
+    assert_eq!(hits(&evidence), hits(&native.evidence));
+    assert!(hits(&evidence).iter().any(|(_, count)| *count > 0));
+}
+
 /// Check that it is said at once, and with what to do, that this machine lacks the emulator, or a collector for arm64 of the same sources:
 /// by each command that would boot a guest for arm64, and of an image for arm64 as well.
 #[test]
