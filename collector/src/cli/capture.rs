@@ -95,15 +95,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     check_distinct(&targets)?;
     let investigation = read_investigation(&path)?;
     for target in &targets {
-        if let DebugInfo::Path(path) = debuginfo.for_machine(target.name()) {
-            // An explicit path must match.
-            guest::debuginfo::debuginfo_from_path(path).map_err(|error| {
-                Failure::input(match &args.request.debuginfo {
-                    Some(_) => format!("--debuginfo: {error}"),
-                    None => format!("`debuginfo` of {} in book.toml: {error}", target.name()),
-                })
-            })?;
-        }
+        check_debuginfo(args, target, debuginfo.for_machine(target.name()))?;
     }
     let (folder, single) = output_location(args, folder, targets.len())?;
     let store = Store::open(&folder).map_err(|error| Failure::machine(error.to_string()))?;
@@ -164,13 +156,37 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         failures.push(failure);
     }
-    match args.timings {
-        None => {}
-        Some(TimingsFormat::Text) => print(&timings::format_text(&timings))?,
-        Some(TimingsFormat::Json) => print(&json(&timings)?)?,
-    }
+    print_timings(args.timings, &timings)?;
     print_notes_beside(args, &folder, &investigation, &captures);
     combine_failures(failures, targets.len(), is_book)
+}
+
+/// Check that debug information that is named by its path can be used.
+fn check_debuginfo(
+    args: &Args,
+    target: &TargetMachine,
+    debuginfo: &DebugInfo,
+) -> Result<(), Failure> {
+    let DebugInfo::Path(path) = debuginfo else {
+        return Ok(());
+    };
+    // An explicit path must match.
+    let checked = guest::debuginfo::debuginfo_from_path(path).map(drop);
+    checked.map_err(|error| {
+        Failure::input(match &args.request.debuginfo {
+            Some(_) => format!("--debuginfo: {error}"),
+            None => format!("`debuginfo` of {} in book.toml: {error}", target.name()),
+        })
+    })
+}
+
+/// Print the times of all machines, if they were asked for.
+fn print_timings(format: Option<TimingsFormat>, timings: &[Timings]) -> Result<(), Failure> {
+    match format {
+        None => Ok(()),
+        Some(TimingsFormat::Text) => print(&timings::format_text(timings)),
+        Some(TimingsFormat::Json) => print(&json(&timings)?),
+    }
 }
 
 /// Print the notes about the investigation on each machine that was captured now, beside the others and those that the folder of the

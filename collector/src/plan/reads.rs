@@ -305,11 +305,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 return Err(None);
             }
         };
-        compiled.decode = match read.kind {
-            Some(ReadKind::Time) => as_time(compiled.decode),
-            Some(ReadKind::Flags) => as_bits(compiled.decode),
-            _ => compiled.decode,
-        };
+        compiled.decode = of_kind(read.kind, compiled.decode);
         let length = length(read, path, &scope, wanted).map_err(Some)?;
         if let Some(reason) = several_values_reason(read, path, &compiled.decode) {
             return Err(Some(reason));
@@ -326,8 +322,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         let (decode, names) = self.named(read, compiled.decode).map_err(Some)?;
         let inside_null = inside_null(&compiled.spec, &decode);
-        let is_slot = compiled.spec.root == root::RETURN_SLOT;
-        let return_slot_of = is_slot.then_some(compiled.spec.constant);
+        let return_slot_of = return_slot_function(&compiled.spec);
         let mut slot = |spec| {
             let taken = self.attachments.add_read(usage, at_return, spec);
             taken.map_err(|_| Some(no_slot_reason()))
@@ -432,4 +427,18 @@ fn inside_null(spec: &ReadSpec, decode: &Decoder) -> Option<u64> {
     let is_inside =
         spec.form == form::ADDRESS && spec.offset != 0 && matches!(decode, Decoder::Pointer { .. });
     is_inside.then_some(i64::from(spec.offset) as u64)
+}
+
+/// The meaning of a number, as the author says it.
+fn of_kind(kind: Option<ReadKind>, decode: Decoder) -> Decoder {
+    match kind {
+        Some(ReadKind::Time) => as_time(decode),
+        Some(ReadKind::Flags) => as_bits(decode),
+        _ => decode,
+    }
+}
+
+/// Live address of the function whose return address a read takes, if it does.
+fn return_slot_function(spec: &ReadSpec) -> Option<u64> {
+    (spec.root == root::RETURN_SLOT).then_some(spec.constant)
 }

@@ -41,12 +41,12 @@ const DRAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub enum WorkloadError {
     /// The operating system refused something.
-    #[error("cannot {what} the workload: {source}")]
+    #[error("cannot {what} the workload: {error}")]
     System {
         /// "start", "wait for", …
         what: &'static str,
         /// Its reason.
-        source: io::Error,
+        error: io::Error,
     },
     /// A workload that could not be prepared.
     #[error("the workload could not be prepared: {0}; correct it in the investigation")]
@@ -85,7 +85,7 @@ pub enum WorkloadError {
 }
 
 fn system_error(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
-    move |source| WorkloadError::System { what, source }
+    move |error| WorkloadError::System { what, error }
 }
 
 /// The code with which the workload makes its call.
@@ -260,7 +260,7 @@ impl RunningWorkload {
 
     /// Turn "the pipe is closed" into what the process said before it ended.
     async fn explain(mut self, error: WorkloadError) -> WorkloadError {
-        if !matches!(&error, WorkloadError::System { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof)
+        if !matches!(&error, WorkloadError::System { error, .. } if error.kind() == io::ErrorKind::UnexpectedEof)
         {
             return error;
         }

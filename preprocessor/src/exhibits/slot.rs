@@ -1,5 +1,6 @@
-//! The content of one memory location at several times. Each line of the body is `LABEL: PATH`, the path of an address. Equal
-//! values have the same letter, and boxes of the same style.
+//! Addresses one below the other, such as the content of one memory location at several times; that they are of one location, and in
+//! the order of time, is what the author says. Each line of the body is `LABEL: PATH`, the path of an address. Equal values have the same
+//! letter, and boxes of the same style.
 
 use qed_evidence::Value;
 use serde::Serialize;
@@ -141,7 +142,7 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let data = SlotView {
         caption,
         height: rows.len() * ROW,
-        title: "What the place held, in the order of time".into(),
+        title: "Addresses in the order of the page; equal letters are equal addresses".into(),
         description: description.join("; "),
         rows,
     };

@@ -152,7 +152,10 @@ pub fn render(request: &ExhibitRequest<'_, '_>) -> Result<RenderedBlock, SyntaxE
     let caption = caption(
         book_data,
         machine,
-        &format!("{} through all calls", looked.used.text),
+        &format!(
+            "{} wherever it occurs; memory that was freed can be given out again at the same address",
+            looked.used.text
+        ),
     );
     let mut text = caption.clone();
     for line in &lines {
