@@ -5,7 +5,7 @@
 use qed_collector::assemble::facts::type_facts;
 use qed_collector::btf::Btf;
 use qed_collector::kaslr::vmlinuz;
-use qed_collector::plan::expr::{ReturnMeaning, Scope, compile};
+use qed_collector::plan::expr::{Code, ReturnMeaning, Scope, compile};
 use std::time::Instant;
 
 const FUNCTIONS: &[&str] = &[
@@ -129,7 +129,10 @@ fn main() -> anyhow::Result<()> {
             btf: &btf,
             parameters: &parameters,
             returned: ReturnMeaning::SystemCall,
-            symbols: &|_| Some(0xffff_ffff_8100_0000),
+            code: Code {
+                symbols: &|_| Some(0xffff_ffff_8100_0000),
+                ..Code::UNKNOWN
+            },
         };
         let results: Vec<_> = PATHS
             .iter()

@@ -5,7 +5,7 @@ use std::path::Path;
 /// The layers of the collector, the highest first. A module names items of lower layers, or of its own.
 const COLLECTOR: &[&str] = &[
     "cli", "guest", "assemble", "session", "plan", "probe", "workload", "graph", "kaslr",
-    "symbols", "btf", "arch", "reason",
+    "symbols", "btf", "arch", "reason", "random",
 ];
 
 /// The files of the eBPF programs, in the same order.

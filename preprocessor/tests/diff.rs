@@ -164,6 +164,9 @@ fn two_architectures() {
     let with_arch = |name: &str, arch: &str| {
         let mut evidence = qed_evidence::reader::read(AGAIN.as_bytes()).unwrap();
         evidence.kernel.arch = Some(arch.to_owned());
+        if arch == "aarch64" {
+            evidence.kernel.release = evidence.kernel.release.replace("amd64", "arm64");
+        }
         book.write(name, &qed_evidence::reader::write(&evidence).unwrap());
     };
     with_arch("arm.json", "aarch64");

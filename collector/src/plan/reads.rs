@@ -281,10 +281,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         exit: bool,
         at_return: bool,
     ) -> Result<PlannedRead, Option<Reason>> {
-        let symbols = |name: &str| match (self.offer.symbols)(name).as_slice() {
-            [address] => Some(*address),
-            _ => None,
-        };
+        let symbols = |name: &str| only_one(&(self.offer.symbols)(name));
         let wanted = ReadOptions {
             max: read.max,
             elements: read.elements.is_some(),
@@ -435,6 +432,14 @@ fn of_kind(kind: Option<ReadKind>, decode: Decoder) -> Decoder {
         Some(ReadKind::Time) => as_time(decode),
         Some(ReadKind::Flags) => as_bits(decode),
         _ => decode,
+    }
+}
+
+/// The address of a name that only one symbol has.
+fn only_one(addresses: &[u64]) -> Option<u64> {
+    match addresses {
+        [address] => Some(*address),
+        _ => None,
     }
 }
 

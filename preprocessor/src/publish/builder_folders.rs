@@ -4,6 +4,7 @@ use std::path::{Component, Path};
 
 use memchr::memmem::Finder;
 
+use super::manifest::INVESTIGATION;
 use crate::util::files::SiteFile;
 
 /// A folder that only the builder's machine has.
@@ -32,11 +33,19 @@ pub fn builder_folders(home: Option<&Path>, book: &Path) -> Vec<BuilderFolder> {
     .collect()
 }
 
-/// The places in `files` that hold one of the folders, a line each.
+/// The places in `files` that hold one of the folders, a line each. One that the published investigation names is left out: its author
+/// wrote it.
 pub fn find_builder_folders(folders: &[BuilderFolder], files: &[SiteFile]) -> Vec<String> {
     let mut lines = Vec::new();
     for folder in folders {
         let finder = Finder::new(&folder.path);
+        // What the investigation says, its author publishes.
+        let is_authors = files
+            .iter()
+            .any(|file| file.name.ends_with(INVESTIGATION) && finder.find(&file.bytes).is_some());
+        if is_authors {
+            continue;
+        }
         for file in files {
             // `/home/a` is not in `/home/ab`.
             let ends = |at: usize| {
