@@ -152,7 +152,8 @@ initramfs() {
 
 # What the guest with KERNEL and INITRAMFS printed, with the console's own lines and carriage returns removed.
 # GUEST_APPEND is added to the kernel's command line, GUEST_CPUS is the number of processors. With GUEST_REBOOTS=yes a restart
-# boots again, in the same memory. GUEST_ARCH=arm64 (see arm64) is for kernels of that architecture.
+# boots again, in the same memory. GUEST_ARCH=arm64 (see arm64) is for kernels of that architecture. GUEST_OPTIONS are further ones of
+# QEMU, of which the last of a kind counts.
 guest() {
 	local kernel=$1 initramfs=$2 out reboot=-no-reboot
 	local qemu="qemu-system-x86_64 -cpu max" console="ttyS0 no_timer_check"
@@ -162,7 +163,7 @@ guest() {
 	fi
 	need "${qemu%% *}" timeout
 	# shellcheck disable=SC2086
-	out=$(timeout "${GUEST_SECONDS:-300}" $qemu -accel tcg -nodefaults $reboot -display none \
+	out=$(timeout "${GUEST_SECONDS:-300}" $qemu ${GUEST_OPTIONS:-} -accel tcg -nodefaults $reboot -display none \
 		-m "${GUEST_MIB:-1024}" -smp "${GUEST_CPUS:-1}" -kernel "$kernel" -initrd "$initramfs" \
 		-append "console=$console quiet panic=-1 ${GUEST_APPEND:-}" \
 		-serial stdio </dev/null | tr -d '\r' | sed -E '/^\[ *[0-9]+\.[0-9]+\] /d') || true
