@@ -39,30 +39,31 @@ pub fn find_builder_folders(folders: &[BuilderFolder], files: &[SiteFile]) -> Ve
     let mut lines = Vec::new();
     for folder in folders {
         let finder = Finder::new(&folder.path);
-        // What the investigation says, its author publishes.
-        let is_authors = files
+        let find = |file: &SiteFile| find_folder(&finder, &folder.path, &file.bytes);
+        let mut investigations = files
             .iter()
-            .any(|file| file.name.ends_with(INVESTIGATION) && finder.find(&file.bytes).is_some());
-        if is_authors {
+            .filter(|file| file.name.ends_with(INVESTIGATION));
+        if investigations.any(|file| find(file).is_some()) {
             continue;
         }
-        for file in files {
-            // `/home/a` is not in `/home/ab`.
-            let ends = |at: usize| {
-                let next = file.bytes.get(at + folder.path.len());
-                next.is_none_or(|byte| {
-                    !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-' | b'.')
-                })
-            };
-            if let Some(at) = finder.find_iter(&file.bytes).find(|at| ends(*at)) {
-                lines.push(format!(
-                    "{}: byte {at}: {} is written there; let workloads and scripts name files by paths that every machine has",
-                    file.name, folder.what
-                ));
-            }
-        }
+        lines.extend(files.iter().filter_map(|file| {
+            let at = find(file)?;
+            Some(format!(
+                "{}: byte {at}: {} is written there; let workloads and scripts name files by paths that every machine has",
+                file.name, folder.what
+            ))
+        }));
     }
     lines
+}
+
+/// The first place of a folder's path in `bytes`. `/home/a` is not in `/home/ab`.
+fn find_folder(finder: &Finder<'_>, path: &str, bytes: &[u8]) -> Option<usize> {
+    let ends = |at: &usize| {
+        let next = bytes.get(at + path.len());
+        next.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-' | b'.'))
+    };
+    finder.find_iter(bytes).find(ends)
 }
 
 #[cfg(test)]
@@ -102,5 +103,28 @@ mod tests {
         );
         assert_eq!(found("/root", "/book", "/root/x /book/y"), [""; 0]);
         assert_eq!(found("relative/folder", "", "relative/folder"), [""; 0]);
+    }
+    /// Check that a folder which the investigation names may be published, and that one whose name only begins so may not.
+    #[test]
+    fn named_by_the_investigation() {
+        let folders = builder_folders(Some(Path::new("/home/some")), Path::new("/book"));
+        let file = |name: &str, text: &str| SiteFile {
+            name: name.into(),
+            bytes: text.as_bytes().to_vec(),
+        };
+        for (investigation, count) in [
+            ("command = [\"/home/some/x\"]", 0),
+            ("command = [\"/home/someone/x\"]", 1),
+        ] {
+            let files = [
+                file(INVESTIGATION, investigation),
+                file("a.html", "/home/some/x"),
+            ];
+            assert_eq!(
+                find_builder_folders(&folders, &files).len(),
+                count,
+                "{investigation}"
+            );
+        }
     }
 }
