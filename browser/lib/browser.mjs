@@ -8,11 +8,11 @@ export function start() {
   return chromium.launch({ executablePath: PROGRAM, args: ['--no-sandbox', '--disable-gpu'] });
 }
 
-/** How a page is looked at: mdBook's theme, and the width of the window in CSS pixels. */
+/** How a page is looked at: mdBook's theme, the width of the window in CSS pixels, and the view that has the same colours. */
 export const VIEWS = [
   { name: 'light', theme: 'light', width: 1280 },
   { name: 'navy', theme: 'navy', width: 1280 },
-  { name: '400 px wide', theme: 'light', width: 400 },
+  { name: '400 px wide', theme: 'light', width: 400, coloursOf: 'light' },
 ];
 
 /** All themes that mdBook brings. */

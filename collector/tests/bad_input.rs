@@ -623,6 +623,8 @@ fn unprivileged_guest() {
         "i.toml",
         "--debuginfo",
         "none",
+        "--boots",
+        "0",
         "-o",
         "e.json",
     ]);
