@@ -58,7 +58,7 @@ reads = [
 "#;
 
 /// The evidence of an investigation of this text; `None`, with a note, where this machine lacks what such a guest needs.
-fn captured(text: &str) -> Option<Evidence> {
+pub fn captured(text: &str) -> Option<Evidence> {
     let folder = folder_with(text);
     let output = capture_on(MACHINE, folder.path(), "i.toml")
         .output()

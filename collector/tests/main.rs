@@ -26,6 +26,7 @@ mod observed;
 mod oracle;
 mod ordinary;
 mod pahole;
+mod per_cpu;
 mod reader_commands;
 mod reads;
 mod restricted_kernels;

@@ -32,6 +32,10 @@ pub const MAX_EXPERIMENTS: usize = 64;
 pub const TRACEPOINT_SLOTS: usize = 16;
 /// LSM programs in the object: a loaded one belongs to one hook.
 pub const LSM_SLOTS: usize = 4;
+/// [`ReadSpec::cpu`] of a read that has nothing to do with a CPU's own memory.
+pub const NO_CPU: u32 = u32::MAX;
+/// [`ReadSpec::cpu`]: the CPU that the hit is on.
+pub const THIS_CPU: u32 = u32::MAX - 1;
 /// Processes that an experiment can follow at a time.
 pub const MAX_FOLLOWED: usize = 4096;
 
@@ -70,7 +74,8 @@ pub mod form {
     pub const USER_STRING: u32 = 4;
 }
 
-/// One read: `p = root; for each hop: p = *(u64 *)(p + hop); p += offset;` and then [`form`].
+/// One read: `p = root; for each hop: p = *(u64 *)(p + hop); p += offset;` and then [`form`]. Where `per_cpu` says so, `p` is a
+/// per-CPU pointer: what leads to the memory of a CPU is added.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadSpec {
@@ -90,6 +95,12 @@ pub struct ReadSpec {
     pub form: u32,
     /// Bytes to bring back, at most [`MAX_READ_BYTES`].
     pub size: u32,
+    /// By the number of hops so far, and the last one for behind all of them: -1 where the offset of a CPU is added, else 0.
+    pub per_cpu: [i8; MAX_HOPS + 1],
+    /// Explicit padding.
+    pub reserved: [u8; 3],
+    /// That CPU's number, or [`THIS_CPU`] or [`NO_CPU`].
+    pub cpu: u32,
 }
 
 /// The moment of a probed call that an event or a set of reads belongs to.
@@ -157,6 +168,8 @@ pub struct ProbeSpec {
     pub unmapped_start: u64,
     /// Its length in bytes, less than 2^63; 0: there is no such range.
     pub unmapped_size: u64,
+    /// [`Layout::cpu_offsets`]
+    pub cpu_offsets: u64,
     /// Always 0. The programs load their zeros from here: to the kernel's verifier these are numbers like any other,
     /// so that it does not look at what follows once for each of them that may be 0 and once more where it is not.
     pub zero: u64,
@@ -176,6 +189,9 @@ impl ReadSpec {
             offset: 0,
             form: form::ADDRESS,
             size: 0,
+            per_cpu: [0; MAX_HOPS + 1],
+            reserved: [0; 3],
+            cpu: NO_CPU,
         }
     }
 }
@@ -195,6 +211,7 @@ impl ProbeSpec {
             object_side: side::ENTRY,
             unmapped_start: 0,
             unmapped_size: 0,
+            cpu_offsets: 0,
             zero: 0,
             reads: [[ReadSpec::zero(); MAX_READS]; 2],
         }
@@ -479,10 +496,13 @@ mod tests {
     /// Check that no record has padding, in which uninitialised kernel memory could leave the kernel.
     #[test]
     fn records_have_no_padding() {
-        assert_eq!(size_of::<ReadSpec>(), 8 + 4 + 4 + 4 * MAX_HOPS + 4 * 4);
+        assert_eq!(
+            size_of::<ReadSpec>(),
+            8 + 4 + 4 + 4 * MAX_HOPS + 4 * 4 + MAX_HOPS + 1 + 3 + 4
+        );
         assert_eq!(
             size_of::<ProbeSpec>(),
-            10 * 4 + 3 * 8 + 2 * MAX_READS * size_of::<ReadSpec>()
+            10 * 4 + 4 * 8 + 2 * MAX_READS * size_of::<ReadSpec>()
         );
         assert_eq!(size_of::<ProbeKey>(), 16);
         assert_eq!(size_of::<Layout>(), 48);

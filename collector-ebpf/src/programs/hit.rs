@@ -26,7 +26,12 @@ use crate::{
 struct Matched {
     spec: *const ProbeSpec,
     probe: u32,
-    control: Control,
+    /// [`Control::experiment`]
+    experiment: u32,
+    /// [`Control::discard`]
+    discard: u32,
+    /// [`Control::layout`], which nothing changes. A copy of it would take the stack that the reads of a hit need.
+    layout: &'static Layout,
     /// 1 if a task of the workload runs, else 0.
     in_target: u32,
     tgid: u32,
@@ -36,15 +41,17 @@ struct Matched {
 /// Find the spec for this site in the running experiment; `None` when there is nothing to report.
 #[inline(always)]
 fn find_spec(site: u64, attachment: u32) -> Option<Matched> {
-    let control = *CONTROL.get(0)?;
-    if control.target_tgid == 0 {
+    // SAFETY: a whole map value, and maps are there as long as the program runs.
+    let control: &'static Control = unsafe { &*core::ptr::from_ref(CONTROL.get(0)?) };
+    let (target_tgid, experiment) = (control.target_tgid, control.experiment);
+    if target_tgid == 0 {
         return None;
     }
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     let key = ProbeKey {
         site,
-        experiment: control.experiment,
+        experiment,
         attachment,
     };
     // SAFETY: the collector changes the table only while nothing is reported (`target_tgid` is 0).
@@ -52,14 +59,16 @@ fn find_spec(site: u64, attachment: u32) -> Option<Matched> {
     let spec = SPECS.get_ptr(probe)?;
     // SAFETY: the verifier knows `spec` as a pointer to a whole map value.
     let acts = unsafe { (*spec).acts };
-    let in_target = equal(tgid, control.target_tgid) | is_followed(tgid);
+    let in_target = equal(tgid, target_tgid) | is_followed(tgid);
     if in_target | acts & (act::ANY_TASK | act::FREE) == 0 {
         return None;
     }
     Some(Matched {
         spec,
         probe,
-        control,
+        experiment,
+        discard: control.discard,
+        layout: &control.layout,
         in_target,
         tgid,
         tid: ids as u32,
@@ -75,8 +84,8 @@ impl Matched {
         Hit {
             spec: self.spec,
             probe: self.probe,
-            experiment: self.control.experiment,
-            discard: self.control.discard,
+            experiment: self.experiment,
+            discard: self.discard,
             in_target: self.in_target,
             compat: zero as u32,
             tgid: self.tgid,
@@ -90,7 +99,7 @@ impl Matched {
             stack_pointer: zero,
             link: zero,
             registers: zero,
-            preempt_count: preempt_count(&self.control.layout),
+            preempt_count: preempt_count(self.layout),
         }
     }
 
@@ -249,7 +258,7 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
         );
     }
     hit.args_known = 1;
-    hit.compat = is_compat_call(&matched.control.layout);
+    hit.compat = is_compat_call(matched.layout);
     // SAFETY: as above.
     let (acts, wanted) = unsafe { ((*matched.spec).acts, (*matched.spec).syscall) };
     if acts & act::SYSCALL_RESULT != 0 {
@@ -257,7 +266,7 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
     }
     if acts & act::SYSCALL != 0 {
         let regs = hit.args[0];
-        let layout = &matched.control.layout;
+        let layout = matched.layout;
         let number = read_word(regs + u64::from(layout.syscall_number));
         // A 32-bit system call of that number is another one.
         if number as u32 != wanted || hit.compat != 0 {

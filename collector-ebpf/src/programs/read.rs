@@ -10,11 +10,14 @@ use aya_ebpf::{
     },
 };
 use qed_collector_ebpf::{
-    Event, MAX_ARGS, MAX_HOPS, MAX_READ_BYTES, MAX_READS, ReadSpec, SlotKey, form, root,
+    Event, MAX_ARGS, MAX_HOPS, MAX_READ_BYTES, MAX_READS, NO_CPU, ProbeSpec, ReadSpec, SlotKey,
+    THIS_CPU, form, root,
 };
 
 use crate::maps::{FD_WALK, READ_REQUEST, SLOTS};
 
+/// Of [`Walk::problems`] the bit for what could not be read: that of the sign of an error.
+const UNREADABLE: u64 = 1 << 63;
 const ENOENT: i32 = -2;
 const ENXIO: i32 = -6;
 const EBADF: i32 = -9;
@@ -33,11 +36,23 @@ pub struct Reads {
     pub registers: u64,
     /// The hit's stack pointer, or 0.
     pub stack_pointer: u64,
-    /// [`ProbeSpec::unmapped_start`](qed_collector_ebpf::ProbeSpec::unmapped_start)
-    pub unmapped_start: u64,
-    /// [`ProbeSpec::unmapped_size`](qed_collector_ebpf::ProbeSpec::unmapped_size)
-    pub unmapped_size: u64,
+    /// The probe's spec, for what all of its reads have in common.
+    pub spec: *const ProbeSpec,
 }
+
+/// The way to an address. It is kept in the room of the value that will be read, because the programs of one hit fill the stack.
+#[repr(C)]
+struct Walk {
+    /// The address so far.
+    at: u64,
+    /// What is added to a per-CPU pointer.
+    cpu: u64,
+    /// [`UNREADABLE`], and the lowest bit for a pointer into the range where nothing is.
+    problems: u64,
+}
+
+const _: () =
+    assert!(size_of::<Walk>() <= MAX_READ_BYTES && align_of::<Event>() >= align_of::<Walk>());
 
 /// Do the read at `index`: the callback of `bpf_loop`, which the verifier looks at once instead of
 /// once per read.
@@ -51,7 +66,7 @@ pub unsafe extern "C" fn read_one(index: u64, reads: *mut Reads) -> c_long {
         let event = (*reads).event;
         let spec = (*reads).list.add(index);
         let value = (&raw mut (*event).values[index]).cast::<u8>();
-        (*event).results[index] = match address(spec, reads) {
+        (*event).results[index] = match address(spec, reads, value.cast()) {
             Ok(address) => load(spec, address, value),
             Err(errno) => errno,
         };
@@ -59,9 +74,9 @@ pub unsafe extern "C" fn read_one(index: u64, reads: *mut Reads) -> c_long {
     0
 }
 
-/// From the root over the hops to the address that the spec names.
+/// From the root over the hops to the address that the spec names. `walk` is all zeros, and is again in the end.
 #[inline(always)]
-unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32> {
+unsafe fn address(spec: *const ReadSpec, reads: *const Reads, walk: *mut Walk) -> Result<u64, i32> {
     // SAFETY: as in `read_one`.
     unsafe {
         let event = (*reads).event;
@@ -93,30 +108,84 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
         if (*spec).root == root::REGISTERS && at == 0 {
             return Err(ENODATA);
         }
-        let hops = (*spec).hop_count as usize;
-        let mut failed = 0;
-        let mut lost = 0;
+        if (*spec).cpu != NO_CPU {
+            (*walk).cpu = cpu_offset((*spec).cpu, reads)?;
+        }
+        (*walk).at = at;
         for hop in 0..MAX_HOPS {
-            if hop >= hops {
+            if hop >= (&raw const (*spec).hop_count).read_volatile() as usize {
                 break;
             }
-            lost |= points_to_unmapped(at, reads);
-            let from = at.wrapping_add((*spec).hops[hop] as i64 as u64) as *const c_void;
+            enter_cpu(walk, (*spec).per_cpu[hop], reads);
+            (*walk).problems |= points_to_unmapped((*walk).at, reads);
+            let from = (*walk).at.wrapping_add((*spec).hops[hop] as i64 as u64);
             // What cannot be read arrives as 0, from where no later hop can be read either.
-            failed |= bpf_probe_read_kernel((&raw mut at).cast(), 8, from);
+            let failed =
+                bpf_probe_read_kernel((&raw mut (*walk).at).cast(), 8, from as *const c_void);
+            (*walk).problems |= failed as u64 & UNREADABLE;
         }
+        enter_cpu(walk, (*spec).per_cpu[MAX_HOPS], reads);
         // An address that is not loaded from may be any.
         if (*spec).form != form::ADDRESS {
-            lost |= points_to_unmapped(at, reads);
+            (*walk).problems |= points_to_unmapped((*walk).at, reads);
         }
-        if lost != 0 {
+        let (at, problems) = ((*walk).at, (*walk).problems);
+        // Volatile, or it would be a call of `memset`, for whose frame there is no room on the stack.
+        for word in [
+            &raw mut (*walk).at,
+            &raw mut (*walk).cpu,
+            &raw mut (*walk).problems,
+        ] {
+            word.write_volatile(0);
+        }
+        if problems & 1 != 0 {
             return Err(ENXIO);
         }
-        if failed != 0 {
+        if problems != 0 {
             return Err(EFAULT);
         }
         Ok(at.wrapping_add((*spec).offset as i64 as u64))
     }
+}
+
+/// Add the offset of the CPU if `mask` is -1, where there is a per-CPU pointer. Without a branch, as it is done once per hop.
+#[inline(always)]
+unsafe fn enter_cpu(walk: *mut Walk, mask: i8, reads: *const Reads) {
+    let mask = mask as i64 as u64;
+    // SAFETY: promised by the caller.
+    unsafe {
+        (*walk).problems |= not_per_cpu((*walk).at, reads) & mask;
+        (*walk).at = (*walk).at.wrapping_add((*walk).cpu & mask);
+    }
+}
+
+/// What is added to a per-CPU pointer for a CPU.
+#[inline(always)]
+unsafe fn cpu_offset(cpu: u32, reads: *const Reads) -> Result<u64, i32> {
+    // SAFETY: promised by the caller.
+    let (offsets, of_hit) = unsafe { ((*(*reads).spec).cpu_offsets, (*(*reads).event).cpu) };
+    let number = match cpu {
+        THIS_CPU => of_hit,
+        number => number,
+    };
+    let mut failed = 0;
+    let offset = pointer(offsets.wrapping_add(u64::from(number) * 8), &mut failed);
+    if failed != 0 {
+        return Err(EFAULT);
+    }
+    Ok(offset)
+}
+
+/// [`UNREADABLE`] for what is no per-CPU pointer, else 0: NULL, although there is memory at the sum of it and an offset, and a kernel address outside
+/// of the image. The first chunk of per-CPU memory has pointers into the image, or small ones; those into any other chunk count from
+/// there to vmalloc's area, which sets or carries away the highest bit. Without a branch.
+#[inline(always)]
+unsafe fn not_per_cpu(at: u64, reads: *const Reads) -> u64 {
+    // The highest bit of the first is set for 0 alone.
+    let (null, kernel) = (black_box(at.wrapping_sub(1)) & !at, at);
+    // SAFETY: promised by the caller.
+    let in_image = unsafe { points_to_unmapped(at, reads) };
+    (null | kernel & in_image.wrapping_sub(1)) & UNREADABLE
 }
 
 /// 1 for a pointer into the range where nothing is, else 0. Without a branch, of which each costs the verifier a look
@@ -124,7 +193,14 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads) -> Result<u64, i32
 #[inline(always)]
 unsafe fn points_to_unmapped(at: u64, reads: *const Reads) -> u64 {
     // SAFETY: promised by the caller.
-    let (start, size) = unsafe { ((*reads).unmapped_start, (*reads).unmapped_size) };
+    let (start, size) = unsafe {
+        let spec = (*reads).spec;
+        let (start, size) = (
+            &raw const (*spec).unmapped_start,
+            &raw const (*spec).unmapped_size,
+        );
+        (start.read_volatile(), size.read_volatile())
+    };
     let distance = black_box(at.wrapping_sub(start));
     // The highest bit: the distance is less than the size, and not itself a negative number.
     (distance.wrapping_sub(size) & !distance) >> 63

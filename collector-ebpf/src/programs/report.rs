@@ -125,8 +125,7 @@ pub fn report(ctx: *mut c_void, hit: &mut Hit) {
             event,
             registers: hit.registers,
             stack_pointer: hit.stack_pointer,
-            unmapped_start: (*spec).unmapped_start,
-            unmapped_size: (*spec).unmapped_size,
+            spec,
         };
         bpf_loop(
             (*spec).read_counts[side],

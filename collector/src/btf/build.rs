@@ -148,6 +148,19 @@ impl Builder {
         self.push(name, kind::FUNC, 0, false, prototype.0, &[])
     }
 
+    pub fn variable(&mut self, name: &str, of: TypeId) -> TypeId {
+        self.push(name, kind::VAR, 0, false, of.0, &[0])
+    }
+
+    /// A section of variables, each with its offset and size in bytes.
+    pub fn section(&mut self, name: &str, variables: &[(TypeId, u32, u32)]) -> TypeId {
+        let entries = variables
+            .iter()
+            .flat_map(|&(id, offset, size)| [id.0, offset, size]);
+        let body: Vec<u32> = entries.collect();
+        self.push(name, kind::DATASEC, variables.len(), false, 0, &body)
+    }
+
     /// The bytes, as in `/sys/kernel/btf/vmlinux`.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0x9f, 0xeb, 1, 0];

@@ -17,6 +17,10 @@ pub enum NameKind {
     Typedef,
     /// A built-in integer type, such as `long unsigned int` (the compiler's spelling).
     Int,
+    /// A variable.
+    Variable,
+    /// A section of variables.
+    Section,
 }
 
 impl NameKind {
@@ -28,6 +32,8 @@ impl NameKind {
             NameKind::Enum => kind == kind::ENUM || kind == kind::ENUM64,
             NameKind::Typedef => kind == kind::TYPEDEF,
             NameKind::Int => kind == kind::INT,
+            NameKind::Variable => kind == kind::VAR,
+            NameKind::Section => kind == kind::DATASEC,
         }
     }
 }
@@ -39,7 +45,9 @@ pub(super) const INDEXED: u32 = 1 << kind::INT
     | 1 << kind::ENUM
     | 1 << kind::ENUM64
     | 1 << kind::TYPEDEF
-    | 1 << kind::FUNC;
+    | 1 << kind::FUNC
+    | 1 << kind::VAR
+    | 1 << kind::DATASEC;
 
 /// A chained hash table over the names of one BTF. Own code: it is filled in one pass without a copy of a name, which is
 /// the speed that `docs/decisions/0004-own-btf.md` gives.

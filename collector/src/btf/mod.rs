@@ -33,6 +33,7 @@ mod raw;
 #[cfg(test)]
 pub(crate) mod tests;
 mod types;
+mod variables;
 
 pub use abi::ArgumentLocation;
 pub use error::BtfError;
@@ -44,3 +45,4 @@ pub use merge::merge;
 pub use nearest::nearest;
 pub use raw::Btf;
 pub use types::{Composite, Enumeration, Int, Prototype, StrippedType, Type};
+pub use variables::PerCpuVariable;

@@ -2,6 +2,7 @@
 
 use qed_collector_ebpf::{FdWalk, Layout};
 
+use super::expr::PerCpuSymbol;
 use super::target_kernel::TargetKernel;
 use crate::btf::{Btf, NameKind, Type, TypeId};
 use crate::probe::{KprobeEvents, KprobeTable};
@@ -80,6 +81,16 @@ pub(super) fn find_kprobe_table(offer: &TargetKernel<'_, '_>) -> Option<KprobeTa
         address: member("addr")?,
         missed: member("nmissed")?,
     })
+}
+
+/// A per-CPU symbol; `None` also where the kernel does not say what leads to a CPU's copies.
+pub(super) fn per_cpu_symbol(offer: &TargetKernel<'_, '_>, name: &str) -> Option<PerCpuSymbol> {
+    single_address(offer, "__per_cpu_offset")?;
+    let value = (offer.per_cpu)(name)?;
+    // Where per-CPU symbols count from the start of a CPU's memory, that of the start itself is 0, like one that is hidden.
+    let start = (offer.per_cpu)("__per_cpu_start").unwrap_or(0);
+    let offset = value.checked_sub(start)?;
+    Some(PerCpuSymbol { value, offset })
 }
 
 fn single_address(offer: &TargetKernel<'_, '_>, symbol: &str) -> Option<u64> {

@@ -11,6 +11,7 @@ use super::expr::{
     Code, CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_bits, as_time,
     compile, compile_of_kind, text_length,
 };
+use super::layout;
 use super::number_names::{NumberNaming, named_fields, number_names};
 use super::paths::wrong_path_error;
 use super::place::ProbePlace;
@@ -289,9 +290,12 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             choose: &read.choose,
         };
         let return_slot = |function| self.return_slot(place, exit, function);
+        let per_cpu = |name: &str| layout::per_cpu_symbol(self.offer, name);
         let code = Code {
             symbols: &symbols,
             return_slot: &return_slot,
+            per_cpu: &per_cpu,
+            cpus: self.offer.cpus,
         };
         let scope = self.scope(place, exit, code);
         let (path, mut compiled) = match self.first_path(read, &scope, wanted) {

@@ -108,6 +108,10 @@ pub fn plan(
         problems.dedup();
         return Err(problems);
     }
+    let layout = layout::task_layout(offer);
+    for usage in &mut attachments.uses {
+        usage.spec.cpu_offsets = layout.cpu_offsets;
+    }
     if let Some((start, end)) = offer.unmapped {
         for usage in &mut attachments.uses {
             usage.spec.unmapped_start = start;
@@ -121,7 +125,7 @@ pub fn plan(
             attaches: attachments.attaches,
             uses: attachments.uses,
             fd_walk,
-            layout: layout::task_layout(offer),
+            layout,
             kprobes: layout::find_kprobe_table(offer),
             ring_bytes: 8 << 20,
         },

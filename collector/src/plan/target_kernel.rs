@@ -22,6 +22,8 @@ pub struct TargetKernel<'s, 'a> {
     pub symbols: &'s dyn Fn(&str) -> Vec<u64>,
     /// The value of a per-CPU symbol, to which the offset of a CPU is added: an offset itself, or an address.
     pub per_cpu: &'s dyn Fn(&str) -> Option<u64>,
+    /// Number of CPUs that the machine can have, which are numbered from 0; `None` if it is not known.
+    pub cpus: Option<u32>,
     /// Symbol and live address of each copy of a function: itself, namesakes, and the clones that the compiler made.
     pub copies: &'s dyn Fn(&str) -> Vec<(String, u64)>,
     /// Live addresses of the copies of a function that one source file defines, or the reason why they are not known.

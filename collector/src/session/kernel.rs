@@ -128,6 +128,9 @@ impl ThisKernel {
                 btf,
                 symbols: &symbols,
                 per_cpu: &|name| self.kallsyms.as_ref().ok()?.per_cpu(name),
+                cpus: aya::util::nr_cpus()
+                    .ok()
+                    .and_then(|count| u32::try_from(count).ok()),
                 copies: &|name| self.find_copies(name),
                 chosen: &|name, file| self.functions_in_file(functions, name, file),
                 no_symbols: no_symbols.as_deref(),

@@ -22,6 +22,38 @@ const SECRET: &[(&str, Option<&str>)] = &[
     ("struct bucket_table", Some("hash_rnd")),
 ];
 
+/// Per-CPU variables that hold a secret, or what random numbers are made of.
+const SECRET_VARIABLES: &[&str] = &[
+    // The number of the running task that the code of the stack protector compares with.
+    // https://elixir.bootlin.com/linux/v6.18/source/arch/x86/kernel/cpu/common.c
+    "__stack_chk_guard",
+    "fixed_percpu_data",
+    // How far the stack is moved at each entry.
+    // https://elixir.bootlin.com/linux/v6.12/source/init/main.c
+    "kstack_offset",
+    "kstack_rnd_state",
+    // The states and stores of the random number generators.
+    // https://elixir.bootlin.com/linux/v6.12/source/drivers/char/random.c
+    "crngs",
+    "irq_randomness",
+    "batched_entropy_u8",
+    "batched_entropy_u16",
+    "batched_entropy_u32",
+    "batched_entropy_u64",
+    // https://elixir.bootlin.com/linux/v6.12/source/lib/random32.c
+    "net_rand_state",
+    // https://elixir.bootlin.com/linux/v6.12/source/kernel/bpf/core.c
+    "bpf_user_rnd_state",
+    // How far each CPU's memory is from the kernel's image, which is an address and the slide together.
+    // https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/setup_percpu.c
+    "this_cpu_off",
+];
+
+/// True if this per-CPU variable of the kernel is a secret as a whole.
+pub fn is_secret_variable(name: &str) -> bool {
+    SECRET_VARIABLES.contains(&name)
+}
+
 /// True if this member of a structure, as C writes both, is a secret of the kernel; of a member with others around it, `a.b`,
 /// also if one of those is.
 pub fn is_secret_member(structure: &str, member: &str) -> bool {
@@ -35,6 +67,15 @@ pub fn is_secret_member(structure: &str, member: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that variables with secrets are known, and that others are none.
+    #[test]
+    fn variables() {
+        assert!(
+            ["__stack_chk_guard", "crngs", "this_cpu_off"].map(is_secret_variable) == [true; 3]
+        );
+        assert!(!is_secret_variable("runqueues") && !is_secret_variable(""));
+    }
 
     /// Check that a secret is known by its structure and its name, also in parts, and that its neighbours are none.
     #[test]

@@ -17,7 +17,7 @@ pub(crate) use collect::{
     SHORTEST_NUMBER, collect_document_secrets, integer, numbers_in, path_of, value_kind,
 };
 pub use collect::{collect_secrets, known_secrets};
-pub use members::is_secret_member;
+pub use members::{is_secret_member, is_secret_variable};
 pub use patterns::{Searcher, SecretMatch};
 pub(crate) use secret::FIRST_PAGE;
 pub use secret::{Secret, SecretKind, is_pointer, slides};

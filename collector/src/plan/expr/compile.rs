@@ -16,7 +16,7 @@ use std::ops::Range;
 const CODE_BYTES: u32 = 16;
 /// Members that a message lists.
 const MAX_LISTED: usize = 8;
-const BUILT_IN: [&str; 7] = [
+const BUILT_IN: [&str; 10] = [
     "return",
     "regs",
     "task",
@@ -24,6 +24,9 @@ const BUILT_IN: [&str; 7] = [
     "text",
     "return_slot",
     "container_of",
+    "this_cpu_ptr",
+    "per_cpu_ptr",
+    "per_cpu",
 ];
 
 pub(super) type Result<T> = std::result::Result<T, ExprError>;
@@ -105,7 +108,8 @@ fn check_calls(expr: &Expr) -> Result<()> {
         | ExprNode::Load(of)
         | ExprNode::AddressOf(of)
         | ExprNode::Cast(_, of)
-        | ExprNode::ContainerOf(of, ..) => check_calls(of),
+        | ExprNode::ContainerOf(of, ..)
+        | ExprNode::OnCpu(of, _) => check_calls(of),
     }
 }
 
@@ -192,6 +196,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             ExprNode::AddressOf(of) => self.compile_address_of(self.compile_expr(of)?, &of.span),
             ExprNode::Cast(ty, of) => self.compile_cast(ty, self.compile_expr(of)?, span),
             ExprNode::ContainerOf(of, ty, members) => self.compile_container_of(of, ty, members),
+            ExprNode::OnCpu(of, cpu) => self.compile_on_cpu(of, cpu.as_ref(), span),
         }
     }
 
@@ -222,7 +227,8 @@ impl<'a> Compiler<'_, '_, 'a> {
         match name {
             "return" => self.compile_returned(span),
             "regs" | "task" | "fd" => self.compile_call(name, &[], span),
-            "text" | "return_slot" | "container_of" => Err(ExprError::new(
+            "text" | "return_slot" | "container_of" | "this_cpu_ptr" | "per_cpu_ptr"
+            | "per_cpu" => Err(ExprError::new(
                 ErrorClass::Syntax,
                 span,
                 format!("`{name}` needs its arguments: `{name}(…)`"),

@@ -4,7 +4,8 @@
 //! expr    = ( "*" | "&" | "(" type ")" )* postfix
 //! postfix = primary ( "->" NAME | "." NAME | "[" [ "-" ] N "]" )*
 //! primary = PARAMETER | "return" | "regs" | "task" | "fd" | "fd(" N ")" | "text(" SYMBOL [ "," N ] ")"
-//!         | "return_slot(" FUNCTION ")" | "container_of(" expr "," type "," MEMBER ( "." MEMBER )* ")" | "(" expr ")"
+//!         | "return_slot(" FUNCTION ")" | "this_cpu_ptr(" expr ")" | "per_cpu_ptr(" expr "," N ")" | "per_cpu(" VARIABLE "," N ")"
+//!         | "container_of(" expr "," type "," MEMBER ( "." MEMBER )* ")" | "(" expr ")"
 //! type    = ( "const" | "volatile" | "__user" )* ( "struct" NAME | "union" NAME | "enum" NAME | integer words | TYPEDEF ) "*"*
 //! ```
 //!
@@ -14,6 +15,9 @@
 //!   `struct task_struct`. `fd`: the `struct file` at the returned descriptor; `fd(3)`: at descriptor 3. `text(SYMBOL, N)`: the
 //!   first N (default: 16) bytes of kernel text there. `return_slot(FUNCTION)`: the content of the stack slot with that
 //!   function's return address; `&return_slot(FUNCTION)`: the address of the slot.
+//! - `this_cpu_ptr(POINTER)` and `per_cpu_ptr(POINTER, N)`: a per-CPU pointer, or the address of a per-CPU variable, `&VARIABLE`, on
+//!   the CPU of the hit, or on CPU N; `per_cpu(VARIABLE, N)`: the variable there. BTF describes the variables of the kernel, not those
+//!   of modules.
 //! - As in C, casts, `*` and `&` bind less tightly than `->`, `.` and `[N]`.
 //! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as text, an array of
 //!   integers up to 64 bytes as bytes. Text longer than 63 bytes is truncated, unless [`compile`] is asked for more.
@@ -33,6 +37,7 @@ mod kinds;
 mod lookup;
 mod origin;
 mod parse;
+mod per_cpu;
 mod read;
 mod result_register;
 mod steps;
@@ -47,6 +52,6 @@ pub use compile::{check, compile, compile_wanted};
 pub use decode::{DecodedValue, Decoder, LoadedBytes, StructureField, decode, decode_fields};
 pub use kinds::{as_bits, as_time, compile_of_kind, text_length};
 pub use types::{
-    Code, CompiledPath, Element, ErrorClass, ExprError, PathMember, ReadOptions, ReturnMeaning,
-    ReturnSlot, Scope,
+    Code, CompiledPath, Element, ErrorClass, ExprError, PathMember, PerCpuSymbol, ReadOptions,
+    ReturnMeaning, ReturnSlot, Scope,
 };

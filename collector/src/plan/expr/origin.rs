@@ -246,6 +246,7 @@ mod tests {
             code: Code {
                 symbols: &|_| None,
                 return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+                ..Code::UNKNOWN
             },
         };
         let wanted = ReadOptions {

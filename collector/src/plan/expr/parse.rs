@@ -36,6 +36,15 @@ pub(super) enum ExprNode {
     AddressOf(Box<Expr>),
     Cast(TypeText, Box<Expr>),
     ContainerOf(Box<Expr>, TypeText, Vec<Name>),
+    /// A per-CPU pointer, followed to a CPU's own memory; without a number to that of the hit.
+    OnCpu(Box<Expr>, Option<CpuNumber>),
+}
+
+/// The number of a CPU, with where in the text it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CpuNumber {
+    pub span: Range<usize>,
+    pub number: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,6 +340,46 @@ impl<'t> Parser<'_, 't> {
         }
     }
 
+    /// What stands in the parentheses of `this_cpu_ptr(POINTER)`, `per_cpu_ptr(POINTER, CPU)` or `per_cpu(VARIABLE, CPU)`.
+    fn parse_on_cpu(&mut self, name: &str) -> Result<ExprNode, ExprError> {
+        let start = self.span().start;
+        let pointer = match name {
+            "per_cpu" => {
+                let variable = self.parse_name("the name of a per-CPU variable")?;
+                let span = variable.span;
+                let node = ExprNode::Name(variable.text);
+                let named = Box::new(Expr {
+                    span: span.clone(),
+                    node,
+                });
+                Box::new(Expr {
+                    span,
+                    node: ExprNode::AddressOf(named),
+                })
+            }
+            _ => Box::new(self.parse_expr()?),
+        };
+        let cpu = match name {
+            "this_cpu_ptr" => None,
+            _ => {
+                self.expect(",")?;
+                let Token::Number(number) = *self.peek() else {
+                    return Err(self.unexpected_error("the number of a CPU"));
+                };
+                let span = self.span();
+                self.at += 1;
+                Some(CpuNumber { span, number })
+            }
+        };
+        let node = ExprNode::OnCpu(pointer, cpu);
+        let span = self.span_since(start);
+        self.expect(")")?;
+        Ok(match name {
+            "per_cpu" => ExprNode::Load(Box::new(Expr { span, node })),
+            _ => node,
+        })
+    }
+
     fn parse_primary(&mut self) -> Result<Expr, ExprError> {
         let start = self.span().start;
         if self.eat("(") {
@@ -352,6 +401,8 @@ impl<'t> Parser<'_, 't> {
             }
             self.expect(")")?;
             ExprNode::ContainerOf(Box::new(pointer), ty, members)
+        } else if let "this_cpu_ptr" | "per_cpu_ptr" | "per_cpu" = name.text.as_str() {
+            self.parse_on_cpu(&name.text)?
         } else {
             let mut arguments = Vec::new();
             while !self.eat(")") {

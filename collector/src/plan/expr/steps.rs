@@ -106,7 +106,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         if target.percpu {
             return type_error(
                 span,
-                "it is a per-CPU pointer, which is not an address by itself",
+                "it is a per-CPU pointer, which is not an address by itself: write `this_cpu_ptr(…)` or `per_cpu_ptr(…, CPU)` around it",
             );
         }
         match value.holds {

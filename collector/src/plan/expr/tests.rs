@@ -43,6 +43,7 @@ fn at_return(path: &str) -> Result<CompiledPath, ExprError> {
         code: Code {
             symbols: &symbol,
             return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            ..Code::UNKNOWN
         },
     };
     compile(path, &scope)
@@ -89,6 +90,7 @@ fn wanted(path: &str, max: Option<u32>, elements: bool) -> Result<CompiledPath, 
         code: Code {
             symbols: &symbol,
             return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            ..Code::UNKNOWN
         },
     };
     compile_wanted(
@@ -233,6 +235,7 @@ fn symbols_become_constants() {
             code: Code {
                 symbols: &symbol,
                 return_slot: &|_| Ok(slot),
+                ..Code::UNKNOWN
             },
         };
         compile("&return_slot(thing_get)", &scope).unwrap().spec
@@ -508,6 +511,7 @@ fn scopes_decide_names() {
         code: Code {
             symbols: &symbol,
             return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            ..Code::UNKNOWN
         },
     };
     let root_of = |path: &str| compile(path, &scope).unwrap().spec.root;
@@ -682,6 +686,7 @@ fn host_paths_compile() {
         code: Code {
             symbols: &symbol,
             return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            ..Code::UNKNOWN
         },
     };
     let compiled =
@@ -775,6 +780,7 @@ proptest! {
                 code: Code {
 symbols: &symbol,
 return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+..Code::UNKNOWN
 },
             };
             if let Ok(compiled) = compile(path, &scope) {
@@ -799,6 +805,7 @@ fn whole(path: &str, choose: &[&str]) -> Result<CompiledPath, ExprError> {
         code: Code {
             symbols: &symbol,
             return_slot: &|_| Ok(ReturnSlot::Stack(0)),
+            ..Code::UNKNOWN
         },
     };
     let choose: Vec<String> = choose.iter().map(|name| (*name).to_owned()).collect();

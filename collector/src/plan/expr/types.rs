@@ -97,6 +97,20 @@ pub struct Code<'s> {
     pub symbols: &'s dyn Fn(&str) -> Option<u64>,
     /// The place at which the function at a live address keeps its return address, or why that is not known here.
     pub return_slot: &'s dyn Fn(u64) -> Result<ReturnSlot, Reason>,
+    /// Values of per-CPU symbols, in bytes from the start of what each CPU has a copy of and as the kernel has them; `None` for one
+    /// that does not exist or is hidden.
+    pub per_cpu: &'s dyn Fn(&str) -> Option<PerCpuSymbol>,
+    /// Number of CPUs that the machine can have, which are numbered from 0; `None` if it is not known.
+    pub cpus: Option<u32>,
+}
+
+/// A per-CPU symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerCpuSymbol {
+    /// Its value: what the offset of a CPU is added to.
+    pub value: u64,
+    /// Bytes from the start of the kernel's per-CPU variables.
+    pub offset: u64,
 }
 
 impl Code<'static> {
@@ -104,6 +118,8 @@ impl Code<'static> {
     pub const UNKNOWN: Self = Self {
         symbols: &|_| None,
         return_slot: &|_| Err(Reason::from("the kernel's code is not known here")),
+        per_cpu: &|_| None,
+        cpus: None,
     };
 }
 

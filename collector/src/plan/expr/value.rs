@@ -2,7 +2,7 @@
 
 use super::types::{ErrorClass, ExprError, PathMember};
 use crate::btf::{Btf, BtfError, StrippedType, Type, TypeId};
-use qed_collector_ebpf::{MAX_HOPS, ReadSpec};
+use qed_collector_ebpf::{MAX_HOPS, NO_CPU, ReadSpec, THIS_CPU};
 use std::ops::Range;
 
 /// A type of the BTF with stars added, because BTF need not hold every pointer type that a path makes.
@@ -118,6 +118,8 @@ pub(super) struct ReadLocation {
     pub constant: u64,
     pub hops: Vec<i32>,
     pub offset: i64,
+    /// Number of hops behind which there is a per-CPU pointer, and the CPU that it is followed on; `None`: the one of the hit.
+    pub cpu: Option<(usize, Option<u32>)>,
 }
 
 impl ReadLocation {
@@ -128,6 +130,7 @@ impl ReadLocation {
             constant: 0,
             hops: Vec::new(),
             offset: 0,
+            cpu: None,
         }
     }
 
@@ -167,6 +170,19 @@ impl ReadLocation {
         self.checked_offset(span).map(|_| ())
     }
 
+    /// Take what this place leads to for a per-CPU pointer, and continue in the memory of a CPU, `None`: that of the hit.
+    pub fn on_cpu(&mut self, cpu: Option<u32>, span: &Range<usize>) -> Result<(), ExprError> {
+        if self.cpu.is_some() {
+            return Err(ExprError::new(
+                ErrorClass::Limit,
+                span,
+                "one read can follow one per-CPU pointer: start nearer, at another probe",
+            ));
+        }
+        self.cpu = Some((self.hops.len(), cpu));
+        Ok(())
+    }
+
     pub fn read_spec(
         &self,
         form: u32,
@@ -177,6 +193,17 @@ impl ReadLocation {
         for (to, &from) in hops.iter_mut().zip(&self.hops) {
             *to = from;
         }
+        let mut per_cpu = [0; MAX_HOPS + 1];
+        let mut cpu = NO_CPU;
+        if let Some((hop, number)) = self.cpu {
+            let place = if hop == self.hops.len() {
+                MAX_HOPS
+            } else {
+                hop
+            };
+            per_cpu[place] = -1;
+            cpu = number.unwrap_or(THIS_CPU);
+        }
         Ok(ReadSpec {
             constant: self.constant,
             root: self.root,
@@ -186,6 +213,9 @@ impl ReadLocation {
             offset: self.checked_offset(span)?,
             form,
             size,
+            per_cpu,
+            cpu,
+            ..ReadSpec::zero()
         })
     }
 }
