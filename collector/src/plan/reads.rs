@@ -290,11 +290,10 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             choose: &read.choose,
         };
         let return_slot = |function| self.return_slot(place, exit, function);
-        let per_cpu = |name: &str| layout::per_cpu_symbol(self.offer, name);
         let code = Code {
             symbols: &symbols,
             return_slot: &return_slot,
-            per_cpu: &per_cpu,
+            per_cpu: &|name| layout::per_cpu_symbol(self.offer, name),
             cpus: self.offer.cpus,
         };
         let scope = self.scope(place, exit, code);
