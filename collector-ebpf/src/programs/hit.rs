@@ -31,7 +31,7 @@ struct Matched {
     /// [`Control::discard`]
     discard: u32,
     /// [`Control::layout`], which nothing changes. A copy of it would take the stack that the reads of a hit need.
-    layout: &'static Layout,
+    layout: *const Layout,
     /// 1 if a task of the workload runs, else 0.
     in_target: u32,
     tgid: u32,
@@ -41,9 +41,16 @@ struct Matched {
 /// Find the spec for this site in the running experiment; `None` when there is nothing to report.
 #[inline(always)]
 fn find_spec(site: u64, attachment: u32) -> Option<Matched> {
-    // SAFETY: a whole map value, and maps are there as long as the program runs.
-    let control: &'static Control = unsafe { &*core::ptr::from_ref(CONTROL.get(0)?) };
-    let (target_tgid, experiment) = (control.target_tgid, control.experiment);
+    let control: *const Control = CONTROL.get_ptr(0)?;
+    // SAFETY: a whole map value. What is written to it meanwhile is one field at a time.
+    let (target_tgid, experiment, discard, layout) = unsafe {
+        (
+            (*control).target_tgid,
+            (*control).experiment,
+            (*control).discard,
+            &raw const (*control).layout,
+        )
+    };
     if target_tgid == 0 {
         return None;
     }
@@ -67,8 +74,8 @@ fn find_spec(site: u64, attachment: u32) -> Option<Matched> {
         spec,
         probe,
         experiment,
-        discard: control.discard,
-        layout: &control.layout,
+        discard,
+        layout,
         in_target,
         tgid,
         tid: ids as u32,
@@ -99,8 +106,14 @@ impl Matched {
             stack_pointer: zero,
             link: zero,
             registers: zero,
-            preempt_count: preempt_count(self.layout),
+            preempt_count: preempt_count(self.layout()),
         }
+    }
+
+    #[inline(always)]
+    fn layout(&self) -> &Layout {
+        // SAFETY: a part of a whole map value, which nothing changes while the programs are attached.
+        unsafe { &*self.layout }
     }
 
     /// [`ProbeSpec::zero`]
@@ -258,7 +271,7 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
         );
     }
     hit.args_known = 1;
-    hit.compat = is_compat_call(matched.layout);
+    hit.compat = is_compat_call(matched.layout());
     // SAFETY: as above.
     let (acts, wanted) = unsafe { ((*matched.spec).acts, (*matched.spec).syscall) };
     if acts & act::SYSCALL_RESULT != 0 {
@@ -266,7 +279,7 @@ pub fn tracepoint(ctx: *mut c_void, slot: u64) {
     }
     if acts & act::SYSCALL != 0 {
         let regs = hit.args[0];
-        let layout = matched.layout;
+        let layout = matched.layout();
         let number = read_word(regs + u64::from(layout.syscall_number));
         // A 32-bit system call of that number is another one.
         if number as u32 != wanted || hit.compat != 0 {

@@ -176,9 +176,9 @@ unsafe fn cpu_offset(cpu: u32, reads: *const Reads) -> Result<u64, i32> {
     Ok(offset)
 }
 
-/// [`UNREADABLE`] for what is no per-CPU pointer, else 0: NULL, although there is memory at the sum of it and an offset, and a kernel address outside
-/// of the image. The first chunk of per-CPU memory has pointers into the image, or small ones; those into any other chunk count from
-/// there to vmalloc's area, which sets or carries away the highest bit. Without a branch.
+/// [`UNREADABLE`] for what is no per-CPU pointer, else 0: NULL, although there is memory at the sum of it and an offset, and a kernel
+/// address outside of the image. The first chunk of per-CPU memory has pointers into the image, or small ones; those into other chunks
+/// count from there to vmalloc's area, without the highest bit on x86-64. On arm64 some of them have it, and are refused. Without a branch.
 #[inline(always)]
 unsafe fn not_per_cpu(at: u64, reads: *const Reads) -> u64 {
     // The highest bit of the first is set for 0 alone.

@@ -20,6 +20,11 @@ const SECRET: &[(&str, Option<&str>)] = &[
     ("struct net", Some("hash_mix")),
     // https://elixir.bootlin.com/linux/v6.12/source/include/linux/rhashtable.h
     ("struct bucket_table", Some("hash_rnd")),
+    // The states of random number generators.
+    // https://elixir.bootlin.com/linux/v6.12/source/include/linux/prandom.h
+    ("struct rnd_state", None),
+    // https://elixir.bootlin.com/linux/v6.12/source/drivers/char/random.c
+    ("struct crng", None),
 ];
 
 /// Per-CPU variables that hold a secret, or what random numbers are made of.
@@ -32,6 +37,8 @@ const SECRET_VARIABLES: &[&str] = &[
     // https://elixir.bootlin.com/linux/v6.12/source/init/main.c
     "kstack_offset",
     "kstack_rnd_state",
+    "sched_rnd_state",
+    "slab_rnd_state",
     // The states and stores of the random number generators.
     // https://elixir.bootlin.com/linux/v6.12/source/drivers/char/random.c
     "crngs",
@@ -47,6 +54,15 @@ const SECRET_VARIABLES: &[&str] = &[
     // How far each CPU's memory is from the kernel's image, which is an address and the slide together.
     // https://elixir.bootlin.com/linux/v6.12/source/arch/x86/kernel/setup_percpu.c
     "this_cpu_off",
+    // Where a CPU's entry area was put, and descriptors that hold its address in parts.
+    // https://elixir.bootlin.com/linux/v6.12/source/arch/x86/mm/cpu_entry_area.c
+    "_cea_offset",
+    "gdt_page",
+    // Pointers of a task's threads.
+    "shadow_tls_desc",
+    // Digests made with keys of the network, https://elixir.bootlin.com/linux/v6.12/source/net/ipv6/seg6_hmac.c
+    "hmac_ring",
+    "hmac_storage",
 ];
 
 /// True if this per-CPU variable of the kernel is a secret as a whole.
@@ -71,9 +87,9 @@ mod tests {
     /// Check that variables with secrets are known, and that others are none.
     #[test]
     fn variables() {
-        assert!(
-            ["__stack_chk_guard", "crngs", "this_cpu_off"].map(is_secret_variable) == [true; 3]
-        );
+        for name in ["__stack_chk_guard", "crngs", "this_cpu_off", "_cea_offset"] {
+            assert!(is_secret_variable(name), "{name}");
+        }
         assert!(!is_secret_variable("runqueues") && !is_secret_variable(""));
     }
 

@@ -20,26 +20,12 @@ impl Compiler<'_, '_, '_> {
         span: &Range<usize>,
     ) -> Result<Value> {
         let cpu = cpu.map(|cpu| self.check_cpu(cpu)).transpose()?;
-        let mut value = match self.variable(of) {
+        let mut value = match variable(of) {
             Some((name, span)) => self.compile_variable(name, span)?,
             None => self.compile_per_cpu_pointer(of)?,
         };
         value.place.on_cpu(cpu, span)?;
         Ok(value)
-    }
-
-    /// The name in `&NAME`, unless a parameter or a built-in is called so.
-    fn variable<'e>(&self, of: &'e Expr) -> Option<(&'e str, &'e Range<usize>)> {
-        let ExprNode::AddressOf(named) = &of.node else {
-            return None;
-        };
-        let ExprNode::Name(name) = &named.node else {
-            return None;
-        };
-        let mut parameters = self.scope.parameters.iter().enumerate();
-        let is_parameter = parameters
-            .any(|(position, parameter)| parameter.name_or_position(position) == name.as_str());
-        (!is_parameter).then_some((name, &named.span))
     }
 
     /// The place of a variable of which each CPU has a copy.
@@ -141,6 +127,17 @@ impl Compiler<'_, '_, '_> {
     }
 }
 
+/// The name in `&NAME`, also if a parameter is called so: that is in a register, which has no address.
+fn variable(of: &Expr) -> Option<(&str, &Range<usize>)> {
+    let ExprNode::AddressOf(named) = &of.node else {
+        return None;
+    };
+    match &named.node {
+        ExprNode::Name(name) => Some((name, &named.span)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use qed_collector_ebpf::{MAX_HOPS, NO_CPU, THIS_CPU, form, root};
@@ -163,6 +160,9 @@ mod tests {
         let int = b.int("int", 4, true);
         let pair = b.array(int, 2);
         let queue = b.structure("rq", 16, &[("running", int, 64, 0)]);
+        let gdt = b.structure("gdt_page", 4, &[("base", int, 0, 0)]);
+        b.structure("other", 4, &[("base", int, 0, 0)]);
+        let state = b.structure("rnd_state", 16, &[("s1", int, 0, 0)]);
         let counter = b.pointer(int);
         let mnt = b.structure("mount", 24, &[("pcp", counter, 128, 0)]);
         let mnt = b.pointer(mnt);
@@ -173,6 +173,9 @@ mod tests {
             (b.variable("crngs", int), 128, 4),
             (b.variable("moved", int), 132, 4),
             (b.variable("hidden", int), 136, 4),
+            (b.variable("gdt_page", gdt), 160, 4),
+            (b.variable("net_state", state), 176, 16),
+            (b.variable("mnt", int), 192, 4),
             (b.variable("twin", int), 140, 4),
             (b.variable("twin", int), 144, 4),
         ];
@@ -191,6 +194,9 @@ mod tests {
                 "pair" => 96,
                 "crngs" => 128,
                 "moved" => 256,
+                "gdt_page" => 160,
+                "net_state" => 176,
+                "mnt" => 192,
                 _ => return None,
             };
             Some(PerCpuSymbol {
@@ -260,6 +266,10 @@ mod tests {
                 "*this_cpu_ptr(&mnt->pcp[1])",
                 (0, vec![16], 4, form::BYTES, END, THIS_CPU),
             ),
+            (
+                "per_cpu(mnt, 1)",
+                (START + 192, vec![], 0, form::BYTES, END, 1),
+            ),
             ("*mnt->pcp", (0, vec![16], 0, form::BYTES, None, NO_CPU)),
         ] {
             assert_eq!(shape(path), expected, "{path}");
@@ -275,6 +285,16 @@ mod tests {
     fn secrets() {
         assert!(read("*this_cpu_ptr(&crngs)").unwrap().secret);
         assert!(!read("*this_cpu_ptr(&count)").unwrap().secret);
+        // However a part of one is reached.
+        for path in [
+            "this_cpu_ptr(&gdt_page)->base",
+            "((struct other *)this_cpu_ptr(&gdt_page))->base",
+            "(int)per_cpu(gdt_page, 1).base",
+        ] {
+            let found = read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert!(found.secret && found.retyped, "{path}");
+        }
+        assert!(read("*this_cpu_ptr(&net_state)").is_err());
     }
 
     /// Check that what cannot be followed is refused with the reason.
