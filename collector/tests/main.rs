@@ -19,6 +19,7 @@ mod instances;
 mod job;
 mod kernels;
 mod layers;
+mod lists;
 mod messages;
 mod modules;
 mod number_names;

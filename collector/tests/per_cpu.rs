@@ -5,7 +5,7 @@ use crate::support;
 use qed_evidence::document::Evidence;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
-use support::{captured_from, number};
+use support::{captured_from, captured_in_guest, number};
 
 /// The reads of a probe: the running task in three ways, which each kernel has some of, the CPU's number, a counter behind a per-CPU
 /// pointer that the kernel's types may not mark, and such a pointer that is NULL.
@@ -109,6 +109,18 @@ fn in_guests() {
         let why = read(&evidence, "fd_install", "cpu_of_1").unwrap_err();
         assert!(why.contains("it can have 1"), "{guest}: {why}");
     }
+}
+
+/// Check the same on a machine with two processors: the copy of each is another one.
+#[test]
+fn on_two_processors() {
+    let text = INVESTIGATION.replace("READS", READS);
+    let evidence = captured_in_guest(&text, |spec| spec.cpus = 2).expect("a capture");
+    check(&evidence, "fd_install", &["hot"]);
+    let cpu = |name| number(&read(&evidence, "fd_install", name).expect(name));
+    assert_eq!((cpu("cpu_of_0"), cpu("cpu_of_1")), (Some(0), Some(1)));
+    let why = read(&evidence, "fd_install", "cpu_of_9999").unwrap_err();
+    assert!(why.contains("it can have 2"), "{why}");
 }
 
 /// Check the same on arm64, whose kernel keeps the running task in a register, and the one to come in a variable.

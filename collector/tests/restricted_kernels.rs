@@ -3,18 +3,11 @@
 
 use crate::support;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use qed_collector::assemble::symbolize::{StaticFiles, make_evidence};
-use qed_collector::guest::cache::Cache;
-use qed_collector::guest::protocol::{GuestJob, Unrunnable, parse_capture_answer};
-use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
-use qed_evidence::document::{Machine, MachineKind};
-use qed_evidence::investigation::parse;
 use qed_evidence::value::{Datum, Value};
-use support::{evidence_in, folder_with, program, resumed_capture_on, status_and_message};
+use support::{
+    captured_in_guest, evidence_in, folder_with, resumed_capture_on, status_and_message,
+};
 
 const INVESTIGATION: &str = r#"
 symbols = ["_text"]
@@ -27,49 +20,7 @@ function = "do_pipe2"
 
 /// The evidence of a capture in a guest with more words on its command line, or what stopped it.
 fn captured(append: &str) -> Result<Evidence, String> {
-    let investigation = parse("i.toml", INVESTIGATION).map_err(|wrong| format!("{wrong:?}"))?;
-    let cache = Cache::for_user().expect("a cache folder");
-    let source = KernelSource::parse("debian-6.12").expect("a guest's name");
-    let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
-    let image = kernel.path.clone();
-    let mut spec = GuestSpec::new(kernel, PathBuf::from(program()), cache);
-    let job = GuestJob::Capture {
-        name: "i.toml".into(),
-        text: INVESTIGATION.into(),
-        chosen: Ok(Vec::new()),
-        modules: Vec::new(),
-        unrunnable: Unrunnable::default(),
-    };
-    spec.files.push(job.to_file().expect("a job"));
-    spec.append = append.into();
-    spec.limit = Duration::from_secs(120);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let run = runtime
-        .block_on(run(&spec, &|_| {}))
-        .map_err(|error| error.to_string())?;
-    let raw = parse_capture_answer(&run.payload).map_err(|error| error.to_string())?;
-    let machine = Machine {
-        name: "guest:test".into(),
-        kind: MachineKind::Guest,
-        ephemeral: true,
-        boot_id: raw.facts.boot_id.clone(),
-        cpu_model: raw.facts.cpu_model.clone(),
-        cpus: raw.facts.cpus,
-        accelerator: None,
-        resumed: None,
-    };
-    let fixed = StaticFiles {
-        image: Some(image),
-        console: Some(run.console),
-        no_debuginfo: Some("it is not wanted".into()),
-        ..StaticFiles::default()
-    };
-    let evidence = make_evidence(&raw, &investigation, machine, &fixed);
-    let text = qed_evidence::reader::write(&evidence).expect("JSON");
-    qed_evidence::reader::read(text.as_bytes()).map_err(|error| error.to_string())
+    captured_in_guest(INVESTIGATION, |spec| spec.append = append.into())
 }
 
 fn offset(value: i64) -> Value {

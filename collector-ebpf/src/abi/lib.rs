@@ -58,6 +58,8 @@ pub mod root {
     pub const RETURN_SLOT: u32 = 6;
     /// The `struct file` that the current task holds at the descriptor in `constant`.
     pub const FD: u32 = 7;
+    /// The pointer that an earlier read of the same side brought back: that at position `root_index` among them.
+    pub const READ: u32 = 8;
 }
 
 /// The form of what a read brings back: a value of [`ReadSpec::form`].

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn read_one(index: u64, reads: *mut Reads) -> c_long {
         let event = (*reads).event;
         let spec = (*reads).list.add(index);
         let value = (&raw mut (*event).values[index]).cast::<u8>();
-        (*event).results[index] = match address(spec, reads, value.cast()) {
+        (*event).results[index] = match address(index, spec, reads, value.cast()) {
             Ok(address) => load(spec, address, value),
             Err(errno) => errno,
         };
@@ -74,9 +74,14 @@ pub unsafe extern "C" fn read_one(index: u64, reads: *mut Reads) -> c_long {
     0
 }
 
-/// From the root over the hops to the address that the spec names. `walk` is all zeros, and is again in the end.
+/// From the root over the hops to the address that the spec of the read at `index` names. `walk` is all zeros, and is again in the end.
 #[inline(always)]
-unsafe fn address(spec: *const ReadSpec, reads: *const Reads, walk: *mut Walk) -> Result<u64, i32> {
+unsafe fn address(
+    index: usize,
+    spec: *const ReadSpec,
+    reads: *const Reads,
+    walk: *mut Walk,
+) -> Result<u64, i32> {
     // SAFETY: as in `read_one`.
     unsafe {
         let event = (*reads).event;
@@ -98,6 +103,19 @@ unsafe fn address(spec: *const ReadSpec, reads: *const Reads, walk: *mut Walk) -
             root::ADDRESS => (*spec).constant,
             root::RETURN_SLOT => slot(spec, (*event).tid, (*reads).stack_pointer)?,
             root::FD => (*spec).constant,
+            root::READ => {
+                let earlier = (*spec).root_index as usize;
+                // The first test is for verifiers that learn nothing from a comparison of two variables (6.1). The compiler, which
+                // does, would leave it out.
+                if earlier >= MAX_READS || earlier >= black_box(index) {
+                    return Err(EINVAL);
+                }
+                let result = (*event).results[earlier];
+                if result < 0 {
+                    return Err(result);
+                }
+                (&raw const (*event).values[earlier]).cast::<u64>().read()
+            }
             _ => return Err(EINVAL),
         };
         // Once for both, and no way out of the loop below but its end: each branch costs the verifier a

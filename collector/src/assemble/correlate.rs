@@ -22,7 +22,7 @@ use super::stack::{
 };
 use super::window::{Window, find_window};
 use crate::plan::expr::{DecodedValue, decode};
-use crate::plan::{EventSource, PlannedProbe};
+use crate::plan::{EventSource, PlannedProbe, loads};
 use crate::probe::kprobe_list;
 
 /// Hits and ledger of one experiment.
@@ -385,8 +385,8 @@ fn allocation_details(event: &Event, planned: &PlannedProbe) -> (Option<String>,
             .entry
             .iter()
             .chain(&planned.exit)
-            .find(|read| read.name == name)?;
-        Some(decode(&read.loaded(event)?, &read.decode))
+            .find(|read| read.name == name && read.list.is_none())?;
+        Some(decode(&loads(&read.slots, event)?, &read.decode))
     };
     let cache = match read("cache") {
         Some(DecodedValue::Text { text, cut: None }) => Some(text),

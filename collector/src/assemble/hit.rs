@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use qed_collector_ebpf::{Event, MAX_READ_BYTES, side};
 use qed_evidence::document::{Context, Hit, Probe, Target, Task};
-use qed_evidence::value::{Address, Cut, Datum, Frame, Value};
+use qed_evidence::investigation::{LIST_COUNT, element_name};
+use qed_evidence::value::{Address, Cut, Datum, Frame, Integer, Value};
 
 use super::names::Names;
 use super::stack::{find_caller, running_frames};
 use super::values::{NumberRole, argument_role, decoded_datum};
 use crate::plan::expr::{DecodedValue, Decoder, LoadedBytes, decode, decode_fields};
-use crate::plan::{PlannedProbe, PlannedRead};
+use crate::plan::{PlannedLength, PlannedProbe, PlannedRead, loads};
 use crate::symbols::kallsyms::copies::is_copy;
 
 /// The position of the call's number among the arguments of the tracepoint `sys_enter`:
@@ -226,19 +227,55 @@ impl ProbeEvent<'_> {
         (!runs).then(|| format!("the stack does not show that `{name}` was still running"))
     }
 
-    /// The value of a read under its name; of a structure each of its values, under both names.
+    /// The value of a read under its name; of a structure each of its values, under both names; of a list its elements and their number.
     fn decode_read(&self, read: &PlannedRead) -> Vec<(String, Datum)> {
-        let loaded = read.loaded(self.event);
-        let missing = match (&loaded, &read.elements) {
+        let missing = self
+            .path_mismatch_reason(read)
+            .or_else(|| self.returned_reason(read));
+        let own = (read.slots.as_slice(), read.length.as_ref());
+        let Some(list) = &read.list else {
+            return self.decode_value(&read.name, read, own, missing);
+        };
+        let length = list.length(self.event);
+        let count = match (&missing, length.count()) {
+            (Some(reason), _) => Datum::unavailable(reason),
+            (None, Err(reason)) => Datum::unavailable(reason),
+            (None, Ok(count)) => Value::Int {
+                value: Integer::from(count as u64),
+                type_name: None,
+            }
+            .into(),
+        };
+        let elements = list.elements.iter().enumerate();
+        let elements = elements.flat_map(|(number, element)| {
+            let name = format!("{}.{}", read.name, element_name(number));
+            let missing = missing.clone();
+            let missing = missing.or_else(|| length.refusal_reason(number));
+            let own = (element.slots.as_slice(), element.length.as_ref());
+            self.decode_value(&name, read, own, missing)
+        });
+        let count = (format!("{}.{LIST_COUNT}", read.name), count);
+        elements.chain([count]).collect()
+    }
+
+    /// The value of a read in these places, with its length if it is a text whose length is known; of a structure each of its values.
+    /// None of them if there is a reason for that.
+    fn decode_value(
+        &self,
+        name: &str,
+        read: &PlannedRead,
+        (slots, length): (&[usize], Option<&PlannedLength>),
+        missing: Option<String>,
+    ) -> Vec<(String, Datum)> {
+        let loaded = loads(slots, self.event);
+        let missing = missing.or_else(|| match (&loaded, &read.elements) {
             (None, _) => Some("the event has no room for this read".to_owned()),
             (Some(_), Some(elements)) => elements.refusal_reason(self.event),
             (Some(_), None) => None,
-        };
-        let missing = missing.or_else(|| self.path_mismatch_reason(read));
-        let missing = missing.or_else(|| self.returned_reason(read));
+        });
         let loaded = loaded.unwrap_or_default();
         let missing = missing.or_else(|| null_offset_reason(read, &loaded));
-        let named = |name: &str| format!("{}.{name}", read.name);
+        let named = |member: &str| format!("{name}.{member}");
         match (&read.decode, missing) {
             (Decoder::Structure { fields, .. }, Some(reason)) => fields
                 .iter()
@@ -254,19 +291,19 @@ impl ProbeEvent<'_> {
                     (named(name), datum)
                 })
                 .collect(),
-            (_, Some(reason)) => vec![(read.name.clone(), Datum::unavailable(reason))],
+            (_, Some(reason)) => vec![(name.to_owned(), Datum::unavailable(reason))],
             (how, None) => {
                 let role = match &read.names {
                     Some(names) => NumberRole::Named(names),
                     None => NumberRole::Read(read.kind),
                 };
                 let decoded = decode(&loaded, how);
-                let decoded = match &read.length {
+                let decoded = match length {
                     Some(length) => length.of(decoded, self.event),
                     None => decoded,
                 };
                 let datum = decoded_datum(decoded, role, self.names);
-                vec![(read.name.clone(), datum)]
+                vec![(name.to_owned(), datum)]
             }
         }
     }

@@ -6,6 +6,7 @@ use qed_evidence::document::{
     Backend, Instruction, Member, Members, Parameter, Probe, Reads, Target, UnwatchedCause, Width,
 };
 use qed_evidence::instances::Within;
+use qed_evidence::investigation::element_name;
 use qed_evidence::value::{Address, Bytes, Datum, Value};
 
 use super::observations::RawObservation;
@@ -223,7 +224,15 @@ fn number_widths(planned: &PlannedProbe) -> BTreeMap<String, Width> {
     }
     for (side, reads) in [("entry", &planned.entry), ("exit", &planned.exit)] {
         for read in reads {
-            add_number_widths(format!("{side}.{}", read.name), &read.decode, &mut all);
+            let place = format!("{side}.{}", read.name);
+            let Some(list) = &read.list else {
+                add_number_widths(place, &read.decode, &mut all);
+                continue;
+            };
+            for number in 0..list.elements.len() {
+                let place = format!("{place}.{}", element_name(number));
+                add_number_widths(place, &read.decode, &mut all);
+            }
         }
     }
     all

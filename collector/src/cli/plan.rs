@@ -29,7 +29,7 @@ use crate::assemble::symbolize::StaticFiles;
 use crate::guest::protocol::{GuestJob, Unrunnable, parse_plan_answer};
 use crate::guest::{cache::Cache, host_binaries::GuestFiles};
 use crate::plan::expr::{Decoder, StructureField};
-use crate::plan::{PlannedExperiment, PlannedProbe};
+use crate::plan::{PlannedExperiment, PlannedProbe, PlannedRead};
 use crate::reason::Reason;
 use crate::session::ThisKernel;
 use crate::symbols::functions_by_file::find_functions_in_files;
@@ -311,8 +311,9 @@ fn probe_text(
     for (side, reads) in [("entry", &probe.entry), ("exit", &probe.exit)] {
         for read in reads {
             out += &format!(
-                "      {side}.{}: {} = {}\n",
+                "      {side}.{}: {}{} = {}\n",
                 read.name,
+                list_text(read),
                 match read.decode.type_name() {
                     "" => "of unknown type",
                     name => name,
@@ -376,6 +377,17 @@ fn signature_text(probe: &PlannedProbe) -> String {
         })
         .unwrap_or_default();
     format!("({}){returns}\n", parameters.join(", "))
+}
+
+/// What a read brings several values of.
+fn list_text(read: &PlannedRead) -> String {
+    match &read.list {
+        Some(list) => format!(
+            "a list, of whose elements the first {}: ",
+            list.elements.len()
+        ),
+        None => String::new(),
+    }
 }
 
 /// The values of a structure that is read whole, a line each.

@@ -95,6 +95,9 @@ struct ValueReport {
     type_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// Of a list: how many of its elements are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
     /// The reason why it cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
@@ -140,6 +143,7 @@ impl ProbeReport {
                     name: Some(parameter.name.clone()),
                     type_name: Some(parameter.type_name.clone()),
                     path: None,
+                    limit: None,
                     refused: parameter.register.as_ref().err().map(ToString::to_string),
                 })
                 .collect(),
@@ -147,6 +151,7 @@ impl ProbeReport {
                 name: None,
                 type_name: returns.decode.is_ok().then(|| returns.type_name.clone()),
                 path: None,
+                limit: None,
                 refused: returns.decode.as_ref().err().map(ToString::to_string),
             }),
             entry: value_reports(&probe.entry, &probe.refused.entry),
@@ -161,12 +166,14 @@ fn value_reports(planned: &[PlannedRead], refused: &BTreeMap<String, Reason>) ->
         name: Some(read.name.clone()),
         type_name: Some(read.decode.type_name().to_owned()).filter(|name| !name.is_empty()),
         path: Some(read.path.clone()),
+        limit: read.list.as_ref().map(|list| list.elements.len()),
         refused: None,
     });
     let refused = refused.iter().map(|(name, why)| ValueReport {
         name: Some(name.clone()),
         type_name: None,
         path: None,
+        limit: None,
         refused: Some(why.to_string()),
     });
     planned.chain(refused).collect()

@@ -8,6 +8,8 @@ mod attachments;
 mod error;
 pub mod expr;
 mod layout;
+mod lists;
+mod loads;
 mod number_names;
 mod paths;
 mod place;
@@ -22,9 +24,11 @@ mod target_kernel;
 mod types;
 mod workload;
 
+pub use lists::ListLength;
 pub use types::{
-    EventSource, FewArguments, NumberNames, PlannedElements, PlannedExperiment, PlannedInstruction,
-    PlannedParameter, PlannedProbe, PlannedRead, PlannedReturn, RefusedReads,
+    EventSource, FewArguments, NumberNames, PlannedElement, PlannedElements, PlannedExperiment,
+    PlannedInstruction, PlannedLength, PlannedList, PlannedParameter, PlannedProbe, PlannedRead,
+    PlannedReturn, RefusedReads, loads,
 };
 
 pub use error::NO_SUCH;

@@ -2,34 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use qed_collector_ebpf::{MAX_READ_BYTES, MAX_READS, ReadSpec, form, root};
+use qed_collector_ebpf::{ReadSpec, form, root};
 use qed_evidence::diagnostic::Diagnostic;
 use qed_evidence::document::Target;
 use qed_evidence::investigation::{Probe, Read, ReadKind};
 
 use super::expr::{
     Code, CompiledPath, Decoder, ErrorClass, ReadOptions, ReturnMeaning, Scope, as_bits, as_time,
-    compile, compile_of_kind, text_length,
+    compile, compile_of_kind, compile_wanted, text_length,
 };
 use super::layout;
+use super::loads::{no_slot_reason, plan_loads};
 use super::number_names::{NumberNaming, named_fields, number_names};
 use super::paths::wrong_path_error;
 use super::place::ProbePlace;
 use super::planner::Planner;
-use super::types::{
-    NumberNames, PlannedElements, PlannedLength, PlannedParameter, PlannedRead, PlannedReturn,
-};
+use super::types::{NumberNames, PlannedParameter, PlannedRead, PlannedReturn};
 use crate::btf::{ArgumentLocation, Type, TypeId};
 use crate::probe::AttachTarget;
 use crate::reason::Reason;
 use crate::symbols::disasm::ReturnAddress;
 
 /// Compile the path that says how many elements there are.
-fn compile_element_count(path: &str, scope: &Scope<'_, '_>) -> Result<CompiledPath, Reason> {
+fn compile_element_count(
+    path: &str,
+    scope: &Scope<'_, '_>,
+    limit: bool,
+) -> Result<CompiledPath, Reason> {
     let wrong = |why: String| -> Reason {
         format!("`{path}` does not say how many elements there are: {why}").into()
     };
-    let compiled = compile(path, scope).map_err(|error| wrong(error.to_string()))?;
+    let wanted = ReadOptions {
+        limit,
+        ..ReadOptions::default()
+    };
+    let compiled = compile_wanted(path, scope, wanted).map_err(|error| wrong(error.to_string()))?;
     match compiled.decode {
         Decoder::Int { .. } => Ok(compiled),
         other => Err(wrong(format!(
@@ -51,7 +58,7 @@ fn length(
     }
     let length = text_length(path, scope, wanted);
     length
-        .map(|length| compile_element_count(&length, scope))
+        .map(|length| compile_element_count(&length, scope, wanted.limit))
         .transpose()
 }
 
@@ -73,15 +80,6 @@ fn check_ip_address(path: &str, decode: &Decoder) -> Result<(), Reason> {
         )
         .into()),
     }
-}
-
-/// The reason why a probe cannot read more.
-fn no_slot_reason() -> Reason {
-    let reason = format!(
-        "more than one probe can read: there is room for {MAX_READS} loads of {MAX_READ_BYTES} bytes at its entry, and as many \
-         at its return"
-    );
-    reason.into()
 }
 
 /// Why a read has no path.
@@ -288,6 +286,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             elements: read.elements.is_some(),
             whole: true,
             choose: &read.choose,
+            limit: read.limit.is_some(),
         };
         let return_slot = |function| self.return_slot(place, exit, function);
         let code = Code {
@@ -312,7 +311,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         }
         let number = match (&read.elements, &compiled.elements) {
             (Some(path), Some(element)) => {
-                let number = compile_element_count(path, &scope).map_err(Some)?;
+                let number = compile_element_count(path, &scope, false).map_err(Some)?;
                 Some((path, number, element.index))
             }
             _ => None,
@@ -320,39 +319,25 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         if read.kind == Some(ReadKind::Ip) {
             check_ip_address(path, &compiled.decode).map_err(Some)?;
         }
-        let (decode, names) = self.named(read, compiled.decode).map_err(Some)?;
+        let (decode, names) = (self.named(read, compiled.decode.clone())).map_err(Some)?;
         let inside_null = inside_null(&compiled.spec, &decode);
-        let return_slot_of = return_slot_function(&compiled.spec);
-        let mut slot = |spec| {
+        let start = match &compiled.list {
+            Some(list) => &list.head,
+            None => &compiled.spec,
+        };
+        let return_slot_of = return_slot_function(start);
+        let mut add = |spec| {
             let taken = self.attachments.add_read(usage, at_return, spec);
             taken.map_err(|_| Some(no_slot_reason()))
         };
-        let slots = std::iter::once(compiled.spec)
-            .chain(compiled.more)
-            .map(&mut slot)
-            .collect::<Result<Vec<_>, _>>()?;
-        let elements = match number {
-            Some((path, number, index)) => Some(PlannedElements {
-                path: path.clone(),
-                slot: slot(number.spec)?,
-                decode: number.decode,
-                index,
-            }),
-            None => None,
-        };
-        let length = match length {
-            Some(length) => Some(PlannedLength {
-                slot: slot(length.spec)?,
-                decode: length.decode,
-            }),
-            None => None,
-        };
+        let loads = plan_loads(&compiled, read.limit, number, length.as_ref(), &mut add)?;
         Ok(PlannedRead {
             name: read.name.clone(),
             path: path.to_owned(),
-            slots,
-            elements,
-            length,
+            slots: loads.own.slots,
+            elements: loads.elements,
+            length: loads.own.length,
+            list: loads.list,
             inside_null,
             decode,
             kind: read.kind,
@@ -424,8 +409,11 @@ fn several_values_reason(read: &Read, path: &str, decode: &Decoder) -> Option<Re
 
 /// The pointer that a member inside of the structure behind NULL has, if a read takes the address of one.
 fn inside_null(spec: &ReadSpec, decode: &Decoder) -> Option<u64> {
-    let is_inside =
-        spec.form == form::ADDRESS && spec.offset != 0 && matches!(decode, Decoder::Pointer { .. });
+    // A list has no element at NULL.
+    let is_inside = spec.form == form::ADDRESS
+        && spec.offset != 0
+        && spec.root != root::READ
+        && matches!(decode, Decoder::Pointer { .. });
     is_inside.then_some(i64::from(spec.offset) as u64)
 }
 

@@ -12,7 +12,7 @@ use qed_evidence::investigation::ReadKind;
 use qed_evidence::value::Cut;
 use serde::{Deserialize, Serialize};
 
-use super::expr::{DecodedValue, Decoder, LoadedBytes, PathMember, decode};
+use super::expr::{DecodedValue, Decoder, ListKind, LoadedBytes, PathMember, decode};
 
 use crate::reason::Reason;
 
@@ -147,14 +147,8 @@ pub struct PlannedReturn {
     pub decode: Result<Decoder, Reason>,
 }
 
-impl PlannedRead {
-    /// The bytes of its loads; `None` if the event has no room for one of them.
-    pub fn loaded<'e>(&self, event: &'e Event) -> Option<Vec<LoadedBytes<'e>>> {
-        loads(&self.slots, event)
-    }
-}
-
-fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<LoadedBytes<'e>>> {
+/// The bytes of loads, by their places among the values of an event; `None` if it has no room for one of them.
+pub fn loads<'e>(slots: &[usize], event: &'e Event) -> Option<Vec<LoadedBytes<'e>>> {
     let load = |slot: &usize| Some((event.values.get(*slot)?, *event.results.get(*slot)?));
     slots.iter().map(load).collect()
 }
@@ -266,6 +260,28 @@ fn shortened(text: DecodedValue, length: usize) -> DecodedValue {
     }
 }
 
+/// A list that a read walks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedList {
+    /// The kind of list.
+    pub kind: ListKind,
+    /// The place of its head's address among the values of an event.
+    pub head: usize,
+    /// The places of the pointers to its elements, in order, and of the pointer behind the last one that is read.
+    pub links: Vec<usize>,
+    /// The loads of each element that is read.
+    pub elements: Vec<PlannedElement>,
+}
+
+/// The loads of one element of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedElement {
+    /// The places of its value among those of an event.
+    pub slots: Vec<usize>,
+    /// The read that gives the length of a text that no NUL needs to end.
+    pub length: Option<PlannedLength>,
+}
+
 /// The names of a plain number that an author declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NumberNames {
@@ -316,6 +332,8 @@ pub struct PlannedRead {
     pub elements: Option<PlannedElements>,
     /// The read that gives the length of a text that no NUL needs to end.
     pub length: Option<PlannedLength>,
+    /// The list whose elements it reads; `slots` and `length` are then those of the first one.
+    pub list: Option<PlannedList>,
     /// Of an address inside of an object: the address that it has if the pointer to the object is NULL.
     pub inside_null: Option<u64>,
     /// The meaning of its bytes.

@@ -9,9 +9,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use qed_collector::arch::Arch;
+use qed_collector::assemble::symbolize::{StaticFiles, make_evidence};
 use qed_collector::guest::cache::Cache;
+use qed_collector::guest::protocol::{GuestJob, Unrunnable, parse_capture_answer};
 use qed_collector::guest::{GuestSpec, KernelSource, fetch, run};
 use qed_evidence::Evidence;
+use qed_evidence::document::{Machine, MachineKind};
+use qed_evidence::investigation::parse;
 use qed_evidence::path_index::leaves;
 use qed_evidence::value::{Datum, Value};
 pub use qed_layers::note_skipped;
@@ -105,6 +109,56 @@ pub fn captured_from(guest: &str, text: &str) -> (Evidence, String) {
     let (status, stderr) = status_and_message(&output);
     assert_eq!(status, Some(0), "{guest}: {stderr}");
     (evidence_in(folder.path()), stderr)
+}
+
+/// The evidence of a capture in a guest that `change` makes another one, or what stopped it.
+pub fn captured_in_guest(
+    text: &str,
+    change: impl FnOnce(&mut GuestSpec),
+) -> Result<Evidence, String> {
+    let investigation = parse("i.toml", text).map_err(|wrong| format!("{wrong:?}"))?;
+    let cache = Cache::for_user().expect("a cache folder");
+    let source = KernelSource::parse("debian-6.12").expect("a guest's name");
+    let kernel = fetch::find_kernel(&source, &cache, false, &|_| {}).expect("a kernel");
+    let image = kernel.path.clone();
+    let mut spec = GuestSpec::new(kernel, PathBuf::from(program()), cache);
+    let job = GuestJob::Capture {
+        name: "i.toml".into(),
+        text: text.into(),
+        chosen: Ok(Vec::new()),
+        modules: Vec::new(),
+        unrunnable: Unrunnable::default(),
+    };
+    spec.files.push(job.to_file().expect("a job"));
+    spec.limit = Duration::from_secs(120);
+    change(&mut spec);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let run = runtime
+        .block_on(run(&spec, &|_| {}))
+        .map_err(|error| error.to_string())?;
+    let raw = parse_capture_answer(&run.payload).map_err(|error| error.to_string())?;
+    let machine = Machine {
+        name: "guest:test".into(),
+        kind: MachineKind::Guest,
+        ephemeral: true,
+        boot_id: raw.facts.boot_id.clone(),
+        cpu_model: raw.facts.cpu_model.clone(),
+        cpus: raw.facts.cpus,
+        accelerator: None,
+        resumed: None,
+    };
+    let fixed = StaticFiles {
+        image: Some(image),
+        console: Some(run.console),
+        no_debuginfo: Some("it is not wanted".into()),
+        ..StaticFiles::default()
+    };
+    let evidence = make_evidence(&raw, &investigation, machine, &fixed);
+    let text = qed_evidence::reader::write(&evidence).expect("JSON");
+    qed_evidence::reader::read(text.as_bytes()).map_err(|error| error.to_string())
 }
 
 /// Exit status and standard error of a finished run.

@@ -24,7 +24,7 @@ pub use model::{
 pub use parse::{parse, schema};
 pub use place::{ProbeAddress, ProbeAddressError};
 pub use probe::{
-    KeyPlaces, MAX_READ, ONE_LOAD, OTHER_ARCH, OtherPath, Position, Probe, Read, ReadKind, Signal,
-    other_arch_reason,
+    KeyPlaces, LIST_COUNT, MAX_LIST, MAX_READ, ONE_LOAD, OTHER_ARCH, OtherPath, Position, Probe,
+    Read, ReadKind, Signal, element_name, other_arch_reason,
 };
 pub use surroundings::{GivenFile, SpannedName, Stdin, Surroundings};

@@ -188,6 +188,8 @@ pub struct Read {
     pub elements: Option<String>,
     /// The members that count of unions in a structure that is read whole, with the names around them: `u.child`.
     pub choose: Vec<String>,
+    /// The most elements of a list to read, 1 to [`MAX_LIST`]; `None`: the expression walks no list.
+    pub limit: Option<u32>,
 }
 
 /// A path of a read, in the place of the first one.
@@ -207,6 +209,13 @@ impl Read {
         std::iter::once((self.expression.as_str(), &self.span)).chain(others)
     }
 
+    /// The names of the values of a list, below that of the read; none of any other read.
+    pub fn list_values(&self) -> impl Iterator<Item = String> + use<> {
+        let elements = 0..self.limit.unwrap_or_default() as usize;
+        let count = self.limit.map(|_| LIST_COUNT.to_owned());
+        count.into_iter().chain(elements.map(element_name))
+    }
+
     /// The paths as text: which of them was read is the kernel's choice.
     pub fn text(&self) -> String {
         let all: Vec<&str> = self.paths().map(|(path, _)| path).collect();
@@ -216,6 +225,18 @@ impl Read {
 
 /// The most bytes that one load brings.
 pub const ONE_LOAD: u32 = 64;
+
+/// The most elements of a list: one side of a probe has room for 24 loads, and such a list takes one for its head, one for each
+/// element and what follows the last, and one for the value of each.
+pub const MAX_LIST: u32 = 11;
+
+/// The name of the value that says how many elements a list has.
+pub const LIST_COUNT: &str = "count";
+
+/// The name of an element of a list, which is counted from 0.
+pub fn element_name(index: usize) -> String {
+    format!("e{index}")
+}
 
 /// The meaning of an integer that was read, where its C type does not tell.
 #[derive(

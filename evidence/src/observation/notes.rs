@@ -782,6 +782,7 @@ within = "do_sys_opn"
             max: None,
             elements: None,
             choose: Vec::new(),
+            limit: None,
         };
         let reads = [read("(const char *) path->name"), read("path->other")];
         assert!(is_read_too("path->name", &reads));

@@ -95,16 +95,16 @@ fn lengths(investigation: &Investigation, segments: &[&str]) -> Option<Lengths> 
             let reads = match rest {
                 ["task"] => return Some(TASK_NAME),
                 ["args", _] => return Some(read_lengths(None)),
+                ["entry", _] | ["entry", _, _] => &probe.entry,
+                ["exit", _] | ["exit", _, _] => &probe.exit,
                 // Of a structure that is read whole nothing is cut; a longer one is not read at all.
-                ["entry" | "exit", _, _, ..] => return None,
-                ["entry", _] => &probe.entry,
-                ["exit", _] => &probe.exit,
                 _ => return None,
             };
             let read = reads
                 .iter()
                 .find(|read| Some(&read.name.as_str()) == rest.get(1))?;
-            Some(read_lengths(read.max))
+            let is_element = rest.len() == 3;
+            (is_element == read.limit.is_some()).then(|| read_lengths(read.max))
         }
         _ => None,
     }
@@ -146,6 +146,9 @@ mod tests {
             .find(|read| read.name == "name")
             .unwrap();
         read.max = Some(200);
+        let mut list = read.clone();
+        (list.name, list.limit) = ("names".into(), Some(3));
+        probe.exit.push(list);
         let is_cut = |path: &str, value: &Value| {
             let segments: Vec<&str> = path.split('.').collect();
             mark_if_truncated(&plan, &segments, value).is_some()
@@ -168,6 +171,10 @@ mod tests {
                 vec![0, 15, 60, 62, 64],
             ),
             ("create.sock_alloc.args.name", vec![63, 65], vec![62, 64]),
+            ("create.sock_alloc.exit.names.e2", vec![200, 252], vec![199]),
+            ("create.sock_alloc.hit1.exit.names.e2", vec![252], vec![251]),
+            ("create.sock_alloc.exit.names.e2.name", vec![], vec![252]),
+            ("create.sock_alloc.exit.name.member", vec![], vec![252]),
             ("create.outcome.stdout", vec![1000, 1001], vec![63, 64, 999]),
             ("create.sock_alloc.task", vec![15, 16], vec![1, 14]),
             ("create.sock_alloc.hit1.task", vec![15], vec![14]),

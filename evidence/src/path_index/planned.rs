@@ -1,7 +1,7 @@
 //! Checks that an investigation plans a path.
 
 use crate::diagnostic::nearest;
-use crate::investigation::{Experiment, Probe, Read};
+use crate::investigation::{Experiment, LIST_COUNT, Probe, Read};
 use crate::path::{EXPERIMENT_SECTIONS, Path, SECTIONS, hit_number};
 
 use super::catalog::Catalog;
@@ -173,9 +173,12 @@ impl Catalog<'_> {
         let Some(name) = segments.get(at) else {
             return Err(not_a_leaf_error(path, "name a read"));
         };
-        if !reads.iter().any(|read| read.name == *name) {
+        let Some(read) = reads.iter().find(|read| read.name == *name) else {
             let known = reads.iter().map(|read| read.name.as_str());
             return Err(unknown_segment_error(segments, at, "read", known));
+        };
+        if read.limit.is_some() {
+            check_value_of_list(read, path, segments, at + 1)?;
         }
         let values = self.values_of_read(segments, at);
         // Where nothing was read yet, nobody knows whether it is a structure, and what is in it.
@@ -301,6 +304,30 @@ impl Catalog<'_> {
             segment: segments.len() - 1,
             nearest: near.map(str::to_owned),
         })
+    }
+}
+
+/// A value of a list that is walked, whose name is the segment `at`.
+fn check_value_of_list(
+    read: &Read,
+    path: &Path,
+    segments: &[&str],
+    at: usize,
+) -> Result<(), PathError> {
+    let Some(name) = segments.get(at) else {
+        return Err(not_a_leaf_error(
+            path,
+            "it is a list, name `count` or one of its elements, `e0`",
+        ));
+    };
+    let known: Vec<String> = read.list_values().collect();
+    if !known.iter().any(|value| value == name) {
+        let known = known.iter().map(String::as_str);
+        return Err(unknown_segment_error(segments, at, "value", known));
+    }
+    match *name {
+        LIST_COUNT => check_last_segment(segments, at),
+        _ => Ok(()),
     }
 }
 

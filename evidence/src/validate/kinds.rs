@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::Finding;
 use crate::document::pointer::escape;
 use crate::document::value::Datum;
-use crate::investigation::{Read, ReadKind};
+use crate::investigation::{Read, ReadKind, element_name};
 
 /// Check that numbers mean what the investigation says that they do. A pointer or a text may be what the type of a path makes of it.
 pub(super) fn check_kinds(
@@ -13,8 +13,16 @@ pub(super) fn check_kinds(
     reads: &[Read],
     found: &BTreeMap<String, Datum>,
 ) -> Option<Finding> {
-    reads.iter().find_map(|read| {
-        let kind = found.get(&read.name)?.value()?.kind();
+    let mut values = reads.iter().flat_map(|read| {
+        let elements = 0..read.limit.unwrap_or_default() as usize;
+        let elements = elements.map(|index| format!("{}.{}", read.name, element_name(index)));
+        let own = read.limit.is_none().then(|| read.name.clone());
+        own.into_iter()
+            .chain(elements)
+            .map(move |name| (read, name))
+    });
+    values.find_map(|(read, name)| {
+        let kind = found.get(&name)?.value()?.kind();
         let wanted = read.kind.map(ReadKind::value_kind);
         let possible = match (wanted, &read.names) {
             (Some(wanted), _) => kind == wanted || !NUMBERS.contains(&kind),
@@ -28,7 +36,7 @@ pub(super) fn check_kinds(
                 }
                 None => format!("the value is of kind `{kind}`, and the read asks for none"),
             };
-            (format!("{}/{}", at(), escape(&read.name)), reason)
+            (format!("{}/{}", at(), escape(&name)), reason)
         })
     })
 }

@@ -10,6 +10,7 @@ mod gate;
 mod hit_error;
 mod kinds;
 mod ledger;
+mod lists;
 mod lockdown;
 mod names;
 mod outcome;

@@ -8,6 +8,7 @@ use super::completeness::{check_event_times, check_missed_returns};
 use super::finding::Finding;
 use super::gate::check_gate;
 use super::kinds::check_kinds;
+use super::lists::check_lists;
 use super::names::check_value_names;
 use super::planned_ledger::check_objects;
 use super::processes::check_followed_processes;
@@ -304,6 +305,8 @@ fn check_probe(
             .or_else(|| check_value_names(exit_at, hit.exit.keys()))
             .or_else(|| check_kinds(entry_at, &requested.entry, &hit.entry))
             .or_else(|| check_kinds(exit_at, &requested.exit, &hit.exit))
+            .or_else(|| check_lists(entry_at, &requested.entry, &hit.entry))
+            .or_else(|| check_lists(exit_at, &requested.exit, &hit.exit))
             .or_else(|| check_hit_condition(at, requested, hit))
     })
 }

@@ -3,7 +3,8 @@
 use super::decode::Decoder;
 use super::parse::{Expr, ExprArgument, ExprNode, Name, parse};
 use super::types::{
-    CompiledPath, Element, ErrorClass, ExprError, ReadOptions, ReturnMeaning, ReturnSlot, Scope,
+    CompiledList, CompiledPath, Element, ErrorClass, ExprError, ReadOptions, ReturnMeaning,
+    ReturnSlot, Scope,
 };
 use super::value::{Extent, Origin, ReadLocation, Ty, Value, ValueSource};
 use crate::btf::{ArgumentLocation, Btf, BtfError, Type, TypeId, nearest};
@@ -16,7 +17,7 @@ use std::ops::Range;
 const CODE_BYTES: u32 = 16;
 /// Members that a message lists.
 const MAX_LISTED: usize = 8;
-const BUILT_IN: [&str; 10] = [
+const BUILT_IN: [&str; 14] = [
     "return",
     "regs",
     "task",
@@ -27,6 +28,10 @@ const BUILT_IN: [&str; 10] = [
     "this_cpu_ptr",
     "per_cpu_ptr",
     "per_cpu",
+    "list_for_each_entry",
+    "hlist_for_each_entry",
+    "hlist_nulls_for_each_entry",
+    "llist_for_each_entry",
 ];
 
 pub(super) type Result<T> = std::result::Result<T, ExprError>;
@@ -45,6 +50,7 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
         choose: wanted.choose,
         wanted: Cell::new(wanted.max),
         element: RefCell::new(None),
+        list: RefCell::new(None),
     };
     let value = compiler.compile_expr(&expr)?;
     let member = value.member.clone();
@@ -65,6 +71,8 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
             "`choose` is for a structure that is read whole, and this is none",
         );
     }
+    let list = compiler.list.into_inner();
+    check_limit(list.as_ref(), wanted, &expr.span)?;
     let elements = compiler.element.into_inner().map(|taken| taken.element);
     match &elements {
         Some(element) if element.flexible && !wanted.elements => {
@@ -85,8 +93,28 @@ pub fn compile_wanted(path: &str, scope: &Scope, wanted: ReadOptions<'_>) -> Res
     Ok(CompiledPath {
         member,
         elements: elements.filter(|_| wanted.elements),
+        list,
         ..compiled
     })
+}
+
+/// Check that a limit is given for a list, and for nothing else.
+fn check_limit(
+    list: Option<&CompiledList>,
+    wanted: ReadOptions<'_>,
+    span: &Range<usize>,
+) -> Result<()> {
+    match (list, wanted.limit) {
+        (Some(list), false) => type_error(
+            &list.span,
+            "nothing says how long a list is: say how many of its elements are read at most, `limit = 4`",
+        ),
+        (None, true) => type_error(
+            span,
+            "`limit` is for a path that walks a list, `list_for_each_entry(…)`, and this does not",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Find the mistakes in `path` that do not depend on the kernel.
@@ -109,6 +137,7 @@ fn check_calls(expr: &Expr) -> Result<()> {
         | ExprNode::AddressOf(of)
         | ExprNode::Cast(_, of)
         | ExprNode::ContainerOf(of, ..)
+        | ExprNode::ListEntry(_, of, ..)
         | ExprNode::OnCpu(of, _) => check_calls(of),
     }
 }
@@ -151,6 +180,8 @@ pub(super) struct Compiler<'c, 's, 'a> {
     pub wanted: Cell<Option<u32>>,
     /// The element that the path takes of something of unknown length.
     pub element: RefCell<Option<TakenElement>>,
+    /// The list that the path walks.
+    pub list: RefCell<Option<CompiledList>>,
 }
 
 /// An element that a path takes, and which array it is of: how many pointers were followed to it, and its first byte.
@@ -196,6 +227,9 @@ impl<'a> Compiler<'_, '_, 'a> {
             ExprNode::AddressOf(of) => self.compile_address_of(self.compile_expr(of)?, &of.span),
             ExprNode::Cast(ty, of) => self.compile_cast(ty, self.compile_expr(of)?, span),
             ExprNode::ContainerOf(of, ty, members) => self.compile_container_of(of, ty, members),
+            ExprNode::ListEntry(kind, of, ty, members) => {
+                self.compile_list_entry(*kind, of, ty, members, span)
+            }
             ExprNode::OnCpu(of, cpu) => self.compile_on_cpu(of, cpu.as_ref(), span),
         }
     }
@@ -227,8 +261,16 @@ impl<'a> Compiler<'_, '_, 'a> {
         match name {
             "return" => self.compile_returned(span),
             "regs" | "task" | "fd" => self.compile_call(name, &[], span),
-            "text" | "return_slot" | "container_of" | "this_cpu_ptr" | "per_cpu_ptr"
-            | "per_cpu" => Err(ExprError::new(
+            "text"
+            | "return_slot"
+            | "container_of"
+            | "this_cpu_ptr"
+            | "per_cpu_ptr"
+            | "per_cpu"
+            | "list_for_each_entry"
+            | "hlist_for_each_entry"
+            | "hlist_nulls_for_each_entry"
+            | "llist_for_each_entry" => Err(ExprError::new(
                 ErrorClass::Syntax,
                 span,
                 format!("`{name}` needs its arguments: `{name}(…)`"),

@@ -5,7 +5,9 @@
 //! postfix = primary ( "->" NAME | "." NAME | "[" [ "-" ] N "]" )*
 //! primary = PARAMETER | "return" | "regs" | "task" | "fd" | "fd(" N ")" | "text(" SYMBOL [ "," N ] ")"
 //!         | "return_slot(" FUNCTION ")" | "this_cpu_ptr(" expr ")" | "per_cpu_ptr(" expr "," N ")" | "per_cpu(" VARIABLE "," N ")"
+//!         | LIST "(" type "," expr "," MEMBER ( "." MEMBER )* ")"
 //!         | "container_of(" expr "," type "," MEMBER ( "." MEMBER )* ")" | "(" expr ")"
+//! LIST    = "list_for_each_entry" | "hlist_for_each_entry" | "hlist_nulls_for_each_entry" | "llist_for_each_entry"
 //! type    = ( "const" | "volatile" | "__user" )* ( "struct" NAME | "union" NAME | "enum" NAME | integer words | TYPEDEF ) "*"*
 //! ```
 //!
@@ -18,6 +20,8 @@
 //! - `this_cpu_ptr(POINTER)` and `per_cpu_ptr(POINTER, N)`: a per-CPU pointer, or the address of a per-CPU variable, `&VARIABLE`, on
 //!   the CPU of the hit, or on CPU N; `per_cpu(VARIABLE, N)`: the variable there. BTF describes the variables of the kernel, not those
 //!   of modules.
+//! - `list_for_each_entry(TYPE, HEAD, MEMBER)`: each object of a list, as a pointer to `TYPE`. `HEAD` points to the head, and `MEMBER` links
+//!   the objects. The read has to be [asked for](ReadOptions::limit) a number of elements.
 //! - As in C, casts, `*` and `&` bind less tightly than `->`, `.` and `[N]`.
 //! - A `char *` is read as the string that it points to (`(void *)name` for the pointer itself), `char[N]` as text, an array of
 //!   integers up to 64 bytes as bytes. Text longer than 63 bytes is truncated, unless [`compile`] is asked for more.
@@ -34,6 +38,8 @@ mod compile;
 mod decode;
 mod inner_members;
 mod kinds;
+mod list;
+mod list_kind;
 mod lookup;
 mod origin;
 mod parse;
@@ -51,7 +57,8 @@ mod value;
 pub use compile::{check, compile, compile_wanted};
 pub use decode::{DecodedValue, Decoder, LoadedBytes, StructureField, decode, decode_fields};
 pub use kinds::{as_bits, as_time, compile_of_kind, text_length};
+pub use list_kind::ListKind;
 pub use types::{
-    Code, CompiledPath, Element, ErrorClass, ExprError, PathMember, PerCpuSymbol, ReadOptions,
-    ReturnMeaning, ReturnSlot, Scope,
+    Code, CompiledList, CompiledPath, Element, ErrorClass, ExprError, PathMember, PerCpuSymbol,
+    ReadOptions, ReturnMeaning, ReturnSlot, Scope,
 };

@@ -3,6 +3,7 @@
 //! Own code: a recursive descent of a few levels. A parser of C would accept what has no meaning here, and a generator's messages say which token
 //! it expected and not what to write.
 
+use super::list_kind::ListKind;
 use super::tokens::{Token, syntax_error, tokenize};
 use super::types::ExprError;
 use std::ops::Range;
@@ -36,6 +37,8 @@ pub(super) enum ExprNode {
     AddressOf(Box<Expr>),
     Cast(TypeText, Box<Expr>),
     ContainerOf(Box<Expr>, TypeText, Vec<Name>),
+    /// An element of a list, by the pointer to the list's head, the type of its elements and the member that links them.
+    ListEntry(ListKind, Box<Expr>, TypeText, Vec<Name>),
     /// A per-CPU pointer, followed to a CPU's own memory; without a number to that of the hit.
     OnCpu(Box<Expr>, Option<CpuNumber>),
 }
@@ -380,6 +383,17 @@ impl<'t> Parser<'_, 't> {
         })
     }
 
+    /// The last argument of `container_of` and the like: a member, by its names, and the parenthesis.
+    fn parse_last_members(&mut self) -> Result<Vec<Name>, ExprError> {
+        self.expect(",")?;
+        let mut members = vec![self.parse_name("the name of a member")?];
+        while self.eat(".") {
+            members.push(self.parse_name("the name of a member")?);
+        }
+        self.expect(")")?;
+        Ok(members)
+    }
+
     fn parse_primary(&mut self) -> Result<Expr, ExprError> {
         let start = self.span().start;
         if self.eat("(") {
@@ -394,13 +408,14 @@ impl<'t> Parser<'_, 't> {
             let pointer = self.parse_expr()?;
             self.expect(",")?;
             let ty = self.parse_type_text()?;
-            self.expect(",")?;
-            let mut members = vec![self.parse_name("the name of a member")?];
-            while self.eat(".") {
-                members.push(self.parse_name("the name of a member")?);
-            }
-            self.expect(")")?;
+            let members = self.parse_last_members()?;
             ExprNode::ContainerOf(Box::new(pointer), ty, members)
+        } else if let Some(kind) = ListKind::of_macro(&name.text) {
+            let ty = self.parse_type_text()?;
+            self.expect(",")?;
+            let head = self.parse_expr()?;
+            let members = self.parse_last_members()?;
+            ExprNode::ListEntry(kind, Box::new(head), ty, members)
         } else if let "this_cpu_ptr" | "per_cpu_ptr" | "per_cpu" = name.text.as_str() {
             self.parse_on_cpu(&name.text)?
         } else {

@@ -145,6 +145,7 @@ impl Compiler<'_, '_, '_> {
         Ok(CompiledPath {
             member: None,
             elements: None,
+            list: None,
             retyped: false,
             secret: false,
             spec,
@@ -176,6 +177,7 @@ impl Compiler<'_, '_, '_> {
         Ok(CompiledPath {
             member: None,
             elements: None,
+            list: None,
             retyped: false,
             secret: false,
             spec,

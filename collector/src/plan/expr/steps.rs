@@ -424,21 +424,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             let ty = value.ty.name(self.btf()).with_span(&of.span)?;
             return type_error(&of.span, format!("`{ty}` is not a pointer"));
         };
-        let container = self.find_type(text)?;
-        let mut composite = self.find_composite(container, &text.span)?;
-        let mut offset = 0;
-        let mut ty = container;
-        for (nth, name) in names.iter().enumerate() {
-            if nth > 0 {
-                composite = self.find_composite(ty, &name.span)?;
-            }
-            let member = self.find_member(&composite, name)?;
-            if member.bits != 0 {
-                return type_error(&name.span, "a bit field has no address");
-            }
-            offset += i128::from(member.bit_offset / 8);
-            ty = member.type_id.into();
-        }
+        let (container, ty, offset) = self.find_inner_member(text, names)?;
         // The kernel's macro refuses the same mistake.
         // https://elixir.bootlin.com/linux/v6.1/source/include/linux/container_of.h#L19
         let opaque = matches!(target.plain, Some(Type::Void));
@@ -464,6 +450,30 @@ impl<'a> Compiler<'_, '_, 'a> {
             origin,
             ..Value::new(place, ty, ValueSource::Itself, Extent::Free)
         })
+    }
+
+    /// The type in `text`, and the type of a member in it, with its offset in bytes.
+    pub(super) fn find_inner_member(
+        &self,
+        text: &TypeText,
+        names: &[Name],
+    ) -> Result<(Ty, Ty, i128)> {
+        let container = self.find_type(text)?;
+        let mut composite = self.find_composite(container, &text.span)?;
+        let mut offset = 0;
+        let mut ty = container;
+        for (nth, name) in names.iter().enumerate() {
+            if nth > 0 {
+                composite = self.find_composite(ty, &name.span)?;
+            }
+            let member = self.find_member(&composite, name)?;
+            if member.bits != 0 {
+                return type_error(&name.span, "a bit field has no address");
+            }
+            offset += i128::from(member.bit_offset / 8);
+            ty = member.type_id.into();
+        }
+        Ok((container, ty, offset))
     }
 
     /// The name of `ty` without typedefs and qualifiers at its top.

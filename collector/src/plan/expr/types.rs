@@ -1,6 +1,7 @@
 //! A compiled read path, the context of its compilation, and the errors of a path.
 
 use super::decode::Decoder;
+use super::list_kind::ListKind;
 use crate::btf::{Btf, BtfError, Parameter, TypeId};
 use crate::reason::Reason;
 use qed_collector_ebpf::ReadSpec;
@@ -21,6 +22,9 @@ pub struct CompiledPath {
     /// The element that is taken of something whose number of elements the types do not say. It is there only if that
     /// number is greater.
     pub elements: Option<Element>,
+    /// The list whose elements it reads: `spec` and `more` start at the read at position 0, in the place of the one that brings back the
+    /// pointer to an element.
+    pub list: Option<CompiledList>,
     /// True if it may be a part of an address, whatever it is called: a cast gave memory another type than the kernel's, or took a
     /// part of 64 bits.
     pub retyped: bool,
@@ -39,6 +43,21 @@ pub struct Element {
     pub span: Range<usize>,
 }
 
+/// The reads that walk a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledList {
+    /// The kind of list.
+    pub kind: ListKind,
+    /// The address of the head.
+    pub head: ReadSpec,
+    /// The pointer to the first element, from the read of the head.
+    pub first: ReadSpec,
+    /// The pointer to the next element, from the read of that to the one before.
+    pub next: ReadSpec,
+    /// Its place in the path, in bytes.
+    pub span: Range<usize>,
+}
+
 /// Demands on a read beside its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions<'o> {
@@ -50,6 +69,8 @@ pub struct ReadOptions<'o> {
     pub whole: bool,
     /// Members of unions that count, with the names around them, where a structure is read whole.
     pub choose: &'o [String],
+    /// It is said how many elements of a list are read.
+    pub limit: bool,
 }
 
 /// A member of a structure, seen from the last pointer that a path follows: of `sock->sk->__sk_common.skc_family`

@@ -14,7 +14,7 @@ use crate::constants::errno_number;
 use crate::diagnostic::nearest;
 use crate::document::{ARCHITECTURES, Target};
 use crate::investigation::{
-    KeyPlaces, MAX_READ, OtherPath, Position, Probe, ProbeAddress, Read, ReadKind, Signal,
+    KeyPlaces, MAX_LIST, MAX_READ, OtherPath, Position, Probe, ProbeAddress, Read, ReadKind, Signal,
 };
 use crate::path::{is_identifier, is_name, refuse_probe_name};
 
@@ -258,6 +258,7 @@ impl FileChecker {
             let message = format!("a read can bring back 1 to {MAX_READ} bytes");
             self.error(max.span(), message);
         }
+        self.check_limit(&read);
         let (first, otherwise) = self.paths(read.path);
         let arch = read.arch.and_then(|arch| self.arch(arch));
         Read {
@@ -271,6 +272,24 @@ impl FileChecker {
             max: read.max.map(Spanned::into_inner),
             elements: read.elements.map(Spanned::into_inner),
             choose: self.union_members(read.choose),
+            limit: read.limit.map(Spanned::into_inner),
+        }
+    }
+
+    /// Check how many elements of a list are to be read.
+    fn check_limit(&mut self, read: &RawRead) {
+        let Some(limit) = &read.limit else {
+            return;
+        };
+        if !(1..=MAX_LIST).contains(limit.get_ref()) {
+            let message = format!("a read can bring back 1 to {MAX_LIST} elements of a list");
+            self.error(limit.span(), message);
+        }
+        if let Some(elements) = &read.elements {
+            self.error(
+                elements.span(),
+                "`elements` is for an array, and `limit` for a list: a list says itself where it ends",
+            );
         }
     }
 

@@ -269,4 +269,5 @@ pub(super) struct RawRead {
     pub elements: Option<Spanned<String>>,
     #[serde(default)]
     pub choose: Vec<Spanned<String>>,
+    pub limit: Option<Spanned<u32>>,
 }

@@ -145,3 +145,54 @@ fn structures() {
         }
     }
 }
+
+/// Check that the values of a list are its number of elements and as many elements as are read, before a capture and after it, and that an
+/// element may be a structure.
+#[test]
+fn lists() {
+    let mut investigation = investigation();
+    let experiment = &mut investigation.experiments[0];
+    let mut probes = experiment.probes.iter_mut();
+    let probe = probes.find(|probe| probe.name == "sock_alloc").unwrap();
+    let mut reads = probe.exit.iter_mut();
+    let read = reads.find(|read| read.name == "state").unwrap();
+    read.limit = Some(2);
+    let mut evidence = evidence();
+    let experiment = evidence.experiments.get_mut("create").unwrap();
+    for hit in &mut experiment.probes.get_mut("sock_alloc").unwrap().hits {
+        hit.exit.remove("state");
+        let values = [("count", 1), ("e0.len", 6)];
+        let values =
+            values.map(|(name, value)| (format!("state.{name}"), Value::int(value).into()));
+        hit.exit.extend(values);
+        let missing = Datum::unavailable("the list has 1");
+        hit.exit.insert("state.e1.len".into(), missing);
+    }
+    let captured = [Indexed::new(&evidence)];
+    for machines in [&captured[..], &[]] {
+        let catalog = Catalog {
+            investigation: &investigation,
+            machines,
+        };
+        let check = |path: &str| {
+            let path = format!("create.sock_alloc.exit.{path}").parse().unwrap();
+            catalog.check(&path).map_err(|error| error.message)
+        };
+        for path in ["state.count", "state.e0.len", "state.e1.len"] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+        for (path, wrong) in [
+            ("state", "it is a list"),
+            ("state.e2", "no value `e2`"),
+            ("state.e2.len", "no value `e2`"),
+            ("state.counts", "no value `counts`"),
+            ("state.count.x", "has nothing below it"),
+        ] {
+            let found = check(path);
+            let is_told = found.as_ref().is_err_and(|why| why.contains(wrong));
+            assert!(is_told, "{path}: {found:?}");
+        }
+        let inner = check("state.e0.size");
+        assert_eq!(inner.is_err(), !machines.is_empty(), "{inner:?}");
+    }
+}
