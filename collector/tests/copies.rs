@@ -3,7 +3,7 @@
 use crate::support;
 
 use qed_evidence::document::Evidence;
-use support::{RESUMED, collector, evidence_in, folder_with, status_and_message};
+use support::{RESUMED, collector, evidence_in, folder_with, number, status_and_message};
 
 /// `c_start` begins the list of processors in one file, and that of algorithms in another.
 const INVESTIGATION: &str = r#"
@@ -149,4 +149,51 @@ within = "vfs_mkdir"
     assert_eq!(hits(&evidence, "open", "vfs_open"), 1);
     assert!(open.probes["vfs_open"].hits[0].return_order.is_some());
     assert_eq!(open.quality.missed, 0, "{:?}", open.quality.notes);
+}
+
+/// Check that what a probe on all copies of a function reads is read at each of them, on both sides, also where another probe on one copy
+/// has reads of its own.
+#[test]
+fn read_at_each_copy() {
+    let text = r#"
+[[experiment]]
+name = "processors"
+workload = { command = ["cat", "/proc/cpuinfo"] }
+[[experiment.probe]]
+function = "c_start"
+name = "crypto"
+file = "crypto/proc.c"
+within = "seq_read_iter"
+reads = [{ at = "entry", name = "parent", path = "task->real_parent->tgid" }, { at = "entry", name = "leader", path = "task->group_leader->pid" }]
+[[experiment.probe]]
+function = "c_start"
+name = "all"
+clones = true
+reads = [{ at = "entry", name = "pid", path = "task->pid" }, { at = "exit", name = "later", path = "task->pid" }]
+
+[[experiment]]
+name = "algorithms"
+inherit = "processors"
+workload = { command = ["cat", "/proc/crypto"] }
+"#;
+    let evidence = captured(text, "auto");
+    let mut copies = Vec::new();
+    for experiment in ["processors", "algorithms"] {
+        let hits = &evidence.experiments[experiment].probes["all"].hits;
+        assert!(!hits.is_empty(), "{experiment}");
+        copies.push(hits[0].instance.clone());
+        for hit in hits {
+            for value in [&hit.entry["pid"], &hit.exit["later"]] {
+                let pid = value.value().and_then(number);
+                assert_eq!(pid, Some(hit.task.tid.into()), "{experiment}");
+            }
+        }
+    }
+    assert_ne!(copies[0], copies[1]);
+    for hit in &evidence.experiments["algorithms"].probes["crypto"].hits {
+        let leader = hit.entry["leader"].value().and_then(number);
+        assert_eq!(leader, Some(hit.task.pid.into()));
+        let parent = hit.entry["parent"].value().and_then(number);
+        assert!(parent.is_some_and(|parent| parent > 0), "{parent:?}");
+    }
 }

@@ -85,25 +85,33 @@ impl Attachments {
         })
     }
 
-    /// Add a read at the entry or the return and say which slot it has; equal reads share one.
+    /// Add a read at the entry or the return and say which slot it has, the same in all of the uses; equal reads share one.
     pub fn add_read(
         &mut self,
-        usage: usize,
+        usages: &[usize],
         exit: bool,
         read: ReadSpec,
     ) -> Result<usize, SlotsFull> {
-        let spec = &mut self.uses[usage].spec;
         let side = if exit { side::RETURN } else { side::ENTRY } as usize;
-        let (reads, count) = (&mut spec.reads[side], &mut spec.read_counts[side]);
-        let used = *count as usize;
-        if let Some(slot) = reads[..used].iter().position(|other| *other == read) {
+        let specs = || usages.iter().map(|usage| &self.uses[*usage].spec);
+        let has = |spec: &ProbeSpec, slot: usize| {
+            slot < spec.read_counts[side] as usize && spec.reads[side][slot] == read
+        };
+        let used = specs().map(|spec| spec.read_counts[side] as usize).max();
+        let used = used.unwrap_or_default();
+        if let Some(slot) = (0..used).find(|slot| specs().all(|spec| has(spec, *slot))) {
             return Ok(slot);
         }
         if used == MAX_READS {
             return Err(SlotsFull);
         }
-        reads[used] = read;
-        *count += 1;
+        for usage in usages {
+            let spec = &mut self.uses[*usage].spec;
+            // A use that another probe shares may have more reads. The slots between are filled, so that none is read as a 0.
+            let own = spec.read_counts[side] as usize;
+            spec.reads[side][own..=used].fill(read);
+            spec.read_counts[side] = used as u32 + 1;
+        }
         Ok(used)
     }
 }
@@ -166,5 +174,42 @@ mod tests {
             .into();
         assert_eq!(tracepoints, [3, 3, 3]);
         assert_eq!(attachments.attaches[3], tracepoint(2));
+    }
+
+    /// Check that a read has one slot in all uses of a probe, also if one of them has reads of its own, and that every slot in front of it
+    /// is filled there.
+    #[test]
+    fn reads_of_several_uses() {
+        let read = |constant| ReadSpec {
+            constant,
+            ..ReadSpec::zero()
+        };
+        let mut attachments = Attachments::default();
+        let (shared, other) = (attachments.add_use(0, 0), attachments.add_use(0, 1));
+        for constant in [1, 2] {
+            attachments
+                .add_read(&[shared], false, read(constant))
+                .unwrap();
+        }
+        let both = [other, shared];
+        assert_eq!(attachments.add_read(&both, false, read(3)), Ok(2));
+        assert_eq!(attachments.add_read(&both, false, read(4)), Ok(3));
+        assert_eq!(attachments.add_read(&both, false, read(3)), Ok(2));
+        assert_eq!(attachments.add_read(&both, true, read(3)), Ok(0));
+        for (usage, constants) in [(shared, [1, 2, 3, 4]), (other, [3, 3, 3, 4])] {
+            let spec = &attachments.uses[usage].spec;
+            assert_eq!(spec.read_counts, [4, 1]);
+            let reads = spec.reads[0][..4].iter().map(|read| read.constant);
+            assert_eq!(reads.collect::<Vec<_>>(), constants);
+        }
+        for constant in 5..5 + (MAX_READS as u64 - 4) {
+            attachments
+                .add_read(&[shared], false, read(constant))
+                .unwrap();
+        }
+        assert_eq!(
+            attachments.add_read(&both, false, read(100)),
+            Err(SlotsFull)
+        );
     }
 }

@@ -91,28 +91,35 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             });
         }
         let source = self.add_source(place.attach.clone(), place.address);
-        if let Err(error) = self.plan_actions(probe, &place, source.usage) {
+        let others = self.add_other_sources(probe, &place);
+        // What the probe does and reads, it does and reads at each copy of its function.
+        let sources = std::iter::once(&source).chain(&others);
+        let usages: Vec<usize> = sources.map(|source| source.usage).collect();
+        if let Err(error) = self.plan_actions(probe, &place, &usages) {
             planned.source = Err(Reason::from_error(error));
             return planned;
         }
         planned.returns = self.plan_return(probe, &place);
-        self.plan_reads(probe, &place, source.usage, &mut planned);
+        self.plan_reads(probe, &place, &usages, &mut planned);
         planned.source = Ok(source);
-        planned.others = place
-            .others
-            .iter()
-            .map(|(symbol, address)| {
-                let attach = AttachTarget::Kprobe {
-                    function: symbol.clone(),
-                    address: *address,
-                    offset: 0,
-                    entry: true,
-                    return_probe: probe.watch_return,
-                };
-                self.add_source(attach, *address)
-            })
-            .collect();
+        planned.others = others;
         planned
+    }
+
+    /// Attach to the further copies of a probe's function.
+    fn add_other_sources(&mut self, probe: &Probe, place: &ProbePlace<'a>) -> Vec<EventSource> {
+        let copies = place.others.iter();
+        let sources = copies.map(|(symbol, address)| {
+            let attach = AttachTarget::Kprobe {
+                function: symbol.clone(),
+                address: *address,
+                offset: 0,
+                entry: true,
+                return_probe: probe.watch_return,
+            };
+            self.add_source(attach, *address)
+        });
+        sources.collect()
     }
 
     /// Attach to something for this experiment.
@@ -132,7 +139,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         &mut self,
         probe: &Probe,
         place: &ProbePlace<'a>,
-        usage: usize,
+        usages: &[usize],
         planned: &mut PlannedProbe,
     ) {
         let is_function = matches!(probe.target, Target::Function(_));
@@ -142,7 +149,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
                 // A tracepoint has one side; there `at` only says under which name the value goes.
                 let planned_read = match other_arch_reason(read.arch.as_deref(), arch) {
                     Some(reason) => Err(Some(reason.into())),
-                    None => self.plan_read(read, place, usage, exit, exit && is_function),
+                    None => self.plan_read(read, place, usages, exit, exit && is_function),
                 };
                 match planned_read.and_then(|planned| refuse_public_secret(planned, probe, exit)) {
                     Ok(read) if exit => planned.exit.push(read),
@@ -165,7 +172,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         &mut self,
         probe: &Probe,
         place: &ProbePlace<'a>,
-        usage: usize,
+        usages: &[usize],
     ) -> Result<(), PlaceError> {
         let mut acts = 0;
         let mut object_arg = 0;
@@ -214,32 +221,35 @@ impl<'a> Planner<'_, '_, '_, 'a> {
             acts |= act::SYSCALL_RESULT;
         }
         let syscall = self.syscall_filter(probe)?;
-        let spec = &mut self.attachments.uses[usage].spec;
-        if let Some(number) = syscall {
-            acts |= act::SYSCALL;
-            spec.syscall = number;
-        }
-        if acts & (act::ALLOCATE | act::FREE) != 0 {
-            spec.object_arg = object_arg;
-            let by_function = matches!(probe.target, Target::Function(_));
-            if by_function && object_arg == OBJECT_IS_RETURN {
-                spec.object_side = side::RETURN;
+        let signal = probe.signal.as_ref().map(|signal| {
+            let number: Result<nix::sys::signal::Signal, _> = signal.name.parse();
+            let number = number.map_err(|_| PlaceError::NoSignal(signal.name.clone()))?;
+            Ok::<_, PlaceError>((number as u32, u32::from(signal.at_exit)))
+        });
+        let signal = signal.transpose()?;
+        for usage in usages {
+            let spec = &mut self.attachments.uses[*usage].spec;
+            spec.acts |= acts;
+            if let Some(number) = syscall {
+                spec.acts |= act::SYSCALL;
+                spec.syscall = number;
+            }
+            if acts & (act::ALLOCATE | act::FREE) != 0 {
+                spec.object_arg = object_arg;
+                let by_function = matches!(probe.target, Target::Function(_));
+                if by_function && object_arg == OBJECT_IS_RETURN {
+                    spec.object_side = side::RETURN;
+                }
+            }
+            if let Some((number, side)) = signal {
+                spec.acts |= act::SIGNAL;
+                (spec.signal, spec.signal_side) = (number, side);
+            }
+            if let Some(errno) = probe.deny {
+                spec.acts |= act::DENY;
+                spec.deny_errno = errno;
             }
         }
-        if let Some(signal) = &probe.signal {
-            let number: nix::sys::signal::Signal = signal
-                .name
-                .parse()
-                .map_err(|_| PlaceError::NoSignal(signal.name.clone()))?;
-            acts |= act::SIGNAL;
-            spec.signal = number as u32;
-            spec.signal_side = u32::from(signal.at_exit);
-        }
-        if let Some(errno) = probe.deny {
-            acts |= act::DENY;
-            spec.deny_errno = errno;
-        }
-        spec.acts |= acts;
         Ok(())
     }
 }

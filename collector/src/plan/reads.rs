@@ -276,7 +276,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         &mut self,
         read: &Read,
         place: &ProbePlace<'a>,
-        usage: usize,
+        usages: &[usize],
         exit: bool,
         at_return: bool,
     ) -> Result<PlannedRead, Option<Reason>> {
@@ -327,7 +327,7 @@ impl<'a> Planner<'_, '_, '_, 'a> {
         };
         let return_slot_of = return_slot_function(start);
         let mut add = |spec| {
-            let taken = self.attachments.add_read(usage, at_return, spec);
+            let taken = self.attachments.add_read(usages, at_return, spec);
             taken.map_err(|_| Some(no_slot_reason()))
         };
         let loads = plan_loads(&compiled, read.limit, number, length.as_ref(), &mut add)?;
