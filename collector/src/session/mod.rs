@@ -25,6 +25,7 @@ mod capture;
 pub mod commands;
 mod core_memory;
 mod cost;
+mod cpu_mask;
 mod descendants;
 pub mod discovery;
 mod graphs;

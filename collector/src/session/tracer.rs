@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::cpu_mask::first_missing;
 use super::tracer_error::TracerError;
 use super::tracer_writes::WriteWatch;
 use crate::graph::raw::{Formats, RawCpu, RawGraph};
@@ -47,6 +48,10 @@ const FILTERS: [&str; 8] = [
     "set_event_pid",
     "set_event_notrace_pid",
 ];
+/// The processors that are traced, which have to be all of them.
+const CPU_MASK: &str = "tracing_cpumask";
+/// The processors that the machine can have.
+const CPUS: &str = "/sys/devices/system/cpu/possible";
 /// The switch of the function tracer.
 const SWITCH: &str = "/proc/sys/kernel/ftrace_enabled";
 /// The events that mark where the call begins and ends.
@@ -298,15 +303,18 @@ impl Tracer {
                 }
             }
         }
-        Ok(None)
+        // What runs on another processor is neither recorded nor counted as lost.
+        let mask = self.read(CPU_MASK)?;
+        Ok(first_missing(&self.read(CPUS)?, &mask).map(|_| (CPU_MASK, mask)))
     }
 
     /// Watch the files by which the tracer could be made to leave something out.
     fn watch_settings(&self) -> Result<WriteWatch, TracerError> {
         let settings = SETTINGS.iter().map(|(file, _)| *file);
-        let files = settings
-            .chain(FILTERS)
-            .chain(["current_tracer", "set_event", SWITCH]);
+        let files =
+            settings
+                .chain(FILTERS)
+                .chain(["current_tracer", "set_event", CPU_MASK, SWITCH]);
         WriteWatch::watch(files.map(|file| self.root.join(file))).map_err(|(path, error)| {
             TracerError::File {
                 what: "watch",
