@@ -141,7 +141,16 @@ mod tests {
         drop(store);
         // What a killed capture was writing goes, and nothing else does.
         fs::write(target.join(format!("{UNFINISHED}abc")), "ha").unwrap();
-        Store::open(&target).unwrap();
+        // The process that another test starts has the lock, too, until it executes its program.
+        let mut opened = Store::open(&target);
+        for _ in 0..1000 {
+            if !matches!(opened, Err(StoreError::Busy { .. })) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            opened = Store::open(&target);
+        }
+        opened.unwrap();
         let mut left: Vec<_> = fs::read_dir(&target)
             .unwrap()
             .flatten()
