@@ -215,8 +215,9 @@ async fn a_socket_is_seen_through_tracepoints() {
         .losses(&|_, _| Err("no kprobe is attached".into()))
         .unwrap();
     assert_eq!(losses.lost_events(), 0);
-    // Frees have two copies, of which one is free.
-    assert_eq!(losses.skipped[3], Some(0));
+    // Frees have two copies, of which one is free, unless tasks are preempted in the middle of both, as they are on a busy machine: some
+    // kernels then run no program for another task, and count that. It can be one that freed an object.
+    let skipped = losses.skipped[3].expect("a count");
     assert_eq!(losses.skipped[4], None);
 
     let of = |probe: u32| -> Vec<&Event> {
@@ -257,10 +258,11 @@ async fn a_socket_is_seen_through_tracepoints() {
         .expect("no allocation under sock_alloc holds the socket")
         .object;
     let frees = of(3);
-    assert_eq!(
-        frees.iter().filter(|event| event.object == inode).count(),
-        1
-    );
+    let of_inode = frees.iter().filter(|event| event.object == inode).count();
+    match skipped {
+        0 => assert_eq!(of_inode, 1),
+        _ => support::note_skipped(&format!("the kernel ran no program for {skipped} frees")),
+    }
     for event in &frees {
         let before = of(2)
             .into_iter()
